@@ -1,0 +1,1 @@
+"""Coresets: selections kept with their manifest."""

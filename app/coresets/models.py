@@ -1,0 +1,29 @@
+"""Table of coresets."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+
+
+class CoresetRow(TenantOwned, Base):
+    """A selection from a job's scores; members and manifest live in object storage."""
+
+    __tablename__ = "coresets"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    size: Mapped[int] = mapped_column(BigInt)
+    selection: Mapped[dict[str, Any]] = mapped_column(Json)
+    """``SelectionConfig``."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Over the sample keys, JSON-encoded, sorted by bytes, one a line."""
+    coverage: Mapped[dict[str, Any]] = mapped_column(Json)
+    prefix: Mapped[str] = mapped_column(String(500))
+    """Storage prefix of ``members.parquet`` and ``manifest.json``."""
+    stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

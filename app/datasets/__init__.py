@@ -1,0 +1,1 @@
+"""Data sets: uploads, validation, samples."""

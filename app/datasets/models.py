@@ -1,0 +1,42 @@
+"""Table of data sets."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+
+
+class DatasetState(StrEnum):
+    """``validating`` → ``ready`` | ``rejected``."""
+
+    VALIDATING = "validating"
+    READY = "ready"
+    REJECTED = "rejected"
+
+
+class DatasetRow(TenantOwned, Base):
+    """An uploaded data set; its files live in object storage."""
+
+    __tablename__ = "datasets"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(20))
+    split: Mapped[str | None] = mapped_column(String(20))
+    """As asked for, then as used."""
+    columns: Mapped[dict[str, str] | None] = mapped_column(Json)
+    """Our column names to the file's."""
+    uploads: Mapped[dict[str, Any]] = mapped_column(Json)
+    """``{"interactions": {"key": storage key, "filename": …, "bytes": …}, "items": … | None}``."""
+    prefix: Mapped[str | None] = mapped_column(String(500))
+    """Storage prefix of the validated data set."""
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    counts: Mapped[dict[str, int] | None] = mapped_column(Json)
+    report: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

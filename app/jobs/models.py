@@ -1,0 +1,155 @@
+"""Tables of jobs, their stages, artifacts, events and scores."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Float, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+
+
+class JobKind(StrEnum):
+    """What a job makes."""
+
+    PRUNE = "prune"
+    FINETUNE = "finetune"
+
+
+class JobState(StrEnum):
+    """Of a job."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class StageState(StrEnum):
+    """Of a stage: ``waiting`` for others, ``queued`` to be claimed, ``running`` under a lease."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLED = "cancelled"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class JobRow(TenantOwned, Base):
+    """One request for a coreset or an adapter."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    source_coreset_id: Mapped[str | None] = mapped_column(Id)
+    """Of a ``finetune`` job: the coreset that it trains on."""
+    budget_requested: Mapped[Any] = mapped_column(Json)
+    """A count or a fraction, as asked for; null for ``finetune``."""
+    budget_samples: Mapped[int | None] = mapped_column(BigInt)
+    """Null until the data set is ready."""
+    config: Mapped[dict[str, Any]] = mapped_column(Json)
+    """``PruneConfig`` (or ``FinetuneConfig`` for ``finetune``), resolved once the data set is ready."""
+    job_metadata: Mapped[dict[str, str]] = mapped_column("metadata", Json, default=dict)
+    coreset_id: Mapped[str | None] = mapped_column(Id)
+    adapter_id: Mapped[str | None] = mapped_column(Id)
+    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    event_count: Mapped[int] = mapped_column(BigInt, default=0)
+    """The last event's sequence number."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class StageRow(TenantOwned, Base):
+    """The unit of work: ``ingest`` of a data set, or a stage of a job."""
+
+    __tablename__ = "stages"
+    __table_args__ = (Index("ix_stages_claimable", "state", "queue", "queued_at"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
+    """Null for ``ingest``."""
+    name: Mapped[str] = mapped_column(String(20))
+    position: Mapped[int] = mapped_column(default=0)
+    """Order within the job."""
+    needs: Mapped[list[str]] = mapped_column(Json, default=list)
+    """Ids of the stages that must succeed first."""
+    queue: Mapped[str] = mapped_column(String(20))
+    """``cpu`` or ``gpu``."""
+    state: Mapped[str] = mapped_column(String(20))
+    key: Mapped[str | None] = mapped_column(String(64))
+    """Of the result, for reuse; set when the stage is queued."""
+    reused: Mapped[bool] = mapped_column(default=False)
+    artifact_id: Mapped[str | None] = mapped_column(ForeignKey("artifacts.id"))
+    attempt: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0)
+    """Deaths and exceptions of the stage's process."""
+    lost_leases: Mapped[int] = mapped_column(default=0)
+    owner: Mapped[str | None] = mapped_column(String(200))
+    fence: Mapped[int] = mapped_column(BigInt, default=0)
+    """Raised by every claim; a write with an older fence changes nothing."""
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
+    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    woken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the broker was last told; the sweeper tells it again."""
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ArtifactRow(TenantOwned, Base):
+    """A finished stage's files, shared by every job of the tenant that needs the same ones."""
+
+    __tablename__ = "artifacts"
+    __table_args__ = (UniqueConstraint("tenant_id", "key"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    stage: Mapped[str] = mapped_column(String(20))
+    key: Mapped[str] = mapped_column(String(64))
+    prefix: Mapped[str] = mapped_column(String(500))
+    """Storage prefix; contains the fence of the run that wrote it."""
+    metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
+    details: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    """What the stage said of its result (its ``result.json``)."""
+    stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EventRow(TenantOwned, Base):
+    """Something that happened to a job; ``sequence`` counts from 1 within the job."""
+
+    __tablename__ = "events"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(60))
+    stage: Mapped[str | None] = mapped_column(String(20))
+    data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ScoreRow(Base):
+    """A sample's scores, for queries; the Parquet file of the job's select stage is the truth."""
+
+    __tablename__ = "scores"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    sample_index: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(Id)
+    sample_key: Mapped[str] = mapped_column(String)
+    influence: Mapped[float] = mapped_column(Float)
+    effort: Mapped[float | None] = mapped_column(Float)
+    overall: Mapped[float] = mapped_column(Float)
+    stratum: Mapped[int | None] = mapped_column(BigInt)
+    """Null for a sample that hard pruning dropped."""
+    selected: Mapped[bool]

@@ -1,0 +1,79 @@
+"""Every setting of service and workers, read from the environment (prefix ``DEALREC_``)."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One class; each field with its docstring."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DEALREC_", extra="ignore", use_attribute_docstrings=True
+    )
+
+    data_dir: Path = Path("data")
+    """Folder of the embedded shape: the SQLite file, stored files, scratch space."""
+
+    database_url: str | None = None
+    """SQLAlchemy URL (``postgresql+psycopg://…``); the default is SQLite in ``data_dir``."""
+
+    broker_url: str | None = None
+    """Celery broker (``redis://…``); without one, the embedded worker polls the database."""
+
+    storage_url: str | None = None
+    """Where artifacts live (``file:///…``, ``s3://bucket/prefix``); the default is ``data_dir/storage``."""
+
+    bootstrap_key: SecretStr | None = None
+    """An API key (``dr_…``) that is made valid for the tenant ``default`` at start."""
+
+    require_keys: bool | None = None
+    """Whether API keys are asked for; unset: yes exactly when a key exists or ``bootstrap_key`` is set."""
+
+    max_upload_bytes: int = Field(4 * 2**30, gt=0)
+    """Largest body of an upload, counted while it streams."""
+
+    max_json_bytes: int = Field(2**20, gt=0)
+    """Largest body of any other request."""
+
+    lease_seconds: float = Field(60.0, gt=0)
+    """How long a claim lasts without a heartbeat."""
+
+    heartbeat_seconds: float = Field(10.0, gt=0)
+    """How often a running stage renews its lease."""
+
+    poll_seconds: float = Field(0.5, gt=0)
+    """How often the embedded worker looks for work."""
+
+    sweep_seconds: float = Field(15.0, gt=0)
+    """How often expired leases and unsent wake-ups are looked for."""
+
+    max_deaths: int = Field(3, ge=1)
+    """Deaths or exceptions of a stage's process after which it is ``failed``."""
+
+    max_lost_leases: int = Field(10, ge=1)
+    """Leases lost (a worker that vanished) after which a stage is ``failed``."""
+
+    cancel_grace_seconds: float = Field(5.0, ge=0)
+    """How long a stage may take to stop by itself before its process group is killed."""
+
+    ingest_memory_bytes: int = Field(8 * 2**30, gt=0)
+    """Address-space limit of the process that parses uploaded files."""
+
+    torch_threads: int | None = Field(None, ge=1)
+    """Threads of torch in every stage; unset: the cores of the machine."""
+
+    device: str = "auto"
+    """``auto``, ``cpu`` or ``cuda``."""
+
+    @cached_property
+    def resolved_database_url(self) -> str:
+        """``database_url``, or the SQLite file in ``data_dir``."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'dealrec.sqlite3'}"
+
+    @cached_property
+    def resolved_storage_url(self) -> str:
+        """``storage_url``, or the folder in ``data_dir``."""
+        return self.storage_url or f"file://{self.data_dir.absolute() / 'storage'}"

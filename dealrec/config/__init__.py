@@ -1,0 +1,51 @@
+"""Every option of the method, defined once: library, command line, client and HTTP use these.
+
+Nothing here imports torch.
+"""
+
+from dealrec.config.base import Config
+from dealrec.config.budget import Budget, parse_budget, resolve_budget
+from dealrec.config.data import PromptConfig, Sampling, Split, SplitMethod
+from dealrec.config.effort import EffortConfig, EffortParameters, LossSpan, Reduction
+from dealrec.config.finetune import FinetuneConfig, LoraSettings
+from dealrec.config.influence import (
+    Curvature,
+    InfluenceConfig,
+    InfluenceParameters,
+    RiskTarget,
+    SampleLoss,
+    Solver,
+)
+from dealrec.config.prune import PruneConfig
+from dealrec.config.selection import Normalisation, SelectionConfig, SelectionMethod, StratumEdges
+from dealrec.config.surrogate import SurrogateConfig, SurrogateLoss
+
+__all__ = [
+    "Budget",
+    "Config",
+    "Curvature",
+    "EffortConfig",
+    "EffortParameters",
+    "FinetuneConfig",
+    "InfluenceConfig",
+    "InfluenceParameters",
+    "LoraSettings",
+    "LossSpan",
+    "Normalisation",
+    "PromptConfig",
+    "PruneConfig",
+    "Reduction",
+    "RiskTarget",
+    "SampleLoss",
+    "Sampling",
+    "SelectionConfig",
+    "SelectionMethod",
+    "Solver",
+    "Split",
+    "SplitMethod",
+    "StratumEdges",
+    "SurrogateConfig",
+    "SurrogateLoss",
+    "parse_budget",
+    "resolve_budget",
+]

@@ -1,0 +1,66 @@
+"""The budget: how many samples, as a count or as a share of all."""
+
+import json
+from fractions import Fraction
+from math import floor, isfinite
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from dealrec.errors import FieldError, InputError
+
+
+def _judge(value: Any) -> int | float:
+    """A count (integer >= 1) or a fraction (0 < b < 1), told apart by value: 2.0 is the count 2."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a budget is a number")
+    if isfinite(value) and value >= 1 and value == floor(value):
+        return int(value)
+    if 0 < value < 1:
+        return float(value)
+    raise ValueError(f"{value} is neither a whole number from 1 up nor a fraction between 0 and 1")
+
+
+Budget = Annotated[int | float, BeforeValidator(_judge)]
+_ADAPTER: TypeAdapter[int | float] = TypeAdapter(Budget)
+
+
+def parse_budget(value: Any) -> int | float:
+    """A budget from a number or from its text (``"1024"``, ``"0.02"``).
+
+    Raises :class:`InputError` (``invalid_budget``).
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = None
+    try:
+        return _ADAPTER.validate_python(value)
+    except ValidationError:
+        message = "give a whole number from 1 up, or a fraction between 0 and 1"
+        raise InputError(
+            f"The budget cannot be used: {message}.",
+            code="invalid_budget",
+            title="The budget cannot be used",
+            errors=[FieldError("budget", message)],
+        ) from None
+
+
+def resolve_budget(requested: int | float, samples: int) -> int:
+    """The number of samples that ``requested`` means of ``samples``: ``max(1, floor(fraction * n))``.
+
+    The fraction counts as it was written (0.29 of 100 is 29, whatever floating point makes of it).
+    Raises :class:`InputError` (``budget_too_large``) where there are fewer samples than asked for.
+    """
+    if isinstance(requested, float):
+        return max(1, floor(Fraction(str(requested)) * samples))
+    if requested > samples:
+        raise InputError(
+            f"The budget is {requested:,} samples, the data set has {samples:,}. "
+            f"Ask for at most {samples:,}, or for a fraction.",
+            code="budget_too_large",
+            title="The budget is above the number of samples",
+            errors=[FieldError("budget", f"at most {samples}")],
+        )
+    return requested

@@ -1,0 +1,52 @@
+"""Options of the effort score."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from dealrec.config.base import Config
+
+
+class EffortParameters(StrEnum):
+    """The parameters of the LLM whose gradient norm is the effort."""
+
+    V_PROJ = "v_proj"
+    """The last layer's value projection; needs no adapter."""
+    LORA_B = "lora_b"
+    """B of a fresh LoRA on the last layer's value projection (the paper's code)."""
+
+
+class Reduction(StrEnum):
+    """How token losses become the loss of a sample; the two rank samples quite differently."""
+
+    MEAN = "mean"
+    SUM = "sum"
+
+
+class LossSpan(StrEnum):
+    """The tokens that the loss looks at."""
+
+    ANSWER = "answer"
+    ALL = "all"
+
+
+class EffortConfig(Config):
+    """How the LLM's effort on a sample is computed."""
+
+    model: str = Field("smollm2-135m", min_length=1, max_length=200)
+    parameters: EffortParameters = EffortParameters.V_PROJ
+    reduction: Reduction = Reduction.MEAN
+    loss_on: LossSpan = LossSpan.ANSWER
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """Of the model; norms are accumulated in float32."""
+    max_tokens: int = Field(512, ge=16, le=32_768)
+    """A longer sample loses the oldest tokens of its input, never its answer."""
+    batch_tokens: int = Field(2048, ge=16)
+    """Tokens in a batch, padding counted; samples of like length share one."""
+    lora_rank: int = Field(8, ge=1, le=256)
+    """For ``lora_b``."""
+    lora_alpha: float = Field(16.0, gt=0)
+    """For ``lora_b``."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Of LoRA's random A, for ``lora_b``."""

@@ -1,0 +1,56 @@
+"""The whole job: what ``config`` of a job, of ``dealrec prune`` and of ``prune()`` is."""
+
+from pydantic import Field, model_validator
+
+from dealrec.config.base import Config
+from dealrec.config.data import PromptConfig, Sampling
+from dealrec.config.effort import EffortConfig
+from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.influence import InfluenceConfig, RiskTarget
+from dealrec.config.selection import SelectionConfig
+from dealrec.config.surrogate import SurrogateConfig
+from dealrec.errors import FieldError, InputError
+
+
+class PruneConfig(Config):
+    """One model a concern; every part has defaults."""
+
+    sampling: Sampling = Sampling.PER_USER
+    min_history: int = Field(1, ge=1, le=1000)
+    """Items of history that a sample needs."""
+    prompt: PromptConfig = PromptConfig()
+    surrogate: SurrogateConfig = SurrogateConfig()
+    influence: InfluenceConfig = InfluenceConfig()
+    effort: EffortConfig | None = EffortConfig()
+    """``None`` leaves the LLM out; ``selection.effort_weight`` is then 0."""
+    selection: SelectionConfig = SelectionConfig()
+    finetune: FinetuneConfig | None = None
+    """``None`` trains no adapter."""
+    evaluation: None = None
+
+    @model_validator(mode="after")
+    def _no_effort_no_weight(self) -> "PruneConfig":
+        if self.effort is None and self.selection.effort_weight != 0:
+            selection = self.selection.model_copy(update={"effort_weight": 0.0})
+            object.__setattr__(self, "selection", selection)
+        return self
+
+    def resolved(self, *, has_validation: bool) -> "PruneConfig":
+        """The configuration with what depends on the data filled in.
+
+        Raises :class:`InputError` (``no_validation_split``) where validation is asked for and
+        the data has none.
+        """
+        target = self.influence.target
+        if target is RiskTarget.AUTO:
+            target = RiskTarget.VALIDATION if has_validation else RiskTarget.TRAIN
+        elif target is RiskTarget.VALIDATION and not has_validation:
+            raise InputError(
+                "influence.target is `validation`, but the data set has no validation interactions. "
+                "Use `train`, or a split that makes some.",
+                code="no_validation_split",
+                errors=[FieldError("config.influence.target", "the data has no validation split")],
+            )
+        return self.model_copy(
+            update={"influence": self.influence.model_copy(update={"target": target})}
+        )

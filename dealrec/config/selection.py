@@ -1,0 +1,47 @@
+"""Options of the selection."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from dealrec.config.base import Config
+
+
+class SelectionMethod(StrEnum):
+    """A selector's name; ``dealrec.selection.registry`` says what each is and needs."""
+
+    DEALREC = "dealrec"
+    RANDOM = "random"
+
+
+class Normalisation(StrEnum):
+    """How a score is brought to [0, 1]."""
+
+    MINMAX = "minmax"
+    """By its range (the paper); a few outliers set the scale."""
+    RANK = "rank"
+    """By its rank, ties sharing the mean; no outlier can flatten it."""
+
+
+class StratumEdges(StrEnum):
+    """Where one stratum ends and the next begins."""
+
+    EQUAL_WIDTH = "equal_width"
+    """Equal steps over the range of the overall score (the paper)."""
+    QUANTILE = "quantile"
+    """Equal numbers of samples."""
+
+
+class SelectionConfig(Config):
+    """How the budget is spent on scored samples. ``random`` uses ``seed`` alone."""
+
+    method: SelectionMethod = SelectionMethod.DEALREC
+    effort_weight: float = Field(0.3, ge=0, le=1000)
+    """λ: the weight of effort beside influence."""
+    strata: int = Field(50, ge=1, le=10_000)
+    """K."""
+    stratum_edges: StratumEdges = StratumEdges.EQUAL_WIDTH
+    normalisation: Normalisation = Normalisation.MINMAX
+    hard_prune: float = Field(0.1, ge=0, lt=1)
+    """Share of samples with the highest overall score that is dropped first."""
+    seed: int = Field(0, ge=0, lt=2**31)

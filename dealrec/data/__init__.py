@@ -1,0 +1,1 @@
+"""Interactions in, samples out: readers, validation, splits, prompts. Nothing here imports torch."""

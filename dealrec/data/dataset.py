@@ -1,0 +1,114 @@
+"""A validated data set in memory: every user's sequence in one flat array with offsets."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dealrec.config import Split, SplitMethod
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Int8 = npt.NDArray[np.int8]
+
+SPLIT_CODES: dict[Split, int] = {Split.TRAIN: 0, Split.VALID: 1, Split.TEST: 2}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """``U`` users, ``I`` items and ``N`` interactions, immutable.
+
+    Users and items are dense indices into ``user_ids`` and ``item_ids``, which keep the ids as text
+    exactly as they were written. Users are ordered by first appearance in the file, items likewise.
+    User ``u``'s interactions are ``items[offsets[u]:offsets[u + 1]]``, in the order of time or
+    position, ties by file row; ``splits`` (``SPLIT_CODES``) runs beside ``items``.
+    """
+
+    user_ids: pa.Array
+    """[U] text."""
+    item_ids: pa.Array
+    """[I] text. Items that no interaction uses are kept: they can be recommended."""
+    titles: pa.Array
+    """[I] text; an item without a title has its id."""
+    item_texts: Mapping[str, pa.Array]
+    """Further text columns of the items file, each [I], null where empty."""
+    offsets: Int64
+    """[U + 1] into ``items``."""
+    items: Int32
+    """[N] dense item indices."""
+    splits: Int8
+    """[N]."""
+    split_method: SplitMethod
+    sha256: str
+    """Over the canonical rows (users, items, order, splits, titles), not over file bytes."""
+
+    @property
+    def n_users(self) -> int:
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def n_interactions(self) -> int:
+        return len(self.items)
+
+    def has(self, split: Split) -> bool:
+        """Whether any interaction belongs to ``split``."""
+        return bool((self.splits == SPLIT_CODES[split]).any())
+
+    def users(self) -> Int32:
+        """[N] the dense user of every interaction."""
+        return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.offsets))
+
+    def subsequences(self, split_codes: tuple[int, ...]) -> tuple[Int64, Int32]:
+        """The sequences restricted to some splits: ([U + 1] offsets, flat dense items)."""
+        keep = np.isin(self.splits, split_codes)
+        kept = np.concatenate([[0], np.cumsum(keep)])
+        return kept[self.offsets].astype(np.int64), self.items[keep]
+
+    def save(self, folder: Path) -> None:
+        """Write ``interactions.parquet``, ``users.parquet``, ``items.parquet``, ``dataset.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        interactions = pa.table({"user": self.users(), "item": self.items, "split": self.splits})
+        pq.write_table(interactions, folder / "interactions.parquet", compression="zstd")
+        pq.write_table(pa.table({"user_id": self.user_ids}), folder / "users.parquet")
+        texts = {f"text:{name}": column for name, column in self.item_texts.items()}
+        items = pa.table({"item_id": self.item_ids, "title": self.titles, **texts})
+        pq.write_table(items, folder / "items.parquet", compression="zstd")
+        facts = {"split": self.split_method.value, "sha256": self.sha256}
+        (folder / "dataset.json").write_text(json.dumps(facts))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Dataset":
+        """Read what :meth:`save` wrote."""
+        facts = json.loads((folder / "dataset.json").read_text())
+        interactions = pq.read_table(folder / "interactions.parquet")
+        user_ids = _column(pq.read_table(folder / "users.parquet"), "user_id")
+        items = pq.read_table(folder / "items.parquet")
+        counts = np.bincount(interactions["user"].to_numpy(), minlength=len(user_ids))
+        return cls(
+            user_ids=user_ids,
+            item_ids=_column(items, "item_id"),
+            titles=_column(items, "title"),
+            item_texts={
+                name.removeprefix("text:"): _column(items, name)
+                for name in items.column_names
+                if name.startswith("text:")
+            },
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            items=interactions["item"].to_numpy(),
+            splits=interactions["split"].to_numpy(),
+            split_method=SplitMethod(facts["split"]),
+            sha256=facts["sha256"],
+        )
+
+
+def _column(table: pa.Table, name: str) -> pa.Array:
+    return table[name].combine_chunks()

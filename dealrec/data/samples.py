@@ -1,0 +1,91 @@
+"""Samples: which (history, target) pairs a data set gives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from dealrec.config import Sampling, Split
+from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
+
+
+@dataclass(frozen=True)
+class Samples:
+    """``n`` samples over the **training** sequences of a data set, as columns.
+
+    Sample ``i`` has the target ``items[target[i]]`` and the history
+    ``items[start[i]:target[i]]``: the user's training items before it, oldest first. Samples are
+    ordered by user, then position; the index in this order is the dense index ``0..n-1``.
+    """
+
+    unit: Sampling
+    users: Int32
+    """[n] dense user indices."""
+    items: Int32
+    """Flat training sequences of all users (dense item indices); ``start`` and ``target`` point into it."""
+    start: Int64
+    """[n] the first item of the user."""
+    target: Int64
+    """[n] the target item; ``target - start`` is the length of the history."""
+    positions: Int64
+    """[n] the target's 0-based rank in the user's validated history (all splits)."""
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def targets(self) -> Int32:
+        """[n] dense item index of each sample's target."""
+        return self.items[self.target]
+
+    @property
+    def history_lengths(self) -> Int64:
+        """[n] items before the target."""
+        return self.target - self.start
+
+    def history(self, index: int, limit: int | None = None) -> Int32:
+        """Dense items of sample ``index``'s history, oldest first; the last ``limit`` ones."""
+        first, last = int(self.start[index]), int(self.target[index])
+        return self.items[first if limit is None else max(first, last - limit) : last]
+
+    def keys(self, dataset: Dataset) -> pa.Array:
+        """[n] stable text keys: ``user``, or ``user:position`` for ``per_interaction``."""
+        users = dataset.user_ids.take(pa.array(self.users))
+        if self.unit is Sampling.PER_USER:
+            return users
+        import pyarrow.compute as pc
+
+        return pc.binary_join_element_wise(users, pa.array(self.positions).cast(pa.string()), ":")
+
+
+def build_samples(
+    dataset: Dataset, sampling: Sampling = Sampling.PER_USER, min_history: int = 1
+) -> Samples:
+    """All samples of the training split with at least ``min_history`` items of history.
+
+    ``per_user``: the last training item is the target. ``per_interaction``: every training item
+    that has enough history is a target once.
+    """
+    train = SPLIT_CODES[Split.TRAIN]
+    offsets, items = dataset.subsequences((train,))
+    lengths = np.diff(offsets)
+    rank = np.arange(dataset.n_interactions) - np.repeat(
+        dataset.offsets[:-1], np.diff(dataset.offsets)
+    )
+    ranks = rank[dataset.splits == train]
+    if sampling is Sampling.PER_USER:
+        users = np.flatnonzero(lengths > min_history)
+        start, target = offsets[users], offsets[users + 1] - 1
+    else:
+        owner = np.repeat(np.arange(dataset.n_users), lengths)
+        target = np.flatnonzero(np.arange(len(items)) - offsets[owner] >= min_history)
+        users = owner[target]
+        start = offsets[users]
+    return Samples(
+        unit=sampling,
+        users=users.astype(np.int32),
+        items=items,
+        start=start.astype(np.int64),
+        target=target.astype(np.int64),
+        positions=ranks[target].astype(np.int64),
+    )

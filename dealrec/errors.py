@@ -1,0 +1,82 @@
+"""Errors that a person can act on: a stable code, a sentence, and where it was."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing that is wrong in an input.
+
+    ``location`` is a dotted path (``config.selection.strata``) or a place in a file
+    (``interactions.csv:17:timestamp``).
+    """
+
+    location: str
+    message: str
+
+
+class DealrecError(Exception):
+    """Root of every error that is the caller's to see.
+
+    ``code`` is stable and machine-readable; the HTTP service gives it back unchanged in its
+    problem documents, and the command line prints ``title: detail``.
+    """
+
+    code = "internal_error"
+    title = "Something went wrong"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        title: str | None = None,
+        errors: Sequence[FieldError] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        if code is not None:
+            self.code = code
+        if title is not None:
+            self.title = title
+
+    def to_problem(self) -> dict[str, Any]:
+        """The body of an RFC 9457 problem, less ``status`` and ``instance``."""
+        problem: dict[str, Any] = {
+            "type": f"urn:dealrec:problem:{self.code}",
+            "title": self.title,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if self.errors:
+            problem["errors"] = [
+                {"location": e.location, "message": e.message} for e in self.errors
+            ]
+        return problem
+
+    def __reduce__(self) -> Any:
+        # Keeps code, title and errors when the error crosses a process boundary.
+        return (_rebuild, (type(self), self.detail, self.code, self.title, self.errors))
+
+
+def _rebuild(
+    kind: type[DealrecError], detail: str, code: str, title: str, errors: Sequence[FieldError]
+) -> DealrecError:
+    return kind(detail, code=code, title=title, errors=errors)
+
+
+class InputError(DealrecError):
+    """The caller's input cannot be used as it is (HTTP 422, exit status 2)."""
+
+    code = "invalid_input"
+    title = "The input cannot be used"
+
+
+class Cancelled(DealrecError):
+    """The work was asked to stop; raised from :meth:`dealrec.progress.Reporter.progress`."""
+
+    code = "cancelled"
+    title = "The work was cancelled"
