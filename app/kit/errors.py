@@ -1,0 +1,104 @@
+"""The errors of the service: each carries its HTTP status and its stable code."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dealrec.errors import DealrecError, FieldError, InputError
+
+__all__ = [
+    "Conflict",
+    "InUse",
+    "NotFound",
+    "PayloadTooLarge",
+    "PermissionDenied",
+    "ServiceError",
+    "Unauthenticated",
+    "status_of",
+]
+
+
+class ServiceError(DealrecError):
+    """Root of the errors that know their HTTP status."""
+
+    status = 500
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        title: str | None = None,
+        errors: Sequence[FieldError] = (),
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail, code=code, title=title, errors=errors)
+        self.extra = extra
+
+    def to_problem(self) -> dict[str, Any]:
+        """The problem with this error's further members (``limit``, ``dependents``, …)."""
+        return {**super().to_problem(), **self.extra}
+
+
+class Unauthenticated(ServiceError):
+    """No key, or one that is not valid (401)."""
+
+    status = 401
+    code = "unauthenticated"
+    title = "A valid API key is needed"
+
+
+class PermissionDenied(ServiceError):
+    """The caller may not do this (403)."""
+
+    status = 403
+    code = "forbidden"
+    title = "This is not allowed"
+
+
+class NotFound(ServiceError):
+    """Nothing by that id for this tenant (404)."""
+
+    status = 404
+    code = "not_found"
+    title = "There is no such thing"
+
+    @classmethod
+    def of(cls, kind: str, identifier: str) -> "NotFound":
+        """``kind`` is the word for people (``data set``); ``identifier`` is shown shortened."""
+        return cls(f"There is no {kind} {identifier[:60]!r}.")
+
+
+class Conflict(ServiceError):
+    """The present state does not allow it (409)."""
+
+    status = 409
+    code = "conflict"
+    title = "The present state does not allow this"
+
+
+class InUse(Conflict):
+    """Others depend on it (409); ``dependents`` lists them."""
+
+    code = "in_use"
+    title = "Others depend on this"
+
+    def __init__(self, detail: str, dependents: Sequence[dict[str, str]]) -> None:
+        super().__init__(detail, dependents=list(dependents))
+
+
+class PayloadTooLarge(ServiceError):
+    """The body is above the limit (413); ``limit`` is in bytes."""
+
+    status = 413
+    code = "payload_too_large"
+    title = "The body is too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body may have at most {limit:,} bytes.", limit=limit)
+
+
+def status_of(error: DealrecError) -> int:
+    """The HTTP status of any error of this project: its own, or 422 for unusable input."""
+    if isinstance(error, ServiceError):
+        return error.status
+    return 422 if isinstance(error, InputError) else 500
