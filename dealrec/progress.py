@@ -1,6 +1,9 @@
 """How long work reports where it is, and how it learns that it should stop."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
+
+from dealrec.config.stages import StageName
 
 
 class Reporter(Protocol):
@@ -37,3 +40,11 @@ class Silent:
 
 
 SILENT = Silent()
+
+StageReporters = Callable[[StageName], Reporter]
+"""Gives the reporter of a stage when that stage begins."""
+
+
+def silent_stages(_stage: StageName) -> Reporter:
+    """Nobody is told of any stage."""
+    return SILENT

@@ -1,0 +1,1 @@
+"""Selectors: how a budget is spent on scored samples. Those of scores alone need only NumPy."""

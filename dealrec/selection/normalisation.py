@@ -1,0 +1,31 @@
+"""Scores brought to [0, 1], and the overall score made of them."""
+
+import numpy as np
+
+from dealrec.config import Normalisation, SelectionConfig
+from dealrec.selection.interface import Float64, Scores
+
+
+def normalise(values: Float64, method: Normalisation) -> Float64:
+    """``values`` [n] in [0, 1]; all zeros where they are all the same.
+
+    ``minmax``: ``(x - min) / (max - min)``. ``rank``: the mean rank of equal values over ``n - 1``.
+    """
+    low, high = values.min(), values.max()
+    if low == high:
+        return np.zeros_like(values)
+    if method is Normalisation.MINMAX:
+        # Halved first: the range of two finite numbers can be infinite.
+        return (values / 2 - low / 2) / (high / 2 - low / 2)
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    mean_rank = last - (counts + 1) / 2
+    return mean_rank[inverse] / (len(values) - 1)
+
+
+def overall_score(scores: Scores, config: SelectionConfig) -> Float64:
+    """``O(s) = I'(s) + λ E'(s)`` [n], from normalised influence and effort."""
+    overall = normalise(scores.influence, config.normalisation)
+    if scores.effort is not None and config.effort_weight:
+        overall = overall + config.effort_weight * normalise(scores.effort, config.normalisation)
+    return overall

@@ -1,0 +1,34 @@
+"""The one way into the selectors."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from dealrec.config import SelectionConfig, resolve_budget
+from dealrec.selection.interface import Scores, Selection
+from dealrec.selection.registry import SELECTORS
+
+
+def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+    """Exactly ``budget`` samples of ``scores``.
+
+    The same scores, budget and configuration give the same set, whatever the order of the samples.
+    Raises :class:`~dealrec.errors.InputError` (``budget_too_large``).
+
+    Example:
+        >>> import numpy as np, pyarrow as pa
+        >>> scores = Scores(pa.array(["a", "b", "c", "d"]), np.array([0.0, 1.0, 2.0, 3.0]), None)
+        >>> config = SelectionConfig(effort_weight=0, strata=2, hard_prune=0)
+        >>> [use.selected for use in select(scores, 2, config).strata]
+        [1, 1]
+    """
+    budget = resolve_budget(int(budget), len(scores))
+    selection = SELECTORS[config.method].load()(scores, budget, config)
+    assert len(selection.indices) == budget
+    return selection
+
+
+def member_sha256(keys: Iterable[str]) -> str:
+    """The coreset's hash: over its sample keys, JSON-encoded, sorted by bytes, one a line."""
+    lines = sorted(json.dumps(key, ensure_ascii=False).encode() for key in keys)
+    return hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()

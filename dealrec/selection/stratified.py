@@ -1,0 +1,61 @@
+"""``dealrec``: random draws over strata of the overall score (Lin et al., SIGIR 2024)."""
+
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+
+from dealrec.config import SelectionConfig
+from dealrec.selection.interface import (
+    HARD_PRUNED,
+    Float64,
+    Int64,
+    Scores,
+    Selection,
+    StratumUse,
+    priorities,
+)
+from dealrec.selection.normalisation import overall_score
+from dealrec.selection.strata import assign_strata, quotas, stratum_edges
+
+
+def select_stratified(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+    """Drop the very top, cut the rest into strata, let every stratum give its share at random.
+
+    1. The ``min(floor(hard_prune * n), n - budget)`` samples with the highest overall score go
+       (equal scores: the larger key first).
+    2. The rest is cut into ``strata`` strata (:mod:`dealrec.selection.strata`).
+    3. Each gives its quota, drawn uniformly without replacement.
+    """
+    overall = overall_score(scores, config)
+    kept = _hard_pruned(scores, overall, budget, config)
+    edges = stratum_edges(overall[kept], config.strata, config.stratum_edges)
+    stratum = np.full(len(scores), HARD_PRUNED, dtype=np.int32)
+    stratum[kept] = assign_strata(overall[kept], edges)
+    sizes = np.bincount(stratum[kept], minlength=len(edges) - 1).astype(np.int64)
+    given = quotas(sizes, budget)
+
+    # One sort for all strata: by stratum, then by priority; each stratum takes from its front.
+    priority = priorities(scores, config.seed)
+    by_stratum = kept[np.lexsort((priority[kept], stratum[kept]))]
+    place = np.arange(len(by_stratum)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    taken = by_stratum[place < np.repeat(given, sizes)]
+    return Selection(
+        indices=np.sort(taken).astype(np.int64),
+        overall=overall,
+        stratum=stratum,
+        strata=[
+            StratumUse(k, float(edges[k]), float(edges[k + 1]), int(sizes[k]), int(given[k]))
+            for k in range(len(edges) - 1)
+        ],
+    )
+
+
+def _hard_pruned(scores: Scores, overall: Float64, budget: int, config: SelectionConfig) -> Int64:
+    """Dense indices of the samples that stay, ascending."""
+    n = len(scores)
+    drop = min(floor(Fraction(str(config.hard_prune)) * n), n - budget)
+    key_rank = np.empty(n, dtype=np.int64)
+    key_rank[scores.key_order()] = np.arange(n)
+    ascending = np.lexsort((key_rank, overall))
+    return np.sort(ascending[: n - drop]).astype(np.int64)
