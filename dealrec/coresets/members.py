@@ -1,13 +1,50 @@
 """Reads the members of a coreset back."""
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from dealrec.data.prompts import PromptedSample
+from dealrec.errors import FieldError, InputError
+
+_FIELDS = ("instruction", "input", "output")
 
 
 def read_members(members: Path) -> list[PromptedSample]:
     """The texts of a ``members.parquet``, in its order."""
-    table = pq.read_table(members, columns=["instruction", "input", "output"])
+    table = pq.read_table(members, columns=list(_FIELDS))
     return [PromptedSample(**row) for row in table.to_pylist()]
+
+
+def read_examples(path: Path) -> list[PromptedSample]:
+    """The texts of a JSON Lines file with ``instruction``, ``input`` and ``output`` in each object.
+
+    Raises :class:`InputError` (``invalid_coreset``) naming the line that is not so.
+    """
+    examples = []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    examples.append(_example(line, path.name, number))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}", code="invalid_coreset") from None
+    if not examples:
+        raise InputError(f"{path} holds no samples.", code="invalid_coreset")
+    return examples
+
+
+def _example(line: str, name: str, number: int) -> PromptedSample:
+    try:
+        row = json.loads(line)
+        texts = {field: row[field] for field in _FIELDS}
+        if not all(isinstance(text, str) for text in texts.values()):
+            raise TypeError
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"Line {number} of {name} is not a JSON object with the texts {', '.join(_FIELDS)}.",
+            code="invalid_coreset",
+            errors=[FieldError(f"{name}:{number}", "not a sample")],
+        ) from None
+    return PromptedSample(**texts)

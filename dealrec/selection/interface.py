@@ -56,7 +56,8 @@ class Scores:
 
     def key_order(self) -> Int64:
         """[n] indices that sort the samples by the bytes of their keys."""
-        return pc.sort_indices(self.keys.cast(pa.binary())).to_numpy().astype(np.int64)
+        order = pc.sort_indices(self.keys.cast(pa.binary())).to_numpy()
+        return np.asarray(order, dtype=np.int64)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ def normalise(values: Float64, method: Normalisation) -> Float64:
         return np.zeros_like(values)
     if method is Normalisation.MINMAX:
         # Halved first: the range of two finite numbers can be infinite.
-        return (values / 2 - low / 2) / (high / 2 - low / 2)
+        return np.asarray((values / 2 - low / 2) / (high / 2 - low / 2))
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    mean_rank = last - (counts + 1) / 2
+    mean_rank: Float64 = last - (counts + 1) / 2
     return mean_rank[inverse] / (len(values) - 1)
 
 

@@ -1,0 +1,210 @@
+"""The ``dealrec`` command, and those of its subcommands that need no server."""
+
+import json as jsonlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dealrec import __version__
+from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budget
+from dealrec.config.runtime import environment_runtime
+from dealrec.config.stages import StageName
+from dealrec.errors import FieldError, InputError
+from dealrec.terminal import command, print_json, say, stage_display
+
+_GROUP = "dealrec.commands"
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One option, e.g. selection.strata=25."),
+]
+
+
+def main() -> None:
+    """Entry point: gathers the subcommands of every installed part and runs one."""
+    application = typer.Typer(
+        name="dealrec",
+        help="Pick the few samples worth fine-tuning an LLM recommender on.",
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,
+    )
+    for part in sorted(entry_points(group=_GROUP), key=lambda part: part.name):
+        part.load()(application)
+    application()
+
+
+def register(application: typer.Typer) -> None:
+    """Add this part's subcommands."""
+    for name, function in (
+        ("prune", prune_command),
+        ("finetune", finetune_command),
+        ("selectors", selectors_command),
+        ("sample-data", sample_data_command),
+        ("version", version_command),
+    ):
+        application.command(name)(command(function))
+
+
+def prune_command(
+    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
+    items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    config: Annotated[Path | None, typer.Option(help="JSON file with the configuration.")] = None,
+    set_: SetOption = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="A column that the file calls otherwise."),
+    ] = None,
+    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Choose a coreset from a file of interactions; no server needed."""
+    from dealrec.coresets.formats import CoresetFormat, write_format
+    from dealrec.pipeline import prune, write_config
+
+    requested = parse_budget(budget)
+    settings = PruneConfig.parse(_configuration(config, set_ or []))
+    with stage_display(quiet=json) as stages:
+        result = prune(
+            interactions,
+            budget=requested,
+            items=items,
+            out=out,
+            config=settings,
+            columns=dict(_pair(text, "--column") for text in column or []),
+            split=split,
+            stages=stages,
+        )
+    with (out / "coreset.jsonl").open("wb") as file:
+        write_format(out / "members.parquet", CoresetFormat.JSONL, file)
+    write_config(result.config, out / "config.json")
+    if json:
+        summary = {"out": str(out), "size": result.coreset.size, "sha256": result.coreset.sha256}
+        print_json({**summary, "coverage": result.coreset.coverage, "report": result.report})
+    else:
+        say(f"{result.coreset.size:,} samples in {out / 'coreset.jsonl'}")
+        say(f"sha256 {result.coreset.sha256}")
+        say(f"report {out / 'report.html'}")
+
+
+def finetune_command(
+    coreset: Annotated[Path, typer.Argument(help="A coreset.jsonl, or any JSON Lines like it.")],
+    out: Annotated[Path, typer.Option(help="Folder for the adapter.")],
+    model: Annotated[str, typer.Option(help="Catalogue name, folder, GGUF file or hub id.")],
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a LoRA adapter on a coreset."""
+    from dealrec.coresets.members import read_examples
+    from dealrec.finetune.training import finetune
+
+    overrides = _configuration(None, set_ or [])
+    settings = FinetuneConfig.parse({**overrides, "model": model}, location="finetune")
+    examples = read_examples(coreset)
+    with stage_display(quiet=json) as stages:
+        result = finetune(
+            examples,
+            settings,
+            out=out,
+            runtime=environment_runtime(),
+            reporter=stages(StageName.FINETUNE),
+        )
+    if json:
+        print_json({"out": str(out), "metrics": result.metrics})
+    else:
+        say(f"adapter in {out}")
+
+
+def selectors_command(json: JsonOption = False) -> None:
+    """List the selectors."""
+    from dealrec.selection.registry import SELECTORS
+
+    rows = [
+        {
+            "name": entry.method.value,
+            "summary": entry.summary,
+            "source": entry.source,
+            "needs": list(entry.needs),
+            "parameters": list(entry.parameters),
+        }
+        for entry in SELECTORS.values()
+    ]
+    if json:
+        print_json(rows)
+        return
+    for row in rows:
+        say(f"{row['name']:<12} {row['summary']}")
+
+
+def sample_data_command(
+    folder: Annotated[Path, typer.Argument(help="Gets interactions.csv and items.csv.")],
+    users: Annotated[int, typer.Option(min=10, max=10_000_000)] = 1000,
+    items: Annotated[int, typer.Option(min=20, max=1_000_000)] = 500,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Write a synthetic data set with titles, genres and sequences to try things on."""
+    from dealrec.data.synthetic import write_sample_data
+
+    write_sample_data(folder, users=users, items=items, seed=seed)
+    if json:
+        print_json({"folder": str(folder), "users": users, "items": items, "seed": seed})
+    else:
+        say(f"{folder / 'interactions.csv'}\n{folder / 'items.csv'}")
+
+
+def version_command(json: JsonOption = False) -> None:
+    """Say which version this is."""
+    if json:
+        print_json({"version": __version__})
+    else:
+        say(__version__)
+
+
+def _configuration(path: Path | None, assignments: list[str]) -> dict[str, Any]:
+    """The configuration file's object with ``--set`` assignments applied over it."""
+    settings: dict[str, Any] = {}
+    if path is not None:
+        try:
+            loaded = jsonlib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path} cannot be read as JSON: {error}", code="invalid_json"
+            ) from None
+        if not isinstance(loaded, dict):
+            raise InputError(f"{path} holds no JSON object.", code="invalid_json")
+        settings = loaded
+    for assignment in assignments:
+        key, text = _pair(assignment, "--set")
+        try:
+            value = jsonlib.loads(text)
+        except ValueError:
+            value = text
+        *parents, last = key.split(".")
+        place = settings
+        for parent in parents:
+            inner = place.get(parent)
+            place[parent] = dict(inner) if isinstance(inner, Mapping) else {}
+            place = place[parent]
+        place[last] = value
+    return settings
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(
+            f"{option} takes NAME=VALUE, not {text!r}.",
+            code="invalid_option",
+            errors=[FieldError(option, "no `=` in it")],
+        )
+    return name, value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The report of a coreset: one self-contained HTML page."""
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from jinja2 import Environment, StrictUndefined
+
+from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES
+from dealrec.evaluation.charts import histogram, scatter, strata_chart
+from dealrec.selection.interface import StratumUse
+
+_SHOWN_MEMBERS = 100
+
+
+@dataclass(frozen=True)
+class _Chart:
+    title: str
+    svg: str
+    note: str
+
+
+def write_report(coreset: Path, out: Path) -> None:
+    """Write ``out`` from a coreset folder (``manifest.json``, ``scores.parquet``, ``members.parquet``).
+
+    The page holds its plots as SVG and asks for nothing from a network.
+    """
+    manifest = json.loads((coreset / MANIFEST).read_text())
+    scores = pq.read_table(coreset / SCORES)
+    members = pq.read_table(coreset / MEMBERS)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["figure"] = _figure
+    source = files("dealrec.evaluation").joinpath("templates/report.html.j2").read_text("utf-8")
+    page = environment.from_string(source).render(
+        manifest=manifest,
+        charts=_charts(scores),
+        strata_svg=strata_chart([StratumUse(**use) for use in manifest["coverage"]["strata"]]),
+        comparison=_comparison(manifest, scores),
+        members=members.slice(0, _SHOWN_MEMBERS).to_pylist(),
+        config=json.dumps(manifest["config"], indent=2),
+    )
+    temporary = out.with_name(f".{out.name}.part")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(out)
+
+
+def _charts(scores: Any) -> list[_Chart]:
+    selected = scores["selected"].to_numpy()
+    folded = "The outermost bins hold the tails."
+    charts = [
+        _Chart(
+            "Influence",
+            histogram(scores["influence"].to_numpy(), selected, "influence on the target risk"),
+            f"How much the risk would rise if a sample were left out. {folded}",
+        ),
+        _Chart(
+            "Overall score",
+            histogram(scores["overall"].to_numpy(), selected, "normalised influence + λ · effort"),
+            f"Strata are cut over this score. {folded}",
+        ),
+    ]
+    if scores["effort"].null_count == 0:
+        influence, effort = scores["influence"].to_numpy(), scores["effort"].to_numpy()
+        charts.insert(
+            1,
+            _Chart(
+                "Effort",
+                histogram(effort, selected, "gradient norm of the language model"),
+                f"How hard the language model must work to learn a sample. {folded}",
+            ),
+        )
+        charts.append(
+            _Chart(
+                "Influence against effort",
+                scatter(influence, effort, selected),
+                "An even thinning of all samples, with selected ones on top; the tails are cut.",
+            )
+        )
+    return charts
+
+
+def _comparison(manifest: dict[str, Any], scores: Any) -> list[tuple[str, Any, Any, Any]]:
+    """Rows of (what, all samples, this coreset, random selection of the same size)."""
+    selected = scores["selected"].to_numpy()
+    coverage, control = manifest["coverage"], manifest["control"]
+    rows = [
+        ("samples", len(scores), manifest["size"], manifest["size"]),
+        ("users", None, coverage["users"], control["users"]),
+        ("items in histories and targets", None, coverage["items"], control["items"]),
+    ]
+    for name in ("influence", "effort"):
+        if scores[name].null_count:
+            continue
+        values = scores[name].to_numpy()
+        random_mean = control[f"mean_{name}"]
+        rows.append((f"mean {name}", values.mean(), values[selected].mean(), random_mean))
+        spread = values.std(ddof=1) / np.sqrt(manifest["size"]) if len(values) > 1 else 0.0
+        rows.append((f"standard error of a random mean {name}", None, None, spread))
+    return rows
+
+
+def _figure(value: Any) -> str:
+    """A number as a person reads it; an en dash for what does not apply."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    return f"{value:.4g}"

@@ -1,0 +1,135 @@
+"""What commands show on a terminal: a bar for each stage, and errors that say what to do."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from dealrec.config.stages import StageName
+from dealrec.errors import DealrecError
+from dealrec.progress import SILENT, Reporter, StageReporters
+
+P = ParamSpec("P")
+_LINE_SECONDS = 5.0
+"""Without a terminal, a line at most this often."""
+
+
+@contextmanager
+def stage_display(*, quiet: bool = False) -> Iterator[StageReporters]:
+    """Reporters that draw bars on a terminal, or write a line now and then where there is none."""
+    if quiet:
+        yield lambda _stage: SILENT
+        return
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _LineReporter
+        return
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[metrics]}"),
+    )
+    with Progress(*columns, console=console) as bars:
+        yield lambda stage: _BarReporter(bars, stage)
+
+
+class _BarReporter:
+    def __init__(self, bars: Progress, stage: StageName) -> None:
+        self._bars = bars
+        self._task: TaskID = bars.add_task(stage.value, total=None, unit="", metrics="")
+        self._metrics: dict[str, float] = {}
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        self._bars.update(self._task, completed=done, total=total, unit=f"{unit}s")
+
+    def metric(self, name: str, value: float) -> None:
+        self._metrics[name] = value
+        shown = "  ".join(f"{key} {number:.4g}" for key, number in self._metrics.items())
+        self._bars.update(self._task, metrics=shown[:80])
+
+    def event(self, kind: str, **data: Any) -> None:
+        said = " ".join(f"{key}={value}" for key, value in data.items())
+        self._bars.console.print(f"[dim]{kind} {said}")
+
+
+class _LineReporter:
+    def __init__(self, stage: StageName) -> None:
+        self._stage = stage
+        self._spoken = 0.0
+        self._begun = time.monotonic()
+        _say(f"{stage.value}: started")
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        if now - self._spoken < _LINE_SECONDS and done < total:
+            return
+        if done >= total and self._spoken < 0:
+            return
+        self._spoken = -1.0 if done >= total else now
+        _say(f"{self._stage.value}: {done:,} of {total:,} {unit}s after {now - self._begun:.0f} s")
+
+    def metric(self, name: str, value: float) -> None:
+        pass
+
+    def event(self, kind: str, **data: Any) -> None:
+        said = " ".join(f"{key}={value}" for key, value in data.items())
+        _say(f"{self._stage.value}: {kind} {said}".rstrip())
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def command(function: Callable[P, None]) -> Callable[P, None]:
+    """A command whose :class:`DealrecError` becomes a message and exit status 2 (1 if it is ours).
+
+    With ``--json`` the problem is written to standard output as the HTTP service would give it.
+    """
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except DealrecError as error:
+            if kwargs.get("json"):
+                print_json(error.to_problem())
+            else:
+                _say(f"{error.title}: {error.detail}")
+                for item in error.errors:
+                    _say(f"  {item.location}: {item.message}")
+            raise typer.Exit(1 if error.code == "internal_error" else 2) from None
+
+    return guarded
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def say(line: str) -> None:
+    """A line on standard output, for people."""
+    sys.stdout.write(line + "\n")
+
+
+__all__ = ["Reporter", "command", "print_json", "say", "stage_display"]
