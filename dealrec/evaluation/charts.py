@@ -15,7 +15,7 @@ Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 ALL, CHOSEN = "#8a94a6", "#2f6fde"
-_BINS = 60
+_BINS = 40
 _TAIL = 0.25
 _POINTS = 1500
 """Percent at each end that a histogram folds into its outermost bins."""
@@ -41,6 +41,7 @@ _CONFIG: dict[str, Any] = {
         "title": None,
         "labelFontSize": 12,
         "symbolOpacity": 1,
+        "symbolStrokeWidth": 0,
     },
     "header": {"labelColor": "currentColor", "titleColor": "currentColor"},
 }

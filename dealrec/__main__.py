@@ -1,0 +1,5 @@
+"""``python -m dealrec``."""
+
+from dealrec.cli import main
+
+main()
