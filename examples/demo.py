@@ -69,9 +69,8 @@ def service(data_dir: Path) -> Iterator[httpx.Client]:
         port = probe.getsockname()[1]
     data_dir.mkdir(parents=True)
     with (data_dir / "service.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "dealrec", "serve"]
-            + ["--port", str(port), "--data-dir", str(data_dir)],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dealrec", "serve", f"--port={port}", f"--data-dir={data_dir}"],
             stdout=log,
             stderr=log,
         )
