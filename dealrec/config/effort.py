@@ -38,8 +38,9 @@ class EffortConfig(Config):
     parameters: EffortParameters = EffortParameters.V_PROJ
     reduction: Reduction = Reduction.MEAN
     loss_on: LossSpan = LossSpan.ANSWER
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of the model; norms are accumulated in float32."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the model; norms are accumulated in float32. ``bfloat16`` is for GPUs and for CPUs with
+    instructions for it: on others it is four times slower than ``float32``."""
     max_tokens: int = Field(512, ge=16, le=32_768)
     """A longer sample loses the oldest tokens of its input, never its answer."""
     batch_tokens: int = Field(2048, ge=16)

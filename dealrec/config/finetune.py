@@ -30,8 +30,8 @@ class FinetuneConfig(Config):
     weight_decay: float = Field(0.0, ge=0, le=1)
     max_gradient_norm: float = Field(1.0, gt=0)
     loss_on: LossSpan = LossSpan.ANSWER
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of the frozen model; the adapter is trained and kept in float32."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the frozen model (see :class:`EffortConfig`); the adapter is trained and kept in float32."""
     max_tokens: int = Field(512, ge=16, le=32_768)
     checkpoint_steps: int = Field(50, ge=1)
     lora: LoraSettings = LoraSettings()

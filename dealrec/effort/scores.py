@@ -1,0 +1,40 @@
+"""The result of the effort stage."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+@dataclass(frozen=True)
+class EffortScores:
+    """Effort of ``n`` samples, in dense sample order."""
+
+    scores: npt.NDArray[np.float64]
+    """[n] gradient norms; bigger means harder to learn."""
+    tokens: npt.NDArray[np.int32]
+    """[n] tokens of each sample as the model read it."""
+    diagnostics: dict[str, Any]
+    """What was computed, and with what: JSON."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``effort.parquet`` (columns ``effort``, ``tokens``) and ``result.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        table = pa.table({"effort": self.scores, "tokens": self.tokens})
+        pq.write_table(table, folder / "effort.parquet", compression="zstd")
+        (folder / "result.json").write_text(json.dumps(self.diagnostics, indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> "EffortScores":
+        """Read what :meth:`save` wrote."""
+        table = pq.read_table(folder / "effort.parquet")
+        return cls(
+            scores=table["effort"].to_numpy(),
+            tokens=table["tokens"].to_numpy(),
+            diagnostics=json.loads((folder / "result.json").read_text()),
+        )

@@ -1,0 +1,155 @@
+"""Loads a causal language model with its tokenizer, from wherever its name points to."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dealrec.config.language_models import LANGUAGE_MODELS, LanguageModel, language_model
+from dealrec.errors import InputError
+from dealrec.language_models.conversion import converted_gguf
+from dealrec.language_models.quiet import quiet_transformers
+from dealrec.progress import SILENT, Reporter
+
+if TYPE_CHECKING:
+    import torch
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class LoadedLanguageModel:
+    """A causal language model in evaluation mode, none of its parameters asking for a gradient."""
+
+    model: Any
+    """A transformers causal language model."""
+    tokenizer: Any
+    """Its tokenizer; it has a padding token."""
+    name: str
+    """The catalogue's name, the hub id, or the name of the local file or folder: never a path."""
+    revision: str
+    """The catalogue's or the hub's revision; for local files the SHA-256 of their content."""
+
+    @property
+    def device(self) -> "torch.device":
+        """Where its parameters are."""
+        device: torch.device = self.model.device
+        return device
+
+
+@dataclass(frozen=True)
+class _Source:
+    location: str
+    name: str
+    revision: str | None
+    local: bool
+
+
+def load_language_model(
+    name_or_path: str, *, dtype: str, device: "torch.device | str", reporter: Reporter = SILENT
+) -> LoadedLanguageModel:
+    """Load a model from safetensors, without code from its repository.
+
+    Args:
+        name_or_path: A name of the catalogue (``smollm2-135m``). From the library and the command
+            line also a local Hugging Face folder, a ``.gguf`` file, or a hub id (``owner/model``).
+            A GGUF file is dequantized once and cached, see
+            :mod:`dealrec.language_models.conversion`.
+        dtype: ``float32`` or ``bfloat16``.
+        device: Of torch.
+        reporter: Is told when a GGUF file is converted, which takes its time.
+
+    Raises:
+        InputError: ``unknown_model`` for a name that means nothing; ``model_not_available`` where
+            the files are not at hand or are no causal language model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source = _find(name_or_path, reporter)
+    options: dict[str, Any] = {
+        "local_files_only": source.local,
+        "trust_remote_code": False,
+        **({} if source.local else {"revision": source.revision}),
+    }
+    with quiet_transformers():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                source.location, dtype=getattr(torch, dtype), use_safetensors=True, **options
+            )
+        except (OSError, ValueError) as error:
+            raise _not_available(
+                source.name, "its files cannot be loaded as a causal language model in safetensors"
+            ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    model.requires_grad_(requires_grad=False)
+    model.eval().to(device)
+    revision = source.revision or getattr(model.config, "_commit_hash", None) or "main"
+    return LoadedLanguageModel(model, tokenizer, source.name, revision)
+
+
+def _find(name_or_path: str, reporter: Reporter) -> _Source:
+    entry = language_model(name_or_path)
+    if entry is not None:
+        return _catalogued(entry, reporter)
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return _Source(str(path), path.resolve().name, _content_hash(path), local=True)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise _not_available(path.name, "there is no such file")
+        digest = _content_hash(path)
+        folder = converted_gguf(path, f"{path.stem}-{digest[:16]}", reporter)
+        return _Source(str(folder), path.name, digest, local=True)
+    if _HUB_ID.fullmatch(name_or_path):
+        return _Source(name_or_path, name_or_path, None, local=False)
+    raise InputError(
+        f"There is no language model `{name_or_path}`. Known names: "
+        f"{', '.join(sorted(LANGUAGE_MODELS))}.",
+        code="unknown_model",
+        title="The language model is not known",
+    )
+
+
+def _catalogued(entry: LanguageModel, reporter: Reporter) -> _Source:
+    if entry.gguf_file is None or entry.package is None:
+        if entry.repository is None:
+            raise _not_available(entry.name, "the catalogue names no files for it")
+        return _Source(entry.repository, entry.name, entry.revision, local=False)
+    if not entry.available():
+        raise _not_available(
+            entry.name, f"install the package {entry.distribution}=={entry.revision}"
+        )
+    spec = find_spec(entry.package)
+    assert spec is not None
+    assert spec.origin is not None
+    gguf_file = Path(spec.origin).parent / entry.gguf_file
+    folder = converted_gguf(gguf_file, f"{entry.name}-{entry.revision}", reporter)
+    return _Source(str(folder), entry.name, entry.revision, local=True)
+
+
+def _content_hash(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's configuration and safetensors files by name."""
+    files = (
+        [path]
+        if path.is_file()
+        else sorted([*path.glob("config.json"), *path.glob("*.safetensors")])
+    )
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(f"{file.name}\n".encode() if path.is_dir() else b"")
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _not_available(name: str, reason: str) -> InputError:
+    return InputError(
+        f"The language model `{name}` is not available here: {reason}.",
+        code="model_not_available",
+        title="The language model is not available",
+    )

@@ -1,0 +1,135 @@
+"""Samples as tokens: prompt, answer, end of text; the same for effort, training and generation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dealrec.config.effort import LossSpan
+from dealrec.data.prompts import PromptedSample, render
+from dealrec.errors import FieldError, InputError
+
+
+@dataclass(frozen=True)
+class EncodedSample:
+    """Tokens of a sample; the answer, with the end-of-text token, starts at ``answer``."""
+
+    ids: list[int]
+    answer: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def first_label(self, loss_on: LossSpan) -> int:
+        """The first token that the loss looks at, to the end; nothing predicts the very first."""
+        return max(self.answer, 1) if loss_on is LossSpan.ANSWER else 1
+
+
+class Encoder:
+    """Turns samples into tokens, no more than ``max_tokens`` of them each.
+
+    A longer sample loses the oldest tokens of its input (the history), then, where the instruction
+    alone is too long, the oldest of what is left of the prompt; the answer is never cut.
+    """
+
+    def __init__(self, tokenizer: Any, max_tokens: int) -> None:
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+        start = tokenizer.bos_token_id
+        adds_start = start is not None and tokenizer("")["input_ids"][:1] == [start]
+        self._start: list[int] = [start] if adds_start else []
+        end = tokenizer.eos_token_id
+        self._end: list[int] = [] if end is None else [end]
+
+    def encode(self, samples: Sequence[PromptedSample]) -> list[EncodedSample]:
+        """Tokens of each sample.
+
+        Raises:
+            InputError: ``max_tokens_too_small`` where an answer alone does not fit.
+        """
+        if not samples:
+            return []
+        prompts, answers = zip(*(render(sample) for sample in samples), strict=True)
+        encoded = []
+        for sample, prompt, prompt_ids, answer_ids in zip(
+            samples, prompts, self._ids(prompts), self._ids(answers), strict=True
+        ):
+            ending = [*answer_ids, *self._end]
+            room = self._max_tokens - len(self._start) - len(ending)
+            kept = prompt_ids if len(prompt_ids) <= room else self._cut(sample, prompt, room)
+            ids = [*self._start, *kept, *ending]
+            encoded.append(EncodedSample(ids, len(self._start) + len(kept)))
+        return encoded
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _cut(self, sample: PromptedSample, prompt: str, room: int) -> list[int]:
+        """``room`` tokens of the prompt, without the oldest tokens of its input."""
+        if room < 1:
+            raise InputError(
+                f"max_tokens is {self._max_tokens}, which is not enough for the longest answer.",
+                code="max_tokens_too_small",
+                errors=[FieldError("max_tokens", "an answer alone does not fit")],
+            )
+        first = prompt.rfind(sample.input) if sample.input else len(prompt)
+        tokens = self._tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+        ids: list[int] = tokens["input_ids"]
+        spans = tokens["offset_mapping"]
+        last = first + len(sample.input)
+        inside = [i for i, (start, end) in enumerate(spans) if first <= start and end <= last]
+        dropped = set(inside[: len(ids) - room])
+        kept = [token for i, token in enumerate(ids) if i not in dropped]
+        return kept[len(kept) - room :]
+
+
+def padded(samples: Sequence[EncodedSample], pad: int, device: torch.device) -> Tensor:
+    """[b, t] tokens, padded on the right to the longest sample."""
+    length = max(len(sample) for sample in samples)
+    rows = [sample.ids + [pad] * (length - len(sample)) for sample in samples]
+    return torch.tensor(rows, dtype=torch.long, device=device)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the loss looks at in a padded batch: ``m`` tokens to predict, sample by sample."""
+
+    rows: Tensor
+    """[m] the sample of each."""
+    positions: Tensor
+    """[m] the position whose hidden state predicts it: one before its own."""
+    labels: Tensor
+    """[m] the token itself."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def loss_targets(tokens: Tensor, samples: Sequence[EncodedSample], loss_on: LossSpan) -> Targets:
+    """The targets of a padded batch ``tokens`` [b, t]."""
+    places = [
+        (row, position - 1)
+        for row, sample in enumerate(samples)
+        for position in range(sample.first_label(loss_on), len(sample))
+    ]
+    rows, positions = torch.tensor(places, device=tokens.device).unbind(1)
+    return Targets(rows, positions, tokens[rows, positions + 1])
+
+
+def batches_by_tokens(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices into ``lengths``, longest first, cut into batches of at most ``budget`` tokens.
+
+    A batch counts as its number of samples times its longest one, since shorter ones are padded;
+    one sample longer than the budget is a batch by itself. Follows from the lengths alone.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    batches: list[list[int]] = []
+    for index in order:
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
