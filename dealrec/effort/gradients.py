@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dealrec.config.effort import EffortConfig, EffortParameters, Reduction
 from dealrec.effort.norms import gradient_norms
@@ -111,7 +110,9 @@ def _hidden_gradient(
         rows, positions = targets.rows[part], targets.positions[part]
         with torch.enable_grad():
             states = hidden[rows, positions].requires_grad_()
-            losses = F.cross_entropy(output(states).float(), targets.labels[part], reduction="none")
+            losses = nn.functional.cross_entropy(
+                output(states).float(), targets.labels[part], reduction="none"
+            )
             total = (losses * weights[part]).sum()
         (gradient[rows, positions],) = torch.autograd.grad(total, states)
     return gradient

@@ -17,7 +17,7 @@ from dealrec.effort.gradients import EffortMeter
 from dealrec.effort.scores import EffortScores
 from dealrec.errors import DealrecError
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
-from dealrec.language_models.tokens import EncodedSample, Encoder, batches_by_tokens
+from dealrec.language_models.tokens import EncodedSample, Encoder, batches_by_tokens, token_limit
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 
@@ -66,7 +66,7 @@ def measure_effort(
     meter = EffortMeter(loaded, config)
     encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
     reporter.progress(0, count, "sample")
-    lengths, answers = _lengths(encoder, prompted, count, config)
+    lengths, answers = _lengths(encoder, prompted, count)
     batches = batches_by_tokens(lengths.tolist(), config.batch_tokens)
     scores = np.empty(count, dtype=np.float64)
     started, done = time.monotonic(), 0
@@ -92,12 +92,6 @@ def measure_effort(
     return EffortScores(scores, lengths, diagnostics)
 
 
-def token_limit(loaded: LoadedLanguageModel, max_tokens: int) -> int:
-    """``max_tokens``, or the longest text that the model takes if that is shorter."""
-    longest: Any = getattr(loaded.model.config, "max_position_embeddings", None)
-    return min(max_tokens, longest) if isinstance(longest, int) else max_tokens
-
-
 def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float | None:
     """Rank correlation, ties sharing their mean rank; ``None`` where either is constant."""
     if len(a) < 2 or a.min() == a.max() or b.min() == b.max():
@@ -116,7 +110,6 @@ def _lengths(
     encoder: Encoder,
     prompted: Callable[[int], PromptedSample],
     count: int,
-    config: EffortConfig,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """[n] tokens of each sample, and [n] of its answer."""
     lengths = np.empty(count, dtype=np.int32)

@@ -1,0 +1,90 @@
+"""LoRA on a loaded language model, and its folder in the format of peft."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from dealrec.config.finetune import FinetuneConfig
+from dealrec.errors import FieldError, InputError
+from dealrec.finetune.model_card import model_card
+from dealrec.language_models.loading import LoadedLanguageModel
+
+
+def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
+    """The model with a fresh float32 LoRA (A from the seed, B zero), as a ``PeftModel``.
+
+    Raises:
+        InputError: ``unknown_target_modules`` where the model has none of these.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.lora.rank,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=sorted(config.lora.target_modules),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        try:
+            model = get_peft_model(loaded.model, lora)
+        except ValueError as error:
+            raise InputError(
+                f"`{loaded.name}` has no modules that can be adapted under these names.",
+                code="unknown_target_modules",
+                errors=[FieldError("config.finetune.lora.target_modules", "not in the model")],
+            ) from error
+    return model
+
+
+def adapter_state(model: Any) -> dict[str, torch.Tensor]:
+    """The adapter's tensors by peft's names."""
+    from peft import get_peft_model_state_dict
+
+    state: dict[str, torch.Tensor] = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+
+
+def load_adapter_state(model: Any, state: dict[str, torch.Tensor]) -> None:
+    """Put :func:`adapter_state`'s tensors back."""
+    from peft import set_peft_model_state_dict
+
+    set_peft_model_state_dict(model, state)
+
+
+def save_adapter(
+    model: Any,
+    loaded: LoadedLanguageModel,
+    config: FinetuneConfig,
+    metrics: Mapping[str, float],
+    facts: Mapping[str, Any],
+    out: Path,
+) -> None:
+    """Write ``out`` as a folder for ``PeftModel.from_pretrained``, whole or not at all.
+
+    It names the base model by its name and revision, so it means the same on any machine. An
+    existing ``out`` must be an empty folder.
+    """
+    lora = model.peft_config["default"]
+    lora.base_model_name_or_path = loaded.name
+    lora.revision = loaded.revision
+    lora.inference_mode = True
+    lora.target_modules = sorted(lora.target_modules)  # a set: its order would change by run
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
+    try:
+        lora.save_pretrained(str(folder))
+        save_file(adapter_state(model), folder / "adapter_model.safetensors", {"format": "pt"})
+        card = model_card(loaded, config, metrics, facts)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        folder.chmod(0o755)
+        folder.replace(out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

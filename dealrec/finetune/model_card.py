@@ -1,0 +1,68 @@
+"""The README of an adapter: what it is, what it was trained on, how to load it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.language_models import language_model
+from dealrec.language_models.loading import LoadedLanguageModel
+
+
+def model_card(
+    loaded: LoadedLanguageModel,
+    config: FinetuneConfig,
+    metrics: Mapping[str, float],
+    facts: Mapping[str, Any],
+) -> str:
+    """Markdown with the front matter that model hubs read.
+
+    ``facts`` is what the caller knows of the data (data set and coreset hashes, sizes, …).
+    """
+    entry = language_model(loaded.name)
+    licence = entry.licence if entry else "other"
+    trained = "\n".join(f"- {name}: {_plain(value)}" for name, value in facts.items())
+    measured = "\n".join(f"- {name}: {value:.6g}" for name, value in metrics.items())
+    settings = json.dumps(config.model_dump(mode="json"), indent=2)
+    return f"""---
+base_model: {json.dumps(loaded.name)}
+library_name: peft
+license: {licence}
+tags:
+- lora
+- recommendation
+---
+
+# LoRA adapter for {loaded.name}
+
+Low-rank adapter for `{loaded.name}`, revision `{loaded.revision}`, trained to continue a user's
+history with the title of the next item. The base model's licence is `{licence}`.
+
+## Trained on
+
+{trained or "- not stated"}
+
+## Training
+
+{measured}
+
+```json
+{settings}
+```
+
+## Use
+
+```python
+from dealrec.language_models import load_language_model
+from peft import PeftModel
+
+base = load_language_model({loaded.name!r}, dtype="float32", device="cpu")
+model = PeftModel.from_pretrained(base.model, "path/to/this/folder")
+```
+"""
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str | int | float):
+        return str(value).replace("\n", " ")
+    return f"`{json.dumps(value, sort_keys=True)}`"

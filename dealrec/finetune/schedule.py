@@ -1,0 +1,49 @@
+"""What each step of a training is: its samples and its learning rate, from configuration alone."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from dealrec.config.finetune import FinetuneConfig
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of ``config.epochs`` passes over ``samples`` samples.
+
+    A step's samples and learning rate follow from its number, so a resumed training needs nothing
+    but the number to go on where it was.
+    """
+
+    config: FinetuneConfig
+    samples: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass; the last one may be smaller."""
+        return math.ceil(self.samples / self.config.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps in all."""
+        return self.steps_per_epoch * self.config.epochs
+
+    def batch(self, step: int) -> list[int]:
+        """The samples of step ``step`` (from 0): a part of its epoch's permutation."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+        order: list[int] = torch.randperm(self.samples, generator=generator).tolist()
+        first = place * self.config.batch_size
+        return order[first : first + self.config.batch_size]
+
+    def learning_rate(self, step: int) -> float:
+        """Of step ``step`` (from 0): rising linearly to the configured one, then falling to 0."""
+        warmup = math.ceil(self.config.warmup_fraction * self.steps)
+        if step < warmup:
+            return self.config.learning_rate * (step + 1) / warmup
+        return self.config.learning_rate * (self.steps - step) / (self.steps - warmup)
+
+    def dropout_seed(self, step: int) -> int:
+        """Of the random numbers drawn in step ``step``."""
+        return (self.config.seed * 1_000_003 + step) * 2 + 1

@@ -1,0 +1,227 @@
+"""LoRA training: a plain loop, so that what is computed and what is kept is all in sight."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.runtime import Runtime
+from dealrec.data.prompts import PromptedSample
+from dealrec.errors import Cancelled, DealrecError, InputError
+from dealrec.finetune.adapter import (
+    adapter_state,
+    attach_lora,
+    load_adapter_state,
+    save_adapter,
+)
+from dealrec.finetune.checkpoints import (
+    Checkpoint,
+    read_checkpoint,
+    training_fingerprint,
+    write_checkpoint,
+)
+from dealrec.finetune.schedule import Schedule
+from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
+from dealrec.language_models.structure import find_structure
+from dealrec.language_models.tokens import (
+    EncodedSample,
+    Encoder,
+    batches_by_tokens,
+    loss_targets,
+    padded,
+    token_limit,
+)
+from dealrec.progress import SILENT, Reporter
+from dealrec.runtime import apply_runtime
+
+_TOKENS_AT_ONCE = 2048
+"""Padded tokens whose activations are held together; a step's batch is cut into such parts."""
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What came of a training; the adapter itself is in its folder."""
+
+    metrics: dict[str, float]
+    """``train_loss`` (mean of the last epoch's steps), ``steps``, ``samples``, ``tokens``,
+    ``seconds`` (of this run alone, where it was resumed)."""
+    revision: str
+    """Of the base model."""
+
+
+def finetune(
+    examples: Sequence[PromptedSample],
+    config: FinetuneConfig,
+    *,
+    out: Path,
+    checkpoint_dir: Path | None = None,
+    model_card: Mapping[str, Any] | None = None,
+    runtime: Runtime = Runtime(),
+    reporter: Reporter = SILENT,
+) -> FinetuneResult:
+    """Train LoRA on ``examples`` and write ``out``, a folder that peft loads.
+
+    Args:
+        examples: At least one.
+        config: Model, adapter and training.
+        out: Must not exist, or be an empty folder; it appears complete or not at all.
+        checkpoint_dir: Where the training is kept every ``config.checkpoint_steps`` steps, and
+            when it is cancelled. A training of the same examples and configuration goes on from
+            there, and on a CPU ends with the very same adapter.
+        model_card: What the card says about the data, name by name.
+        runtime: Device and threads.
+        reporter: Gets a ``step`` of all steps, and the metric ``train_loss``.
+
+    Raises:
+        InputError: ``no_examples``, ``unknown_model``, ``model_not_available``,
+            ``model_not_supported``, ``unknown_target_modules``, ``max_tokens_too_small``.
+        DealrecError: ``non_finite_loss``.
+        Cancelled: When ``reporter`` says so, between steps.
+    """
+    if not examples:
+        raise InputError("There is no sample to train on.", code="no_examples")
+    device = apply_runtime(runtime)
+    loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
+    return train_adapter(
+        loaded,
+        examples,
+        config,
+        out=out,
+        checkpoint_dir=checkpoint_dir,
+        facts=model_card or {},
+        reporter=reporter,
+    )
+
+
+def train_adapter(
+    loaded: LoadedLanguageModel,
+    examples: Sequence[PromptedSample],
+    config: FinetuneConfig,
+    *,
+    out: Path,
+    checkpoint_dir: Path | None,
+    facts: Mapping[str, Any],
+    reporter: Reporter,
+) -> FinetuneResult:
+    """:func:`finetune` on a loaded model, which has the adapter attached afterwards."""
+    started = time.monotonic()
+    encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
+    encoded = encoder.encode(examples)
+    training = Training(loaded, encoded, config)
+    fingerprint = training_fingerprint(config, loaded.revision, examples)
+    if checkpoint_dir is not None:
+        training.restore(read_checkpoint(checkpoint_dir, fingerprint, loaded.device))
+    steps = training.schedule.steps
+    try:
+        reporter.progress(training.step, steps, "step")
+        while training.step < steps:
+            reporter.metric("train_loss", training.advance())
+            due = training.step % config.checkpoint_steps == 0 or training.step == steps
+            if checkpoint_dir is not None and due:
+                write_checkpoint(checkpoint_dir, fingerprint, training.checkpoint())
+            reporter.progress(training.step, steps, "step")
+    except Cancelled:
+        if checkpoint_dir is not None:
+            write_checkpoint(checkpoint_dir, fingerprint, training.checkpoint())
+        raise
+    last_epoch = training.losses[-training.schedule.steps_per_epoch :]
+    metrics = {
+        "train_loss": sum(last_epoch) / len(last_epoch),
+        "steps": float(steps),
+        "samples": float(len(examples)),
+        "tokens": float(sum(map(len, encoded)) * config.epochs),
+        "seconds": time.monotonic() - started,
+    }
+    save_adapter(training.model, loaded, config, metrics, facts, out)
+    reporter.metric("train_loss", metrics["train_loss"])
+    return FinetuneResult(metrics, loaded.revision)
+
+
+class Training:
+    """A training between two steps.
+
+    The loss of a step is the mean cross-entropy over all target tokens of its batch. Dropout is
+    seeded by step and samples are chosen by step, so ``step``, adapter and optimizer are its whole
+    state.
+    """
+
+    def __init__(
+        self, loaded: LoadedLanguageModel, samples: Sequence[EncodedSample], config: FinetuneConfig
+    ) -> None:
+        self._samples = samples
+        self._config = config
+        self._device = loaded.device
+        self._pad = loaded.tokenizer.pad_token_id or 0
+        find_structure(loaded.model)
+        self.model = attach_lora(loaded, config)
+        self._structure = find_structure(loaded.model)
+        self.schedule = Schedule(config, len(samples))
+        self._trained = [p for p in self.model.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            self._trained, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.step = 0
+        self.losses: list[float] = []
+
+    def advance(self) -> float:
+        """Make one step; its loss, before the step.
+
+        Raises:
+            DealrecError: ``non_finite_loss``.
+        """
+        batch = [self._samples[index] for index in self.schedule.batch(self.step)]
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.schedule.learning_rate(self.step)
+        self._optimizer.zero_grad()
+        self.model.train()
+        with torch.random.fork_rng():
+            torch.manual_seed(self.schedule.dropout_seed(self.step))
+            loss = self._backward(batch)
+        if not torch.isfinite(torch.tensor(loss)):
+            raise DealrecError(
+                f"The loss of step {self.step + 1} is not a finite number. A lower learning rate "
+                "may help.",
+                code="non_finite_loss",
+            )
+        torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_gradient_norm)
+        self._optimizer.step()
+        self.step += 1
+        self.losses.append(loss)
+        return loss
+
+    def _backward(self, batch: Sequence[EncodedSample]) -> float:
+        """Gradients of the mean loss over the batch's target tokens; that loss."""
+        loss_on = self._config.loss_on
+        total = sum(len(sample) - sample.first_label(loss_on) for sample in batch)
+        loss = 0.0
+        for part in batches_by_tokens([len(sample) for sample in batch], _TOKENS_AT_ONCE):
+            share = self._loss_sum([batch[index] for index in part]) / total
+            share.backward()  # type: ignore[no-untyped-call]
+            loss += share.item()
+        return loss
+
+    def _loss_sum(self, samples: Sequence[EncodedSample]) -> Tensor:
+        tokens = padded(samples, self._pad, self._device)
+        targets = loss_targets(tokens, samples, self._config.loss_on)
+        hidden = self._structure.hidden_states(tokens)
+        logits = self._structure.output(hidden[targets.rows, targets.positions])
+        return nn.functional.cross_entropy(logits.float(), targets.labels, reduction="sum")
+
+    def checkpoint(self) -> Checkpoint:
+        """The state, to be restored by :meth:`restore`."""
+        return Checkpoint(
+            self.step, self.losses, adapter_state(self.model), self._optimizer.state_dict()
+        )
+
+    def restore(self, checkpoint: Checkpoint | None) -> None:
+        """Go on from ``checkpoint``, if there is one."""
+        if checkpoint is None:
+            return
+        load_adapter_state(self.model, checkpoint.adapter)
+        self._optimizer.load_state_dict(checkpoint.optimizer)
+        self.step, self.losses = checkpoint.step, checkpoint.losses
