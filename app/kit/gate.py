@@ -1,0 +1,157 @@
+"""The gate before every route: who is asking, and how much may be sent, before a body is read."""
+
+import ipaddress
+import time
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.keys.service import authenticate
+from app.kit.errors import PayloadTooLarge, PermissionDenied
+from app.kit.problems import error_response, internal_error
+from app.settings import Settings
+from dealrec.errors import DealrecError
+
+DEFAULT_TENANT = "default"
+_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+_UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/prune"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOG = structlog.get_logger("dealrec.requests")
+
+
+class _TooLarge(HTTPException):
+    """Passes through FastAPI's reading of bodies unchanged, which only HTTP exceptions do."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+class Gate:
+    """Pure ASGI: authentication, the limit of the body, one log line, and no error unanswered."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, began = time.perf_counter(), False
+        status = 500
+
+        async def watched_send(message: Message) -> None:
+            nonlocal began, status
+            if message["type"] == "http.response.start":
+                began, status = True, message["status"]
+            await send(message)
+
+        path = scope["path"]
+        try:
+            await self._admit(scope)
+            await self._limited(scope, receive, watched_send)
+        except DealrecError as error:
+            await error_response(error, path)(scope, receive, watched_send)
+        except Exception:
+            _LOG.exception("internal_error", method=scope["method"], path=path)
+            if began:
+                raise
+            await internal_error(path)(scope, receive, watched_send)
+        finally:
+            _LOG.info(
+                "request",
+                method=scope["method"],
+                path=path,
+                status=status,
+                tenant=scope.get("state", {}).get("tenant_id"),
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            )
+
+    async def _admit(self, scope: Scope) -> None:
+        """Put the caller's tenant into the request's state, or refuse."""
+        headers = Headers(scope=scope)
+        database = scope["app"].state.database
+        tenant, keys_needed = await run_in_threadpool(
+            authenticate,
+            database,
+            self.settings,
+            headers.get("authorization"),
+            needed=scope["path"] not in _OPEN_PATHS,
+        )
+        if not keys_needed:
+            require_loopback(scope, headers)
+            tenant = DEFAULT_TENANT
+        scope.setdefault("state", {})["tenant_id"] = tenant
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application with a count on the bytes that it reads."""
+        upload = scope["method"] == "POST" and scope["path"] in _UPLOAD_PATHS
+        limit = self.settings.max_upload_bytes if upload else self.settings.max_json_bytes
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isascii() and declared.isdigit() and int(declared) > limit:
+            raise PayloadTooLarge(limit)
+        count, too_large, answered = 0, False, False
+
+        async def counted_receive() -> Message:
+            nonlocal count, too_large
+            message = await receive()
+            if message["type"] == "http.request":
+                count += len(message.get("body", b""))
+                if count > limit:
+                    too_large = True
+                    raise _TooLarge
+            return message
+
+        async def replacing_send(message: Message) -> None:
+            nonlocal answered
+            if not too_large:
+                await send(message)
+            elif not answered:  # whatever the application made of it, the answer is 413
+                answered = True
+                await error_response(PayloadTooLarge(limit), scope["path"])(scope, receive, send)
+
+        await self.app(scope, counted_receive, replacing_send)
+
+
+def require_loopback(scope: Scope, headers: Headers) -> None:
+    """Without keys only this machine may ask, and no web site through somebody's browser.
+
+    The peer's address, the ``Host`` (a name that was rebound to this machine would show there) and,
+    where something may change, the ``Origin`` must be this machine's. Raises
+    :class:`PermissionDenied` (``loopback_only``).
+    """
+    peer: Any = (scope.get("client") or ("",))[0]
+    hosts = [str(peer), _host(f"//{headers.get('host', '')}")]
+    origin = headers.get("origin")
+    if origin is not None and scope["method"] not in _SAFE_METHODS:
+        hosts.append(_host(origin))
+    if not all(is_loopback(host) for host in hosts):
+        raise PermissionDenied(
+            "No API key exists, so only requests from this machine to a loopback address are "
+            "answered. Make a key with `dealrec keys create`.",
+            code="loopback_only",
+            title="Only this machine may ask",
+        )
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` names this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,37 @@
+"""What request bodies share."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from app.kit.text import require_storable
+from dealrec.errors import FieldError, InputError
+
+
+class Body(BaseModel):
+    """A request's body: unknown fields are errors, and every text in it can be kept."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, data: Any) -> Any:
+        require_storable(data)
+        return data
+
+
+def parse_json(text: str, location: str) -> Any:
+    """JSON from a form's field; raises :class:`InputError` (``invalid_json``)."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        message = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+        raise InputError(
+            f"`{location}` is not JSON: {message}.",
+            code="invalid_json",
+            title="A field is not JSON",
+            errors=[FieldError(location, message)],
+        ) from None
+    require_storable(value, location)
+    return value

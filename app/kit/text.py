@@ -1,0 +1,34 @@
+"""Text that comes from outside and is kept."""
+
+from typing import Any
+
+from dealrec.errors import FieldError, InputError
+
+
+def require_storable(value: Any, location: str = "") -> None:
+    """Refuse text, anywhere within ``value``, that no database can keep.
+
+    That is U+0000 (PostgreSQL) and lone surrogates (not UTF-8). Raises :class:`InputError`
+    (``invalid_text``) with the place.
+    """
+    if isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise InputError(
+                "A text holds U+0000 or half of a surrogate pair, which cannot be kept.",
+                code="invalid_text",
+                title="A text cannot be kept",
+                errors=[FieldError(location, "U+0000 and lone surrogates are refused")],
+            )
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            require_storable(key, location)
+            require_storable(inner, f"{location}.{key}".strip("."))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            require_storable(inner, f"{location}.{index}".strip("."))
+
+
+def shown_filename(name: str) -> str:
+    """A file's name as it is shown and kept: no folders, no control characters, 200 characters."""
+    last = name.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(c for c in last if c.isprintable())[-200:] or "file"
