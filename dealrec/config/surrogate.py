@@ -14,14 +14,16 @@ class SurrogateLoss(StrEnum):
     FULL_SOFTMAX = "full_softmax"
     """Cross-entropy over the whole catalogue."""
     SAMPLED_SOFTMAX = "sampled_softmax"
-    """Cross-entropy over the target and ``negatives`` items shared by a batch, with logQ correction."""
+    """Cross-entropy over the target and ``negatives`` items shared by a batch.
+
+    Drawn by popularity, with logQ correction: an estimate of the full softmax."""
 
 
 class SurrogateConfig(Config):
     """Architecture and training of the surrogate."""
 
     model: Literal["sasrec"] = "sasrec"
-    loss: SurrogateLoss = SurrogateLoss.FULL_SOFTMAX
+    loss: SurrogateLoss = SurrogateLoss.SAMPLED_SOFTMAX
     negatives: int = Field(512, ge=1)
     """Negatives of a batch, for ``sampled_softmax`` only."""
     hidden_size: int = Field(64, ge=4, le=1024)
@@ -30,7 +32,7 @@ class SurrogateConfig(Config):
     max_length: int = Field(50, ge=2, le=1000)
     """Items of a sequence that the model sees, the most recent ones."""
     dropout: float = Field(0.2, ge=0, lt=1)
-    learning_rate: float = Field(1e-3, gt=0, le=1)
+    learning_rate: float = Field(3e-3, gt=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
     batch_tokens: int = Field(4096, ge=16)
     """Items (training positions) in a batch; sequences of like length share one."""

@@ -1,0 +1,162 @@
+"""Full-catalogue ranking: Recall@K and NDCG@K, in chunks of users.
+
+The protocol: every user of a split counts once; all of the user's distinct items of that split are
+answers; the whole catalogue is ranked, less what the user has been seen with before (training for
+``valid``; training and validation for ``test``). An answer that is itself a seen item is thereby out
+of reach and counts as missed. Recall@K is hits / answers, NDCG@K the discounted gain over that of
+the best order. An item of equal score counts as half a place, so a model that gives all items the
+same score ranks every answer in the middle, whatever its index.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dealrec.config import Split
+from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
+
+CUTOFFS = (5, 10, 20, 50)
+CHUNK_ELEMENTS = 1 << 23
+"""Scores held at once: users of a chunk times items."""
+
+Scorer = Callable[[Tensor, Tensor], Tensor]
+"""[B, T] sequences padded on the right, [B] lengths → [B, I] scores."""
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RankingMetrics:
+    """Means over users, their standard errors, and how many users there were."""
+
+    values: dict[str, float]
+    """``recall@K`` and ``ndcg@K``."""
+    standard_errors: dict[str, float]
+    users: int
+
+    PROTOCOL = (
+        "full catalogue, seen items removed (train for valid; train and valid for test), "
+        "all items of the split are answers, recall = hits / answers"
+    )
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked of a ranking: a history and its answers for each of ``Q`` users.
+
+    Ordered by the length of the history, so that a chunk of them needs little padding.
+    """
+
+    histories: list[Int32]
+    """Dense items, oldest first; everything the user was seen with."""
+    answers: list[Int32]
+    """Distinct dense items, ascending."""
+
+
+def build_questions(dataset: Dataset, split: Split) -> Questions:
+    """The users who have an item in ``split`` and at least one item before it."""
+    before = tuple(code for code in SPLIT_CODES.values() if code < SPLIT_CODES[split])
+    history_offsets, history_items = dataset.subsequences(before)
+    answer_offsets, answer_items = dataset.subsequences((SPLIT_CODES[split],))
+    lengths = np.diff(history_offsets)
+    users = np.flatnonzero((np.diff(answer_offsets) > 0) & (lengths > 0))
+    users = users[np.argsort(lengths[users], kind="stable")]
+    return Questions(
+        histories=[_part(history_items, history_offsets, user) for user in users],
+        answers=[np.unique(_part(answer_items, answer_offsets, user)) for user in users],
+    )
+
+
+def _part(items: Int32, offsets: Int64, user: int) -> Int32:
+    return items[offsets[user] : offsets[user + 1]]
+
+
+def evaluate_ranking(
+    scorer: Scorer,
+    questions: Questions,
+    *,
+    n_items: int,
+    max_length: int,
+    device: torch.device | None = None,
+    on_chunk: Callable[[], None] = lambda: None,
+) -> RankingMetrics:
+    """Rank the catalogue for each question; ``on_chunk`` is called between chunks.
+
+    The scorer sees the last ``max_length`` items of a history. Raises ``ValueError`` where it gives
+    a score that is not a number, or where there is no question.
+    """
+    if not questions.histories:
+        raise ValueError("there is no user to evaluate on")
+    size = max(1, CHUNK_ELEMENTS // n_items)
+    parts = []
+    for start in range(0, len(questions.histories), size):
+        on_chunk()
+        histories = questions.histories[start : start + size]
+        answers = questions.answers[start : start + size]
+        sequences, lengths = pad([history[-max_length:] for history in histories], n_items)
+        with torch.no_grad():
+            scores = scorer(sequences.to(device), lengths.to(device)).clone()
+            ranks = _answer_ranks(scores, histories, answers)
+        parts.append(_user_metrics(ranks, np.array([len(a) for a in answers])))
+    return _summary(np.concatenate(parts))
+
+
+def pad(sequences: list[Int32], padding: int) -> tuple[Tensor, Tensor]:
+    """Rows padded on the right to the longest: [B, T] int64, and their lengths [B] int64."""
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    rows = np.full((len(sequences), int(lengths.max())), padding, dtype=np.int64)
+    rows[np.arange(rows.shape[1]) < lengths[:, None]] = np.concatenate(sequences)
+    return torch.from_numpy(rows), torch.from_numpy(lengths)
+
+
+def _answer_ranks(scores: Tensor, histories: list[Int32], answers: list[Int32]) -> Floats:
+    """Places from 1 of all answers, user after user; infinite for an answer that was removed."""
+    if bool(torch.isnan(scores).any()):
+        raise ValueError("a score of the ranking is not a number")
+    rows, seen = _flat(histories, scores.device)
+    scores[rows, seen] = -math.inf
+    rows, asked = _flat(answers, scores.device)
+    own = scores[rows, asked]
+    ranks = np.empty(len(rows))
+    for start in range(0, len(rows), len(scores)):
+        part = slice(start, start + len(scores))
+        others, mine = scores[rows[part]], own[part, None]
+        above = (others > mine).sum(1)
+        equal = (others == mine).sum(1) - 1
+        ranks[part] = (1 + above + equal / 2).cpu().numpy()
+    ranks[(own == -math.inf).cpu().numpy()] = math.inf
+    return ranks
+
+
+def _flat(lists: list[Int32], device: torch.device) -> tuple[Tensor, Tensor]:
+    rows = np.repeat(np.arange(len(lists)), [len(part) for part in lists])
+    items = np.concatenate(lists).astype(np.int64)
+    return torch.from_numpy(rows).to(device), torch.from_numpy(items).to(device)
+
+
+def _user_metrics(ranks: Floats, counts: npt.NDArray[np.int64]) -> Floats:
+    """[users, 2 × cutoffs]: recall at each cutoff, then NDCG at each."""
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    columns = []
+    for cutoff in CUTOFFS:
+        columns.append(np.add.reduceat((ranks <= cutoff).astype(float), starts) / counts)
+    ideal = np.cumsum(1 / np.log2(np.arange(2, max(CUTOFFS) + 2)))
+    for cutoff in CUTOFFS:
+        gains = np.where(ranks <= cutoff, 1 / np.log2(ranks + 1), 0.0)
+        columns.append(np.add.reduceat(gains, starts) / ideal[np.minimum(counts, cutoff) - 1])
+    return np.stack(columns, axis=1)
+
+
+def _summary(users: Floats) -> RankingMetrics:
+    names = [f"recall@{cutoff}" for cutoff in CUTOFFS] + [f"ndcg@{cutoff}" for cutoff in CUTOFFS]
+    count = len(users)
+    spread = users.std(axis=0, ddof=1) if count > 1 else np.full(len(names), math.nan)
+    return RankingMetrics(
+        values=dict(zip(names, users.mean(axis=0).tolist(), strict=True)),
+        standard_errors=dict(zip(names, (spread / math.sqrt(count)).tolist(), strict=True)),
+        users=count,
+    )

@@ -1,0 +1,78 @@
+"""Training batches of sequences of like length: hardly any padding, the same from the same seed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dealrec.config import Split
+from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
+from dealrec.errors import InputError
+from dealrec.evaluation.ranking import pad
+
+
+@dataclass(frozen=True)
+class TrainingSequences:
+    """``S`` training sequences with at least two items, one user after the other.
+
+    Sequence ``s`` is ``items[starts[s]:ends[s]]``; its last item is a target like the others.
+    """
+
+    items: Int32
+    starts: Int64
+    ends: Int64
+    n_items: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, max_length: int) -> "TrainingSequences":
+        """Every user's training items; of more than ``max_length + 1`` the most recent ones.
+
+        Raises :class:`InputError` (``no_training_sequences``) where no user has two.
+        """
+        offsets, items = dataset.subsequences((SPLIT_CODES[Split.TRAIN],))
+        starts, ends = offsets[:-1], offsets[1:]
+        starts = np.maximum(starts, ends - max_length - 1)
+        long_enough = ends - starts >= 2
+        if not long_enough.any():
+            raise InputError(
+                "No user has two training items, so there is nothing for a surrogate to learn.",
+                code="no_training_sequences",
+            )
+        return cls(items, starts[long_enough], ends[long_enough], dataset.n_items)
+
+    @property
+    def positions(self) -> Int64:
+        """[S] training positions of each sequence: all items but the first are targets once."""
+        return self.ends - self.starts - 1
+
+    def batch(self, sequences: Int64) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs [B, T] and targets [B, T], padded with ``n_items``, and weights [B, T] (1 or 0)."""
+        rows = [self.items[self.starts[s] : self.ends[s]] for s in sequences]
+        inputs, lengths = pad([row[:-1] for row in rows], self.n_items)
+        targets, _ = pad([row[1:] for row in rows], self.n_items)
+        weights = torch.arange(inputs.shape[1]) < lengths[:, None]
+        return inputs, targets, weights.to(torch.float32)
+
+
+def bucketed_batches(
+    positions: Int64, batch_tokens: int, generator: np.random.Generator
+) -> Iterator[Int64]:
+    """Every sequence once, in batches of at most ``batch_tokens`` positions (one sequence at least).
+
+    Sequences of one batch are neighbours in length; which of equal length meet, and the order of
+    the batches, are random.
+    """
+    order = generator.permutation(len(positions))
+    order = order[np.argsort(positions[order], kind="stable")]
+    cuts = [0]
+    widest = 0
+    for index, width in enumerate(positions[order].tolist()):
+        widest = max(widest, width)
+        if (index - cuts[-1] + 1) * widest > batch_tokens and index > cuts[-1]:
+            cuts.append(index)
+            widest = width
+    cuts.append(len(order))
+    for batch in generator.permutation(len(cuts) - 1):
+        yield order[cuts[batch] : cuts[batch + 1]]
