@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     ingest_memory_bytes: int = Field(8 * 2**30, gt=0)
     """Address-space limit of the process that parses uploaded files."""
 
+    ingest_seconds: float = Field(3600.0, gt=0)
+    """Longest time that parsing uploaded files may take."""
+
     torch_threads: int | None = Field(None, ge=1)
     """Threads of torch in every stage; unset: the cores of the machine."""
 

@@ -37,6 +37,8 @@ class DatasetRow(TenantOwned, Base):
     sha256: Mapped[str | None] = mapped_column(String(64))
     counts: Mapped[dict[str, int] | None] = mapped_column(Json)
     report: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    train_lengths: Mapped[dict[str, int] | None] = mapped_column(Json)
+    """Number of training items to number of users with so many: how many samples any setting gives."""
     error: Mapped[dict[str, Any] | None] = mapped_column(Json)
     stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -153,3 +153,14 @@ class ScoreRow(Base):
     stratum: Mapped[int | None] = mapped_column(BigInt)
     """Null for a sample that hard pruning dropped."""
     selected: Mapped[bool]
+
+
+class WorkerRow(Base):
+    """A worker process, and when it last looked for work; belongs to no tenant."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    """Host, process id and a random part."""
+    queues: Mapped[list[str]] = mapped_column(Json)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

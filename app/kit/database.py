@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.kit.dispatch import Dispatcher
 from app.settings import Settings
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -24,6 +25,9 @@ class Database:
         self.url = settings.resolved_database_url
         self.engine = _create_engine(self.url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.dispatcher = Dispatcher(settings.broker_url) if settings.broker_url else None
+        if self.dispatcher:
+            self.dispatcher.attach(self._sessions)
 
     @property
     def is_postgres(self) -> bool:
@@ -50,6 +54,8 @@ class Database:
             command.upgrade(config, "head")
 
     def dispose(self) -> None:
+        if self.dispatcher:
+            self.dispatcher.close()
         self.engine.dispose()
 
 

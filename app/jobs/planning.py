@@ -1,0 +1,279 @@
+"""Which stages a job has, and what becomes of them as data sets, stages and people move on.
+
+Everything happens in the caller's transaction; wake-ups leave after its commit.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.datasets.models import DatasetRow, DatasetState
+from app.jobs.events import record
+from app.jobs.models import JobKind, JobRow, JobState, StageRow, StageState
+from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
+from app.jobs.wakeups import wake
+from app.kit.errors import Conflict
+from app.kit.ids import new_id
+from dealrec.config import FinetuneConfig, PruneConfig, Sampling, resolve_budget
+from dealrec.config.language_models import language_model
+from dealrec.config.stages import STAGES, StageName, StageSpec, planned_stages, stage_key
+from dealrec.errors import InputError
+
+
+def plan_ingest(session: Session, dataset: DatasetRow) -> None:
+    """Add and queue the stage that validates the data set."""
+    session.add(dataset)
+    session.flush()
+    stage = _add_stage(session, dataset, None, STAGES[StageName.INGEST], [], position=0)
+    _queue(session, stage)
+
+
+def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
+    """Add the job's stages, and start it if the data set is ready; else it waits.
+
+    ``job`` is new, ``queued``, with its configuration as asked for. Raises :class:`InputError`
+    (``budget_too_large``, ``no_samples``, …) where the data set is ready and the job cannot run on
+    it, and :class:`Conflict` (``dataset_rejected``) where there will never be a data set.
+    """
+    # Under the lock an ingest that ends now either sees this job or is seen here.
+    dataset = lock_dataset(session, dataset.id)
+    if dataset.state == DatasetState.REJECTED:
+        raise Conflict("The data set was rejected; see its `error`.", code="dataset_rejected")
+    session.add(job)
+    session.flush()
+    record(session, job, "job.queued")
+    ids: dict[StageName, str] = {}
+    for position, spec in enumerate(_specs(job)):
+        needs = [ids[name] for name in spec.needs if name in ids]
+        ids[spec.name] = _add_stage(session, dataset, job, spec, needs, position).id
+    if dataset.state == DatasetState.READY:
+        _start(session, job, dataset)
+
+
+def dataset_ready(session: Session, dataset: DatasetRow) -> None:
+    """Start the jobs that waited for the data set; one that cannot run on it fails."""
+    for job in waiting_jobs(session, dataset):
+        try:
+            _start(session, job, dataset)
+        except InputError as error:
+            fail_job(session, job, error.to_problem())
+
+
+def dataset_rejected(session: Session, dataset: DatasetRow, problem: Mapping[str, Any]) -> None:
+    """Fail the jobs that waited for the data set, with its problem."""
+    for job in waiting_jobs(session, dataset):
+        fail_job(session, job, problem, stage=StageName.INGEST)
+
+
+def waiting_jobs(session: Session, dataset: DatasetRow) -> list[JobRow]:
+    """Jobs of the data set that have not been started, locked. The caller has locked the data set."""
+    begun = select(StageRow.id).where(
+        StageRow.job_id == JobRow.id, StageRow.state != StageState.WAITING
+    )
+    ids = session.scalars(
+        select(JobRow.id)
+        .where(JobRow.dataset_id == dataset.id, JobRow.state == JobState.QUEUED, ~begun.exists())
+        .order_by(JobRow.id)
+    ).all()
+    jobs = [lock_job(session, identifier) for identifier in ids]
+    return [job for job in jobs if job.state == JobState.QUEUED]
+
+
+def advance(session: Session, stage: StageRow) -> None:
+    """After ``stage`` succeeded: queue what it made possible, or end the job.
+
+    The caller has locked the job, so of two stages that finish at once the second sees the first.
+    """
+    if stage.job_id is None:
+        return
+    job = session.get_one(JobRow, stage.job_id)
+    stages = stages_of(session, job)
+    done = {other.id for other in stages if other.state == StageState.SUCCEEDED}
+    if len(done) == len(stages):
+        move_job(session, job, JobState.SUCCEEDED)
+    elif job.state == JobState.RUNNING:
+        for other in stages:
+            if other.state == StageState.WAITING and done.issuperset(other.needs):
+                _queue(session, other)
+    else:
+        settle(session, job)
+
+
+def requeue(session: Session, stage: StageRow, *, fence: int, **values: Any) -> None:
+    """Put a running stage back, to be claimed again; cancelled instead if its job has ended."""
+    job = session.get_one(JobRow, stage.job_id) if stage.job_id else None
+    if job is not None and job.state != JobState.RUNNING:
+        move_stage(session, stage, StageState.CANCELLED, fence=fence)
+        settle(session, job)
+        return
+    move_stage(session, stage, StageState.QUEUED, fence=fence, **values)
+    wake(session, stage)
+
+
+def fail_stage(
+    session: Session, stage: StageRow, problem: Mapping[str, Any], *, fence: int, **values: Any
+) -> None:
+    """A running stage has failed for good, and with it its job. The caller has locked the job."""
+    move_stage(
+        session,
+        stage,
+        StageState.FAILED,
+        fence=fence,
+        event={"code": problem["code"]},
+        error=dict(problem),
+        **values,
+    )
+    if stage.job_id is not None:
+        job = session.get_one(JobRow, stage.job_id)
+        if job.state not in ENDED_JOBS:
+            fail_job(session, job, problem, stage=StageName(stage.name))
+
+
+def fail_job(
+    session: Session, job: JobRow, problem: Mapping[str, Any], stage: StageName | None = None
+) -> None:
+    """End the job with ``problem``; stages not begun are cancelled, running ones stop by themselves."""
+    error = dict(problem) if stage is None else {**problem, "stage": stage.value}
+    _cancel_idle(session, job)
+    move_job(session, job, JobState.FAILED, error=error)
+
+
+def request_cancel(session: Session, job: JobRow) -> None:
+    """Stop the job: at once if nothing runs, else its runner does within seconds.
+
+    Asking again while it is ``cancelling`` changes nothing. Raises :class:`Conflict`
+    (``job_not_active``, with its ``state``) for a job that has ended.
+    """
+    job = lock_job(session, job.id)
+    if job.state == JobState.CANCELLING:
+        return
+    if job.state in ENDED_JOBS:
+        raise Conflict(
+            f"The job is {job.state}: there is nothing to cancel.",
+            code="job_not_active",
+            state=job.state,
+        )
+    _cancel_idle(session, job)
+    if any(stage.state == StageState.RUNNING for stage in stages_of(session, job)):
+        move_job(session, job, JobState.CANCELLING)
+    else:
+        move_job(session, job, JobState.CANCELLED)
+
+
+def settle(session: Session, job: JobRow) -> None:
+    """End a ``cancelling`` job once none of its stages runs any more."""
+    if job.state != JobState.CANCELLING:
+        return
+    if all(stage.state != StageState.RUNNING for stage in stages_of(session, job)):
+        move_job(session, job, JobState.CANCELLED)
+
+
+def stages_of(session: Session, job: JobRow) -> list[StageRow]:
+    """The job's stages as they are now, in order."""
+    return list(
+        session.scalars(
+            select(StageRow)
+            .where(StageRow.job_id == job.id)
+            .order_by(StageRow.position)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def count_samples(train_lengths: Mapping[str, int], sampling: Sampling, min_history: int) -> int:
+    """Samples of a data set that has ``train_lengths[n]`` users with ``n`` training items."""
+    lengths = ((int(length), users) for length, users in train_lengths.items())
+    if sampling is Sampling.PER_USER:
+        return sum(users for length, users in lengths if length > min_history)
+    return sum(users * max(0, length - min_history) for length, users in lengths)
+
+
+def job_config(job: JobRow) -> PruneConfig:
+    """What the job's stages are told; a ``finetune`` job has the fine-tuning part alone."""
+    if job.kind == JobKind.FINETUNE:
+        return PruneConfig(finetune=FinetuneConfig.parse(job.config))
+    return PruneConfig.parse(job.config)
+
+
+def _start(session: Session, job: JobRow, dataset: DatasetRow) -> None:
+    """Resolve configuration and budget, key the stages, queue those that need nothing."""
+    config = job_config(job)
+    if job.kind == JobKind.PRUNE:
+        config = config.resolved(has_validation=bool((dataset.counts or {}).get("valid")))
+        samples = count_samples(dataset.train_lengths or {}, config.sampling, config.min_history)
+        if not samples:
+            raise InputError(
+                f"The data set has no sample with {config.min_history} items of history.",
+                code="no_samples",
+                title="There is nothing to choose from",
+            )
+        job.budget_samples = resolve_budget(job.budget_requested, samples)
+        job.config = config.model_dump(mode="json")
+    for stage in stages_of(session, job):
+        stage.key = _key(job, StageName(stage.name), config, dataset)
+        if not stage.needs:
+            _queue(session, stage)
+
+
+def _specs(job: JobRow) -> list[StageSpec]:
+    if job.kind == JobKind.FINETUNE:
+        return [STAGES[StageName.FINETUNE]]
+    return planned_stages(PruneConfig.parse(job.config))
+
+
+def _key(job: JobRow, name: StageName, config: PruneConfig, dataset: DatasetRow) -> str:
+    if job.kind == JobKind.PRUNE:
+        assert dataset.sha256 is not None and job.budget_samples is not None
+        return stage_key(
+            name, dataset_sha256=dataset.sha256, config=config, budget=job.budget_samples
+        )
+    assert config.finetune is not None
+    model = language_model(config.finetune.model)
+    parts = {
+        "stage": name.value,
+        "version": STAGES[name].version,
+        "coreset": job.source_coreset_id,
+        "finetune": config.finetune.model_dump(mode="json"),
+        "revision": model.revision if model else None,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _add_stage(
+    session: Session,
+    dataset: DatasetRow,
+    job: JobRow | None,
+    spec: StageSpec,
+    needs: list[str],
+    position: int,
+) -> StageRow:
+    stage = StageRow(
+        id=new_id("st"),
+        tenant_id=dataset.tenant_id,
+        dataset_id=dataset.id,
+        job_id=job.id if job else None,
+        name=spec.name.value,
+        position=position,
+        needs=needs,
+        queue="gpu" if spec.gpu else "cpu",
+        state=StageState.WAITING.value,
+        fence=0,
+    )
+    session.add(stage)
+    session.flush()
+    return stage
+
+
+def _queue(session: Session, stage: StageRow) -> None:
+    move_stage(session, stage, StageState.QUEUED)
+    wake(session, stage)
+
+
+def _cancel_idle(session: Session, job: JobRow) -> None:
+    for stage in stages_of(session, job):
+        if stage.state in (StageState.WAITING, StageState.QUEUED):
+            move_stage(session, stage, StageState.CANCELLED)

@@ -1,0 +1,148 @@
+"""The states of jobs and stages, and the only two functions that change them.
+
+A move is one compare-and-set on the state (and the fence) that was read: an illegal one is refused
+before it reaches the database, a stale one changes nothing. Each move of a job, and of a job's
+stage, writes its event in the same transaction.
+
+Locks are taken in one order everywhere: data set, then job, then stage (:func:`lock_dataset`,
+:func:`lock_job` first), so that two transactions never wait for each other.
+"""
+
+from typing import Any
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.orm import Session
+
+from app.datasets.models import DatasetRow
+from app.jobs.events import record
+from app.jobs.models import JobRow, JobState, StageRow, StageState
+from app.kit.database import database_now
+
+JOB_MOVES: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
+    JobState.RUNNING: frozenset(
+        {JobState.CANCELLING, JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}
+    ),
+    # The last stage may finish before the cancel reaches it: then the job has succeeded.
+    JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}),
+    JobState.CANCELLED: frozenset(),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+}
+
+STAGE_MOVES: dict[StageState, frozenset[StageState]] = {
+    StageState.WAITING: frozenset({StageState.QUEUED, StageState.CANCELLED}),
+    StageState.QUEUED: frozenset({StageState.RUNNING, StageState.CANCELLED}),
+    # Back to queued: a retry, a lost lease, a worker that shuts down.
+    StageState.RUNNING: frozenset(
+        {StageState.QUEUED, StageState.SUCCEEDED, StageState.FAILED, StageState.CANCELLED}
+    ),
+    StageState.CANCELLED: frozenset(),
+    StageState.SUCCEEDED: frozenset(),
+    StageState.FAILED: frozenset(),
+}
+
+ENDED_JOBS = frozenset(state for state, moves in JOB_MOVES.items() if not moves)
+ENDED_STAGES = frozenset(state for state, moves in STAGE_MOVES.items() if not moves)
+
+
+class IllegalMove(Exception):
+    """A move that the table does not have: a bug of the caller."""
+
+
+class Stale(Exception):
+    """Somebody else moved the row, or claimed it anew: the caller's knowledge is out of date."""
+
+
+def lock_dataset(session: Session, dataset_id: str) -> DatasetRow:
+    """The data set as it is now, kept from changing until the transaction ends."""
+    return session.scalars(
+        select(DatasetRow)
+        .where(DatasetRow.id == dataset_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def lock_job(session: Session, job_id: str) -> JobRow:
+    """The job as it is now, kept from changing until the transaction ends."""
+    session.flush()
+    return session.scalars(
+        select(JobRow)
+        .where(JobRow.id == job_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def move_job(session: Session, job: JobRow, to: JobState, **values: Any) -> None:
+    """Move the job and record ``job.<state>``; sets ``started_at`` and ``finished_at``.
+
+    Raises :class:`IllegalMove`, or :class:`Stale` where the row is not in the state that was read.
+    """
+    session.flush()
+    state = JobState(job.state)
+    if to not in JOB_MOVES[state]:
+        raise IllegalMove(f"job {job.id}: {state} to {to}")
+    now = database_now(session)
+    if to is JobState.RUNNING:
+        values["started_at"] = now
+    if to in ENDED_JOBS:
+        values["finished_at"] = now
+    _compare_and_set(
+        session,
+        update(JobRow).where(JobRow.id == job.id, JobRow.state == state),
+        {"state": to.value, **values},
+    )
+    session.refresh(job)
+    error = values.get("error") or {}
+    facts = {"code": error["code"]} if "code" in error else {}
+    record(session, job, f"job.{to.value}", **facts)
+
+
+def move_stage(
+    session: Session,
+    stage: StageRow,
+    to: StageState,
+    *,
+    fence: int | None = None,
+    event: dict[str, Any] | None = None,
+    **values: Any,
+) -> None:
+    """Move the stage and record ``stage.<state>`` (with ``event`` as its data) on its job.
+
+    ``fence`` is the caller's claim; a stage that was claimed again since raises :class:`Stale`, as
+    does one that is no longer in the state that was read. Raises :class:`IllegalMove`.
+    """
+    session.flush()
+    state = StageState(stage.state)
+    if to not in STAGE_MOVES[state]:
+        raise IllegalMove(f"stage {stage.id}: {state} to {to}")
+    now = database_now(session)
+    if to in (StageState.WAITING, StageState.QUEUED):
+        values |= {"owner": None, "lease_until": None, "progress": None, "queued_at": now}
+    if to in ENDED_STAGES:
+        values |= {"lease_until": None, "finished_at": now}
+    _compare_and_set(
+        session,
+        update(StageRow).where(
+            StageRow.id == stage.id,
+            StageRow.state == state,
+            StageRow.fence == (stage.fence if fence is None else fence),
+        ),
+        {"state": to.value, **values},
+    )
+    session.refresh(stage)
+    if stage.job_id is not None:
+        job = session.get_one(JobRow, stage.job_id)
+        facts = {"attempt": stage.attempt} if to is StageState.RUNNING else {}
+        record(session, job, f"stage.{to.value}", stage.name, **facts, **(event or {}))
+
+
+def _compare_and_set(session: Session, statement: Any, values: dict[str, Any]) -> None:
+    result = session.execute(
+        statement.values(**values), execution_options={"synchronize_session": False}
+    )
+    assert isinstance(result, CursorResult)
+    if result.rowcount != 1:
+        raise Stale

@@ -1,0 +1,34 @@
+"""Telling the broker that a stage can be claimed: a hint, never the truth."""
+
+from datetime import timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from app.jobs.models import StageRow, StageState
+from app.kit.database import database_now
+from app.kit.dispatch import send_after_commit
+
+TASK = "worker.run_stage"
+
+
+def wake(session: Session, stage: StageRow) -> None:
+    """Tell the broker of a queued stage once the transaction has committed."""
+    stage.woken_at = database_now(session)
+    send_after_commit(session, TASK, stage.id, queue=stage.queue)
+
+
+def overdue(session: Session, queue: str, seconds: float) -> list[StageRow]:
+    """Stages of ``queue`` that are queued and whose last wake-up is older than ``seconds``."""
+    before = database_now(session) - timedelta(seconds=seconds)
+    return list(
+        session.scalars(
+            select(StageRow)
+            .where(
+                StageRow.state == StageState.QUEUED,
+                StageRow.queue == queue,
+                or_(StageRow.woken_at.is_(None), StageRow.woken_at < before),
+            )
+            .order_by(StageRow.queued_at)
+        )
+    )

@@ -1,0 +1,32 @@
+"""Which workers have looked for work lately: what readiness rests on."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from app.jobs.models import WorkerRow
+from app.kit.database import database_now
+
+_FORGET = timedelta(days=1)
+
+
+def saw(session: Session, worker: str, queues: Sequence[str]) -> None:
+    """Note that ``worker`` is alive and consumes ``queues``; forgets those not seen for a day."""
+    now = database_now(session)
+    session.merge(WorkerRow(id=worker, queues=list(queues), seen_at=now))
+    session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now - _FORGET))
+
+
+def gone(session: Session, worker: str) -> None:
+    """Note that ``worker`` has ended."""
+    session.execute(delete(WorkerRow).where(WorkerRow.id == worker))
+
+
+def seen_lately(session: Session, seconds: float) -> bool:
+    """Whether any worker looked for work within the last ``seconds``."""
+    since = database_now(session) - timedelta(seconds=seconds)
+    return (
+        session.scalars(select(WorkerRow.id).where(WorkerRow.seen_at >= since)).first() is not None
+    )

@@ -1,0 +1,11 @@
+"""All tables, for those who need the whole schema at once."""
+
+from importlib import import_module
+
+_AREAS = ("keys", "datasets", "jobs", "coresets", "adapters")
+
+
+def import_tables() -> None:
+    """Make every table known to ``Base.metadata``."""
+    for area in _AREAS:
+        import_module(f"app.{area}.models")
