@@ -106,7 +106,8 @@ def _hidden_gradient(
     Logits are made for the targets only, a few at a time, and their loss in float32.
     """
     gradient = torch.zeros_like(hidden)
-    for part in torch.arange(len(targets), device=hidden.device).split(_LOGITS_AT_ONCE):
+    for first in range(0, len(targets), _LOGITS_AT_ONCE):
+        part = slice(first, first + _LOGITS_AT_ONCE)
         rows, positions = targets.rows[part], targets.positions[part]
         with torch.enable_grad():
             states = hidden[rows, positions].requires_grad_()

@@ -26,6 +26,7 @@ def gradient_norms(inputs: Tensor, output_gradients: Tensor, tokens: Tensor) -> 
     g = output_gradients.float().masked_fill(padding, 0.0)
     length, width, height = x.shape[1], x.shape[2], g.shape[2]
     if length * (width + height) < width * height:
-        squares = (x @ x.mT).mul_(g @ g.mT).sum((1, 2))
-        return squares.clamp_(min=0.0).sqrt_()
-    return torch.linalg.vector_norm(g.mT @ x, dim=(1, 2))
+        squares = (x @ x.mT * (g @ g.mT)).sum((1, 2))
+        return squares.clamp(min=0.0).sqrt()
+    norms: Tensor = torch.linalg.vector_norm(g.mT @ x, dim=(1, 2))
+    return norms

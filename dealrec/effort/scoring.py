@@ -30,7 +30,7 @@ def score_effort(
     prompt: PromptConfig,
     config: EffortConfig,
     *,
-    runtime: Runtime = Runtime(),
+    runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> EffortScores:
     """The LLM's gradient norm on each of ``n`` samples.
@@ -44,7 +44,7 @@ def score_effort(
         DealrecError: ``non_finite_score``, naming the sample.
         Cancelled: When ``reporter`` says so, between batches.
     """
-    device = apply_runtime(runtime)
+    device = apply_runtime(runtime or Runtime())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
     prompter = Prompter(dataset, samples, prompt)
 

@@ -61,7 +61,7 @@ def finetune(
     out: Path,
     checkpoint_dir: Path | None = None,
     model_card: Mapping[str, Any] | None = None,
-    runtime: Runtime = Runtime(),
+    runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> FinetuneResult:
     """Train LoRA on ``examples`` and write ``out``, a folder that peft loads.
@@ -85,7 +85,7 @@ def finetune(
     """
     if not examples:
         raise InputError("There is no sample to train on.", code="no_examples")
-    device = apply_runtime(runtime)
+    device = apply_runtime(runtime or Runtime())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
     return train_adapter(
         loaded,
