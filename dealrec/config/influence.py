@@ -1,6 +1,7 @@
 """Options of the influence score."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field
 
@@ -19,7 +20,9 @@ class RiskTarget(StrEnum):
     AUTO = "auto"
     """The validation split where there is one, else the training set; resolved when the data is known."""
     VALIDATION = "validation"
+    """Each user's first validation item, given the user's training history."""
     TRAIN = "train"
+    """The samples themselves."""
 
 
 class Curvature(StrEnum):
@@ -46,7 +49,7 @@ class SampleLoss(StrEnum):
     LAST = "last"
     """The target alone."""
     SEQUENCE = "sequence"
-    """Every position of the history, and the target."""
+    """The mean over every item that has one before it, the target included."""
 
 
 class InfluenceConfig(Config):
@@ -56,9 +59,13 @@ class InfluenceConfig(Config):
     target: RiskTarget = RiskTarget.AUTO
     parameters: InfluenceParameters = InfluenceParameters.ATTENTION_OUTPUT
     curvature: Curvature = Curvature.GAUSS_NEWTON
+    curvature_tokens: int = Field(8192, ge=1)
+    """Loss positions that the curvature is estimated on, spread evenly over the samples."""
     sample_loss: SampleLoss = SampleLoss.LAST
     damping: float = Field(0.01, gt=0, le=100)
     """δ as a multiple of the largest eigenvalue of the curvature."""
     tolerance: float = Field(1e-5, gt=0, lt=1)
     """The relative residual ``‖Hu − v‖/‖v‖`` at which the solver has converged."""
     max_iterations: int = Field(200, ge=1, le=100_000)
+    dtype: Literal["float32", "float64"] = "float64"
+    """Of the model while it is differentiated; scores are summed and kept in float64."""

@@ -153,7 +153,7 @@ def _epoch(
         optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        total += float(value) * len(states)
+        total += value.item() * len(states)
         count += len(states)
     if not math.isfinite(total):
         raise DealrecError(

@@ -1,0 +1,1 @@
+"""Influence of each sample on a risk of the surrogate: gradients, curvature, solvers, scores."""

@@ -1,0 +1,119 @@
+"""The risks that influence speaks of: which positions count, with which weights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dealrec.config import SampleLoss, Split
+from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
+from dealrec.data.samples import Samples
+from dealrec.evaluation.ranking import pad
+
+LOGIT_ELEMENTS = 1 << 23
+"""Loss positions of a batch times items in the catalogue: what is held at once."""
+BATCH_TOKENS = 8192
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``B`` examples as tensors, padded on the right."""
+
+    index: Tensor
+    """[B] int64, the examples' dense indices."""
+    sequences: Tensor
+    """[B, T] int64 inputs."""
+    targets: Tensor
+    """[B, T] int64, the item after each input; item 0 on padding."""
+    weights: Tensor
+    """[B, T]; each row sums to 1, so that examples weigh equally in a risk."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """``E`` examples. The inputs of ``e`` are ``items[starts[e]:ends[e]]``, its target ``items[ends[e]]``."""
+
+    items: Int32
+    starts: Int64
+    ends: Int64
+    loss: SampleLoss
+    n_items: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @classmethod
+    def of_samples(
+        cls, samples: Samples, n_items: int, max_length: int, loss: SampleLoss
+    ) -> "Examples":
+        """The samples in dense order, with the last ``max_length`` items of each history."""
+        starts = np.maximum(samples.start, samples.target - max_length)
+        return cls(samples.items, starts, samples.target, loss, n_items)
+
+    @classmethod
+    def of_validation(cls, dataset: Dataset, max_length: int, loss: SampleLoss) -> "Examples":
+        """Each user's first validation item, given the training items (users with at least one)."""
+        train, valid = SPLIT_CODES[Split.TRAIN], SPLIT_CODES[Split.VALID]
+        users = dataset.users()
+        in_valid = np.flatnonzero(dataset.splits == valid)
+        _, first = np.unique(users[in_valid], return_index=True)
+        kept = np.concatenate([np.flatnonzero(dataset.splits == train), in_valid[first]])
+        kept = kept[np.lexsort((kept, dataset.splits[kept], users[kept]))]
+        ends = np.flatnonzero(dataset.splits[kept] == valid)
+        counts = np.bincount(users[kept], minlength=dataset.n_users)
+        begins = np.concatenate([[0], np.cumsum(counts)[:-1]])[users[kept][ends]]
+        starts = np.maximum(begins, ends - max_length)
+        known = ends > begins
+        return cls(dataset.items[kept], starts[known], ends[known], loss, dataset.n_items)
+
+    @property
+    def tokens(self) -> Int64:
+        """[E] positions that count in each example's loss."""
+        if self.loss is SampleLoss.LAST:
+            return np.ones(len(self), dtype=np.int64)
+        return self.ends - self.starts
+
+    def evenly(self, tokens: int) -> "Examples":
+        """Examples spread evenly over all, of about ``tokens`` loss positions; all if there are fewer."""
+        total = int(self.tokens.sum())
+        if total <= tokens:
+            return self
+        count = max(1, tokens * len(self) // total)
+        picked = np.arange(count) * len(self) // count
+        return Examples(self.items, self.starts[picked], self.ends[picked], self.loss, self.n_items)
+
+    def batches(self, dtype: torch.dtype, device: torch.device) -> Iterator[Batch]:
+        """Every example once, neighbours in length together; the same batches each time."""
+        lengths = self.ends - self.starts
+        order = np.argsort(lengths, kind="stable")
+        most_losses = max(1, LOGIT_ELEMENTS // self.n_items)
+        start = 0
+        while start < len(order):
+            stop = start
+            while stop < len(order):
+                rows, width = stop - start + 1, int(lengths[order[stop]])
+                losses = rows * (width if self.loss is SampleLoss.SEQUENCE else 1)
+                if stop > start and (rows * width > BATCH_TOKENS or losses > most_losses):
+                    break
+                stop += 1
+            yield self._batch(order[start:stop], dtype, device)
+            start = stop
+
+    def _batch(self, index: Int64, dtype: torch.dtype, device: torch.device) -> Batch:
+        inputs, lengths = pad(
+            [self.items[self.starts[e] : self.ends[e]] for e in index], self.n_items
+        )
+        targets, _ = pad([self.items[self.starts[e] + 1 : self.ends[e] + 1] for e in index], 0)
+        places = torch.arange(inputs.shape[1])
+        if self.loss is SampleLoss.LAST:
+            weights = (places == lengths[:, None] - 1).to(dtype)
+        else:
+            weights = (places < lengths[:, None]).to(dtype) / lengths[:, None]
+        return Batch(
+            torch.from_numpy(np.asarray(index)).to(device),
+            inputs.to(device),
+            targets.to(device),
+            weights.to(device),
+        )

@@ -1,0 +1,156 @@
+"""Influence through the last attention output matrix ``W``, from factors of single tokens.
+
+Only token-wise layers follow ``W`` (:class:`~dealrec.surrogates.interface.TokenwiseTail`). With
+``x`` what enters ``W`` at a token, ``z = Wx``, ``g = ∂ℓ/∂z``, the token's gradient is ``g xᵀ``,
+its directional derivative along ``U`` is ``gᵀUx``, and its Gauss-Newton matrix is ``M ⊗ xxᵀ``
+with ``M = Fᵀ C F``: ``F`` the derivative of the state by ``z``, ``C = Eᵀ(diag(p) − ppᵀ)E`` the
+softmax's curvature in the space of states. So the curvature is ``d²`` numbers a token, made once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import jacfwd, vmap
+
+from dealrec.config import Curvature, InfluenceParameters
+from dealrec.influence.examples import Batch, Examples
+from dealrec.influence.problem import AutogradProblem, Tick
+from dealrec.influence.solvers import Product
+from dealrec.surrogates.interface import Surrogate, TokenwiseTail
+
+ITEM_BLOCK = 4096
+"""Items whose products of coordinates are held at once."""
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """The ``M`` tokens of a batch whose losses count."""
+
+    rows: Tensor
+    """[M] the row of the batch."""
+    entering: Tensor
+    """[M, d], ``x``."""
+    residual: Tensor
+    """[M, d], what is added to ``Wx``."""
+    targets: Tensor
+    weights: Tensor
+
+
+class FactorProblem:
+    """:class:`~dealrec.influence.problem.Problem` for ``attention_output``, without model passes."""
+
+    def __init__(self, model: Surrogate, tail: TokenwiseTail) -> None:
+        """``model`` and ``tail`` are the same object, seen through its two interfaces."""
+        self.model, self.tail = model, tail
+        self.general = AutogradProblem(model, InfluenceParameters.ATTENTION_OUTPUT)
+        self.matrix = model.get_parameter(tail.attention_output_name()).detach()
+        self.items = model.item_vectors().detach()
+        self.dtype, self.device = self.matrix.dtype, self.matrix.device
+
+    def gradient(self, examples: Examples, tick: Tick) -> Tensor:
+        """[P] float64."""
+        total = torch.zeros(self.matrix.shape, dtype=torch.float64, device=self.device)
+        for _, tokens in self._tokens(examples, tick):
+            total += (self._output_gradients(tokens).T @ tokens.entering).to(torch.float64)
+        return total.reshape(-1) / len(examples)
+
+    def derivatives(
+        self, examples: Examples, u: Tensor, tick: Tick
+    ) -> tuple[Tensor, Tensor | None]:
+        """[E] float64, and the gradient, which the same factors give."""
+        values = torch.zeros(len(examples), dtype=torch.float64, device=self.device)
+        total = torch.zeros(self.matrix.shape, dtype=torch.float64, device=self.device)
+        direction = u.view(self.matrix.shape)
+        for batch, tokens in self._tokens(examples, tick):
+            gradients = self._output_gradients(tokens).to(torch.float64)
+            entering = tokens.entering.to(torch.float64)
+            values.index_add_(
+                0, batch.index[tokens.rows], (gradients * (entering @ direction.T)).sum(1)
+            )
+            total += gradients.T @ entering
+        return values, total.reshape(-1) / len(examples)
+
+    def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Product:
+        """Gauss-Newton from the factors; the Hessian by autograd."""
+        if kind is Curvature.HESSIAN:
+            return self.general.curvature(examples, kind, tick)
+        entering, bends = [], []
+        for _, tokens in self._tokens(examples, tick):
+            entering.append(tokens.entering)
+            bends.append(self._bends(tokens) / len(examples))
+        x, m = torch.cat(entering), torch.cat(bends)
+
+        def product(vector: Tensor) -> Tensor:
+            tick(0)
+            direction = vector.view(self.matrix.shape).to(self.dtype)
+            bent = torch.bmm(m, (x @ direction.T)[:, :, None]).squeeze(2)
+            return (bent.T @ x).reshape(-1).to(torch.float64)
+
+        return product
+
+    def _tokens(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, _Tokens]]:
+        for batch in examples.batches(self.dtype, self.device):
+            tick(0)
+            with torch.no_grad():
+                entering, residual = self.tail.before_attention_output(batch.sequences)
+            rows, columns = torch.nonzero(batch.weights, as_tuple=True)
+            place = (rows, columns)
+            yield (
+                batch,
+                _Tokens(
+                    rows,
+                    entering[place],
+                    residual[place],
+                    batch.targets[place],
+                    batch.weights[place],
+                ),
+            )
+            tick(len(batch.index))
+
+    def _output_gradients(self, tokens: _Tokens) -> Tensor:
+        """[M, d], ``g`` times the token's weight."""
+        projected = (tokens.entering @ self.matrix.T).requires_grad_()
+        states = self.tail.after_attention_output(projected, tokens.residual)
+        with torch.no_grad():
+            probabilities = (states @ self.items.T).softmax(1)
+            outer = probabilities @ self.items - self.items[tokens.targets]
+            outer = outer * tokens.weights[:, None]
+        (gradients,) = torch.autograd.grad(states, projected, outer)
+        return gradients
+
+    def _bends(self, tokens: _Tokens) -> Tensor:
+        """[M, d, d], ``Fᵀ C F`` times the token's weight."""
+        with torch.no_grad():
+            projected = tokens.entering @ self.matrix.T
+            states = self.tail.after_attention_output(projected, tokens.residual)
+            slopes = vmap(jacfwd(self.tail.after_attention_output))(projected, tokens.residual)
+            curved = slopes.transpose(1, 2) @ self._softmax_curvature(states) @ slopes
+            return curved * tokens.weights[:, None, None]
+
+    def _softmax_curvature(self, states: Tensor) -> Tensor:
+        """[M, d] → [M, d, d], ``Eᵀ(diag(p) − ppᵀ)E``, over blocks of items."""
+        size = self.items.shape[1]
+        first, second = torch.triu_indices(size, size, device=self.device)
+        probabilities = (states @ self.items.T).softmax(1)
+        packed = states.new_zeros(len(states), len(first))
+        for start in range(0, len(self.items), ITEM_BLOCK):
+            block = self.items[start : start + ITEM_BLOCK]
+            packed += probabilities[:, start : start + ITEM_BLOCK] @ (
+                block[:, first] * block[:, second]
+            )
+        full = states.new_empty(len(states), size, size)
+        full[:, first, second] = packed
+        full[:, second, first] = packed
+        mean = probabilities @ self.items
+        return full - mean[:, :, None] * mean[:, None, :]
+
+
+def make_problem(
+    model: Surrogate, parameters: InfluenceParameters
+) -> AutogradProblem | FactorProblem:
+    """The fast way where the model and the parameter set allow it."""
+    if parameters is InfluenceParameters.ATTENTION_OUTPUT and isinstance(model, TokenwiseTail):
+        return FactorProblem(model, model)
+    return AutogradProblem(model, parameters)

@@ -1,0 +1,36 @@
+"""Influence scores as a result: in memory and on disk."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+@dataclass(frozen=True)
+class InfluenceScores:
+    """Influence of ``n`` samples, in dense sample order."""
+
+    scores: npt.NDArray[np.float64]
+    """[n]; bigger means that removing the sample raises the risk more."""
+    diagnostics: dict[str, Any]
+    """What was computed, on which risk, and how well it was solved: JSON."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``influence.parquet`` (column ``influence``) and ``result.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        table = pa.table({"influence": self.scores})
+        pq.write_table(table, folder / "influence.parquet", compression="zstd")
+        (folder / "result.json").write_text(json.dumps(self.diagnostics, indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> "InfluenceScores":
+        """Read what :meth:`save` wrote."""
+        return cls(
+            scores=pq.read_table(folder / "influence.parquet")["influence"].to_numpy(),
+            diagnostics=json.loads((folder / "result.json").read_text()),
+        )

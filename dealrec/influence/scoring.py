@@ -1,0 +1,176 @@
+"""Influence of every sample: ``I(s) = (1/n) uᵀ∇L(s)`` with ``u = (H + δI)⁻¹ v``, solved once."""
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dealrec.config import InfluenceConfig, RiskTarget, SampleLoss, Split
+from dealrec.config.runtime import Runtime
+from dealrec.data.dataset import Dataset
+from dealrec.data.samples import Samples
+from dealrec.errors import DealrecError, InputError
+from dealrec.influence.examples import Examples
+from dealrec.influence.factors import make_problem
+from dealrec.influence.scores import InfluenceScores
+from dealrec.influence.solvers import Solution, conjugate_gradient, extreme_eigenvalues
+from dealrec.progress import SILENT, Reporter
+from dealrec.runtime import apply_runtime
+from dealrec.surrogates.storage import TrainedSurrogate
+
+__all__ = ["InfluenceScores", "score_influence"]
+
+
+def score_influence(
+    dataset: Dataset,
+    samples: Samples,
+    surrogate: TrainedSurrogate,
+    config: InfluenceConfig,
+    *,
+    runtime: Runtime | None = None,
+    reporter: Reporter = SILENT,
+) -> InfluenceScores:
+    """Score all ``n`` samples on one trained surrogate; deterministic, no sample is left out.
+
+    The loss is the full softmax with dropout off, whatever the surrogate was trained on; the
+    diagnostics name both. ``auto`` is the validation risk where the data set has that split.
+
+    Raises:
+        InputError: ``no_samples``; ``no_validation_split`` where its risk is asked for.
+        DealrecError: ``influence_not_finite`` where a score is not a number.
+    """
+    started = time.perf_counter()
+    device = apply_runtime(runtime or Runtime())
+    if not len(samples):
+        raise InputError("There is no sample to score.", code="no_samples")
+    model = copy.deepcopy(surrogate.model).to(device, getattr(torch, config.dtype)).eval()
+    problem = make_problem(model, config.parameters)
+    training = Examples.of_samples(samples, dataset.n_items, model.max_length, config.sample_loss)
+    validation = Examples.of_validation(dataset, model.max_length, config.sample_loss)
+    target = _target(config.target, validation)
+    curved = training.evenly(config.curvature_tokens)
+    progress = _Progress(reporter, _passes(training, validation, curved, target))
+    v_validation = problem.gradient(validation, progress.tick) if len(validation) else None
+    v_train = problem.gradient(training, progress.tick) if target is RiskTarget.TRAIN else None
+    v = v_train if v_train is not None else v_validation
+    assert v is not None
+    product = problem.curvature(curved, config.curvature, progress.tick)
+    progress.tick(len(curved))
+    least, largest = extreme_eigenvalues(product, v, on_iteration=progress.beat)
+    damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
+    solution = conjugate_gradient(
+        lambda vector: product(vector) + damping * vector,
+        v,
+        tolerance=config.tolerance,
+        max_iterations=config.max_iterations,
+        on_iteration=progress.beat,
+    )
+    _announce(solution, reporter)
+    derivatives, gradient = problem.derivatives(training, solution.vector, progress.tick)
+    if v_train is None:
+        v_train = gradient
+    scores = (derivatives / len(samples)).cpu().numpy()
+    if not bool(torch.isfinite(derivatives).all()):
+        raise DealrecError("An influence score is not a number.", code="influence_not_finite")
+    diagnostics = {
+        **_definition(surrogate, config, target),
+        **_gradients(v_train, v_validation),
+        **_solved(solution, least, largest, damping),
+        "samples": len(samples),
+        "target_examples": len(validation if target is RiskTarget.VALIDATION else training),
+        "curvature_examples": len(curved),
+        "seconds": time.perf_counter() - started,
+    }
+    return InfluenceScores(scores, diagnostics)
+
+
+def _target(asked: RiskTarget, validation: Examples) -> RiskTarget:
+    if asked is RiskTarget.AUTO:
+        return RiskTarget.VALIDATION if len(validation) else RiskTarget.TRAIN
+    if asked is RiskTarget.VALIDATION and not len(validation):
+        raise InputError(
+            f"No user has both a training and a `{Split.VALID}` item, so there is no validation risk.",
+            code="no_validation_split",
+        )
+    return asked
+
+
+def _passes(training: Examples, validation: Examples, curved: Examples, target: RiskTarget) -> int:
+    over_training = 2 if target is RiskTarget.TRAIN else 1
+    return over_training * len(training) + len(validation) + len(curved)
+
+
+@dataclass
+class _Progress:
+    """Examples gone through, in all passes together."""
+
+    reporter: Reporter
+    total: int
+    done: int = 0
+
+    def tick(self, examples: int) -> None:
+        self.done = min(self.total, self.done + examples)
+        self.reporter.progress(self.done, self.total, "sample")
+
+    def beat(self) -> None:
+        self.tick(0)
+
+
+def _announce(solution: Solution, reporter: Reporter) -> None:
+    reporter.metric("residual", solution.residual)
+    reporter.metric("iterations", float(solution.iterations))
+    if solution.negative_curvature:
+        reporter.event("negative_curvature", iteration=solution.iterations)
+    elif not solution.converged:
+        reporter.event("not_converged", residual=solution.residual)
+
+
+def _definition(
+    surrogate: TrainedSurrogate, config: InfluenceConfig, target: RiskTarget
+) -> dict[str, Any]:
+    """The things that must be said with every score."""
+    every = "mean over positions" if config.sample_loss is SampleLoss.SEQUENCE else "target only"
+    first = "each user's first validation item given the training history"
+    return {
+        "risk": first if target is RiskTarget.VALIDATION else "the samples",
+        "target": target.value,
+        "trained_on": surrogate.config.loss.value,
+        "loss": "full_softmax",
+        "sample_loss": config.sample_loss.value,
+        "weights": f"samples equally; within a sample: {every}",
+        "parameters": config.parameters.value,
+        "curvature": config.curvature.value,
+        "solver": config.solver.value,
+        "dtype": config.dtype,
+    }
+
+
+def _gradients(v_train: Tensor | None, v_validation: Tensor | None) -> dict[str, Any]:
+    """Norms of the two risks' gradients and their cosine; null where one was not computed."""
+    train = None if v_train is None else float(v_train.norm())
+    validation = None if v_validation is None else float(v_validation.norm())
+    cosine = None
+    if v_train is not None and v_validation is not None and train and validation:
+        cosine = float(v_train @ v_validation) / (train * validation)
+    return {
+        "v_train_norm": train,
+        "v_validation_norm": validation,
+        "v_train_validation_cosine": cosine,
+    }
+
+
+def _solved(solution: Solution, least: float, largest: float, damping: float) -> dict[str, Any]:
+    assert math.isfinite(solution.residual)
+    return {
+        "largest_eigenvalue": largest,
+        "smallest_ritz_value": least,
+        "damping": damping,
+        "residual": solution.residual,
+        "iterations": solution.iterations,
+        "converged": solution.converged,
+        "negative_curvature": solution.negative_curvature,
+    }
