@@ -23,7 +23,7 @@ def model_card(
     licence = entry.licence if entry else "other"
     trained = "\n".join(f"- {name}: {_plain(value)}" for name, value in facts.items())
     measured = "\n".join(f"- {name}: {value:.6g}" for name, value in metrics.items())
-    settings = json.dumps(config.model_dump(mode="json"), indent=2)
+    settings = json.dumps(config.model_dump(mode="json") | {"model": loaded.name}, indent=2)
     return f"""---
 base_model: {json.dumps(loaded.name)}
 library_name: peft

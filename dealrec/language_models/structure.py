@@ -45,7 +45,9 @@ def find_structure(model: Any) -> Structure:
             parts = structure.output(structure.hidden_states(tokens))
     except (AttributeError, TypeError) as error:
         raise not_supported(model, "it has no decoder with an output layer on top") from error
-    if whole.shape != parts.shape or not torch.allclose(whole, parts, rtol=1e-2, atol=1e-2):
+    if whole.shape != parts.shape or not torch.allclose(
+        whole, parts, rtol=1e-2, atol=1e-2, equal_nan=True
+    ):
         raise not_supported(model, "its logits are more than the output layer of its decoder")
     return structure
 
