@@ -1,0 +1,119 @@
+"""Data sets over HTTP."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from app.datasets import service
+from app.datasets.repository import DatasetRepository
+from app.datasets.schemas import Dataset, SampleText
+from app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload
+from app.kit.context import Context, ContextDep
+from app.kit.downloads import scratch
+from app.kit.multipart import read_form
+from app.kit.pagination import Page, PageQuery
+from app.kit.problems import documented
+from dealrec.config import Sampling, SplitMethod
+
+router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
+
+Cascade = Annotated[bool, Query(description="Take along all that depends on it")]
+
+UPLOAD_PROPERTIES: dict[str, Any] = {
+    "interactions": {
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": "CSV, TSV, JSON Lines, Parquet or RecBole .inter; plain, gzip or zstd",
+    },
+    "items": {
+        "type": "string",
+        "contentMediaType": "application/octet-stream",
+        "description": "Item catalogue: item_id, title and further text columns",
+    },
+    "name": {"type": "string", "minLength": 1, "maxLength": 200},
+    "columns": {"type": "string", "description": "JSON object of our names to the file's"},
+    "split": {"type": "string", "enum": [method.value for method in SplitMethod]},
+}
+
+
+def multipart_body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """OpenAPI's words for a form that is parsed while it streams."""
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post(
+    "",
+    status_code=201,
+    operation_id="create_dataset",
+    responses=documented(),
+    openapi_extra=multipart_body(UPLOAD_PROPERTIES, ["interactions"]),
+)
+async def create_dataset(request: Request, context: ContextDep) -> Dataset:
+    """Upload interactions, and items if there are any. Validation goes on after the answer."""
+    with scratch(context.settings) as folder:
+        form = await read_form(request, folder, files=FILES, fields=FIELDS)
+        return await run_in_threadpool(_create, context, dataset_upload(form))
+
+
+def _create(context: Context, upload: DatasetUpload) -> Dataset:
+    stored = service.StoredUpload(context.storage, context.tenant_id, upload)
+    try:
+        with context.write() as session:
+            return Dataset.of(service.add_dataset(session, context.tenant_id, stored))
+    except Exception:
+        stored.discard()
+        raise
+
+
+@router.get("", operation_id="list_datasets", responses=documented())
+def list_datasets(context: ContextDep, page: PageQuery) -> Page[Dataset]:
+    """All data sets, newest first."""
+    with context.read() as session:
+        return service.list_datasets(session, context.tenant_id, page).page(Dataset.of)
+
+
+@router.get("/{dataset_id}", operation_id="get_dataset", responses=documented(404))
+def get_dataset(dataset_id: str, context: ContextDep) -> Dataset:
+    """One data set, with the report of its validation."""
+    with context.read() as session:
+        return Dataset.of(DatasetRepository(session, context.tenant_id).get(dataset_id))
+
+
+@router.delete(
+    "/{dataset_id}",
+    status_code=204,
+    operation_id="delete_dataset",
+    responses=documented(404, 409),
+)
+def delete_dataset(dataset_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
+    """Delete a data set that nothing depends on, or everything that was made of it."""
+    with context.write() as session:
+        removal = service.delete_dataset(session, context.tenant_id, dataset_id, cascade=cascade)
+    removal.delete_files(context.storage)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{dataset_id}/samples", operation_id="list_dataset_samples", responses=documented(404, 409)
+)
+def list_samples(
+    dataset_id: str,
+    context: ContextDep,
+    page: PageQuery,
+    sampling: Sampling = Sampling.PER_USER,
+) -> Page[SampleText]:
+    """The samples as the language model will read them, in their dense order."""
+    with context.read() as session:
+        row = DatasetRepository(session, context.tenant_id).get(dataset_id)
+        prefix = service.require_ready(row)
+    with scratch(context.settings) as folder:
+        texts = service.sample_texts(context.storage.fetch_folder(prefix, folder), sampling, page)
+    return texts.page(lambda text: text)

@@ -1,0 +1,49 @@
+"""Queries over data sets."""
+
+from sqlalchemy import Select, delete, select
+
+from app.datasets.models import DatasetRow
+from app.jobs.models import JobRow, StageRow, StageState
+from app.kit.repository import TenantRepository
+
+
+class DatasetRepository(TenantRepository[DatasetRow]):
+    """A tenant's data sets."""
+
+    model = DatasetRow
+    noun = "data set"
+
+    def jobs(self, dataset: DatasetRow) -> list[JobRow]:
+        """All jobs that were made on the data set, newest first."""
+        query = select(JobRow).where(
+            JobRow.tenant_id == self.tenant_id, JobRow.dataset_id == dataset.id
+        )
+        return list(self.session.scalars(query.order_by(JobRow.id.desc())))
+
+    def ingest_runs(self, dataset: DatasetRow) -> bool:
+        """Whether a worker is validating the data set at this moment."""
+        query = self._own_stages(dataset).where(StageRow.state == StageState.RUNNING)
+        return self.session.scalars(query.with_for_update()).first() is not None
+
+    def artifact_ids(self, dataset: DatasetRow) -> list[str]:
+        """Artifacts of the data set's own stages."""
+        stages = self.session.scalars(self._own_stages(dataset))
+        return [stage.artifact_id for stage in stages if stage.artifact_id]
+
+    def delete(self, dataset: DatasetRow) -> None:
+        """Remove the data set and its own stages; its jobs must be gone."""
+        self.session.flush()
+        self.session.execute(
+            delete(StageRow).where(
+                StageRow.tenant_id == self.tenant_id, StageRow.dataset_id == dataset.id
+            )
+        )
+        self.session.delete(dataset)
+        self.session.flush()
+
+    def _own_stages(self, dataset: DatasetRow) -> Select[tuple[StageRow]]:
+        return select(StageRow).where(
+            StageRow.tenant_id == self.tenant_id,
+            StageRow.dataset_id == dataset.id,
+            StageRow.job_id.is_(None),
+        )

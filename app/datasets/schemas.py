@@ -1,0 +1,42 @@
+"""What data sets look like over HTTP."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel
+
+from app.datasets.models import DatasetRow, DatasetState
+from dealrec.config import SplitMethod
+
+
+class Dataset(BaseModel):
+    """An uploaded data set. ``counts``, ``report`` and ``sha256`` are there once it is ready."""
+
+    id: str
+    object: Literal["dataset"] = "dataset"
+    name: str
+    state: DatasetState
+    created_at: datetime
+    sha256: str | None
+    split: SplitMethod | None
+    counts: dict[str, int] | None
+    report: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, row: DatasetRow) -> Self:
+        """The row in the contract's words."""
+        return cls.model_validate(row, from_attributes=True)
+
+
+class SampleText(BaseModel):
+    """A sample as the language model will read it."""
+
+    sample_key: str
+    user_id: str
+    history: list[str]
+    """Item ids, oldest first."""
+    target: str
+    instruction: str
+    input: str
+    output: str

@@ -1,0 +1,145 @@
+"""The rules of data sets."""
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from app.datasets.models import DatasetRow, DatasetState
+from app.datasets.repository import DatasetRepository
+from app.datasets.schemas import SampleText
+from app.datasets.uploads import DatasetUpload
+from app.jobs.models import JobRow
+from app.jobs.planning import plan_ingest
+from app.jobs.removal import Removal
+from app.jobs.transitions import ENDED_JOBS, lock_dataset
+from app.kit.database import database_now
+from app.kit.errors import Conflict, InUse
+from app.kit.ids import new_id
+from app.kit.multipart import UploadedFile
+from app.kit.pagination import PageRequest, Slice
+from app.kit.storage import Storage
+from dealrec.config import PromptConfig, Sampling
+from dealrec.data.dataset import Dataset
+from dealrec.data.prompts import Prompter
+from dealrec.data.samples import build_samples
+
+
+class StoredUpload:
+    """An upload whose files are in object storage, under the id that its row will have."""
+
+    def __init__(self, storage: Storage, tenant_id: str, upload: DatasetUpload) -> None:
+        self.dataset_id = new_id("ds")
+        self.upload = upload
+        self.prefix = f"datasets/{tenant_id}/{self.dataset_id}"
+        self._storage = storage
+        try:
+            self.files = {
+                "interactions": self._put("interactions", upload.interactions),
+                "items": None if upload.items is None else self._put("items", upload.items),
+            }
+        except Exception:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Remove the files: their row will not be made."""
+        self._storage.delete_prefix(self.prefix)
+
+    def _put(self, name: str, file: UploadedFile) -> dict[str, str | int]:
+        key = f"{self.prefix}/uploads/{name}"
+        self._storage.put_file(key, file.path)
+        return {"key": key, "filename": file.filename, "bytes": file.bytes}
+
+
+def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> DatasetRow:
+    """The row of an upload, ``validating``, with its ingest queued."""
+    upload = stored.upload
+    row = DatasetRow(
+        id=stored.dataset_id,
+        tenant_id=tenant_id,
+        name=upload.name,
+        state=DatasetState.VALIDATING.value,
+        split=upload.split.value if upload.split else None,
+        columns=upload.columns,
+        uploads=stored.files,
+        stored_bytes=sum(int(file["bytes"]) for file in stored.files.values() if file),
+        created_at=database_now(session),
+    )
+    plan_ingest(session, row)
+    return row
+
+
+def list_datasets(session: Session, tenant_id: str, request: PageRequest) -> Slice[DatasetRow]:
+    """Newest first."""
+    repository = DatasetRepository(session, tenant_id)
+    return repository.page(repository.query(), request)
+
+
+def delete_dataset(session: Session, tenant_id: str, dataset_id: str, *, cascade: bool) -> Removal:
+    """Remove the data set; with ``cascade`` its ended jobs and all that they made as well.
+
+    Raises :class:`InUse` with the jobs that stand in the way, :class:`Conflict` (``validating``)
+    while a worker reads the files.
+    """
+    repository = DatasetRepository(session, tenant_id)
+    dataset = lock_dataset(session, repository.get(dataset_id).id)
+    jobs = repository.jobs(dataset)
+    active = [job for job in jobs if job.state not in ENDED_JOBS]
+    if active or (jobs and not cascade):
+        raise InUse(
+            f"{len(active)} job(s) run on the data set; cancel them first."
+            if active
+            else f"{len(jobs)} job(s) were made on the data set; delete them, or use cascade=true.",
+            [_dependent(job) for job in active or jobs],
+        )
+    if repository.ingest_runs(dataset):
+        raise Conflict("The data set is being validated; try again shortly.", code="validating")
+    removal = Removal(session, tenant_id)
+    for job in jobs:
+        removal.job(job, cascade=True)
+    removal.prefixes.append(f"datasets/{tenant_id}/{dataset.id}")
+    removal.artifact_ids.update(repository.artifact_ids(dataset))
+    repository.delete(dataset)
+    removal.sweep_artifacts()
+    return removal
+
+
+def require_ready(dataset: DatasetRow) -> str:
+    """The storage prefix of a ready data set; raises :class:`Conflict` (``dataset_not_ready``)."""
+    if dataset.state != DatasetState.READY or dataset.prefix is None:
+        raise Conflict(
+            f"The data set is {dataset.state}, not ready.",
+            code="dataset_not_ready",
+            state=dataset.state,
+        )
+    return dataset.prefix
+
+
+def sample_texts(folder: Path, sampling: Sampling, request: PageRequest) -> Slice[SampleText]:
+    """One page of the samples of the stored data set in ``folder``, in dense order."""
+    dataset = Dataset.load(folder)
+    samples = build_samples(dataset, sampling)
+    prompter = Prompter(dataset, samples, PromptConfig())
+    first = 0 if request.after is None else (request.position() or 0) + 1
+    indices = range(min(first, len(samples)), min(first + request.limit + 1, len(samples)))
+    kept = indices[: request.limit]
+    keys = samples.keys(dataset).slice(kept.start, len(kept)).to_pylist()
+    texts = []
+    for key, index in zip(keys, kept, strict=True):
+        prompted = prompter.prompt(index)
+        texts.append(
+            SampleText(
+                sample_key=key,
+                user_id=dataset.user_ids[int(samples.users[index])].as_py(),
+                history=[dataset.item_ids[int(item)].as_py() for item in samples.history(index)],
+                target=dataset.item_ids[int(samples.targets[index])].as_py(),
+                instruction=prompted.instruction,
+                input=prompted.input,
+                output=prompted.output,
+            )
+        )
+    return Slice(texts, str(kept[-1]) if len(indices) > len(kept) else None)
+
+
+def _dependent(job: JobRow) -> dict[str, str]:
+    return {"object": "job", "id": job.id, "state": job.state}

@@ -1,0 +1,131 @@
+"""Jobs over HTTP."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from fastapi import APIRouter, Query, Request, Response
+
+from app.datasets.endpoints import Cascade
+from app.datasets.repository import DatasetRepository
+from app.jobs import service
+from app.jobs.models import JobState
+from app.jobs.planning import request_cancel
+from app.jobs.repository import JobRepository
+from app.jobs.schemas import Event, Job, JobCreate, Score
+from app.kit.context import ContextDep
+from app.kit.downloads import download, new_scratch
+from app.kit.pagination import Page, PageQuery
+from app.kit.problems import documented
+from app.kit.text import require_storable
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+class ScoreFormat(StrEnum):
+    """What scores are handed out as."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+@router.post("", status_code=202, operation_id="create_job", responses=documented(404, 409))
+def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
+    """Start a job; on a data set that is still validated it waits."""
+    with context.write() as session:
+        dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
+        row = service.add_prune_job(
+            session, dataset, budget=body.budget, config=body.config, metadata=body.metadata
+        )
+        job = service.present(session, row)
+    response.headers["location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.get("", operation_id="list_jobs", responses=documented())
+def list_jobs(
+    context: ContextDep,
+    page: PageQuery,
+    state: JobState | None = None,
+    dataset_id: Annotated[str | None, Query(max_length=40)] = None,
+) -> Page[Job]:
+    """All jobs, newest first."""
+    require_storable(dataset_id, "dataset_id")
+    with context.read() as session:
+        return service.list_jobs(
+            session, context.tenant_id, page, state=state, dataset_id=dataset_id
+        )
+
+
+@router.get("/{job_id}", operation_id="get_job", responses=documented(404))
+def get_job(job_id: str, context: ContextDep) -> Job:
+    """One job, with its stages as they are now."""
+    with context.read() as session:
+        return service.present(session, JobRepository(session, context.tenant_id).get(job_id))
+
+
+@router.post(
+    "/{job_id}/cancel", status_code=202, operation_id="cancel_job", responses=documented(404, 409)
+)
+def cancel_job(job_id: str, context: ContextDep) -> Job:
+    """Stop a job, at once where nothing of it runs, else within seconds."""
+    with context.write() as session:
+        job = JobRepository(session, context.tenant_id).get(job_id)
+        request_cancel(session, job)
+        return service.present(session, job)
+
+
+@router.delete(
+    "/{job_id}", status_code=204, operation_id="delete_job", responses=documented(404, 409)
+)
+def delete_job(job_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
+    """Delete an ended job with its scores, its coreset and its adapter."""
+    with context.write() as session:
+        removal = service.delete_job(session, context.tenant_id, job_id, cascade=cascade)
+    removal.delete_files(context.storage)
+    return Response(status_code=204)
+
+
+@router.get("/{job_id}/events", operation_id="list_job_events", responses=documented(404))
+def list_events(job_id: str, context: ContextDep, page: PageQuery) -> Page[Event]:
+    """What happened to the job, oldest first; ``after`` is a sequence number."""
+    with context.read() as session:
+        repository = JobRepository(session, context.tenant_id)
+        return repository.events(repository.get(job_id), page).page(Event.of)
+
+
+@router.get("/{job_id}/scores", operation_id="list_scores", responses=documented(404))
+def list_scores(job_id: str, context: ContextDep, page: PageQuery) -> Page[Score]:
+    """The scores of all samples in dense order; none before the job's ``select`` has finished."""
+    with context.read() as session:
+        repository = JobRepository(session, context.tenant_id)
+        return repository.scores(repository.get(job_id), page).page(Score.of)
+
+
+@router.get(
+    "/{job_id}/scores/download",
+    operation_id="download_scores",
+    response_class=Response,
+    responses={
+        **documented(404, 409),
+        200: {"content": {"application/vnd.apache.parquet": {}, "text/csv": {}}},
+    },
+)
+def download_scores(
+    job_id: str,
+    request: Request,
+    context: ContextDep,
+    format: ScoreFormat = ScoreFormat.PARQUET,  # noqa: A002
+) -> Response:
+    """All scores in one file."""
+    with context.read() as session:
+        job = JobRepository(session, context.tenant_id).get(job_id)
+        prefix = service.scores_prefix(session, job)
+    folder = new_scratch(context.settings)
+    path = context.storage.fetch_file(f"{prefix}/scores.parquet", folder)
+    media_type = "application/vnd.apache.parquet"
+    if format is ScoreFormat.CSV:
+        table, path, media_type = pq.read_table(path), folder / "scores.csv", "text/csv"
+        pa_csv.write_csv(table, path)
+    return download(request, path, f"{job_id}-scores.{format.value}", media_type, folder)

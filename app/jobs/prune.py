@@ -1,0 +1,95 @@
+"""The shortcut: a data set and a job on it in one call and one transaction."""
+
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from app.datasets.endpoints import UPLOAD_PROPERTIES, multipart_body
+from app.datasets.service import StoredUpload, add_dataset
+from app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload
+from app.jobs import service
+from app.jobs.schemas import Job, Metadata
+from app.kit.context import Context, ContextDep
+from app.kit.downloads import scratch
+from app.kit.multipart import Form, read_form
+from app.kit.problems import documented
+from app.kit.schemas import parse_json
+from dealrec.config import PruneConfig, parse_budget
+from dealrec.config.base import field_errors
+from dealrec.errors import FieldError, InputError
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+_METADATA: TypeAdapter[dict[str, str]] = TypeAdapter(Metadata)
+_PROPERTIES = {
+    **UPLOAD_PROPERTIES,
+    "budget": {"type": "string", "description": "A count, or a fraction such as 0.02"},
+    "config": {"type": "string", "description": "JSON object, as a job's `config`"},
+    "metadata": {"type": "string", "description": "JSON object of up to 16 short strings"},
+}
+
+
+@router.post(
+    "/prune",
+    status_code=202,
+    operation_id="prune",
+    responses=documented(),
+    openapi_extra=multipart_body(_PROPERTIES, ["interactions", "budget"]),
+)
+async def prune(request: Request, response: Response, context: ContextDep) -> Job:
+    """Upload interactions and get a job on them: nothing is kept where any field is wrong."""
+    with scratch(context.settings) as folder:
+        form = await read_form(
+            request, folder, files=FILES, fields=FIELDS | {"budget", "config", "metadata"}
+        )
+        job = await run_in_threadpool(_prune, context, form)
+    response.headers["location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+def _prune(context: Context, form: Form) -> Job:
+    upload = dataset_upload(form)
+    if "budget" not in form.fields:
+        raise InputError(
+            "The form has no field `budget`.",
+            code="missing_field",
+            title="A field is missing",
+            errors=[FieldError("budget", "required")],
+        )
+    budget = parse_budget(form.fields["budget"])
+    config = PruneConfig.parse(parse_json(form.fields.get("config") or "{}", "config"))
+    service.require_known_models(config)
+    return _create(context, upload, budget, config, _metadata(form))
+
+
+def _create(
+    context: Context,
+    upload: DatasetUpload,
+    budget: int | float,
+    config: PruneConfig,
+    metadata: dict[str, str],
+) -> Job:
+    stored = StoredUpload(context.storage, context.tenant_id, upload)
+    try:
+        with context.write() as session:
+            dataset = add_dataset(session, context.tenant_id, stored)
+            job = service.add_prune_job(
+                session, dataset, budget=budget, config=config, metadata=metadata
+            )
+            return service.present(session, job)
+    except Exception:
+        stored.discard()
+        raise
+
+
+def _metadata(form: Form) -> dict[str, str]:
+    value = parse_json(form.fields.get("metadata") or "{}", "metadata")
+    try:
+        return _METADATA.validate_python(value)
+    except ValidationError as error:
+        raise InputError(
+            "`metadata` must be an object of up to 16 short strings.",
+            code="invalid_request",
+            title="The request cannot be used",
+            errors=field_errors(error, "metadata"),
+        ) from None

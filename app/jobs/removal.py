@@ -1,0 +1,148 @@
+"""Deleting jobs and coresets with what they made; files go after the commit."""
+
+from sqlalchemy import Select, delete, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app.adapters.models import AdapterRow
+from app.coresets.models import CoresetRow
+from app.datasets.models import DatasetRow
+from app.jobs.models import ArtifactRow, JobRow, StageRow
+from app.jobs.transitions import ENDED_JOBS, lock_job
+from app.kit.errors import InUse
+from app.kit.storage import Storage
+
+
+class Removal:
+    """Rows to be deleted in one transaction, of one tenant, and the files that go with them."""
+
+    def __init__(self, session: Session, tenant_id: str) -> None:
+        self.session = session
+        self.tenant_id = tenant_id
+        self.prefixes: list[str] = []
+        self.artifact_ids: set[str] = set()
+        self._gone: set[str] = set()
+
+    def job(self, job: JobRow, *, cascade: bool) -> None:
+        """Remove an ended job with its scores, its own coreset and its own adapter.
+
+        Other coresets made from its scores, and jobs that fine-tune on any of its coresets, depend
+        on it: they go along with ``cascade``, else :class:`InUse` is raised.
+        """
+        if job.id in self._gone:
+            return
+        job = lock_job(self.session, job.id)
+        if job.state not in ENDED_JOBS:
+            raise InUse(f"Job {job.id} is {job.state}; cancel it first.", [_entry("job", job.id)])
+        coresets = list(self.session.scalars(self._coresets(job)))
+        dependents = [_entry("coreset", row.id) for row in coresets if row.id != job.coreset_id]
+        if dependents and not cascade:
+            raise InUse("Coresets were made from the job's scores.", dependents)
+        for coreset in coresets:
+            self.coreset(coreset, cascade=cascade)
+        for adapter in self.session.scalars(
+            select(AdapterRow).where(
+                AdapterRow.tenant_id == self.tenant_id, AdapterRow.job_id == job.id
+            )
+        ):
+            self.adapter(adapter)
+        self._stages(job)
+        self._gone.add(job.id)
+        self.session.delete(job)
+        self.session.flush()
+
+    def coreset(self, coreset: CoresetRow, *, cascade: bool) -> None:
+        """Remove a coreset; jobs that fine-tune on it, and adapters, are dependents as above."""
+        trained = list(
+            self.session.scalars(
+                select(JobRow).where(
+                    JobRow.tenant_id == self.tenant_id, JobRow.source_coreset_id == coreset.id
+                )
+            )
+        )
+        adapters = list(
+            self.session.scalars(
+                select(AdapterRow).where(
+                    AdapterRow.tenant_id == self.tenant_id,
+                    AdapterRow.coreset_id == coreset.id,
+                    AdapterRow.job_id.not_in([coreset.job_id, *(job.id for job in trained)]),
+                )
+            )
+        )
+        if (trained or adapters) and not cascade:
+            entries = [_entry("job", job.id) for job in trained]
+            raise InUse(
+                "Adapters were trained on the coreset.",
+                [*entries, *(_entry("adapter", adapter.id) for adapter in adapters)],
+            )
+        for job in trained:
+            self.job(job, cascade=True)
+        own = select(AdapterRow).where(
+            AdapterRow.tenant_id == self.tenant_id, AdapterRow.coreset_id == coreset.id
+        )
+        for adapter in self.session.scalars(own).all():
+            self.adapter(adapter)
+        self._forget(JobRow.coreset_id, coreset.id)
+        self.prefixes.append(coreset.prefix)
+        self.session.delete(coreset)
+        self.session.flush()
+
+    def adapter(self, adapter: AdapterRow) -> None:
+        """Remove an adapter; nothing depends on one."""
+        self._forget(JobRow.adapter_id, adapter.id)
+        self.prefixes.append(adapter.prefix)
+        self.session.delete(adapter)
+        self.session.flush()
+
+    def sweep_artifacts(self) -> None:
+        """Remove those of the seen artifacts that no stage refers to any more; the last step.
+
+        Files under a prefix that some row still names are kept.
+        """
+        rows = self.session.scalars(
+            select(ArtifactRow)
+            .where(ArtifactRow.tenant_id == self.tenant_id, ArtifactRow.id.in_(self.artifact_ids))
+            .order_by(ArtifactRow.id)
+            .with_for_update()
+        ).all()
+        for row in rows:
+            used = select(StageRow.id).where(StageRow.artifact_id == row.id).limit(1)
+            if self.session.scalar(used) is None:
+                self.session.delete(row)
+                self.session.flush()
+                self.prefixes.append(row.prefix)
+
+        self.prefixes = [prefix for prefix in self.prefixes if not self._named(prefix)]
+
+    def delete_files(self, storage: Storage) -> None:
+        """Delete the files; to be called once the transaction has committed."""
+        for prefix in dict.fromkeys(self.prefixes):
+            storage.delete_prefix(prefix)
+
+    def _named(self, prefix: str) -> bool:
+        tables = (ArtifactRow, CoresetRow, AdapterRow, DatasetRow)
+        return any(
+            self.session.scalar(select(table.id).where(table.prefix == prefix).limit(1))
+            for table in tables
+        )
+
+    def _coresets(self, job: JobRow) -> Select[tuple[CoresetRow]]:
+        return select(CoresetRow).where(
+            CoresetRow.tenant_id == self.tenant_id, CoresetRow.job_id == job.id
+        )
+
+    def _stages(self, job: JobRow) -> None:
+        mine = (StageRow.tenant_id == self.tenant_id, StageRow.job_id == job.id)
+        found = self.session.scalars(select(StageRow.artifact_id).where(*mine))
+        self.artifact_ids.update(identifier for identifier in found if identifier)
+        self.session.execute(delete(StageRow).where(*mine))
+
+    def _forget(self, column: InstrumentedAttribute[str | None], identifier: str) -> None:
+        self.session.execute(
+            update(JobRow)
+            .where(JobRow.tenant_id == self.tenant_id, column == identifier)
+            .values({column: None})
+        )
+
+
+def _entry(kind: str, identifier: str) -> dict[str, str]:
+    return {"object": kind, "id": identifier}

@@ -1,0 +1,71 @@
+"""Queries over jobs, their stages, events and scores."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from app.datasets.models import DatasetRow
+from app.jobs.models import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
+from app.kit.pagination import PageRequest, Slice
+from app.kit.repository import TenantRepository
+from dealrec.config.stages import StageName
+
+
+class JobRepository(TenantRepository[JobRow]):
+    """A tenant's jobs."""
+
+    model = JobRow
+    noun = "job"
+
+    def stages(self, jobs: Sequence[JobRow]) -> dict[str, list[StageRow]]:
+        """The stages of each job, in order."""
+        found: dict[str, list[StageRow]] = {job.id: [] for job in jobs}
+        query = select(StageRow).where(
+            StageRow.tenant_id == self.tenant_id, StageRow.job_id.in_(found)
+        )
+        for stage in self.session.scalars(query.order_by(StageRow.position)):
+            found[stage.job_id or ""].append(stage)
+        return found
+
+    def artifact(self, job: JobRow, name: StageName) -> ArtifactRow | None:
+        """What the job's stage made, if it has finished."""
+        return self.session.scalars(
+            select(ArtifactRow)
+            .join(StageRow, StageRow.artifact_id == ArtifactRow.id)
+            .where(
+                StageRow.tenant_id == self.tenant_id,
+                ArtifactRow.tenant_id == self.tenant_id,
+                StageRow.job_id == job.id,
+                StageRow.name == name.value,
+            )
+        ).one_or_none()
+
+    def dataset(self, job: JobRow) -> DatasetRow:
+        """The data set that the job runs on."""
+        return self.session.scalars(
+            select(DatasetRow).where(
+                DatasetRow.tenant_id == self.tenant_id, DatasetRow.id == job.dataset_id
+            )
+        ).one()
+
+    def events(self, job: JobRow, request: PageRequest) -> Slice[EventRow]:
+        """Oldest first, after a sequence number."""
+        query = select(EventRow).where(
+            EventRow.tenant_id == self.tenant_id, EventRow.job_id == job.id
+        )
+        if (position := request.position()) is not None:
+            query = query.where(EventRow.sequence > position)
+        query = query.order_by(EventRow.sequence).limit(request.limit + 1)
+        rows = self.session.scalars(query).all()
+        return Slice.cut(rows, request.limit, lambda row: str(row.sequence))
+
+    def scores(self, job: JobRow, request: PageRequest) -> Slice[ScoreRow]:
+        """In dense order, after a sample's index."""
+        query = select(ScoreRow).where(
+            ScoreRow.tenant_id == self.tenant_id, ScoreRow.job_id == job.id
+        )
+        if (position := request.position()) is not None:
+            query = query.where(ScoreRow.sample_index > position)
+        query = query.order_by(ScoreRow.sample_index).limit(request.limit + 1)
+        rows = self.session.scalars(query).all()
+        return Slice.cut(rows, request.limit, lambda row: str(row.sample_index))

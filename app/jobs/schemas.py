@@ -1,0 +1,176 @@
+"""What jobs look like over HTTP."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from app.jobs.models import EventRow, JobKind, JobRow, JobState, ScoreRow, StageRow, StageState
+from app.kit.schemas import Body
+from dealrec.config import Budget, PruneConfig
+
+_Short = Annotated[str, StringConstraints(max_length=200)]
+_Key = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Metadata = Annotated[dict[_Key, _Short], Field(max_length=16)]
+
+
+class JobCreate(Body):
+    """A job to be made. Every part of ``config`` is optional."""
+
+    dataset_id: str
+    budget: Budget
+    config: PruneConfig = PruneConfig()
+    metadata: Metadata = {}
+
+
+class BudgetUse(BaseModel):
+    """The budget as asked for, and as samples once the data set is ready."""
+
+    requested: int | float
+    samples: int | None
+
+
+class Progress(BaseModel):
+    """How far a stage is."""
+
+    done: int
+    total: int
+    unit: str
+
+
+class Stage(BaseModel):
+    """A stage of a job."""
+
+    name: str
+    state: StageState
+    attempt: int
+    reused: bool
+    progress: Progress | None
+    metrics: dict[str, float]
+    error: dict[str, Any] | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    seconds: float | None
+
+    @classmethod
+    def of(cls, row: StageRow, now: datetime) -> Self:
+        """The row in the contract's words; ``now`` by the database's clock."""
+        return cls(
+            name=row.name,
+            state=StageState(row.state),
+            attempt=row.attempt,
+            reused=row.reused,
+            progress=Progress.model_validate(row.progress) if row.progress else None,
+            metrics=row.metrics or {},
+            error=row.error,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            seconds=_seconds(row, now),
+        )
+
+
+class Job(BaseModel):
+    """A job with its stages."""
+
+    id: str
+    object: Literal["job"] = "job"
+    kind: JobKind
+    metadata: dict[str, str]
+    dataset_id: str
+    source_coreset_id: str | None
+    state: JobState
+    budget: BudgetUse | None
+    config: dict[str, Any]
+    stages: list[Stage]
+    coreset_id: str | None
+    adapter_id: str | None
+    evaluation: None = None
+    eta_seconds: float | None
+    error: dict[str, Any] | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, row: JobRow, stages: Sequence[StageRow], now: datetime) -> Self:
+        """The row in the contract's words; ``now`` by the database's clock."""
+        requested = row.budget_requested
+        return cls(
+            id=row.id,
+            kind=JobKind(row.kind),
+            metadata=row.job_metadata,
+            dataset_id=row.dataset_id,
+            source_coreset_id=row.source_coreset_id,
+            state=JobState(row.state),
+            budget=None
+            if requested is None
+            else BudgetUse(requested=requested, samples=row.budget_samples),
+            config=row.config,
+            stages=[Stage.of(stage, now) for stage in stages],
+            coreset_id=row.coreset_id,
+            adapter_id=row.adapter_id,
+            eta_seconds=_eta(row, stages, now),
+            error=row.error,
+            created_at=row.created_at,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+        )
+
+
+class Event(BaseModel):
+    """Something that happened to a job; ``sequence`` counts from 1."""
+
+    sequence: int
+    kind: str
+    stage: str | None
+    data: dict[str, Any]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: EventRow) -> Self:
+        """The row in the contract's words."""
+        return cls.model_validate(row, from_attributes=True)
+
+
+class Score(BaseModel):
+    """A sample's scores; ``stratum`` is null where hard pruning dropped it."""
+
+    sample_key: str
+    influence: float
+    effort: float | None
+    overall: float
+    stratum: int | None
+    selected: bool
+
+    @classmethod
+    def of(cls, row: ScoreRow) -> Self:
+        """The row in the contract's words."""
+        return cls.model_validate(row, from_attributes=True)
+
+
+def _seconds(stage: StageRow, now: datetime) -> float | None:
+    if stage.started_at is None:
+        return None
+    return round(max(0.0, ((stage.finished_at or now) - stage.started_at).total_seconds()), 1)
+
+
+def _eta(job: JobRow, stages: Sequence[StageRow], now: datetime) -> float | None:
+    """What is left of the running stages at their present rate.
+
+    Null while a stage that has not begun stands before the end (its length is not known), save for
+    ``select``, which takes seconds.
+    """
+    if job.state != JobState.RUNNING:
+        return None
+    left = []
+    for stage in stages:
+        if stage.state == StageState.SUCCEEDED or stage.name == "select":
+            continue
+        progress, elapsed = stage.progress, _seconds(stage, now)
+        if stage.state != StageState.RUNNING or not progress or not elapsed:
+            return None
+        if not progress["done"]:
+            return None
+        left.append(elapsed * (progress["total"] - progress["done"]) / progress["done"])
+    return round(max(left), 1) if left else None

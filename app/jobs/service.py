@@ -1,0 +1,132 @@
+"""The rules of jobs."""
+
+from collections.abc import Mapping
+
+from sqlalchemy.orm import Session
+
+from app.datasets.models import DatasetRow
+from app.jobs.models import JobKind, JobRow, JobState
+from app.jobs.planning import plan_job
+from app.jobs.removal import Removal
+from app.jobs.repository import JobRepository
+from app.jobs.schemas import Job
+from app.kit.database import database_now
+from app.kit.errors import Conflict
+from app.kit.ids import new_id
+from app.kit.pagination import Page, PageRequest
+from dealrec.config import FinetuneConfig, PruneConfig
+from dealrec.config.language_models import LANGUAGE_MODELS, language_model
+from dealrec.config.stages import StageName
+from dealrec.errors import FieldError, InputError
+
+
+def require_known_models(config: PruneConfig) -> None:
+    """Raises :class:`InputError` (``unknown_model``) for a name that the catalogue does not list."""
+    names = {"config.effort.model": config.effort, "config.finetune.model": config.finetune}
+    for location, part in names.items():
+        if part is not None:
+            require_known_model(part.model, location)
+
+
+def require_known_model(name: str, location: str) -> None:
+    """As :func:`require_known_models`, for one name at ``location``."""
+    if language_model(name) is None:
+        known = ", ".join(sorted(LANGUAGE_MODELS))
+        raise InputError(
+            f"This server knows no language model {name[:60]!r}; it has {known}.",
+            code="unknown_model",
+            title="The language model is not known",
+            errors=[FieldError(location, f"one of {known}")],
+        )
+
+
+def add_prune_job(
+    session: Session,
+    dataset: DatasetRow,
+    *,
+    budget: int | float,
+    config: PruneConfig,
+    metadata: Mapping[str, str],
+) -> JobRow:
+    """A job on ``dataset``, its stages planned.
+
+    Raises :class:`InputError` (``unknown_model``, ``budget_too_large``, …) and :class:`Conflict`
+    (``dataset_rejected``).
+    """
+    require_known_models(config)
+    job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
+    job.budget_requested = budget
+    job.config = config.model_dump(mode="json")
+    job.job_metadata = dict(metadata)
+    plan_job(session, job, dataset)
+    return job
+
+
+def add_finetune_job(
+    session: Session, dataset: DatasetRow, coreset_id: str, config: FinetuneConfig
+) -> JobRow:
+    """A job that trains an adapter on a coreset; raises :class:`InputError` (``unknown_model``)."""
+    require_known_model(config.model, "model")
+    job = _new_job(session, dataset.tenant_id, JobKind.FINETUNE, dataset.id)
+    job.source_coreset_id = coreset_id
+    job.config = config.model_dump(mode="json")
+    plan_job(session, job, dataset)
+    return job
+
+
+def present(session: Session, job: JobRow) -> Job:
+    """The job in the contract's words."""
+    session.flush()
+    stages = JobRepository(session, job.tenant_id).stages([job])[job.id]
+    return Job.of(job, stages, database_now(session))
+
+
+def list_jobs(
+    session: Session,
+    tenant_id: str,
+    request: PageRequest,
+    *,
+    state: JobState | None,
+    dataset_id: str | None,
+) -> Page[Job]:
+    """Newest first."""
+    repository = JobRepository(session, tenant_id)
+    query = repository.query()
+    if state is not None:
+        query = query.where(JobRow.state == state.value)
+    if dataset_id is not None:
+        query = query.where(JobRow.dataset_id == dataset_id)
+    rows = repository.page(query, request)
+    stages, now = repository.stages(rows.rows), database_now(session)
+    return rows.page(lambda row: Job.of(row, stages[row.id], now))
+
+
+def delete_job(session: Session, tenant_id: str, job_id: str, *, cascade: bool) -> Removal:
+    """Remove an ended job and what it made; see :meth:`Removal.job`."""
+    removal = Removal(session, tenant_id)
+    removal.job(JobRepository(session, tenant_id).get(job_id), cascade=cascade)
+    removal.sweep_artifacts()
+    return removal
+
+
+def scores_prefix(session: Session, job: JobRow) -> str:
+    """Storage prefix of the job's ``scores.parquet``; raises :class:`Conflict` (``no_scores``)."""
+    artifact = JobRepository(session, job.tenant_id).artifact(job, StageName.SELECT)
+    if artifact is None:
+        raise Conflict(
+            f"The job is {job.state} and has no scores.", code="no_scores", state=job.state
+        )
+    return artifact.prefix
+
+
+def _new_job(session: Session, tenant_id: str, kind: JobKind, dataset_id: str) -> JobRow:
+    return JobRow(
+        id=new_id("job"),
+        tenant_id=tenant_id,
+        kind=kind.value,
+        state=JobState.QUEUED.value,
+        dataset_id=dataset_id,
+        event_count=0,
+        job_metadata={},
+        created_at=database_now(session),
+    )
