@@ -106,13 +106,15 @@ def move_stage(
     to: StageState,
     *,
     fence: int | None = None,
+    new_fence: int | None = None,
     event: dict[str, Any] | None = None,
     **values: Any,
 ) -> None:
     """Move the stage and record ``stage.<state>`` (with ``event`` as its data) on its job.
 
     ``fence`` is the caller's claim; a stage that was claimed again since raises :class:`Stale`, as
-    does one that is no longer in the state that was read. Raises :class:`IllegalMove`.
+    does one that is no longer in the state that was read. ``new_fence`` is set by a claim alone.
+    Raises :class:`IllegalMove`.
     """
     session.flush()
     state = StageState(stage.state)
@@ -121,6 +123,8 @@ def move_stage(
     now = database_now(session)
     if to in (StageState.WAITING, StageState.QUEUED):
         values |= {"owner": None, "lease_until": None, "progress": None, "queued_at": now}
+    if new_fence is not None:
+        values["fence"] = new_fence
     if to in ENDED_STAGES:
         values |= {"lease_until": None, "finished_at": now}
     _compare_and_set(

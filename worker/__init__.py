@@ -1,0 +1,1 @@
+"""Runs stages: claims them, starts a process for each, publishes what it made."""

@@ -1,0 +1,133 @@
+"""What one run of a stage works on, read once from the database; and what its process is told."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.coresets.models import CoresetRow
+from app.datasets.models import DatasetRow
+from app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow
+from app.jobs.planning import job_config
+from app.kit.storage import Storage
+from app.settings import Settings
+from dealrec.config.stages import StageName
+from worker.claims import Claim
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Where a claimed stage's inputs lie in storage, and its options."""
+
+    claim: Claim
+    key: str | None
+    dataset_prefix: str | None
+    inputs: dict[str, str]
+    """Stage name to storage prefix."""
+    config: dict[str, Any] | None
+    """``PruneConfig``; null for ``ingest``."""
+    budget: int | None = None
+    budget_requested: int | float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Metrics and details of the stages whose results go in, by name."""
+    uploads: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, str] | None = None
+    split: str | None = None
+
+    @property
+    def name(self) -> StageName:
+        return StageName(self.claim.name)
+
+    @property
+    def prefix(self) -> str:
+        """Where this run's files go; the fence is part of it, so that no two runs share it."""
+        claim = self.claim
+        if self.name is StageName.INGEST:
+            return f"datasets/{claim.tenant_id}/{claim.dataset_id}/{claim.fence}"
+        return f"artifacts/{claim.tenant_id}/{claim.stage_id}/{claim.fence}"
+
+
+def read_assignment(session: Session, claim: Claim) -> Assignment:
+    """Everything the run needs to know, from a session that only reads."""
+    stage = session.get_one(StageRow, claim.stage_id)
+    dataset = session.get_one(DatasetRow, claim.dataset_id)
+    if claim.job_id is None:
+        return Assignment(
+            claim,
+            None,
+            None,
+            {},
+            None,
+            uploads=dataset.uploads,
+            columns=dataset.columns,
+            split=dataset.split,
+        )
+    job = session.get_one(JobRow, claim.job_id)
+    artifacts = _artifacts_before(session, stage)
+    inputs = {name: artifact.prefix for name, artifact in artifacts.items()}
+    if job.kind == JobKind.FINETUNE:
+        coreset = session.get_one(CoresetRow, job.source_coreset_id)
+        inputs[StageName.SELECT.value] = coreset.prefix
+    facts = {
+        name: {"metrics": artifact.metrics, "details": artifact.details}
+        for name, artifact in artifacts.items()
+    }
+    return Assignment(
+        claim,
+        stage.key,
+        dataset.prefix,
+        inputs,
+        job_config(job).model_dump(mode="json"),
+        budget=job.budget_samples,
+        budget_requested=job.budget_requested,
+        facts=facts,
+    )
+
+
+def _artifacts_before(session: Session, stage: StageRow) -> dict[str, ArtifactRow]:
+    """The results of all stages that ``stage`` stands on, directly or not."""
+    found: dict[str, ArtifactRow] = {}
+    needs = list(stage.needs)
+    while needs:
+        before = session.get_one(StageRow, needs.pop())
+        needs.extend(before.needs)
+        found[before.name] = session.scalars(
+            select(ArtifactRow).where(ArtifactRow.id == before.artifact_id)
+        ).one()
+    return found
+
+
+def fetch(
+    assignment: Assignment, storage: Storage, settings: Settings, scratch: Path
+) -> dict[str, Any]:
+    """Bring the inputs to local paths; gives the order that the stage's process reads."""
+    order: dict[str, Any] = {
+        "stage": assignment.name.value,
+        "config": assignment.config,
+        "budget": assignment.budget,
+        "budget_requested": assignment.budget_requested,
+        "facts": assignment.facts,
+        "dataset": None,
+        "inputs": {},
+        "ingest": None,
+        "out": str(scratch / "out"),
+        "threads": settings.torch_threads,
+        "device": settings.device,
+        "memory_bytes": None,
+    }
+    if assignment.name is StageName.INGEST:
+        order["memory_bytes"] = settings.ingest_memory_bytes
+        order["ingest"] = {"columns": assignment.columns, "split": assignment.split}
+        for role, upload in assignment.uploads.items():
+            if upload:
+                path = storage.fetch_file(upload["key"], scratch / "uploads")
+                order["ingest"][role] = {"path": str(path), "name": upload["filename"]}
+        return order
+    assert assignment.dataset_prefix is not None
+    folder = storage.fetch_folder(assignment.dataset_prefix, scratch / "dataset")
+    order["dataset"] = str(folder)
+    for name, prefix in assignment.inputs.items():
+        order["inputs"][name] = str(storage.fetch_folder(prefix, scratch / "inputs" / name))
+    return order

@@ -1,0 +1,256 @@
+"""Leases and fences: who may run a stage, and whose word about it counts.
+
+Every write is conditional on the claim's fence; time is the database's clock alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.orm import Session
+
+from app.jobs.events import record
+from app.jobs.models import JobRow, JobState, StageRow, StageState
+from app.jobs.planning import fail_stage, requeue, settle
+from app.jobs.transitions import (
+    IllegalMove,
+    Stale,
+    lock_dataset,
+    lock_job,
+    move_job,
+    move_stage,
+)
+from app.kit.database import Database, database_now
+from app.settings import Settings
+from worker.rejection import reject_dataset
+
+_CANDIDATES = 16
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to run a stage, until another claim raises the fence."""
+
+    stage_id: str
+    job_id: str | None
+    dataset_id: str
+    tenant_id: str
+    name: str
+    fence: int
+
+
+class Standing(Enum):
+    """What a beat finds out."""
+
+    GOOD = "good"
+    STOP = "stop"
+    """The job was cancelled, or has failed elsewhere."""
+    LOST = "lost"
+    """The stage was given to somebody else."""
+
+
+def claim(
+    database: Database,
+    settings: Settings,
+    owner: str,
+    *,
+    queues: Iterable[str] = (),
+    stage_id: str | None = None,
+) -> Claim | None:
+    """Take the queued stage ``stage_id``, or the one that has waited longest in ``queues``.
+
+    ``None``: there is nothing to take, e.g. because the message was a duplicate.
+    """
+    for candidate in _candidates(database, tuple(queues), stage_id):
+        try:
+            with database.session() as session:
+                return _take(session, settings, owner, candidate)
+        except (Stale, IllegalMove):
+            continue  # another worker was faster
+    return None
+
+
+def _candidates(
+    database: Database, queues: tuple[str, ...], stage_id: str | None
+) -> list[tuple[str, str | None]]:
+    query = select(StageRow.id, StageRow.job_id).where(StageRow.state == StageState.QUEUED)
+    if stage_id is not None:
+        query = query.where(StageRow.id == stage_id)
+    else:
+        query = query.where(StageRow.queue.in_(queues)).order_by(StageRow.queued_at, StageRow.id)
+    with database.session(write=False) as session:
+        return [(row.id, row.job_id) for row in session.execute(query.limit(_CANDIDATES))]
+
+
+def _take(
+    session: Session, settings: Settings, owner: str, candidate: tuple[str, str | None]
+) -> Claim:
+    stage_id, job_id = candidate
+    job = lock_job(session, job_id) if job_id else None
+    stage = session.get_one(StageRow, stage_id)
+    if job is not None and job.state == JobState.QUEUED:
+        move_job(session, job, JobState.RUNNING)
+    now = database_now(session)
+    fence = stage.fence + 1
+    move_stage(
+        session,
+        stage,
+        StageState.RUNNING,
+        owner=owner,
+        new_fence=fence,
+        attempt=stage.attempt + 1,
+        lease_until=now + timedelta(seconds=settings.lease_seconds),
+        started_at=now,
+    )
+    return Claim(stage.id, job_id, stage.dataset_id, stage.tenant_id, stage.name, fence)
+
+
+def beat(
+    database: Database,
+    claim: Claim,
+    *,
+    lease_seconds: float | None = None,
+    progress: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    events: Iterable[tuple[str, Mapping[str, Any]]] = (),
+) -> Standing:
+    """Renew the lease (if ``lease_seconds``), write what is new, and learn how the claim stands."""
+    events = list(events)
+    writes = lease_seconds is not None or progress or metrics or events
+    with database.session(write=bool(writes)) as session:
+        job = None
+        if claim.job_id and events:
+            job = lock_job(session, claim.job_id)
+        values: dict[str, Any] = {}
+        if lease_seconds is not None:
+            values["lease_until"] = database_now(session) + timedelta(seconds=lease_seconds)
+        if progress:
+            values["progress"] = dict(progress)
+        if metrics:
+            values["metrics"] = dict(metrics)
+        if not _still_held(session, claim, values):
+            return Standing.LOST
+        if job is not None:
+            for kind, data in events:
+                record(session, job, kind, claim.name, **data)
+        if claim.job_id is None:
+            return Standing.GOOD
+        state = session.scalars(select(JobRow.state).where(JobRow.id == claim.job_id)).one()
+        return Standing.GOOD if state == JobState.RUNNING else Standing.STOP
+
+
+def _still_held(session: Session, claim: Claim, values: dict[str, Any]) -> bool:
+    held = (
+        StageRow.id == claim.stage_id,
+        StageRow.fence == claim.fence,
+        StageRow.state == StageState.RUNNING,
+    )
+    if not values:
+        return session.scalars(select(StageRow.id).where(*held)).first() is not None
+    result = session.execute(
+        update(StageRow).where(*held).values(**values),
+        execution_options={"synchronize_session": False},
+    )
+    assert isinstance(result, CursorResult)
+    return result.rowcount == 1
+
+
+def locked(session: Session, claim: Claim) -> StageRow:
+    """The claimed stage, with what it belongs to locked; raises :class:`Stale` if the claim is."""
+    if claim.job_id:
+        lock_job(session, claim.job_id)
+    else:
+        lock_dataset(session, claim.dataset_id)
+    stage = session.get(StageRow, claim.stage_id, populate_existing=True)
+    if stage is None or stage.fence != claim.fence or stage.state != StageState.RUNNING:
+        raise Stale
+    return stage
+
+
+def fail(database: Database, claim: Claim, problem: Mapping[str, Any], **values: Any) -> None:
+    """The stage has failed for good; its job fails, or its data set is rejected.
+
+    Raises :class:`Stale`.
+    """
+    with database.session() as session:
+        stage = locked(session, claim)
+        end(session, stage, problem, fence=claim.fence, **values)
+
+
+def end(
+    session: Session, stage: StageRow, problem: Mapping[str, Any], *, fence: int, **values: Any
+) -> None:
+    """As :func:`fail`, within a transaction that has locked the stage."""
+    report = values.pop("report", None)
+    fail_stage(session, stage, problem, fence=fence, **values)
+    if stage.job_id is None:
+        reject_dataset(session, stage.dataset_id, problem, report)
+
+
+def died(database: Database, settings: Settings, claim: Claim, problem: Mapping[str, Any]) -> None:
+    """The stage's process died or raised: try again, up to ``max_deaths``. Raises :class:`Stale`."""
+    with database.session() as session:
+        stage = locked(session, claim)
+        deaths = stage.deaths + 1
+        if deaths >= settings.max_deaths:
+            end(session, stage, problem, fence=claim.fence, deaths=deaths)
+        else:
+            _note(session, stage, "stage.died", code=problem["code"], deaths=deaths)
+            requeue(session, stage, fence=claim.fence, deaths=deaths)
+
+
+def cancelled(database: Database, claim: Claim) -> None:
+    """The stage has stopped because its job was cancelled or failed. Raises :class:`Stale`."""
+    with database.session() as session:
+        stage = locked(session, claim)
+        move_stage(session, stage, StageState.CANCELLED, fence=claim.fence)
+        if claim.job_id:
+            settle(session, session.get_one(JobRow, claim.job_id))
+
+
+def release(database: Database, claim: Claim) -> None:
+    """Give the stage back unfinished, because the worker shuts down: this was no attempt.
+
+    Raises :class:`Stale`.
+    """
+    with database.session() as session:
+        stage = locked(session, claim)
+        requeue(session, stage, fence=claim.fence, attempt=stage.attempt - 1)
+
+
+def expire(database: Database, settings: Settings, stage_id: str) -> bool:
+    """Take the stage from a worker whose lease has passed; ``False`` if it has not, after all."""
+    with database.session() as session:
+        found = session.get(StageRow, stage_id)
+        if found is None:
+            return False
+        held = Claim(
+            found.id, found.job_id, found.dataset_id, found.tenant_id, found.name, found.fence
+        )
+        try:
+            stage = locked(session, held)
+        except Stale:
+            return False
+        if stage.lease_until is None or stage.lease_until >= database_now(session):
+            return False
+        lost = stage.lost_leases + 1
+        if lost >= settings.max_lost_leases:
+            problem = {
+                "type": "urn:dealrec:problem:worker_lost",
+                "title": "The stage lost its worker too often",
+                "detail": f"{lost} workers in a row vanished while they ran this stage.",
+                "code": "worker_lost",
+            }
+            end(session, stage, problem, fence=stage.fence, lost_leases=lost)
+        else:
+            _note(session, stage, "stage.lease_lost", lost_leases=lost)
+            requeue(session, stage, fence=stage.fence, lost_leases=lost)
+        return True
+
+
+def _note(session: Session, stage: StageRow, kind: str, **data: Any) -> None:
+    if stage.job_id:
+        record(session, session.get_one(JobRow, stage.job_id), kind, stage.name, **data)

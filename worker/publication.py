@@ -1,0 +1,256 @@
+"""Makes a stage's result count: its files' place, its rows, its state, in one fenced transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.adapters.models import AdapterRow
+from app.coresets.models import CoresetRow
+from app.datasets.models import DatasetState
+from app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow, StageState
+from app.jobs.planning import advance, dataset_ready, job_config
+from app.jobs.transitions import lock_dataset, move_stage
+from app.kit.database import Database, database_now
+from app.kit.ids import new_id
+from app.kit.storage import Storage
+from dealrec.config.stages import StageName
+from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES
+from worker.assignment import Assignment
+from worker.claims import locked
+from worker.scores import write_scores
+
+_REPORT = "report.html"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished stage's files, in storage, and what the stage said of them."""
+
+    prefix: str
+    details: dict[str, Any]
+    metrics: dict[str, float]
+    stored_bytes: int
+    artifact_id: str | None = None
+    """Of the artifact that these files already are."""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """A coreset's or an adapter's own files: they live as long as its row, not as the artifact."""
+
+    id: str
+    prefix: str
+    stored_bytes: int
+
+
+class _Adopt(Exception):
+    """Another run published the same key in the meantime."""
+
+
+def find_artifact(database: Database, assignment: Assignment) -> Result | None:
+    """What an earlier run of the tenant made under the same key."""
+    if assignment.key is None:
+        return None
+    with database.session(write=False) as session:
+        artifact = _artifact(session, assignment)
+    if artifact is None:
+        return None
+    return Result(
+        artifact.prefix, artifact.details, artifact.metrics, artifact.stored_bytes, artifact.id
+    )
+
+
+def publish(
+    database: Database, storage: Storage, assignment: Assignment, result: Result, scratch: Path
+) -> None:
+    """Publish ``result``, or the artifact that another run published first.
+
+    Raises :class:`app.jobs.transitions.Stale` where the claim is lost; nothing has changed then,
+    and no file is left behind.
+    """
+    own = result
+    adopted = result.artifact_id is not None
+    try:
+        while True:
+            try:
+                with _copies(storage, assignment, result) as copies:
+                    scores = _scores_file(storage, assignment, result, scratch)
+                    _commit(database, assignment, result, copies, scores)
+                break
+            except (_Adopt, IntegrityError):
+                first = find_artifact(database, assignment)
+                if first is None:
+                    raise
+                result, adopted = first, True
+    except BaseException:
+        if own.artifact_id is None:
+            storage.delete_prefix(own.prefix)
+        raise
+    if adopted and own.artifact_id is None:
+        storage.delete_prefix(own.prefix)
+
+
+@contextmanager
+def _copies(storage: Storage, assignment: Assignment, result: Result) -> Iterator[Copies | None]:
+    kinds = {StageName.SELECT: ("cs", "coresets"), StageName.FINETUNE: ("ad", "adapters")}
+    if assignment.name not in kinds:
+        yield None
+        return
+    short, folder = kinds[assignment.name]
+    identifier = new_id(short)
+    prefix = f"{folder}/{assignment.claim.tenant_id}/{identifier}"
+    names = (MEMBERS, MANIFEST, _REPORT) if assignment.name is StageName.SELECT else None
+    try:
+        yield Copies(identifier, prefix, storage.copy(result.prefix, prefix, names))
+    except BaseException:
+        storage.delete_prefix(prefix)
+        raise
+
+
+def _scores_file(
+    storage: Storage, assignment: Assignment, result: Result, scratch: Path
+) -> Path | None:
+    if assignment.name is not StageName.SELECT:
+        return None
+    return storage.fetch_file(f"{result.prefix}/{SCORES}", scratch / "published")
+
+
+def _commit(
+    database: Database,
+    assignment: Assignment,
+    result: Result,
+    copies: Copies | None,
+    scores: Path | None,
+) -> None:
+    claim = assignment.claim
+    with database.session() as session:
+        stage = locked(session, claim)
+        artifact_id = result.artifact_id
+        if artifact_id is None and assignment.key is not None:
+            if _artifact(session, assignment) is not None:
+                raise _Adopt
+            artifact_id = _add_artifact(session, assignment, result)
+        if assignment.name is StageName.INGEST:
+            _ready(session, assignment, result)
+        if assignment.name is StageName.SELECT:
+            assert copies is not None and scores is not None
+            _add_coreset(session, assignment, result, copies)
+            write_scores(session, str(claim.job_id), claim.tenant_id, scores)
+        if assignment.name is StageName.FINETUNE:
+            assert copies is not None
+            _add_adapter(session, assignment, result, copies)
+        _succeed(session, stage, assignment, result, artifact_id)
+
+
+def _succeed(
+    session: Session,
+    stage: StageRow,
+    assignment: Assignment,
+    result: Result,
+    artifact_id: str | None,
+) -> None:
+    reused = result.artifact_id is not None
+    move_stage(
+        session,
+        stage,
+        StageState.SUCCEEDED,
+        fence=assignment.claim.fence,
+        event={"reused": reused},
+        artifact_id=artifact_id,
+        reused=reused,
+        metrics=result.metrics,
+        error=None,
+    )
+    advance(session, stage)
+    if assignment.name is StageName.INGEST:
+        dataset_ready(session, lock_dataset(session, assignment.claim.dataset_id))
+
+
+def _artifact(session: Session, assignment: Assignment) -> ArtifactRow | None:
+    return session.scalars(
+        select(ArtifactRow).where(
+            ArtifactRow.tenant_id == assignment.claim.tenant_id, ArtifactRow.key == assignment.key
+        )
+    ).one_or_none()
+
+
+def _add_artifact(session: Session, assignment: Assignment, result: Result) -> str:
+    artifact = ArtifactRow(
+        id=new_id("art"),
+        tenant_id=assignment.claim.tenant_id,
+        stage=assignment.name.value,
+        key=assignment.key,
+        prefix=result.prefix,
+        metrics=result.metrics,
+        details=result.details,
+        stored_bytes=result.stored_bytes,
+        created_at=database_now(session),
+    )
+    session.add(artifact)
+    session.flush()
+    return artifact.id
+
+
+def _ready(session: Session, assignment: Assignment, result: Result) -> None:
+    dataset = lock_dataset(session, assignment.claim.dataset_id)
+    dataset.state = DatasetState.READY.value
+    dataset.prefix = result.prefix
+    dataset.stored_bytes = result.stored_bytes + sum(
+        upload["bytes"] for upload in assignment.uploads.values() if upload
+    )
+    for name in ("sha256", "split", "counts", "report", "train_lengths"):
+        setattr(dataset, name, result.details[name])
+    session.flush()
+
+
+def _add_coreset(session: Session, assignment: Assignment, result: Result, copies: Copies) -> None:
+    job = session.get_one(JobRow, assignment.claim.job_id)
+    session.add(
+        CoresetRow(
+            id=copies.id,
+            tenant_id=job.tenant_id,
+            job_id=job.id,
+            dataset_id=job.dataset_id,
+            size=result.details["size"],
+            selection=job.config["selection"],
+            sha256=result.details["sha256"],
+            coverage=result.details["coverage"],
+            prefix=copies.prefix,
+            stored_bytes=copies.stored_bytes,
+            created_at=database_now(session),
+        )
+    )
+    job.coreset_id = copies.id
+    session.flush()
+
+
+def _add_adapter(session: Session, assignment: Assignment, result: Result, copies: Copies) -> None:
+    job = session.get_one(JobRow, assignment.claim.job_id)
+    config = job_config(job).finetune
+    assert config is not None
+    coreset_id = job.source_coreset_id if job.kind == JobKind.FINETUNE else job.coreset_id
+    session.add(
+        AdapterRow(
+            id=copies.id,
+            tenant_id=job.tenant_id,
+            job_id=job.id,
+            dataset_id=job.dataset_id,
+            coreset_id=coreset_id,
+            model=config.model,
+            revision=result.details["revision"],
+            config=config.model_dump(mode="json"),
+            metrics=result.metrics,
+            files=result.details["files"],
+            prefix=copies.prefix,
+            stored_bytes=copies.stored_bytes,
+            created_at=database_now(session),
+        )
+    )
+    job.adapter_id = copies.id
+    session.flush()

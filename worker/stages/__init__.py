@@ -1,0 +1,1 @@
+"""One module a stage: load the inputs, call the science, save the result."""

@@ -1,0 +1,42 @@
+"""Trains a LoRA adapter on a coreset's members."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from dealrec.config.stages import StageName
+from dealrec.coresets.members import read_members
+from dealrec.coresets.writer import MANIFEST, MEMBERS
+from dealrec.finetune.training import finetune
+from worker.stages.context import StageContext, StageResult
+
+
+def run(context: StageContext) -> StageResult:
+    """The PEFT folder; details are what the adapter's row shows."""
+    coreset = context.inputs[StageName.SELECT]
+    manifest = json.loads((coreset / MANIFEST).read_text())
+    assert context.config.finetune is not None
+    result = finetune(
+        read_members(coreset / MEMBERS),
+        context.config.finetune,
+        out=context.out,
+        checkpoint_dir=context.checkpoint_dir,
+        model_card={
+            "coreset_sha256": manifest["sha256"],
+            "dataset_sha256": manifest["dataset"]["sha256"],
+        },
+        runtime=context.runtime,
+        reporter=context.reporter,
+    )
+    return StageResult({"revision": result.revision, "files": _files(context.out)}, result.metrics)
+
+
+def _files(folder: Path) -> list[dict[str, Any]]:
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        name = path.relative_to(folder).as_posix()
+        found.append({"name": name, "bytes": path.stat().st_size, "sha256": digest})
+    return found
