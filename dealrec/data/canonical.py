@@ -1,0 +1,50 @@
+"""The hash of a data set's content, the same however the content came."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dealrec.config import SplitMethod
+
+_VERSION = b"dealrec data set 1"
+
+
+def canonical_sha256(
+    *,
+    user_ids: pa.Array,
+    item_ids: pa.Array,
+    titles: pa.Array,
+    item_texts: Mapping[str, pa.Array],
+    offsets: npt.NDArray[np.int64],
+    items: npt.NDArray[np.int32],
+    splits: npt.NDArray[np.int8],
+    method: SplitMethod,
+) -> str:
+    """SHA-256 over ids, titles, texts (by column name), sequences and splits, each with its length."""
+    digest = hashlib.sha256(_VERSION)
+    _add(digest, method.value.encode())
+    for text in (user_ids, item_ids, titles):
+        _add_text(digest, text)
+    for name in sorted(item_texts):
+        _add(digest, name.encode())
+        _add_text(digest, item_texts[name])
+    for values, kind in ((offsets, "<i8"), (items, "<i4"), (splits, "i1")):
+        _add(digest, np.ascontiguousarray(values, dtype=kind).tobytes())
+    return digest.hexdigest()
+
+
+def _add_text(digest: "hashlib._Hash", text: pa.Array) -> None:
+    """Lengths (-1 for null), then all bytes: so that no two columns read the same."""
+    lengths = pc.fill_null(pc.binary_length(text), -1).to_numpy(zero_copy_only=False)
+    _add(digest, lengths.astype("<i8").tobytes())
+    for start in range(0, len(text), 2**16):
+        digest.update("".join(text.slice(start, 2**16).drop_null().to_pylist()).encode())
+
+
+def _add(digest: "hashlib._Hash", data: bytes) -> None:
+    digest.update(len(data).to_bytes(8, "little"))
+    digest.update(data)

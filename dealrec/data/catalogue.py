@@ -1,0 +1,126 @@
+"""Items: ids, titles and further texts out of the items file."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dealrec.data.columns import Column
+from dealrec.data.findings import FileFindings
+from dealrec.data.limits import Limits
+from dealrec.data.readers import BadRow, TableReader
+from dealrec.data.values import as_text, clean_title, holds_nul, is_blank, longer_than
+from dealrec.errors import InputError
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The items file: ``M`` distinct items in its order."""
+
+    item_ids: pa.Array
+    titles: pa.Array
+    """[M] text, null where there is none."""
+    texts: Mapping[str, pa.Array]
+    """Every other column, each [M], null where empty."""
+
+
+def read_catalogue(
+    table: TableReader, columns: Mapping[Column, str], findings: FileFindings, limits: Limits
+) -> Catalogue:
+    """Read and check the whole file; the first row of an item counts.
+
+    Raises :class:`InputError` where no row is left.
+    """
+    id_column, title_column = columns[Column.ITEM_ID], columns[Column.TITLE]
+    others = [n for n in table.column_names if n and n not in (id_column, title_column)]
+    wanted = [id_column, title_column, *others]
+    parts: list[pa.RecordBatch] = []
+    rows = []
+    for batch in table.batches(wanted):
+        texts = {name: as_text(batch.columns[name]) for name in wanted}
+        bad = _check(texts, id_column, limits)
+        findings.reject(batch.bad)
+        findings.reject(
+            BadRow(int(batch.rows[at]), *bad[reason - 1][1:])
+            for at, reason in enumerate(_first(bad, len(batch.rows)))
+            if reason
+        )
+        keep = _first(bad, len(batch.rows)) == 0
+        cleaned = [texts[id_column], *(clean_title(texts[name]) for name in wanted[1:])]
+        arrays = [column.filter(pa.array(keep)) for column in cleaned]
+        parts.append(pa.record_batch(arrays, names=wanted))
+        rows.append(batch.rows[keep])
+    merged = pa.Table.from_batches(parts).combine_chunks() if parts else None
+    if merged is not None and merged.num_rows:
+        merged = _distinct(merged, np.concatenate(rows), id_column, findings)
+        findings.accepted = merged.num_rows
+    findings.require_rows()
+    assert merged is not None
+    column = {name: merged[name].combine_chunks() for name in wanted}
+    return Catalogue(column[id_column], column[title_column], {n: column[n] for n in others})
+
+
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+def _check(
+    texts: Mapping[str, pa.Array], id_column: str, limits: Limits
+) -> list[tuple[Mask, str, str]]:
+    bad = [
+        (is_blank(texts[id_column]), id_column, "empty_item_id"),
+        (holds_nul(texts[id_column]), id_column, "invalid_text"),
+    ]
+    for name, text in texts.items():
+        bad.append((longer_than(text, limits.cell_bytes), name, "cell_too_long"))
+    return bad
+
+
+def _first(
+    bad: list[tuple[Mask, str, str]], length: int
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """[n] 1 + the index of the first check that failed, 0 where none did."""
+    reason = np.zeros(length, np.int64)
+    for number, (where, _, _) in enumerate(bad, 1):
+        reason[where & (reason == 0)] = number
+    return reason
+
+
+def _distinct(
+    table: pa.Table, rows: np.ndarray, id_column: str, findings: FileFindings
+) -> pa.Table:
+    indices = table[id_column].combine_chunks().dictionary_encode().indices.to_numpy()
+    _, first = np.unique(indices, return_index=True)
+    if len(first) == len(indices):
+        return table
+    again = np.ones(len(indices), bool)
+    again[first] = False
+    repeated = [BadRow(int(row), id_column, "duplicate_item") for row in rows[again][:100]]
+    findings.reject(repeated, Counter(duplicate_item=int(again.sum())))
+    return table.filter(pa.array(~again))
+
+
+def join_catalogue(used: pa.Array, catalogue: Catalogue | None) -> tuple[Catalogue, int]:
+    """The used items in their order, then the rest of the catalogue; and how many used ones it has.
+
+    Raises :class:`InputError` (``items_do_not_match``) where it has none of them.
+    """
+    if catalogue is None:
+        return Catalogue(used, pa.nulls(len(used), pa.string()), {}), 0
+    at = pc.index_in(used, value_set=catalogue.item_ids)
+    known = len(at) - at.null_count
+    if not known:
+        raise InputError(
+            "The items file knows none of the items that the interactions use.",
+            code="items_do_not_match",
+        )
+    unused = pc.invert(pc.is_in(catalogue.item_ids, value_set=used))
+    rest = pc.indices_nonzero(unused).cast(pa.int32())
+    rows = pa.concat_arrays([at, rest])
+    return Catalogue(
+        pa.concat_arrays([used, catalogue.item_ids.take(rest)]),
+        catalogue.titles.take(rows),
+        {name: text.take(rows) for name, text in catalogue.texts.items()},
+    ), known

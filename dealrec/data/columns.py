@@ -1,0 +1,85 @@
+"""Which column of a file is which of ours."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+from dealrec.data.detection import file_error
+from dealrec.data.readers import TableReader
+from dealrec.errors import FieldError, InputError
+
+
+class Column(StrEnum):
+    """The columns that mean something to us, under our names."""
+
+    USER_ID = "user_id"
+    ITEM_ID = "item_id"
+    TIMESTAMP = "timestamp"
+    POSITION = "position"
+    SPLIT = "split"
+    RATING = "rating"
+    TITLE = "title"
+
+
+INTERACTIONS = (
+    Column.USER_ID,
+    Column.ITEM_ID,
+    Column.TIMESTAMP,
+    Column.POSITION,
+    Column.SPLIT,
+    Column.RATING,
+)
+_PRESENTABLE = re.compile(r"[A-Za-z_][\w .:\-]{0,60}")
+
+
+def check_mapping(columns: Mapping[str, str]) -> None:
+    """Raises :class:`InputError` (``invalid_columns``) where a name is none of ours."""
+    known = {column.value for column in Column}
+    unknown = [name for name in columns if name not in known]
+    if unknown:
+        raise InputError(
+            f"`columns` maps our names ({', '.join(sorted(known))}) to the file's.",
+            code="invalid_columns",
+            errors=[FieldError(f"columns.{name}", "not one of our names") for name in unknown],
+        )
+
+
+def interaction_columns(table: TableReader, columns: Mapping[str, str]) -> dict[Column, str]:
+    """The file's names of our columns, where it has them.
+
+    Raises :class:`InputError` (``missing_column``) without a user id, an item id, or any of
+    timestamp and position, and where the mapping names a column that the file does not have.
+    """
+    found: dict[Column, str] = {}
+    for column in INTERACTIONS:
+        name = columns.get(column, column.value)
+        if name in table.column_names:
+            found[column] = name
+        elif column in columns or column in (Column.USER_ID, Column.ITEM_ID):
+            raise missing_column(table, name)
+    if Column.TIMESTAMP not in found and Column.POSITION not in found:
+        raise missing_column(table, "timestamp", "`timestamp` or `position`")
+    return found
+
+
+def item_columns(table: TableReader, columns: Mapping[str, str]) -> dict[Column, str]:
+    """The file's names of ``item_id`` and ``title``; a mapping that only interactions need is ignored.
+
+    Raises :class:`InputError` (``missing_column``) where one is not there.
+    """
+    found: dict[Column, str] = {}
+    for column in (Column.ITEM_ID, Column.TITLE):
+        names = [columns.get(column, column.value), column.value]
+        match = next((name for name in names if name in table.column_names), None)
+        if match is None:
+            raise missing_column(table, names[0])
+        found[column] = match
+    return found
+
+
+def missing_column(table: TableReader, name: str, shown: str | None = None) -> InputError:
+    """The error, with the columns that there are (unless the first line looks like data)."""
+    detail = f"There is no column {shown or f'`{name}`'}."
+    if all(_PRESENTABLE.fullmatch(column) for column in table.column_names[:20]):
+        detail += f" The columns are: {', '.join(table.column_names[:20])}."
+    return file_error(table.name, "missing_column", detail, "1", name)

@@ -1,0 +1,196 @@
+"""From uploaded files to a validated data set, with a report of what was wrong in them."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from dealrec.config import Sampling, Split, SplitMethod
+from dealrec.data.canonical import canonical_sha256
+from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
+from dealrec.data.columns import Column, check_mapping, interaction_columns, item_columns
+from dealrec.data.dataset import SPLIT_CODES, Dataset
+from dealrec.data.findings import SHOWN, FileFindings, warning
+from dealrec.data.interactions import Interactions, read_interactions
+from dealrec.data.limits import Limits
+from dealrec.data.readers import BadRow, open_table
+from dealrec.data.samples import build_samples
+from dealrec.data.sequences import Sequences, arrange
+from dealrec.data.splits import default_method
+from dealrec.errors import FieldError, InputError
+from dealrec.progress import SILENT, Reporter
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """A data set and what people are told about it."""
+
+    dataset: Dataset
+    counts: dict[str, int]
+    """Users, items, interactions, the three splits, and samples of both units."""
+    report: dict[str, Any]
+    """``accepted_rows`` and ``rejected_rows`` of the interactions, ``items`` with the same of the
+    items file, the first ``rejections`` of both, ``warnings``."""
+
+
+def ingest(
+    interactions: Path,
+    *,
+    interactions_name: str | None = None,
+    items: Path | None = None,
+    items_name: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    split: SplitMethod | None = None,
+    out: Path,
+    reporter: Reporter = SILENT,
+    limits: Limits | None = None,
+) -> IngestResult:
+    """Read, check and save a data set: ``Dataset.save(out)`` and ``out/report.json``.
+
+    The names are what people call the files; formats follow from content and name. ``columns``
+    maps our column names to the files'. Rows that cannot be used are rejected one by one, as are
+    rows whose user, item and time (or position) an earlier row has.
+
+    Raises :class:`InputError` with a stable code where the files cannot be used at all; nothing is
+    written then.
+    """
+    limits = limits or Limits()
+    columns = dict(columns or {})
+    check_mapping(columns)
+    table = open_table(
+        interactions, interactions_name or interactions.name, limits=limits, reporter=reporter
+    )
+    found = interaction_columns(table, columns)
+    method = split or default_method(
+        has_split=Column.SPLIT in found, has_timestamps=Column.TIMESTAMP in found
+    )
+    _require_possible(method, found)
+    rows = FileFindings(table.name)
+    raw = read_interactions(table, found, method, rows, limits)
+
+    catalogue, item_rows = None, None
+    if items is not None:
+        table = open_table(items, items_name or items.name, limits=limits, reporter=reporter)
+        item_rows = FileFindings(table.name)
+        catalogue = read_catalogue(table, item_columns(table, columns), item_rows, limits)
+    joined, known = join_catalogue(raw.item_ids, catalogue)
+
+    sequences = arrange(raw, method)
+    _reject_repeated(raw, sequences, rows)
+    dataset = _dataset(raw, sequences, joined, method)
+    counts = _counts(dataset)
+    if not counts["samples_per_user"]:
+        raise InputError(
+            "No sample can be made: no user has two interactions in the training split.",
+            code="no_samples",
+        )
+    unknown = len(raw.item_ids) - known if catalogue is not None else 0
+    report = _report(rows, item_rows, _warnings(dataset, joined, catalogue, unknown))
+    dataset.save(out)
+    text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
+    (out / "report.json").write_text(text)
+    return IngestResult(dataset, counts, report)
+
+
+def _require_possible(method: SplitMethod, found: Mapping[Column, str]) -> None:
+    needs = {SplitMethod.COLUMN: Column.SPLIT, SplitMethod.GLOBAL_TIME: Column.TIMESTAMP}
+    need = needs.get(method)
+    if need is not None and need not in found:
+        raise InputError(
+            f"The split `{method}` needs a `{need}` column, and the interactions have none.",
+            code="split_not_possible",
+            errors=[FieldError("split", f"there is no `{need}` column")],
+        )
+
+
+def _reject_repeated(raw: Interactions, sequences: Sequences, rows: FileFindings) -> None:
+    repeated = np.sort(raw.rows[sequences.repeated])
+    rows.accepted -= len(repeated)
+    rows.reject(
+        [BadRow(int(row), None, "duplicate_row") for row in repeated[:SHOWN]],
+        Counter(duplicate_row=len(repeated)) if len(repeated) else Counter(),
+    )
+
+
+def _dataset(
+    raw: Interactions, sequences: Sequences, joined: Catalogue, method: SplitMethod
+) -> Dataset:
+    titles = pc.coalesce(joined.titles, joined.item_ids)
+    sha256 = canonical_sha256(
+        user_ids=raw.user_ids,
+        item_ids=joined.item_ids,
+        titles=titles,
+        item_texts=joined.texts,
+        offsets=sequences.offsets,
+        items=sequences.items,
+        splits=sequences.splits,
+        method=method,
+    )
+    return Dataset(
+        user_ids=raw.user_ids,
+        item_ids=joined.item_ids,
+        titles=titles,
+        item_texts=joined.texts,
+        offsets=sequences.offsets,
+        items=sequences.items,
+        splits=sequences.splits,
+        split_method=method,
+        sha256=sha256,
+    )
+
+
+def _counts(dataset: Dataset) -> dict[str, int]:
+    parts = np.bincount(dataset.splits, minlength=len(SPLIT_CODES))
+    return {
+        "users": dataset.n_users,
+        "items": dataset.n_items,
+        "interactions": dataset.n_interactions,
+        **{part.value: int(parts[SPLIT_CODES[part]]) for part in Split},
+        "samples_per_user": len(build_samples(dataset, Sampling.PER_USER)),
+        "samples_per_interaction": len(build_samples(dataset, Sampling.PER_INTERACTION)),
+    }
+
+
+def _warnings(
+    dataset: Dataset, joined: Catalogue, catalogue: Catalogue | None, unknown: int
+) -> list[dict[str, Any]]:
+    titled = joined.titles.drop_null()
+    distinct = pc.count_distinct(titled).as_py() if len(titled) else 0
+    single = int((np.diff(dataset.offsets) == 1).sum())
+    possible = [
+        ("duplicate_titles", len(titled) - distinct, "items share their title with another item"),
+        (
+            "items_without_title",
+            joined.titles.null_count,
+            "items have no title; their id stands in",
+        ),
+        ("users_with_one_item", single, "users have a single interaction and give no sample"),
+        ("items_not_in_items_file", unknown, "used items are not in the items file"),
+    ]
+    if catalogue is None:
+        possible[1] = ("no_items_file", dataset.n_items, "items have no title; their id stands in")
+    return [warning(code, n, f"{n:,} {text}.") for code, n, text in possible if n]
+
+
+def _report(
+    rows: FileFindings, item_rows: FileFindings | None, warnings: list[dict[str, Any]]
+) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "accepted_rows": rows.accepted,
+        "rejected_rows": rows.rejected,
+        "items": None,
+        "rejections": rows.rejections(),
+        "warnings": warnings,
+    }
+    if item_rows is not None:
+        report["items"] = {
+            "accepted_rows": item_rows.accepted,
+            "rejected_rows": item_rows.rejected,
+        }
+        report["rejections"] = (rows.rejections() + item_rows.rejections())[:SHOWN]
+    return report

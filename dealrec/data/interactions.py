@@ -1,0 +1,186 @@
+"""Interactions out of a file: every row checked, ids made dense, memory bounded by the result."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dealrec.config import Split, SplitMethod
+from dealrec.data.columns import Column
+from dealrec.data.dataset import SPLIT_CODES, Int8, Int32, Int64
+from dealrec.data.findings import SHOWN, FileFindings
+from dealrec.data.limits import Limits
+from dealrec.data.readers import BadRow, Batch, TableReader
+from dealrec.data.values import OrderValues, as_order, as_text, holds_nul, is_blank, longer_than
+
+Float64 = npt.NDArray[np.float64]
+
+_SPLIT_NAMES = {
+    "train": SPLIT_CODES[Split.TRAIN],
+    "valid": SPLIT_CODES[Split.VALID],
+    "validation": SPLIT_CODES[Split.VALID],
+    "val": SPLIT_CODES[Split.VALID],
+    "dev": SPLIT_CODES[Split.VALID],
+    "test": SPLIT_CODES[Split.TEST],
+}
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """``N`` accepted rows in the order of the file; users and items by first appearance."""
+
+    user_ids: pa.Array
+    item_ids: pa.Array
+    users: Int32
+    """[N]."""
+    items: Int32
+    """[N]."""
+    order: list[npt.NDArray[np.int64 | np.float64]]
+    """[N] each: what orders a user's interactions, the most significant first."""
+    splits: Int8 | None
+    """[N] where the file's own split is used."""
+    rows: Int64
+    """[N] where each stands in the file."""
+
+
+@dataclass
+class _Collected:
+    users: list[pa.Array] = field(default_factory=list)
+    items: list[pa.Array] = field(default_factory=list)
+    order: dict[str, list[npt.NDArray[np.int64 | np.float64]]] = field(default_factory=dict)
+    splits: list[Int8] = field(default_factory=list)
+    rows: list[Int64] = field(default_factory=list)
+
+
+def read_interactions(
+    table: TableReader,
+    columns: Mapping[Column, str],
+    method: SplitMethod,
+    findings: FileFindings,
+    limits: Limits,
+) -> Interactions:
+    """Read and check the whole file; what is rejected goes to ``findings``.
+
+    Raises :class:`InputError` where no row is left.
+    """
+    used = [Column.USER_ID, Column.ITEM_ID]
+    used += [column for column in (Column.TIMESTAMP, Column.POSITION) if column in columns]
+    if method is SplitMethod.COLUMN:
+        used.append(Column.SPLIT)
+    wanted = {column: columns[column] for column in used}
+    collected = _Collected()
+    for batch in table.batches(list(dict.fromkeys(wanted.values()))):
+        _collect(batch, wanted, collected, findings, limits)
+    findings.require_rows()
+    return _assembled(collected)
+
+
+def _collect(
+    batch: Batch,
+    columns: Mapping[Column, str],
+    collected: _Collected,
+    findings: FileFindings,
+    limits: Limits,
+) -> None:
+    checks = _Checks(batch, columns)
+    users = checks.ids(Column.USER_ID, limits)
+    items = checks.ids(Column.ITEM_ID, limits)
+    order: dict[str, OrderValues] = {}
+    for column in (Column.TIMESTAMP, Column.POSITION):
+        if column in columns:
+            values = as_order(checks.column(column), dates=column is Column.TIMESTAMP)
+            checks.reject(~values.valid, column, f"invalid_{column}")
+            order[column] = values
+    splits = None
+    if Column.SPLIT in columns:
+        splits = _split_codes(as_text(checks.column(Column.SPLIT)))
+        checks.reject(splits < 0, Column.SPLIT, "invalid_split")
+    findings.reject(*checks.rejected())
+    keep = checks.accepted
+    findings.accepted += int(keep.sum())
+    every = bool(keep.all())
+    mask = None if every else pa.array(keep)
+    for into, ids in ((collected.users, users), (collected.items, items)):
+        into.append((ids if mask is None else ids.filter(mask)).dictionary_encode())
+    for name, values in order.items():
+        collected.order.setdefault(f"{name}.whole", []).append(values.whole[keep])
+        collected.order.setdefault(f"{name}.fraction", []).append(values.fraction[keep])
+    if splits is not None:
+        collected.splits.append(splits[keep])
+    collected.rows.append(batch.rows[keep])
+
+
+class _Checks:
+    """The reason for which each row of a batch is rejected, if it is: the first that was found."""
+
+    def __init__(self, batch: Batch, columns: Mapping[Column, str]) -> None:
+        self._batch = batch
+        self._columns = columns
+        self._found: list[tuple[str, str]] = []
+        self._reason = np.zeros(len(batch.rows), np.int8)
+
+    @property
+    def accepted(self) -> npt.NDArray[np.bool_]:
+        return self._reason == 0
+
+    def column(self, column: Column) -> pa.Array:
+        return self._batch.columns[self._columns[column]]
+
+    def ids(self, column: Column, limits: Limits) -> pa.Array:
+        ids = as_text(self.column(column))
+        self.reject(is_blank(ids), column, f"empty_{column}")
+        self.reject(longer_than(ids, limits.cell_bytes), column, "cell_too_long")
+        self.reject(holds_nul(ids), column, "invalid_text")
+        return ids
+
+    def reject(self, where: npt.NDArray[np.bool_], column: Column, reason: str) -> None:
+        if where.any():
+            self._found.append((self._columns[column], reason))
+            self._reason[where & (self._reason == 0)] = len(self._found)
+
+    def rejected(self) -> tuple[list[BadRow], Counter[str]]:
+        """The first rejected rows, and how many there are for each reason."""
+        counts = Counter(row.reason for row in self._batch.bad)
+        for number, (_, reason) in enumerate(self._found, 1):
+            count = int((self._reason == number).sum())
+            if count:
+                counts[reason] += count
+        first = [
+            BadRow(int(self._batch.rows[at]), *self._found[self._reason[at] - 1])
+            for at in np.flatnonzero(self._reason)[:SHOWN]
+        ]
+        return sorted([*first, *self._batch.bad], key=lambda row: row.row)[:SHOWN], counts
+
+
+def _split_codes(text: pa.Array) -> Int8:
+    encoded = text.dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    codes = np.array([_SPLIT_NAMES.get(name.strip().lower(), -1) for name in names] + [-1], np.int8)
+    result: Int8 = codes[pc.fill_null(encoded.indices, len(names)).to_numpy(zero_copy_only=False)]
+    return result
+
+
+def _assembled(collected: _Collected) -> Interactions:
+    user_ids, users = _unified(collected.users)
+    item_ids, items = _unified(collected.items)
+    order = [np.concatenate(parts) for parts in collected.order.values()]
+    return Interactions(
+        user_ids=user_ids,
+        item_ids=item_ids,
+        users=users,
+        items=items,
+        order=[values for values in order if values.any()],
+        splits=np.concatenate(collected.splits) if collected.splits else None,
+        rows=np.concatenate(collected.rows),
+    )
+
+
+def _unified(parts: list[pa.Array]) -> tuple[pa.Array, Int32]:
+    """One dictionary for all batches, in the order of first appearance."""
+    chunks = pa.chunked_array(parts).unify_dictionaries()
+    indices = [chunk.indices.to_numpy() for chunk in chunks.chunks]
+    return chunks.chunk(0).dictionary, np.concatenate(indices).astype(np.int32)

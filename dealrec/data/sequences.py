@@ -1,0 +1,71 @@
+"""Rows in file order become sequences of users in the order of time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dealrec.config import SplitMethod
+from dealrec.data.dataset import Int8, Int32, Int64
+from dealrec.data.interactions import Interactions
+from dealrec.data.splits import global_time, leave_one_out
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """``N`` interactions by user, each user's oldest first; what :class:`Dataset` holds."""
+
+    offsets: Int64
+    items: Int32
+    splits: Int8
+    repeated: Int64
+    """Rows (indices into the interactions that were given) left out as repetitions."""
+
+
+def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
+    """Order by timestamp, then position, then row of the file; repetitions are left out; split.
+
+    A row repeats an earlier one when user, item and all that orders it are the same.
+    """
+    keys = [*reversed(raw.order), raw.users]
+    by_user = np.lexsort(keys)  # stable: ties stay in the order of the file
+    repeated = _repetitions(raw, by_user)
+    if len(repeated):
+        gone = np.zeros(len(raw.users), bool)
+        gone[repeated] = True
+        by_user = by_user[~gone[by_user]]
+    lengths = np.bincount(raw.users[by_user], minlength=len(raw.user_ids))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    match method:
+        case SplitMethod.COLUMN:
+            assert raw.splits is not None
+            splits = raw.splits[by_user]
+        case SplitMethod.LEAVE_ONE_OUT:
+            splits = leave_one_out(offsets)
+        case SplitMethod.GLOBAL_TIME:
+            splits = _global_time(raw, by_user)
+    return Sequences(offsets, raw.items[by_user], splits, repeated)
+
+
+def _global_time(raw: Interactions, by_user: Int64) -> Int8:
+    kept = np.sort(by_user)
+    keys = [values[kept] for values in reversed(raw.order)]
+    by_time = kept[np.lexsort(keys)] if keys else kept
+    place = np.empty(len(raw.users), np.int64)
+    place[by_user] = np.arange(len(by_user))
+    return global_time(place[by_time])
+
+
+def _repetitions(raw: Interactions, by_user: Int64) -> Int64:
+    """Rows whose user, item and order an earlier row has; only runs of equal order are looked at."""
+    same = np.ones(max(len(by_user) - 1, 0), bool)
+    for values in (raw.users, *raw.order):
+        same &= values[by_user[1:]] == values[by_user[:-1]]
+    if not same.any():
+        return np.empty(0, np.int64)
+    tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    run = np.cumsum(~np.concatenate([[False], same]))[tied]
+    rows = by_user[tied]
+    items = raw.items[rows]
+    order = np.lexsort([rows, items, run])
+    again = (np.diff(run[order]) == 0) & (np.diff(items[order]) == 0)
+    return np.sort(rows[order[1:]][again])

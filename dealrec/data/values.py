@@ -1,0 +1,177 @@
+"""Cells as text, as numbers and as points in time; vectorised, with a mask of those that fail."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bool = npt.NDArray[np.bool_]
+Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
+
+_INTEGER = r"^-?\d{1,18}$"
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
+_DATE = r"^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?([Zz]|[+-]\d\d:?\d\d)?)?$"
+
+
+@dataclass(frozen=True)
+class OrderValues:
+    """``n`` numbers that order interactions, exact for integers up to 18 digits.
+
+    A date is its seconds since 1970 (UTC where it names no zone).
+    """
+
+    whole: Int64
+    """[n] the floor."""
+    fraction: Float64
+    """[n] what is above it, in [0, 1)."""
+    valid: Bool
+    """[n] whether the cell was a number (or a date, where dates are taken)."""
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """Text of a column of any flat type; whole floats lose their ``.0``.
+
+    Text stays as it is. Bytes that are not UTF-8 become null.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.dictionary_decode()
+        kind = column.type
+    if pa.types.is_string(kind):
+        return column
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pa.array([_decoded(value) for value in column.to_pylist()], pa.string())
+    if pa.types.is_floating(kind):
+        whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2.0**53))
+        integers = pc.if_else(whole, column, None).cast(pa.int64())
+        return pc.if_else(
+            pc.fill_null(whole, False), integers.cast(pa.string()), column.cast(pa.string())
+        )
+    return column.cast(pa.string())
+
+
+def is_blank(text: pa.Array) -> Bool:
+    """[n] whether the cell is null, empty or white space."""
+    if text.null_count == 0 and pc.min(pc.binary_length(text)).as_py() not in (0, None):
+        first = pc.utf8_slice_codeunits(text, 0, 1)
+        if not pc.any(pc.utf8_is_space(first)).as_py():
+            return np.zeros(len(text), bool)
+    return _mask(pc.equal(pc.utf8_trim_whitespace(pc.fill_null(text, "")), ""))
+
+
+def holds_nul(text: pa.Array) -> Bool:
+    """[n] whether the text has a NUL character (which databases refuse)."""
+    return _mask(pc.fill_null(pc.match_substring(text, "\x00"), False))
+
+
+def longer_than(text: pa.Array, limit: int) -> Bool:
+    """[n] whether the text has more than ``limit`` bytes."""
+    return _mask(pc.fill_null(pc.greater(pc.binary_length(text), limit), False))
+
+
+def as_order(column: pa.Array, *, dates: bool) -> OrderValues:
+    """Numbers, and ISO 8601 or RFC 3339 dates where ``dates``, of a column of any flat type."""
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        return _nothing(len(column))
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        whole = pc.fill_null(column.cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+        return OrderValues(whole, np.zeros(len(whole)), _mask(column.is_valid()))
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _from_times(column) if dates else _nothing(len(column))
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _from_floats(column.cast(pa.float64(), safe=False))
+    return _from_text(as_text(column), dates=dates)
+
+
+def clean_title(text: pa.Array) -> pa.Array:
+    """Titles on one line: white space and control characters become single spaces; empty is null."""
+    text = pc.replace_substring_regex(text, r"[\s\x00-\x1f\x7f]+", " ")
+    text = pc.utf8_trim_whitespace(text)
+    return pc.if_else(pc.equal(text, ""), None, text)
+
+
+def _from_text(text: pa.Array, *, dates: bool) -> OrderValues:
+    try:
+        whole = text.cast(pa.int64())
+    except pa.ArrowInvalid:
+        pass
+    else:
+        if whole.null_count == 0:
+            return OrderValues(whole.to_numpy(), np.zeros(len(whole)), np.ones(len(whole), bool))
+    text = pc.utf8_trim_whitespace(pc.fill_null(text, ""))
+    result = _nothing(len(text))
+    integers = _mask(pc.match_substring_regex(text, _INTEGER))
+    numbers = _mask(pc.match_substring_regex(text, _NUMBER)) & ~integers
+    _fill(result, integers, lambda part: as_order(part.cast(pa.int64()), dates=False), text)
+    _fill(result, numbers, lambda part: _from_floats(part.cast(pa.float64())), text)
+    if dates:
+        written = _mask(pc.match_substring_regex(text, _DATE))
+        _fill(result, written, _from_dates, text)
+    return result
+
+
+def _fill(
+    result: OrderValues, where: Bool, parse: Callable[[pa.Array], OrderValues], text: pa.Array
+) -> None:
+    if where.any():
+        part = parse(text.filter(pa.array(where)))
+        result.whole[where] = part.whole
+        result.fraction[where] = part.fraction
+        result.valid[where] = part.valid
+
+
+def _from_floats(column: pa.Array) -> OrderValues:
+    values = pc.fill_null(column, math.nan).to_numpy(zero_copy_only=False)
+    valid = np.abs(values) < 2.0**62  # also false for NaN and infinities
+    whole = np.floor(np.where(valid, values, 0))
+    return OrderValues(whole.astype(np.int64), np.where(valid, values - whole, 0), valid)
+
+
+def _from_times(column: pa.Array) -> OrderValues:
+    zone_free = pa.timestamp("us", getattr(column.type, "tz", None))
+    ticks = column.cast(zone_free, safe=False).cast(pa.int64())
+    micros = pc.fill_null(ticks, 0).to_numpy(zero_copy_only=False)
+    whole = micros // 1_000_000
+    return OrderValues(whole, (micros - whole * 1_000_000) / 1e6, _mask(column.is_valid()))
+
+
+def _from_dates(text: pa.Array) -> OrderValues:
+    """Dates without a zone at once; if one of them is none, or has a zone, distinct ones in turn."""
+    try:
+        return _from_times(text.cast(pa.timestamp("us")))
+    except pa.ArrowInvalid:
+        encoded = text.dictionary_encode()
+        seconds = [_date_seconds(value) for value in encoded.dictionary.to_pylist()]
+        return _from_floats(pa.array(seconds, pa.float64()).take(encoded.indices))
+
+
+def _date_seconds(text: str) -> float | None:
+    text = text.replace(",", ".").upper()
+    try:
+        time = datetime.fromisoformat(text.replace(" +", "+").replace(" Z", "Z"))
+    except ValueError:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+
+
+def _decoded(value: bytes | None) -> str | None:
+    try:
+        return value.decode() if value is not None else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _nothing(length: int) -> OrderValues:
+    return OrderValues(np.zeros(length, np.int64), np.zeros(length), np.zeros(length, bool))
+
+
+def _mask(array: pa.Array) -> Bool:
+    values: Bool = array.to_numpy(zero_copy_only=False)
+    return values
