@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.datasets.models import DatasetState
+from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.planning import dataset_rejected
 from app.jobs.transitions import lock_dataset
+from app.kit.database import Database
+from app.kit.storage import Storage
 
 
 def reject_dataset(
@@ -16,11 +19,29 @@ def reject_dataset(
     problem: Mapping[str, Any],
     report: Mapping[str, Any] | None,
 ) -> None:
-    """Keep the row with its problem and fail the jobs that waited; the sweeper takes the files."""
+    """Keep the row with its problem and fail the jobs that waited.
+
+    Its files go after the commit (:func:`remove_rejected_files`); until then ``prefix`` says where.
+    """
     dataset = lock_dataset(session, dataset_id)
     dataset.state = DatasetState.REJECTED.value
     dataset.error = dict(problem)
     dataset.report = dict(report) if report else None
-    dataset.stored_bytes = 0
+    dataset.prefix = f"datasets/{dataset.tenant_id}/{dataset.id}"
     session.flush()
     dataset_rejected(session, dataset, problem)
+
+
+def remove_rejected_files(database: Database, storage: Storage) -> None:
+    """Remove the files of every rejected data set that still has some."""
+    with database.session(write=False) as session:
+        rejected = select(DatasetRow.id, DatasetRow.prefix).where(
+            DatasetRow.state == DatasetState.REJECTED, DatasetRow.prefix.is_not(None)
+        )
+        found = [(row.id, row.prefix) for row in session.execute(rejected)]
+    for dataset_id, prefix in found:
+        storage.delete_prefix(prefix)
+        with database.session() as session:
+            dataset = session.get(DatasetRow, dataset_id)
+            if dataset is not None:
+                dataset.prefix, dataset.stored_bytes = None, 0

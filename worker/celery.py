@@ -1,0 +1,140 @@
+"""The Celery application and its one task. The message carries a stage's id, nothing else.
+
+Late acknowledgement, a prefetch of one and the spawned pool reduce waste; that nothing is lost or
+done twice rests on :mod:`worker.claims` alone.
+"""
+
+import os
+import tempfile
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
+
+from app.jobs.wakeups import TASK
+from app.kit.database import Database
+from app.kit.dispatch import BROKER_OPTIONS, QUEUES
+from app.kit.logging import configure_logging
+from app.kit.storage import Storage
+from app.settings import Settings
+from worker.claims import claim
+from worker.loop import keep_watch, worker_name
+from worker.runner import Runner
+
+_STOP_FILE = "DEALREC_WORKER_STOP_FILE"
+"""Its file says to the pool's process, which gets no signal, that the worker shuts down."""
+
+settings = Settings()
+celery = Celery("dealrec", broker=settings.broker_url)
+celery.conf.update(
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={**BROKER_OPTIONS, "visibility_timeout": 24 * 3600},
+    task_acks_late=True,
+    task_reject_on_worker_lost=False,
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+    worker_concurrency=1,
+    worker_pool="prefork",
+    worker_pool_start_method="spawn",
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_soft_shutdown_timeout=settings.cancel_grace_seconds + 10,
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+)
+
+
+@cache
+def _runner() -> tuple[Database, Runner, str]:
+    """Of this pool process, made when its first task arrives."""
+    database = Database(settings)
+    return database, Runner(settings, database, Storage(settings), _stopping), worker_name()
+
+
+@celery.task(name=TASK)
+def run_stage(stage_id: str) -> None:
+    """Claim the stage and run it; a message for one that is taken or done finds nothing."""
+    if _stopping():
+        return
+    database, runner, owner = _runner()
+    claimed = claim(database, settings, owner, stage_id=stage_id)
+    if claimed is not None:
+        runner.run(claimed)
+
+
+def _stopping() -> bool:
+    path = os.environ.get(_STOP_FILE)
+    return path is not None and Path(path).exists()
+
+
+class _Watch:
+    """The thread of the worker's main process that sweeps and says that the worker lives."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._database: Database | None = None
+
+    def start(self, queues: list[str]) -> None:
+        self._database = Database(settings)
+        self._thread = threading.Thread(
+            target=keep_watch,
+            args=(
+                settings,
+                self._database,
+                Storage(settings),
+                worker_name(),
+                queues,
+                self._stopped,
+            ),
+            daemon=True,
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread is not None and self._database is not None:
+            self._thread.join(10)
+            self._database.dispose()
+
+
+_watch = _Watch()
+
+
+@setup_logging.connect
+def _logging(**_: Any) -> None:
+    configure_logging()
+
+
+@worker_init.connect
+def _before_pool(**_: Any) -> None:
+    os.environ[_STOP_FILE] = str(Path(tempfile.mkdtemp(prefix="dealrec-worker-")) / "stop")
+
+
+@worker_ready.connect
+def _ready(sender: Any, **_: Any) -> None:
+    queues = sorted(queue.name for queue in sender.task_consumer.queues)
+    _watch.start([name for name in queues if name in QUEUES])
+
+
+@worker_shutting_down.connect
+def _shutting_down(**_: Any) -> None:
+    # Runs inside a signal handler: only a file is made.
+    Path(os.environ[_STOP_FILE]).touch()
+
+
+@worker_shutdown.connect
+def _shutdown(**_: Any) -> None:
+    _watch.stop()
+    stop_file = Path(os.environ[_STOP_FILE])
+    stop_file.unlink(missing_ok=True)
+    stop_file.parent.rmdir()

@@ -1,0 +1,54 @@
+"""Subcommands of the workers: ``dealrec worker`` and ``dealrec sweep``."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+_QUEUES = ("cpu", "gpu")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``dealrec``."""
+    app.command()(worker)
+    app.command()(sweep)
+
+
+def worker(
+    queues: Annotated[
+        str,
+        typer.Option(
+            help="Queues to take stages from. `cpu,gpu` runs everything on this machine, with or "
+            "without a GPU; with GPU machines beside it, a CPU worker takes `cpu` alone."
+        ),
+    ] = "cpu,gpu",
+) -> None:
+    """Run a Celery worker: stages of jobs, one at a time (DEALREC_BROKER_URL names the broker)."""
+    from app.settings import Settings
+
+    names = [name.strip() for name in queues.split(",")]
+    if not set(names) <= set(_QUEUES):
+        raise typer.BadParameter(f"queues are {' and '.join(_QUEUES)}", param_hint="--queues")
+    if not Settings().broker_url:
+        raise typer.BadParameter("DEALREC_BROKER_URL is not set; `dealrec serve` needs no worker.")
+    # The process becomes Celery's, so that signals and exit status are its own.
+    command = [sys.executable, "-m", "celery", "--app", "worker.celery:celery", "worker"]
+    command += ["--queues", ",".join(names), "--hostname", f"dealrec-{os.getpid()}@%h"]
+    os.execv(sys.executable, [*command, "--without-gossip", "--without-mingle"])  # noqa: S606
+
+
+def sweep() -> None:
+    """Look once for expired leases, lost wake-ups and jobs that were not started."""
+    from app.kit.database import Database
+    from app.kit.storage import Storage
+    from app.settings import Settings
+    from worker.sweeper import sweep as sweep_once
+
+    settings = Settings()
+    database = Database(settings)
+    try:
+        done = sweep_once(settings, database, Storage(settings))
+    finally:
+        database.dispose()
+    typer.echo("Swept." if done else "Another worker is sweeping.")

@@ -1,0 +1,100 @@
+"""Renews a claim's lease and carries its news to the database, in a thread of its own."""
+
+import threading
+import time
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.kit.database import Database
+from app.settings import Settings
+from worker.claims import Claim, Standing, beat
+from worker.process import StageProcess
+
+log = structlog.get_logger(__name__)
+
+_BEAT_SECONDS = 1.0
+
+
+class Heart:
+    """Beats about once a second: writes progress, sees a cancel, renews when it is time.
+
+    The lease is renewed only while the stage's process is heard of: one that is stopped loses it.
+    While there is no process (inputs are fetched), this process itself is the proof of life; files
+    that are uploaded count likewise.
+    """
+
+    def __init__(self, database: Database, settings: Settings, claim: Claim) -> None:
+        self._database = database
+        self._settings = settings
+        self._claim = claim
+        self._process: StageProcess | None = None
+        self._renewed = time.monotonic()
+        self._written: tuple[object, object] = (None, {})
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat_all, name="heart", daemon=True)
+        self.standing = Standing.GOOD
+
+    def __enter__(self) -> "Heart":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def watch(self, process: StageProcess) -> None:
+        """From now on ``process`` is what must be alive."""
+        self._process = process
+
+    def last(self, process: StageProcess) -> None:
+        """Write the last news and give the publication a whole lease of time."""
+        news = process.take_events()
+        beat(
+            self._database,
+            self._claim,
+            lease_seconds=self._settings.lease_seconds,
+            progress=process.progress,
+            metrics=process.metrics,
+            events=news,
+        )
+
+    def stop(self) -> None:
+        """No beat happens after this."""
+        self._ended.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _beat_all(self) -> None:
+        pause = min(_BEAT_SECONDS, self._settings.heartbeat_seconds)
+        while not self._ended.wait(pause):
+            try:
+                standing = self._beat()
+            except SQLAlchemyError as error:
+                # The database is away. The lease may pass meanwhile; the fence keeps that safe.
+                log.warning("no heartbeat", error=type(error).__name__)
+                continue
+            if standing is not Standing.GOOD:
+                self.standing = standing
+            if standing is Standing.LOST:
+                return
+
+    def _beat(self) -> Standing:
+        process, now = self._process, time.monotonic()
+        due = now - self._renewed >= self._settings.heartbeat_seconds
+        alive = process is None or process.silent_seconds < self._settings.heartbeat_seconds
+        lease = self._settings.lease_seconds if due and alive else None
+        progress, metrics = (process.progress, process.metrics) if process else (None, {})
+        news = (progress, metrics)
+        changed = news != self._written
+        standing = beat(
+            self._database,
+            self._claim,
+            lease_seconds=lease,
+            progress=progress if changed else None,
+            metrics=metrics if changed else None,
+            events=process.take_events() if process else (),
+        )
+        self._written = news
+        if lease is not None:
+            self._renewed = now
+        return standing

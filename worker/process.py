@@ -1,0 +1,133 @@
+"""A stage's process as its parent sees it: what it said, whether it is alive, how it ended."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_TAIL = 4000
+_ENDINGS = frozenset({"result", "cancelled", "input_error", "memory_error", "exception"})
+
+
+class StageProcess:
+    """Starts ``python -m worker.child`` in a session of its own and listens to it.
+
+    What the process prints goes to ``scratch/output.log``. Use as a context manager: at its end
+    the process group is gone.
+    """
+
+    def __init__(self, order: Mapping[str, Any], scratch: Path) -> None:
+        self.progress: dict[str, Any] | None = None
+        self.metrics: dict[str, float] = {}
+        self.ending: dict[str, Any] | None = None
+        """The last line: ``result``, ``cancelled``, ``input_error``, ``memory_error``, ``exception``."""
+        self.last_line = time.monotonic()
+        self._events: list[tuple[str, Mapping[str, Any]]] = []
+        self._lock = threading.Lock()
+        self._log = scratch / "output.log"
+        read_end, write_end = os.pipe()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker.child"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(write_end,),
+                start_new_session=True,
+            )
+        os.close(write_end)
+        self._reader = threading.Thread(
+            target=self._listen, args=(os.fdopen(read_end, "rb"),), daemon=True
+        )
+        self._reader.start()
+        self._say(json.dumps({**order, "pipe": write_end, "parent": os.getpid()}))
+
+    def __enter__(self) -> "StageProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the last line; a process that is stopped (SIGSTOP) says nothing."""
+        return time.monotonic() - self.last_line
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the process has ended, after at most ``seconds``."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        self._reader.join(5)
+        return True
+
+    def take_events(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """The events since the last call."""
+        with self._lock:
+            taken, self._events = self._events, []
+        return taken
+
+    def ask_to_stop(self) -> None:
+        """The process raises ``Cancelled`` at its next batch."""
+        self._say("cancel")
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End the whole process group, now."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._reader.join(5)
+        if self._process.stdin:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def how_it_died(self) -> str:
+        """``signal SIGKILL`` or ``exit status 1``."""
+        status = self._process.returncode
+        if status is not None and status < 0:
+            return f"signal {signal.Signals(-status).name}"
+        return f"exit status {status}"
+
+    def output(self) -> str:
+        """The end of what it printed, for the worker's log."""
+        with self._log.open("rb") as file:
+            file.seek(max(0, self._log.stat().st_size - _TAIL))
+            return file.read().decode(errors="replace")
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):  # it is dead: wait() tells
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+
+    def _listen(self, pipe: BinaryIO) -> None:
+        with pipe:
+            for line in pipe:
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    continue  # cut off in the middle by its death
+                self.last_line = time.monotonic()
+                self._take(message)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        kind = message.pop("kind")
+        if kind == "progress":
+            self.progress = message["progress"]
+        elif kind == "metric":
+            self.metrics = {**self.metrics, message["name"]: message["value"]}
+        elif kind == "event":
+            with self._lock:
+                self._events.append((message["event"], message["data"]))
+        elif kind in _ENDINGS:
+            self.ending = {"kind": kind, **message}

@@ -1,0 +1,208 @@
+"""Runs one claimed stage from its inputs to its publication; the same for both shapes."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from app.jobs.transitions import Stale
+from app.kit.database import Database
+from app.kit.storage import Storage
+from app.settings import Settings
+from dealrec.config.stages import StageName
+from worker import claims, problems
+from worker.assignment import Assignment, fetch, read_assignment
+from worker.claims import Claim, Standing
+from worker.heart import Heart
+from worker.process import StageProcess
+from worker.publication import Result, find_artifact, publish
+from worker.rejection import remove_rejected_files
+
+log = structlog.get_logger(__name__)
+
+_POLL_SECONDS = 0.1
+_Answer = TypeVar("_Answer")
+
+
+class _End(Enum):
+    """Why the parent stopped waiting for the process."""
+
+    ENDED = "ended"
+    STOPPED = "stopped"
+    LOST = "lost"
+    SHUTDOWN = "shutdown"
+    TIMEOUT = "timeout"
+
+
+class Runner:
+    """One worker's runner; ``stopping`` is set when the worker shuts down."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        storage: Storage,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._storage = storage
+        self._stopping = stopping
+
+    def run(self, claim: Claim) -> None:
+        """Run the stage to whatever end it comes to; writes nothing once the claim is lost."""
+        work = self._settings.data_dir.absolute() / "work"
+        scratch = work / f"{claim.stage_id}-{claim.fence}"
+        bound = {"stage_id": claim.stage_id, "stage": claim.name, "fence": claim.fence}
+        with structlog.contextvars.bound_contextvars(**bound):
+            scratch.mkdir(parents=True)
+            try:
+                with Heart(self._database, self._settings, claim) as heart:
+                    self._run(claim, heart, scratch)
+                log.info("stage run ended")
+            except Stale:
+                log.warning("claim lost; nothing written")
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+        if claim.job_id is None:
+            remove_rejected_files(self._database, self._storage)
+
+    def _run(self, claim: Claim, heart: Heart, scratch: Path) -> None:
+        try:
+            with self._database.session(write=False) as session:
+                assignment = read_assignment(session, claim)
+            result = find_artifact(self._database, assignment)
+            if result is None:
+                order = fetch(assignment, self._storage, self._settings, scratch)
+                result = self._compute(assignment, order, heart, scratch)
+            if result is not None:
+                heart.stop()
+                self._retried(
+                    lambda: publish(self._database, self._storage, assignment, result, scratch)
+                )
+                self._forget_checkpoints(claim)
+        except Stale:
+            raise
+        except Exception as error:
+            # Storage down, disk full, a bug of ours: counted like a death of the process.
+            log.exception("stage run failed")
+            heart.stop()
+            problem = problems.raised(type(error).__name__)
+            self._retried(lambda: claims.died(self._database, self._settings, claim, problem))
+
+    def _compute(
+        self, assignment: Assignment, order: dict[str, Any], heart: Heart, scratch: Path
+    ) -> Result | None:
+        """Run the process; the uploaded result, or ``None`` where the end is already written."""
+        order["checkpoint_dir"] = str(self._checkpoints(assignment.claim))
+        order["tick_seconds"] = min(2.0, self._settings.heartbeat_seconds / 3)
+        with StageProcess(order, scratch) as process:
+            heart.watch(process)
+            end = self._wait(assignment, process, heart)
+            if end in (_End.STOPPED, _End.SHUTDOWN):
+                self._stop(process)
+            process.kill()
+        heart.stop()
+        if end is _End.LOST:
+            raise Stale
+        ending = process.ending or {"kind": "died"}
+        if ending["kind"] == "result":
+            self._retried(lambda: heart.last(process))
+            out = scratch / "out"
+            stored = self._storage.put_folder(assignment.prefix, out)
+            # Progress and metrics of the run, then the stage's own, which win.
+            metrics = {**process.metrics, **ending["metrics"]}
+            return Result(assignment.prefix, ending["details"], metrics, stored)
+        self._retried(lambda: self._unfinished(assignment, process, ending, end))
+        return None
+
+    def _wait(self, assignment: Assignment, process: StageProcess, heart: Heart) -> _End:
+        limit = self._settings.ingest_seconds if assignment.name is StageName.INGEST else None
+        begun = time.monotonic()
+        while not process.wait(_POLL_SECONDS):
+            if heart.standing is Standing.LOST:
+                return _End.LOST
+            if heart.standing is Standing.STOP:
+                return _End.STOPPED
+            if self._stopping():
+                return _End.SHUTDOWN
+            if limit is not None and time.monotonic() - begun > limit:
+                return _End.TIMEOUT
+        return _End.ENDED
+
+    def _stop(self, process: StageProcess) -> None:
+        process.ask_to_stop()
+        process.wait(self._settings.cancel_grace_seconds)
+
+    def _unfinished(
+        self,
+        assignment: Assignment,
+        process: StageProcess,
+        ending: dict[str, Any],
+        end: _End,
+    ) -> None:
+        """Write how a run without a result has ended."""
+        claim, kind = assignment.claim, ending["kind"]
+        if kind == "input_error":
+            self._fail(claim, ending["problem"])
+        elif end is _End.STOPPED:
+            claims.cancelled(self._database, claim)
+        elif end is _End.SHUTDOWN:
+            claims.release(self._database, claim)
+        elif end is _End.TIMEOUT:
+            limit = f"{self._settings.ingest_seconds:g} seconds"
+            self._fail(claim, problems.too_expensive(limit))
+        elif kind == "memory_error" and assignment.name is StageName.INGEST:
+            limit = f"{self._settings.ingest_memory_bytes / 2**20:,.0f} MiB"
+            self._fail(claim, problems.too_expensive(limit))
+        elif kind in ("exception", "memory_error"):
+            name = ending.get("type", "MemoryError")
+            log.error("stage raised", type=name, frames=ending.get("frames"))
+            claims.died(self._database, self._settings, claim, problems.raised(name))
+        else:
+            how = process.how_it_died()
+            log.error("stage process died", how=how)
+            claims.died(self._database, self._settings, claim, problems.died(how))
+
+    def _fail(self, claim: Claim, problem: dict[str, Any]) -> None:
+        claims.fail(self._database, claim, problem)
+        self._forget_checkpoints(claim)
+
+    def _checkpoints(self, claim: Claim) -> Path:
+        """This run's folder, taken over from the run before it on this machine.
+
+        It carries the fence: a run that lost its lease and still breathes writes elsewhere.
+        """
+        parent = self._settings.data_dir.absolute() / "checkpoints" / claim.stage_id
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = parent / str(claim.fence)
+        earlier = sorted(
+            (path for path in parent.iterdir() if int(path.name) < claim.fence),
+            key=lambda path: int(path.name),
+        )
+        if earlier and not folder.exists():
+            earlier[-1].rename(folder)
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _forget_checkpoints(self, claim: Claim) -> None:
+        folder = self._settings.data_dir.absolute() / "checkpoints" / claim.stage_id
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _retried(self, write: Callable[[], _Answer]) -> _Answer:
+        """``write()``, again and again while the database is away, for as long as a lease lasts."""
+        deadline = time.monotonic() + self._settings.lease_seconds
+        pause = threading.Event()
+        while True:
+            try:
+                return write()
+            except OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                pause.wait(1.0)

@@ -1,0 +1,105 @@
+"""Finds what nobody is working on: expired leases, lost wake-ups, jobs that were not started."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy import func, select
+
+from app.datasets.models import DatasetRow, DatasetState
+from app.jobs.models import JobRow, JobState, StageRow, StageState
+from app.jobs.planning import dataset_ready, dataset_rejected, waiting_jobs
+from app.jobs.transitions import lock_dataset
+from app.jobs.wakeups import overdue, wake
+from app.kit.database import Database, database_now
+from app.kit.dispatch import QUEUES
+from app.kit.storage import Storage
+from app.settings import Settings
+from worker.claims import expire
+from worker.rejection import remove_rejected_files
+
+log = structlog.get_logger(__name__)
+
+_LOCK = 724_412
+
+
+def sweep(settings: Settings, database: Database, storage: Storage) -> bool:
+    """One round; ``False`` if another worker is sweeping right now."""
+    with _alone(database) as alone:
+        if not alone:
+            return False
+        _expire_leases(settings, database)
+        _start_jobs(database)
+        _wake_again(settings, database)
+        remove_rejected_files(database, storage)
+    return True
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[bool]:
+    """PostgreSQL's advisory lock; on SQLite every step is a write transaction, which is enough."""
+    if not database.is_postgres:
+        yield True
+        return
+    with database.session(write=False) as session:
+        yield bool(session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))))
+
+
+def _expire_leases(settings: Settings, database: Database) -> None:
+    with database.session(write=False) as session:
+        now = database_now(session)
+        expired = session.scalars(
+            select(StageRow.id).where(
+                StageRow.state == StageState.RUNNING, StageRow.lease_until < now
+            )
+        ).all()
+    for stage_id in expired:
+        if expire(database, settings, stage_id):
+            log.warning("lease expired", stage_id=stage_id)
+
+
+def _start_jobs(database: Database) -> None:
+    """Jobs whose data set has ended but that were not told."""
+    begun = select(StageRow.id).where(
+        StageRow.job_id == JobRow.id, StageRow.state != StageState.WAITING
+    )
+    with database.session(write=False) as session:
+        datasets = session.scalars(
+            select(JobRow.dataset_id)
+            .join(DatasetRow, DatasetRow.id == JobRow.dataset_id)
+            .where(
+                JobRow.state == JobState.QUEUED,
+                DatasetRow.state != DatasetState.VALIDATING,
+                ~begun.exists(),
+            )
+            .distinct()
+        ).all()
+    for dataset_id in datasets:
+        with database.session() as session:
+            dataset = lock_dataset(session, dataset_id)
+            if not waiting_jobs(session, dataset):
+                continue
+            if dataset.state == DatasetState.READY:
+                dataset_ready(session, dataset)
+            else:
+                dataset_rejected(session, dataset, dataset.error or {"code": "dataset_rejected"})
+
+
+def _wake_again(settings: Settings, database: Database) -> None:
+    """Repeat wake-ups of a queue that has run empty while stages still wait to be claimed.
+
+    As long as messages are in the queue, workers are on their way; repeating would only pile up.
+    """
+    if database.dispatcher is None:
+        return
+    for queue in QUEUES:
+        try:
+            depth = database.dispatcher.depth(queue)
+        except Exception as error:  # whatever the broker's library raises while it is down
+            log.warning("broker not reached", error=type(error).__name__)
+            return
+        if depth:
+            continue
+        with database.session() as session:
+            for stage in overdue(session, queue, settings.sweep_seconds):
+                wake(session, stage)
