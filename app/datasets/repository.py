@@ -41,7 +41,7 @@ class DatasetRepository(TenantRepository[DatasetRow]):
         self.session.delete(dataset)
         self.session.flush()
 
-    def _own_stages(self, dataset: DatasetRow) -> Select[tuple[StageRow]]:
+    def _own_stages(self, dataset: DatasetRow) -> Select[StageRow]:
         return select(StageRow).where(
             StageRow.tenant_id == self.tenant_id,
             StageRow.dataset_id == dataset.id,

@@ -125,7 +125,7 @@ class Removal:
             for table in tables
         )
 
-    def _coresets(self, job: JobRow) -> Select[tuple[CoresetRow]]:
+    def _coresets(self, job: JobRow) -> Select[CoresetRow]:
         return select(CoresetRow).where(
             CoresetRow.tenant_id == self.tenant_id, CoresetRow.job_id == job.id
         )

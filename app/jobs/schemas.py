@@ -21,7 +21,7 @@ class JobCreate(Body):
     dataset_id: str
     budget: Budget
     config: PruneConfig = PruneConfig()
-    metadata: Metadata = {}
+    metadata: Metadata = Field(default_factory=dict)
 
 
 class BudgetUse(BaseModel):

@@ -1,7 +1,7 @@
 """The one choke point between tenants: every area's repository stands on this class."""
 
 import re
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -24,7 +24,7 @@ class TenantRepository(Generic[Row]):
         self.session = session
         self.tenant_id = tenant_id
 
-    def query(self) -> Select[tuple[Row]]:
+    def query(self) -> Select[Row]:
         """All of the tenant's rows; every other query starts here."""
         return select(self.model).where(self.model.tenant_id == self.tenant_id)
 
@@ -39,9 +39,9 @@ class TenantRepository(Generic[Row]):
             row = self.session.scalars(query.with_for_update() if lock else query).one_or_none()
         if row is None:
             raise NotFound.of(self.noun, identifier)
-        return row
+        return cast("Row", row)
 
-    def page(self, query: Select[tuple[Row]], request: PageRequest) -> Slice[Row]:
+    def page(self, query: Select[Row], request: PageRequest) -> Slice[Row]:
         """Newest first; ``query`` must come from :meth:`query`."""
         if request.after is not None:
             if not _ID.fullmatch(request.after):

@@ -1,0 +1,72 @@
+"""Adapters over HTTP."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.adapters import service
+from app.adapters.repository import AdapterRepository
+from app.adapters.schemas import Adapter
+from app.kit.context import ContextDep
+from app.kit.downloads import download, new_scratch
+from app.kit.pagination import Page, PageQuery
+from app.kit.problems import documented
+
+router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
+
+
+@router.get("", operation_id="list_adapters", responses=documented())
+def list_adapters(context: ContextDep, page: PageQuery) -> Page[Adapter]:
+    """All adapters, newest first."""
+    with context.read() as session:
+        repository = AdapterRepository(session, context.tenant_id)
+        return repository.page(repository.query(), page).page(Adapter.of)
+
+
+@router.get("/{adapter_id}", operation_id="get_adapter", responses=documented(404))
+def get_adapter(adapter_id: str, context: ContextDep) -> Adapter:
+    """One adapter with the list of its files."""
+    with context.read() as session:
+        return Adapter.of(AdapterRepository(session, context.tenant_id).get(adapter_id))
+
+
+@router.get(
+    "/{adapter_id}/download",
+    operation_id="download_adapter",
+    response_class=Response,
+    responses={**documented(404), 200: {"content": {"application/zip": {}}}},
+)
+def download_adapter(adapter_id: str, request: Request, context: ContextDep) -> Response:
+    """The PEFT folder as a zip; unpacked, ``PeftModel.from_pretrained`` loads it."""
+    with context.read() as session:
+        row = AdapterRepository(session, context.tenant_id).get(adapter_id)
+    folder = new_scratch(context.settings)
+    files = context.storage.fetch_folder(row.prefix, folder / "adapter")
+    path = folder / "adapter.zip"
+    service.write_zip(files, [file["name"] for file in row.files], path)
+    return download(request, path, f"{adapter_id}.zip", "application/zip", folder)
+
+
+@router.get(
+    "/{adapter_id}/files/{name}",
+    operation_id="download_adapter_file",
+    response_class=Response,
+    responses={**documented(404), 200: {"content": {"application/octet-stream": {}}}},
+)
+def download_file(adapter_id: str, name: str, request: Request, context: ContextDep) -> Response:
+    """One file of the PEFT folder."""
+    with context.read() as session:
+        row = AdapterRepository(session, context.tenant_id).get(adapter_id)
+        key = service.require_file(row, name)
+    folder = new_scratch(context.settings)
+    path = context.storage.fetch_file(key, folder)
+    return download(request, path, name, "application/octet-stream", folder)
+
+
+@router.delete(
+    "/{adapter_id}", status_code=204, operation_id="delete_adapter", responses=documented(404)
+)
+def delete_adapter(adapter_id: str, context: ContextDep) -> Response:
+    """Delete an adapter."""
+    with context.write() as session:
+        removal = service.delete_adapter(session, context.tenant_id, adapter_id)
+    removal.delete_files(context.storage)
+    return Response(status_code=204)

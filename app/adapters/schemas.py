@@ -1,0 +1,37 @@
+"""What adapters look like over HTTP."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel
+
+from app.adapters.models import AdapterRow
+
+
+class AdapterFile(BaseModel):
+    """A file of a PEFT folder."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Adapter(BaseModel):
+    """A LoRA adapter."""
+
+    id: str
+    object: Literal["adapter"] = "adapter"
+    job_id: str
+    dataset_id: str
+    coreset_id: str
+    model: str
+    revision: str | None
+    config: dict[str, Any]
+    metrics: dict[str, float]
+    files: list[AdapterFile]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: AdapterRow) -> Self:
+        """The row in the contract's words."""
+        return cls.model_validate(row, from_attributes=True)

@@ -1,0 +1,43 @@
+"""The rules of adapters."""
+
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from app.adapters.models import AdapterRow
+from app.adapters.repository import AdapterRepository
+from app.jobs.removal import Removal
+from app.kit.errors import NotFound
+
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def require_file(adapter: AdapterRow, name: str) -> str:
+    """Storage key of one file of the adapter; raises :class:`NotFound`."""
+    if name not in [file["name"] for file in adapter.files]:
+        raise NotFound.of("file", name)
+    return f"{adapter.prefix}/{name}"
+
+
+def write_zip(folder: Path, names: Sequence[str], out: Path) -> None:
+    """Pack files of ``folder``; the same files give the same bytes.
+
+    They are stored as they are: weights hardly compress.
+    """
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(names):
+            entry = zipfile.ZipInfo(name, _ZIP_TIME)
+            entry.external_attr = 0o644 << 16
+            with (folder / name).open("rb") as source, archive.open(entry, "w") as target:
+                shutil.copyfileobj(source, target, 1024 * 1024)
+
+
+def delete_adapter(session: Session, tenant_id: str, adapter_id: str) -> Removal:
+    """Remove an adapter; nothing depends on one."""
+    removal = Removal(session, tenant_id)
+    removal.adapter(AdapterRepository(session, tenant_id).get(adapter_id))
+    removal.sweep_artifacts()
+    return removal

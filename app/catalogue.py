@@ -1,0 +1,101 @@
+"""What can be chosen: language models, surrogates, selectors, with their parameters."""
+
+from typing import Any, Literal, get_args
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from app.kit.problems import documented
+from dealrec.config import SelectionConfig, SurrogateConfig
+from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.selection.registry import SELECTORS
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+
+class LanguageModelEntry(BaseModel):
+    """A language model that this server allows."""
+
+    name: str
+    object: Literal["model"] = "model"
+    parameters: int
+    architecture: str
+    licence: str
+    revision: str
+    available: bool
+
+
+class Choice(BaseModel):
+    """A surrogate or a selector; ``parameters`` is a JSON Schema."""
+
+    name: str
+    object: Literal["surrogate", "selector"]
+    summary: str
+    needs: list[str]
+    parameters: dict[str, Any]
+
+
+class Choices(BaseModel):
+    """All there are."""
+
+    data: list[Choice]
+
+
+class LanguageModels(BaseModel):
+    """All there are."""
+
+    data: list[LanguageModelEntry]
+
+
+@router.get("/models", operation_id="list_models", responses=documented())
+def list_models() -> LanguageModels:
+    """Language models, for ``effort.model`` and ``finetune.model``."""
+    return LanguageModels(
+        data=[
+            LanguageModelEntry(
+                name=model.name,
+                parameters=model.parameters,
+                architecture=model.architecture,
+                licence=model.licence,
+                revision=model.revision,
+                available=model.available(),
+            )
+            for model in LANGUAGE_MODELS.values()
+        ]
+    )
+
+
+@router.get("/surrogates", operation_id="list_surrogates", responses=documented())
+def list_surrogates() -> Choices:
+    """Surrogates, for ``surrogate.model``."""
+    schema = SurrogateConfig.model_json_schema()
+    schema["properties"].pop("model")
+    names = get_args(SurrogateConfig.model_fields["model"].annotation)
+    summary = "A small sequential recommender, trained on all interactions."
+    return Choices(
+        data=[
+            Choice(name=name, object="surrogate", summary=summary, needs=[], parameters=schema)
+            for name in names
+        ]
+    )
+
+
+@router.get("/selectors", operation_id="list_selectors", responses=documented())
+def list_selectors() -> Choices:
+    """Selectors, for ``selection.method``."""
+    schema = SelectionConfig.model_json_schema()
+    return Choices(
+        data=[
+            Choice(
+                name=entry.method.value,
+                object="selector",
+                summary=entry.summary,
+                needs=list(entry.needs),
+                parameters={
+                    **schema,
+                    "properties": {name: schema["properties"][name] for name in entry.parameters},
+                },
+            )
+            for entry in SELECTORS.values()
+        ]
+    )

@@ -1,0 +1,171 @@
+"""Coresets over HTTP."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.coresets import service
+from app.coresets.models import CoresetRow
+from app.coresets.repository import CoresetRepository
+from app.coresets.schemas import Coreset, CoresetCreate, CoresetSample
+from app.datasets.endpoints import Cascade
+from app.jobs.repository import JobRepository
+from app.jobs.schemas import Job
+from app.jobs.service import add_finetune_job, present
+from app.kit.context import ContextDep
+from app.kit.downloads import download, new_scratch, scratch
+from app.kit.pagination import Page, PageQuery
+from app.kit.problems import documented
+from app.kit.text import require_storable
+from dealrec.config import FinetuneConfig
+from dealrec.coresets.formats import CoresetFormat, write_format
+
+router = APIRouter(prefix="/v1", tags=["coresets"])
+
+_MEDIA_TYPES = {
+    CoresetFormat.JSONL: "application/x-ndjson",
+    CoresetFormat.PARQUET: "application/vnd.apache.parquet",
+    CoresetFormat.CSV: "text/csv",
+    CoresetFormat.ALPACA: "application/json",
+}
+_EXTENSIONS = {CoresetFormat.ALPACA: "alpaca.json"}
+
+
+@router.post(
+    "/jobs/{job_id}/coresets",
+    status_code=201,
+    operation_id="create_coreset",
+    responses=documented(404, 409),
+)
+def create_coreset(
+    job_id: str, body: CoresetCreate, response: Response, context: ContextDep
+) -> Coreset:
+    """Select again from the job's scores, in seconds: nothing is trained."""
+    with context.read() as session:
+        task = service.selection_task(session, context.tenant_id, job_id, body)
+    identifier = service.new_coreset_id()
+    prefix = service.coreset_prefix(context.tenant_id, identifier)
+    try:
+        with scratch(context.settings) as folder:
+            written, out = service.select_again(context.storage, task, folder)
+            stored_bytes = context.storage.put_folder(prefix, out)
+        with context.write() as session:
+            row = service.add_coreset(
+                session, context.tenant_id, task, written, identifier, stored_bytes
+            )
+            coreset = Coreset.of(row)
+    except Exception:
+        context.storage.delete_prefix(prefix)
+        raise
+    response.headers["location"] = f"/v1/coresets/{coreset.id}"
+    return coreset
+
+
+@router.get("/coresets", operation_id="list_coresets", responses=documented(404))
+def list_coresets(
+    context: ContextDep,
+    page: PageQuery,
+    job_id: Annotated[str | None, Query(max_length=40)] = None,
+) -> Page[Coreset]:
+    """All coresets, or those of a job, newest first."""
+    with context.read() as session:
+        repository = CoresetRepository(session, context.tenant_id)
+        query = repository.query()
+        if job_id is not None:
+            job = JobRepository(session, context.tenant_id).get(job_id)
+            query = query.where(CoresetRow.job_id == job.id)
+        return repository.page(query, page).page(Coreset.of)
+
+
+@router.get("/coresets/{coreset_id}", operation_id="get_coreset", responses=documented(404))
+def get_coreset(coreset_id: str, context: ContextDep) -> Coreset:
+    """One coreset."""
+    with context.read() as session:
+        return Coreset.of(CoresetRepository(session, context.tenant_id).get(coreset_id))
+
+
+@router.get(
+    "/coresets/{coreset_id}/samples",
+    operation_id="list_coreset_samples",
+    responses=documented(404),
+)
+def list_samples(coreset_id: str, context: ContextDep, page: PageQuery) -> Page[CoresetSample]:
+    """The members, in dense order."""
+    with context.read() as session:
+        prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
+    with scratch(context.settings) as folder:
+        members = context.storage.fetch_file(f"{prefix}/{service.MEMBERS}", folder)
+        return service.member_page(members, page)
+
+
+@router.get(
+    "/coresets/{coreset_id}/manifest",
+    operation_id="get_coreset_manifest",
+    response_model=dict[str, Any],
+    responses=documented(404),
+)
+def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Response:
+    """What the coreset was made from, and how: enough to make it again."""
+    with context.read() as session:
+        prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
+    folder = new_scratch(context.settings)
+    path = context.storage.fetch_file(f"{prefix}/{service.MANIFEST}", folder)
+    return download(request, path, f"{coreset_id}-manifest.json", "application/json", folder)
+
+
+@router.get(
+    "/coresets/{coreset_id}/download",
+    operation_id="download_coreset",
+    response_class=Response,
+    responses={**documented(404), 200: {"content": {kind: {} for kind in _MEDIA_TYPES.values()}}},
+)
+def download_coreset(
+    coreset_id: str,
+    request: Request,
+    context: ContextDep,
+    format: CoresetFormat = CoresetFormat.JSONL,  # noqa: A002
+) -> Response:
+    """The members in one file, ready for training."""
+    with context.read() as session:
+        prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
+    folder = new_scratch(context.settings)
+    path = folder / "download"
+    members = context.storage.fetch_file(f"{prefix}/{service.MEMBERS}", folder)
+    with path.open("wb") as file:
+        write_format(members, format, file)
+    name = f"{coreset_id}.{_EXTENSIONS.get(format, format.value)}"
+    return download(request, path, name, _MEDIA_TYPES[format], folder)
+
+
+@router.delete(
+    "/coresets/{coreset_id}",
+    status_code=204,
+    operation_id="delete_coreset",
+    responses=documented(404, 409),
+)
+def delete_coreset(coreset_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
+    """Delete a coreset; with ``cascade``, what was trained on it as well."""
+    with context.write() as session:
+        removal = service.delete_coreset(session, context.tenant_id, coreset_id, cascade=cascade)
+    removal.delete_files(context.storage)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/coresets/{coreset_id}/finetunes",
+    status_code=202,
+    operation_id="create_finetune",
+    responses=documented(404, 409),
+)
+def create_finetune(
+    coreset_id: str, body: FinetuneConfig, response: Response, context: ContextDep
+) -> Job:
+    """Train a LoRA adapter on the coreset; the answer is a job of kind ``finetune``."""
+    require_storable(body.model_dump(mode="json"))
+    with context.write() as session:
+        coreset = CoresetRepository(session, context.tenant_id).get(coreset_id)
+        jobs = JobRepository(session, context.tenant_id)
+        dataset = jobs.dataset(jobs.get(coreset.job_id))
+        job = present(session, add_finetune_job(session, dataset, coreset.id, body))
+    response.headers["location"] = f"/v1/jobs/{job.id}"
+    return job

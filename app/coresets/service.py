@@ -1,0 +1,172 @@
+"""The rules of coresets: selecting again from scores, reading members."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from sqlalchemy.orm import Session
+
+from app.coresets.models import CoresetRow
+from app.coresets.repository import CoresetRepository
+from app.coresets.schemas import CoresetCreate, CoresetSample
+from app.datasets.service import require_ready
+from app.jobs.models import JobKind
+from app.jobs.removal import Removal
+from app.jobs.repository import JobRepository
+from app.jobs.service import scores_prefix
+from app.kit.database import database_now
+from app.kit.ids import new_id
+from app.kit.pagination import Page, PageRequest
+from app.kit.storage import Storage
+from dealrec.config import PruneConfig, SelectionConfig, resolve_budget
+from dealrec.config.stages import StageName
+from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES, read_scores, write_coreset
+from dealrec.coresets.writer import Coreset as WrittenCoreset
+from dealrec.data.dataset import Dataset
+from dealrec.data.samples import build_samples
+from dealrec.errors import FieldError, InputError
+from dealrec.selection.select import select
+
+__all__ = ["MANIFEST", "MEMBERS", "SelectionTask", "add_coreset", "select_again", "selection_task"]
+
+
+@dataclass(frozen=True)
+class SelectionTask:
+    """All that another selection needs; no session is held while it is worked on."""
+
+    job_id: str
+    dataset_id: str
+    dataset_prefix: str
+    scores_prefix: str
+    budget: int | float
+    config: PruneConfig
+    facts: Mapping[str, Any]
+
+
+def selection_task(
+    session: Session, tenant_id: str, job_id: str, body: CoresetCreate
+) -> SelectionTask:
+    """Judge the request against the job.
+
+    Raises :class:`InputError` (``invalid_config``, ``no_effort_scores``) and :class:`Conflict`
+    (``no_scores``).
+    """
+    jobs = JobRepository(session, tenant_id)
+    job = jobs.get(job_id)
+    prefix = scores_prefix(session, job)
+    assert job.kind == JobKind.PRUNE
+    config = PruneConfig.parse(job.config)
+    merged = config.selection.model_dump(mode="json") | body.selection
+    selection = SelectionConfig.parse(merged, location="selection")
+    if config.effort is None and selection.effort_weight != 0:
+        raise InputError(
+            "The job left the language model out: there are no effort scores to weigh.",
+            code="no_effort_scores",
+            title="There are no effort scores",
+            errors=[FieldError("selection.effort_weight", "must be 0")],
+        )
+    dataset = jobs.dataset(job)
+    facts = {}
+    for name in (StageName.SURROGATE, StageName.INFLUENCE, StageName.EFFORT):
+        artifact = jobs.artifact(job, name)
+        if artifact is not None:
+            facts[name.value] = artifact.details
+    return SelectionTask(
+        job_id=job.id,
+        dataset_id=dataset.id,
+        dataset_prefix=require_ready(dataset),
+        scores_prefix=prefix,
+        budget=job.budget_requested if body.budget is None else body.budget,
+        config=config.model_copy(update={"selection": selection}),
+        facts=facts,
+    )
+
+
+def select_again(
+    storage: Storage, task: SelectionTask, folder: Path
+) -> tuple[WrittenCoreset, Path]:
+    """Select from the stored scores and write the coreset below ``folder``.
+
+    Raises :class:`InputError` (``budget_too_large``).
+    """
+    stored = storage.fetch_folder(task.dataset_prefix, folder / "dataset")
+    scores = read_scores(storage.fetch_file(f"{task.scores_prefix}/{SCORES}", folder))
+    budget = resolve_budget(task.budget, len(scores))
+    dataset = Dataset.load(stored)
+    out = folder / "coreset"
+    written = write_coreset(
+        dataset,
+        build_samples(dataset, task.config.sampling, task.config.min_history),
+        scores,
+        select(scores, budget, task.config.selection),
+        config=task.config,
+        budget_requested=task.budget,
+        facts=task.facts,
+        out=out,
+    )
+    return written, out
+
+
+def add_coreset(
+    session: Session,
+    tenant_id: str,
+    task: SelectionTask,
+    written: WrittenCoreset,
+    identifier: str,
+    stored_bytes: int,
+) -> CoresetRow:
+    """The row of a stored coreset; raises :class:`NotFound` if its job was deleted meanwhile."""
+    JobRepository(session, tenant_id).get(task.job_id, lock=True)
+    row = CoresetRow(
+        id=identifier,
+        tenant_id=tenant_id,
+        job_id=task.job_id,
+        dataset_id=task.dataset_id,
+        size=written.size,
+        selection=task.config.selection.model_dump(mode="json"),
+        sha256=written.sha256,
+        coverage=written.coverage,
+        prefix=coreset_prefix(tenant_id, identifier),
+        stored_bytes=stored_bytes,
+        created_at=database_now(session),
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def new_coreset_id() -> str:
+    """The id of a coreset that is about to be stored."""
+    return new_id("cs")
+
+
+def coreset_prefix(tenant_id: str, identifier: str) -> str:
+    """Where a coreset's files live."""
+    return f"coresets/{tenant_id}/{identifier}"
+
+
+def delete_coreset(session: Session, tenant_id: str, identifier: str, *, cascade: bool) -> Removal:
+    """Remove a coreset; see :meth:`Removal.coreset`."""
+    removal = Removal(session, tenant_id)
+    removal.coreset(CoresetRepository(session, tenant_id).get(identifier), cascade=cascade)
+    removal.sweep_artifacts()
+    return removal
+
+
+def member_page(members: Path, request: PageRequest) -> Page[CoresetSample]:
+    """One page of the members in the Parquet file ``members``."""
+    file = pq.ParquetFile(members)
+    first = 0 if request.after is None else (request.position() or 0) + 1
+    rows: list[dict[str, Any]] = []
+    seen = 0
+    for batch in file.iter_batches(batch_size=1024):
+        wanted = batch.slice(max(0, first - seen), request.limit + 1 - len(rows))
+        rows.extend(wanted.to_pylist() if first - seen < len(batch) else [])
+        seen += len(batch)
+        if len(rows) > request.limit:
+            break
+    more = len(rows) > request.limit
+    data = [CoresetSample.model_validate(row) for row in rows[: request.limit]]
+    return Page(data=data, has_more=more, next=str(first + len(data) - 1) if more else None)

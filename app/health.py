@@ -1,0 +1,91 @@
+"""Whether the service lives, whether it can work, and what it is."""
+
+from datetime import timedelta
+from typing import Literal
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+from sqlalchemy import func, select
+
+from app.jobs.models import WorkerRow
+from app.kit.database import Database, database_now
+from app.kit.problems import documented
+from app.kit.storage import Storage
+from dealrec import __version__
+
+router = APIRouter(tags=["operation"])
+_LOG = structlog.get_logger("dealrec.health")
+_WORKER_SEEN = timedelta(seconds=60)
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Each part, and whether all of them work."""
+
+    status: Literal["ready", "not_ready"]
+    database: bool
+    storage: bool
+    worker: bool
+    """Whether a worker has looked for work in the last minute."""
+
+
+class Version(BaseModel):
+    """What runs here."""
+
+    version: str
+    api: Literal["v1"] = "v1"
+
+
+@router.get("/healthz", operation_id="get_health")
+def healthz() -> Health:
+    """Whether the process answers; looks at nothing else."""
+    return Health()
+
+
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    responses={503: {"model": Readiness, "description": "Some part does not work"}},
+)
+def readyz(request: Request, response: Response) -> Readiness:
+    """Whether jobs can be taken and worked on."""
+    database, worker = _database(request.app.state.database)
+    storage = _storage(request.app.state.storage)
+    ready = database and storage and worker
+    if not ready:
+        response.status_code = 503
+    return Readiness(
+        status="ready" if ready else "not_ready", database=database, storage=storage, worker=worker
+    )
+
+
+@router.get("/v1/version", operation_id="get_version", responses=documented())
+def version() -> Version:
+    """The version of this server."""
+    return Version(version=__version__)
+
+
+def _database(database: Database) -> tuple[bool, bool]:
+    """Whether the database answers, and whether a worker was seen in it lately."""
+    try:
+        with database.session(write=False) as session:
+            seen = session.scalar(select(func.max(WorkerRow.seen_at)))
+            return True, seen is not None and database_now(session) - seen < _WORKER_SEEN
+    except Exception as error:
+        _LOG.warning("database_not_ready", error=type(error).__name__)
+        return False, False
+
+
+def _storage(storage: Storage) -> bool:
+    try:
+        storage.check()
+    except Exception as error:
+        _LOG.warning("storage_not_ready", error=type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""The HTTP service."""
+
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app import catalogue, health
+from app.adapters import endpoints as adapters
+from app.coresets import endpoints as coresets
+from app.datasets import endpoints as datasets
+from app.jobs import endpoints as jobs
+from app.jobs import prune
+from app.keys.service import ensure_bootstrap
+from app.kit.database import Database
+from app.kit.gate import Gate
+from app.kit.problems import Problem, install_problem_handlers
+from app.kit.storage import Storage
+from app.settings import Settings
+from dealrec import __version__
+
+_STALE_SECONDS = 24 * 3600
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application over a migrated database; settings come from the environment if not given."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        ensure_bootstrap(app.state.database, settings)
+        _remove_stale_scratch(settings)
+        yield
+        if app.state.database.dispatcher:
+            app.state.database.dispatcher.close()
+        app.state.database.dispose()
+
+    app = FastAPI(
+        title="DEALRec",
+        version=__version__,
+        summary="Data pruning for LLM recommenders",
+        description="Post interactions and a budget, get the coreset worth fine-tuning on.",
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.database = Database(settings)
+    app.state.storage = Storage(settings)
+    app.add_middleware(Gate, settings=settings)
+    install_problem_handlers(app)
+    for area in (datasets, jobs, prune, coresets, adapters, catalogue, health):
+        app.include_router(area.router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's document, with the problem's schema and the way of authentication."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+        )
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        components = document["components"]
+        components["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}, {}]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _remove_stale_scratch(settings: Settings) -> None:
+    """Folders of requests that a process did not live to answer."""
+    root = settings.data_dir / "scratch"
+    if not root.is_dir():
+        return
+    for folder in root.iterdir():
+        if time.time() - folder.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,114 @@
+"""``dealrec serve``: the API in this process, the embedded worker in a child."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from types import TracebackType
+from typing import Self
+
+import structlog
+import uvicorn
+
+from app.keys.service import ensure_bootstrap, keys_required
+from app.kit.database import Database
+from app.kit.gate import is_loopback
+from app.kit.logging import configure_logging
+from app.main import create_app
+from app.settings import Settings
+from dealrec.errors import InputError
+from dealrec.terminal import say
+
+_LOG = structlog.get_logger("dealrec.serve")
+_RESTART_SECONDS = 1.0
+_STOP_SECONDS = 20.0
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises :class:`InputError` (``keys_needed``) for an address that others reach while no key
+    exists.
+    """
+    configure_logging()
+    _prepare(settings, host)
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings), host=host, port=port, log_config=None)
+    )
+    # Uvicorn raises the signal that stopped it once more; the worker has to be stopped after that.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    socket = server.config.bind_socket()
+    address = f"[{host}]" if ":" in host else host
+    say(f"DEALRec listens on http://{address}:{socket.getsockname()[1]}")
+    if settings.broker_url:
+        server.run(sockets=[socket])
+        return
+    with EmbeddedWorker(settings):
+        server.run(sockets=[socket])
+
+
+class EmbeddedWorker:
+    """The worker's process: started, started again when it dies, stopped at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._environment = {**os.environ, "DEALREC_DATA_DIR": str(settings.data_dir.absolute())}
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._watch, name="embedded-worker", daemon=True)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        with self._lock:
+            process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._thread.join(_STOP_SECONDS)
+
+    def _watch(self) -> None:
+        while True:
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "worker.loop"],
+                    env=self._environment,
+                    stdin=subprocess.DEVNULL,
+                )
+            status = self._process.wait()
+            if not self._stopping.is_set():
+                _LOG.warning("worker_died", status=status)
+                self._stopping.wait(_RESTART_SECONDS)
+
+
+def _prepare(settings: Settings, host: str) -> None:
+    database = Database(settings)
+    try:
+        if not database.is_postgres:
+            database.migrate()
+        ensure_bootstrap(database, settings)
+        with database.session(write=False) as session:
+            if not is_loopback(host) and not keys_required(session, settings):
+                raise InputError(
+                    f"{host} can be reached from other machines, and no API key exists. Make one "
+                    "with `dealrec keys create`, set DEALREC_BOOTSTRAP_KEY, or use 127.0.0.1.",
+                    code="keys_needed",
+                    title="API keys are needed",
+                )
+    finally:
+        database.dispose()
