@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,7 +31,7 @@ class Heart:
         self._claim = claim
         self._process: StageProcess | None = None
         self._renewed = time.monotonic()
-        self._written: tuple[object, object] = (None, {})
+        self._written: tuple[dict[str, Any] | None, dict[str, float]] = (None, {})
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat_all, name="heart", daemon=True)
         self.standing = Standing.GOOD
@@ -46,16 +47,17 @@ class Heart:
         """From now on ``process`` is what must be alive."""
         self._process = process
 
-    def last(self, process: StageProcess) -> None:
-        """Write the last news and give the publication a whole lease of time."""
-        news = process.take_events()
+    def last(self) -> None:
+        """The process has ended well: write its last news; from now on this process is alive."""
+        process, self._process = self._process, None
+        assert process is not None
         beat(
             self._database,
             self._claim,
             lease_seconds=self._settings.lease_seconds,
             progress=process.progress,
             metrics=process.metrics,
-            events=news,
+            events=process.take_events(),
         )
 
     def stop(self) -> None:
@@ -83,8 +85,8 @@ class Heart:
         due = now - self._renewed >= self._settings.heartbeat_seconds
         alive = process is None or process.silent_seconds < self._settings.heartbeat_seconds
         lease = self._settings.lease_seconds if due and alive else None
-        progress, metrics = (process.progress, process.metrics) if process else (None, {})
-        news = (progress, metrics)
+        news = (process.progress, process.metrics) if process else self._written
+        progress, metrics = news
         changed = news != self._written
         standing = beat(
             self._database,

@@ -66,7 +66,10 @@ def run_loop(
 ) -> None:
     """Claim and run until ``stopped`` is set or the parent is gone."""
     database, storage, owner = Database(settings), Storage(settings), worker_name()
-    ending = lambda: stopped.is_set() or not parent_alive()  # noqa: E731
+
+    def ending() -> bool:
+        return stopped.is_set() or not parent_alive()
+
     runner = Runner(settings, database, storage, stopping=ending)
     watch = threading.Thread(
         target=keep_watch, args=(settings, database, storage, owner, QUEUES, stopped)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.adapters.models import AdapterRow
 from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetState
+from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow, StageState
 from app.jobs.planning import advance, dataset_ready, job_config
 from app.jobs.transitions import lock_dataset, move_stage
@@ -71,33 +71,38 @@ def publish(
 ) -> None:
     """Publish ``result``, or the artifact that another run published first.
 
-    Raises :class:`app.jobs.transitions.Stale` where the claim is lost; nothing has changed then,
-    and no file is left behind.
+    Raises :class:`app.jobs.transitions.Stale` where the claim is lost; nothing has changed then.
     """
-    own = result
-    adopted = result.artifact_id is not None
-    try:
-        while True:
-            try:
-                with _copies(storage, assignment, result) as copies:
-                    scores = _scores_file(storage, assignment, result, scratch)
-                    _commit(database, assignment, result, copies, scores)
-                break
-            except (_Adopt, IntegrityError):
-                first = find_artifact(database, assignment)
-                if first is None:
-                    raise
-                result, adopted = first, True
-    except BaseException:
-        if own.artifact_id is None:
-            storage.delete_prefix(own.prefix)
-        raise
-    if adopted and own.artifact_id is None:
-        storage.delete_prefix(own.prefix)
+    while True:
+        try:
+            with _copies(database, storage, assignment, result) as copies:
+                scores = _scores_file(storage, assignment, result, scratch)
+                _commit(database, assignment, result, copies, scores)
+            return
+        except (_Adopt, IntegrityError):
+            first = find_artifact(database, assignment)
+            if first is None:
+                raise
+            result = first
+
+
+def remove_unreferenced(database: Database, storage: Storage, prefix: str) -> None:
+    """Remove files that no row points to.
+
+    The rows are asked first, because a commit whose answer was lost may have happened.
+    """
+    with database.session(write=False) as session:
+        tables = (ArtifactRow, DatasetRow, CoresetRow, AdapterRow)
+        queries = (select(table.id).where(table.prefix == prefix) for table in tables)
+        if any(session.scalars(query).first() is not None for query in queries):
+            return
+    storage.delete_prefix(prefix)
 
 
 @contextmanager
-def _copies(storage: Storage, assignment: Assignment, result: Result) -> Iterator[Copies | None]:
+def _copies(
+    database: Database, storage: Storage, assignment: Assignment, result: Result
+) -> Iterator[Copies | None]:
     kinds = {StageName.SELECT: ("cs", "coresets"), StageName.FINETUNE: ("ad", "adapters")}
     if assignment.name not in kinds:
         yield None
@@ -109,7 +114,7 @@ def _copies(storage: Storage, assignment: Assignment, result: Result) -> Iterato
     try:
         yield Copies(identifier, prefix, storage.copy(result.prefix, prefix, names))
     except BaseException:
-        storage.delete_prefix(prefix)
+        remove_unreferenced(database, storage, prefix)
         raise
 
 

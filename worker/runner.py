@@ -21,7 +21,7 @@ from worker.assignment import Assignment, fetch, read_assignment
 from worker.claims import Claim, Standing
 from worker.heart import Heart
 from worker.process import StageProcess
-from worker.publication import Result, find_artifact, publish
+from worker.publication import Result, find_artifact, publish, remove_unreferenced
 from worker.rejection import remove_rejected_files
 
 log = structlog.get_logger(__name__)
@@ -83,9 +83,7 @@ class Runner:
                 result = self._compute(assignment, order, heart, scratch)
             if result is not None:
                 heart.stop()
-                self._retried(
-                    lambda: publish(self._database, self._storage, assignment, result, scratch)
-                )
+                self._publish(assignment, result, scratch)
                 self._forget_checkpoints(claim)
         except Stale:
             raise
@@ -95,6 +93,15 @@ class Runner:
             heart.stop()
             problem = problems.raised(type(error).__name__)
             self._retried(lambda: claims.died(self._database, self._settings, claim, problem))
+
+    def _publish(self, assignment: Assignment, result: Result, scratch: Path) -> None:
+        try:
+            self._retried(
+                lambda: publish(self._database, self._storage, assignment, result, scratch)
+            )
+        finally:
+            # Whatever has happened: files that did not become anybody's are nobody's.
+            remove_unreferenced(self._database, self._storage, assignment.prefix)
 
     def _compute(
         self, assignment: Assignment, order: dict[str, Any], heart: Heart, scratch: Path
@@ -108,19 +115,25 @@ class Runner:
             if end in (_End.STOPPED, _End.SHUTDOWN):
                 self._stop(process)
             process.kill()
-        heart.stop()
         if end is _End.LOST:
             raise Stale
         ending = process.ending or {"kind": "died"}
         if ending["kind"] == "result":
-            self._retried(lambda: heart.last(process))
-            out = scratch / "out"
-            stored = self._storage.put_folder(assignment.prefix, out)
+            self._retried(heart.last)
+            stored = self._upload(assignment, scratch / "out")
             # Progress and metrics of the run, then the stage's own, which win.
             metrics = {**process.metrics, **ending["metrics"]}
             return Result(assignment.prefix, ending["details"], metrics, stored)
+        heart.stop()
         self._retried(lambda: self._unfinished(assignment, process, ending, end))
         return None
+
+    def _upload(self, assignment: Assignment, out: Path) -> int:
+        try:
+            return self._storage.put_folder(assignment.prefix, out)
+        except BaseException:
+            self._storage.delete_prefix(assignment.prefix)
+            raise
 
     def _wait(self, assignment: Assignment, process: StageProcess, heart: Heart) -> _End:
         limit = self._settings.ingest_seconds if assignment.name is StageName.INGEST else None

@@ -62,7 +62,8 @@ class Database:
 def database_now(session: Session) -> datetime:
     """The database's clock, the only one that leases and timestamps are measured by."""
     if session.get_bind().dialect.name == "postgresql":
-        return session.scalars(select(func.clock_timestamp())).one().astimezone(UTC)
+        now: datetime = session.scalars(select(func.clock_timestamp())).one()
+        return now.astimezone(UTC)
     value = session.scalars(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).one()
     return datetime.fromisoformat(value).replace(tzinfo=UTC)
 

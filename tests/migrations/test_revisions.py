@@ -1,0 +1,18 @@
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from app.kit.database import Database
+from app.kit.models import Base
+from app.kit.tables import import_tables
+
+
+def test_migrations_make_exactly_the_tables_of_the_models(database: Database) -> None:
+    import_tables()
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    database.migrate()
+    database.migrate()

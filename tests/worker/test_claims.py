@@ -1,0 +1,182 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+
+from app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
+from app.jobs.planning import request_cancel
+from app.jobs.transitions import Stale
+from app.kit.database import Database
+from app.settings import Settings
+from tests.worker.makers import new_job, ready_dataset
+from worker import claims
+from worker.claims import Claim, Standing, beat, claim
+
+PROBLEM = {"code": "stage_died", "title": "t", "detail": "d", "type": "x"}
+
+
+def _stage(database: Database, stage_id: str) -> StageRow:
+    with database.session(write=False) as session:
+        return session.get_one(StageRow, stage_id)
+
+
+def _job(database: Database, claimed: Claim) -> JobRow:
+    with database.session(write=False) as session:
+        return session.get_one(JobRow, claimed.job_id)
+
+
+@pytest.fixture
+def claimed(database: Database, settings: Settings) -> Claim:
+    with database.session() as session:
+        new_job(session, ready_dataset(session))
+    taken = claim(database, settings, "one", queues=["cpu", "gpu"])
+    assert taken is not None
+    return taken
+
+
+def test_many_workers_claim_each_stage_once(database: Database, settings: Settings) -> None:
+    with database.session() as session:
+        dataset = ready_dataset(session)
+        for _ in range(24):
+            new_job(session, dataset)
+
+    def drain(worker: int) -> list[str]:
+        taken = []
+        while (one := claim(database, settings, f"w{worker}", queues=["cpu", "gpu"])) is not None:
+            taken.append(one.stage_id)
+        return taken
+
+    with ThreadPoolExecutor(6) as pool:
+        taken = [stage for stages in pool.map(drain, range(6)) for stage in stages]
+    # A worker that loses every race of a round may see nothing; the next round finds the rest.
+    taken += drain(99)
+    assert len(taken) == len(set(taken)) == 24
+    with database.session(write=False) as session:
+        assert all(
+            stage.fence == stage.attempt == 1
+            for stage in session.scalars(
+                select(StageRow).where(StageRow.state == StageState.RUNNING)
+            )
+        )
+
+
+def test_a_duplicate_message_finds_nothing(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    assert claim(database, settings, "two", stage_id=claimed.stage_id) is None
+
+
+def test_a_worker_takes_only_from_its_queues(database: Database, settings: Settings) -> None:
+    with database.session() as session:
+        new_job(session, ready_dataset(session))
+    assert claim(database, settings, "one", queues=["cpu"]) is None
+    assert claim(database, settings, "one", queues=["gpu"]) is not None
+
+
+def test_an_expired_lease_gives_the_stage_to_another_and_the_stale_worker_changes_nothing(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    short = settings.model_copy(update={"lease_seconds": 0.01})
+    assert beat(database, claimed, lease_seconds=0.01) is Standing.GOOD
+    time.sleep(0.1)
+    assert claims.expire(database, short, claimed.stage_id)
+    assert not claims.expire(database, short, claimed.stage_id)
+    second = claim(database, settings, "two", stage_id=claimed.stage_id)
+    assert second is not None and second.fence == claimed.fence + 1
+    before = _stage(database, claimed.stage_id)
+    assert (before.lost_leases, before.deaths) == (1, 0)
+
+    progress = {"done": 9, "total": 9, "unit": "epoch"}
+    assert beat(database, claimed, lease_seconds=99, progress=progress) is Standing.LOST
+    for write in (
+        lambda: claims.died(database, settings, claimed, PROBLEM),
+        lambda: claims.fail(database, claimed, PROBLEM),
+        lambda: claims.release(database, claimed),
+        lambda: claims.cancelled(database, claimed),
+    ):
+        with pytest.raises(Stale):
+            write()
+    after = _stage(database, claimed.stage_id)
+    assert (after.owner, after.progress, after.state) == ("two", None, StageState.RUNNING)
+    assert after.lease_until == before.lease_until
+
+
+def test_a_renewed_lease_does_not_expire(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    beat(database, claimed, lease_seconds=60)
+    assert not claims.expire(database, settings, claimed.stage_id)
+
+
+def test_deaths_are_counted_and_end_in_failure(database: Database, settings: Settings) -> None:
+    with database.session() as session:
+        job = new_job(session, ready_dataset(session))
+    for death in range(1, settings.max_deaths + 1):
+        taken = claim(database, settings, "one", queues=["gpu"])
+        assert taken is not None
+        claims.died(database, settings, taken, PROBLEM)
+        assert _stage(database, taken.stage_id).deaths == death
+    ended = _job(database, taken)
+    assert ended.state == JobState.FAILED
+    assert ended.error == {**PROBLEM, "stage": "surrogate"}
+    with database.session(write=False) as session:
+        states = session.scalars(select(StageRow.state).where(StageRow.job_id == job.id)).all()
+    assert sorted(states) == ["cancelled", "cancelled", "failed"]
+
+
+def test_a_shutdown_is_no_attempt(database: Database, settings: Settings, claimed: Claim) -> None:
+    claims.release(database, claimed)
+    stage = _stage(database, claimed.stage_id)
+    assert (stage.state, stage.attempt, stage.deaths) == (StageState.QUEUED, 0, 0)
+
+
+def test_too_many_lost_leases_fail_the_stage(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    strict = settings.model_copy(update={"max_lost_leases": 1})
+    beat(database, claimed, lease_seconds=0.01)
+    time.sleep(0.1)
+    assert claims.expire(database, strict, claimed.stage_id)
+    error = _job(database, claimed).error
+    assert error is not None and error["code"] == "worker_lost"
+
+
+def test_a_cancelled_job_stops_its_running_stage(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    with database.session() as session:
+        request_cancel(session, session.get_one(JobRow, claimed.job_id))
+    assert _job(database, claimed).state == JobState.CANCELLING
+    assert beat(database, claimed) is Standing.STOP
+    claims.cancelled(database, claimed)
+    assert _job(database, claimed).state == JobState.CANCELLED
+
+
+def test_a_lease_lost_while_cancelling_ends_the_cancel(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    with database.session() as session:
+        request_cancel(session, session.get_one(JobRow, claimed.job_id))
+    beat(database, claimed, lease_seconds=0.01)
+    time.sleep(0.1)
+    claims.expire(database, settings, claimed.stage_id)
+    assert _job(database, claimed).state == JobState.CANCELLED
+
+
+def test_events_have_no_gaps_however_many_write_at_once(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    def report(number: int) -> None:
+        beat(database, claimed, events=[("note", {"number": number})])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(report, range(40)))
+    with database.session(write=False) as session:
+        sequences = session.scalars(
+            select(EventRow.sequence)
+            .where(EventRow.job_id == claimed.job_id)
+            .order_by(EventRow.sequence)
+        ).all()
+        assert session.get_one(JobRow, claimed.job_id).event_count == len(sequences)
+    assert list(sequences) == list(range(1, len(sequences) + 1))
