@@ -1,22 +1,20 @@
 """Whether the service lives, whether it can work, and what it is."""
 
-from datetime import timedelta
 from typing import Literal
 
 import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import func, select
 
-from app.jobs.models import WorkerRow
-from app.kit.database import Database, database_now
+from app.jobs.workers import seen_lately
+from app.kit.database import Database
 from app.kit.problems import documented
 from app.kit.storage import Storage
 from dealrec import __version__
 
 router = APIRouter(tags=["operation"])
 _LOG = structlog.get_logger("dealrec.health")
-_WORKER_SEEN = timedelta(seconds=60)
+_WORKER_SEEN_SECONDS = 60.0
 
 
 class Health(BaseModel):
@@ -75,8 +73,7 @@ def _database(database: Database) -> tuple[bool, bool]:
     """Whether the database answers, and whether a worker was seen in it lately."""
     try:
         with database.session(write=False) as session:
-            seen = session.scalar(select(func.max(WorkerRow.seen_at)))
-            return True, seen is not None and database_now(session) - seen < _WORKER_SEEN
+            return True, seen_lately(session, _WORKER_SEEN_SECONDS)
     except Exception as error:
         _LOG.warning("database_not_ready", error=type(error).__name__)
         return False, False

@@ -99,7 +99,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("dataset_id", sa.String(length=40), nullable=False),
         sa.Column("source_coreset_id", sa.String(length=40), nullable=True),
-        sa.Column("budget_requested", JSON, nullable=False),
+        sa.Column("budget_requested", JSON),
         sa.Column("budget_samples", BIG, nullable=True),
         sa.Column("config", JSON, nullable=False),
         sa.Column("metadata", JSON, nullable=False),
