@@ -1,0 +1,240 @@
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import select
+
+from app.datasets.models import DatasetRow
+from app.jobs.models import EventRow, JobRow, StageRow
+from app.jobs.planning import request_cancel
+from app.kit.database import Database
+from app.kit.storage import Storage
+from app.settings import Settings
+from tests.worker.makers import TENANT, TINY, interactions, new_job, upload
+from worker.claims import Claim, claim
+from worker.runner import Runner
+from worker.sweeper import sweep
+
+ENDLESS = {**TINY, "surrogate": {**TINY["surrogate"], "epochs": 10_000, "patience": 10_000}}
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """One database is enough here: what differs between them is tested with the claims."""
+    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+
+
+@pytest.fixture
+def run(settings: Settings, database: Database, storage: Storage) -> Callable[[], Claim]:
+    """Claims the next stage and runs it to its end."""
+
+    def run_next(stopping: Callable[[], bool] = lambda: False) -> Claim:
+        taken = claim(database, settings, "test", queues=["cpu", "gpu"])
+        assert taken is not None
+        Runner(settings, database, storage, stopping).run(taken)
+        return taken
+
+    return run_next
+
+
+@pytest.fixture
+def endless(
+    database: Database, storage: Storage, tmp_path: Path, run: Callable[[], Claim]
+) -> JobRow:
+    """A job whose surrogate would train for hours."""
+    dataset_id = upload(database, storage, tmp_path)
+    run()
+    with database.session() as session:
+        return new_job(session, session.get_one(DatasetRow, dataset_id), 10, ENDLESS)
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    deadline = time.monotonic() + 3
+    while left := set(psutil.Process().children(recursive=True)) - before:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def _stage(database: Database, claimed: Claim) -> StageRow:
+    with database.session(write=False) as session:
+        return session.get_one(StageRow, claimed.stage_id)
+
+
+def _job(database: Database, job: JobRow) -> JobRow:
+    with database.session(write=False) as session:
+        return session.get_one(JobRow, job.id)
+
+
+def _child() -> psutil.Process | None:
+    for process in psutil.Process().children():
+        try:
+            if "worker.child" in process.cmdline():
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+def _when_training(database: Database, job: JobRow, act: Callable[[], object]) -> threading.Thread:
+    """``act()`` in a thread, once the job's first stage shows progress."""
+
+    def watch() -> None:
+        for _ in range(600):
+            with database.session(write=False) as session:
+                progress = session.scalars(
+                    select(StageRow.progress).where(StageRow.job_id == job.id)
+                ).first()
+            if progress:
+                act()
+                return
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def _kill() -> None:
+    child = _child()
+    assert child is not None
+    os.kill(child.pid, signal.SIGKILL)
+
+
+def test_an_upload_becomes_a_ready_data_set(
+    database: Database, storage: Storage, tmp_path: Path, run: Callable[[], Claim]
+) -> None:
+    dataset_id = upload(database, storage, tmp_path)
+    run()
+    with database.session(write=False) as session:
+        dataset = session.get_one(DatasetRow, dataset_id)
+    assert dataset.state == "ready", dataset.error
+    assert dataset.counts is not None and dataset.counts["users"] == 60
+    assert sum((dataset.train_lengths or {}).values()) == 60
+    assert dataset.prefix is not None and storage.exists(f"{dataset.prefix}/dataset.json")
+
+
+def test_a_file_that_cannot_be_used_is_rejected_and_leaves_only_the_row(
+    settings: Settings,
+    database: Database,
+    storage: Storage,
+    tmp_path: Path,
+    run: Callable[[], Claim],
+) -> None:
+    dataset_id = upload(database, storage, tmp_path, "user_id,timestamp\na,1\n")
+    with database.session() as session:
+        job = new_job(session, session.get_one(DatasetRow, dataset_id))
+    claimed = run()
+    with database.session(write=False) as session:
+        dataset = session.get_one(DatasetRow, dataset_id)
+    assert dataset.state == "rejected"
+    assert dataset.error is not None and "code" in dataset.error
+    assert dataset.stored_bytes == 0
+    assert [path for path in (settings.data_dir / "storage").rglob("*") if path.is_file()] == []
+    assert _stage(database, claimed).attempt == 1
+    error = _job(database, job).error
+    assert error == {**dataset.error, "stage": "ingest"}
+
+
+def test_ingest_that_needs_too_much_memory_is_rejected(
+    settings: Settings, database: Database, storage: Storage, tmp_path: Path
+) -> None:
+    content = interactions() + "u1,i1,1000000\n" * 2_000_000
+    dataset_id = upload(database, storage, tmp_path, content)
+    # What the interpreter and Arrow map before the first row, and little more.
+    small = settings.model_copy(update={"ingest_memory_bytes": 700 * 2**20, "max_deaths": 1})
+    taken = claim(database, small, "test", queues=["cpu"])
+    assert taken is not None
+    Runner(small, database, storage, lambda: False).run(taken)
+    with database.session(write=False) as session:
+        dataset = session.get_one(DatasetRow, dataset_id)
+    assert dataset.state == "rejected"
+    assert dataset.error is not None
+    assert dataset.error["code"] in ("file_too_expensive", "stage_died")
+
+
+def test_a_cancel_stops_a_running_stage_within_seconds(
+    database: Database, endless: JobRow, run: Callable[[], Claim]
+) -> None:
+    asked = 0.0
+
+    def cancel() -> None:
+        nonlocal asked
+        asked = time.monotonic()
+        with database.session() as session:
+            request_cancel(session, endless)
+
+    thread = _when_training(database, endless, cancel)
+    claimed = run()
+    thread.join()
+    assert 0 < time.monotonic() - asked < 5
+    assert _stage(database, claimed).state == "cancelled"
+    assert _job(database, endless).state == "cancelled"
+
+
+def test_a_killed_process_is_counted_and_tried_again(
+    database: Database, endless: JobRow, run: Callable[[], Claim]
+) -> None:
+    thread = _when_training(database, endless, _kill)
+    claimed = run()
+    thread.join()
+    stage = _stage(database, claimed)
+    assert (stage.state, stage.deaths, stage.lost_leases) == ("queued", 1, 0)
+    with database.session(write=False) as session:
+        died = session.scalars(
+            select(EventRow).where(EventRow.job_id == endless.id, EventRow.kind == "stage.died")
+        ).one()
+    assert died.data == {"code": "stage_died", "deaths": 1}
+
+
+def test_a_shutdown_gives_the_stage_back(
+    database: Database, endless: JobRow, run: Callable[..., Claim]
+) -> None:
+    stopping = threading.Event()
+    thread = _when_training(database, endless, stopping.set)
+    claimed = run(stopping.is_set)
+    thread.join()
+    stage = _stage(database, claimed)
+    assert (stage.state, stage.attempt, stage.deaths) == ("queued", 0, 0)
+
+
+def test_a_stopped_process_loses_its_lease_and_is_ended(
+    settings: Settings,
+    database: Database,
+    storage: Storage,
+    endless: JobRow,
+    run: Callable[[], Claim],
+) -> None:
+    ended = threading.Event()
+
+    def stop_and_sweep() -> None:
+        child = _child()
+        assert child is not None
+        child.suspend()
+        while not ended.wait(0.2):
+            sweep(settings, database, storage)
+
+    thread = _when_training(database, endless, stop_and_sweep)
+    claimed = run()
+    ended.set()
+    thread.join()
+    stage = _stage(database, claimed)
+    assert (stage.state, stage.lost_leases, stage.deaths) == ("queued", 1, 0)
+
+
+def test_nothing_is_left_in_the_working_folder(
+    settings: Settings, database: Database, endless: JobRow, run: Callable[[], Claim]
+) -> None:
+    thread = _when_training(database, endless, _kill)
+    run()
+    thread.join()
+    assert list((settings.data_dir / "work").iterdir()) == []
+    stored = [path for path in (settings.data_dir / "storage").rglob("*") if path.is_file()]
+    assert not any(f"artifacts/{TENANT}" in str(path) for path in stored)
