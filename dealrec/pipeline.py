@@ -15,7 +15,7 @@ from dealrec.config import PruneConfig, Split, SplitMethod, parse_budget, resolv
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import StageName
 from dealrec.coresets.members import read_members
-from dealrec.coresets.writer import MEMBERS, Coreset, write_coreset
+from dealrec.coresets.writer import MEMBERS, REPORT, Coreset, write_coreset
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import Samples, build_samples
@@ -160,7 +160,7 @@ def _coreset(
         facts=facts,
         out=out,
     )
-    write_report(out, out / "report.html")
+    write_report(out, out / REPORT)
     reporter.progress(size, size, "sample")
     return coreset
 

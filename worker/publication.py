@@ -20,12 +20,10 @@ from app.kit.database import Database, database_now
 from app.kit.ids import new_id
 from app.kit.storage import Storage
 from dealrec.config.stages import StageName
-from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES
+from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES
 from worker.assignment import Assignment
 from worker.claims import locked
 from worker.scores import write_scores
-
-_REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _copies(
     short, folder = kinds[assignment.name]
     identifier = new_id(short)
     prefix = f"{folder}/{assignment.claim.tenant_id}/{identifier}"
-    names = (MEMBERS, MANIFEST, _REPORT) if assignment.name is StageName.SELECT else None
+    names = (MEMBERS, MANIFEST, REPORT) if assignment.name is StageName.SELECT else None
     try:
         yield Copies(identifier, prefix, storage.copy(result.prefix, prefix, names))
     except BaseException:

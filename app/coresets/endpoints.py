@@ -114,6 +114,21 @@ def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Resp
 
 
 @router.get(
+    "/coresets/{coreset_id}/report",
+    operation_id="get_coreset_report",
+    response_class=Response,
+    responses={**documented(404), 200: {"content": {"text/html": {}}}},
+)
+def get_report(coreset_id: str, request: Request, context: ContextDep) -> Response:
+    """One self-contained page: score distributions, strata, what was chosen."""
+    with context.read() as session:
+        prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
+    folder = new_scratch(context.settings)
+    path = context.storage.fetch_file(f"{prefix}/{service.REPORT}", folder)
+    return download(request, path, f"{coreset_id}-report.html", "text/html", folder)
+
+
+@router.get(
     "/coresets/{coreset_id}/download",
     operation_id="download_coreset",
     response_class=Response,

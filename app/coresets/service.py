@@ -22,14 +22,22 @@ from app.kit.pagination import Page, PageRequest
 from app.kit.storage import Storage
 from dealrec.config import PruneConfig, SelectionConfig, resolve_budget
 from dealrec.config.stages import StageName
-from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES, read_scores, write_coreset
+from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES, read_scores, write_coreset
 from dealrec.coresets.writer import Coreset as WrittenCoreset
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
 from dealrec.errors import FieldError, InputError
 from dealrec.selection.select import select
 
-__all__ = ["MANIFEST", "MEMBERS", "SelectionTask", "add_coreset", "select_again", "selection_task"]
+__all__ = [
+    "MANIFEST",
+    "MEMBERS",
+    "REPORT",
+    "SelectionTask",
+    "add_coreset",
+    "select_again",
+    "selection_task",
+]
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,12 @@ def selection_task(
 def select_again(
     storage: Storage, task: SelectionTask, folder: Path
 ) -> tuple[WrittenCoreset, Path]:
-    """Select from the stored scores and write the coreset below ``folder``.
+    """Select from the stored scores and write the coreset, with its report, below ``folder``.
 
     Raises :class:`InputError` (``budget_too_large``).
     """
+    from dealrec.evaluation.report import write_report
+
     stored = storage.fetch_folder(task.dataset_prefix, folder / "dataset")
     scores = read_scores(storage.fetch_file(f"{task.scores_prefix}/{SCORES}", folder))
     budget = resolve_budget(task.budget, len(scores))
@@ -106,6 +116,7 @@ def select_again(
         facts=task.facts,
         out=out,
     )
+    write_report(out, out / REPORT)
     return written, out
 
 

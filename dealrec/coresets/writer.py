@@ -22,6 +22,7 @@ from dealrec.selection.uniform import select_uniform
 SCORES = "scores.parquet"
 MEMBERS = "members.parquet"
 MANIFEST = "manifest.json"
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)

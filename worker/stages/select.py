@@ -3,9 +3,10 @@
 from typing import Any
 
 from dealrec.config.stages import StageName
-from dealrec.coresets.writer import write_coreset
+from dealrec.coresets.writer import REPORT, write_coreset
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
+from dealrec.evaluation.report import write_report
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
 from worker.stages.context import StageContext, StageResult
@@ -26,6 +27,7 @@ def run(context: StageContext) -> StageResult:
         facts=_facts(context),
         out=context.out,
     )
+    write_report(context.out, context.out / REPORT)
     context.reporter.progress(coreset.size, coreset.size, "sample")
     return StageResult(
         {"size": coreset.size, "sha256": coreset.sha256, "coverage": coreset.coverage}
