@@ -1,0 +1,63 @@
+"""Starts real worker processes for tests, and ends them."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as the variables that a process reads them from."""
+    given = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    variables = {f"DEALREC_{name.upper()}": str(value) for name, value in given.items()}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DEALREC_")}
+    return {**clean, **variables}
+
+
+@contextmanager
+def embedded(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """``python -m worker.loop``."""
+    with _process([sys.executable, "-m", "worker.loop"], settings) as process:
+        yield process
+
+
+@contextmanager
+def celery_worker(settings: Settings, queues: str) -> Iterator[subprocess.Popen[bytes]]:
+    """``dealrec worker --queues …``."""
+    command = [sys.executable, "-m", "dealrec", "worker", "--queues", queues]
+    with _process(command, settings) as process:
+        yield process
+
+
+@contextmanager
+def _process(command: list[str], settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(settings), stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    """Waits for ``condition``; fails after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
