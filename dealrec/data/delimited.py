@@ -68,9 +68,9 @@ class DelimitedReader:
             starts, lines = starts[filled], lines[filled]
             if not header_seen and len(starts):
                 header_seen = True
-                first = int(starts[1]) if len(starts) > 1 else len(block)
-                block, starts, lines = block[first:], starts[1:] - first, lines[1:]
-            if len(starts):
+                if len(starts) > 1:
+                    yield block[starts[1] :], starts[1:] - starts[1], lines[1:]
+            elif len(starts):
                 yield block, starts, lines
 
     def _records(self) -> Iterator[tuple[int, bytes, int]]:
@@ -163,7 +163,8 @@ class DelimitedReader:
         try:
             block.decode()
         except UnicodeDecodeError as found:
-            line = int(lines[max(np.searchsorted(starts, found.start, side="right") - 1, 0)])
+            at = int((starts <= found.start).sum()) - 1
+            line = int(lines[max(at, 0)])
             return file_error(self.name, "invalid_encoding", "The text is not UTF-8.", str(line))
         return file_error(self.name, "not_tabular", f"The rows cannot be parsed: {error}.")
 

@@ -68,7 +68,7 @@ class FileFindings:
         if not self.rejected:
             raise file_error(self.name, "empty_file", "The file has no rows.")
         code = next(iter(self.reasons)) if len(self.reasons) == 1 else "no_valid_rows"
-        why = REASONS[code] if code in REASONS else "The rows were rejected for several reasons."
+        why = REASONS.get(code, "The rows were rejected for several reasons.")
         raise InputError(
             f"None of the {self.rejected:,} rows of {self.name} can be used. {why}",
             code=code,

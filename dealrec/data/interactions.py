@@ -125,7 +125,8 @@ class _Checks:
 
     @property
     def accepted(self) -> npt.NDArray[np.bool_]:
-        return self._reason == 0
+        accepted: npt.NDArray[np.bool_] = self._reason == 0
+        return accepted
 
     def column(self, column: Column) -> pa.Array:
         return self._batch.columns[self._columns[column]]

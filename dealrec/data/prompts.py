@@ -1,62 +1,70 @@
-"""Samples in words: what the language model reads and what it shall answer."""
+"""Samples in words: instruction, input and output, as the language model reads them."""
 
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from dealrec.config import PromptConfig
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PromptedSample:
-    """One sample as text."""
+    """One sample in words."""
 
     instruction: str
-    """The same for all samples of a data set."""
+    """What to do; the same for every sample of a data set."""
     input: str
-    """The titles of the history, oldest first, in quotes."""
+    """The history, oldest first: quoted titles."""
     output: str
-    """The target's title, in quotes."""
+    """The target's quoted title."""
 
 
 class Prompter:
-    """Words the samples of a data set."""
+    """Puts samples into words.
+
+    Double quotes inside a title become single ones, so that a quoted title ends where it ends.
+    """
 
     def __init__(self, dataset: Dataset, samples: Samples, config: PromptConfig) -> None:
-        self._dataset = dataset
+        self._titles = dataset.titles
         self._samples = samples
         self._config = config
         noun = config.item_noun
         self._instruction = (
-            f"The input names what one person chose, oldest {noun} first. "
-            f"Answer with the title of the {noun} that this person chooses next."
+            f"Here is what a user chose, oldest first. Name the {noun} that comes next."
         )
 
     def prompt(self, index: int) -> PromptedSample:
-        """Sample ``index`` (dense); of its history the last ``history_items`` items."""
+        """The sample with the dense index ``index``."""
         history = self._samples.history(index, self._config.history_items)
-        target = int(self._samples.items[self._samples.target[index]])
+        target = self._samples.items[self._samples.target[index]]
+        *before, last = self._titles.take(pa.array([*history, target])).to_pylist()
         return PromptedSample(
             instruction=self._instruction,
-            input=", ".join(self._title(int(item)) for item in history),
-            output=self._title(target),
+            input=", ".join(self._quoted(title) for title in before),
+            output=self._quoted(last),
         )
 
-    def _title(self, item: int) -> str:
-        """The title on one line, cut at a word where it is too long, in double quotes."""
-        words = " ".join(self._dataset.titles[item].as_py().split())
-        limit = self._config.title_characters
-        if len(words) > limit:
-            cut = words[: limit + 1].rfind(" ")
-            words = words[: cut if cut > 0 else limit].rstrip() + "…"
-        return f'"{words}"'
+    def _quoted(self, title: str) -> str:
+        plain = title.replace('"', "'")
+        return f'"{cut_at_word(plain, self._config.title_characters)}"'
+
+
+def cut_at_word(text: str, limit: int) -> str:
+    """At most ``limit`` characters of ``text``, without half a word at the end if there is a choice."""
+    if len(text) <= limit:
+        return text
+    whole = text[: limit + 1].rpartition(" ")[0].rstrip()
+    return whole or text[:limit]
 
 
 def render(sample: PromptedSample) -> tuple[str, str]:
-    """The one text format of effort, fine-tuning and generation: (prompt, answer)."""
-    prompt = (
-        f"### Instruction:\n{sample.instruction}\n\n"
-        f"### Input:\n{sample.input}\n\n"
-        "### Response:\n"
-    )
-    return prompt, sample.output
+    """(prompt, answer): the one text format of effort, fine-tuning and generation.
+
+    The prompt begins with the instruction, which all samples of a data set share; the answer begins
+    with the space that separates the two.
+    """
+    lines = [sample.instruction, sample.input] if sample.input else [sample.instruction]
+    return "\n".join([*lines, "Next:"]), f" {sample.output}"

@@ -45,7 +45,7 @@ class UnpackedFile:
                 yield chunk
 
     def text_chunks(self) -> Iterator[bytes]:
-        """Like :meth:`chunks`, without a byte order mark and with every line end as ``\\n``.
+        """Like :meth:`chunks`, without a byte order mark and with every line end a line feed.
 
         Raises also ``not_tabular`` at a NUL byte.
         """
