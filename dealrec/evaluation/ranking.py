@@ -66,8 +66,8 @@ def build_questions(dataset: Dataset, split: Split) -> Questions:
     users = np.flatnonzero((np.diff(answer_offsets) > 0) & (lengths > 0))
     users = users[np.argsort(lengths[users], kind="stable")]
     return Questions(
-        histories=[_part(history_items, history_offsets, user) for user in users],
-        answers=[np.unique(_part(answer_items, answer_offsets, user)) for user in users],
+        histories=[_part(history_items, history_offsets, user) for user in users.tolist()],
+        answers=[np.unique(_part(answer_items, answer_offsets, user)) for user in users.tolist()],
     )
 
 
@@ -141,9 +141,9 @@ def _flat(lists: list[Int32], device: torch.device) -> tuple[Tensor, Tensor]:
 def _user_metrics(ranks: Floats, counts: npt.NDArray[np.int64]) -> Floats:
     """[users, 2 × cutoffs]: recall at each cutoff, then NDCG at each."""
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    columns = []
-    for cutoff in CUTOFFS:
-        columns.append(np.add.reduceat((ranks <= cutoff).astype(float), starts) / counts)
+    columns = [
+        np.add.reduceat((ranks <= cutoff).astype(float), starts) / counts for cutoff in CUTOFFS
+    ]
     ideal = np.cumsum(1 / np.log2(np.arange(2, max(CUTOFFS) + 2)))
     for cutoff in CUTOFFS:
         gains = np.where(ranks <= cutoff, 1 / np.log2(ranks + 1), 0.0)

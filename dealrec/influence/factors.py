@@ -126,7 +126,7 @@ class FactorProblem:
             projected = tokens.entering @ self.matrix.T
             states = self.tail.after_attention_output(projected, tokens.residual)
             slopes = vmap(jacfwd(self.tail.after_attention_output))(projected, tokens.residual)
-            curved = slopes.transpose(1, 2) @ self._softmax_curvature(states) @ slopes
+            curved: Tensor = slopes.transpose(1, 2) @ self._softmax_curvature(states) @ slopes
             return curved * tokens.weights[:, None, None]
 
     def _softmax_curvature(self, states: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ dropout is off, and no sample looks at another.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,11 @@ from dealrec.surrogates.interface import Surrogate
 Tick = Callable[[int], None]
 """Told how many examples were just finished (0: still at work); may raise ``Cancelled``."""
 Parameters = dict[str, Tensor]
+
+
+def directional(function: Callable[[Parameters], Any], at: Parameters, along: Parameters) -> Any:
+    """The derivative of ``function`` at ``at`` along ``along``, in forward mode."""
+    return jvp(function, (at,), (along,))[1]
 
 
 class Problem(Protocol):
@@ -72,7 +77,7 @@ class AutogradProblem:
         values = torch.zeros(len(examples), dtype=torch.float64, device=self.device)
         direction = self._unflat(u)
         for batch in self._batches(examples, tick):
-            _, tangents = jvp(lambda p, b=batch: self._losses(p, b), (self.measured,), (direction,))
+            tangents = directional(lambda p, b=batch: self._losses(p, b), self.measured, direction)
             values[batch.index] = tangents.to(torch.float64)
         return values, None
 
@@ -91,7 +96,7 @@ class AutogradProblem:
 
     def _hessian_product(self, batch: Batch, direction: Parameters) -> Parameters:
         """Forward over reverse."""
-        _, tangent = jvp(lambda p: grad(self._total)(p, batch), (self.measured,), (direction,))
+        tangent = directional(lambda p: grad(self._total)(p, batch), self.measured, direction)
         result: Parameters = tangent
         return result
 
@@ -104,8 +109,9 @@ class AutogradProblem:
             result: Tensor = states[batch.weights > 0] @ items.T
             return result
 
-        values, pull = vjp(logits, self.measured)
-        _, tangent = jvp(logits, (self.measured,), (direction,))
+        pulled = vjp(logits, self.measured)
+        values, pull = pulled[0], pulled[1]
+        tangent = directional(logits, self.measured, direction)
         p = values.softmax(1)
         bent = p * (tangent - (p * tangent).sum(1, keepdim=True)) * weights[:, None]
         result: Parameters = pull(bent)[0]
@@ -133,7 +139,9 @@ class AutogradProblem:
         return torch.cat([values[name].reshape(-1) for name in self.names]).to(torch.float64)
 
     def _unflat(self, vector: Tensor) -> Parameters:
-        parts = vector.to(self.dtype).split([self.measured[name].numel() for name in self.names])
+        parts = torch.split(
+            vector.to(self.dtype), [self.measured[name].numel() for name in self.names]
+        )
         return {
             name: part.view_as(self.measured[name])
             for name, part in zip(self.names, parts, strict=True)

@@ -44,7 +44,8 @@ class Surrogate(nn.Module, ABC):
         ``lengths`` is [B] int64, the real items of each row, at least 1.
         """
         states = self(sequences)[torch.arange(len(sequences), device=sequences.device), lengths - 1]
-        return states @ self.item_vectors().T
+        scores: Tensor = states @ self.item_vectors().T
+        return scores
 
     def sample_losses(self, sequences: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """[B] weighted sums of the full-softmax losses of each row's positions.

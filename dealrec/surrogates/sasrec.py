@@ -30,7 +30,8 @@ class SelfAttention(nn.Module):
         weights = query @ key.transpose(2, 3) / math.sqrt(size // self.heads)
         future = torch.ones(length, length, dtype=torch.bool, device=hidden.device).triu(1)
         weights = weights.masked_fill(future, -math.inf).softmax(-1)
-        return (weights @ value).transpose(1, 2).reshape(batch, length, size)
+        gathered: Tensor = weights @ value
+        return gathered.transpose(1, 2).reshape(batch, length, size)
 
 
 class Block(nn.Module):
@@ -56,7 +57,8 @@ class Block(nn.Module):
         hidden = projected + self.attention.output.bias
         hidden = self.attention_norm(residual + self.dropout(hidden))
         inner = self.dropout(torch.relu(self.inner(hidden)))
-        return self.feed_forward_norm(hidden + self.dropout(self.outer(inner)))
+        normalised: Tensor = self.feed_forward_norm(hidden + self.dropout(self.outer(inner)))
+        return normalised
 
 
 class SASRec(Surrogate, TokenwiseTail):
@@ -122,7 +124,8 @@ class SASRec(Surrogate, TokenwiseTail):
     def _embed(self, sequences: Tensor) -> Tensor:
         positions = torch.arange(sequences.shape[1], device=sequences.device)
         hidden = self.item_embedding(sequences) + self.position_embedding(positions)
-        return self.dropout(self.embedding_norm(hidden))
+        embedded: Tensor = self.dropout(self.embedding_norm(hidden))
+        return embedded
 
 
 def _initialise(module: nn.Module) -> None:

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from dealrec.influence.solvers import conjugate_gradient, extreme_eigenvalues
+
+
+def matrix(eigenvalues):
+    generator = torch.Generator().manual_seed(0)
+    size = len(eigenvalues)
+    basis, _ = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64))
+    return basis @ torch.diag(torch.tensor(eigenvalues, dtype=torch.float64)) @ basis.T
+
+
+def test_it_solves_to_the_tolerance_and_reports_the_true_residual():
+    a = matrix([0.1, 0.5, 1, 2, 3, 10])
+    v = torch.arange(1.0, 7, dtype=torch.float64)
+    found = conjugate_gradient(lambda x: a @ x, v, tolerance=1e-9, max_iterations=50)
+    assert found.converged
+    assert found.iterations <= 7
+    assert found.residual == pytest.approx(float((a @ found.vector - v).norm() / v.norm()))
+    torch.testing.assert_close(found.vector, torch.linalg.solve(a, v), rtol=1e-7, atol=1e-9)
+
+
+def test_too_few_iterations_are_said_to_be_too_few():
+    a = matrix([1e-4, 0.1, 1, 5, 9, 100])
+    v = torch.ones(6, dtype=torch.float64)
+    found = conjugate_gradient(lambda x: a @ x, v, tolerance=1e-8, max_iterations=2)
+    assert not found.converged
+    assert found.iterations == 2
+    assert found.residual > 1e-8
+
+
+def test_negative_curvature_is_noticed():
+    a = matrix([-1.0, 0.5, 1, 2])
+    v = torch.ones(4, dtype=torch.float64)
+    found = conjugate_gradient(lambda x: a @ x, v, tolerance=1e-8, max_iterations=50)
+    assert found.negative_curvature
+    assert not found.converged
+
+
+def test_a_zero_gradient_has_the_zero_solution():
+    v = torch.zeros(3, dtype=torch.float64)
+    found = conjugate_gradient(lambda x: x, v, tolerance=1e-8, max_iterations=5)
+    assert found.converged
+    assert found.vector.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("values", [[-2.0, 0, 1, 7], [3.0], [0.0, 0, 0], [1.0, 1, 1, 1]])
+def test_the_ends_of_the_spectrum_are_found(values):
+    a = matrix(values)
+    least, largest = extreme_eigenvalues(lambda x: a @ x, torch.zeros(len(values)).double())
+    assert least == pytest.approx(min(values), abs=1e-9)
+    assert largest == pytest.approx(max(values), abs=1e-9)

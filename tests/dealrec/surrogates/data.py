@@ -1,0 +1,31 @@
+"""A small data set with structure: users walk along a ring of items, now and then jumping."""
+
+import numpy as np
+import pyarrow as pa
+
+from dealrec.config import SplitMethod
+from dealrec.data.dataset import Dataset
+
+
+def ring_dataset(users=60, items=30, seed=0, valid=True, test=True):
+    rng = np.random.default_rng(seed)
+    sequences, splits = [], []
+    for user in range(users):
+        length = 2 if user % 5 == 0 else int(rng.integers(3, 12))
+        steps = np.where(rng.random(length + 2) < 0.9, 1, rng.integers(2, items, length + 2))
+        walk = (rng.integers(items) + np.cumsum(steps)) % items
+        kinds = [0] * length + ([1] if valid else []) + ([2] if test else [])
+        sequences.append(walk[: len(kinds)])
+        splits.append(kinds)
+    lengths = [len(sequence) for sequence in sequences]
+    return Dataset(
+        user_ids=pa.array([f"u{user}" for user in range(users)]),
+        item_ids=pa.array([f"i{item}" for item in range(items)]),
+        titles=pa.array([f"Item {item}" for item in range(items)]),
+        item_texts={},
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        items=np.concatenate(sequences).astype(np.int32),
+        splits=np.concatenate(splits).astype(np.int8),
+        split_method=SplitMethod.LEAVE_ONE_OUT,
+        sha256="0" * 64,
+    )

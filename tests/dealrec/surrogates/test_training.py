@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+import torch
+
+from dealrec.config import Split, SurrogateConfig, SurrogateLoss
+from dealrec.config.runtime import Runtime
+from dealrec.errors import Cancelled, InputError
+from dealrec.evaluation.ranking import build_questions, evaluate_ranking
+from dealrec.progress import Silent
+from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
+from dealrec.surrogates.interface import softmax_losses
+from dealrec.surrogates.losses import SampledSoftmax
+from dealrec.surrogates.registry import make_surrogate
+from dealrec.surrogates.storage import load_surrogate
+from dealrec.surrogates.training import train_surrogate
+from tests.dealrec.surrogates.data import ring_dataset
+
+SMALL = SurrogateConfig(
+    hidden_size=16, max_length=8, negatives=20, batch_tokens=64, epochs=5, dropout=0.1
+)
+ONE = Runtime(threads=1, device="cpu")
+
+
+class Recorder(Silent):
+    def __init__(self, stop_after=None):
+        self.events, self.metrics, self.seen, self.stop_after = [], {}, [], stop_after
+
+    def progress(self, done, total, unit):
+        self.seen.append((done, total, unit))
+        if self.stop_after is not None and len(self.seen) > self.stop_after:
+            raise Cancelled("stop")
+
+    def metric(self, name, value):
+        self.metrics.setdefault(name, []).append(value)
+
+    def event(self, kind, **data):
+        self.events.append((kind, data))
+
+
+def ranking(surrogate, dataset, split):
+    return evaluate_ranking(
+        surrogate.model.scores,
+        build_questions(dataset, split),
+        n_items=dataset.n_items,
+        max_length=surrogate.config.max_length,
+    ).values
+
+
+def test_the_same_seed_gives_the_same_parameters_bit_for_bit_and_another_seed_others():
+    dataset = ring_dataset()
+    first, second = (train_surrogate(dataset, SMALL, runtime=ONE) for _ in range(2))
+    other = train_surrogate(dataset, SMALL.model_copy(update={"seed": 1}), runtime=ONE)
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name])
+    assert first.history == second.history
+    assert not torch.equal(first.model.item_vectors(), other.model.item_vectors())
+
+
+def test_training_leaves_the_callers_random_state_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    train_surrogate(ring_dataset(), SMALL.model_copy(update={"epochs": 1}), runtime=ONE)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_early_stopping_keeps_the_best_checkpoint_not_the_last():
+    dataset = ring_dataset()
+    config = SMALL.model_copy(update={"epochs": 60, "patience": 2, "learning_rate": 0.03})
+    reporter = Recorder()
+    trained = train_surrogate(dataset, config, runtime=ONE, reporter=reporter)
+    course = [row["valid_ndcg@10"] for row in trained.history]
+    best = int(np.argmax(course))
+    assert len(course) < 60
+    assert len(course) == best + 1 + config.patience
+    assert trained.metrics["best_epoch"] == best + 1
+    assert trained.metrics["valid_ndcg@10"] == max(course)
+    assert ranking(trained, dataset, Split.VALID)["ndcg@10"] == pytest.approx(max(course), abs=1e-9)
+    assert reporter.events == [("early_stopping", {"epoch": len(course), "best_epoch": best + 1})]
+    assert reporter.metrics["valid_ndcg@10"] == course
+
+
+def test_without_a_validation_split_all_epochs_are_trained_and_it_says_so():
+    reporter = Recorder()
+    trained = train_surrogate(ring_dataset(valid=False), SMALL, runtime=ONE, reporter=reporter)
+    assert trained.metrics["epochs"] == trained.metrics["best_epoch"] == 5
+    assert not any(name.startswith("valid_") for name in trained.metrics)
+    assert "test_recall@20" in trained.metrics
+    assert ("no_validation_split", {"epochs": 5}) in reporter.events
+    assert reporter.seen[-1][1:] == (5, "epoch")
+
+
+def test_a_cancel_is_heard_between_batches():
+    with pytest.raises(Cancelled):
+        train_surrogate(ring_dataset(), SMALL, runtime=ONE, reporter=Recorder(stop_after=3))
+
+
+@pytest.mark.parametrize("loss", list(SurrogateLoss))
+def test_it_beats_popularity_on_sequences_with_structure(loss):
+    dataset = ring_dataset(users=200)
+    config = SMALL.model_copy(
+        update={"epochs": 40, "patience": 10, "loss": loss, "learning_rate": 0.005}
+    )
+    trained = train_surrogate(dataset, config, runtime=ONE)
+    popular = np.bincount(dataset.items[dataset.splits == 0], minlength=dataset.n_items)
+    counts = torch.from_numpy(popular.astype(np.float64))
+    baseline = evaluate_ranking(
+        lambda sequences, lengths: counts.expand(len(sequences), -1),
+        build_questions(dataset, Split.TEST),
+        n_items=dataset.n_items,
+        max_length=8,
+    ).values
+    assert trained.metrics["test_ndcg@10"] > 1.5 * baseline["ndcg@10"]
+
+
+def test_a_stored_surrogate_is_the_same_when_it_is_loaded(tmp_path):
+    trained = train_surrogate(ring_dataset(), SMALL, runtime=ONE)
+    trained.save(tmp_path)
+    loaded = load_surrogate(tmp_path)
+    assert (loaded.config, loaded.metrics, loaded.history) == (
+        trained.config,
+        trained.metrics,
+        trained.history,
+    )
+    sequences, lengths = torch.tensor([[1, 2, 3]]), torch.tensor([3])
+    assert torch.equal(
+        loaded.model.scores(sequences, lengths), trained.model.scores(sequences, lengths)
+    )
+    assert not loaded.model.training
+
+
+def test_bucketed_batches_hold_every_training_item_once_and_give_the_padded_loss():
+    dataset = ring_dataset()
+    sequences = TrainingSequences.of(dataset, 8)
+    assert sequences.positions.sum() == sum(
+        min(max(0, n - 1), 8) for n in np.diff(dataset.subsequences((0,))[0])
+    )
+    torch.manual_seed(0)
+    model = make_surrogate(dataset.n_items, SMALL).double().eval()
+
+    def total(batches):
+        value = torch.zeros((), dtype=torch.float64)
+        for batch in batches:
+            inputs, targets, weights = sequences.batch(batch)
+            real = weights.bool()
+            value += softmax_losses(model(inputs)[real], model.item_vectors(), targets[real]).sum()
+        return value
+
+    everything = np.arange(len(sequences.positions))
+    buckets = list(bucketed_batches(sequences.positions, 40, np.random.default_rng(0)))
+    assert sorted(np.concatenate(buckets)) == everything.tolist()
+    widths = [len(b) * sequences.positions[b].max() for b in buckets]
+    assert max(widths) <= 40
+    assert sum(widths) < 1.1 * sequences.positions.sum()
+    torch.testing.assert_close(total(buckets), total([everything]), rtol=1e-12, atol=0)
+
+
+def test_sampled_softmax_is_right_on_average():
+    dataset = ring_dataset()
+    torch.manual_seed(0)
+    model = make_surrogate(dataset.n_items, SMALL).double().eval()
+    model.item_embedding.weight.data.mul_(20)
+    states, targets = torch.randn(50, 16, dtype=torch.float64), torch.arange(50) % dataset.n_items
+    frequencies = np.bincount(dataset.items, minlength=dataset.n_items)
+    loss = SampledSoftmax(20_000, frequencies, torch.device("cpu"))
+    exact = softmax_losses(states, model.item_vectors(), targets).mean()
+    assert loss(model, states, targets).item() == pytest.approx(exact.item(), rel=0.02)
+
+
+def test_no_user_with_two_training_items_is_bad_input():
+    dataset = ring_dataset(users=1, test=False, valid=False)
+    lonely = type(dataset)(**{**vars(dataset), "splits": np.array([0, 1], dtype=np.int8)})
+    with pytest.raises(InputError) as error:
+        train_surrogate(lonely, SMALL, runtime=ONE)
+    assert error.value.code == "no_training_sequences"
