@@ -1,0 +1,57 @@
+import itertools
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dealrec.config import Sampling, SplitMethod
+from dealrec.data.samples import build_samples
+from dealrec.data.splits import default_method, global_time, leave_one_out
+from tests.dealrec.data.files import ingest_bytes
+
+
+def test_the_default_split_is_the_files_own_then_time_then_leave_one_out():
+    assert default_method(has_split=True, has_timestamps=True) is SplitMethod.COLUMN
+    assert default_method(has_split=False, has_timestamps=True) is SplitMethod.GLOBAL_TIME
+    assert default_method(has_split=False, has_timestamps=False) is SplitMethod.LEAVE_ONE_OUT
+
+
+@given(st.permutations(range(30)))
+def test_global_time_gives_the_oldest_eight_tenths_to_training(by_time):
+    splits = global_time(np.array(by_time))
+    assert splits[by_time].tolist() == [0] * 24 + [1] * 3 + [2] * 3
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=8))
+def test_leave_one_out_leaves_a_test_and_a_validation_item_where_a_history_stays(lengths):
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    splits = leave_one_out(offsets)
+    for start, end in itertools.pairwise(offsets):
+        part = splits[start:end].tolist()
+        assert part == [0] * len(part) if len(part) < 3 else [0] * (len(part) - 2) + [1, 2]
+
+
+def test_global_time_cuts_over_all_users_and_ties_by_row(tmp_path):
+    rows = "".join(f"u{i % 2},i{i},{100 - i // 5}\n" for i in range(20))
+    content = f"user_id,item_id,timestamp\n{rows}".encode()
+    dataset = ingest_bytes(tmp_path, content).dataset
+    assert dataset.split_method is SplitMethod.GLOBAL_TIME
+    names = np.array(dataset.item_ids.to_pylist())[dataset.items]
+    parts = [set(names[dataset.splits == code]) for code in (1, 2)]
+    # Row 0 to 4 have the latest time: the last four of the twenty are rows 1 to 4.
+    assert parts == [{"i1", "i2"}, {"i3", "i4"}]
+
+
+def test_samples_of_both_units_over_the_training_items(tmp_path):
+    content = b"user_id,item_id,position\n" + b"".join(
+        b"u,%d,%d\nv,%d,%d\n" % (i, i, i, i) for i in range(5)
+    )
+    dataset = ingest_bytes(tmp_path, content + b"w,9,0\nw,8,1\nx,7,0\n").dataset
+    per_user = build_samples(dataset, Sampling.PER_USER)
+    assert per_user.keys(dataset).to_pylist() == ["u", "v", "w"]
+    assert per_user.history_lengths.tolist() == [2, 2, 1]
+    every = build_samples(dataset, Sampling.PER_INTERACTION)
+    assert every.keys(dataset).to_pylist() == ["u:1", "u:2", "v:1", "v:2", "w:1"]
+    names = dataset.item_ids.to_pylist()
+    assert [names[item] for item in every.history(1)] == ["0", "1"]
+    assert names[every.targets[1]] == "2"

@@ -1,0 +1,147 @@
+import json
+
+import pytest
+
+from dealrec.config import SplitMethod
+from tests.dealrec.data.files import ingest_bytes
+from tests.dealrec.data.test_formats import sequences
+
+LOO = SplitMethod.LEAVE_ONE_OUT
+
+
+def test_good_rows_are_taken_and_bad_ones_named_by_line_column_and_reason(tmp_path):
+    content = (
+        b"user_id,item_id,timestamp,split,note\n"
+        b'u,a,1,train,"two\nlines"\n'
+        b"u,,2,train,\n"
+        b"\n"
+        b"u,b,yesterday,train,\n"
+        b"u,b,3,holdout,\n"
+        b"u,b\n"
+        b"u,b,4,train,\n"
+        b" ,b,5,train,\n"
+        b"u,c,6,Validation,\n"
+        b"u,b,4,test,\n"
+    )
+    result = ingest_bytes(tmp_path, content, name="log.csv")
+    found = [(r["file"], r["row"], r["column"], r["reason"]) for r in result.report["rejections"]]
+    assert found == [
+        ("log.csv", 4, "item_id", "empty_item_id"),
+        ("log.csv", 6, "timestamp", "invalid_timestamp"),
+        ("log.csv", 7, "split", "invalid_split"),
+        ("log.csv", 8, None, "wrong_column_count"),
+        ("log.csv", 10, "user_id", "empty_user_id"),
+        ("log.csv", 12, None, "duplicate_row"),
+    ]
+    assert result.report["accepted_rows"] == 3
+    assert result.report["rejected_rows"] == 6
+    assert sequences(result.dataset) == {"u": ["a", "b", "c"]}
+    assert result.dataset.splits.tolist() == [0, 0, 1]
+    stored = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert stored == {"counts": result.counts, "report": result.report}
+
+
+def test_all_rejections_are_counted_and_the_first_hundred_listed(tmp_path):
+    rows = b"u,a,1\nu,b,2\n" + b"u,c,never\n" * 250
+    result = ingest_bytes(tmp_path, b"user_id,item_id,timestamp\n" + rows, split=LOO)
+    assert result.report["rejected_rows"] == 250
+    assert [r["row"] for r in result.report["rejections"]] == list(range(4, 104))
+
+
+def test_parquet_rows_are_named_by_their_number(tmp_path):
+    from tests.dealrec.data.files import write_table
+
+    table = {"user_id": ["u", "", "u"], "item_id": ["a", "b", "c"], "position": ["0", "1", "2"]}
+    result = ingest_bytes(tmp_path, write_table(table, "parquet"))
+    assert [r["row"] for r in result.report["rejections"]] == [2]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["3", "20", "100"],
+        ["-3", "2.5", "1e3"],
+        ["2020-01-01", "2020-01-01T10:00:00Z", "2020-01-02"],
+        ["2020-01-01T12:00:00+02:00", "2020-01-01T10:00:01Z", "2020-01-01 10:00:01.5"],
+        ["1700000000000000001", "1700000000000000002", "1700000000000000003"],
+    ],
+)
+def test_interactions_are_ordered_by_time_however_it_is_written(tmp_path, times):
+    first, second, third = times
+    content = f"user_id,item_id,timestamp\nu,c,{third}\nu,a,{first}\nu,b,{second}\n"
+    result = ingest_bytes(tmp_path, content.encode(), split=SplitMethod.GLOBAL_TIME)
+    assert sequences(result.dataset) == {"u": ["a", "b", "c"]}
+
+
+@pytest.mark.parametrize("time", ["", "NaN", "inf", "1e999", "2020-02-31", "12:30", "true", "1,5"])
+def test_what_is_no_time_is_rejected(tmp_path, time):
+    content = f'user_id,item_id,timestamp\nu,a,1\nu,b,2\nu,c,"{time}"\n'
+    result = ingest_bytes(tmp_path, content.encode(), split=LOO)
+    assert [r["reason"] for r in result.report["rejections"]] == ["invalid_timestamp"]
+
+
+def test_a_position_is_no_date(tmp_path):
+    content = b"user_id,item_id,position\nu,a,1\nu,b,2\nu,c,2020-01-01\n"
+    rejections = ingest_bytes(tmp_path, content).report["rejections"]
+    assert [r["reason"] for r in rejections] == ["invalid_position"]
+
+
+def test_position_decides_between_interactions_of_one_time(tmp_path):
+    content = b"user_id,item_id,timestamp,position\nu,b,7,1\nu,a,7,0\nu,z,1,9\nu,y,0,9\n"
+    dataset = ingest_bytes(tmp_path, content, split=LOO).dataset
+    assert sequences(dataset) == {"u": ["y", "z", "a", "b"]}
+
+
+def test_ties_keep_the_order_of_the_file(tmp_path):
+    content = b"user_id,item_id,timestamp\nu,b,7\nv,x,7\nu,a,7\nv,w,7\n"
+    dataset = ingest_bytes(tmp_path, content, split=LOO).dataset
+    assert sequences(dataset) == {"u": ["b", "a"], "v": ["x", "w"]}
+
+
+def test_the_same_item_at_another_time_is_no_repetition(tmp_path):
+    content = b"user_id,item_id,timestamp\nu,a,1\nu,a,2\nu,b,2\nu,a,2\nu,c,3\n"
+    result = ingest_bytes(tmp_path, content, split=LOO)
+    assert sequences(result.dataset) == {"u": ["a", "a", "b", "c"]}
+    assert [r["row"] for r in result.report["rejections"]] == [5]
+
+
+def test_a_cell_that_is_too_long_or_holds_nul_is_a_bad_row(tmp_path):
+    lines = [
+        json.dumps({"user_id": user, "item_id": f"i{at}", "position": at})
+        for at, user in enumerate(["u", "u", "x" * 70_000, "a\x00b", "\ud800", ["u"], True])
+    ]
+    report = ingest_bytes(tmp_path, "\n".join(lines).encode()).report
+    assert [(r["row"], r["reason"]) for r in report["rejections"]] == [
+        (3, "cell_too_long"),
+        (4, "invalid_text"),
+        (5, "invalid_value"),
+        (6, "invalid_value"),
+        (7, "invalid_value"),
+    ]
+
+
+def test_what_is_odd_but_usable_is_a_warning(tmp_path):
+    result = ingest_bytes(
+        tmp_path,
+        b"user_id,item_id,position\nu,a,1\nu,b,2\nu,c,3\nu,a,4\nv,d,1\n",
+        b"item_id,title\na,Same\nb,Same\nc,\na,Again\n",
+        items_name="things.csv",
+    )
+    counts = {entry["code"]: entry["count"] for entry in result.report["warnings"]}
+    assert counts == {
+        "duplicate_titles": 1,
+        "items_without_title": 2,
+        "users_with_one_item": 1,
+        "items_not_in_items_file": 1,
+    }
+    assert result.dataset.titles.to_pylist() == ["Same", "Same", "c", "d"]
+    assert result.report["items"] == {"accepted_rows": 3, "rejected_rows": 1}
+    (rejection,) = result.report["rejections"]
+    assert (rejection["file"], rejection["row"]) == ("things.csv", 5)
+    assert rejection["reason"] == "duplicate_item"
+
+
+def test_without_an_items_file_ids_are_titles(tmp_path):
+    result = ingest_bytes(tmp_path, b"user_id,item_id,position\nu,a,1\nu,b,2\n")
+    assert result.dataset.titles.to_pylist() == ["a", "b"]
+    assert [entry["code"] for entry in result.report["warnings"]] == ["no_items_file"]
