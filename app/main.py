@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
@@ -18,6 +19,7 @@ from app.jobs import prune
 from app.keys.service import ensure_bootstrap
 from app.kit.database import Database
 from app.kit.gate import Gate
+from app.kit.logging import configure_logging
 from app.kit.problems import Problem, install_problem_handlers
 from app.kit.storage import Storage
 from app.settings import Settings
@@ -32,6 +34,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if not structlog.is_configured():
+            configure_logging()
         ensure_bootstrap(app.state.database, settings)
         _remove_stale_scratch(settings)
         yield

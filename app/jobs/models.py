@@ -50,7 +50,7 @@ class JobRow(TenantOwned, Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
     source_coreset_id: Mapped[str | None] = mapped_column(Id)
     """Of a ``finetune`` job: the coreset that it trains on."""
-    budget_requested: Mapped[Any | None] = mapped_column(Json, nullable=True)
+    budget_requested: Mapped[Any] = mapped_column(Json, nullable=True)
     """A count or a fraction, as asked for; null for ``finetune``."""
     budget_samples: Mapped[int | None] = mapped_column(BigInt)
     """Null until the data set is ready."""

@@ -24,9 +24,10 @@ def gone(session: Session, worker: str) -> None:
     session.execute(delete(WorkerRow).where(WorkerRow.id == worker))
 
 
-def seen_lately(session: Session, seconds: float) -> bool:
-    """Whether any worker looked for work within the last ``seconds``."""
+def seen_lately(session: Session, seconds: float, host: str | None = None) -> bool:
+    """Whether any worker (of ``host``) looked for work within the last ``seconds``."""
     since = database_now(session) - timedelta(seconds=seconds)
-    return (
-        session.scalars(select(WorkerRow.id).where(WorkerRow.seen_at >= since)).first() is not None
-    )
+    query = select(WorkerRow.id).where(WorkerRow.seen_at >= since)
+    if host is not None:
+        query = query.where(WorkerRow.id.startswith(f"{host}:", autoescape=True))
+    return session.scalars(query).first() is not None

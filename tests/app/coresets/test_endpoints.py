@@ -1,0 +1,116 @@
+"""Coresets over HTTP."""
+
+import hashlib
+import io
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.app.conftest import Finisher
+
+
+def test_the_same_selection_again_is_the_same_coreset(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    answer = client.post(f"/v1/jobs/{made.job}/coresets", json={})
+    assert answer.status_code == 201
+    again, first = answer.json(), client.get(f"/v1/coresets/{made.coreset}").json()
+    assert answer.headers["location"] == f"/v1/coresets/{again['id']}"
+    for field in ("sha256", "size", "selection", "coverage", "job_id", "dataset_id"):
+        assert again[field] == first[field]
+    listed = client.get(f"/v1/coresets?job_id={made.job}").json()["data"]
+    assert {entry["id"] for entry in listed} == {again["id"], made.coreset}
+
+
+def test_another_budget_is_another_coreset_whose_hash_is_over_its_keys(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    body = {"budget": 0.5, "selection": {"strata": 3, "seed": 7}}
+    coreset = client.post(f"/v1/jobs/{made.job}/coresets", json=body).json()
+    assert coreset["size"] == 30
+    assert (coreset["selection"]["strata"], coreset["selection"]["hard_prune"]) == (3, 0.1)
+    assert sum(stratum["selected"] for stratum in coreset["coverage"]["strata"]) == 30
+    page = client.get(f"/v1/coresets/{coreset['id']}/samples?limit=20").json()
+    rest = client.get(f"/v1/coresets/{coreset['id']}/samples?after={page['next']}").json()
+    keys = [sample["sample_key"] for sample in page["data"] + rest["data"]]
+    assert len(set(keys)) == 30
+    lines = sorted(json.dumps(key).encode() for key in keys)
+    assert hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest() == coreset["sha256"]
+    manifest = client.get(f"/v1/coresets/{coreset['id']}/manifest").json()
+    assert manifest["sha256"] == coreset["sha256"]
+    assert manifest["budget"] == {"requested": 0.5, "samples": 30}
+
+
+BAD = {
+    "budget": ({"budget": 61}, "budget_too_large"),
+    "no effort": ({"selection": {"effort_weight": 0.5}}, "no_effort_scores"),
+    "unknown": ({"selection": {"x": 1}}, "invalid_config"),
+    "zero": ({"budget": 0}, "invalid_budget"),
+}
+
+
+@pytest.mark.parametrize(("body", "code"), BAD.values(), ids=BAD)
+def test_a_bad_selection_gets_its_code(client: TestClient, finisher: Finisher, body, code) -> None:
+    made = finisher.all()
+    answer = client.post(f"/v1/jobs/{made.job}/coresets", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert len(client.get("/v1/coresets").json()["data"]) == 1
+
+
+def test_downloads_are_named_tagged_by_content_and_given_in_ranges(
+    client: TestClient, finisher: Finisher
+) -> None:
+    base = f"/v1/coresets/{finisher.all().coreset}/download"
+    answers = {name: client.get(base, params={"format": name}) for name in FORMATS}
+    for name, answer in answers.items():
+        assert answer.headers["etag"] == f'"{hashlib.sha256(answer.content).hexdigest()}"'
+        assert answer.headers["content-disposition"].startswith("attachment; filename=")
+        assert FORMATS[name](answer.content) == 12
+    whole = answers["jsonl"].content
+    part = client.get(base, headers={"range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole[10:20])
+    assert client.get(base, params={"format": "pickle"}).status_code == 422
+
+
+FORMATS = {
+    "jsonl": lambda content: len(content.splitlines()),
+    "csv": lambda content: len(content.splitlines()) - 1,
+    "alpaca": lambda content: len(json.loads(content)),
+    "parquet": lambda content: pq.read_table(io.BytesIO(content)).num_rows,
+}
+
+
+def test_fine_tuning_is_a_job_of_its_own(client: TestClient, finisher: Finisher) -> None:
+    made = finisher.all()
+    answer = client.post(f"/v1/coresets/{made.coreset}/finetunes", json={"lora": {"rank": 4}})
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["kind"], job["budget"], job["source_coreset_id"]) == (
+        "finetune",
+        None,
+        made.coreset,
+    )
+    assert job["config"]["lora"]["rank"] == 4
+    assert [stage["name"] for stage in job["stages"]] == ["finetune"]
+    unknown = client.post(f"/v1/coresets/{made.coreset}/finetunes", json={"model": "x"})
+    assert unknown.json()["code"] == "unknown_model"
+
+
+def test_a_coreset_with_adapters_is_in_use_until_cascade(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    refused = client.delete(f"/v1/coresets/{made.coreset}")
+    assert (refused.status_code, refused.json()["dependents"]) == (
+        409,
+        [{"object": "job", "id": made.finetune}],
+    )
+    assert client.delete(f"/v1/coresets/{made.coreset}?cascade=true").status_code == 204
+    assert client.get(f"/v1/jobs/{made.job}").json()["coreset_id"] is None
+    assert client.get(f"/v1/adapters/{made.adapter}").status_code == 404
+    again = client.post(f"/v1/jobs/{made.job}/coresets", json={})
+    assert again.status_code == 201

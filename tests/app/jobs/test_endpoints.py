@@ -1,0 +1,158 @@
+"""Jobs over HTTP."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.datasets.models import DatasetRow
+from app.kit.database import Database
+from tests.app.conftest import Finisher
+from tests.app.datasets.test_endpoints import files_left
+
+
+def test_a_job_on_a_ready_data_set_is_planned_and_resolved(
+    client: TestClient, finisher: Finisher
+) -> None:
+    dataset = finisher.dataset()
+    body = {"dataset_id": dataset.id, "budget": 0.1, "metadata": {"run": "nightly"}}
+    answer = client.post("/v1/jobs", json=body)
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert job["budget"] == {"requested": 0.1, "samples": dataset.counts["samples_per_user"] // 10}
+    assert job["config"]["influence"]["target"] == "validation"
+    assert job["metadata"] == {"run": "nightly"}
+    assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
+        "surrogate": "queued",
+        "influence": "waiting",
+        "effort": "queued",
+        "select": "waiting",
+    }
+    assert client.get(f"/v1/jobs/{job['id']}").json() == job
+    assert client.get("/v1/jobs?state=queued").json()["data"] + client.get(
+        "/v1/jobs?state=running"
+    ).json()["data"] == [job]
+    assert client.get("/v1/jobs?dataset_id=ds_other").json()["data"] == []
+
+
+def test_a_job_on_a_validating_data_set_waits(client: TestClient, csv: bytes) -> None:
+    dataset = client.post("/v1/datasets", files={"interactions": ("a.csv", csv)}).json()
+    job = client.post("/v1/jobs", json={"dataset_id": dataset["id"], "budget": 5}).json()
+    assert job["budget"] == {"requested": 5, "samples": None}
+    assert {stage["state"] for stage in job["stages"]} == {"waiting"}
+
+
+def test_a_job_on_a_rejected_data_set_is_409(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    dataset = finisher.dataset()
+    with database.session() as session:
+        session.get_one(DatasetRow, dataset.id).state = "rejected"
+    answer = client.post("/v1/jobs", json={"dataset_id": dataset.id, "budget": 5})
+    assert (answer.status_code, answer.json()["code"]) == (409, "dataset_rejected")
+
+
+BAD_JOBS = {
+    "budget 0": ({"budget": 0}, "invalid_budget", "budget"),
+    "budget -1": ({"budget": -1}, "invalid_budget", "budget"),
+    "budget 1.5": ({"budget": 1.5}, "invalid_budget", "budget"),
+    "budget true": ({"budget": True}, "invalid_budget", "budget"),
+    "budget text": ({"budget": "5"}, "invalid_budget", "budget"),
+    "budget above": ({"budget": 10_000}, "budget_too_large", "budget"),
+    "model": ({"config": {"effort": {"model": "gpt"}}}, "unknown_model", "config.effort.model"),
+    "path": ({"config": {"finetune": {"model": "/etc"}}}, "unknown_model", "config.finetune.model"),
+    "unknown in config": ({"config": {"x": 1}}, "invalid_config", "config.x"),
+    "bad in config": (
+        {"config": {"selection": {"strata": 0}}},
+        "invalid_config",
+        "config.selection.strata",
+    ),
+    "unknown": ({"x": 1}, "invalid_request", "x"),
+    "NUL": ({"metadata": {"a": "\0"}}, "invalid_text", "metadata.a"),
+    "surrogate": ({"metadata": {"a": "\ud800"}}, "invalid_text", "metadata.a"),
+    "17 texts": ({"metadata": {str(n): "" for n in range(17)}}, "invalid_request", "metadata"),
+}
+
+
+@pytest.mark.parametrize(("change", "code", "location"), BAD_JOBS.values(), ids=BAD_JOBS)
+def test_a_bad_job_gets_its_code(
+    client: TestClient, finisher: Finisher, change, code, location
+) -> None:
+    import json
+
+    body = {"dataset_id": finisher.dataset().id, "budget": 5, **change}
+    answer = client.post(
+        "/v1/jobs", content=json.dumps(body), headers={"content-type": "application/json"}
+    )
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, code)
+    assert [error["location"] for error in problem["errors"]] == [location]
+    assert client.get("/v1/jobs").json()["data"] == []
+
+
+def test_a_cancelled_job_says_so_and_can_be_deleted(client: TestClient, finisher: Finisher) -> None:
+    body = {"dataset_id": finisher.dataset().id, "budget": 5}
+    job = client.post("/v1/jobs", json=body).json()["id"]
+    assert client.delete(f"/v1/jobs/{job}").json()["code"] == "in_use"
+    cancelled = client.post(f"/v1/jobs/{job}/cancel")
+    assert (cancelled.status_code, cancelled.json()["state"]) == (202, "cancelled")
+    again = client.post(f"/v1/jobs/{job}/cancel")
+    assert (again.status_code, again.json()["state"]) == (409, "cancelled")
+    events = client.get(f"/v1/jobs/{job}/events").json()["data"]
+    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["kind"] == "job.cancelled"
+    later = client.get(f"/v1/jobs/{job}/events?after={len(events) - 1}").json()["data"]
+    assert later == events[-1:]
+    assert client.delete(f"/v1/jobs/{job}").status_code == 204
+    assert client.get(f"/v1/jobs/{job}").status_code == 404
+
+
+def test_scores_are_listed_and_handed_out(client: TestClient, finisher: Finisher) -> None:
+    made = finisher.all()
+    first = client.get(f"/v1/jobs/{made.job}/scores?limit=50").json()
+    rest = client.get(f"/v1/jobs/{made.job}/scores?limit=50&after={first['next']}").json()
+    scores = first["data"] + rest["data"]
+    assert len(scores) == 60
+    assert sum(score["selected"] for score in scores) == 12
+    text = client.get(f"/v1/jobs/{made.job}/scores/download?format=csv")
+    assert len(text.text.splitlines()) == 61
+    assert text.headers["content-disposition"].endswith('-scores.csv"')
+    tag = {"if-none-match": text.headers["etag"]}
+    same = client.get(f"/v1/jobs/{made.job}/scores/download?format=csv", headers=tag)
+    assert same.status_code == 304
+    parquet = client.get(f"/v1/jobs/{made.job}/scores/download")
+    assert parquet.content[:4] == b"PAR1"
+    assert client.get(f"/v1/jobs/{made.finetune}/scores/download").json()["code"] == "no_scores"
+
+
+def test_prune_makes_data_set_and_job_together(client: TestClient, csv: bytes) -> None:
+    answer = client.post(
+        "/v1/prune",
+        files={"interactions": ("a.csv", csv)},
+        data={"budget": "0.2", "config": '{"effort": null}', "metadata": '{"a": "b"}'},
+    )
+    assert answer.status_code == 202
+    job = answer.json()
+    assert job["budget"]["requested"] == 0.2
+    assert job["config"]["selection"]["effort_weight"] == 0
+    assert client.get(f"/v1/datasets/{job['dataset_id']}").json()["state"] == "validating"
+
+
+BAD_PRUNES = {
+    "no budget": ({}, "missing_field"),
+    "budget 0": ({"budget": "0"}, "invalid_budget"),
+    "budget 1.5": ({"budget": "1.5"}, "invalid_budget"),
+    "config not JSON": ({"budget": "5", "config": "{a"}, "invalid_json"),
+    "config unknown": ({"budget": "5", "config": '{"a": 1}'}, "invalid_config"),
+    "model": ({"budget": "5", "config": '{"effort": {"model": "x"}}'}, "unknown_model"),
+    "deep": ({"budget": "5", "config": "[" * 100_000}, "invalid_json"),
+}
+
+
+@pytest.mark.parametrize(("data", "code"), BAD_PRUNES.values(), ids=BAD_PRUNES)
+def test_a_bad_prune_leaves_nothing_behind(
+    client: TestClient, csv: bytes, settings, data, code
+) -> None:
+    answer = client.post("/v1/prune", files={"interactions": ("a.csv", csv)}, data=data)
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert client.get("/v1/datasets").json()["data"] == []
+    assert files_left(settings) == []

@@ -1,0 +1,135 @@
+"""Who may ask, and what they see."""
+
+from collections.abc import Callable
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from app.kit.database import Database
+from app.main import create_app
+from app.settings import Settings
+from tests.app.conftest import Finisher
+
+OPEN = {"/healthz", "/readyz"}
+
+
+def routes(app: FastAPI) -> list[tuple[str, str]]:
+    """Every operation in the OpenAPI document."""
+    return [
+        (method.upper(), path)
+        for path, methods in app.openapi()["paths"].items()
+        for method in methods
+    ]
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    for name, value in ids.items():
+        path = path.replace(f"{{{name}}}", value)
+    assert "{" not in path
+    return path
+
+
+def test_every_route_hides_another_tenants_things(
+    app: FastAPI, make_client: Callable[..., TestClient], make_key, finisher: Finisher
+) -> None:
+    made = finisher.all(tenant="team-a")
+    ids = {
+        "dataset_id": made.dataset,
+        "job_id": made.job,
+        "coreset_id": made.coreset,
+        "adapter_id": made.adapter,
+        "name": "adapter_config.json",
+    }
+    owner, stranger = make_key("team-a"), make_key("team-b")
+    with make_client() as client:
+        for method, path in routes(app):
+            if "{" in path:
+                answer = client.request(method, filled(path, ids), headers=stranger, json={})
+                assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+            elif method == "GET" and path in ("/v1/datasets", "/v1/jobs", "/v1/coresets"):
+                assert client.get(path, headers=stranger).json()["data"] == []
+                assert client.get(path, headers=owner).json()["data"] != []
+        body = {"dataset_id": made.dataset, "budget": 2}
+        assert client.post("/v1/jobs", json=body, headers=stranger).status_code == 404
+        assert client.get(f"/v1/coresets?job_id={made.job}", headers=stranger).status_code == 404
+        assert client.get(f"/v1/jobs/{made.job}", headers=owner).status_code == 200
+
+
+def test_every_route_needs_the_key_before_the_body_is_read(
+    app: FastAPI, make_client: Callable[..., TestClient], make_key
+) -> None:
+    make_key()
+    ids = dict.fromkeys(["dataset_id", "job_id", "coreset_id", "adapter_id", "name"], "x")
+
+    def never():
+        raise AssertionError("the body was read")
+        yield b""
+
+    with make_client() as client:
+        for method, path in routes(app):
+            if path in OPEN:
+                continue
+            content = never() if method in ("POST", "PUT") else None
+            for headers in ({}, {"authorization": "Bearer dr_" + "x" * 43}):
+                answer = client.request(method, filled(path, ids), headers=headers, content=content)
+                assert answer.status_code == 401, path
+                assert answer.headers["www-authenticate"] == "Bearer"
+                assert answer.headers["content-type"] == "application/problem+json"
+        assert client.get("/healthz").status_code == 200
+
+
+def test_expired_and_revoked_keys_are_refused(
+    make_client: Callable[..., TestClient], make_key, database: Database
+) -> None:
+    from sqlalchemy import update
+
+    from app.keys.models import ApiKey
+    from app.kit.database import database_now
+
+    with make_client() as client:
+        for column in (ApiKey.expires_at, ApiKey.revoked_at):
+            headers = make_key()
+            assert client.get("/v1/jobs", headers=headers).status_code == 200
+            with database.session() as session:
+                session.execute(update(ApiKey).values({column: database_now(session)}))
+            assert client.get("/v1/jobs", headers=headers).status_code == 401
+
+
+def test_the_bootstrap_key_is_valid_from_the_start_and_kept_as_a_hash(
+    settings: Settings, database: Database
+) -> None:
+    key = "dr_" + "b" * 43
+    settings.bootstrap_key = SecretStr(key)
+    for _ in range(2):
+        with TestClient(create_app(settings)) as client:
+            headers = {"authorization": f"Bearer {key}"}
+            assert client.get("/v1/jobs", headers=headers).status_code == 200
+            assert client.get("/v1/jobs").status_code == 401
+    with database.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM api_keys").all()
+    assert len(rows) == 1
+    assert key not in str(rows)
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {"host": "localhost:8000"}, 200),
+        ("10.0.0.7", {}, 403),
+        ("127.0.0.1", {"host": "evil.example"}, 403),
+        ("127.0.0.1", {"host": "127.0.0.1.evil.example"}, 403),
+        ("127.0.0.1", {"origin": "http://evil.example"}, 200),
+    ],
+)
+def test_without_keys_only_this_machine_is_answered(
+    make_client: Callable[..., TestClient], peer, headers, status
+) -> None:
+    with make_client(client=(peer, 1234)) as client:
+        answer = client.get("/v1/jobs", headers=headers)
+        assert answer.status_code == status
+        if "origin" in headers or status == 403:
+            posted = client.post("/v1/jobs", headers=headers, json={})
+            assert (posted.status_code, posted.json()["code"]) == (403, "loopback_only")

@@ -1,0 +1,89 @@
+"""The application as a whole."""
+
+import subprocess
+import sys
+import time
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.kit.database import Database
+from dealrec.config import PruneConfig
+
+PROBLEM = "application/problem+json"
+
+
+def test_errors_of_the_framework_are_problems_too(client: TestClient) -> None:
+    answers = {
+        404: client.get("/nothing"),
+        405: client.put("/v1/jobs"),
+        422: client.post("/v1/jobs", content=b"{", headers={"content-type": "application/json"}),
+        413: client.post("/v1/jobs", content=b" " * (2**20 + 1)),
+    }
+    for status, answer in answers.items():
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == PROBLEM
+        body = answer.json()
+        assert {"type", "title", "status", "detail", "instance", "code"} <= body.keys()
+        assert body["status"] == status
+
+
+def test_an_unforeseen_error_says_nothing_of_the_inside(
+    client: TestClient, database: Database
+) -> None:
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE adapters RENAME TO elsewhere")
+    answer = client.get("/v1/adapters")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, PROBLEM)
+    assert "adapters" not in answer.text.replace("/v1/adapters", "")
+
+
+def test_importing_the_application_is_quick_and_loads_no_torch() -> None:
+    code = "import app.main, sys; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    started = time.process_time()
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
+    assert " torch" not in result.stderr
+    total = int(result.stderr.splitlines()[-1].split("|")[1])
+    assert total < 2_000_000 or time.process_time() - started < 2
+
+
+def test_the_document_names_every_operation_and_its_problems(app: FastAPI) -> None:
+    document = app.openapi()
+    operations = [
+        (path, operation) for path, item in document["paths"].items() for operation in item.values()
+    ]
+    names = [operation["operationId"] for _, operation in operations]
+    assert len(names) == len(set(names)) >= 30
+    for path, operation in operations:
+        if path.startswith("/v1/"):
+            assert PROBLEM in operation["responses"]["422"]["content"]
+            assert PROBLEM in operation["responses"]["401"]["content"]
+            if "{" in path:
+                assert PROBLEM in operation["responses"]["404"]["content"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    assert "code" in document["components"]["schemas"]["Problem"]["properties"]
+
+
+def test_what_can_be_chosen_is_listed_with_its_parameters(client: TestClient) -> None:
+    models = client.get("/v1/models").json()["data"]
+    assert PruneConfig().effort.model in [model["name"] for model in models]
+    selectors = client.get("/v1/selectors").json()["data"]
+    assert {entry["name"] for entry in selectors} == {"dealrec", "random"}
+    assert all("seed" in entry["parameters"]["properties"] for entry in selectors)
+    surrogates = client.get("/v1/surrogates").json()["data"]
+    assert surrogates[0]["parameters"]["properties"]["hidden_size"]["default"] == 64
+
+
+def test_readiness_names_the_part_that_is_missing(client: TestClient) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "status": "not_ready",
+        "database": True,
+        "storage": True,
+        "worker": False,
+    }
+    assert client.get("/v1/version").json()["api"] == "v1"
