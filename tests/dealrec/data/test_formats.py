@@ -56,7 +56,8 @@ def test_every_format_and_compression_gives_the_same_data_set(tmp_path, layout, 
         "samples_per_user": 3,
         "samples_per_interaction": 3,
     }
-    expected = "779d3b83cd4c0bbff9c156c579b973aafaa879e6422bb81085220a50aef9b7a1"  # pinned: it keys stored results
+    # Pinned: stored results are found again by this hash.
+    expected = "779d3b83cd4c0bbff9c156c579b973aafaa879e6422bb81085220a50aef9b7a1"
     assert dataset.sha256 == expected
     assert Dataset.load(tmp_path / "out").sha256 == expected
 
