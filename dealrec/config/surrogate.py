@@ -16,7 +16,8 @@ class SurrogateLoss(StrEnum):
     SAMPLED_SOFTMAX = "sampled_softmax"
     """Cross-entropy over the target and ``negatives`` items shared by a batch.
 
-    Drawn by popularity, with logQ correction: an estimate of the full softmax."""
+    Drawn by popularity, with logQ correction: an estimate of the full softmax.
+    """
 
 
 class SurrogateConfig(Config):
@@ -31,10 +32,10 @@ class SurrogateConfig(Config):
     heads: int = Field(2, ge=1, le=16)
     max_length: int = Field(50, ge=2, le=1000)
     """Items of a sequence that the model sees, the most recent ones."""
-    dropout: float = Field(0.2, ge=0, lt=1)
-    learning_rate: float = Field(3e-3, gt=0, le=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    learning_rate: float = Field(2e-3, gt=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
-    batch_tokens: int = Field(4096, ge=16)
+    batch_tokens: int = Field(1024, ge=16)
     """Items (training positions) in a batch; sequences of like length share one."""
     epochs: int = Field(20, ge=1, le=10_000)
     patience: int = Field(3, ge=1)

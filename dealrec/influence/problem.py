@@ -5,6 +5,7 @@ dropout is off, and no sample looks at another.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -77,7 +78,8 @@ class AutogradProblem:
         values = torch.zeros(len(examples), dtype=torch.float64, device=self.device)
         direction = self._unflat(u)
         for batch in self._batches(examples, tick):
-            tangents = directional(lambda p, b=batch: self._losses(p, b), self.measured, direction)
+            losses = partial(self._losses, batch=batch)
+            tangents = directional(losses, self.measured, direction)
             values[batch.index] = tangents.to(torch.float64)
         return values, None
 

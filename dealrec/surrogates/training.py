@@ -111,7 +111,10 @@ def _train(run: _Run) -> _Best:
     frequencies = np.bincount(run.sequences.items, minlength=run.dataset.n_items)
     loss = make_loss(config, frequencies.astype(np.int64), run.device)
     optimizer = torch.optim.AdamW(
-        run.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        run.model.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     has_validation = run.dataset.has(Split.VALID)
     if not has_validation:
