@@ -180,7 +180,7 @@ class Runner:
             claims.died(self._database, self._settings, claim, problems.raised(name))
         else:
             how = process.how_it_died()
-            log.error("stage process died", how=how)
+            log.error("stage process died", how=how, output=process.output())
             claims.died(self._database, self._settings, claim, problems.died(how))
 
     def _fail(self, claim: Claim, problem: dict[str, Any]) -> None:

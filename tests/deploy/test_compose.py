@@ -34,7 +34,7 @@ def test_it_keeps_to_the_compose_specification(compose: dict[str, Any]) -> None:
     parsed = PyCompose.from_json(interpolated)
     assert set(parsed.services) == set(compose["services"])
     wrong = {"services": {"api": {"image": "x", "ports": "not a list"}}}
-    with pytest.raises(ValueError, match="ports|sequence|list|array"):
+    with pytest.raises(ValueError, match=r"sequence|list|array"):
         PyCompose.from_json(json.dumps(wrong))
 
 
