@@ -38,6 +38,10 @@ class Surrogate(nn.Module, ABC):
     def parameter_sets(self) -> Mapping[InfluenceParameters, tuple[str, ...]]:
         """Names of the parameters (as in ``named_parameters``) in each set that this model has."""
 
+    def vectors_of(self, items: Tensor) -> Tensor:
+        """[...] int64 items → [..., d], rows of :meth:`item_vectors`."""
+        return self.item_vectors()[items]
+
     def scores(self, sequences: Tensor, lengths: Tensor) -> Tensor:
         """[B, I] scores of the whole catalogue as the item after each sequence's last one.
 

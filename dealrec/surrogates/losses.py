@@ -49,8 +49,8 @@ class SampledSoftmax:
         points = torch.rand(self.negatives, dtype=torch.float64) * self.cumulative[-1]
         drawn = torch.searchsorted(self.cumulative, points).clamp_max(len(self.cumulative) - 1)
         drawn = drawn.to(states.device)
-        items = model.item_vectors()
-        chosen = (states * items[targets]).sum(1)
-        others = states @ items[drawn].T - self.log_expected[drawn]
+        vectors = model.vectors_of(torch.cat([targets, drawn]))
+        chosen = (states * vectors[: len(targets)]).sum(1)
+        others = states @ vectors[len(targets) :].T - self.log_expected[drawn]
         others = others.masked_fill(drawn[None] == targets[:, None], -math.inf)
         return (torch.logaddexp(torch.logsumexp(others, 1), chosen) - chosen).mean()

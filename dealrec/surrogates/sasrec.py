@@ -56,8 +56,8 @@ class Block(nn.Module):
         """The output matrix's product and the block's input, [..., d] each → [..., d]."""
         hidden = projected + self.attention.output.bias
         hidden = self.attention_norm(residual + self.dropout(hidden))
-        inner = self.dropout(torch.relu(self.inner(hidden)))
-        normalised: Tensor = self.feed_forward_norm(hidden + self.dropout(self.outer(inner)))
+        outer = self.dropout(self.outer(torch.relu(self.inner(hidden))))
+        normalised: Tensor = self.feed_forward_norm(hidden + outer)
         return normalised
 
 
@@ -88,6 +88,10 @@ class SASRec(Surrogate, TokenwiseTail):
     def item_vectors(self) -> Tensor:
         """[I, d], the rows of the input embedding."""
         return self.item_embedding.weight[: self.n_items]
+
+    def vectors_of(self, items: Tensor) -> Tensor:
+        """[...] → [..., d], by a lookup whose backward pass is cheaper than a slice's."""
+        return nn.functional.embedding(items, self.item_embedding.weight)
 
     def parameter_sets(self) -> Mapping[InfluenceParameters, tuple[str, ...]]:
         """All four sets; ``item_embedding`` acts both on the input and on the output."""
