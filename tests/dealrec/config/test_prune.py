@@ -1,0 +1,69 @@
+"""The job's configuration as a whole."""
+
+import pytest
+
+from dealrec.config import PruneConfig, RiskTarget
+from dealrec.config.stages import STAGES, StageName, planned_stages, stage_key
+from dealrec.errors import InputError
+
+
+def test_an_unknown_field_is_named_with_its_place():
+    with pytest.raises(InputError) as caught:
+        PruneConfig.parse({"selection": {"stratas": 3}, "surrogate": {"epochs": "many"}})
+    assert caught.value.code == "invalid_config"
+    assert {error.location for error in caught.value.errors} == {
+        "config.selection.stratas",
+        "config.surrogate.epochs",
+    }
+    assert "many" not in str(caught.value.to_problem())
+
+
+def test_without_effort_its_weight_is_zero():
+    config = PruneConfig.parse({"effort": None, "selection": {"effort_weight": 0.7}})
+    assert config.selection.effort_weight == 0
+
+
+def test_a_resolved_configuration_replays_itself():
+    config = PruneConfig.parse({"finetune": {}}).resolved(has_validation=True)
+    assert config.influence.target is RiskTarget.VALIDATION
+    assert PruneConfig.parse(config.model_dump(mode="json")) == config
+
+
+def test_validation_needs_a_validation_split():
+    assert PruneConfig().resolved(has_validation=False).influence.target is RiskTarget.TRAIN
+    config = PruneConfig.parse({"influence": {"target": "validation"}})
+    with pytest.raises(InputError) as caught:
+        config.resolved(has_validation=False)
+    assert caught.value.code == "no_validation_split"
+
+
+def _keys(budget=10, dataset="a", **parts):
+    config = PruneConfig.parse({"finetune": {}, **parts})
+    return {
+        spec.name: stage_key(spec.name, dataset_sha256=dataset, config=config, budget=budget)
+        for spec in planned_stages(config)
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "redone"),
+    [
+        ({"budget": 11}, {"select", "finetune"}),
+        ({"selection": {"strata": 3}}, {"select", "finetune"}),
+        ({"finetune": {"epochs": 2}}, {"finetune"}),
+        ({"effort": {"reduction": "sum"}}, {"effort", "select", "finetune"}),
+        ({"prompt": {"item_noun": "book"}}, {"effort", "select", "finetune"}),
+        ({"influence": {"damping": 0.5}}, {"influence", "select", "finetune"}),
+        ({"surrogate": {"seed": 1}}, {"surrogate", "influence", "select", "finetune"}),
+        ({"dataset": "b"}, {"surrogate", "influence", "effort", "select", "finetune"}),
+    ],
+)
+def test_only_what_a_change_touches_gets_a_new_key(change, redone):
+    before, after = _keys(), _keys(**change)
+    assert {name for name in before if before[name] != after[name]} == redone
+
+
+def test_a_stage_needs_only_stages_before_it():
+    order = list(StageName)
+    for spec in STAGES.values():
+        assert all(order.index(need) < order.index(spec.name) for need in spec.needs)

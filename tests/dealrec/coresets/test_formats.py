@@ -1,0 +1,128 @@
+"""A coreset on disk, and every format that it is taken away in."""
+
+import csv
+import hashlib
+import io
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from dealrec.config import PruneConfig, Sampling
+from dealrec.coresets.formats import CoresetFormat, write_format
+from dealrec.coresets.members import read_examples, read_members
+from dealrec.coresets.writer import read_scores, write_coreset
+from dealrec.data.ingest import ingest
+from dealrec.data.samples import build_samples
+from dealrec.data.synthetic import write_sample_data
+from dealrec.errors import InputError
+from dealrec.selection.interface import Scores
+from dealrec.selection.select import select
+
+BUDGET = 25
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coreset")
+    write_sample_data(folder / "data", users=120, items=60)
+    ingested = ingest(
+        folder / "data" / "interactions.csv",
+        items=folder / "data" / "items.csv",
+        out=folder / "dataset",
+    )
+    config = PruneConfig.parse({"effort": None, "sampling": "per_interaction"})
+    samples = build_samples(ingested.dataset, Sampling.PER_INTERACTION)
+    # Scores that need no model: how recent and how rare the target is.
+    influence = samples.positions + samples.targets / 100
+    scores = Scores(samples.keys(ingested.dataset), influence.astype(float), None)
+    coreset = write_coreset(
+        ingested.dataset,
+        samples,
+        scores,
+        select(scores, BUDGET, config.selection),
+        config=config,
+        budget_requested=BUDGET,
+        facts={},
+        out=folder / "coreset",
+    )
+    return folder / "coreset", coreset, ingested.dataset, scores
+
+
+def written(folder, kind):
+    buffer = io.BytesIO()
+    write_format(folder / "members.parquet", kind, buffer)
+    return buffer.getvalue()
+
+
+def test_members_tell_the_history_and_target_of_their_key(made):
+    folder, _, dataset, _ = made
+    users = dataset.user_ids.to_pylist()
+    for row in pq.read_table(folder / "members.parquet").to_pylist():
+        user_id, position = row["sample_key"].rsplit(":", 1)
+        user = users.index(user_id)
+        first = dataset.offsets[user]
+        sequence = dataset.items[first : first + int(position) + 1]
+        ids = dataset.item_ids.take(sequence).to_pylist()
+        assert (row["user_id"], row["history"], row["target"]) == (user_id, ids[:-1], ids[-1])
+
+
+def test_the_hash_is_of_the_keys(made):
+    folder, coreset, _, _ = made
+    keys = pq.read_table(folder / "members.parquet")["sample_key"].to_pylist()
+    lines = b"".join(sorted(json.dumps(key).encode() + b"\n" for key in keys))
+    assert coreset.sha256 == hashlib.sha256(lines).hexdigest()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["sha256"] == coreset.sha256
+    assert manifest["size"] == BUDGET == len(set(keys))
+
+
+def test_coverage_counts_distinct_users_and_items(made):
+    folder, coreset, _, _ = made
+    rows = pq.read_table(folder / "members.parquet").to_pylist()
+    assert coreset.coverage["users"] == len({row["user_id"] for row in rows})
+    items = {item for row in rows for item in [*row["history"], row["target"]]}
+    assert coreset.coverage["items"] == len(items)
+    assert sum(stratum["selected"] for stratum in coreset.coverage["strata"]) == BUDGET
+
+
+def test_scores_come_back_as_they_were(made):
+    folder, _, _, scores = made
+    again = read_scores(folder / "scores.parquet")
+    assert again.keys.equals(scores.keys)
+    assert (again.influence == scores.influence).all()
+    assert again.effort is None
+    marked = pq.read_table(folder / "scores.parquet")["selected"].to_numpy()
+    assert marked.sum() == BUDGET
+
+
+def test_every_format_says_the_same(made):
+    folder = made[0]
+    rows = pq.read_table(folder / "members.parquet").to_pylist()
+    assert [json.loads(line) for line in written(folder, CoresetFormat.JSONL).splitlines()] == rows
+    alpaca = json.loads(written(folder, CoresetFormat.ALPACA))
+    texts = ("instruction", "input", "output")
+    assert alpaca == [{name: row[name] for name in texts} for row in rows]
+    table = list(csv.DictReader(io.StringIO(written(folder, CoresetFormat.CSV).decode())))
+    assert [json.loads(row["history"]) for row in table] == [row["history"] for row in rows]
+    assert [row["output"] for row in table] == [row["output"] for row in rows]
+    assert [float(row["influence"]) for row in table] == [row["influence"] for row in rows]
+    parquet = written(folder, CoresetFormat.PARQUET)
+    assert pq.read_table(io.BytesIO(parquet)).to_pylist() == rows
+
+
+def test_the_examples_of_a_json_lines_file_are_those_of_the_members(made, tmp_path):
+    folder = made[0]
+    path = tmp_path / "coreset.jsonl"
+    path.write_bytes(written(folder, CoresetFormat.JSONL))
+    assert read_examples(path) == read_members(folder / "members.parquet")
+
+
+@pytest.mark.parametrize("line", ["not json", "[1]", '{"instruction": "a"}', '{"instruction": 1}'])
+def test_a_line_that_is_no_sample_is_named(tmp_path, line):
+    path = tmp_path / "broken.jsonl"
+    good = json.dumps({"instruction": "a", "input": "b", "output": "c"})
+    path.write_text(f"{good}\n{line}\n")
+    with pytest.raises(InputError, match="Line 2") as caught:
+        read_examples(path)
+    assert caught.value.code == "invalid_coreset"

@@ -1,0 +1,110 @@
+"""The whole method without a server: one call, and the command that makes it."""
+
+import json
+import subprocess
+import sys
+
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+import dealrec
+from dealrec.data.synthetic import write_sample_data
+from dealrec.errors import InputError
+
+SMALL = {"effort": None, "surrogate": {"epochs": 2, "hidden_size": 16}}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_sample_data(folder, users=150, items=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("prune") / "out"
+    return dealrec.prune(
+        data / "interactions.csv", items=data / "items.csv", budget=0.1, out=out, config=SMALL
+    )
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "dealrec", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def test_it_gives_exactly_the_budget_and_a_report_beside_random(result):
+    assert result.to_arrow().num_rows == result.coreset.size == 15
+    assert result.to_arrow()["effort"].null_count == 15
+    page = (result.folder / "report.html").read_text()
+    assert "Beside a random selection of the same size" in page
+    assert page.count("<svg") >= 3
+    assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")
+    assert sorted(path.name for path in result.folder.iterdir()) == [
+        "manifest.json",
+        "members.parquet",
+        "report.html",
+        "scores.parquet",
+    ]
+
+
+def test_every_sample_has_a_score(result):
+    scores = pq.read_table(result.folder / "scores.parquet")
+    assert scores.num_rows == 150
+    assert scores["influence"].null_count == 0
+
+
+def test_an_arrow_table_gives_the_same_coreset_as_its_file(data, result, tmp_path):
+    options = pyarrow.csv.ConvertOptions(column_types={"user_id": "string", "item_id": "string"})
+    tables = [
+        pyarrow.csv.read_csv(data / name, convert_options=options)
+        for name in ("interactions.csv", "items.csv")
+    ]
+    again = dealrec.prune(tables[0], items=tables[1], budget=15, out=tmp_path / "o", config=SMALL)
+    assert again.coreset.sha256 == result.coreset.sha256
+
+
+def test_the_command_gives_the_same_coreset_and_its_configuration_replays(data, result, tmp_path):
+    arguments = [data / "interactions.csv", "--items", data / "items.csv", "--budget", "0.1"]
+    sets = ["--set", "effort=null", "--set", "surrogate.epochs=2", "--set=surrogate.hidden_size=16"]
+    first = run("prune", *arguments, *sets, "--json", "--out", tmp_path / "a")
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["sha256"] == result.coreset.sha256
+    config = tmp_path / "a" / "config.json"
+    second = run("prune", *arguments, "--config", config, "--out", tmp_path / "b")
+    assert second.returncode == 0, second.stderr
+    assert result.coreset.sha256 in second.stdout
+    assert "surrogate: 2 of 2 epochs" in second.stderr
+    lines = (tmp_path / "b" / "coreset.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["sample_key"] for line in lines}) == 15
+    assert (tmp_path / "a" / "coreset.jsonl").read_text().splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--budget", "0"], "invalid_budget"),
+        (["--budget", "151", "--set", "effort=null"], "budget_too_large"),
+        (["--budget", "5", "--set", "effort.model=gpt-9"], "unknown_model"),
+        (["--budget", "5", "--set", "selection.stratas=3"], "invalid_config"),
+        (["--budget", "5", "--column", "item_id=product"], "missing_column"),
+    ],
+)
+def test_bad_input_ends_with_status_2_its_code_and_nothing_left(data, tmp_path, arguments, code):
+    out = tmp_path / "out"
+    ended = run("prune", data / "interactions.csv", *arguments, "--json", "--out", out)
+    assert ended.returncode == 2, ended.stderr
+    assert json.loads(ended.stdout)["code"] == code
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_leaves_an_existing_folder_as_it_was(data, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("kept")
+    with pytest.raises(InputError):
+        dealrec.prune(data / "interactions.csv", budget=10**6, out=out, config=SMALL)
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
