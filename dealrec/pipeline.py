@@ -19,6 +19,7 @@ from dealrec.coresets.writer import MEMBERS, REPORT, Coreset, write_coreset
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import Samples, build_samples
+from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
@@ -78,6 +79,9 @@ def prune(
     requested = parse_budget(budget)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
+    for part in (config.effort, config.finetune):
+        if part is not None:
+            require_language_model(part.model)
     split_method = None if split is None else SplitMethod(split)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -92,21 +92,24 @@ def load_language_model(
     return LoadedLanguageModel(model, tokenizer, source.name, revision)
 
 
-def _find(name_or_path: str, reporter: Reporter) -> _Source:
+def require_language_model(name_or_path: str) -> None:
+    """Check, without loading anything, that the name means a model that can be at hand.
+
+    Raises:
+        InputError: ``unknown_model`` or ``model_not_available``, as :func:`load_language_model`.
+    """
     entry = language_model(name_or_path)
     if entry is not None:
-        return _catalogued(entry, reporter)
+        if entry.package is not None and not entry.available():
+            raise _not_available(
+                entry.name, f"install the package {entry.distribution}=={entry.revision}"
+            )
+        return
     path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return _Source(str(path), path.resolve().name, _content_hash(path), local=True)
-    if path.suffix == ".gguf":
-        if not path.is_file():
-            raise _not_available(path.name, "there is no such file")
-        digest = _content_hash(path)
-        folder = converted_gguf(path, f"{path.stem}-{digest[:16]}", reporter)
-        return _Source(str(folder), path.name, digest, local=True)
-    if _HUB_ID.fullmatch(name_or_path):
-        return _Source(name_or_path, name_or_path, None, local=False)
+    if path.suffix == ".gguf" and not path.is_file():
+        raise _not_available(path.name, "there is no such file")
+    if path.is_dir() or path.suffix == ".gguf" or _HUB_ID.fullmatch(name_or_path):
+        return
     raise InputError(
         f"There is no language model `{name_or_path}`. Known names: "
         f"{', '.join(sorted(LANGUAGE_MODELS))}.",
@@ -115,15 +118,26 @@ def _find(name_or_path: str, reporter: Reporter) -> _Source:
     )
 
 
+def _find(name_or_path: str, reporter: Reporter) -> _Source:
+    require_language_model(name_or_path)
+    entry = language_model(name_or_path)
+    if entry is not None:
+        return _catalogued(entry, reporter)
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return _Source(str(path), path.resolve().name, _content_hash(path), local=True)
+    if path.suffix == ".gguf":
+        digest = _content_hash(path)
+        folder = converted_gguf(path, f"{path.stem}-{digest[:16]}", reporter)
+        return _Source(str(folder), path.name, digest, local=True)
+    return _Source(name_or_path, name_or_path, None, local=False)
+
+
 def _catalogued(entry: LanguageModel, reporter: Reporter) -> _Source:
     if entry.gguf_file is None or entry.package is None:
         if entry.repository is None:
             raise _not_available(entry.name, "the catalogue names no files for it")
         return _Source(entry.repository, entry.name, entry.revision, local=False)
-    if not entry.available():
-        raise _not_available(
-            entry.name, f"install the package {entry.distribution}=={entry.revision}"
-        )
     spec = find_spec(entry.package)
     assert spec is not None
     assert spec.origin is not None
