@@ -251,7 +251,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_adapters_tenant_id"), ["tenant_id"], unique=False)
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("adapters", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_adapters_tenant_id"))
