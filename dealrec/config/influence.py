@@ -67,5 +67,5 @@ class InfluenceConfig(Config):
     tolerance: float = Field(1e-5, gt=0, lt=1)
     """The relative residual ``‖Hu − v‖/‖v‖`` at which the solver has converged."""
     max_iterations: int = Field(200, ge=1, le=100_000)
-    dtype: Literal["float32", "float64"] = "float64"
+    dtype: Literal["float32", "float64"] = "float32"
     """Of the model while it is differentiated; scores are summed and kept in float64."""

@@ -33,7 +33,7 @@ class SurrogateConfig(Config):
     max_length: int = Field(50, ge=2, le=1000)
     """Items of a sequence that the model sees, the most recent ones."""
     dropout: float = Field(0.3, ge=0, lt=1)
-    learning_rate: float = Field(2e-3, gt=0, le=1)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
     batch_tokens: int = Field(1024, ge=16)
     """Items (training positions) in a batch; sequences of like length share one."""

@@ -116,6 +116,7 @@ def test_batched_derivatives_equal_one_by_one_gradients(surrogate, parameters, l
 def test_influence_equals_the_closed_form(surrogate, curvature):
     samples = build_samples(DATASET)
     config = InfluenceConfig(
+        dtype="float64",
         curvature=curvature,
         target=RiskTarget.TRAIN,
         damping=0.5,
@@ -227,3 +228,14 @@ def test_without_a_validation_split_auto_is_train_and_validation_is_refused(surr
     with pytest.raises(InputError) as error:
         score_influence(dataset, samples, surrogate, config, runtime=ONE)
     assert error.value.code == "no_validation_split"
+
+
+def test_single_precision_scores_agree_with_double(surrogate):
+    samples = build_samples(DATASET)
+    single, double = (
+        score_influence(DATASET, samples, surrogate, InfluenceConfig(dtype=name), runtime=ONE)
+        for name in ("float32", "float64")
+    )
+    assert single.scores.dtype == np.float64
+    error = np.linalg.norm(single.scores - double.scores) / np.linalg.norm(double.scores)
+    assert error < 1e-3

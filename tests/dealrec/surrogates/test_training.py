@@ -4,6 +4,8 @@ import torch
 
 from dealrec.config import Split, SurrogateConfig, SurrogateLoss
 from dealrec.config.runtime import Runtime
+from dealrec.data.ingest import ingest
+from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
 from dealrec.evaluation.ranking import build_questions, evaluate_ranking
 from dealrec.progress import Silent
@@ -173,3 +175,20 @@ def test_no_user_with_two_training_items_is_bad_input():
     with pytest.raises(InputError) as error:
         train_surrogate(lonely, SMALL, runtime=ONE)
     assert error.value.code == "no_training_sequences"
+
+
+def test_the_defaults_beat_popularity_on_the_sample_data(tmp_path):
+    write_sample_data(tmp_path)
+    interactions = tmp_path / "interactions.csv"
+    dataset = ingest(interactions, items=tmp_path / "items.csv", out=tmp_path / "out").dataset
+    trained = train_surrogate(dataset, SurrogateConfig(), runtime=ONE)
+    counts = np.bincount(dataset.items[dataset.splits == 0], minlength=dataset.n_items)
+    popular = torch.from_numpy(counts.astype(np.float64))
+    baseline = evaluate_ranking(
+        lambda sequences, lengths: popular.expand(len(sequences), -1),
+        build_questions(dataset, Split.TEST),
+        n_items=dataset.n_items,
+        max_length=50,
+    ).values
+    assert trained.metrics["test_ndcg@10"] > 1.5 * baseline["ndcg@10"]
+    assert trained.metrics["test_recall@20"] > 1.5 * baseline["recall@20"]
