@@ -1,6 +1,7 @@
 """The ``dealrec`` command, and those of its subcommands that need no server."""
 
 import json as jsonlib
+import os
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 
 from dealrec import __version__
 from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budget
-from dealrec.config.runtime import environment_runtime
+from dealrec.config.runtime import environment_runtime, yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.errors import FieldError, InputError
 from dealrec.terminal import command, print_json, say, stage_display
@@ -26,6 +27,7 @@ SetOption = Annotated[
 
 def main() -> None:
     """Entry point: gathers the subcommands of every installed part and runs one."""
+    os.environ.update(yielding_environment())  # before any command loads torch
     application = typer.Typer(
         name="dealrec",
         help="Pick the few samples worth fine-tuning an LLM recommender on.",

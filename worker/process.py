@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dealrec.config.runtime import yielding_environment
+
 _TAIL = 4000
 _ENDINGS = frozenset({"result", "cancelled", "input_error", "memory_error", "exception"})
 
@@ -40,6 +42,7 @@ class StageProcess:
                 stdout=log,
                 stderr=log,
                 pass_fds=(write_end,),
+                env=yielding_environment(),
                 start_new_session=True,
             )
         os.close(write_end)

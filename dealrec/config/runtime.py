@@ -27,3 +27,12 @@ def environment_runtime() -> Runtime:
     """From ``DEALREC_TORCH_THREADS`` and ``DEALREC_DEVICE``, the same settings that the workers read."""
     threads = os.environ.get("DEALREC_TORCH_THREADS")
     return Runtime(int(threads) if threads else None, os.environ.get("DEALREC_DEVICE", "auto"))
+
+
+def yielding_environment() -> dict[str, str]:
+    """This process's environment for one that loads torch: its idle threads sleep, not spin.
+
+    OpenMP's threads spin between two parallel regions by default. Where another process wants the
+    same cores (the API, a second worker, tests), each then waits for the other's spinning.
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
