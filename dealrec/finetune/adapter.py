@@ -13,6 +13,7 @@ from dealrec.config.finetune import FinetuneConfig
 from dealrec.errors import FieldError, InputError
 from dealrec.finetune.model_card import model_card
 from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.quiet import quiet_transformers
 
 
 def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
@@ -33,7 +34,8 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         try:
-            model = get_peft_model(loaded.model, lora)
+            with quiet_transformers():
+                model = get_peft_model(loaded.model, lora)
         except ValueError as error:
             raise InputError(
                 f"`{loaded.name}` has no modules that can be adapted under these names.",

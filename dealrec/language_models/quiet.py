@@ -1,19 +1,25 @@
 """Keeps transformers' bars and warnings off a terminal that shows our own progress."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Inside, transformers logs errors only and draws no progress bar; restored afterwards."""
+    """Inside, transformers logs errors only and draws no progress bar; restored afterwards.
+
+    Its notes on what a later version of it will rename are between it and peft, and left out too.
+    """
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -134,6 +134,7 @@ def _train(run: _Run) -> _Best:
             best = _Best(run.snapshot(), epoch, row["valid_ndcg@10"])
         elif epoch - best.epoch >= config.patience:
             run.reporter.event("early_stopping", epoch=epoch, best_epoch=best.epoch)
+            run.reporter.progress(epoch, epoch, "epoch")  # nothing is left to do
             break
     if not has_validation:
         best = _Best(run.snapshot(), config.epochs)
