@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from app.kit.errors import status_of
+from dealrec.config.base import plain_message
 from dealrec.errors import DealrecError
 
 MEDIA_TYPE = "application/problem+json"
@@ -117,13 +118,16 @@ def _validation_problem(error: RequestValidationError) -> dict[str, Any]:
         code = {("body", "config"): "invalid_config", ("body", "budget"): "invalid_budget"}.get(
             first[:2], "invalid_request"
         )
-        errors = [{"location": _location(item["loc"]), "message": item["msg"]} for item in found]
+        errors = [
+            {"location": _location(item["loc"]), "message": plain_message(item["msg"])}
+            for item in found
+        ]
     return {
         "type": f"urn:dealrec:problem:{code}",
         "title": _TITLES[code],
-        "detail": f"{len(errors)} field(s) cannot be used; the first: {errors[0]['message']}."
-        if errors
-        else "The request cannot be used.",
+        "detail": f"{errors[0]['location']}: {errors[0]['message']}."
+        if len(errors) == 1
+        else f"{len(errors)} fields cannot be used.",
         "code": code,
         "errors": errors,
     }

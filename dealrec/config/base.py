@@ -18,11 +18,14 @@ class Config(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
+            errors = field_errors(error, location)
             raise InputError(
-                f"{error.error_count()} field(s) of {location} cannot be used.",
+                f"{errors[0].location}: {errors[0].message}."
+                if len(errors) == 1
+                else f"{len(errors)} fields of {location} cannot be used.",
                 code="invalid_config",
                 title="The configuration cannot be used",
-                errors=field_errors(error, location),
+                errors=errors,
             ) from None
 
 
@@ -31,5 +34,10 @@ def field_errors(error: ValidationError, location: str) -> list[FieldError]:
     found = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         path = ".".join([location, *(str(part) for part in item["loc"])])
-        found.append(FieldError(path.strip("."), item["msg"]))
+        found.append(FieldError(path.strip("."), plain_message(item["msg"])))
     return found
+
+
+def plain_message(message: str) -> str:
+    """Pydantic's message without the name of the exception that carried it."""
+    return message.removeprefix("Value error, ")
