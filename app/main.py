@@ -22,6 +22,7 @@ from app.kit.gate import Gate
 from app.kit.logging import configure_logging
 from app.kit.problems import Problem, install_problem_handlers
 from app.kit.storage import Storage
+from app.scores import endpoints as scores
 from app.settings import Settings
 from dealrec import __version__
 
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.storage = Storage(settings)
     app.add_middleware(Gate, settings=settings)
     install_problem_handlers(app)
-    for area in (datasets, jobs, prune, coresets, adapters, catalogue, health):
+    for area in (datasets, jobs, scores, prune, coresets, adapters, catalogue, health):
         app.include_router(area.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -32,7 +32,7 @@ def get_adapter(adapter_id: str, context: ContextDep) -> Adapter:
     "/{adapter_id}/download",
     operation_id="download_adapter",
     response_class=Response,
-    responses={**documented(404), 200: {"content": {"application/zip": {}}}},
+    responses={**documented(404, 416), 200: {"content": {"application/zip": {}}}},
 )
 def download_adapter(adapter_id: str, request: Request, context: ContextDep) -> Response:
     """The PEFT folder as a zip; unpacked, ``PeftModel.from_pretrained`` loads it."""
@@ -49,7 +49,7 @@ def download_adapter(adapter_id: str, request: Request, context: ContextDep) -> 
     "/{adapter_id}/files/{name}",
     operation_id="download_adapter_file",
     response_class=Response,
-    responses={**documented(404), 200: {"content": {"application/octet-stream": {}}}},
+    responses={**documented(404, 416), 200: {"content": {"application/octet-stream": {}}}},
 )
 def download_file(adapter_id: str, name: str, request: Request, context: ContextDep) -> Response:
     """One file of the PEFT folder."""

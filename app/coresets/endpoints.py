@@ -117,7 +117,7 @@ def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Resp
     "/coresets/{coreset_id}/report",
     operation_id="get_coreset_report",
     response_class=Response,
-    responses={**documented(404), 200: {"content": {"text/html": {}}}},
+    responses={**documented(404, 416), 200: {"content": {"text/html": {}}}},
 )
 def get_report(coreset_id: str, request: Request, context: ContextDep) -> Response:
     """One self-contained page: score distributions, strata, what was chosen."""
@@ -132,7 +132,10 @@ def get_report(coreset_id: str, request: Request, context: ContextDep) -> Respon
     "/coresets/{coreset_id}/download",
     operation_id="download_coreset",
     response_class=Response,
-    responses={**documented(404), 200: {"content": {kind: {} for kind in _MEDIA_TYPES.values()}}},
+    responses={
+        **documented(404, 416),
+        200: {"content": {kind: {} for kind in _MEDIA_TYPES.values()}},
+    },
 )
 def download_coreset(
     coreset_id: str,

@@ -1,11 +1,8 @@
 """Jobs over HTTP."""
 
-from enum import StrEnum
 from typing import Annotated
 
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
 from app.datasets.endpoints import Cascade
 from app.datasets.repository import DatasetRepository
@@ -13,21 +10,13 @@ from app.jobs import service
 from app.jobs.models import JobState
 from app.jobs.planning import request_cancel
 from app.jobs.repository import JobRepository
-from app.jobs.schemas import Event, Job, JobCreate, Score
+from app.jobs.schemas import Event, Job, JobCreate
 from app.kit.context import ContextDep
-from app.kit.downloads import download, new_scratch
 from app.kit.pagination import Page, PageQuery
 from app.kit.problems import documented
 from app.kit.text import require_storable
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-
-
-class ScoreFormat(StrEnum):
-    """What scores are handed out as."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
 
 
 @router.post("", status_code=202, operation_id="create_job", responses=documented(404, 409))
@@ -93,39 +82,3 @@ def list_events(job_id: str, context: ContextDep, page: PageQuery) -> Page[Event
     with context.read() as session:
         repository = JobRepository(session, context.tenant_id)
         return repository.events(repository.get(job_id), page).page(Event.of)
-
-
-@router.get("/{job_id}/scores", operation_id="list_scores", responses=documented(404))
-def list_scores(job_id: str, context: ContextDep, page: PageQuery) -> Page[Score]:
-    """The scores of all samples in dense order; none before the job's ``select`` has finished."""
-    with context.read() as session:
-        repository = JobRepository(session, context.tenant_id)
-        return repository.scores(repository.get(job_id), page).page(Score.of)
-
-
-@router.get(
-    "/{job_id}/scores/download",
-    operation_id="download_scores",
-    response_class=Response,
-    responses={
-        **documented(404, 409),
-        200: {"content": {"application/vnd.apache.parquet": {}, "text/csv": {}}},
-    },
-)
-def download_scores(
-    job_id: str,
-    request: Request,
-    context: ContextDep,
-    format: ScoreFormat = ScoreFormat.PARQUET,  # noqa: A002
-) -> Response:
-    """All scores in one file."""
-    with context.read() as session:
-        job = JobRepository(session, context.tenant_id).get(job_id)
-        prefix = service.scores_prefix(session, job)
-    folder = new_scratch(context.settings)
-    path = context.storage.fetch_file(f"{prefix}/scores.parquet", folder)
-    media_type = "application/vnd.apache.parquet"
-    if format is ScoreFormat.CSV:
-        table, path, media_type = pq.read_table(path), folder / "scores.csv", "text/csv"
-        pa_csv.write_csv(table, path)
-    return download(request, path, f"{job_id}-scores.{format.value}", media_type, folder)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.jobs.models import EventRow, JobKind, JobRow, JobState, ScoreRow, StageRow, StageState
+from app.jobs.models import EventRow, JobKind, JobRow, JobState, StageRow, StageState
 from app.kit.schemas import Body
 from dealrec.config import Budget, PruneConfig
 
@@ -129,22 +129,6 @@ class Event(BaseModel):
 
     @classmethod
     def of(cls, row: EventRow) -> Self:
-        """The row in the contract's words."""
-        return cls.model_validate(row, from_attributes=True)
-
-
-class Score(BaseModel):
-    """A sample's scores; ``stratum`` is null where hard pruning dropped it."""
-
-    sample_key: str
-    influence: float
-    effort: float | None
-    overall: float
-    stratum: int | None
-    selected: bool
-
-    @classmethod
-    def of(cls, row: ScoreRow) -> Self:
         """The row in the contract's words."""
         return cls.model_validate(row, from_attributes=True)
 

@@ -6,11 +6,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from anyio import CancelScope
 from fastapi import Request
 from fastapi.responses import FileResponse, Response
-from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
+from app.kit.errors import BadRequest, RangeNotSatisfiable, ServiceError
+from app.kit.problems import error_response
 from app.settings import Settings
 
 
@@ -40,13 +46,53 @@ def file_sha256(path: Path) -> str:
 def download(request: Request, path: Path, name: str, media_type: str, folder: Path) -> Response:
     """Send ``path`` under ``name`` and remove ``folder`` when it is sent.
 
-    304 where the caller has it already (``If-None-Match``); ranges are answered.
+    304 where the caller has it already (``If-None-Match``). ``Range`` is answered, unless
+    ``If-Range`` names other content; a range that cannot be given is a problem (400, 416).
     """
     etag = f'"{file_sha256(path)}"'
     known = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
-    cleanup = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
     if etag in known or "*" in known:
-        return Response(status_code=304, headers={"etag": etag}, background=cleanup)
-    return FileResponse(
-        path, media_type=media_type, filename=name, headers={"etag": etag}, background=cleanup
-    )
+        shutil.rmtree(folder, ignore_errors=True)
+        return Response(status_code=304, headers={"etag": etag})
+    return _Download(folder, path, media_type=media_type, filename=name, headers={"etag": etag})
+
+
+class _Download(FileResponse):
+    """A file whose folder goes when it is sent, and whose refusals are problem documents."""
+
+    def __init__(self, folder: Path, path: Path, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._folder = folder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused: Message | None = None
+
+        async def watched_send(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start" and message["status"] in _REFUSALS:
+                refused = message
+            if refused is None:
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, watched_send)
+        finally:
+            with CancelScope(shield=True):  # also where the caller hangs up
+                await run_in_threadpool(shutil.rmtree, self._folder, ignore_errors=True)
+        if refused is not None:
+            error = _REFUSALS[refused["status"]]
+            size = Headers(raw=refused["headers"]).get("content-range")
+            answer = error_response(error, scope["path"])
+            if size is not None:
+                answer.headers["content-range"] = size
+            await answer(scope, receive, send)
+
+
+_REFUSALS: dict[int, ServiceError] = {
+    400: BadRequest(
+        "The header `Range` is not `bytes=first-last`.",
+        code="invalid_range",
+        title="The range cannot be read",
+    ),
+    416: RangeNotSatisfiable("The file ends before the range begins."),
+}

@@ -6,11 +6,13 @@ from typing import Any
 from dealrec.errors import DealrecError, FieldError, InputError
 
 __all__ = [
+    "BadRequest",
     "Conflict",
     "InUse",
     "NotFound",
     "PayloadTooLarge",
     "PermissionDenied",
+    "RangeNotSatisfiable",
     "ServiceError",
     "Unauthenticated",
     "status_of",
@@ -37,6 +39,14 @@ class ServiceError(DealrecError):
     def to_problem(self) -> dict[str, Any]:
         """The problem with this error's further members (``limit``, ``dependents``, …)."""
         return {**super().to_problem(), **self.extra}
+
+
+class BadRequest(ServiceError):
+    """A header that cannot be read (400)."""
+
+    status = 400
+    code = "bad_request"
+    title = "The request cannot be read"
 
 
 class Unauthenticated(ServiceError):
@@ -95,6 +105,14 @@ class PayloadTooLarge(ServiceError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The body may have at most {limit:,} bytes.", limit=limit)
+
+
+class RangeNotSatisfiable(ServiceError):
+    """The file has no such bytes (416)."""
+
+    status = 416
+    code = "range_not_satisfiable"
+    title = "There are no such bytes"
 
 
 def status_of(error: DealrecError) -> int:

@@ -106,24 +106,6 @@ def test_a_cancelled_job_says_so_and_can_be_deleted(client: TestClient, finisher
     assert client.get(f"/v1/jobs/{job}").status_code == 404
 
 
-def test_scores_are_listed_and_handed_out(client: TestClient, finisher: Finisher) -> None:
-    made = finisher.all()
-    first = client.get(f"/v1/jobs/{made.job}/scores?limit=50").json()
-    rest = client.get(f"/v1/jobs/{made.job}/scores?limit=50&after={first['next']}").json()
-    scores = first["data"] + rest["data"]
-    assert len(scores) == 60
-    assert sum(score["selected"] for score in scores) == 12
-    text = client.get(f"/v1/jobs/{made.job}/scores/download?format=csv")
-    assert len(text.text.splitlines()) == 61
-    assert text.headers["content-disposition"].endswith('-scores.csv"')
-    tag = {"if-none-match": text.headers["etag"]}
-    same = client.get(f"/v1/jobs/{made.job}/scores/download?format=csv", headers=tag)
-    assert same.status_code == 304
-    parquet = client.get(f"/v1/jobs/{made.job}/scores/download")
-    assert parquet.content[:4] == b"PAR1"
-    assert client.get(f"/v1/jobs/{made.finetune}/scores/download").json()["code"] == "no_scores"
-
-
 def test_prune_makes_data_set_and_job_together(client: TestClient, csv: bytes) -> None:
     answer = client.post(
         "/v1/prune",

@@ -1,0 +1,1 @@
+"""Scores of samples: listed, handed out, drawn."""

@@ -1,0 +1,53 @@
+"""What can be read off a job's ``scores.parquet``."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from app.scores.schemas import Histogram, ScoreFormat, ScoreName
+from dealrec.errors import FieldError, InputError
+
+
+def write_scores_as(scores: Path, format: ScoreFormat, folder: Path) -> Path:  # noqa: A002
+    """The file ``scores`` in another format, written into ``folder`` where it is not that already."""
+    if format is ScoreFormat.PARQUET:
+        return scores
+    path = folder / "scores.csv"
+    pa_csv.write_csv(pq.read_table(scores), path)
+    return path
+
+
+def histogram(scores: Path, score: ScoreName, bins: int) -> Histogram:
+    """Counts in ``bins`` bins of equal width; raises :class:`InputError` (``no_effort_scores``)."""
+    table = pq.read_table(scores, columns=[score.value, "selected"])
+    if table[score.value].null_count:
+        raise no_effort_scores("score")
+    values = table[score.value].to_numpy()
+    counts, edges = np.histogram(values, _edges(values, bins))
+    chosen, _ = np.histogram(values[table["selected"].to_numpy()], edges)
+    return Histogram(
+        score=score, edges=edges.tolist(), all=counts.tolist(), selected=chosen.tolist()
+    )
+
+
+def no_effort_scores(location: str) -> InputError:
+    """The job left the language model out."""
+    return InputError(
+        "The job left the language model out: it has no effort scores.",
+        code="no_effort_scores",
+        title="There are no effort scores",
+        errors=[FieldError(location, "not `effort`")],
+    )
+
+
+def _edges(values: npt.NDArray[np.float64], bins: int) -> npt.NDArray[np.float64]:
+    """[bins + 1] ascending; scores that are all the same lie in the middle of a range of width 1."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low / 2, high / 2, bins + 1) * 2  # halved: the range of two can overflow
+    edges[0], edges[-1] = low, high
+    return edges
