@@ -45,9 +45,16 @@ class EffortConfig(Config):
     """A longer sample loses the oldest tokens of its input, never its answer."""
     batch_tokens: int = Field(2048, ge=16)
     """Tokens in a batch, padding counted; samples of like length share one."""
+    shard_samples: int = Field(4096, ge=1)
+    """About so many samples are measured in one piece, which one worker takes; changes no result."""
     lora_rank: int = Field(8, ge=1, le=256)
     """For ``lora_b``."""
     lora_alpha: float = Field(16.0, gt=0)
     """For ``lora_b``."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Of LoRA's random A, for ``lora_b``."""
+
+
+def shard_count(samples: int, config: EffortConfig) -> int:
+    """Into how many shards the effort of ``samples`` samples is split."""
+    return max(1, -(-samples // config.shard_samples))

@@ -1,8 +1,8 @@
-"""Effort of every sample of a data set."""
+"""Effort of every sample of a data set, in one piece or in shards that are merged."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,23 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples
 from dealrec.effort.gradients import EffortMeter
+from dealrec.effort.parts import EffortPart, ShardCheckpoint, merge_effort
+from dealrec.effort.plan import EffortPlan, Shard, plan_batches, plan_effort
 from dealrec.effort.scores import EffortScores
 from dealrec.errors import DealrecError
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
-from dealrec.language_models.tokens import EncodedSample, Encoder, batches_by_tokens, token_limit
+from dealrec.language_models.tokens import Encoder, token_limit
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 
-_ENCODED_AT_ONCE = 1024
+__all__ = [
+    "measure_effort",
+    "measure_shard",
+    "merge_effort",
+    "plan_effort",
+    "score_effort",
+    "score_effort_shard",
+]
 
 
 def score_effort(
@@ -30,13 +39,16 @@ def score_effort(
     prompt: PromptConfig,
     config: EffortConfig,
     *,
+    candidates: npt.NDArray[np.int64] | None = None,
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
+    checkpoint_dir: Path | None = None,
 ) -> EffortScores:
-    """The LLM's gradient norm on each of ``n`` samples.
+    """The LLM's gradient norm on each of ``n`` samples, or on the ``candidates`` among them.
 
     Memory does not grow with the texts: samples are put into words and tokens twice, once for
-    their lengths, from which the batches follow, and once when their batch is due.
+    their lengths, from which the batches follow, and once when their batch is due. With a
+    ``checkpoint_dir`` a run that was cut off goes on after its last finished batches.
 
     Raises:
         InputError: ``unknown_model``, ``model_not_available``, ``model_not_supported``,
@@ -44,14 +56,49 @@ def score_effort(
         DealrecError: ``non_finite_score``, naming the sample.
         Cancelled: When ``reporter`` says so, between batches.
     """
+    plan = plan_effort(dataset, samples, prompt, config, candidates=candidates, reporter=reporter)
+    part = score_effort_shard(
+        plan,
+        plan.whole(),
+        dataset,
+        samples,
+        prompt,
+        config,
+        runtime=runtime,
+        reporter=reporter,
+        checkpoint_dir=checkpoint_dir,
+    )
+    return merge_effort(plan, [part])
+
+
+def score_effort_shard(
+    plan: EffortPlan,
+    shard: Shard,
+    dataset: Dataset,
+    samples: Samples,
+    prompt: PromptConfig,
+    config: EffortConfig,
+    *,
+    runtime: Runtime | None = None,
+    reporter: Reporter = SILENT,
+    checkpoint_dir: Path | None = None,
+) -> EffortPart:
+    """The effort of one of ``plan.shards(...)``; ``plan`` was made from the same other arguments.
+
+    Raises as :func:`score_effort`.
+    """
     device = apply_runtime(runtime or Runtime())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
-    prompter = Prompter(dataset, samples, prompt)
-
-    def name(index: int) -> str:
-        return str(samples.keys(dataset)[index])
-
-    return measure_effort(loaded, prompter.prompt, len(samples), config, name, reporter)
+    return measure_shard(
+        loaded,
+        plan,
+        shard,
+        Prompter(dataset, samples, prompt).prompt,
+        config,
+        name=lambda index: str(samples.keys(dataset)[index]),
+        reporter=reporter,
+        checkpoint_dir=checkpoint_dir,
+    )
 
 
 def measure_effort(
@@ -63,76 +110,56 @@ def measure_effort(
     reporter: Reporter = SILENT,
 ) -> EffortScores:
     """Effort of the samples ``prompted(0)`` to ``prompted(count - 1)`` on a loaded model."""
+    encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
+    plan = plan_batches(encoder, prompted, count, config, reporter=reporter)
+    part = measure_shard(loaded, plan, plan.whole(), prompted, config, name, reporter)
+    return merge_effort(plan, [part])
+
+
+def measure_shard(
+    loaded: LoadedLanguageModel,
+    plan: EffortPlan,
+    shard: Shard,
+    prompted: Callable[[int], PromptedSample],
+    config: EffortConfig,
+    name: Callable[[int], str] = str,
+    reporter: Reporter = SILENT,
+    checkpoint_dir: Path | None = None,
+) -> EffortPart:
+    """As :func:`score_effort_shard`, on a loaded model; ``name`` gives a sample's key."""
     meter = EffortMeter(loaded, config)
     encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
-    reporter.progress(0, count, "sample")
-    lengths, answers = _lengths(encoder, prompted, count)
-    batches = batches_by_tokens(lengths.tolist(), config.batch_tokens)
-    scores = np.empty(count, dtype=np.float64)
-    started, done = time.monotonic(), 0
-    for batch in batches:
-        encoded = encoder.encode([prompted(index) for index in batch])
-        scores[batch] = meter.norms(encoded).double().cpu().numpy()
-        _refuse_non_finite(scores, batch, name)
-        done += len(batch)
-        reporter.progress(done, count, "sample")
-    seconds = time.monotonic() - started
-    diagnostics = {
+    measured_with = {
         "model": loaded.name,
         "revision": loaded.revision,
         "device": loaded.device.type,
-        **config.model_dump(mode="json", exclude={"model"}),
-        "samples": count,
-        "batches": len(batches),
-        "tokens": int(lengths.sum()),
-        "seconds": seconds,
-        "tokens_per_second": float(lengths.sum()) / max(seconds, 1e-9),
-        "spearman_with_answer_length": spearman(scores, answers),
+        **config.model_dump(mode="json", exclude={"model", "shard_samples"}),
     }
-    return EffortScores(scores, lengths, diagnostics)
-
-
-def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float | None:
-    """Rank correlation, ties sharing their mean rank; ``None`` where either is constant."""
-    if len(a) < 2 or a.min() == a.max() or b.min() == b.max():
-        return None
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
-
-
-def _ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
-    return ranks
-
-
-def _lengths(
-    encoder: Encoder,
-    prompted: Callable[[int], PromptedSample],
-    count: int,
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """[n] tokens of each sample, and [n] of its answer."""
-    lengths = np.empty(count, dtype=np.int32)
-    answers = np.empty(count, dtype=np.int32)
-    for indices in _chunks(count):
-        encoded: Sequence[EncodedSample] = encoder.encode([prompted(i) for i in indices])
-        lengths[indices] = [len(sample) for sample in encoded]
-        answers[indices] = [len(sample) - sample.answer for sample in encoded]
-    return lengths, answers
-
-
-def _chunks(count: int) -> Iterator[range]:
-    for start in range(0, count, _ENCODED_AT_ONCE):
-        yield range(start, min(start + _ENCODED_AT_ONCE, count))
+    checkpoint = ShardCheckpoint(checkpoint_dir, plan, shard, measured_with)
+    following, scores = checkpoint.resume()
+    offset, total = int(plan.bounds[shard.first]), len(scores)
+    reporter.progress(int(plan.bounds[following]) - offset, total, "sample")
+    started = time.monotonic()
+    for number in range(following, shard.last):
+        batch = plan.batch(number)
+        encoded = encoder.encode([prompted(index) for index in batch])
+        norms = meter.norms(encoded).double().cpu().numpy()
+        _refuse_non_finite(norms, batch, name)
+        done = int(plan.bounds[number + 1]) - offset
+        scores[done - len(batch) : done] = norms
+        checkpoint.keep(number + 1, scores)
+        reporter.progress(done, total, "sample")
+    diagnostics = {**measured_with, "seconds": time.monotonic() - started}
+    return EffortPart(shard, scores, plan.fingerprint, diagnostics)
 
 
 def _refuse_non_finite(
-    scores: npt.NDArray[np.float64], batch: list[int], name: Callable[[int], str]
+    norms: npt.NDArray[np.float64], batch: list[int], name: Callable[[int], str]
 ) -> None:
-    bad = [index for index in batch if not np.isfinite(scores[index])]
-    if bad:
+    bad = np.flatnonzero(~np.isfinite(norms))
+    if len(bad):
         raise DealrecError(
-            f"The effort of sample `{name(bad[0])}` is not a finite number.",
+            f"The effort of sample `{name(batch[int(bad[0])])}` is not a finite number.",
             code="non_finite_score",
             title="A score is not a finite number",
         )

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +48,14 @@ class _Source:
     revision: str | None
     local: bool
 
+    def options(self) -> dict[str, Any]:
+        """What transformers is told about where to look."""
+        return {
+            "local_files_only": self.local,
+            "trust_remote_code": False,
+            **({} if self.local else {"revision": self.revision}),
+        }
+
 
 def load_language_model(
     name_or_path: str, *, dtype: str, device: "torch.device | str", reporter: Reporter = SILENT
@@ -66,30 +76,38 @@ def load_language_model(
             the files are not at hand or are no causal language model.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     source = _find(name_or_path, reporter)
-    options: dict[str, Any] = {
-        "local_files_only": source.local,
-        "trust_remote_code": False,
-        **({} if source.local else {"revision": source.revision}),
-    }
-    with quiet_transformers():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
-            model = AutoModelForCausalLM.from_pretrained(
-                source.location, dtype=getattr(torch, dtype), use_safetensors=True, **options
-            )
-        except (OSError, ValueError) as error:
-            raise _not_available(
-                source.name, "its files cannot be loaded as a causal language model in safetensors"
-            ) from error
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    with _loading(source):
+        tokenizer = _tokenizer(source)
+        model = AutoModelForCausalLM.from_pretrained(
+            source.location, dtype=getattr(torch, dtype), use_safetensors=True, **source.options()
+        )
     model.requires_grad_(requires_grad=False)
     model.eval().to(device)
     revision = source.revision or getattr(model.config, "_commit_hash", None) or "main"
     return LoadedLanguageModel(model, tokenizer, source.name, revision)
+
+
+def load_tokenizer(name_or_path: str, *, reporter: Reporter = SILENT) -> tuple[Any, int | None]:
+    """The model's tokenizer, as :func:`load_language_model` gives it, and the longest text it takes.
+
+    None of the model's weights are loaded. The length is ``None`` where the model names none.
+    Raises as :func:`load_language_model`.
+    """
+    from transformers import AutoConfig
+
+    source = _find(name_or_path, reporter)
+    with _loading(source):
+        config = AutoConfig.from_pretrained(source.location, **source.options())
+        return _tokenizer(source), longest_text(config)
+
+
+def longest_text(config: Any) -> int | None:
+    """The number of positions in a model's configuration; ``None`` where it has none."""
+    longest: Any = getattr(config, "max_position_embeddings", None)
+    return longest if isinstance(longest, int) else None
 
 
 def require_language_model(name_or_path: str) -> None:
@@ -116,6 +134,26 @@ def require_language_model(name_or_path: str) -> None:
         code="unknown_model",
         title="The language model is not known",
     )
+
+
+@contextmanager
+def _loading(source: _Source) -> Iterator[None]:
+    with quiet_transformers():
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise _not_available(
+                source.name, "its files cannot be loaded as a causal language model in safetensors"
+            ) from error
+
+
+def _tokenizer(source: _Source) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source.location, **source.options())
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
 
 
 def _find(name_or_path: str, reporter: Reporter) -> _Source:

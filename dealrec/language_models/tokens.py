@@ -10,7 +10,7 @@ from torch import Tensor
 from dealrec.config.effort import LossSpan
 from dealrec.data.prompts import PromptedSample, render
 from dealrec.errors import FieldError, InputError
-from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.loading import LoadedLanguageModel, longest_text
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,7 @@ class Encoder:
 
 def token_limit(loaded: LoadedLanguageModel, max_tokens: int) -> int:
     """``max_tokens``, or the longest text that the model takes if that is shorter."""
-    longest: Any = getattr(loaded.model.config, "max_position_embeddings", None)
-    return min(max_tokens, longest) if isinstance(longest, int) else max_tokens
+    return min(max_tokens, longest_text(loaded.model.config) or max_tokens)
 
 
 def padded(samples: Sequence[EncodedSample], pad: int, device: torch.device) -> Tensor:

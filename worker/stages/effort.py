@@ -17,6 +17,7 @@ def run(context: StageContext) -> StageResult:
         config.effort,
         runtime=context.runtime,
         reporter=context.reporter,
+        checkpoint_dir=context.checkpoint_dir,
     )
     scores.save(context.out)
     return StageResult(scores.diagnostics)

@@ -1,0 +1,139 @@
+"""The effort of a shard of samples: kept while it is measured, saved, and merged with the others."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dealrec.effort.plan import EffortPlan, Shard
+from dealrec.effort.scores import EffortScores
+from dealrec.effort.statistics import spearman
+
+_SCORES = "part.parquet"
+_FACTS = "part.json"
+_CHECKPOINT = "effort.npz"
+_SECONDS_BETWEEN_CHECKPOINTS = 5.0
+
+
+@dataclass(frozen=True)
+class EffortPart:
+    """Effort of the samples of one shard."""
+
+    shard: Shard
+    scores: npt.NDArray[np.float64]
+    """Gradient norms, in the order of :meth:`EffortPlan.samples`."""
+    plan: str
+    """The fingerprint of the plan that it is a part of."""
+    diagnostics: dict[str, Any]
+    """What was computed, and with what; the same for all parts but ``seconds``: JSON."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``part.parquet`` (column ``effort``) and ``part.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"effort": self.scores}), folder / _SCORES, compression="zstd")
+        facts = {
+            "first": self.shard.first,
+            "last": self.shard.last,
+            "plan": self.plan,
+            "diagnostics": self.diagnostics,
+        }
+        (folder / _FACTS).write_text(json.dumps(facts, indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> "EffortPart":
+        """Read what :meth:`save` wrote."""
+        facts = json.loads((folder / _FACTS).read_text())
+        return cls(
+            shard=Shard(facts["first"], facts["last"]),
+            scores=pq.read_table(folder / _SCORES)["effort"].to_numpy(),
+            plan=facts["plan"],
+            diagnostics=facts["diagnostics"],
+        )
+
+
+def merge_effort(plan: EffortPlan, parts: Sequence[EffortPart]) -> EffortScores:
+    """The effort of all samples from the parts of ``plan``, in any order.
+
+    Samples outside the plan have no effort: NaN.
+
+    Raises:
+        ValueError: The parts are not those of this plan, each batch once, or were not measured
+            with one and the same model.
+    """
+    parts = sorted(parts, key=lambda part: (part.shard.first, part.shard.last))
+    if any(part.plan != plan.fingerprint for part in parts):
+        raise ValueError("a part belongs to another plan")
+    ends = [0, *(part.shard.last for part in parts)]
+    if [*(part.shard.first for part in parts), plan.batches] != ends:
+        raise ValueError("the parts do not hold every batch exactly once")
+    settings = [{**part.diagnostics, "seconds": None} for part in parts]
+    if any(other != settings[0] for other in settings):
+        raise ValueError("the parts were not measured with the same model on the same device")
+    scores = np.full(plan.count, np.nan)
+    tokens = np.zeros(plan.count, dtype=np.int32)
+    scores[plan.order] = np.concatenate([part.scores for part in parts])
+    tokens[plan.order] = plan.tokens
+    seconds = sum(part.diagnostics["seconds"] for part in parts)
+    total = int(plan.tokens.sum())
+    diagnostics = {
+        **settings[0],
+        "samples": len(plan.order),
+        "batches": plan.batches,
+        "shards": len(parts),
+        "tokens": total,
+        "seconds": seconds,
+        "tokens_per_second": total / max(seconds, 1e-9),
+        "spearman_with_answer_length": spearman(scores[plan.order], plan.answer_tokens),
+    }
+    return EffortScores(scores, tokens, diagnostics)
+
+
+@dataclass
+class ShardCheckpoint:
+    """Scores of a shard's finished batches, on disk every few seconds.
+
+    A checkpoint of another plan, shard, model or device is never resumed. Without a folder nothing
+    is kept.
+    """
+
+    folder: Path | None
+    plan: EffortPlan
+    shard: Shard
+    measured_with: dict[str, Any]
+    """JSON: what the scores depend on besides the plan."""
+    _written: float = field(default_factory=time.monotonic)
+
+    def resume(self) -> tuple[int, npt.NDArray[np.float64]]:
+        """The first batch that is not finished, and the shard's scores up to it, NaN from there."""
+        scores = np.full(len(self.plan.samples(self.shard)), np.nan)
+        if self.folder is None or not (self.folder / _CHECKPOINT).is_file():
+            return self.shard.first, scores
+        with np.load(self.folder / _CHECKPOINT) as kept:
+            if str(kept["key"]) != self._key():
+                return self.shard.first, scores
+            scores[: len(kept["scores"])] = kept["scores"]
+            return int(kept["next"]), scores
+
+    def keep(self, following: int, scores: npt.NDArray[np.float64]) -> None:
+        """All batches before ``following`` are finished; written whole or not at all."""
+        if self.folder is None or time.monotonic() - self._written < _SECONDS_BETWEEN_CHECKPOINTS:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        finished = len(self.plan.samples(Shard(self.shard.first, following)))
+        temporary = self.folder / f".{_CHECKPOINT}.tmp"
+        with temporary.open("wb") as file:
+            np.savez(file, key=self._key(), next=following, scores=scores[:finished])
+        temporary.replace(self.folder / _CHECKPOINT)
+        self._written = time.monotonic()
+
+    def _key(self) -> str:
+        facts = [self.plan.fingerprint, self.shard.first, self.shard.last, self.measured_with]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,225 @@
+"""The batches of an effort run: an object that follows from data and configuration alone."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dealrec.config.data import PromptConfig
+from dealrec.config.effort import EffortConfig
+from dealrec.data.dataset import Dataset
+from dealrec.data.prompts import PromptedSample, Prompter
+from dealrec.data.samples import Samples
+from dealrec.progress import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from dealrec.language_models.tokens import Encoder
+
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+
+BATCHES = "plan.parquet"
+FACTS = "plan.json"
+_ENCODED_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The batches ``first`` to ``last - 1`` of a plan; there may be none."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class EffortPlan:
+    """Which samples are measured together.
+
+    ``m`` of the ``n`` samples of a data set are measured, in ``k`` batches, longest samples first.
+    A batch's numbers depend on its own samples alone, so shards (ranges of batches) that are
+    measured apart and merged give what one run gives, bit for bit on a CPU.
+    """
+
+    count: int
+    """n."""
+    order: Int64
+    """[m] dense sample indices, batch after batch."""
+    bounds: Int64
+    """[k + 1]; batch ``j`` is ``order[bounds[j]:bounds[j + 1]]``."""
+    tokens: Int32
+    """[m] tokens of each sample as the model reads it, in the order of ``order``."""
+    answer_tokens: Int32
+    """[m] of them in the answer, the end of text included."""
+    prefix: tuple[int, ...]
+    """Tokens that all measured samples begin with: the instruction."""
+    fingerprint: str
+    """SHA-256 over all that the scores are made from, the language model's weights aside."""
+
+    @property
+    def batches(self) -> int:
+        """How many: ``k``."""
+        return len(self.bounds) - 1
+
+    def batch(self, number: int) -> list[int]:
+        """The dense sample indices of one batch."""
+        indices: list[int] = self.order[self.bounds[number] : self.bounds[number + 1]].tolist()
+        return indices
+
+    def samples(self, shard: Shard) -> Int64:
+        """The dense sample indices of a shard, batch after batch."""
+        return self.order[self.bounds[shard.first] : self.bounds[shard.last]]
+
+    def whole(self) -> Shard:
+        """All batches."""
+        return Shard(0, self.batches)
+
+    def shards(self, count: int) -> list[Shard]:
+        """``count`` consecutive ranges of batches that take about equally long.
+
+        Cost is counted in tokens, padding included. Where there are fewer batches than shards some
+        of the shards are empty.
+        """
+        sizes = np.diff(self.bounds)
+        cost = np.concatenate(
+            [[0], np.cumsum(sizes * self.tokens[self.bounds[:-1]], dtype=np.int64)]
+        )
+        wanted = cost[-1] * np.arange(1, count) / count
+        cuts = np.searchsorted((cost[:-1] + cost[1:]) / 2, wanted)
+        edges = [0, *cuts.tolist(), self.batches]
+        return [Shard(first, last) for first, last in pairwise(edges)]
+
+    def save(self, folder: Path) -> None:
+        """Write ``plan.parquet`` (one row a measured sample) and ``plan.json``."""
+        folder.mkdir(parents=True, exist_ok=True)
+        table = pa.table(
+            {
+                "sample": self.order,
+                "batch": np.repeat(np.arange(self.batches, dtype=np.int32), np.diff(self.bounds)),
+                "tokens": self.tokens,
+                "answer_tokens": self.answer_tokens,
+            }
+        )
+        pq.write_table(table, folder / BATCHES, compression="zstd")
+        facts = {"count": self.count, "prefix": self.prefix, "fingerprint": self.fingerprint}
+        (folder / FACTS).write_text(json.dumps(facts, indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> "EffortPlan":
+        """Read what :meth:`save` wrote."""
+        table = pq.read_table(folder / BATCHES)
+        facts = json.loads((folder / FACTS).read_text())
+        sizes = np.bincount(table["batch"].to_numpy())
+        return cls(
+            count=facts["count"],
+            order=table["sample"].to_numpy(),
+            bounds=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            tokens=table["tokens"].to_numpy(),
+            answer_tokens=table["answer_tokens"].to_numpy(),
+            prefix=tuple(facts["prefix"]),
+            fingerprint=facts["fingerprint"],
+        )
+
+
+def plan_effort(
+    dataset: Dataset,
+    samples: Samples,
+    prompt: PromptConfig,
+    config: EffortConfig,
+    *,
+    candidates: Int64 | None = None,
+    reporter: Reporter = SILENT,
+) -> EffortPlan:
+    """Put the samples into words and tokens once, for their lengths, and cut batches from these.
+
+    Only the tokenizer is loaded, never the model.
+
+    Args:
+        dataset: Where the titles are.
+        samples: ``n`` of them.
+        prompt: How they are put into words.
+        config: Model, token limit and tokens of a batch.
+        candidates: Dense indices of the samples to measure, ascending; default: all.
+        reporter: Hears of no progress while lengths are taken, and may cancel.
+
+    Raises:
+        InputError: ``unknown_model``, ``model_not_available``, ``max_tokens_too_small``.
+    """
+    from dealrec.language_models.loading import load_tokenizer
+    from dealrec.language_models.tokens import Encoder
+
+    tokenizer, longest = load_tokenizer(config.model, reporter=reporter)
+    return plan_batches(
+        Encoder(tokenizer, min(config.max_tokens, longest or config.max_tokens)),
+        Prompter(dataset, samples, prompt).prompt,
+        len(samples),
+        config,
+        candidates=candidates,
+        identity=[dataset.sha256, samples.unit.value, prompt.model_dump(mode="json")],
+        reporter=reporter,
+    )
+
+
+def plan_batches(
+    encoder: "Encoder",
+    prompted: Callable[[int], PromptedSample],
+    count: int,
+    config: EffortConfig,
+    *,
+    candidates: Int64 | None = None,
+    identity: object = None,
+    reporter: Reporter = SILENT,
+) -> EffortPlan:
+    """As :func:`plan_effort`, of the samples ``prompted(0)`` to ``prompted(count - 1)``.
+
+    ``identity`` (JSON) says what the samples are, for the fingerprint.
+    """
+    from dealrec.language_models.tokens import batches_by_tokens
+
+    measured = np.arange(count, dtype=np.int64) if candidates is None else candidates
+    tokens = np.empty(len(measured), dtype=np.int32)
+    answers = np.empty(len(measured), dtype=np.int32)
+    extremes: list[list[int]] = []
+    for part in _chunks(len(measured)):
+        reporter.progress(0, len(measured), "sample")
+        encoded = encoder.encode([prompted(int(index)) for index in measured[part]])
+        tokens[part] = [len(sample) for sample in encoded]
+        answers[part] = [len(sample) - sample.answer for sample in encoded]
+        prompts = [sample.ids[: sample.answer] for sample in encoded]
+        # What the first and the last in lexical order begin with, all begin with.
+        extremes = [min(prompts + extremes[:1]), max(prompts + extremes[1:])]
+    batches = batches_by_tokens(tokens.tolist(), config.batch_tokens)
+    places = np.array([place for batch in batches for place in batch], dtype=np.int64)
+    common = takewhile(lambda pair: pair[0] == pair[1], zip(*extremes, strict=False))
+    # One token at least is left to each sample.
+    prefix = tuple(token for token, _ in common)[: max(0, int(min(tokens, default=1)) - 1)]
+    order = measured[places]
+    settings = config.model_dump(mode="json", exclude={"shard_samples"})
+    return EffortPlan(
+        count=count,
+        order=order,
+        bounds=np.cumsum([0, *map(len, batches)], dtype=np.int64),
+        tokens=tokens[places],
+        answer_tokens=answers[places],
+        prefix=prefix,
+        fingerprint=_fingerprint([settings, identity, count, prefix], [order, tokens]),
+    )
+
+
+def _chunks(count: int) -> Iterator[slice]:
+    for start in range(0, count, _ENCODED_AT_ONCE):
+        yield slice(start, min(start + _ENCODED_AT_ONCE, count))
+
+
+def _fingerprint(settings: object, arrays: Sequence[npt.NDArray[np.generic]]) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()
