@@ -21,8 +21,8 @@ from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
 
 CUTOFFS = (5, 10, 20, 50)
-CHUNK_ELEMENTS = 1 << 23
-"""Scores held at once: users of a chunk times items."""
+CHUNK_ELEMENTS = 1 << 21
+"""Scores held at once: users of a chunk times items. Few enough for a processor's cache."""
 
 Scorer = Callable[[Tensor, Tensor], Tensor]
 """[B, T] sequences padded on the right, [B] lengths → [B, I] scores."""
@@ -87,7 +87,7 @@ def evaluate_ranking(
     """Rank the catalogue for each question; ``on_chunk`` is called between chunks.
 
     The scorer sees the last ``max_length`` items of a history. Raises ``ValueError`` where it gives
-    a score that is not a number, or where there is no question.
+    a score that is not a finite number, or where there is no question.
     """
     if not questions.histories:
         raise ValueError("there is no user to evaluate on")
@@ -114,9 +114,14 @@ def pad(sequences: list[Int32], padding: int) -> tuple[Tensor, Tensor]:
 
 
 def _answer_ranks(scores: Tensor, histories: list[Int32], answers: list[Int32]) -> Floats:
-    """Places from 1 of all answers, user after user; infinite for an answer that was removed."""
-    if bool(torch.isnan(scores).any()):
-        raise ValueError("a score of the ranking is not a number")
+    """Places from 1 of all answers, user after user; infinite for an answer that was removed.
+
+    Of ``I`` items ``a`` lie above an answer, ``b`` below it, and the others, itself included, level
+    with it: its place is ``1 + a + (I - a - b - 1) / 2 = (1 + I + a - b) / 2``, and ``a - b`` is the
+    sum of the signs of the differences, which one pass over the scores gives.
+    """
+    if not bool(torch.isfinite(scores.sum(1)).all()):
+        raise ValueError("a score of the ranking is not a finite number")
     rows, seen = _flat(histories, scores.device)
     scores[rows, seen] = -math.inf
     rows, asked = _flat(answers, scores.device)
@@ -124,10 +129,8 @@ def _answer_ranks(scores: Tensor, histories: list[Int32], answers: list[Int32]) 
     ranks = np.empty(len(rows))
     for start in range(0, len(rows), len(scores)):
         part = slice(start, start + len(scores))
-        others, mine = scores[rows[part]], own[part, None]
-        above = (others > mine).sum(1)
-        equal = (others == mine).sum(1) - 1
-        ranks[part] = (1 + above + equal / 2).cpu().numpy()
+        signs = scores[rows[part]].sub_(own[part, None]).sign_().sum(1)
+        ranks[part] = ((1 + scores.shape[1] + signs) / 2).cpu().numpy()
     ranks[(own == -math.inf).cpu().numpy()] = math.inf
     return ranks
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dealrec.config import InfluenceParameters, SurrogateConfig
 from dealrec.surrogates.interface import Surrogate, TokenwiseTail
+from dealrec.surrogates.layers import Dropout
 
 
 class SelfAttention(nn.Module):
@@ -18,7 +19,7 @@ class SelfAttention(nn.Module):
         self.heads = heads
         self.query_key_value = nn.Linear(size, 3 * size)
         self.output = nn.Linear(size, size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def context(self, hidden: Tensor) -> Tensor:
         """[B, T, d] → [B, T, d], what the heads gather; the output matrix is not applied yet."""
@@ -44,7 +45,7 @@ class Block(nn.Module):
         self.inner = nn.Linear(size, size)
         self.outer = nn.Linear(size, size)
         self.feed_forward_norm = nn.LayerNorm(size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[B, T, d] → [B, T, d]."""
@@ -72,7 +73,7 @@ class SASRec(Surrogate, TokenwiseTail):
         self.item_embedding = nn.Embedding(n_items + 1, size, padding_idx=n_items)
         self.position_embedding = nn.Embedding(config.max_length, size)
         self.embedding_norm = nn.LayerNorm(size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             Block(size, config.heads, config.dropout) for _ in range(config.layers)
         )

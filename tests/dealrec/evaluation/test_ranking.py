@@ -77,6 +77,7 @@ def test_an_answer_that_was_seen_before_cannot_be_hit():
     assert one([9.0, 8, 7], history=[0], answers=[0])["recall@50"] == 0
 
 
-def test_a_score_that_is_not_a_number_is_an_error():
-    with pytest.raises(ValueError, match="not a number"):
-        one([math.nan, 1.0], history=[0], answers=[1])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_a_finite_number_is_an_error(bad):
+    with pytest.raises(ValueError, match="not a finite number"):
+        one([bad, 1.0], history=[0], answers=[1])
