@@ -4,10 +4,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.coresets import service
+from app.coresets import insight, service
 from app.coresets.models import CoresetRow
 from app.coresets.repository import CoresetRepository
-from app.coresets.schemas import Coreset, CoresetCreate, CoresetSample
+from app.coresets.schemas import (
+    BudgetSweep,
+    Coreset,
+    CoresetCreate,
+    CoresetDiff,
+    CoresetSample,
+    Explanation,
+)
 from app.datasets.endpoints import Cascade
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import Job
@@ -153,6 +160,63 @@ def download_coreset(
         write_format(members, format, file)
     name = f"{coreset_id}.{_EXTENSIONS.get(format, format.value)}"
     return download(request, path, name, _MEDIA_TYPES[format], folder)
+
+
+@router.get(
+    "/coresets/{coreset_id}/explanation",
+    operation_id="explain_sample",
+    responses=documented(404),
+)
+def get_explanation(
+    coreset_id: str, context: ContextDep, sample_key: Annotated[str, Query(max_length=10_000)]
+) -> Explanation:
+    """Why a sample is in the coreset, or why not."""
+    with context.read() as session:
+        row = CoresetRepository(session, context.tenant_id).get(coreset_id)
+        key = service.scores_key(session, row)
+        strata = Coreset.of(row).coverage.strata
+    with scratch(context.settings) as folder:
+        scores = context.storage.fetch_file(key, folder)
+        return insight.explain(scores, strata, coreset_id, sample_key)
+
+
+@router.get(
+    "/coresets/{coreset_id}/diff",
+    operation_id="diff_coresets",
+    responses=documented(404),
+)
+def get_diff(
+    coreset_id: str, context: ContextDep, against: Annotated[str, Query(max_length=40)]
+) -> CoresetDiff:
+    """What the coreset has that the one ``against`` it has not, and the other way round."""
+    with context.read() as session:
+        repository = CoresetRepository(session, context.tenant_id)
+        row, other = repository.get(coreset_id), repository.get(against)
+        service.require_comparable(session, row, other)
+        key = service.scores_key(session, row)
+    with scratch(context.settings) as folder:
+        scores = context.storage.fetch_file(key, folder)
+        members = context.storage.fetch_file(f"{other.prefix}/{service.MEMBERS}", folder)
+        return insight.diff(scores, members, coreset_id, against)
+
+
+@router.get(
+    "/jobs/{job_id}/budget-sweep",
+    operation_id="sweep_budgets",
+    responses=documented(404, 409),
+)
+def get_budget_sweep(
+    job_id: str, context: ContextDep, budgets: Annotated[str, Query(max_length=1000)]
+) -> BudgetSweep:
+    """What the job's selection would hold at other budgets; no coreset is stored."""
+    asked = service.parse_budgets(budgets)
+    with context.read() as session:
+        task = service.selection_task(session, context.tenant_id, job_id, CoresetCreate())
+    with scratch(context.settings) as folder:
+        stored = context.storage.fetch_folder(task.dataset_prefix, folder / "dataset")
+        scores = context.storage.fetch_file(f"{task.scores_prefix}/{service.SCORES}", folder)
+        points = insight.budget_sweep(stored, scores, task.config, asked)
+    return BudgetSweep(job_id=job_id, data=points)
 
 
 @router.delete(

@@ -20,7 +20,7 @@ from app.kit.database import database_now
 from app.kit.ids import new_id
 from app.kit.pagination import Page, PageRequest
 from app.kit.storage import Storage
-from dealrec.config import PruneConfig, SelectionConfig, resolve_budget
+from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
 from dealrec.config.stages import StageName
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES, read_scores, write_coreset
 from dealrec.coresets.writer import Coreset as WrittenCoreset
@@ -33,11 +33,14 @@ __all__ = [
     "MANIFEST",
     "MEMBERS",
     "REPORT",
+    "SCORES",
     "SelectionTask",
     "add_coreset",
     "select_again",
     "selection_task",
 ]
+
+_MAX_BUDGETS = 20
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,43 @@ def add_coreset(
     session.add(row)
     session.flush()
     return row
+
+
+def scores_key(session: Session, coreset: CoresetRow) -> str:
+    """Storage key of the ``scores.parquet`` that says how this coreset was selected.
+
+    The job's own coreset shares its stage's file; every later one has a file of its own.
+    """
+    job = JobRepository(session, coreset.tenant_id).get(coreset.job_id)
+    prefix = scores_prefix(session, job) if job.coreset_id == coreset.id else coreset.prefix
+    return f"{prefix}/{SCORES}"
+
+
+def require_comparable(session: Session, coreset: CoresetRow, other: CoresetRow) -> None:
+    """Raises :class:`InputError` (``not_comparable``) across data sets or sampling units."""
+    jobs = JobRepository(session, coreset.tenant_id)
+    units = [jobs.get(row.job_id).config["sampling"] for row in (coreset, other)]
+    if coreset.dataset_id != other.dataset_id or units[0] != units[1]:
+        what = "of one data set" if coreset.dataset_id != other.dataset_id else "of one unit"
+        raise InputError(
+            f"The two coresets are not made of samples {what}.",
+            code="not_comparable",
+            title="The coresets cannot be compared",
+            errors=[FieldError("against", "another data set, or another `sampling`")],
+        )
+
+
+def parse_budgets(text: str) -> list[int | float]:
+    """``256,512,0.1``; raises :class:`InputError` (``invalid_budget``)."""
+    parts = text.split(",")
+    if len(parts) > _MAX_BUDGETS:
+        raise InputError(
+            f"At most {_MAX_BUDGETS} budgets at a time.",
+            code="invalid_budget",
+            title="The budgets cannot be used",
+            errors=[FieldError("budgets", f"at most {_MAX_BUDGETS}")],
+        )
+    return [parse_budget(part.strip()) for part in parts]
 
 
 def new_coreset_id() -> str:

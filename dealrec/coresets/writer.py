@@ -59,7 +59,7 @@ def write_coreset(
     pq.write_table(members, out / MEMBERS, compression="zstd")
     sha256 = member_sha256(members["sample_key"].to_pylist())
     coverage = {
-        **_coverage(samples, selection.indices),
+        **covered(samples, selection.indices),
         "strata": [asdict(use) for use in selection.strata],
     }
     manifest = {
@@ -143,7 +143,7 @@ def _members(
     )
 
 
-def _coverage(samples: Samples, taken: Int64) -> dict[str, int]:
+def covered(samples: Samples, taken: Int64) -> dict[str, int]:
     """Distinct users, and distinct items in histories and targets, of the taken samples."""
     starts, ends = samples.start[taken], samples.target[taken] + 1
     # Marks every flat position that a taken sample spans: +1 where one begins, -1 where it ends.
@@ -160,7 +160,7 @@ def _control(samples: Samples, scores: Scores, size: int, config: PruneConfig) -
     return {
         "method": "random",
         "seed": config.selection.seed,
-        **_coverage(samples, taken),
+        **covered(samples, taken),
         "mean_influence": float(scores.influence[taken].mean()),
         "mean_effort": None if scores.effort is None else float(scores.effort[taken].mean()),
     }

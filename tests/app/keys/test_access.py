@@ -13,6 +13,7 @@ from app.settings import Settings
 from tests.app.conftest import Finisher
 
 OPEN = {"/healthz", "/readyz"}
+QUERIES = {"sample_key": "u1", "against": "cs_x", "budgets": "5"}
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:
@@ -46,7 +47,9 @@ def test_every_route_hides_another_tenants_things(
     with make_client() as client:
         for method, path in routes(app):
             if "{" in path:
-                answer = client.request(method, filled(path, ids), headers=stranger, json={})
+                answer = client.request(
+                    method, filled(path, ids), params=QUERIES, headers=stranger, json={}
+                )
                 assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
             elif method == "GET" and path in ("/v1/datasets", "/v1/jobs", "/v1/coresets"):
                 assert client.get(path, headers=stranger).json()["data"] == []
