@@ -1,9 +1,10 @@
 """Writes a job's scores into the database, in bulk."""
 
-from collections.abc import Iterator
+import io
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
@@ -11,35 +12,42 @@ from sqlalchemy.orm import Session
 from app.jobs.models import ScoreRow
 
 _COLUMNS = ("sample_key", "influence", "effort", "overall", "stratum", "selected")
-_ROWS = 20_000
-_Row = tuple[Any, ...]
+_ROWS = 50_000
 
 
 def write_scores(session: Session, job_id: str, tenant_id: str, path: Path) -> None:
-    """Add the rows of ``scores.parquet`` in the caller's transaction: COPY on PostgreSQL."""
-    names = ("job_id", "tenant_id", "sample_index", *_COLUMNS)
-    batches = _batches(job_id, tenant_id, path)
-    if session.get_bind().dialect.name != "postgresql":
-        for rows in batches:
-            mappings = [dict(zip(names, row, strict=True)) for row in rows]
-            session.execute(insert(ScoreRow.__table__), mappings)  # type: ignore[arg-type]
-        return
-    connection = session.connection().connection.driver_connection
-    assert connection is not None
-    statement = f"COPY scores ({', '.join(names)}) FROM STDIN"
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for rows in batches:
-            for row in rows:
-                copy.write_row(row)
+    """Add the rows of ``scores.parquet`` in the caller's transaction: COPY on PostgreSQL.
 
-
-def _batches(job_id: str, tenant_id: str, path: Path) -> Iterator[list[_Row]]:
+    Arrow writes what COPY reads: Python never sees a row, so a million take seconds.
+    """
     first = 0
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_ROWS, columns=list(_COLUMNS)):
-            columns = [batch.column(name).to_pylist() for name in _COLUMNS]
-            yield [
-                (job_id, tenant_id, first + index, *values)
-                for index, values in enumerate(zip(*columns, strict=True))
-            ]
-            first += batch.num_rows
+            rows = _rows(batch, job_id, tenant_id, first)
+            if session.get_bind().dialect.name == "postgresql":
+                _copy(session, rows)
+            else:
+                session.execute(insert(ScoreRow), rows.to_pylist())
+            first += len(rows)
+
+
+def _rows(batch: pa.RecordBatch, job_id: str, tenant_id: str, first: int) -> pa.Table:
+    """The batch as rows of the table ``scores``, ``first`` being its first sample's index."""
+    count = batch.num_rows
+    belongs = {
+        "job_id": pa.repeat(job_id, count),
+        "tenant_id": pa.repeat(tenant_id, count),
+        "sample_index": pa.array(range(first, first + count), pa.int64()),
+    }
+    return pa.table({**belongs, **{name: batch.column(name) for name in _COLUMNS}})
+
+
+def _copy(session: Session, rows: pa.Table) -> None:
+    text = io.BytesIO()
+    # A null is nothing at all, an empty string is quoted: COPY tells them apart as Arrow does.
+    pa_csv.write_csv(rows, text, pa_csv.WriteOptions(include_header=False))
+    connection = session.connection().connection.driver_connection
+    assert connection is not None
+    statement = f"COPY scores ({', '.join(rows.column_names)}) FROM STDIN (FORMAT csv)"
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(text.getvalue())
