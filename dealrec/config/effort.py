@@ -15,6 +15,11 @@ class EffortParameters(StrEnum):
     """The last layer's value projection; needs no adapter."""
     LORA_B = "lora_b"
     """B of a fresh LoRA on the last layer's value projection (the paper's code)."""
+    LORA = "lora"
+    """A and B of LoRA on the last layer's query and value projections. Of a fresh LoRA, B is zero,
+    so A's gradient is exactly zero and that of the two B is what is left."""
+    LAST_BLOCK = "last_block"
+    """All weights of the last layer itself: attention, MLP, norms."""
 
 
 class Reduction(StrEnum):
@@ -48,11 +53,11 @@ class EffortConfig(Config):
     shard_samples: int = Field(4096, ge=1)
     """About so many samples are measured in one piece, which one worker takes; changes no result."""
     lora_rank: int = Field(8, ge=1, le=256)
-    """For ``lora_b``."""
+    """For ``lora_b`` and ``lora``."""
     lora_alpha: float = Field(16.0, gt=0)
-    """For ``lora_b``."""
+    """For ``lora_b`` and ``lora``."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """Of LoRA's random A, for ``lora_b``."""
+    """Of LoRA's random A, for ``lora_b`` and ``lora``."""
 
 
 def shard_count(samples: int, config: EffortConfig) -> int:

@@ -1,17 +1,18 @@
 """Per-sample gradient norms of a batch, with a graph over the last decoder layer only."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dealrec.config.effort import EffortConfig, EffortParameters, Reduction
-from dealrec.effort.norms import gradient_norms
+from dealrec.config.effort import EffortConfig, Reduction
+from dealrec.effort.parameters import Measured, measured_layers
 from dealrec.language_models.loading import LoadedLanguageModel
-from dealrec.language_models.structure import find_structure, last_value_projection
+from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
+from dealrec.language_models.structure import find_structure, last_layer, not_supported
 from dealrec.language_models.tokens import EncodedSample, Targets, loss_targets, padded
 
 _LOGITS_AT_ONCE = 512
@@ -21,71 +22,103 @@ _LOGITS_AT_ONCE = 512
 class EffortMeter:
     """Measures the effort of batches of samples on one language model.
 
-    The loss of a sample is the cross-entropy of its tokens in the loss span, their mean or sum.
-    The gradient is taken with respect to the last layer's value projection, or to B of a fresh
-    LoRA on it. With B = 0 the adapter changes no output, so the gradient of B is
-    ``Σ_t g_t a_tᵀ`` with ``a_t = (α/r) A x_t``, and nothing needs to be attached.
+    The loss of a sample is the cross-entropy of its tokens in the loss span, their mean or sum. The
+    gradient is taken with respect to parameters of the last decoder layer, see
+    :mod:`dealrec.effort.parameters`.
+
+    Args:
+        loaded: The model.
+        config: What is measured.
+        prefix: Tokens that every sample begins with; run through the layers below the last once,
+            where the architecture allows it.
+        longest: Tokens of the longest sample.
 
     Raises:
         InputError: ``model_not_supported`` for an architecture without the parts this needs.
     """
 
-    def __init__(self, loaded: LoadedLanguageModel, config: EffortConfig) -> None:
+    def __init__(
+        self,
+        loaded: LoadedLanguageModel,
+        config: EffortConfig,
+        prefix: Sequence[int] = (),
+        longest: int = 0,
+    ) -> None:
+        self._model = loaded.model
         self._config = config
         self._device = loaded.device
         self._pad = loaded.tokenizer.pad_token_id or 0
         self._structure = find_structure(loaded.model)
-        self._layer, self._value = last_value_projection(loaded.model, self._structure)
-        self._down = None
-        if config.parameters is EffortParameters.LORA_B:
-            self._down = lora_down(config, self._value.in_features).to(self._device)
+        self._layer = last_layer(loaded.model, self._structure)
+        self._measured = measured_layers(loaded.model, self._layer, config)
+        self._reuse = reuse_prefix(loaded.model, self._structure, prefix, longest)
+        self.prefix_tokens = 0
+        """Tokens of each sample that were run through the layers below the last beforehand."""
+        self.prefix_reuse = "exact"
+        """``exact``, or why no prefix is reused."""
+        if isinstance(self._reuse, PrefixReuse):
+            self.prefix_tokens = len(prefix)
+        else:
+            self.prefix_reuse = self._reuse
 
     def norms(self, samples: Sequence[EncodedSample]) -> Tensor:
         """[b] float32 gradient norms, in the order of ``samples``."""
         tokens = padded(samples, self._pad, self._device)
         targets = loss_targets(tokens, samples, self._config.loss_on)
         weights = _weights(targets, len(samples), self._config.reduction)
-        with _value_factors(self._layer, self._value) as factors, torch.no_grad():
-            hidden = self._structure.hidden_states(tokens)
+        decoder = self._reuse if isinstance(self._reuse, PrefixReuse) else self._structure
+        with _factors(self._layer, self._measured) as factors, torch.no_grad():
+            hidden = decoder.hidden_states(tokens)
             gradient = _hidden_gradient(hidden.detach(), targets, weights, self._structure.output)
-        (output_gradients,) = torch.autograd.grad(hidden, factors["output"], gradient)
+        if len(factors) < len(self._measured) or any(
+            factor.output.shape[:2] != tokens.shape for factor in factors.values()
+        ):
+            raise not_supported(self._model, "a part of its last layer does not see every token")
+        ordered = [factors[number] for number in range(len(factors))]
+        gradients = torch.autograd.grad(hidden, [factor.output for factor in ordered], gradient)
         lengths = torch.tensor([len(sample) for sample in samples], device=self._device)
         own = torch.arange(tokens.shape[1], device=self._device) < lengths[:, None]
-        inputs = factors["input"]
-        if self._down is not None:
-            inputs = inputs.float() @ self._down.mT
-        return gradient_norms(inputs, output_gradients, own)
+        squares = torch.zeros(len(samples), device=self._device)
+        for part, factor, back in zip(self._measured, ordered, gradients, strict=True):
+            squares += part.squares(factor.input, back, own)
+        return squares.sqrt()
 
 
-def lora_down(config: EffortConfig, width: int) -> Tensor:
-    """[r, width] ``(α/r) A``, A drawn from the seed as peft draws it (Kaiming uniform, a = √5)."""
-    generator = torch.Generator().manual_seed(config.seed)
-    down = torch.empty(config.lora_rank, width)
-    nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
-    return down * (config.lora_alpha / config.lora_rank)
+@dataclass(frozen=True)
+class _Factor:
+    """What a layer was given, and what it made, in the graph."""
+
+    input: Tensor
+    output: Tensor
 
 
 @contextmanager
-def _value_factors(layer: nn.Module, value: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Switch the graph on where ``layer`` begins, and hold ``value``'s input and output.
+def _factors(layer: nn.Module, measured: Sequence[Measured]) -> Iterator[dict[int, _Factor]]:
+    """Switch the graph on where ``layer`` begins, and hold the factors of the measured parts.
 
     Run the decoder inside ``torch.no_grad``: everything below the layer then keeps no activations.
-    The output of ``value`` becomes a leaf, so the graph leads from it to the hidden states and
-    nowhere else.
+    An output that no graph leads to becomes a leaf, so the graph goes from the measured parts to
+    the hidden states and nowhere else. Keys are places in ``measured``.
     """
-    factors: dict[str, Tensor] = {}
+    held: dict[int, _Factor] = {}
 
     def begin(*_: Any) -> None:
         torch.set_grad_enabled(True)
 
-    def hold(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        factors["input"] = inputs[0].detach()
-        factors["output"] = output.detach().requires_grad_()
-        return factors["output"]
+    def hold(number: int) -> Any:
+        def hook(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+            made = output if output.requires_grad else output.detach().requires_grad_()
+            held[number] = _Factor(inputs[0].detach(), made)
+            return made
 
-    handles = [layer.register_forward_pre_hook(begin), value.register_forward_hook(hold)]
+        return hook
+
+    handles = [layer.register_forward_pre_hook(begin)]
+    handles += [
+        part.module.register_forward_hook(hold(number)) for number, part in enumerate(measured)
+    ]
     try:
-        yield factors
+        yield held
     finally:
         for handle in handles:
             handle.remove()

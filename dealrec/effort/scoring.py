@@ -127,13 +127,15 @@ def measure_shard(
     checkpoint_dir: Path | None = None,
 ) -> EffortPart:
     """As :func:`score_effort_shard`, on a loaded model; ``name`` gives a sample's key."""
-    meter = EffortMeter(loaded, config)
+    meter = EffortMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
     encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
     measured_with = {
         "model": loaded.name,
         "revision": loaded.revision,
         "device": loaded.device.type,
         **config.model_dump(mode="json", exclude={"model", "shard_samples"}),
+        "prefix_tokens": meter.prefix_tokens,
+        "prefix_reuse": meter.prefix_reuse,
     }
     checkpoint = ShardCheckpoint(checkpoint_dir, plan, shard, measured_with)
     following, scores = checkpoint.resume()

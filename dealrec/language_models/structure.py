@@ -1,5 +1,6 @@
 """The parts of a causal language model that effort and fine-tuning work with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,11 @@ class Structure:
     """Tokens [b, t] -> ``last_hidden_state`` [b, t, h], after the final norm."""
     output: nn.Module
     """Hidden states [..., h] -> logits [..., vocabulary]."""
+
+    def layers(self) -> Sequence[nn.Module]:
+        """The decoder's layers from first to last; empty where they are called otherwise."""
+        layers = getattr(self.decoder, "layers", None)
+        return list(layers) if isinstance(layers, nn.ModuleList) else []
 
     def hidden_states(self, tokens: Tensor, **options: Any) -> Tensor:
         """[b, t, h] of right-padded ``tokens`` [b, t].
@@ -52,25 +58,33 @@ def find_structure(model: Any) -> Structure:
     return structure
 
 
-def last_value_projection(model: Any, structure: Structure) -> tuple[nn.Module, nn.Linear]:
-    """The last decoder layer and its value projection.
+def last_layer(model: Any, structure: Structure) -> nn.Module:
+    """The last decoder layer.
 
     Raises:
-        InputError: ``model_not_supported`` where they cannot be found, as in architectures that
-            compute queries, keys and values in one layer.
+        InputError: ``model_not_supported`` where it cannot be found.
     """
-    layers = getattr(structure.decoder, "layers", None)
-    if not isinstance(layers, nn.ModuleList) or len(layers) == 0:
+    layers = structure.layers()
+    if not layers:
         raise not_supported(model, "its decoder has no `layers`")
-    layer = layers[-1]
-    projections = [
+    return layers[-1]
+
+
+def projection(model: Any, layer: nn.Module, name: str) -> nn.Linear:
+    """The one linear layer called ``name`` (``v_proj``) in a decoder layer.
+
+    Raises:
+        InputError: ``model_not_supported`` where there is none, as in architectures that compute
+            queries, keys and values in one layer.
+    """
+    found = [
         module
-        for name, module in layer.named_modules()
-        if name.rpartition(".")[2] == "v_proj" and isinstance(module, nn.Linear)
+        for path, module in layer.named_modules()
+        if path.rpartition(".")[2] == name and isinstance(module, nn.Linear)
     ]
-    if len(projections) != 1:
-        raise not_supported(model, "its last layer has no value projection `v_proj` of its own")
-    return layer, projections[0]
+    if len(found) != 1:
+        raise not_supported(model, f"its last layer has no projection `{name}` of its own")
+    return found[0]
 
 
 def not_supported(model: Any, reason: str) -> InputError:

@@ -2,38 +2,18 @@ import pytest
 import torch
 
 from dealrec.config.effort import EffortConfig, EffortParameters, LossSpan, Reduction
-from dealrec.effort.gradients import EffortMeter, lora_down
+from dealrec.effort.gradients import EffortMeter
 from dealrec.effort.norms import gradient_norms
+from dealrec.effort.parameters import NormWeights, lora_downs
 from dealrec.errors import InputError
 from dealrec.language_models import load_language_model
 from dealrec.language_models.tokens import Encoder
+from tests.dealrec.effort.reference import one_by_one
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
-
-V_PROJ = EffortParameters.V_PROJ
 
 
 def _encoded(loaded, count):
     return Encoder(loaded.tokenizer, 512).encode(tiny_samples(count))
-
-
-def _one_by_one(loaded, samples, config):
-    """Plain autograd: the whole model, its own logits and loss, one sample at a time."""
-    value = loaded.model.model.layers[-1].self_attn.v_proj
-    weight = value.weight.requires_grad_()
-    norms = []
-    for sample in samples:
-        ids = torch.tensor([sample.ids])
-        logits = loaded.model(input_ids=ids).logits[0].float()
-        first = sample.first_label(config.loss_on)
-        loss = torch.nn.functional.cross_entropy(
-            logits[first - 1 : -1], ids[0, first:], reduction=config.reduction.value
-        )
-        (gradient,) = torch.autograd.grad(loss, weight)
-        if config.parameters is not V_PROJ:
-            gradient = gradient @ lora_down(config, weight.shape[1]).T
-        norms.append(gradient.norm())
-    weight.requires_grad_(requires_grad=False)
-    return torch.stack(norms)
 
 
 @pytest.mark.parametrize("width", [16, 256])  # narrow: dense gradients; wide: Gram matrices
@@ -46,26 +26,58 @@ def test_a_batch_gives_the_norms_of_one_by_one_autograd(parameters, reduction, l
     samples = _encoded(loaded, 6)
     assert len({len(sample) for sample in samples}) > 3
     norms = EffortMeter(loaded, config).norms(samples)
-    torch.testing.assert_close(norms, _one_by_one(loaded, samples, config), rtol=1e-4, atol=0)
+    torch.testing.assert_close(norms, one_by_one(loaded, samples, config), rtol=1e-4, atol=0)
 
 
-def test_lora_b_is_the_gradient_of_peft_s_own_b():
+@pytest.mark.parametrize("loss_on", LossSpan)
+@pytest.mark.parametrize("parameters", EffortParameters)
+def test_a_reused_prefix_changes_no_norm(parameters, loss_on):
+    loaded = tiny_loaded()
+    config = EffortConfig(parameters=parameters, loss_on=loss_on)
+    samples = _encoded(loaded, 6)
+    meter = EffortMeter(loaded, config, samples[0].ids[:19], max(map(len, samples)))
+    assert (meter.prefix_tokens, meter.prefix_reuse) == (19, "exact")
+    norms = meter.norms(samples)
+    torch.testing.assert_close(norms, one_by_one(loaded, samples, config), rtol=1e-4, atol=0)
+
+
+def test_the_prefix_runs_through_the_layers_below_the_last_only_once():
+    loaded = tiny_loaded()
+    samples = _encoded(loaded, 6)
+    longest = max(map(len, samples))
+    meter = EffortMeter(loaded, EffortConfig(), samples[0].ids[:19], longest)
+    seen = []
+    for layer in loaded.model.model.layers:
+        layer.register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0].shape[1]))
+    meter.norms(samples)
+    assert seen == [longest - 19, longest - 19, longest]
+    assert len(loaded.model.model.layers) == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"), [("lora_b", ["v_proj"]), ("lora", ["q_proj", "v_proj"])]
+)
+def test_fresh_lora_has_the_gradient_of_peft_s_own(parameters, names):
     from peft import LoraConfig, get_peft_model
 
     loaded = tiny_loaded()
-    config = EffortConfig(parameters=EffortParameters.LORA_B, lora_rank=4, lora_alpha=12)
+    config = EffortConfig(parameters=parameters, lora_rank=4, lora_alpha=12)
     samples = _encoded(loaded, 4)
     norms = EffortMeter(loaded, config).norms(samples)
-    lora = LoraConfig(r=4, lora_alpha=12, target_modules=["v_proj"], layers_to_transform=[2])
+    lora = LoraConfig(r=4, lora_alpha=12, target_modules=names, layers_to_transform=[2])
     model = get_peft_model(loaded.model, lora).eval()
-    adapted = loaded.model.model.layers[2].self_attn.v_proj
-    adapted.lora_A["default"].weight.data = lora_down(config, 16) / 3.0
+    attention = loaded.model.model.layers[2].self_attn
+    for name, down in zip(["v_proj", "q_proj"], lora_downs(config, [16, 16]), strict=True):
+        if name in names:
+            getattr(attention, name).lora_A["default"].weight.data = down / 3.0
+    parts = [part for name, part in model.named_parameters() if "lora_" in name]
     expected = []
     for sample in samples:
         labels = torch.tensor([[-100] * sample.answer + sample.ids[sample.answer :]])
-        model.zero_grad()
-        model(input_ids=torch.tensor([sample.ids]), labels=labels).loss.backward()
-        expected.append(adapted.lora_B["default"].weight.grad.norm())
+        loss = model(input_ids=torch.tensor([sample.ids]), labels=labels).loss
+        gradients = torch.autograd.grad(loss, parts if parameters == "lora" else parts[1:])
+        expected.append(torch.cat([gradient.flatten() for gradient in gradients]).norm())
+        assert not gradients[0].any() or parameters == "lora_b"  # A: exactly zero, as B is
     torch.testing.assert_close(norms, torch.stack(expected), rtol=1e-4, atol=0)
 
 
@@ -76,6 +88,34 @@ def test_padding_contributes_nothing_whatever_it_holds():
     inputs[1, 3:], gradients[1, 3:] = float("nan"), float("inf")
     assert torch.equal(gradient_norms(inputs, gradients, tokens), clean)
     torch.testing.assert_close(clean[1], (gradients[1, :3].T @ inputs[1, :3]).norm())
+
+
+class _GemmaNorm(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([0.0, 0.5, -1.0]))
+
+    def forward(self, values):
+        return values / values.norm(dim=-1, keepdim=True) * (1 + self.weight)
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [torch.nn.RMSNorm(3), torch.nn.LayerNorm(3), _GemmaNorm()],
+    ids=["rms", "layer", "one+w"],
+)
+def test_a_norm_layer_s_weights_have_the_gradient_of_autograd(norm):
+    inputs, gradients = torch.randn(2, 5, 4, 3), torch.randn(2, 5, 4, 3)
+    tokens = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    expected = []
+    for row in range(2):
+        norm.zero_grad()
+        own = tokens[row]
+        norm(inputs[row, own]).backward(gradients[row, own])
+        flat = torch.cat([parameter.grad for parameter in norm.parameters()])
+        expected.append((flat**2).sum())
+    squares = NormWeights(norm).squares(inputs, gradients, tokens)
+    torch.testing.assert_close(squares, torch.stack(expected), rtol=1e-4, atol=0)
 
 
 def test_only_the_last_layer_keeps_a_graph():
@@ -103,9 +143,12 @@ def test_an_architecture_without_a_value_projection_is_refused():
 
 
 @pytest.mark.model
-def test_a_batch_gives_the_norms_of_one_by_one_autograd_on_smollm2():
+@pytest.mark.parametrize("parameters", EffortParameters)
+def test_a_batch_gives_the_norms_of_one_by_one_autograd_on_smollm2(parameters):
     loaded = load_language_model("smollm2-135m", dtype="float32", device="cpu")
-    config = EffortConfig()
+    config = EffortConfig(parameters=parameters)
     samples = _encoded(loaded, 4)
-    norms = EffortMeter(loaded, config).norms(samples)
-    torch.testing.assert_close(norms, _one_by_one(loaded, samples, config), rtol=1e-4, atol=0)
+    meter = EffortMeter(loaded, config, samples[0].ids[:5], max(map(len, samples)))
+    assert meter.prefix_tokens == 5
+    norms = meter.norms(samples)
+    torch.testing.assert_close(norms, one_by_one(loaded, samples, config), rtol=1e-4, atol=0)

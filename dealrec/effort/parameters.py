@@ -1,0 +1,128 @@
+"""The parameter sets of effort: which layers are looked at, and the norms that follow from them."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dealrec.config.effort import EffortConfig, EffortParameters
+from dealrec.effort.norms import gradient_norms, normalised, sum_norms
+from dealrec.language_models.structure import not_supported, projection
+
+
+class Measured(Protocol):
+    """A layer of the language model, and the parameters whose gradient its factors give."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The layer whose inputs and output gradients are wanted."""
+
+    def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
+        """[b] squared gradient norms, as :func:`~dealrec.effort.norms.gradient_norms` takes them."""
+
+
+@dataclass(frozen=True)
+class LinearWeights:
+    """Weight and bias of a linear layer: ``Σ_t g_t x_tᵀ`` and ``Σ_t g_t``."""
+
+    module: nn.Linear
+
+    def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
+        squares = gradient_norms(inputs, gradients, tokens) ** 2
+        if self.module.bias is not None:
+            squares = squares + sum_norms(gradients, tokens) ** 2
+        return squares
+
+
+@dataclass(frozen=True)
+class NormWeights:
+    """Weight and bias of a norm layer: ``Σ_t g_t ⊙ x̂_t`` and ``Σ_t g_t``."""
+
+    module: nn.Module
+
+    def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
+        squares = sum_norms(gradients.float() * normalised(self.module, inputs), tokens) ** 2
+        if getattr(self.module, "bias", None) is not None:
+            squares = squares + sum_norms(gradients, tokens) ** 2
+        return squares
+
+
+@dataclass(frozen=True)
+class LoraWeights:
+    """LoRA on a linear layer, ``y = W x + s B A x``.
+
+    With ``g`` the gradient of ``y``, that of B is ``Σ_t g_t (s A x_t)ᵀ`` and that of A is
+    ``Σ_t (s Bᵀ g_t) x_tᵀ``; dropout is off. A fresh LoRA has B = 0: it changes no output, so
+    nothing needs to be attached, and A's gradient is exactly zero.
+    """
+
+    module: nn.Linear
+    down: Tensor
+    """[r, i] ``s A``."""
+    up: Tensor | None = None
+    """[o, r] ``s B``; ``None`` where it is zero."""
+
+    def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
+        squares = gradient_norms(inputs.float() @ self.down.mT, gradients, tokens) ** 2
+        if self.up is not None:
+            squares = squares + gradient_norms(inputs, gradients.float() @ self.up, tokens) ** 2
+        return squares
+
+
+def measured_layers(model: Any, layer: nn.Module, config: EffortConfig) -> list[Measured]:
+    """The parts of the last decoder layer that ``config.parameters`` names.
+
+    Raises:
+        InputError: ``model_not_supported`` where the layer has no such parts, or parameters whose
+            gradients do not follow from factors.
+    """
+    match config.parameters:
+        case EffortParameters.V_PROJ:
+            return [LinearWeights(projection(model, layer, "v_proj"))]
+        case EffortParameters.LORA_B:
+            return _fresh_lora(model, layer, config, ("v_proj",))
+        case EffortParameters.LORA:
+            return _fresh_lora(model, layer, config, ("v_proj", "q_proj"))
+        case EffortParameters.LAST_BLOCK:
+            return _all_weights(model, layer)
+
+
+def lora_downs(config: EffortConfig, widths: list[int]) -> list[Tensor]:
+    """[r, width] ``(α/r) A`` each, A drawn from the seed as peft draws it (Kaiming uniform, a = √5)."""
+    generator = torch.Generator().manual_seed(config.seed)
+    downs = []
+    for width in widths:
+        down = torch.empty(config.lora_rank, width)
+        nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
+        downs.append(down * (config.lora_alpha / config.lora_rank))
+    return downs
+
+
+def _fresh_lora(
+    model: Any, layer: nn.Module, config: EffortConfig, names: tuple[str, ...]
+) -> list[Measured]:
+    modules = [projection(model, layer, name) for name in names]
+    downs = lora_downs(config, [module.in_features for module in modules])
+    return [
+        LoraWeights(module, down.to(model.device))
+        for module, down in zip(modules, downs, strict=True)
+    ]
+
+
+def _all_weights(model: Any, layer: nn.Module) -> list[Measured]:
+    measured: list[Measured] = []
+    for name, module in layer.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        if not own:
+            continue
+        if isinstance(module, nn.Linear):
+            measured.append(LinearWeights(module))
+        elif own.keys() <= {"weight", "bias"} and own["weight"].dim() == 1:
+            measured.append(NormWeights(module))
+        else:
+            raise not_supported(
+                model, f"`{name}` of its last layer is neither a linear layer nor a norm"
+            )
+    return measured
