@@ -24,6 +24,7 @@ from app.kit.problems import Problem, install_problem_handlers
 from app.kit.storage import Storage
 from app.scores import endpoints as scores
 from app.settings import Settings
+from app.uploads import endpoints as uploads
 from dealrec import __version__
 
 _STALE_SECONDS = 24 * 3600
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.storage = Storage(settings)
     app.add_middleware(Gate, settings=settings)
     install_problem_handlers(app)
-    for area in (datasets, jobs, scores, prune, coresets, adapters, catalogue, health):
+    for area in (uploads, datasets, jobs, scores, prune, coresets, adapters, catalogue, health):
         app.include_router(area.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     max_json_bytes: int = Field(2**20, gt=0)
     """Largest body of any other request."""
 
+    upload_part_bytes: int = Field(16 * 2**20, gt=0)
+    """Bytes of a part of a resumable upload."""
+
+    upload_hours: float = Field(24.0, gt=0)
+    """How long an upload is kept, complete or not; data sets made from it stay."""
+
     lease_seconds: float = Field(60.0, gt=0)
     """How long a claim lasts without a heartbeat."""
 

@@ -7,13 +7,15 @@ from starlette.concurrency import run_in_threadpool
 
 from app.datasets import service
 from app.datasets.repository import DatasetRepository
-from app.datasets.schemas import Dataset, SampleText
-from app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload
+from app.datasets.schemas import Dataset, DatasetCreate, SampleText
+from app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload, upload_from_files
 from app.kit.context import Context, ContextDep
 from app.kit.downloads import scratch
 from app.kit.multipart import read_form
 from app.kit.pagination import Page, PageQuery
 from app.kit.problems import documented
+from app.kit.schemas import is_json, read_json
+from app.uploads.service import whole_file
 from dealrec.config import Sampling, SplitMethod
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
@@ -49,18 +51,43 @@ def multipart_body(properties: dict[str, Any], required: list[str]) -> dict[str,
     return {"requestBody": {"required": True, "content": content}}
 
 
+_BODIES = multipart_body(UPLOAD_PROPERTIES, ["interactions"])
+_BODIES["requestBody"]["content"]["application/json"] = {
+    "schema": DatasetCreate.model_json_schema()
+}
+
+
 @router.post(
     "",
     status_code=201,
     operation_id="create_dataset",
-    responses=documented(),
-    openapi_extra=multipart_body(UPLOAD_PROPERTIES, ["interactions"]),
+    responses=documented(404, 409),
+    openapi_extra=_BODIES,
 )
 async def create_dataset(request: Request, context: ContextDep) -> Dataset:
-    """Upload interactions, and items if there are any. Validation goes on after the answer."""
+    """Upload interactions, and items if there are any, or name uploads (as JSON).
+
+    Validation goes on after the answer.
+    """
+    if is_json(request):
+        body = await read_json(request, DatasetCreate)
+        return await run_in_threadpool(_create_from_uploads, context, body)
     with scratch(context.settings) as folder:
         form = await read_form(request, folder, files=FILES, fields=FIELDS)
         return await run_in_threadpool(_create, context, dataset_upload(form))
+
+
+def _create_from_uploads(context: Context, body: DatasetCreate) -> Dataset:
+    with context.read() as session:
+        files = [
+            whole_file(session, context.tenant_id, identifier, location) if identifier else None
+            for location, identifier in (
+                ("interactions_upload_id", body.interactions_upload_id),
+                ("items_upload_id", body.items_upload_id),
+            )
+        ]
+    assert files[0] is not None
+    return _create(context, upload_from_files(body, files[0], files[1]))
 
 
 def _create(context: Context, upload: DatasetUpload) -> Dataset:

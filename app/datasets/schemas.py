@@ -3,10 +3,22 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.datasets.models import DatasetRow, DatasetState
+from app.kit.schemas import Body
 from dealrec.config import SplitMethod
+
+
+class DatasetCreate(Body):
+    """A data set of files that were uploaded in parts."""
+
+    interactions_upload_id: str = Field(max_length=40)
+    items_upload_id: str | None = Field(None, max_length=40)
+    name: str | None = None
+    columns: dict[str, Any] | None = None
+    """Our column names to the file's."""
+    split: SplitMethod | None = None
 
 
 class Dataset(BaseModel):

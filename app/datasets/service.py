@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from app.datasets.models import DatasetRow, DatasetState
 from app.datasets.repository import DatasetRepository
 from app.datasets.schemas import SampleText
-from app.datasets.uploads import DatasetUpload
+from app.datasets.uploads import DatasetUpload, SourceFile
 from app.jobs.models import JobRow
 from app.jobs.planning import plan_ingest
 from app.jobs.removal import Removal
@@ -15,9 +15,9 @@ from app.jobs.transitions import ENDED_JOBS, lock_dataset
 from app.kit.database import database_now
 from app.kit.errors import Conflict, InUse
 from app.kit.ids import new_id
-from app.kit.multipart import UploadedFile
 from app.kit.pagination import PageRequest, Slice
 from app.kit.storage import Storage
+from app.uploads.service import WholeFile
 from dealrec.config import PromptConfig, Sampling
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import Prompter
@@ -45,9 +45,12 @@ class StoredUpload:
         """Remove the files: their row will not be made."""
         self._storage.delete_prefix(self.prefix)
 
-    def _put(self, name: str, file: UploadedFile) -> dict[str, str | int]:
+    def _put(self, name: str, file: SourceFile) -> dict[str, str | int]:
         key = f"{self.prefix}/uploads/{name}"
-        self._storage.put_file(key, file.path)
+        if isinstance(file, WholeFile):
+            self._storage.copy_file(file.key, key)
+        else:
+            self._storage.put_file(key, file.path)
         return {"key": key, "filename": file.filename, "bytes": file.bytes}
 
 

@@ -1,10 +1,13 @@
-"""A data set's form: the files that stream to disk and the small fields beside them."""
+"""What a data set is asked for with: files of a form or uploads, and the small fields beside them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from app.datasets.schemas import DatasetCreate
 from app.kit.multipart import Form, UploadedFile
 from app.kit.schemas import parse_json
+from app.uploads.service import WholeFile
 from dealrec.config import SplitMethod
 from dealrec.errors import FieldError, InputError
 
@@ -13,12 +16,16 @@ FIELDS = frozenset({"name", "columns", "split"})
 COLUMNS = frozenset({"user_id", "item_id", "timestamp", "position", "split", "rating", "title"})
 
 
+SourceFile = UploadedFile | WholeFile
+"""What a data set is made from: a file of the form, or a complete upload."""
+
+
 @dataclass(frozen=True)
 class DatasetUpload:
-    """A validated form, its files still in the request's folder."""
+    """A validated request, its files still in the request's folder, or uploads of their own."""
 
-    interactions: UploadedFile
-    items: UploadedFile | None
+    interactions: SourceFile
+    items: SourceFile | None
     name: str
     columns: dict[str, str] | None
     split: SplitMethod | None
@@ -38,12 +45,25 @@ def dataset_upload(form: Form) -> DatasetUpload:
         interactions=interactions,
         items=form.files.get("items"),
         name=_name(form.fields.get("name"), interactions),
-        columns=_columns(form.fields.get("columns")),
+        columns=_columns_field(form.fields.get("columns")),
         split=_split(form.fields.get("split")),
     )
 
 
-def _name(given: str | None, interactions: UploadedFile) -> str:
+def upload_from_files(
+    body: DatasetCreate, interactions: WholeFile, items: WholeFile | None
+) -> DatasetUpload:
+    """Judge a request that names uploads; raises :class:`InputError` as above."""
+    return DatasetUpload(
+        interactions=interactions,
+        items=items,
+        name=_name(body.name, interactions),
+        columns=None if body.columns is None else _columns(body.columns),
+        split=body.split,
+    )
+
+
+def _name(given: str | None, interactions: SourceFile) -> str:
     if given is None:
         return interactions.filename.split(".", 1)[0][:200] or "dataset"
     if not 1 <= len(given.strip()) <= 200:
@@ -56,10 +76,11 @@ def _name(given: str | None, interactions: UploadedFile) -> str:
     return given.strip()
 
 
-def _columns(text: str | None) -> dict[str, str] | None:
-    if not text:
-        return None
-    columns = parse_json(text, "columns")
+def _columns_field(text: str | None) -> dict[str, str] | None:
+    return _columns(parse_json(text, "columns")) if text else None
+
+
+def _columns(columns: Any) -> dict[str, str]:
     errors = []
     if not isinstance(columns, Mapping):
         errors.append(FieldError("columns", "must be an object of our names to the file's"))

@@ -10,6 +10,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.keys.service import authenticate
@@ -21,6 +22,7 @@ from dealrec.errors import DealrecError
 DEFAULT_TENANT = "default"
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 _UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/prune"})
+_PART_PATHS = "/v1/uploads/"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOG = structlog.get_logger("dealrec.requests")
 
@@ -58,6 +60,8 @@ class Gate:
             await self._limited(scope, receive, watched_send)
         except DealrecError as error:
             await error_response(error, path)(scope, receive, watched_send)
+        except ClientDisconnect:
+            status = 499  # nginx's word for it: nobody is left to be answered
         except Exception:
             _LOG.exception("internal_error", method=scope["method"], path=path)
             if began:
@@ -89,10 +93,18 @@ class Gate:
             tenant = DEFAULT_TENANT
         scope.setdefault("state", {})["tenant_id"] = tenant
 
+    def _limit(self, scope: Scope) -> int:
+        """Bytes that the body may have."""
+        form = Headers(scope=scope).get("content-type", "").startswith("multipart/")
+        if scope["method"] == "POST" and scope["path"] in _UPLOAD_PATHS and form:
+            return self.settings.max_upload_bytes
+        if scope["method"] == "PUT" and scope["path"].startswith(_PART_PATHS):
+            return self.settings.upload_part_bytes
+        return self.settings.max_json_bytes
+
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application with a count on the bytes that it reads."""
-        upload = scope["method"] == "POST" and scope["path"] in _UPLOAD_PATHS
-        limit = self.settings.max_upload_bytes if upload else self.settings.max_json_bytes
+        limit = self._limit(scope)
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared) > limit:
             raise PayloadTooLarge(limit)

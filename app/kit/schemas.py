@@ -1,9 +1,11 @@
 """What request bodies share."""
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from app.kit.text import require_storable
 from dealrec.errors import FieldError, InputError
@@ -19,6 +21,24 @@ class Body(BaseModel):
     def _storable(cls, data: Any) -> Any:
         require_storable(data)
         return data
+
+
+_Body = TypeVar("_Body", bound=Body)
+
+
+def is_json(request: Request) -> bool:
+    """Whether the body says that it is JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json"
+
+
+async def read_json(request: Request, model: type[_Body]) -> _Body:
+    """The body as ``model``; raises what FastAPI raises for a body that it reads itself."""
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
+        raise RequestValidationError(found) from None
 
 
 def parse_json(text: str, location: str) -> Any:

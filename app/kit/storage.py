@@ -37,6 +37,10 @@ class Storage:
         """Store the file at ``path``; it replaces what was there in one step."""
         obstore.put(self._store, _checked(key), path)
 
+    def put_stream(self, key: str, pieces: Iterator[bytes]) -> None:
+        """Store what ``pieces`` gives, in bounded memory; nothing is stored where it raises."""
+        obstore.put(self._store, _checked(key), pieces, use_multipart=True, max_concurrency=4)
+
     def put_folder(self, prefix: str, folder: Path) -> int:
         """Store every file below ``folder``; gives back their bytes.
 
@@ -63,6 +67,10 @@ class Storage:
                 obstore.copy(self._store, entry["path"], _checked(f"{target}/{name}"))
                 total += entry["size"]
         return total
+
+    def copy_file(self, key: str, target: str) -> None:
+        """Copy one file within the store; raises :class:`FileNotFoundError`."""
+        obstore.copy(self._store, _checked(key), _checked(target))
 
     def fetch_folder(self, prefix: str, into: Path) -> Path:
         """A local folder with the files under ``prefix``, to be read only.

@@ -1,0 +1,45 @@
+"""Queries over uploads and their parts."""
+
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from app.kit.database import database_now
+from app.kit.errors import NotFound
+from app.kit.repository import TenantRepository
+from app.uploads.models import UploadPartRow, UploadRow
+
+
+class UploadRepository(TenantRepository[UploadRow]):
+    """A tenant's uploads."""
+
+    model = UploadRow
+    noun = "upload"
+
+    def get(self, identifier: str, *, lock: bool = False) -> UploadRow:
+        """As for every row; an upload that has expired is not there any more."""
+        row = super().get(identifier, lock=lock)
+        if row.expires_at <= database_now(self.session):
+            raise NotFound.of(self.noun, identifier)
+        return row
+
+    def parts(self, upload: UploadRow) -> list[UploadPartRow]:
+        """The parts that have arrived, in order."""
+        query = select(UploadPartRow).where(UploadPartRow.upload_id == upload.id)
+        return list(self.session.scalars(query.order_by(UploadPartRow.number)))
+
+    def forget_parts(self, upload: UploadRow) -> None:
+        """Remove the rows of all parts."""
+        self.session.execute(delete(UploadPartRow).where(UploadPartRow.upload_id == upload.id))
+
+    def delete(self, upload: UploadRow) -> None:
+        """Remove the upload with its parts."""
+        self.forget_parts(upload)
+        self.session.delete(upload)
+        self.session.flush()
+
+
+def expired(session: Session, now: datetime) -> list[UploadRow]:
+    """Uploads of any tenant whose time is over."""
+    return list(session.scalars(select(UploadRow).where(UploadRow.expires_at <= now)))

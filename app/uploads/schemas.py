@@ -1,0 +1,70 @@
+"""What uploads look like over HTTP."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from app.kit.schemas import Body
+from app.uploads.models import UploadPartRow, UploadRow
+
+
+class UploadState(StrEnum):
+    """Of an upload."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+
+
+class UploadCreate(Body):
+    """A file that is about to be sent."""
+
+    filename: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    bytes: int = Field(ge=1, lt=2**53)
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Of the whole file; checked at the end."""
+
+
+class UploadPart(BaseModel):
+    """A part that has arrived."""
+
+    number: int
+    bytes: int
+    sha256: str
+
+
+class Upload(BaseModel):
+    """A file that is sent in parts of ``part_bytes``, numbered from 1; the last has the rest."""
+
+    id: str
+    object: Literal["upload"] = "upload"
+    state: UploadState
+    filename: str
+    bytes: int
+    sha256: str | None
+    part_bytes: int
+    received_bytes: int
+    parts: list[UploadPart]
+    """Those that are there; none once the upload is complete."""
+    created_at: datetime
+    expires_at: datetime
+    """When the upload is forgotten; data sets made from it stay."""
+
+    @classmethod
+    def of(cls, row: UploadRow, parts: Sequence[UploadPartRow]) -> Self:
+        """The rows in the contract's words."""
+        complete = row.key is not None
+        return cls(
+            id=row.id,
+            state=UploadState.COMPLETE if complete else UploadState.OPEN,
+            filename=row.filename,
+            bytes=row.bytes,
+            sha256=row.sha256,
+            part_bytes=row.part_bytes,
+            received_bytes=row.bytes if complete else sum(part.bytes for part in parts),
+            parts=[UploadPart.model_validate(part, from_attributes=True) for part in parts],
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+        )
