@@ -15,8 +15,10 @@ def normalise(values: Float64, method: Normalisation) -> Float64:
     if low == high:
         return np.zeros_like(values)
     if method is Normalisation.MINMAX:
-        # Halved first: the range of two finite numbers can be infinite.
-        return np.asarray((values / 2 - low / 2) / (high / 2 - low / 2))
+        if high / 2 - low / 2 > np.finfo(np.float64).max / 2:
+            # The range of two finite numbers can be infinite; that of their halves is not.
+            values, low, high = values / 2, low / 2, high / 2
+        return np.asarray((values - low) / (high - low))
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     mean_rank: Float64 = last - (counts + 1) / 2
