@@ -8,6 +8,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
@@ -15,6 +16,8 @@ from sqlalchemy.engine import URL, make_url
 from app.kit.database import Database
 from app.kit.storage import Storage
 from app.settings import Settings
+
+hypothesis.settings.register_profile("chaos")
 
 
 @pytest.fixture(autouse=True)
