@@ -24,6 +24,9 @@ MEMBERS = "members.parquet"
 MANIFEST = "manifest.json"
 REPORT = "report.html"
 
+MEMBER_ROWS = 10_000
+"""Members that are put into words at once."""
+
 
 @dataclass(frozen=True)
 class Coreset:
@@ -55,18 +58,18 @@ def write_coreset(
     out.mkdir(parents=True, exist_ok=True)
     table = score_table(scores, selection)
     pq.write_table(table, out / SCORES, compression="zstd")
-    members = _members(dataset, samples, table, selection, config)
-    pq.write_table(members, out / MEMBERS, compression="zstd")
-    sha256 = member_sha256(members["sample_key"].to_pylist())
+    _write_members(dataset, samples, table, selection.indices, config, out / MEMBERS)
+    size = len(selection.indices)
+    sha256 = member_sha256(scores.keys.take(pa.array(selection.indices)).to_pylist())
     coverage = {
         **covered(samples, selection.indices),
         "strata": [asdict(use) for use in selection.strata],
     }
     manifest = {
         "dealrec_version": __version__,
-        "size": len(members),
+        "size": size,
         "sha256": sha256,
-        "budget": {"requested": budget_requested, "samples": len(members)},
+        "budget": {"requested": budget_requested, "samples": size},
         "dataset": {
             "sha256": dataset.sha256,
             "split": dataset.split_method.value,
@@ -77,11 +80,11 @@ def write_coreset(
         },
         "config": config.model_dump(mode="json"),
         "coverage": coverage,
-        "control": _control(samples, scores, len(members), config),
+        "control": _control(samples, scores, size, config),
         "stages": dict(facts),
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    return Coreset(len(members), sha256, coverage, manifest)
+    return Coreset(size, sha256, coverage, manifest)
 
 
 def score_table(scores: Scores, selection: Selection) -> pa.Table:
@@ -113,16 +116,27 @@ def read_scores(path: Path) -> Scores:
     )
 
 
-def _members(
+def _write_members(
     dataset: Dataset,
     samples: Samples,
     table: pa.Table,
-    selection: Selection,
+    taken: Int64,
     config: PruneConfig,
-) -> pa.Table:
-    """The taken samples as people and LLMs read them, in dense order."""
-    taken = selection.indices
+    path: Path,
+) -> None:
+    """The taken samples as people and LLMs read them, in dense order; a part of them at a time."""
     prompter = Prompter(dataset, samples, config.prompt)
+    first = _members(dataset, samples, table, taken[:MEMBER_ROWS], prompter)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for start in range(MEMBER_ROWS, len(taken), MEMBER_ROWS):
+            part = taken[start : start + MEMBER_ROWS]
+            writer.write_table(_members(dataset, samples, table, part, prompter))
+
+
+def _members(
+    dataset: Dataset, samples: Samples, table: pa.Table, taken: Int64, prompter: Prompter
+) -> pa.Table:
     prompts = [prompter.prompt(int(index)) for index in taken]
     histories = [samples.history(int(index)) for index in taken]
     bounds = np.concatenate([[0], np.cumsum([len(history) for history in histories])])

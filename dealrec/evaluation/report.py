@@ -31,7 +31,8 @@ def write_report(coreset: Path, out: Path) -> None:
     """
     manifest = json.loads((coreset / MANIFEST).read_text())
     scores = pq.read_table(coreset / SCORES)
-    members = pq.read_table(coreset / MEMBERS)
+    with pq.ParquetFile(coreset / MEMBERS) as file:
+        members = next(file.iter_batches(_SHOWN_MEMBERS))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["figure"] = _figure
     source = files("dealrec.evaluation").joinpath("templates/report.html.j2").read_text("utf-8")
@@ -40,7 +41,7 @@ def write_report(coreset: Path, out: Path) -> None:
         charts=_charts(scores),
         strata_svg=strata_chart([StratumUse(**use) for use in manifest["coverage"]["strata"]]),
         comparison=_comparison(manifest, scores),
-        members=members.slice(0, _SHOWN_MEMBERS).to_pylist(),
+        members=members.to_pylist(),
         config=json.dumps(manifest["config"], indent=2),
     )
     temporary = out.with_name(f".{out.name}.part")

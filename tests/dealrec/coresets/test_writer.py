@@ -1,0 +1,42 @@
+"""Coresets of any size are written a part at a time."""
+
+import pyarrow.parquet as pq
+
+from dealrec.config import PruneConfig, Sampling
+from dealrec.coresets import writer
+from dealrec.coresets.writer import write_coreset
+from dealrec.data.ingest import ingest
+from dealrec.data.samples import build_samples
+from dealrec.data.synthetic import write_sample_data
+from dealrec.evaluation.report import write_report
+from dealrec.selection.interface import Scores
+from dealrec.selection.select import select
+
+
+def test_the_parts_in_which_members_are_written_do_not_change_them(tmp_path, monkeypatch):
+    write_sample_data(tmp_path, users=60, items=40)
+    dataset = ingest(tmp_path / "interactions.csv", out=tmp_path / "dataset").dataset
+    samples = build_samples(dataset, Sampling.PER_INTERACTION)
+    scores = Scores(samples.keys(dataset), samples.positions.astype(float), None)
+    config = PruneConfig.parse({"effort": None, "sampling": "per_interaction"})
+    tables, coresets = [], []
+    for rows in (writer.MEMBER_ROWS, 30):
+        monkeypatch.setattr(writer, "MEMBER_ROWS", rows)
+        out = tmp_path / str(rows)
+        coresets.append(
+            write_coreset(
+                dataset,
+                samples,
+                scores,
+                select(scores, 100, config.selection),
+                config=config,
+                budget_requested=100,
+                facts={},
+                out=out,
+            )
+        )
+        write_report(out, out / "report.html")
+        tables.append(pq.read_table(out / "members.parquet"))
+    assert pq.ParquetFile(out / "members.parquet").num_row_groups == 4
+    assert tables[0].equals(tables[1])
+    assert coresets[0] == coresets[1]
