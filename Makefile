@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo serve test lint clean
+.PHONY: install demo serve test chaos lint clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -23,6 +23,11 @@ serve: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# About twenty minutes: every way of dying that we know of, on both shapes of the service.
+chaos: install
+	$(BIN)/python -m pytest tests/worker/test_state_machine.py --hypothesis-profile=chaos
+	$(BIN)/python -m tests.chaos
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,0 +1,175 @@
+"""One shape of the service, disturbed from the first job to the last."""
+
+import math
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import socket
+
+from app.kit.storage import Storage
+from tests.chaos.client import Client, Posted
+from tests.chaos.disk import SmallDisk
+from tests.chaos.disturbances import BOTH, DEPLOYED, Disturbance, Scene, ended
+from tests.chaos.judge import Verdict, judge
+from tests.chaos.machines import Deployed, Embedded, Machines
+from tests.chaos.watch import Watch
+from tests.chaos.work import Outcome, Undisturbed, Work, draw_work
+from worker.sweeper import sweep
+
+LIMITS = {
+    "lease_seconds": 3.0,
+    "heartbeat_seconds": 0.5,
+    "poll_seconds": 0.05,
+    "sweep_seconds": 0.5,
+    "cancel_grace_seconds": 2.0,
+    "torch_threads": 1,
+}
+"""Short leases. The numbers of deaths and lost leases that fail a stage stay at their defaults."""
+
+_AHEAD = 4
+"""Jobs that are there beyond what the disturbances so far account for."""
+_END_SECONDS = 240.0
+
+
+@dataclass
+class Result:
+    """Of one shape."""
+
+    shape: str
+    disturbances: Counter[str] = field(default_factory=Counter)
+    stages: Counter[str] = field(default_factory=Counter)
+    jobs: int = 0
+    seconds: float = 0.0
+    slowest_post: float = 0.0
+    slowest_end: float = 0.0
+    verdict: Verdict = field(default_factory=Verdict)
+
+
+@contextmanager
+def machines_of(shape: str, folder: Path, disk: SmallDisk) -> Iterator[Machines]:
+    """The servers of a shape, in ``folder``; their files on ``disk``."""
+    ports = free_ports(2)
+    machines: Machines
+    if shape == "sqlite":
+        machines = Embedded(disk.folder / "data", folder, ports[0], **LIMITS)
+    else:
+        # A socket's path may have 100 characters.
+        servers = tempfile.TemporaryDirectory(prefix="dealrec-chaos-")
+        machines = Deployed(disk.folder / "data", folder, ports, Path(servers.name), **LIMITS)
+    try:
+        machines.keep_up()
+        yield machines
+    finally:
+        machines.stop()
+        if shape != "sqlite":
+            servers.cleanup()
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Ports of this machine that nobody listens on."""
+    sockets = [socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = tuple(one.getsockname()[1] for one in sockets)
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Chaos:
+    """Posts jobs at the pace of the disturbances, and disturbs."""
+
+    def __init__(self, scene: Scene, work: Iterator[Work], *, jobs: int, disturbances: int) -> None:
+        self._scene = scene
+        self._work = work
+        self._jobs = jobs
+        self._disturbances = disturbances
+        scene.post_next = self._post
+
+    def run(self, result: Result) -> None:
+        """All disturbances, then until the last job has ended."""
+        scene = self._scene
+        kinds = {**BOTH, **(DEPLOYED if scene.machines.broker else {})}
+        bag: list[Disturbance] = []
+        while sum(result.disturbances.values()) < self._disturbances:
+            self._keep_pace(sum(result.disturbances.values()))
+            # Drawn without putting back: each kind comes as often as its weight says.
+            if not bag:
+                bag = [kind for kind, weight in kinds.items() for _ in range(weight)]
+                scene.draw.shuffle(bag)
+            kind = bag.pop()
+            begun = time.monotonic()
+            target = kind(scene)
+            seconds = time.monotonic() - begun
+            if target is not None:
+                result.disturbances[kind.__name__] += 1
+                result.stages[f"{target.name} {target.moment}"] += 1
+                where = f"{target.name} {target.moment} {target.job_id}"
+                print(f"  {kind.__name__:20} {where:60} {seconds:5.1f} s", flush=True)
+        while len(scene.jobs) < self._jobs:
+            self._post()
+        self._wait_for_the_end()
+
+    def _post(self) -> Posted:
+        posted = self._scene.client.post(next(self._work))
+        self._scene.jobs.append(posted)
+        return posted
+
+    def _keep_pace(self, done: int) -> None:
+        jobs = self._scene.jobs
+        due = math.ceil(done / self._disturbances * self._jobs) + _AHEAD
+        while len(jobs) < min(due, self._jobs):
+            self._post()
+        if all(ended(self._scene, job) for job in jobs):
+            self._post()  # nothing would be left to disturb
+
+    def _wait_for_the_end(self) -> None:
+        deadline = time.monotonic() + _END_SECONDS
+        left = list(self._scene.jobs)
+        while left and time.monotonic() < deadline:
+            self._scene.wait(0.5)
+            left = [job for job in left if ended(self._scene, job) is None]
+
+
+def chaos(
+    shape: str,
+    folder: Path,
+    undisturbed: Undisturbed,
+    *,
+    seed: int,
+    jobs: int,
+    disturbances: int,
+    models: bool = True,
+) -> Result:
+    """Disturb one shape; ``folder`` keeps its logs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    result, begun = Result(shape), time.monotonic()
+    disk = SmallDisk(folder / "disk")
+    try:
+        with machines_of(shape, folder, disk) as machines:
+            client = Client(machines.url, undisturbed.folder, machines.keep_up)
+            watch = Watch(machines.database, machines.keep_up)
+            scene = Scene(machines, watch, client, random.Random(seed), disk)
+            work = draw_work(seed, models=models)
+            Chaos(scene, work, jobs=jobs, disturbances=disturbances).run(result)
+            client.close()
+            result.slowest_end = max(service.stop() for service in machines.services)
+            result.jobs, result.slowest_post = len(scene.jobs), scene.slowest_post
+            result.verdict = _judged(machines, scene.jobs, undisturbed)
+    finally:
+        disk.remove()
+    result.seconds = time.monotonic() - begun
+    return result
+
+
+def _judged(machines: Machines, jobs: list[Posted], undisturbed: Undisturbed) -> Verdict:
+    expected: dict[str, Outcome] = {job.work.key: undisturbed(job.work) for job in jobs}
+    for _ in range(3):
+        sweep(machines.settings, machines.database, Storage(machines.settings))
+    with machines.database.session(write=False) as session:
+        return judge(session, machines.settings, jobs, expected)

@@ -1,0 +1,124 @@
+"""What is asked of the service while it is disturbed, and what must come out of it."""
+
+import hashlib
+import json
+import random
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dealrec.config.runtime import Runtime
+from dealrec.data.synthetic import write_sample_data
+from dealrec.pipeline import prune
+
+_SIZES = {"small": (200, 60), "tiny": (40, 30)}
+"""Users and items of the data sets."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One job to be posted."""
+
+    name: str
+    data: str
+    budget: int
+    config: dict[str, Any]
+    own_upload: bool
+    """Whether the job brings its own copy of the data (``POST /v1/prune``): one more ingest."""
+
+    @property
+    def key(self) -> str:
+        """The same for jobs that must give the same coreset."""
+        parts = json.dumps([self.data, self.budget, self.config], sort_keys=True)
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Hashes of what a job makes when nobody disturbs it."""
+
+    coreset: str
+    adapter: str | None
+    """Of the adapter's weights."""
+
+
+def draw_work(seed: int, *, models: bool = True) -> Iterator[Work]:
+    """Jobs without end. A third repeats an earlier one; with ``models``, some use the LLM."""
+    draw = random.Random(seed)
+    made: list[Work] = []
+    number = 0
+    while True:
+        number += 1
+        if made and draw.random() < 1 / 3:
+            earlier = draw.choice(made)
+            data, budget, config = earlier.data, earlier.budget, earlier.config
+        else:
+            data, budget, config = "small", draw.randint(8, 40), _config(draw)
+            kind = number % 12 if models else None
+            if kind == 3:
+                data, config["effort"] = "tiny", {"batch_tokens": 512}
+                config["selection"]["effort_weight"] = 0.3
+            elif kind == 7:
+                data, budget = "tiny", 8
+                config["finetune"] = {"batch_size": 2, "checkpoint_steps": 1}
+        work = Work(f"work-{number}", data, budget, config, draw.random() < 0.25)
+        made.append(work)
+        yield work
+
+
+def _config(draw: random.Random) -> dict[str, Any]:
+    return {
+        "effort": None,
+        "surrogate": {
+            "epochs": draw.randint(10, 40),
+            "patience": 40,
+            "hidden_size": 8,
+            "heads": 1,
+            "layers": 1,
+            "max_length": 10,
+            "seed": draw.randint(0, 1_000_000),
+        },
+        "influence": {"max_iterations": 50},
+        "selection": {"strata": draw.choice([5, 10]), "seed": draw.randint(0, 3)},
+    }
+
+
+def data_files(folder: Path, data: str) -> tuple[Path, Path]:
+    """Interactions and items of one of the data sets, written on the first call."""
+    target = folder / data
+    if not target.exists():
+        users, items = _SIZES[data]
+        write_sample_data(target, users=users, items=items)
+    return target / "interactions.csv", target / "items.csv"
+
+
+class Undisturbed:
+    """The same jobs in this process, with the library alone; each kind once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[str, Outcome] = {}
+
+    def __call__(self, work: Work) -> Outcome:
+        if work.key not in self._known:
+            self._known[work.key] = self._compute(work)
+        return self._known[work.key]
+
+    def _compute(self, work: Work) -> Outcome:
+        interactions, items = data_files(self.folder, work.data)
+        with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
+            result = prune(
+                interactions,
+                items=items,
+                budget=work.budget,
+                out=Path(scratch) / "out",
+                config=work.config,
+                runtime=Runtime(threads=1, device="cpu"),
+            )
+            adapter = None
+            if result.adapter is not None:
+                weights = result.adapter / "adapter_model.safetensors"
+                adapter = hashlib.sha256(weights.read_bytes()).hexdigest()
+            return Outcome(result.coreset.sha256, adapter)
