@@ -1,6 +1,6 @@
 """What can be chosen: language models, surrogates, selectors, with their parameters."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from app.kit.problems import documented
 from dealrec.config import SelectionConfig, SurrogateConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.surrogate import SURROGATES
 from dealrec.selection.registry import SELECTORS
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -69,13 +70,22 @@ def list_models() -> LanguageModels:
 def list_surrogates() -> Choices:
     """Surrogates, for ``surrogate.model``."""
     schema = SurrogateConfig.model_json_schema()
-    schema["properties"].pop("model")
-    names = get_args(SurrogateConfig.model_fields["model"].annotation)
-    summary = "A small sequential recommender, trained on all interactions."
+    properties = schema["properties"]
+    own = {name for entry in SURROGATES.values() for name in entry.parameters}
+    shared = [name for name in properties if name != "model" and name not in own]
     return Choices(
         data=[
-            Choice(name=name, object="surrogate", summary=summary, needs=[], parameters=schema)
-            for name in names
+            Choice(
+                name=entry.name,
+                object="surrogate",
+                summary=entry.summary,
+                needs=[],
+                parameters={
+                    **schema,
+                    "properties": {name: properties[name] for name in [*shared, *entry.parameters]},
+                },
+            )
+            for entry in SURROGATES.values()
         ]
     )
 

@@ -17,15 +17,28 @@ from app.kit.pagination import Page, PageRequest
 from dealrec.config import FinetuneConfig, PruneConfig
 from dealrec.config.language_models import LANGUAGE_MODELS, language_model
 from dealrec.config.stages import StageName
+from dealrec.config.surrogate import SURROGATES
 from dealrec.errors import FieldError, InputError
 
 
 def require_known_models(config: PruneConfig) -> None:
-    """Raises :class:`InputError` (``unknown_model``) for a name that the catalogue does not list."""
+    """Raises :class:`InputError` for a name that the catalogue does not list.
+
+    ``unknown_model`` for a language model; ``invalid_config`` for a surrogate, which the library
+    would take from an import path, and a server from its catalogue alone.
+    """
     names = {"config.effort.model": config.effort, "config.finetune.model": config.finetune}
     for location, part in names.items():
         if part is not None:
             require_known_model(part.model, location)
+    if config.surrogate.model not in SURROGATES:
+        known = ", ".join(SURROGATES)
+        raise InputError(
+            f"A server trains a surrogate of its catalogue ({known}), none from an import path.",
+            code="invalid_config",
+            title="The configuration cannot be used",
+            errors=[FieldError("config.surrogate.model", f"one of {known}")],
+        )
 
 
 def require_known_model(name: str, location: str) -> None:

@@ -37,7 +37,7 @@ class InfluenceParameters(StrEnum):
     """The parameters of the surrogate that influence is measured through."""
 
     ATTENTION_OUTPUT = "attention_output"
-    """The last attention output matrix (the paper's code)."""
+    """The last attention output matrix (the paper's code); of ``gru4rec``, the projection of its state."""
     ITEM_EMBEDDING = "item_embedding"
     LAST_BLOCK = "last_block"
     ALL = "all"

@@ -38,7 +38,7 @@ STAGES: dict[StageName, StageSpec] = {
     spec.name: spec
     for spec in (
         StageSpec(StageName.INGEST, (), 1, gpu=False),
-        StageSpec(StageName.SURROGATE, (), 1, gpu=True),
+        StageSpec(StageName.SURROGATE, (), 2, gpu=True),
         StageSpec(StageName.INFLUENCE, (StageName.SURROGATE,), 1, gpu=True),
         StageSpec(StageName.EFFORT, (), 2, gpu=True),
         StageSpec(StageName.SELECT, (StageName.INFLUENCE, StageName.EFFORT), 1, gpu=False),

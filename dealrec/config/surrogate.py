@@ -1,9 +1,10 @@
 """Options of the surrogate: the small sequential recommender trained on everything."""
 
+import re
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dealrec.config.base import Config
 
@@ -18,33 +19,107 @@ class SurrogateLoss(StrEnum):
 
     Drawn by popularity, with logQ correction: an estimate of the full softmax.
     """
+    GBCE = "gbce"
+    """Binary cross-entropy against ``negatives`` uniform items shared by a batch.
+
+    Calibrated for how many are drawn (Petrov and Macdonald, RecSys 2023).
+    """
+    BCE = "bce"
+    """Binary cross-entropy against one uniform item a position (the published SASRec)."""
+
+
+@dataclass(frozen=True)
+class SurrogateEntry:
+    """What can be said of a surrogate without loading it."""
+
+    name: str
+    summary: str
+    source: str
+    """Where the model comes from."""
+    implementation: str
+    """``module:class``; the class is made from ``(n_items, SurrogateConfig)``."""
+    parameters: tuple[str, ...]
+    """The fields of :class:`SurrogateConfig` that it reads, beside those of all."""
+
+
+SURROGATES: dict[str, SurrogateEntry] = {
+    entry.name: entry
+    for entry in (
+        SurrogateEntry(
+            "sasrec",
+            "Self-attentive sequential recommender: a causal transformer, post-LN.",
+            "Kang and McAuley, ICDM 2018, arXiv 1808.09781",
+            "dealrec.surrogates.sasrec:SASRec",
+            ("heads",),
+        ),
+        SurrogateEntry(
+            "bert4rec",
+            "A transformer that looks both ways, trained to fill in masked items.",
+            "Sun et al., CIKM 2019, arXiv 1904.06690",
+            "dealrec.surrogates.bert4rec:BERT4Rec",
+            ("heads", "mask_rate"),
+        ),
+        SurrogateEntry(
+            "gru4rec",
+            "A recurrent network of gated units over the items.",
+            "Hidasi et al., ICLR 2016, arXiv 1511.06939",
+            "dealrec.surrogates.gru4rec:GRU4Rec",
+            (),
+        ),
+    )
+}
+"""Surrogates by name; each is named by its import string, so that listing them imports none."""
+
+_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 class SurrogateConfig(Config):
     """Architecture and training of the surrogate."""
 
-    model: Literal["sasrec"] = "sasrec"
+    model: str = Field("sasrec", max_length=200)
+    """``sasrec``, ``bert4rec`` or ``gru4rec``.
+
+    In the library and on the command line also a :class:`dealrec.surrogates.interface.Surrogate`
+    of your own as ``package.module:Class``.
+    """
     loss: SurrogateLoss = SurrogateLoss.SAMPLED_SOFTMAX
     negatives: int = Field(512, ge=1)
-    """Negatives of a batch, for ``sampled_softmax`` only."""
+    """Negatives of a batch, for ``sampled_softmax`` and ``gbce``."""
+    calibration: float = Field(0.75, ge=0, le=1)
+    """gBCE's ``t``: 0 is plain binary cross-entropy, 1 undoes the overconfidence of sampling."""
     hidden_size: int = Field(64, ge=4, le=1024)
     layers: int = Field(2, ge=1, le=16)
     heads: int = Field(2, ge=1, le=16)
+    """Of ``sasrec`` and ``bert4rec``."""
     max_length: int = Field(50, ge=2, le=1000)
     """Items of a sequence that the model sees, the most recent ones."""
+    mask_rate: float = Field(0.4, gt=0, lt=1)
+    """Share of a sequence's items that ``bert4rec`` learns to fill in at once."""
     dropout: float = Field(0.3, ge=0, lt=1)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
     batch_tokens: int = Field(1024, ge=16)
     """Items (training positions) in a batch; sequences of like length share one."""
-    epochs: int = Field(20, ge=1, le=10_000)
+    epochs: int = Field(12, ge=1, le=10_000)
     patience: int = Field(3, ge=1)
     """Epochs without a better validation NDCG@10 after which training stops."""
+    evaluation_users: int = Field(20_000, ge=2)
+    """Users of a split whose ranking is measured, spread evenly over the lengths of histories."""
     seed: int = Field(0, ge=0, lt=2**31)
+
+    @field_validator("model")
+    @classmethod
+    def _known_or_importable(cls, model: str) -> str:
+        if model not in SURROGATES and not _IMPORT_PATH.fullmatch(model):
+            known = ", ".join(SURROGATES)
+            raise ValueError(f"must be one of {known}, or an import path `package.module:Class`")
+        return model
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "SurrogateConfig":
-        if self.hidden_size % self.heads:
+        entry = SURROGATES.get(self.model)
+        reads_heads = entry is None or "heads" in entry.parameters
+        if reads_heads and self.hidden_size % self.heads:
             raise ValueError(
                 f"hidden_size ({self.hidden_size}) must be a multiple of heads ({self.heads})"
             )

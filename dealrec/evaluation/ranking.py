@@ -56,6 +56,16 @@ class Questions:
     answers: list[Int32]
     """Distinct dense items, ascending."""
 
+    def evenly(self, count: int) -> "Questions":
+        """At most ``count`` of them, spread evenly over the lengths of histories."""
+        asked = len(self.histories)
+        if asked <= count:
+            return self
+        picked = [place * asked // count for place in range(count)]
+        return Questions(
+            [self.histories[place] for place in picked], [self.answers[place] for place in picked]
+        )
+
 
 def build_questions(dataset: Dataset, split: Split) -> Questions:
     """The users who have an item in ``split`` and at least one item before it."""

@@ -93,19 +93,13 @@ class FactorProblem:
     def _tokens(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, _Tokens]]:
         for batch in examples.batches(self.dtype, self.device):
             tick(0)
-            with torch.no_grad():
-                entering, residual = self.tail.before_attention_output(batch.sequences)
             rows, columns = torch.nonzero(batch.weights, as_tuple=True)
             place = (rows, columns)
+            with torch.no_grad():
+                entering, residual = self.tail.entering_at(batch.sequences, rows, columns)
             yield (
                 batch,
-                _Tokens(
-                    rows,
-                    entering[place],
-                    residual[place],
-                    batch.targets[place],
-                    batch.weights[place],
-                ),
+                _Tokens(rows, entering, residual, batch.targets[place], batch.weights[place]),
             )
             tick(len(batch.index))
 

@@ -49,8 +49,8 @@ class _States(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model(sequences), self.model.item_vectors()
+    def forward(self, sequences: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        return self.model.states_at(sequences, rows, columns), self.model.item_vectors()
 
 
 class AutogradProblem:
@@ -104,11 +104,13 @@ class AutogradProblem:
 
     def _gauss_newton_product(self, batch: Batch, direction: Parameters) -> Parameters:
         """``Jᵀ (diag(p) − ppᵀ) J`` with ``J`` the derivative of the logits."""
-        weights = batch.weights[batch.weights > 0]
+        rows, columns = torch.nonzero(batch.weights, as_tuple=True)
+        weights = batch.weights[rows, columns]
+        places = (batch.sequences, rows, columns)
 
         def logits(p: Parameters) -> Tensor:
-            states, items = functional_call(self.states, {**self.fixed, **p}, (batch.sequences,))
-            result: Tensor = states[batch.weights > 0] @ items.T
+            states, items = functional_call(self.states, {**self.fixed, **p}, places)
+            result: Tensor = states @ items.T
             return result
 
         pulled = vjp(logits, self.measured)
@@ -120,9 +122,10 @@ class AutogradProblem:
         return result
 
     def _losses(self, p: Parameters, batch: Batch) -> Tensor:
-        states, items = functional_call(self.states, {**self.fixed, **p}, (batch.sequences,))
         rows, columns = torch.nonzero(batch.weights, as_tuple=True)
-        logits = states[rows, columns] @ items.T
+        places = (batch.sequences, rows, columns)
+        states, items = functional_call(self.states, {**self.fixed, **p}, places)
+        logits = states @ items.T
         targets = batch.targets[rows, columns]
         losses = torch.logsumexp(logits, 1) - logits.gather(1, targets[:, None]).squeeze(1)
         total = torch.zeros(len(batch.index), dtype=self.dtype, device=self.device)

@@ -1,10 +1,8 @@
 """Training batches of sequences of like length: hardly any padding, the same from the same seed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dealrec.config import Split
@@ -47,32 +45,26 @@ class TrainingSequences:
         """[S] training positions of each sequence: all items but the first are targets once."""
         return self.ends - self.starts - 1
 
-    def batch(self, sequences: Int64) -> tuple[Tensor, Tensor, Tensor]:
-        """Inputs [B, T] and targets [B, T], padded with ``n_items``, and weights [B, T] (1 or 0)."""
+    def batch(self, sequences: Int64) -> Tensor:
+        """[B, T + 1] int64 items, padded on the right with ``n_items``."""
         rows = [self.items[self.starts[s] : self.ends[s]] for s in sequences]
-        inputs, lengths = pad([row[:-1] for row in rows], self.n_items)
-        targets, _ = pad([row[1:] for row in rows], self.n_items)
-        weights = torch.arange(inputs.shape[1]) < lengths[:, None]
-        return inputs, targets, weights.to(torch.float32)
+        return pad(rows, self.n_items)[0]
 
 
 def bucketed_batches(
     positions: Int64, batch_tokens: int, generator: np.random.Generator
-) -> Iterator[Int64]:
+) -> list[Int64]:
     """Every sequence once, in batches of at most ``batch_tokens`` positions (one sequence at least).
 
     Sequences of one batch are neighbours in length; which of equal length meet, and the order of
-    the batches, are random.
+    the batches, are random. How many batches there are is not.
     """
     order = generator.permutation(len(positions))
     order = order[np.argsort(positions[order], kind="stable")]
     cuts = [0]
-    widest = 0
     for index, width in enumerate(positions[order].tolist()):
-        widest = max(widest, width)
-        if (index - cuts[-1] + 1) * widest > batch_tokens and index > cuts[-1]:
+        if (index - cuts[-1] + 1) * width > batch_tokens and index > cuts[-1]:
             cuts.append(index)
-            widest = width
     cuts.append(len(order))
-    for batch in generator.permutation(len(cuts) - 1):
-        yield order[cuts[batch] : cuts[batch + 1]]
+    batches = generator.permutation(len(cuts) - 1).tolist()
+    return [order[cuts[batch] : cuts[batch + 1]] for batch in batches]

@@ -10,17 +10,18 @@ from dealrec.config import InfluenceParameters
 
 
 class Surrogate(nn.Module, ABC):
-    """A causal sequential recommender whose scores are inner products with item vectors.
+    """A sequential recommender whose scores are inner products with item vectors.
 
     With ``B`` sequences of ``T`` items, ``I`` items in the catalogue and states of ``d`` numbers:
     ``state[b, t] · item_vectors[i]`` is the score of item ``i`` as the one after ``t``. Sequences are
     int64 dense item indices, oldest first, padded **on the right** with ``n_items``. State ``t`` looks
-    at items ``0..t`` of its own row alone, so padding changes no state of a real item, and no
-    sample of a batch changes another.
+    at items ``0..t`` of its own row alone, so it never sees its target, padding changes no state of
+    a real item, and no sample of a batch changes another.
 
-    Subclasses are called through ``torch.func.functional_call``: parameters are only read in
-    ``forward``, and everything below has first and second derivatives in both modes (explicit
-    attention, no fused kernels).
+    Subclasses are made from ``(n_items, SurrogateConfig)`` and called through
+    ``torch.func.functional_call``: parameters are only read in ``forward``, and everything below has
+    first and second derivatives in both modes (explicit attention, written-out recurrence, no fused
+    kernels).
     """
 
     n_items: int
@@ -38,6 +39,24 @@ class Surrogate(nn.Module, ABC):
     def parameter_sets(self) -> Mapping[InfluenceParameters, tuple[str, ...]]:
         """Names of the parameters (as in ``named_parameters``) in each set that this model has."""
 
+    def states_at(self, sequences: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """[M, d], the states at the ``M`` places (row, column) of [B, T] sequences.
+
+        The same as picking them from ``forward``; for models in which each state costs a pass.
+        """
+        states: Tensor = self(sequences)[rows, columns]
+        return states
+
+    def training_states(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
+        """What the model learns from whole sequences: [M, d] states and the [M] items they must name.
+
+        ``sequences`` is [B, T + 1], padded, of at most ``max_length + 1`` items. Here: every item
+        after the first, from the state before it.
+        """
+        targets = sequences[:, 1:]
+        real = targets != self.n_items
+        return self(sequences[:, :-1])[real], targets[real]
+
     def vectors_of(self, items: Tensor) -> Tensor:
         """[...] int64 items → [..., d], rows of :meth:`item_vectors`."""
         return self.item_vectors()[items]
@@ -47,8 +66,8 @@ class Surrogate(nn.Module, ABC):
 
         ``lengths`` is [B] int64, the real items of each row, at least 1.
         """
-        states = self(sequences)[torch.arange(len(sequences), device=sequences.device), lengths - 1]
-        scores: Tensor = states @ self.item_vectors().T
+        rows = torch.arange(len(sequences), device=sequences.device)
+        scores: Tensor = self.states_at(sequences, rows, lengths - 1) @ self.item_vectors().T
         return scores
 
     def sample_losses(self, sequences: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -59,17 +78,18 @@ class Surrogate(nn.Module, ABC):
         """
         rows, columns = torch.nonzero(weights, as_tuple=True)
         losses = softmax_losses(
-            self(sequences)[rows, columns], self.item_vectors(), targets[rows, columns]
+            self.states_at(sequences, rows, columns), self.item_vectors(), targets[rows, columns]
         )
         total = torch.zeros(len(sequences), dtype=losses.dtype, device=losses.device)
         return total.index_add(0, rows, losses * weights[rows, columns])
 
 
 class TokenwiseTail(ABC):
-    """A surrogate whose last attention output matrix is followed by token-wise layers only.
+    """A surrogate in which only token-wise layers follow the last matrix after mixing positions.
 
-    Everything before that matrix can then be run once and kept; what follows it is a function of
-    single tokens. Influence through ``attention_output`` needs no other pass over the model.
+    That matrix (the output of the last attention, the projection of a recurrent state) belongs to
+    ``InfluenceParameters.ATTENTION_OUTPUT``. Everything before it can be run once and kept; what
+    follows is a function of single tokens. Influence through it needs no other pass over the model.
     """
 
     @abstractmethod
@@ -83,6 +103,13 @@ class TokenwiseTail(ABC):
     @abstractmethod
     def attention_output_name(self) -> str:
         """Name of the matrix (as in ``named_parameters``), which is applied as ``x @ W.T``."""
+
+    def entering_at(
+        self, sequences: Tensor, rows: Tensor, columns: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`before_attention_output` at ``M`` places (row, column), [M, d] each."""
+        entering, residual = self.before_attention_output(sequences)
+        return entering[rows, columns], residual[rows, columns]
 
 
 def softmax_losses(states: Tensor, item_vectors: Tensor, targets: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,29 +16,46 @@ from dealrec.evaluation.ranking import RankingMetrics, build_questions, evaluate
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
-from dealrec.surrogates.interface import Surrogate
-from dealrec.surrogates.losses import Loss, make_loss
+from dealrec.surrogates.checkpoints import (
+    Checkpoint,
+    read_checkpoint,
+    training_fingerprint,
+    write_checkpoint,
+)
+from dealrec.surrogates.losses import make_loss
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.storage import TrainedSurrogate
 
 __all__ = ["TrainedSurrogate", "train_surrogate"]
 
 STOPPING_METRIC = "ndcg@10"
+WARMUP = 0.1
+"""Share of all steps over which the learning rate rises; post-LN transformers need it."""
 
 
 def train_surrogate(
     dataset: Dataset,
     config: SurrogateConfig,
     *,
+    checkpoint_dir: Path | None = None,
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> TrainedSurrogate:
     """Train on every training item of ``dataset`` that has one before it; none is held out.
 
+    The learning rate rises over the first tenth of the steps of ``epochs`` and then falls to zero.
     With a validation split, training stops after ``patience`` epochs without a better NDCG@10 and
     the best epoch's parameters are kept. Without one, all ``epochs`` are trained and the last are
     kept. The same data, configuration and thread count give the same parameters, bit for bit, on
     a CPU. Test metrics are computed once, at the end.
+
+    Args:
+        dataset: What to train and measure on.
+        config: The model, its loss, its training.
+        checkpoint_dir: Where the training is kept after every epoch, and taken up again; a training
+            that was taken up ends as one that never stopped.
+        runtime: Threads and device.
+        reporter: Hears of epochs, losses and metrics.
 
     Raises:
         InputError: No user has two training items.
@@ -46,17 +63,22 @@ def train_surrogate(
     """
     device = apply_runtime(runtime or Runtime())
     started = time.perf_counter()
-    sequences = TrainingSequences.of(dataset, config.max_length)
     with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        model = make_surrogate(dataset.n_items, config).to(device)
-        run = _Run(config, dataset, sequences, model, device, reporter)
-        best = _train(run)
-    model.load_state_dict(best.state)
-    metrics = {"epochs": float(len(run.history)), "best_epoch": float(best.epoch)}
+        training = _Training(dataset, config, device, reporter)
+        fingerprint = training_fingerprint(config, dataset.sha256)
+        if checkpoint_dir is not None:
+            training.restore(read_checkpoint(checkpoint_dir, fingerprint, device))
+            started -= training.seconds
+        while not training.finished:
+            training.epoch()
+            if checkpoint_dir is not None:
+                training.seconds = time.perf_counter() - started
+                write_checkpoint(checkpoint_dir, fingerprint, training.checkpoint())
+        training.model.load_state_dict(training.best_model)
+    metrics = {"epochs": float(len(training.history)), "best_epoch": float(training.best_epoch)}
     for split in (Split.VALID, Split.TEST):
         if dataset.has(split):
-            ranking = run.evaluate(split)
+            ranking = training.evaluate(split)
             for name, value in ranking.values.items():
                 metrics[f"{split}_{name}"] = value
                 metrics[f"{split}_{name}_se"] = ranking.standard_errors[name]
@@ -64,105 +86,131 @@ def train_surrogate(
     for name in ("test_recall@20", "test_ndcg@10"):
         if name in metrics:
             reporter.metric(name, metrics[name])
-    return TrainedSurrogate(model.eval().cpu(), config, metrics, run.history)
+    return TrainedSurrogate(training.model.eval().cpu(), config, metrics, training.history)
 
 
-@dataclass
-class _Best:
-    state: dict[str, Tensor]
-    epoch: int = 0
-    value: float = -math.inf
+class _Training:
+    """One training run: the model, its optimizer, and what came of each epoch."""
 
+    def __init__(
+        self, dataset: Dataset, config: SurrogateConfig, device: torch.device, reporter: Reporter
+    ) -> None:
+        self.dataset, self.config, self.device, self.reporter = dataset, config, device, reporter
+        self.sequences = TrainingSequences.of(dataset, config.max_length)
+        torch.manual_seed(config.seed)
+        self.model = make_surrogate(dataset.n_items, config).to(device)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        frequencies = np.bincount(self.sequences.items, minlength=dataset.n_items)
+        self.loss = make_loss(config, frequencies.astype(np.int64), device)
+        self.has_validation = dataset.has(Split.VALID)
+        if not self.has_validation:
+            reporter.event("no_validation_split", epochs=config.epochs)
+        self.history: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self.best_model = self._snapshot()
+        self.seconds = 0.0
 
-@dataclass
-class _Run:
-    """What one training run holds together."""
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are trained, or nothing got better for too long."""
+        done = len(self.history)
+        stopped = self.has_validation and done - self.best_epoch >= self.config.patience
+        return stopped or done >= self.config.epochs
 
-    config: SurrogateConfig
-    dataset: Dataset
-    sequences: TrainingSequences
-    model: Surrogate
-    device: torch.device
-    reporter: Reporter
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    def tick(self) -> None:
-        """Shows the finished epochs, and hears of a cancel."""
-        self.reporter.progress(len(self.history), self.config.epochs, "epoch")
+    def epoch(self) -> None:
+        """Train one epoch, measure it, keep the model if it is the best so far."""
+        epoch = len(self.history) + 1
+        row = {"epoch": float(epoch), "loss": self._train(epoch)}
+        if self.has_validation:
+            row["valid_ndcg@10"] = self.evaluate(Split.VALID).values[STOPPING_METRIC]
+            self.reporter.metric("valid_ndcg@10", row["valid_ndcg@10"])
+            earlier = [one["valid_ndcg@10"] for one in self.history]
+            better = row["valid_ndcg@10"] > max(earlier, default=-math.inf)
+        else:
+            better = True
+        if better:
+            self.best_epoch, self.best_model = epoch, self._snapshot()
+        self.reporter.metric("loss", row["loss"])
+        self.history.append(row)
+        self._tick()
+        if self.finished and epoch < self.config.epochs:
+            self.reporter.event("early_stopping", epoch=epoch, best_epoch=self.best_epoch)
+            self.reporter.progress(epoch, epoch, "epoch")  # nothing is left to do
 
     def evaluate(self, split: Split) -> RankingMetrics:
+        """The present model's ranking of ``split``."""
         self.model.eval()
         return evaluate_ranking(
             self.model.scores,
-            build_questions(self.dataset, split),
+            build_questions(self.dataset, split).evenly(self.config.evaluation_users),
             n_items=self.dataset.n_items,
             max_length=self.config.max_length,
             device=self.device,
-            on_chunk=self.tick,
+            on_chunk=self._tick,
         )
 
-    def snapshot(self) -> dict[str, Tensor]:
+    def checkpoint(self) -> Checkpoint:
+        """Everything that the next epoch depends on."""
+        return Checkpoint(
+            self.model.state_dict(),
+            self.optimizer.state_dict(),
+            self.history,
+            self.best_epoch,
+            self.best_model,
+            self.seconds,
+        )
+
+    def restore(self, checkpoint: Checkpoint | None) -> None:
+        """Go on from ``checkpoint``, if there is one."""
+        if checkpoint is None:
+            return
+        self.model.load_state_dict(checkpoint.model)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.history = checkpoint.history
+        self.best_epoch, self.best_model = checkpoint.best_epoch, checkpoint.best_model
+        self.seconds = checkpoint.seconds
+
+    def _train(self, epoch: int) -> float:
+        """One pass over the training positions; gives back the mean loss over them."""
+        seed = self.config.seed * 1_000_003 + epoch
+        torch.manual_seed(seed)
+        generator = np.random.default_rng(seed)
+        batches = bucketed_batches(self.sequences.positions, self.config.batch_tokens, generator)
+        self.model.train()
+        total, count = 0.0, 0
+        for index, batch in enumerate(batches):
+            self._tick()
+            self._set_learning_rate((epoch - 1 + (index + 0.5) / len(batches)) / self.config.epochs)
+            sequences = self.sequences.batch(batch).to(self.device)
+            states, targets = self.model.training_states(sequences)
+            value = self.loss(self.model, states, targets)
+            self.optimizer.zero_grad(set_to_none=True)
+            value.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            total += value.item() * len(states)
+            count += len(states)
+        if not math.isfinite(total):
+            raise DealrecError(
+                "The surrogate's training loss is no longer a number. Use a lower learning rate.",
+                code="training_diverged",
+                title="Training diverged",
+            )
+        return total / count
+
+    def _set_learning_rate(self, done: float) -> None:
+        """For a step in whose middle a share ``done`` of all training is over, from 0 to 1."""
+        factor = done / WARMUP if done < WARMUP else (1 - done) / (1 - WARMUP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * factor
+
+    def _tick(self) -> None:
+        """Shows the finished epochs, and hears of a cancel."""
+        self.reporter.progress(len(self.history), self.config.epochs, "epoch")
+
+    def _snapshot(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.model.state_dict().items()}
-
-
-def _train(run: _Run) -> _Best:
-    config = run.config
-    generator = np.random.default_rng(config.seed)
-    frequencies = np.bincount(run.sequences.items, minlength=run.dataset.n_items)
-    loss = make_loss(config, frequencies.astype(np.int64), run.device)
-    optimizer = torch.optim.AdamW(
-        run.model.parameters(),
-        lr=config.learning_rate,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    has_validation = run.dataset.has(Split.VALID)
-    if not has_validation:
-        run.reporter.event("no_validation_split", epochs=config.epochs)
-    best = _Best(run.snapshot())
-    for epoch in range(1, config.epochs + 1):
-        row = {"epoch": float(epoch), "loss": _epoch(run, loss, optimizer, generator)}
-        if has_validation:
-            row["valid_ndcg@10"] = run.evaluate(Split.VALID).values[STOPPING_METRIC]
-            run.reporter.metric("valid_ndcg@10", row["valid_ndcg@10"])
-        run.reporter.metric("loss", row["loss"])
-        run.history.append(row)
-        run.tick()
-        if not has_validation:
-            continue
-        if row["valid_ndcg@10"] > best.value:
-            best = _Best(run.snapshot(), epoch, row["valid_ndcg@10"])
-        elif epoch - best.epoch >= config.patience:
-            run.reporter.event("early_stopping", epoch=epoch, best_epoch=best.epoch)
-            run.reporter.progress(epoch, epoch, "epoch")  # nothing is left to do
-            break
-    if not has_validation:
-        best = _Best(run.snapshot(), config.epochs)
-    return best
-
-
-def _epoch(
-    run: _Run, loss: Loss, optimizer: torch.optim.Optimizer, generator: np.random.Generator
-) -> float:
-    """One pass over the training positions; gives back the mean loss over them."""
-    run.model.train()
-    total, count = 0.0, 0
-    positions = run.sequences.positions
-    for batch in bucketed_batches(positions, run.config.batch_tokens, generator):
-        run.tick()
-        inputs, targets, weights = (part.to(run.device) for part in run.sequences.batch(batch))
-        real = weights.bool()
-        states = run.model(inputs)[real]
-        value = loss(run.model, states, targets[real])
-        optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        total += value.item() * len(states)
-        count += len(states)
-    if not math.isfinite(total):
-        raise DealrecError(
-            "The surrogate's training loss is no longer a number. Use a lower learning rate.",
-            code="training_diverged",
-            title="Training diverged",
-        )
-    return total / count

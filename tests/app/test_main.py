@@ -73,8 +73,16 @@ def test_what_can_be_chosen_is_listed_with_its_parameters(client: TestClient) ->
     selectors = client.get("/v1/selectors").json()["data"]
     assert {entry["name"] for entry in selectors} == {"dealrec", "random"}
     assert all("seed" in entry["parameters"]["properties"] for entry in selectors)
-    surrogates = client.get("/v1/surrogates").json()["data"]
-    assert surrogates[0]["parameters"]["properties"]["hidden_size"]["default"] == 64
+    surrogates = {entry["name"]: entry for entry in client.get("/v1/surrogates").json()["data"]}
+    options = {name: entry["parameters"]["properties"] for name, entry in surrogates.items()}
+    assert set(options) == {"sasrec", "bert4rec", "gru4rec"}
+    assert all(properties["hidden_size"]["default"] == 64 for properties in options.values())
+    assert all(
+        "gbce" in entry["parameters"]["$defs"]["SurrogateLoss"]["enum"]
+        for entry in surrogates.values()
+    )
+    assert "heads" in options["sasrec"] and "heads" not in options["gru4rec"]
+    assert [name for name in options if "mask_rate" in options[name]] == ["bert4rec"]
 
 
 def test_readiness_names_the_part_that_is_missing(client: TestClient) -> None:

@@ -10,6 +10,7 @@ def run(context: StageContext) -> StageResult:
     surrogate = train_surrogate(
         Dataset.load(context.dataset),
         context.config.surrogate,
+        checkpoint_dir=context.checkpoint_dir,
         runtime=context.runtime,
         reporter=context.reporter,
     )

@@ -60,6 +60,16 @@ BAD_JOBS = {
     "budget above": ({"budget": 10_000}, "budget_too_large", "budget"),
     "model": ({"config": {"effort": {"model": "gpt"}}}, "unknown_model", "config.effort.model"),
     "path": ({"config": {"finetune": {"model": "/etc"}}}, "unknown_model", "config.finetune.model"),
+    "import path": (
+        {"config": {"surrogate": {"model": "os.path:join"}}},
+        "invalid_config",
+        "config.surrogate.model",
+    ),
+    "unknown surrogate": (
+        {"config": {"surrogate": {"model": "caser"}}},
+        "invalid_config",
+        "config.surrogate.model",
+    ),
     "unknown in config": ({"config": {"x": 1}}, "invalid_config", "config.x"),
     "bad in config": (
         {"config": {"selection": {"strata": 0}}},

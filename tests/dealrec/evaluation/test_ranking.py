@@ -81,3 +81,12 @@ def test_an_answer_that_was_seen_before_cannot_be_hit():
 def test_a_score_that_is_not_a_finite_number_is_an_error(bad):
     with pytest.raises(ValueError, match="not a finite number"):
         one([bad, 1.0], history=[0], answers=[1])
+
+
+def test_fewer_questions_are_spread_evenly_over_the_lengths_of_histories():
+    questions = build_questions(ring_dataset(users=80), Split.TEST)
+    few = questions.evenly(10)
+    lengths = [len(history) for history in questions.histories]
+    assert len(few.histories) == len(few.answers) == 10
+    assert [len(history) for history in few.histories] == lengths[:: len(lengths) // 10]
+    assert questions.evenly(80) is questions

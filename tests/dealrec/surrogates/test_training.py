@@ -4,6 +4,7 @@ import torch
 
 from dealrec.config import Split, SurrogateConfig, SurrogateLoss
 from dealrec.config.runtime import Runtime
+from dealrec.config.surrogate import SURROGATES
 from dealrec.data.ingest import ingest
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
@@ -11,7 +12,6 @@ from dealrec.evaluation.ranking import build_questions, evaluate_ranking
 from dealrec.progress import Silent
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
 from dealrec.surrogates.interface import softmax_losses
-from dealrec.surrogates.losses import SampledSoftmax
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.storage import load_surrogate
 from dealrec.surrogates.training import train_surrogate
@@ -20,6 +20,7 @@ from tests.dealrec.surrogates.data import ring_dataset
 SMALL = SurrogateConfig(
     hidden_size=16, max_length=8, negatives=20, batch_tokens=64, epochs=5, dropout=0.1
 )
+RNG = np.random.default_rng(0)
 ONE = Runtime(threads=1, device="cpu")
 
 
@@ -92,16 +93,61 @@ def test_without_a_validation_split_all_epochs_are_trained_and_it_says_so():
     assert reporter.seen[-1][1:] == (5, "epoch")
 
 
+@pytest.mark.parametrize("model", SURROGATES)
+def test_a_training_that_was_interrupted_ends_as_one_that_never_stopped(model, tmp_path):
+    dataset, config = ring_dataset(), SMALL.model_copy(update={"model": model})
+    whole = train_surrogate(dataset, config, runtime=ONE)
+    batches = len(bucketed_batches(TrainingSequences.of(dataset, 8).positions, 64, RNG))
+    for ticks in (batches + 5, 2 * batches):  # within the second epoch, then within a later one
+        with pytest.raises(Cancelled):
+            train_surrogate(
+                dataset, config, checkpoint_dir=tmp_path, runtime=ONE, reporter=Recorder(ticks)
+            )
+    again = train_surrogate(dataset, config, checkpoint_dir=tmp_path, runtime=ONE)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name])
+    assert again.history == whole.history
+    without_time = {name for name in whole.metrics if name != "seconds"}
+    assert all(again.metrics[name] == whole.metrics[name] for name in without_time)
+
+
+def test_a_checkpoint_of_another_training_is_not_taken_up(tmp_path):
+    train_surrogate(ring_dataset(), SMALL, checkpoint_dir=tmp_path, runtime=ONE)
+    other = SMALL.model_copy(update={"learning_rate": 0.002})
+    found = train_surrogate(ring_dataset(), other, checkpoint_dir=tmp_path, runtime=ONE)
+    assert found.history == train_surrogate(ring_dataset(), other, runtime=ONE).history
+
+
+def test_a_finished_training_is_taken_up_as_it_ended(tmp_path):
+    reporter = Recorder()
+    first = train_surrogate(ring_dataset(), SMALL, checkpoint_dir=tmp_path, runtime=ONE)
+    again = train_surrogate(
+        ring_dataset(), SMALL, checkpoint_dir=tmp_path, runtime=ONE, reporter=reporter
+    )
+    assert again.history == first.history
+    assert "loss" not in reporter.metrics  # nothing was trained
+
+
 def test_a_cancel_is_heard_between_batches():
     with pytest.raises(Cancelled):
         train_surrogate(ring_dataset(), SMALL, runtime=ONE, reporter=Recorder(stop_after=3))
 
 
-@pytest.mark.parametrize("loss", list(SurrogateLoss))
-def test_it_beats_popularity_on_sequences_with_structure(loss):
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [("sasrec", loss) for loss in SurrogateLoss]
+    + [("bert4rec", SurrogateLoss.FULL_SOFTMAX), ("gru4rec", SurrogateLoss.FULL_SOFTMAX)],
+)
+def test_it_beats_popularity_on_sequences_with_structure(model, loss):
     dataset = ring_dataset(users=200)
     config = SMALL.model_copy(
-        update={"epochs": 40, "patience": 10, "loss": loss, "learning_rate": 0.005}
+        update={
+            "model": model,
+            "loss": loss,
+            "epochs": 40,
+            "patience": 40,
+            "learning_rate": 0.005,
+        }
     )
     trained = train_surrogate(dataset, config, runtime=ONE)
     popular = np.bincount(dataset.items[dataset.splits == 0], minlength=dataset.n_items)
@@ -143,9 +189,8 @@ def test_bucketed_batches_hold_every_training_item_once_and_give_the_padded_loss
     def total(batches):
         value = torch.zeros((), dtype=torch.float64)
         for batch in batches:
-            inputs, targets, weights = sequences.batch(batch)
-            real = weights.bool()
-            value += softmax_losses(model(inputs)[real], model.item_vectors(), targets[real]).sum()
+            states, targets = model.training_states(sequences.batch(batch))
+            value += softmax_losses(states, model.item_vectors(), targets).sum()
         return value
 
     everything = np.arange(len(sequences.positions))
@@ -155,18 +200,6 @@ def test_bucketed_batches_hold_every_training_item_once_and_give_the_padded_loss
     assert max(widths) <= 40
     assert sum(widths) < 1.1 * sequences.positions.sum()
     torch.testing.assert_close(total(buckets), total([everything]), rtol=1e-12, atol=0)
-
-
-def test_sampled_softmax_is_right_on_average():
-    dataset = ring_dataset()
-    torch.manual_seed(0)
-    model = make_surrogate(dataset.n_items, SMALL).double().eval()
-    model.item_embedding.weight.data.mul_(20)
-    states, targets = torch.randn(50, 16, dtype=torch.float64), torch.arange(50) % dataset.n_items
-    frequencies = np.bincount(dataset.items, minlength=dataset.n_items)
-    loss = SampledSoftmax(20_000, frequencies, torch.device("cpu"))
-    exact = softmax_losses(states, model.item_vectors(), targets).mean()
-    assert loss(model, states, targets).item() == pytest.approx(exact.item(), rel=0.02)
 
 
 def test_no_user_with_two_training_items_is_bad_input():

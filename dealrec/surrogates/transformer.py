@@ -1,0 +1,92 @@
+"""Transformer blocks with first and second derivatives in both modes."""
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from dealrec.surrogates.layers import Dropout
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention, written out: fused kernels lack forward-mode derivatives."""
+
+    def __init__(self, size: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_key_value = nn.Linear(size, 3 * size)
+        self.output = nn.Linear(size, size)
+
+    def context(self, hidden: Tensor, unseen: Tensor) -> Tensor:
+        """[B, T, d] → [B, T, d], what the heads gather; the output matrix is not applied yet.
+
+        ``unseen`` is bool and broadcasts to [B, heads, T, T]: what a position (row) must not look at.
+        Every position looks at something.
+        """
+        batch, length, size = hidden.shape
+        query, key, value = (
+            part.view(batch, length, self.heads, -1).transpose(1, 2)
+            for part in self.query_key_value(hidden).chunk(3, dim=-1)
+        )
+        weights = query @ key.transpose(2, 3) / math.sqrt(size // self.heads)
+        weights = weights.masked_fill(unseen, -math.inf).softmax(-1)
+        gathered: Tensor = weights @ value
+        return gathered.transpose(1, 2).reshape(batch, length, size)
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward layer, each added to its input and then normalised (post-LN)."""
+
+    def __init__(
+        self,
+        size: int,
+        heads: int,
+        dropout: float,
+        inner_size: int,
+        activation: Callable[[Tensor], Tensor],
+    ) -> None:
+        super().__init__()
+        self.attention = SelfAttention(size, heads)
+        self.attention_norm = nn.LayerNorm(size)
+        self.inner = nn.Linear(size, inner_size)
+        self.outer = nn.Linear(inner_size, size)
+        self.feed_forward_norm = nn.LayerNorm(size)
+        self.dropout = Dropout(dropout)
+        self.activation = activation
+
+    def forward(self, hidden: Tensor, unseen: Tensor) -> Tensor:
+        """[B, T, d] → [B, T, d]."""
+        attention = self.attention
+        context = attention.context(hidden, unseen)
+        return self.after_attention(nn.functional.linear(context, attention.output.weight), hidden)
+
+    def after_attention(self, projected: Tensor, residual: Tensor) -> Tensor:
+        """The output matrix's product and the block's input, [..., d] each → [..., d]."""
+        hidden = projected + self.attention.output.bias
+        hidden = self.attention_norm(residual + self.dropout(hidden))
+        outer = self.dropout(self.outer(self.activation(self.inner(hidden))))
+        normalised: Tensor = self.feed_forward_norm(hidden + outer)
+        return normalised
+
+
+class Blocks(nn.ModuleList):
+    """A stack of blocks, whole or up to the last attention's output matrix."""
+
+    def through(self, hidden: Tensor, unseen: Tensor) -> Tensor:
+        """[B, T, d] → [B, T, d]."""
+        for block in self:
+            hidden = block(hidden, unseen)
+        return hidden
+
+    def before_last_output(self, hidden: Tensor, unseen: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, T, d] → the last block's attention context and that block's input, [B, T, d] each."""
+        for block in list(self)[:-1]:
+            hidden = block(hidden, unseen)
+        return self.last.attention.context(hidden, unseen), hidden
+
+    @property
+    def last(self) -> Block:
+        """The block nearest to the states."""
+        block = self[-1]
+        assert isinstance(block, Block)
+        return block
