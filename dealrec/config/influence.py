@@ -62,6 +62,11 @@ class InfluenceConfig(Config):
     curvature_tokens: int = Field(8192, ge=1)
     """Loss positions that the curvature is estimated on, spread evenly over the samples."""
     sample_loss: SampleLoss = SampleLoss.LAST
+    loss_items: int | None = Field(None, ge=1)
+    """Items that stand for the catalogue in the loss, the same for all samples; null: all items.
+
+    For catalogues of 100,000 items and more, where samples times items is what a run costs.
+    """
     damping: float = Field(0.01, gt=0, le=100)
     """δ as a multiple of the largest eigenvalue of the curvature."""
     tolerance: float = Field(1e-5, gt=0, lt=1)

@@ -13,7 +13,7 @@ from dealrec.data.samples import Samples
 from dealrec.evaluation.ranking import pad
 
 LOGIT_ELEMENTS = 1 << 23
-"""Loss positions of a batch times items in the catalogue: what is held at once."""
+"""Loss positions of a batch times columns of the softmax: what is held at once."""
 BATCH_TOKENS = 8192
 
 
@@ -84,11 +84,17 @@ class Examples:
         picked = np.arange(count) * len(self) // count
         return Examples(self.items, self.starts[picked], self.ends[picked], self.loss, self.n_items)
 
-    def batches(self, dtype: torch.dtype, device: torch.device) -> Iterator[Batch]:
-        """Every example once, neighbours in length together; the same batches each time."""
+    def batches(
+        self, dtype: torch.dtype, device: torch.device, columns: int | None = None
+    ) -> Iterator[Batch]:
+        """Every example once, neighbours in length together; the same batches each time.
+
+        ``columns`` are those of the softmax (the whole catalogue's if not given), which bound how
+        many losses a batch has.
+        """
         lengths = self.ends - self.starts
         order = np.argsort(lengths, kind="stable")
-        most_losses = max(1, LOGIT_ELEMENTS // self.n_items)
+        most_losses = max(1, LOGIT_ELEMENTS // (columns or self.n_items))
         start = 0
         while start < len(order):
             stop = start

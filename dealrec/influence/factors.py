@@ -17,6 +17,7 @@ from torch.func import jacfwd, vmap
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
 from dealrec.influence.problem import AutogradProblem, Tick
+from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers import Product
 from dealrec.surrogates.interface import Surrogate, TokenwiseTail
 
@@ -41,10 +42,13 @@ class _Tokens:
 class FactorProblem:
     """:class:`~dealrec.influence.problem.Problem` for ``attention_output``, without model passes."""
 
-    def __init__(self, model: Surrogate, tail: TokenwiseTail) -> None:
+    def __init__(
+        self, model: Surrogate, tail: TokenwiseTail, softmax: CatalogueSoftmax | None
+    ) -> None:
         """``model`` and ``tail`` are the same object, seen through its two interfaces."""
         self.model, self.tail = model, tail
-        self.general = AutogradProblem(model, InfluenceParameters.ATTENTION_OUTPUT)
+        self.general = AutogradProblem(model, InfluenceParameters.ATTENTION_OUTPUT, softmax)
+        self.softmax = self.general.softmax
         self.matrix = model.get_parameter(tail.attention_output_name()).detach()
         self.items = model.item_vectors().detach()
         self.dtype, self.device = self.matrix.dtype, self.matrix.device
@@ -91,7 +95,7 @@ class FactorProblem:
         return product
 
     def _tokens(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, _Tokens]]:
-        for batch in examples.batches(self.dtype, self.device):
+        for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
             tick(0)
             rows, columns = torch.nonzero(batch.weights, as_tuple=True)
             place = (rows, columns)
@@ -108,9 +112,9 @@ class FactorProblem:
         projected = (tokens.entering @ self.matrix.T).requires_grad_()
         states = self.tail.after_attention_output(projected, tokens.residual)
         with torch.no_grad():
-            probabilities = (states @ self.items.T).softmax(1)
-            outer = probabilities @ self.items - self.items[tokens.targets]
-            outer = outer * tokens.weights[:, None]
+            p = self.softmax.logits(states, self.items, tokens.targets).softmax(1)
+            expected = self.softmax.mean_vectors(p, self.items, tokens.targets)
+            outer = (expected - self.items[tokens.targets]) * tokens.weights[:, None]
         (gradients,) = torch.autograd.grad(states, projected, outer)
         return gradients
 
@@ -120,31 +124,34 @@ class FactorProblem:
             projected = tokens.entering @ self.matrix.T
             states = self.tail.after_attention_output(projected, tokens.residual)
             slopes = vmap(jacfwd(self.tail.after_attention_output))(projected, tokens.residual)
-            curved: Tensor = slopes.transpose(1, 2) @ self._softmax_curvature(states) @ slopes
+            curved: Tensor = (
+                slopes.transpose(1, 2) @ self._softmax_curvature(states, tokens.targets) @ slopes
+            )
             return curved * tokens.weights[:, None, None]
 
-    def _softmax_curvature(self, states: Tensor) -> Tensor:
-        """[M, d] → [M, d, d], ``Eᵀ(diag(p) − ppᵀ)E``, over blocks of items."""
+    def _softmax_curvature(self, states: Tensor, targets: Tensor) -> Tensor:
+        """[M, d], [M] → [M, d, d], ``Eᵀ(diag(p) − ppᵀ)E``, over blocks of the columns."""
         size = self.items.shape[1]
         first, second = torch.triu_indices(size, size, device=self.device)
-        probabilities = (states @ self.items.T).softmax(1)
-        packed = states.new_zeros(len(states), len(first))
-        for start in range(0, len(self.items), ITEM_BLOCK):
-            block = self.items[start : start + ITEM_BLOCK]
-            packed += probabilities[:, start : start + ITEM_BLOCK] @ (
-                block[:, first] * block[:, second]
-            )
+        p = self.softmax.logits(states, self.items, targets).softmax(1)
+        shared, own = self.softmax.shared_vectors(self.items), self.items[targets]
+        packed = p[:, len(shared) :].sum(1, keepdim=True) * own[:, first] * own[:, second]
+        for start in range(0, len(shared), ITEM_BLOCK):
+            block = shared[start : start + ITEM_BLOCK]
+            packed += p[:, start : start + len(block)] @ (block[:, first] * block[:, second])
         full = states.new_empty(len(states), size, size)
         full[:, first, second] = packed
         full[:, second, first] = packed
-        mean = probabilities @ self.items
+        mean = self.softmax.mean_vectors(p, self.items, targets)
         return full - mean[:, :, None] * mean[:, None, :]
 
 
 def make_problem(
-    model: Surrogate, parameters: InfluenceParameters
+    model: Surrogate,
+    parameters: InfluenceParameters,
+    softmax: CatalogueSoftmax | None = None,
 ) -> AutogradProblem | FactorProblem:
     """The fast way where the model and the parameter set allow it."""
     if parameters is InfluenceParameters.ATTENTION_OUTPUT and isinstance(model, TokenwiseTail):
-        return FactorProblem(model, model)
-    return AutogradProblem(model, parameters)
+        return FactorProblem(model, model, softmax)
+    return AutogradProblem(model, parameters, softmax)

@@ -1,7 +1,7 @@
 """What influence needs of a model and a parameter set; the general way, by autograd.
 
-With ``P`` parameters in the set, as one flat vector. Losses are full softmax over the catalogue,
-dropout is off, and no sample looks at another.
+With ``P`` parameters in the set, as one flat vector. Losses are a softmax over the catalogue
+(:mod:`dealrec.influence.softmax`), dropout is off, and no sample looks at another.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from torch.func import functional_call, grad, jvp, vjp
 
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
+from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers import Product
 from dealrec.surrogates.interface import Surrogate
 
@@ -56,8 +57,15 @@ class _States(nn.Module):
 class AutogradProblem:
     """Works for every surrogate and parameter set: one pass over the model for each quantity."""
 
-    def __init__(self, model: Surrogate, parameters: InfluenceParameters) -> None:
+    def __init__(
+        self,
+        model: Surrogate,
+        parameters: InfluenceParameters,
+        softmax: CatalogueSoftmax | None = None,
+    ) -> None:
+        """The softmax is over the whole catalogue if none is given."""
         self.states = _States(model)
+        self.softmax = softmax or CatalogueSoftmax.whole(model.n_items)
         self.names = [f"model.{name}" for name in model.parameter_sets()[parameters]]
         found = {name: value.detach() for name, value in self.states.named_parameters()}
         self.measured = {name: found[name] for name in self.names}
@@ -89,7 +97,7 @@ class AutogradProblem:
         def product(vector: Tensor) -> Tensor:
             total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
             direction = self._unflat(vector)
-            for batch in examples.batches(self.dtype, self.device):
+            for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
                 tick(0)
                 total += self._flat(one(batch, direction))
             return total / len(examples)
@@ -106,12 +114,12 @@ class AutogradProblem:
         """``Jᵀ (diag(p) − ppᵀ) J`` with ``J`` the derivative of the logits."""
         rows, columns = torch.nonzero(batch.weights, as_tuple=True)
         weights = batch.weights[rows, columns]
+        targets = batch.targets[rows, columns]
         places = (batch.sequences, rows, columns)
 
         def logits(p: Parameters) -> Tensor:
             states, items = functional_call(self.states, {**self.fixed, **p}, places)
-            result: Tensor = states @ items.T
-            return result
+            return self.softmax.logits(states, items, targets)
 
         pulled = vjp(logits, self.measured)
         values, pull = pulled[0], pulled[1]
@@ -125,9 +133,7 @@ class AutogradProblem:
         rows, columns = torch.nonzero(batch.weights, as_tuple=True)
         places = (batch.sequences, rows, columns)
         states, items = functional_call(self.states, {**self.fixed, **p}, places)
-        logits = states @ items.T
-        targets = batch.targets[rows, columns]
-        losses = torch.logsumexp(logits, 1) - logits.gather(1, targets[:, None]).squeeze(1)
+        losses = self.softmax.losses(states, items, batch.targets[rows, columns])
         total = torch.zeros(len(batch.index), dtype=self.dtype, device=self.device)
         return total.index_add(0, rows, losses * batch.weights[rows, columns])
 
@@ -135,7 +141,7 @@ class AutogradProblem:
         return self._losses(p, batch).sum()
 
     def _batches(self, examples: Examples, tick: Tick) -> Iterator[Batch]:
-        for batch in examples.batches(self.dtype, self.device):
+        for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
             tick(0)
             yield batch
             tick(len(batch.index))

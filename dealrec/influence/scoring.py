@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from dealrec.errors import DealrecError, InputError
 from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
 from dealrec.influence.scores import InfluenceScores
+from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers import Solution, conjugate_gradient, extreme_eigenvalues
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
@@ -36,8 +38,9 @@ def score_influence(
 ) -> InfluenceScores:
     """Score all ``n`` samples on one trained surrogate; deterministic, no sample is left out.
 
-    The loss is the full softmax with dropout off, whatever the surrogate was trained on; the
-    diagnostics name both. ``auto`` is the validation risk where the data set has that split.
+    The loss is the full softmax (or that over ``loss_items``) with dropout off, whatever the
+    surrogate was trained on; the diagnostics name both. ``auto`` is the validation risk where the
+    data set has that split.
 
     Raises:
         InputError: ``no_samples``; ``no_validation_split`` where its risk is asked for.
@@ -48,7 +51,8 @@ def score_influence(
     if not len(samples):
         raise InputError("There is no sample to score.", code="no_samples")
     model = copy.deepcopy(surrogate.model).to(device, getattr(torch, config.dtype)).eval()
-    problem = make_problem(model, config.parameters)
+    softmax = _softmax(samples, dataset.n_items, config, device)
+    problem = make_problem(model, config.parameters, softmax)
     training = Examples.of_samples(samples, dataset.n_items, model.max_length, config.sample_loss)
     validation = Examples.of_validation(dataset, model.max_length, config.sample_loss)
     target = _target(config.target, validation)
@@ -77,7 +81,7 @@ def score_influence(
     if not bool(torch.isfinite(derivatives).all()):
         raise DealrecError("An influence score is not a number.", code="influence_not_finite")
     diagnostics = {
-        **_definition(surrogate, config, target),
+        **_definition(surrogate, config, target, softmax),
         **_gradients(v_train, v_validation),
         **_solved(solution, least, largest, damping),
         "samples": len(samples),
@@ -97,6 +101,17 @@ def _target(asked: RiskTarget, validation: Examples) -> RiskTarget:
             code="no_validation_split",
         )
     return asked
+
+
+def _softmax(
+    samples: Samples, n_items: int, config: InfluenceConfig, device: torch.device
+) -> CatalogueSoftmax:
+    """Over the whole catalogue, or over items drawn by how often training has them."""
+    if config.loss_items is None:
+        return CatalogueSoftmax.whole(n_items)
+    frequencies = np.bincount(samples.items, minlength=n_items)
+    dtype = getattr(torch, config.dtype)
+    return CatalogueSoftmax.drawn(frequencies, config.loss_items, dtype, device)
 
 
 def _passes(training: Examples, validation: Examples, curved: Examples, target: RiskTarget) -> int:
@@ -130,7 +145,10 @@ def _announce(solution: Solution, reporter: Reporter) -> None:
 
 
 def _definition(
-    surrogate: TrainedSurrogate, config: InfluenceConfig, target: RiskTarget
+    surrogate: TrainedSurrogate,
+    config: InfluenceConfig,
+    target: RiskTarget,
+    softmax: CatalogueSoftmax,
 ) -> dict[str, Any]:
     """The things that must be said with every score."""
     every = "mean over positions" if config.sample_loss is SampleLoss.SEQUENCE else "target only"
@@ -139,7 +157,7 @@ def _definition(
         "risk": first if target is RiskTarget.VALIDATION else "the samples",
         "target": target.value,
         "trained_on": surrogate.config.loss.value,
-        "loss": "full_softmax",
+        "loss": softmax.description,
         "sample_loss": config.sample_loss.value,
         "weights": f"samples equally; within a sample: {every}",
         "parameters": config.parameters.value,

@@ -1,0 +1,108 @@
+"""The softmax of influence's loss: over the whole catalogue, or over items that stand for it.
+
+A pass over ``n`` samples with the whole catalogue costs ``n × I``, which grows with the square of a
+data set that gains items as it gains users. With ``K`` items that stand for the catalogue, chosen
+once and the same for every sample, it costs ``n × K``, and the loss is still a fixed function of
+the parameters: what it loses is exactness, not determinism.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dealrec.data.dataset import Int64
+
+
+@dataclass(frozen=True)
+class CatalogueSoftmax:
+    """Columns of the logits: the shared items; then, unless these are all items, the target's own.
+
+    A shared item ``i`` that was taken with probability ``π_i`` counts ``1/π_i`` times (its logit is
+    raised by ``-log π_i``), so that the sum over the columns is an unbiased estimate of the sum over
+    the catalogue. One that is the target counts as the target alone.
+    """
+
+    shared: Tensor | None
+    """[K] int64 dense items; ``None``: the whole catalogue."""
+    raised: Tensor | None
+    """[K], ``-log π``."""
+    columns: int
+
+    @classmethod
+    def whole(cls, n_items: int) -> "CatalogueSoftmax":
+        """Every item, exactly."""
+        return cls(None, None, n_items)
+
+    @classmethod
+    def drawn(
+        cls, frequencies: Int64, count: int, dtype: torch.dtype, device: torch.device, seed: int = 0
+    ) -> "CatalogueSoftmax":
+        """``count`` items for the catalogue, the frequent ones rather ([I] counts); all if it has fewer."""
+        if count >= len(frequencies):
+            return cls.whole(len(frequencies))
+        chances = inclusion_probabilities(frequencies, count)
+        items = systematic_draw(chances, np.random.default_rng(seed))
+        raised = torch.from_numpy(-np.log(chances[items])).to(device, dtype)
+        return cls(torch.from_numpy(items).to(device), raised, len(items) + 1)
+
+    @property
+    def description(self) -> str:
+        """What the loss is, in words."""
+        if self.shared is None:
+            return "full_softmax"
+        return f"softmax over {len(self.shared):,} drawn items and the target"
+
+    def shared_vectors(self, vectors: Tensor) -> Tensor:
+        """[I, d] item vectors → [K, d], those of the shared columns."""
+        return vectors if self.shared is None else vectors[self.shared]
+
+    def logits(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+        """[M, d] states, [I, d] items, [M] targets → [M, columns]."""
+        logits = states @ self.shared_vectors(vectors).T
+        if self.shared is None or self.raised is None:
+            return logits
+        logits = logits + self.raised
+        logits = logits.masked_fill(self.shared == targets[:, None], -torch.inf)
+        own = (states * vectors[targets]).sum(1, keepdim=True)
+        return torch.cat([logits, own], 1)
+
+    def losses(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+        """[M] cross-entropies."""
+        logits = self.logits(states, vectors, targets)
+        place = targets if self.shared is None else torch.full_like(targets, self.columns - 1)
+        chosen = logits.gather(1, place[:, None]).squeeze(1)
+        return torch.logsumexp(logits, 1) - chosen
+
+    def mean_vectors(self, probabilities: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+        """[M, columns] probabilities → [M, d], the expected item vector."""
+        if self.shared is None:
+            return probabilities @ vectors
+        shared = probabilities[:, :-1] @ self.shared_vectors(vectors)
+        return shared + probabilities[:, -1:] * vectors[targets]
+
+
+def inclusion_probabilities(frequencies: Int64, count: int) -> npt.NDArray[np.float64]:
+    """[I] in proportion to the frequency plus one, at most 1; their sum is ``count`` (below ``I``)."""
+    weights = frequencies + 1.0
+    certain = np.zeros(len(weights), dtype=np.bool_)
+    while True:
+        scale = (count - certain.sum()) / weights[~certain].sum()
+        more = ~certain & (weights * scale >= 1)
+        if not more.any():
+            return np.where(certain, 1.0, weights * scale)
+        certain |= more
+
+
+def systematic_draw(
+    chances: npt.NDArray[np.float64], generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Distinct items, each with its own chance, as many as the chances sum to; ascending."""
+    order = generator.permutation(len(chances))
+    ends = np.cumsum(chances[order])
+    count = round(float(ends[-1]))
+    points = (np.arange(count) + generator.random()) * (ends[-1] / count)
+    places = np.minimum(np.searchsorted(ends, points, side="right"), len(order) - 1)
+    return np.unique(order[places]).astype(np.int64)
