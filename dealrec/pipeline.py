@@ -137,8 +137,10 @@ def _coreset(
         "surrogate": surrogate.metrics,
         "influence": influence.diagnostics,
     }
-    effort = None
+    keys = samples.keys(dataset)
+    effort = candidates = None
     if config.effort is not None:
+        from dealrec.effort.candidates import candidate_pool
         from dealrec.effort.scoring import score_effort
 
         scored = score_effort(
@@ -146,13 +148,14 @@ def _coreset(
             samples,
             config.prompt,
             config.effort,
+            candidates=candidate_pool(keys, influence.scores, size, config),
             runtime=runtime,
             reporter=stages(StageName.EFFORT),
         )
-        effort = scored.scores
+        effort, candidates = scored.scores, scored.candidates
         facts["effort"] = scored.diagnostics
     reporter = stages(StageName.SELECT)
-    scores = Scores(samples.keys(dataset), influence.scores, effort)
+    scores = Scores(keys, influence.scores, effort, candidates)
     selection = select(scores, size, config.selection)
     coreset = write_coreset(
         dataset,

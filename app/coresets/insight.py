@@ -32,6 +32,7 @@ from dealrec.selection.select import select
 
 _SHOWN_KEYS = 1000
 _NO_STRATUM = -1
+_NOT_CANDIDATE = "It is outside the pool of candidates, for which alone effort was measured."
 _Mask = npt.NDArray[np.bool_]
 
 
@@ -50,7 +51,11 @@ def explain(
     names = ("influence", "effort", "overall")
     index = sample["stratum"]
     stratum = None if index is None else next(use for use in strata if use.index == index)
-    reason, detail = _reason(stratum, selected=sample["selected"])
+    unmeasured = sample["effort"] is None and table["effort"].null_count < len(table)
+    if unmeasured and stratum is None:
+        reason, detail = Reason.NOT_CANDIDATE, _NOT_CANDIDATE
+    else:
+        reason, detail = _reason(stratum, selected=sample["selected"])
     return Explanation(
         coreset_id=coreset_id,
         sample_key=sample_key,
@@ -80,7 +85,7 @@ def _reason(stratum: StratumUse | None, *, selected: bool) -> tuple[Reason, str]
 def _percentile(column: pa.ChunkedArray, value: float | None) -> float | None:
     if value is None:
         return None
-    values = column.to_numpy()
+    values = column.drop_null().to_numpy()
     below, equal = int((values < value).sum()), int((values == value).sum())
     return 100 * (below + equal / 2) / len(values)
 
@@ -167,7 +172,7 @@ def _described(
         coverage=SweepCoverage(**covered(samples, taken), strata=strata),
         influence=mass(scores.influence, normalise(scores.influence, config.normalisation)),
         effort=None
-        if scores.effort is None
+        if scores.effort is None or scores.candidates is not None
         else mass(scores.effort, normalise(scores.effort, config.normalisation)),
         overall=mass(selection.overall, selection.overall),
     )

@@ -91,6 +91,8 @@ class Reason(StrEnum):
     """Out: its stratum gave others."""
     HARD_PRUNED = "hard_pruned"
     """Out: among the highest overall scores, which were dropped before strata were cut."""
+    NOT_CANDIDATE = "not_candidate"
+    """Out: its effort was never measured, since it is outside the pool of candidates."""
 
 
 class Explanation(BaseModel):

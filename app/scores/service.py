@@ -23,7 +23,8 @@ def write_scores_as(scores: Path, format: ScoreFormat, folder: Path) -> Path:  #
 def histogram(scores: Path, score: ScoreName, bins: int) -> Histogram:
     """Counts in ``bins`` bins of equal width; raises :class:`InputError` (``no_effort_scores``)."""
     table = pq.read_table(scores, columns=[score.value, "selected"])
-    if table[score.value].null_count:
+    table = table.filter(table[score.value].is_valid())  # of candidates, where only these have it
+    if not len(table):
         raise no_effort_scores("score")
     values = table[score.value].to_numpy()
     counts, edges = np.histogram(values, _edges(values, bins))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -55,7 +55,14 @@ def planned_stages(config: PruneConfig) -> list[StageSpec]:
     names.append(StageName.SELECT)
     if config.finetune is not None:
         names.append(StageName.FINETUNE)
-    return [STAGES[name] for name in names]
+    return [_planned(STAGES[name], config) for name in names]
+
+
+def _planned(spec: StageSpec, config: PruneConfig) -> StageSpec:
+    """With ``effort.candidates`` the pool is drawn over influence, so effort comes after it."""
+    if spec.name is StageName.EFFORT and config.effort and config.effort.candidates:
+        return replace(spec, needs=(StageName.INFLUENCE,))
+    return spec
 
 
 def stage_key(name: StageName, *, dataset_sha256: str, config: PruneConfig, budget: int) -> str:
@@ -64,7 +71,7 @@ def stage_key(name: StageName, *, dataset_sha256: str, config: PruneConfig, budg
     The data set's content, the parts of ``config`` that matter to it, the stage's version, and the
     keys of the stages it needs. ``config`` must be resolved.
     """
-    spec = STAGES[name]
+    spec = _planned(STAGES[name], config)
     planned = {stage.name for stage in planned_stages(config)}
     parts: dict[str, Any] = {
         "stage": name.value,
@@ -96,6 +103,7 @@ def _relevant(name: StageName, config: PruneConfig, budget: int) -> dict[str, An
                 "prompt": config.prompt.model_dump(mode="json"),
                 "effort": config.effort.model_dump(mode="json"),
                 "revision": _revision(config.effort.model),
+                "pool": _pool(config, budget),
             }
         case StageName.SELECT:
             return {
@@ -110,6 +118,14 @@ def _relevant(name: StageName, config: PruneConfig, budget: int) -> dict[str, An
                 "finetune": config.finetune.model_dump(mode="json"),
                 "revision": _revision(config.finetune.model),
             }
+
+
+def _pool(config: PruneConfig, budget: int) -> dict[str, Any] | None:
+    """What the pool of candidates is drawn by; ``None`` where all samples are measured."""
+    if config.effort is None or config.effort.candidates is None:
+        return None
+    unread = {"method", "effort_weight", "hard_prune"}
+    return {"budget": budget, **config.selection.model_dump(mode="json", exclude=unread)}
 
 
 def _revision(model: str) -> str | None:

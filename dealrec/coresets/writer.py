@@ -15,7 +15,7 @@ from dealrec.config import PruneConfig
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import Samples
-from dealrec.selection.interface import HARD_PRUNED, Int64, Scores, Selection
+from dealrec.selection.interface import Int64, Scores, Selection
 from dealrec.selection.select import member_sha256
 from dealrec.selection.uniform import select_uniform
 
@@ -90,16 +90,19 @@ def write_coreset(
 def score_table(scores: Scores, selection: Selection) -> pa.Table:
     """[n] ``sample_key, influence, effort, overall, stratum, selected``, in dense order.
 
-    ``stratum`` is null for samples that hard pruning dropped.
+    ``stratum`` is null for samples that hard pruning dropped, or that were no candidates; the
+    latter have no ``effort`` either, and their ``overall`` is of influence alone.
     """
-    effort = pa.nulls(len(scores), pa.float64()) if scores.effort is None else scores.effort
+    effort = pa.nulls(len(scores), pa.float64())
+    if scores.effort is not None:
+        effort = pa.array(scores.effort, mask=np.isnan(scores.effort))
     return pa.table(
         {
             "sample_key": scores.keys,
             "influence": pa.array(scores.influence),
-            "effort": pa.array(effort),
+            "effort": effort,
             "overall": pa.array(selection.overall),
-            "stratum": pa.array(selection.stratum, mask=selection.stratum == HARD_PRUNED),
+            "stratum": pa.array(selection.stratum, mask=selection.stratum < 0),
             "selected": pa.array(selection.selected()),
         }
     )
@@ -109,10 +112,12 @@ def read_scores(path: Path) -> Scores:
     """The raw scores in a ``scores.parquet``, from which any other selection can be made."""
     table = pq.read_table(path, columns=["sample_key", "influence", "effort"])
     effort = table["effort"]
+    asked = effort.null_count < len(effort)
     return Scores(
         keys=table["sample_key"].combine_chunks(),
         influence=table["influence"].to_numpy(),
-        effort=None if effort.null_count == len(effort) else effort.to_numpy(),
+        effort=effort.to_numpy() if asked else None,
+        candidates=effort.is_valid().to_numpy() if asked and effort.null_count else None,
     )
 
 
@@ -176,5 +181,7 @@ def _control(samples: Samples, scores: Scores, size: int, config: PruneConfig) -
         "seed": config.selection.seed,
         **covered(samples, taken),
         "mean_influence": float(scores.influence[taken].mean()),
-        "mean_effort": None if scores.effort is None else float(scores.effort[taken].mean()),
+        "mean_effort": None
+        if scores.effort is None or scores.candidates is not None
+        else float(scores.effort[taken].mean()),
     }

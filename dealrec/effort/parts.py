@@ -86,6 +86,7 @@ def merge_effort(plan: EffortPlan, parts: Sequence[EffortPart]) -> EffortScores:
     diagnostics = {
         **settings[0],
         "samples": len(plan.order),
+        "samples_without_effort": plan.count - len(plan.order),
         "batches": plan.batches,
         "shards": len(parts),
         "tokens": total,

@@ -16,16 +16,23 @@ class EffortScores:
     """Effort of ``n`` samples, in dense sample order."""
 
     scores: npt.NDArray[np.float64]
-    """[n] gradient norms; bigger means harder to learn."""
+    """[n] gradient norms; bigger means harder to learn. NaN for a sample that was not measured."""
     tokens: npt.NDArray[np.int32]
     """[n] tokens of each sample as the model read it."""
     diagnostics: dict[str, Any]
     """What was computed, and with what: JSON."""
 
+    @property
+    def candidates(self) -> npt.NDArray[np.bool_] | None:
+        """[n] which samples were measured; ``None`` where all were."""
+        measured = ~np.isnan(self.scores)
+        return None if measured.all() else measured
+
     def save(self, folder: Path) -> None:
-        """Write ``effort.parquet`` (columns ``effort``, ``tokens``) and ``result.json``."""
+        """Write ``effort.parquet`` (``effort``, null where NaN, and ``tokens``) and ``result.json``."""
         folder.mkdir(parents=True, exist_ok=True)
-        table = pa.table({"effort": self.scores, "tokens": self.tokens})
+        effort = pa.array(self.scores, mask=np.isnan(self.scores))
+        table = pa.table({"effort": effort, "tokens": self.tokens})
         pq.write_table(table, folder / "effort.parquet", compression="zstd")
         (folder / "result.json").write_text(json.dumps(self.diagnostics, indent=2))
 

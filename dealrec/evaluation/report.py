@@ -64,8 +64,10 @@ def _charts(scores: Any) -> list[_Chart]:
             f"Strata are cut over this score. {folded}",
         ),
     ]
-    if scores["effort"].null_count == 0:
-        influence, effort = scores["influence"].to_numpy(), scores["effort"].to_numpy()
+    measured = scores.filter(scores["effort"].is_valid())
+    if len(measured):
+        influence, effort = measured["influence"].to_numpy(), measured["effort"].to_numpy()
+        selected = measured["selected"].to_numpy()
         charts.insert(
             1,
             _Chart(

@@ -19,6 +19,9 @@ Int32 = npt.NDArray[np.int32]
 HARD_PRUNED = -1
 """The stratum of a sample that hard pruning dropped."""
 
+NOT_CANDIDATE = -2
+"""The stratum of a sample whose effort was not asked for."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -34,6 +37,13 @@ class Scores:
     """[n]; bigger means that removing the sample hurts more."""
     effort: Float64 | None
     """[n] gradient norms, or ``None`` where no LLM was asked."""
+    candidates: npt.NDArray[np.bool_] | None = None
+    """[n] whether the sample's effort was asked for; ``None``: everyone's. Other samples' effort is
+    NaN, and what looks at effort never selects them."""
+    key_ranks: Int64 | None = None
+    """[n] the places of the keys, in the order of their bytes, among those of ``population``
+    samples; given where these are the candidates among more."""
+    population: int | None = None
 
     def __post_init__(self) -> None:
         for name, values in (("influence", self.influence), ("effort", self.effort)):
@@ -41,7 +51,10 @@ class Scores:
                 continue
             if len(values) != len(self.keys):
                 raise ValueError(f"{len(values)} {name} scores for {len(self.keys)} samples")
-            bad = np.flatnonzero(~np.isfinite(values))
+            missing = ~np.isfinite(values)
+            if name == "effort" and self.candidates is not None:
+                missing &= self.candidates
+            bad = np.flatnonzero(missing)
             if len(bad):
                 key = self.keys[int(bad[0])].as_py()
                 raise InputError(
@@ -53,6 +66,20 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def of_candidates(self) -> "Scores":
+        """The candidates alone; their draws stay those that they have among all samples."""
+        assert self.candidates is not None and self.effort is not None
+        places = np.flatnonzero(self.candidates)
+        ranks = np.empty(len(self), dtype=np.int64)
+        ranks[self.key_order()] = np.arange(len(self))
+        return Scores(
+            keys=self.keys.take(pa.array(places)),
+            influence=self.influence[places],
+            effort=self.effort[places],
+            key_ranks=ranks[places],
+            population=len(self),
+        )
 
     def key_order(self) -> Int64:
         """[n] indices that sort the samples by the bytes of their keys."""
@@ -80,7 +107,8 @@ class Selection:
     overall: Float64
     """[n] the score that strata were cut over."""
     stratum: Int32
-    """[n]; ``HARD_PRUNED`` for samples dropped before strata were cut."""
+    """[n]; ``HARD_PRUNED`` for samples dropped before strata were cut, ``NOT_CANDIDATE`` for those
+    that could not be taken."""
     strata: Sequence[StratumUse]
 
     def selected(self) -> npt.NDArray[np.bool_]:
@@ -103,6 +131,9 @@ def priorities(scores: Scores, seed: int) -> Float64:
     They are dealt out in the order of the keys' bytes, so that the order of the input does not
     matter, and a larger budget keeps what a smaller one took.
     """
+    draws = np.random.default_rng(seed).random(scores.population or len(scores))
+    if scores.key_ranks is not None:
+        return draws[scores.key_ranks]
     dealt = np.empty(len(scores))
-    dealt[scores.key_order()] = np.random.default_rng(seed).random(len(scores))
+    dealt[scores.key_order()] = draws
     return dealt

@@ -26,8 +26,11 @@ def normalise(values: Float64, method: Normalisation) -> Float64:
 
 
 def overall_score(scores: Scores, config: SelectionConfig) -> Float64:
-    """``O(s) = I'(s) + λ E'(s)`` [n], from normalised influence and effort."""
+    """``O(s) = I'(s) + λ E'(s)`` [n], from normalised influence and effort.
+
+    Of influence alone where only some samples, the candidates, have effort.
+    """
     overall = normalise(scores.influence, config.normalisation)
-    if scores.effort is not None and config.effort_weight:
+    if scores.effort is not None and scores.candidates is None and config.effort_weight:
         overall = overall + config.effort_weight * normalise(scores.effort, config.normalisation)
     return overall

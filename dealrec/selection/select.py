@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dealrec.config import SelectionConfig, resolve_budget
 from dealrec.selection.interface import Scores, Selection
+from dealrec.selection.pool import select_from_pool
 from dealrec.selection.registry import SELECTORS
 
 
@@ -13,7 +14,8 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
     """Exactly ``budget`` samples of ``scores``.
 
     The same scores, budget and configuration give the same set, whatever the order of the samples.
-    Raises :class:`~dealrec.errors.InputError` (``budget_too_large``).
+    Where only candidates have effort scores, selectors that look at effort choose among these.
+    Raises :class:`~dealrec.errors.InputError` (``budget_too_large``, ``budget_above_candidates``).
 
     Example:
         >>> import numpy as np, pyarrow as pa
@@ -23,7 +25,11 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
         [1, 1]
     """
     budget = resolve_budget(int(budget), len(scores))
-    selection = SELECTORS[config.method].load()(scores, budget, config)
+    entry = SELECTORS[config.method]
+    if scores.candidates is not None and "effort" in entry.needs:
+        selection = select_from_pool(entry.load(), scores, budget, config)
+    else:
+        selection = entry.load()(scores, budget, config)
     assert len(selection.indices) == budget
     return selection
 

@@ -108,3 +108,31 @@ def test_a_failure_leaves_an_existing_folder_as_it_was(data, tmp_path):
     with pytest.raises(InputError):
         dealrec.prune(data / "interactions.csv", budget=10**6, out=out, config=SMALL)
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+@pytest.fixture(scope="module")
+def language_model(tmp_path_factory):
+    from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
+
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    tiny_model().save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def test_effort_of_candidates_alone_is_measured_selected_from_and_told(
+    data, language_model, tmp_path
+):
+    def pruned(candidates):
+        out = tmp_path / str(candidates)
+        config = SMALL | {"effort": {"model": language_model, "candidates": candidates}}
+        return dealrec.prune(data / "interactions.csv", budget=15, out=out, config=config)
+
+    few, many, full = pruned(2), pruned(1000), pruned(None)
+    scores = pq.read_table(few.folder / "scores.parquet")
+    assert scores["effort"].null_count == 120
+    assert scores.filter(scores["selected"])["effort"].null_count == 0
+    told = json.loads((few.folder / "manifest.json").read_text())["stages"]["effort"]
+    assert (told["candidates"], told["samples"], told["samples_without_effort"]) == (2, 30, 120)
+    assert "Influence against effort" in (few.folder / "report.html").read_text()
+    assert many.coreset.sha256 == full.coreset.sha256 != few.coreset.sha256

@@ -34,16 +34,17 @@ def run(context: StageContext) -> StageResult:
     )
 
 
-def _scores(context: StageContext) -> tuple[Any, Any]:
-    """Influence and effort [n]; the latter may be absent."""
+def _scores(context: StageContext) -> tuple[Any, ...]:
+    """Influence, effort and candidates [n]; the last two may be absent."""
     from dealrec.influence.scores import InfluenceScores
 
     influence = InfluenceScores.load(context.inputs[StageName.INFLUENCE]).scores
     if StageName.EFFORT not in context.inputs:
-        return influence, None
+        return (influence, None)
     from dealrec.effort.scores import EffortScores
 
-    return influence, EffortScores.load(context.inputs[StageName.EFFORT]).scores
+    effort = EffortScores.load(context.inputs[StageName.EFFORT])
+    return influence, effort.scores, effort.candidates
 
 
 def _facts(context: StageContext) -> dict[str, Any]:

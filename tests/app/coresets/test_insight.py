@@ -1,11 +1,17 @@
 """Reasons, differences and budgets of coresets over HTTP."""
 
 import io
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
+from app.jobs.models import ArtifactRow
+from app.kit.database import Database
+from app.kit.storage import Storage
 from tests.app.conftest import Finished, Finisher
 
 
@@ -135,3 +141,35 @@ def test_budgets_that_cannot_be_swept_get_their_code(
     made = finisher.all()
     answer = client.get(f"/v1/jobs/{made.job}/budget-sweep", params={"budgets": budgets})
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_where_only_candidates_have_effort_the_others_are_told_apart(
+    client: TestClient, finisher: Finisher, database: Database, storage: Storage, tmp_path: Path
+) -> None:
+    made = finisher.all()
+    table = pq.read_table(
+        io.BytesIO(client.get(f"/v1/jobs/{made.job}/scores/download").content)
+    ).drop_columns("effort")
+    effort = pa.array([index * 1.0 if index % 3 == 0 else None for index in range(60)])
+    with database.session(write=False) as session:
+        prefix = session.scalars(select(ArtifactRow.prefix)).one()
+    pq.write_table(table.append_column("effort", effort), tmp_path / "scores.parquet")
+    storage.put_file(f"{prefix}/scores.parquet", tmp_path / "scores.parquet")
+
+    answer = client.post(f"/v1/jobs/{made.job}/coresets", json={"budget": 21})
+    assert (answer.status_code, answer.json()["code"]) == (422, "budget_above_candidates")
+    assert "20 candidates only" in answer.json()["detail"]
+    coreset = client.post(f"/v1/jobs/{made.job}/coresets", json={"budget": 15}).json()
+    candidates = set(table["sample_key"].filter(effort.is_valid()).to_pylist())
+    assert members_of(client, coreset["id"]) <= candidates
+    manifest = client.get(f"/v1/coresets/{coreset['id']}/manifest").json()
+    assert manifest["control"]["mean_effort"] is None
+    outside = (set(table["sample_key"].to_pylist()) - candidates).pop()
+    told = client.get(
+        f"/v1/coresets/{coreset['id']}/explanation", params={"sample_key": outside}
+    ).json()
+    assert (told["reason"], told["stratum"], told["selected"]) == ("not_candidate", None, False)
+    counts = client.get(
+        f"/v1/jobs/{made.job}/scores/histogram", params={"score": "effort", "bins": 5}
+    ).json()
+    assert sum(counts["all"]) == 20

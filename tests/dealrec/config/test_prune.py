@@ -63,6 +63,28 @@ def test_only_what_a_change_touches_gets_a_new_key(change, redone):
     assert {name for name in before if before[name] != after[name]} == redone
 
 
+@pytest.mark.parametrize(
+    ("change", "redone"),
+    [
+        ({"budget": 11}, {"effort", "select", "finetune"}),
+        ({"selection": {"strata": 3}}, {"effort", "select", "finetune"}),
+        ({"selection": {"effort_weight": 1}}, {"select", "finetune"}),
+        ({"influence": {"damping": 0.5}}, {"influence", "effort", "select", "finetune"}),
+    ],
+)
+def test_effort_of_candidates_depends_on_what_the_pool_is_drawn_by(change, redone):
+    pooled = {"effort": {"candidates": 4}}
+    before, after = _keys(**pooled), _keys(**pooled, **change)
+    assert {name for name in before if before[name] != after[name]} == redone
+
+
+def test_effort_of_candidates_waits_for_influence():
+    for candidates, needs in ((None, ()), (4, ("influence",))):
+        config = PruneConfig.parse({"effort": {"candidates": candidates}})
+        (effort,) = (spec for spec in planned_stages(config) if spec.name == "effort")
+        assert effort.needs == needs
+
+
 def test_a_stage_needs_only_stages_before_it():
     order = list(StageName)
     for spec in STAGES.values():
