@@ -19,6 +19,7 @@ from dealrec.coresets.writer import MEMBERS, REPORT, Coreset, write_coreset
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import Samples, build_samples
+from dealrec.language_models.adapters import require_adapter
 from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.selection.interface import Scores
@@ -82,6 +83,8 @@ def prune(
     for part in (config.effort, config.finetune):
         if part is not None:
             require_language_model(part.model)
+    if config.effort is not None and config.effort.adapter is not None:
+        require_adapter(Path(config.effort.adapter).expanduser())
     split_method = None if split is None else SplitMethod(split)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)

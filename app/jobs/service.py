@@ -25,12 +25,19 @@ def require_known_models(config: PruneConfig) -> None:
     """Raises :class:`InputError` for a name that the catalogue does not list.
 
     ``unknown_model`` for a language model; ``invalid_config`` for a surrogate, which the library
-    would take from an import path, and a server from its catalogue alone.
+    would take from an import path, and a server from its catalogue alone, and for an adapter.
     """
     names = {"config.effort.model": config.effort, "config.finetune.model": config.finetune}
     for location, part in names.items():
         if part is not None:
             require_known_model(part.model, location)
+    if config.effort is not None and config.effort.adapter is not None:
+        raise InputError(
+            "A server measures effort with a fresh LoRA; an adapter is for the library alone.",
+            code="invalid_config",
+            title="The configuration cannot be used",
+            errors=[FieldError("config.effort.adapter", "must be null")],
+        )
     if config.surrogate.model not in SURROGATES:
         known = ", ".join(SURROGATES)
         raise InputError(

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dealrec.config.base import Config
 
@@ -17,7 +17,8 @@ class EffortParameters(StrEnum):
     """B of a fresh LoRA on the last layer's value projection (the paper's code)."""
     LORA = "lora"
     """A and B of LoRA on the last layer's query and value projections. Of a fresh LoRA, B is zero,
-    so A's gradient is exactly zero and that of the two B is what is left."""
+    so A's gradient is exactly zero and that of the two B is what is left; with ``adapter`` both
+    count."""
     LAST_BLOCK = "last_block"
     """All weights of the last layer itself: attention, MLP, norms."""
 
@@ -41,6 +42,9 @@ class EffortConfig(Config):
 
     model: str = Field("smollm2-135m", min_length=1, max_length=200)
     parameters: EffortParameters = EffortParameters.V_PROJ
+    adapter: str | None = Field(None, min_length=1, max_length=1000)
+    """A PEFT folder, for ``lora`` from the library and the command line: effort is then that of the
+    adapted model, on the adapter's own A and B. ``None``: a fresh LoRA."""
     reduction: Reduction = Reduction.MEAN
     loss_on: LossSpan = LossSpan.ANSWER
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -61,6 +65,12 @@ class EffortConfig(Config):
     """For ``lora_b`` and ``lora``."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Of LoRA's random A, for ``lora_b`` and ``lora``."""
+
+    @model_validator(mode="after")
+    def _adapter_only_for_lora(self) -> "EffortConfig":
+        if self.adapter is not None and self.parameters is not EffortParameters.LORA:
+            raise ValueError("`adapter` is read for `parameters: lora` only")
+        return self
 
 
 def shard_count(samples: int, config: EffortConfig) -> int:

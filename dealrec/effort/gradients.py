@@ -50,7 +50,7 @@ class EffortMeter:
         self._pad = loaded.tokenizer.pad_token_id or 0
         self._structure = find_structure(loaded.model)
         self._layer = last_layer(loaded.model, self._structure)
-        self._measured = measured_layers(loaded.model, self._layer, config)
+        self._measured = measured_layers(loaded, self._layer, config)
         self._reuse = reuse_prefix(loaded.model, self._structure, prefix, longest)
         self.prefix_tokens = 0
         """Tokens of each sample that were run through the layers below the last beforehand."""

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from dealrec.config.effort import EffortConfig, EffortParameters
 from dealrec.effort.norms import gradient_norms, normalised, sum_norms
+from dealrec.errors import FieldError, InputError
+from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import not_supported, projection
 
 
@@ -71,22 +73,28 @@ class LoraWeights:
         return squares
 
 
-def measured_layers(model: Any, layer: nn.Module, config: EffortConfig) -> list[Measured]:
+def measured_layers(
+    loaded: LoadedLanguageModel, layer: nn.Module, config: EffortConfig
+) -> list[Measured]:
     """The parts of the last decoder layer that ``config.parameters`` names.
 
     Raises:
         InputError: ``model_not_supported`` where the layer has no such parts, or parameters whose
             gradients do not follow from factors.
     """
+    model = loaded.model
     match config.parameters:
         case EffortParameters.V_PROJ:
             return [LinearWeights(projection(model, layer, "v_proj"))]
         case EffortParameters.LORA_B:
             return _fresh_lora(model, layer, config, ("v_proj",))
+        case EffortParameters.LORA if config.adapter is not None:
+            return _adapter(loaded, layer)
         case EffortParameters.LORA:
             return _fresh_lora(model, layer, config, ("v_proj", "q_proj"))
         case EffortParameters.LAST_BLOCK:
             return _all_weights(model, layer)
+    raise AssertionError(config.parameters)
 
 
 def lora_downs(config: EffortConfig, widths: list[int]) -> list[Tensor]:
@@ -109,6 +117,25 @@ def _fresh_lora(
         LoraWeights(module, down.to(model.device))
         for module, down in zip(modules, downs, strict=True)
     ]
+
+
+def _adapter(loaded: LoadedLanguageModel, layer: nn.Module) -> list[Measured]:
+    """The merged adapter's A and B on those of the two projections that it adapts."""
+    measured: list[Measured] = []
+    for name in ("v_proj", "q_proj"):
+        module = projection(loaded.model, layer, name)
+        for path, factors in loaded.lora.items():
+            if loaded.model.get_submodule(path) is module:
+                down, up = (part.float() * factors.scale for part in (factors.down, factors.up))
+                measured.append(LoraWeights(module, down, up))
+    if not measured:
+        raise InputError(
+            "The adapter has no LoRA on the last layer's query or value projection.",
+            code="adapter_not_usable",
+            title="The adapter cannot be used",
+            errors=[FieldError("config.effort.adapter", "nothing in it to measure")],
+        )
+    return measured
 
 
 def _all_weights(model: Any, layer: nn.Module) -> list[Measured]:

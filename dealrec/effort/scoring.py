@@ -18,6 +18,7 @@ from dealrec.effort.parts import EffortPart, ShardCheckpoint, merge_effort
 from dealrec.effort.plan import EffortPlan, Shard, plan_batches, plan_effort
 from dealrec.effort.scores import EffortScores
 from dealrec.errors import DealrecError
+from dealrec.language_models.adapters import with_adapter
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
 from dealrec.language_models.tokens import Encoder, token_limit
 from dealrec.progress import SILENT, Reporter
@@ -52,7 +53,7 @@ def score_effort(
 
     Raises:
         InputError: ``unknown_model``, ``model_not_available``, ``model_not_supported``,
-            ``max_tokens_too_small``.
+            ``adapter_not_usable``, ``max_tokens_too_small``.
         DealrecError: ``non_finite_score``, naming the sample.
         Cancelled: When ``reporter`` says so, between batches.
     """
@@ -89,6 +90,8 @@ def score_effort_shard(
     """
     device = apply_runtime(runtime or Runtime())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
+    if config.adapter is not None:
+        loaded = with_adapter(loaded, Path(config.adapter).expanduser())
     return measure_shard(
         loaded,
         plan,
@@ -133,7 +136,7 @@ def measure_shard(
         "model": loaded.name,
         "revision": loaded.revision,
         "device": loaded.device.type,
-        **config.model_dump(mode="json", exclude={"model", "shard_samples"}),
+        **config.model_dump(mode="json", exclude={"model", "adapter", "shard_samples"}),
         "prefix_tokens": meter.prefix_tokens,
         "prefix_reuse": meter.prefix_reuse,
     }

@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,18 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 @dataclass(frozen=True)
+class LoraFactors:
+    """LoRA on a linear layer of ``i`` inputs and ``o`` outputs: ``W + scale · up · down``."""
+
+    down: "torch.Tensor"
+    """[r, i] A."""
+    up: "torch.Tensor"
+    """[o, r] B."""
+    scale: float
+    """``α/r``, or ``α/√r`` of a rank-stabilized one."""
+
+
+@dataclass(frozen=True)
 class LoadedLanguageModel:
     """A causal language model in evaluation mode, none of its parameters asking for a gradient."""
 
@@ -33,6 +45,8 @@ class LoadedLanguageModel:
     """The catalogue's name, the hub id, or the name of the local file or folder: never a path."""
     revision: str
     """The catalogue's or the hub's revision; for local files the SHA-256 of their content."""
+    lora: Mapping[str, LoraFactors] = field(default_factory=dict)
+    """Of an adapter that was merged into the model, by the names of its linear layers."""
 
     @property
     def device(self) -> "torch.device":

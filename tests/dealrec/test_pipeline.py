@@ -90,6 +90,11 @@ def test_the_command_gives_the_same_coreset_and_its_configuration_replays(data, 
         (["--budget", "151", "--set", "effort=null"], "budget_too_large"),
         (["--budget", "5", "--set", "effort.model=gpt-9"], "unknown_model"),
         (["--budget", "5", "--set", "selection.stratas=3"], "invalid_config"),
+        (["--budget", "5", "--set", "effort.adapter=/nowhere"], "invalid_config"),
+        (
+            ["--budget=5", "--set=effort.adapter=/nowhere", "--set=effort.parameters=lora"],
+            "adapter_not_usable",
+        ),
         (["--budget", "5", "--column", "item_id=product"], "missing_column"),
     ],
 )

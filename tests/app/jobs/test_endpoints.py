@@ -60,6 +60,11 @@ BAD_JOBS = {
     "budget above": ({"budget": 10_000}, "budget_too_large", "budget"),
     "model": ({"config": {"effort": {"model": "gpt"}}}, "unknown_model", "config.effort.model"),
     "path": ({"config": {"finetune": {"model": "/etc"}}}, "unknown_model", "config.finetune.model"),
+    "adapter": (
+        {"config": {"effort": {"parameters": "lora", "adapter": "/etc"}}},
+        "invalid_config",
+        "config.effort.adapter",
+    ),
     "import path": (
         {"config": {"surrogate": {"model": "os.path:join"}}},
         "invalid_config",

@@ -7,6 +7,7 @@ from dealrec.effort.norms import gradient_norms
 from dealrec.effort.parameters import NormWeights, lora_downs
 from dealrec.errors import InputError
 from dealrec.language_models import load_language_model
+from dealrec.language_models.adapters import with_adapter
 from dealrec.language_models.tokens import Encoder
 from tests.dealrec.effort.reference import one_by_one
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
@@ -79,6 +80,50 @@ def test_fresh_lora_has_the_gradient_of_peft_s_own(parameters, names):
         expected.append(torch.cat([gradient.flatten() for gradient in gradients]).norm())
         assert not gradients[0].any() or parameters == "lora_b"  # A: exactly zero, as B is
     torch.testing.assert_close(norms, torch.stack(expected), rtol=1e-4, atol=0)
+
+
+def _saved_adapter(folder, names):
+    """A PEFT folder with A and B that are not zero."""
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(r=4, lora_alpha=12, target_modules=names, init_lora_weights=False)
+    get_peft_model(tiny_loaded().model, lora).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("names", [["q_proj", "v_proj"], ["v_proj", "up_proj"]])
+def test_a_given_adapter_has_the_gradient_of_its_own_a_and_b(names, tmp_path):
+    from peft import PeftModel
+
+    adapter = _saved_adapter(tmp_path / "adapter", names)
+    config = EffortConfig(parameters="lora", adapter=str(adapter))
+    loaded = tiny_loaded()
+    samples = _encoded(loaded, 4)
+    adapted = with_adapter(loaded, adapter)
+    meter = EffortMeter(adapted, config, samples[0].ids[:19], max(map(len, samples)))
+    norms = meter.norms(samples)
+    model = PeftModel.from_pretrained(tiny_loaded().model, adapter, is_trainable=True).eval()
+    parts = [
+        part
+        for name, part in model.named_parameters()
+        if "layers.2.self_attn" in name and "lora_" in name
+    ]
+    expected = []
+    for sample in samples:
+        labels = torch.tensor([[-100] * sample.answer + sample.ids[sample.answer :]])
+        loss = model(input_ids=torch.tensor([sample.ids]), labels=labels).loss
+        gradients = torch.autograd.grad(loss, parts)
+        assert all(gradient.any() for gradient in gradients)
+        expected.append(torch.cat([gradient.flatten() for gradient in gradients]).norm())
+    torch.testing.assert_close(norms, torch.stack(expected), rtol=1e-4, atol=0)
+
+
+def test_an_adapter_without_the_measured_projections_is_refused(tmp_path):
+    adapter = _saved_adapter(tmp_path / "adapter", ["up_proj"])
+    config = EffortConfig(parameters="lora", adapter=str(adapter))
+    with pytest.raises(InputError) as refusal:
+        EffortMeter(with_adapter(tiny_loaded(), adapter), config)
+    assert refusal.value.code == "adapter_not_usable"
 
 
 def test_padding_contributes_nothing_whatever_it_holds():
