@@ -52,6 +52,8 @@ class EffortMeter:
         self._layer = last_layer(loaded.model, self._structure)
         self._measured = measured_layers(loaded, self._layer, config)
         self._reuse = reuse_prefix(loaded.model, self._structure, prefix, longest)
+        self.halvings = 0
+        """Batches that did not fit into memory."""
         self.prefix_tokens = 0
         """Tokens of each sample that were run through the layers below the last beforehand."""
         self.prefix_reuse = "exact"
@@ -62,7 +64,23 @@ class EffortMeter:
             self.prefix_reuse = self._reuse
 
     def norms(self, samples: Sequence[EncodedSample]) -> Tensor:
-        """[b] float32 gradient norms, in the order of ``samples``."""
+        """[b] float32 gradient norms, in the order of ``samples``.
+
+        Where the accelerator's memory does not hold the batch its halves are measured one after
+        the other, and so on down to one sample; :attr:`halvings` counts them.
+        """
+        try:
+            return self._norms(samples)
+        except torch.OutOfMemoryError:
+            if len(samples) == 1:
+                raise
+        # Outside the handler: the error keeps the failed batch's tensors alive.
+        torch.cuda.empty_cache()
+        self.halvings += 1
+        half = (len(samples) + 1) // 2
+        return torch.cat([self.norms(samples[:half]), self.norms(samples[half:])])
+
+    def _norms(self, samples: Sequence[EncodedSample]) -> Tensor:
         tokens = padded(samples, self._pad, self._device)
         targets = loss_targets(tokens, samples, self._config.loss_on)
         weights = _weights(targets, len(samples), self._config.reduction)

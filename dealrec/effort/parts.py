@@ -33,7 +33,8 @@ class EffortPart:
     plan: str
     """The fingerprint of the plan that it is a part of."""
     diagnostics: dict[str, Any]
-    """What was computed, and with what; the same for all parts but ``seconds``: JSON."""
+    """What was computed, and with what: JSON. ``seconds``, and the batches that memory forced to be
+    ``replanned``, are the part's own; all else is the same for all parts."""
 
     def save(self, folder: Path) -> None:
         """Write ``part.parquet`` (column ``effort``) and ``part.json``."""
@@ -74,7 +75,7 @@ def merge_effort(plan: EffortPlan, parts: Sequence[EffortPart]) -> EffortScores:
     ends = [0, *(part.shard.last for part in parts)]
     if [*(part.shard.first for part in parts), plan.batches] != ends:
         raise ValueError("the parts do not hold every batch exactly once")
-    settings = [{**part.diagnostics, "seconds": None} for part in parts]
+    settings = [{**part.diagnostics, "seconds": 0, "replanned": 0} for part in parts]
     if any(other != settings[0] for other in settings):
         raise ValueError("the parts were not measured with the same model on the same device")
     scores = np.full(plan.count, np.nan)
@@ -91,6 +92,7 @@ def merge_effort(plan: EffortPlan, parts: Sequence[EffortPart]) -> EffortScores:
         "shards": len(parts),
         "tokens": total,
         "seconds": seconds,
+        "replanned": sum(part.diagnostics["replanned"] for part in parts),
         "tokens_per_second": total / max(seconds, 1e-9),
         "spearman_with_answer_length": spearman(scores[plan.order], plan.answer_tokens),
     }

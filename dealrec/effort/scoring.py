@@ -154,7 +154,8 @@ def measure_shard(
         scores[done - len(batch) : done] = norms
         checkpoint.keep(number + 1, scores)
         reporter.progress(done, total, "sample")
-    diagnostics = {**measured_with, "seconds": time.monotonic() - started}
+    seconds = time.monotonic() - started
+    diagnostics = {**measured_with, "seconds": seconds, "replanned": meter.halvings}
     return EffortPart(shard, scores, plan.fingerprint, diagnostics)
 
 

@@ -163,6 +163,24 @@ def test_a_norm_layer_s_weights_have_the_gradient_of_autograd(norm):
     torch.testing.assert_close(squares, torch.stack(expected), rtol=1e-4, atol=0)
 
 
+class _SmallMemory(EffortMeter):
+    """As on an accelerator that holds two samples."""
+
+    def _norms(self, samples):
+        if len(samples) > 2:
+            raise torch.OutOfMemoryError
+        return super()._norms(samples)
+
+
+def test_a_batch_that_memory_does_not_hold_is_measured_in_halves():
+    loaded = tiny_loaded()
+    samples = _encoded(loaded, 7)
+    meter = _SmallMemory(loaded, EffortConfig())
+    norms = meter.norms(samples)
+    assert meter.halvings == 3  # 7 = 4 + 3 = 2 + 2 + 2 + 1
+    torch.testing.assert_close(norms, EffortMeter(loaded, EffortConfig()).norms(samples))
+
+
 def test_only_the_last_layer_keeps_a_graph():
     loaded = tiny_loaded()
     with_grad = []
