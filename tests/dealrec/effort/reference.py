@@ -4,8 +4,15 @@ import torch
 
 from dealrec.config.effort import EffortParameters
 from dealrec.effort.parameters import lora_downs
+from dealrec.language_models.tokens import Encoder
+from tests.dealrec.language_models.tiny import tiny_samples
 
 P = EffortParameters
+
+
+def encoded(loaded, count):
+    """Tokens of ``count`` samples of quite different lengths."""
+    return Encoder(loaded.tokenizer, 512).encode(tiny_samples(count))
 
 
 def one_by_one(loaded, samples, config):
