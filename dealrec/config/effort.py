@@ -54,7 +54,7 @@ class EffortConfig(Config):
     """A longer sample loses the oldest tokens of its input, never its answer."""
     batch_tokens: int = Field(2048, ge=16)
     """Tokens in a batch, padding counted; samples of like length share one."""
-    candidates: int | None = Field(None, ge=1, le=1000)
+    candidates: int | None = Field(None, ge=2, le=1000)
     """Measure only ``candidates × budget`` samples, drawn over the strata of influence; the others
     cannot be selected. ``None`` measures all, as a pool that is as large as the data does."""
     shard_samples: int = Field(4096, ge=1)

@@ -36,7 +36,7 @@ def test_a_job_without_the_option_measures_all():
     assert pool_size(N, 50, None) == N
 
 
-@pytest.mark.parametrize(("candidates", "size"), [(1, 50), (4, 200), (1000, N)])
+@pytest.mark.parametrize(("candidates", "size"), [(2, 100), (4, 200), (1000, N)])
 def test_the_pool_is_a_multiple_of_the_budget_up_to_all(candidates, size):
     pool = candidate_pool(KEYS, INFLUENCE, 50, config(candidates))
     assert len(np.unique(pool)) == len(pool) == size == pool_size(N, 50, candidates)
