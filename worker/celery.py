@@ -37,6 +37,7 @@ settings = Settings()
 celery = Celery("dealrec", broker=settings.broker_url)
 celery.conf.update(
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # however long the broker is away
     broker_transport_options={**BROKER_OPTIONS, "visibility_timeout": 24 * 3600},
     task_acks_late=True,
     task_reject_on_worker_lost=False,

@@ -41,7 +41,7 @@ def _alone(database: Database) -> Iterator[bool]:
     if not database.is_postgres:
         yield True
         return
-    with database.session(write=False) as session:
+    with database.session() as session:
         yield bool(session.scalar(select(func.pg_try_advisory_xact_lock(_LOCK))))
 
 

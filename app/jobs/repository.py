@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app.datasets.models import DatasetRow
 from app.jobs.models import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
 from app.kit.pagination import PageRequest, Slice
 from app.kit.repository import TenantRepository
 from dealrec.config.stages import StageName
+
+# Made once: every poll of a job asks this.
+_STAGES = (
+    select(StageRow)
+    .where(
+        StageRow.tenant_id == bindparam("tenant_id"),
+        StageRow.job_id.in_(bindparam("job_ids", expanding=True)),
+    )
+    .order_by(StageRow.position)
+)
 
 
 class JobRepository(TenantRepository[JobRow]):
@@ -20,10 +30,8 @@ class JobRepository(TenantRepository[JobRow]):
     def stages(self, jobs: Sequence[JobRow]) -> dict[str, list[StageRow]]:
         """The stages of each job, in order."""
         found: dict[str, list[StageRow]] = {job.id: [] for job in jobs}
-        query = select(StageRow).where(
-            StageRow.tenant_id == self.tenant_id, StageRow.job_id.in_(found)
-        )
-        for stage in self.session.scalars(query.order_by(StageRow.position)):
+        given = {"tenant_id": self.tenant_id, "job_ids": list(found)}
+        for stage in self.session.scalars(_STAGES, given):
             found[stage.job_id or ""].append(stage)
         return found
 

@@ -7,10 +7,13 @@ from sqlalchemy.orm import Session
 
 from app.keys.models import ApiKey, Tenant
 
+# Made once: every request asks this.
+_ANY_KEY = select(exists().where(ApiKey.id.is_not(None)))
+
 
 def any_key(session: Session) -> bool:
     """Whether any key was ever made, valid or not."""
-    return bool(session.scalar(select(exists().where(ApiKey.id.is_not(None)))))
+    return bool(session.connection().execute(_ANY_KEY).scalar_one())
 
 
 def valid_key(session: Session, key_hash: str, now: datetime) -> ApiKey | None:

@@ -39,7 +39,8 @@ class Context:
             yield session
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
+    # Async, though it waits for nothing: FastAPI would run it in a thread of its own otherwise.
     state = request.app.state
     return Context(request.state.tenant_id, state.settings, state.database, state.storage)
 

@@ -16,6 +16,8 @@ from app.kit.dispatch import Dispatcher
 from app.settings import Settings
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
+_POSTGRES_NOW = select(func.clock_timestamp())
+_SQLITE_NOW = text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
 
 
 class Database:
@@ -38,11 +40,14 @@ class Database:
         """A session that commits at the end, or rolls back where an exception leaves the block.
 
         With ``write`` the transaction takes SQLite's write lock at once, so that reading and then
-        writing cannot end in a deadlock; PostgreSQL needs no such thing.
+        writing cannot end in a deadlock; PostgreSQL needs no such thing. Without it PostgreSQL is
+        spared the transaction: each query sees what was committed before it, as it would within one.
         """
         with self._sessions() as session, session.begin():
-            if not self.is_postgres and write:
+            if write and not self.is_postgres:
                 session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+            if self.is_postgres and not write:
+                session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
             yield session
 
     def migrate(self) -> None:
@@ -61,10 +66,11 @@ class Database:
 
 def database_now(session: Session) -> datetime:
     """The database's clock, the only one that leases and timestamps are measured by."""
-    if session.get_bind().dialect.name == "postgresql":
-        now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        now: datetime = connection.execute(_POSTGRES_NOW).scalar_one()
         return now.astimezone(UTC)
-    value = session.scalars(text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")).one()
+    value = connection.execute(_SQLITE_NOW).scalar_one()
     return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
