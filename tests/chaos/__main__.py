@@ -19,8 +19,8 @@ def main() -> int:
     """Exit status 0 where nothing was lost, doubled, redone or changed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=20240628)
-    parser.add_argument("--jobs", type=int, default=28, help="of each shape")
-    parser.add_argument("--disturbances", type=int, default=110, help="of each shape")
+    parser.add_argument("--jobs", type=int, default=26, help="of each shape")
+    parser.add_argument("--disturbances", type=int, default=102, help="of each shape")
     parser.add_argument("--shape", choices=SHAPES, action="append", help="default: both")
     parser.add_argument("--no-models", action="store_true", help="leave the language model out")
     parser.add_argument("--leak-jobs", type=int, default=200, help="for the count of leaks")
@@ -64,6 +64,8 @@ def _show(result: Result) -> None:
     verdict = result.verdict
     for finding in [*verdict.lost, *verdict.duplicated, *verdict.redone, *verdict.differ]:
         print(f"  ! {finding}")
+    for orphan in result.orphans:
+        print(f"  ! still alive: {orphan}")
 
 
 def _finish(seed: int, results: list[Result], leaks: list[Leaks]) -> int:
@@ -81,6 +83,7 @@ def _finish(seed: int, results: list[Result], leaks: list[Leaks]) -> int:
         "coresets_that_differ": sum(len(verdict.differ) for verdict in verdicts),
     }
     left_behind = sum(found.left_behind for found in leaks)
+    left_behind += sum(len(result.orphans) for result in results)
     print(json.dumps({**line, "left_behind": left_behind}), flush=True)
     return 0 if all(verdict.clean for verdict in verdicts) and not left_behind else 1
 

@@ -25,7 +25,7 @@ from tests.chaos.machines import Machines
 from tests.chaos.watch import Moment, Running, Watch, pause
 from worker.sweeper import sweep
 
-_FIND_SECONDS = 2.0
+_FIND_SECONDS = 1.0
 
 
 @dataclass
@@ -48,9 +48,12 @@ class Scene:
         name = self.draw.choice(list(StageName)).value
         moment = self.draw.choice(list(Moment))
         found = self.watch.find(name, moment, _FIND_SECONDS, suits)
-        if found is not None:
-            pause(self.draw, found.moment)
-        return found
+        if found is None or found.moment is Moment.BOUNDARY:
+            return found
+        pause(self.draw, found.moment)
+        # What it is at when it is hit; where it has ended in the meantime, nothing was hit.
+        now = [one for one in self.watch.look() if one.stage_id == found.stage_id and suits(one)]
+        return now[0] if now else None
 
     def wait(self, seconds: float) -> None:
         """Wait, while supervisors start again what has died."""

@@ -1,5 +1,6 @@
 """One shape of the service, disturbed from the first job to the last."""
 
+import contextlib
 import math
 import random
 import tempfile
@@ -11,10 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
+import psutil
+
 from app.kit.storage import Storage
 from tests.chaos.client import Client, Posted
 from tests.chaos.disk import SmallDisk
-from tests.chaos.disturbances import BOTH, DEPLOYED, Disturbance, Scene, ended
+from tests.chaos.disturbances import BOTH, DEPLOYED, Scene, ended
 from tests.chaos.judge import Verdict, judge
 from tests.chaos.machines import Deployed, Embedded, Machines
 from tests.chaos.watch import Watch
@@ -42,12 +45,15 @@ class Result:
 
     shape: str
     disturbances: Counter[str] = field(default_factory=Counter)
+    """By kind."""
     stages: Counter[str] = field(default_factory=Counter)
     jobs: int = 0
     seconds: float = 0.0
     slowest_post: float = 0.0
     slowest_end: float = 0.0
     verdict: Verdict = field(default_factory=Verdict)
+    orphans: list[str] = field(default_factory=list)
+    """Processes that outlived the services."""
 
 
 @contextmanager
@@ -95,7 +101,8 @@ class Chaos:
         """All disturbances, then until the last job has ended."""
         scene = self._scene
         kinds = {**BOTH, **(DEPLOYED if scene.machines.broker else {})}
-        bag: list[Disturbance] = []
+        bag = list(kinds)  # each kind once before any comes again
+        scene.draw.shuffle(bag)
         while sum(result.disturbances.values()) < self._disturbances:
             self._keep_pace(sum(result.disturbances.values()))
             # Drawn without putting back: each kind comes as often as its weight says.
@@ -160,11 +167,26 @@ def chaos(
             client.close()
             result.slowest_end = max(service.stop() for service in machines.services)
             result.jobs, result.slowest_post = len(scene.jobs), scene.slowest_post
+            result.orphans = _orphans(folder)
             result.verdict = _judged(machines, scene.jobs, undisturbed)
     finally:
         disk.remove()
     result.seconds = time.monotonic() - begun
     return result
+
+
+def _orphans(folder: Path) -> list[str]:
+    """Processes of the services (they carry the folder in their environment) that live on."""
+    deadline = time.monotonic() + 15
+    while True:
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("DEALREC_DATA_DIR", "").startswith(str(folder)):
+                    found.append(" ".join(process.cmdline()))
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.5)
 
 
 def _judged(machines: Machines, jobs: list[Posted], undisturbed: Undisturbed) -> Verdict:

@@ -72,15 +72,15 @@ def _config(draw: random.Random) -> dict[str, Any]:
     return {
         "effort": None,
         "surrogate": {
-            "epochs": draw.randint(10, 40),
-            "patience": 40,
+            "epochs": draw.randint(20, 80),
+            "patience": 80,
             "hidden_size": 8,
             "heads": 1,
             "layers": 1,
             "max_length": 10,
             "seed": draw.randint(0, 1_000_000),
         },
-        "influence": {"max_iterations": 50},
+        "influence": {"max_iterations": 200, "tolerance": 1e-6},
         "selection": {"strata": draw.choice([5, 10]), "seed": draw.randint(0, 3)},
     }
 
