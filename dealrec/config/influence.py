@@ -1,9 +1,9 @@
 """Options of the influence score."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dealrec.config.base import Config
 
@@ -12,6 +12,11 @@ class Solver(StrEnum):
     """How ``u = H⁻¹ v`` is solved."""
 
     CG = "cg"
+    """Conjugate gradient: matrix-free, for any parameter set."""
+    EXACT = "exact"
+    """The dense matrix in float64; for small parameter sets."""
+    LISSA = "lissa"
+    """The paper's recursion, on minibatches of the curvature examples."""
 
 
 class RiskTarget(StrEnum):
@@ -23,6 +28,8 @@ class RiskTarget(StrEnum):
     """Each user's first validation item, given the user's training history."""
     TRAIN = "train"
     """The samples themselves."""
+    SAMPLES = "samples"
+    """The samples that ``target_samples`` names: what the tuned model should be good at."""
 
 
 class Curvature(StrEnum):
@@ -57,6 +64,10 @@ class InfluenceConfig(Config):
 
     solver: Solver = Solver.CG
     target: RiskTarget = RiskTarget.AUTO
+    target_samples: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
+        (), max_length=10_000
+    )
+    """Keys of samples, for the target ``samples`` alone."""
     parameters: InfluenceParameters = InfluenceParameters.ATTENTION_OUTPUT
     curvature: Curvature = Curvature.GAUSS_NEWTON
     curvature_tokens: int = Field(8192, ge=1)
@@ -71,6 +82,19 @@ class InfluenceConfig(Config):
     """δ as a multiple of the largest eigenvalue of the curvature."""
     tolerance: float = Field(1e-5, gt=0, lt=1)
     """The relative residual ``‖Hu − v‖/‖v‖`` at which the solver has converged."""
-    max_iterations: int = Field(200, ge=1, le=100_000)
+    max_iterations: int | None = Field(None, ge=1, le=1_000_000)
+    """Null: 200 for ``cg``, 20,000 for ``lissa``."""
+    minibatches: int = Field(1, ge=1, le=1000)
+    """Parts of the curvature examples that ``lissa`` steps on; 1: all of them every step."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Of the order of ``lissa``'s minibatches. Nothing else is drawn."""
     dtype: Literal["float32", "float64"] = "float32"
     """Of the model while it is differentiated; scores are summed and kept in float64."""
+
+    @model_validator(mode="after")
+    def _targets_named(self) -> "InfluenceConfig":
+        if self.target is RiskTarget.SAMPLES and not self.target_samples:
+            raise ValueError("target `samples` needs target_samples, the keys of the samples")
+        if self.target is not RiskTarget.SAMPLES and self.target_samples:
+            raise ValueError("target_samples is for target `samples` alone")
+        return self

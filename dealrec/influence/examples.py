@@ -81,8 +81,16 @@ class Examples:
         if total <= tokens:
             return self
         count = max(1, tokens * len(self) // total)
-        picked = np.arange(count) * len(self) // count
+        return self.take(np.arange(count) * len(self) // count)
+
+    def take(self, picked: Int64) -> "Examples":
+        """The examples with these dense indices, in this order."""
         return Examples(self.items, self.starts[picked], self.ends[picked], self.loss, self.n_items)
+
+    def parts(self, count: int) -> "list[Examples]":
+        """At most ``count`` disjoint parts of like size, each spread evenly over all; none is empty."""
+        count = min(count, len(self))
+        return [self.take(np.arange(first, len(self), count)) for first in range(count)]
 
     def batches(
         self, dtype: torch.dtype, device: torch.device, columns: int | None = None

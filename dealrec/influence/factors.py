@@ -18,7 +18,7 @@ from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
 from dealrec.influence.problem import AutogradProblem, Tick
 from dealrec.influence.softmax import CatalogueSoftmax
-from dealrec.influence.solvers import Product
+from dealrec.influence.solvers.interface import Operator
 from dealrec.surrogates.interface import Surrogate, TokenwiseTail
 
 ITEM_BLOCK = 4096
@@ -39,6 +39,32 @@ class _Tokens:
     weights: Tensor
 
 
+@dataclass(frozen=True)
+class FactoredCurvature:
+    """``Σ_t M_t ⊗ x_t x_tᵀ`` over ``M`` tokens, as an operator on the flattened [d, d] matrix."""
+
+    entering: Tensor
+    """[M, d], ``x``."""
+    bends: Tensor
+    """[M, d, d], ``M_t`` times the token's share of the mean."""
+
+    def __call__(self, vector: Tensor) -> Tensor:
+        """[d²] float64 → [d²] float64."""
+        x = self.entering
+        direction = vector.view(self.bends.shape[1:]).to(x.dtype)
+        bent = torch.bmm(self.bends, (x @ direction.T)[:, :, None]).squeeze(2)
+        return (bent.T @ x).reshape(-1).to(torch.float64)
+
+    def matrix(self) -> Tensor:
+        """[d², d²] float64: one product of the tokens' flattened factors."""
+        x, width = self.entering.double(), self.entering.shape[1]
+        outer = (x[:, :, None] * x[:, None, :]).flatten(1)
+        found = self.bends.double().flatten(1).T @ outer
+        # [a, b, i, j] of M[a, b] x[i] x[j] belongs at row (a, i), column (b, j).
+        matrix = found.view(width, width, width, width).transpose(1, 2).reshape(width**2, -1)
+        return (matrix + matrix.T) / 2
+
+
 class FactorProblem:
     """:class:`~dealrec.influence.problem.Problem` for ``attention_output``, without model passes."""
 
@@ -52,6 +78,7 @@ class FactorProblem:
         self.matrix = model.get_parameter(tail.attention_output_name()).detach()
         self.items = model.item_vectors().detach()
         self.dtype, self.device = self.matrix.dtype, self.matrix.device
+        self.size = self.matrix.numel()
 
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
         """[P] float64."""
@@ -76,7 +103,7 @@ class FactorProblem:
             total += gradients.T @ entering
         return values, total.reshape(-1) / len(examples)
 
-    def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Product:
+    def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
         """Gauss-Newton from the factors; the Hessian by autograd."""
         if kind is Curvature.HESSIAN:
             return self.general.curvature(examples, kind, tick)
@@ -84,15 +111,7 @@ class FactorProblem:
         for _, tokens in self._tokens(examples, tick):
             entering.append(tokens.entering)
             bends.append(self._bends(tokens) / len(examples))
-        x, m = torch.cat(entering), torch.cat(bends)
-
-        def product(vector: Tensor) -> Tensor:
-            tick(0)
-            direction = vector.view(self.matrix.shape).to(self.dtype)
-            bent = torch.bmm(m, (x @ direction.T)[:, :, None]).squeeze(2)
-            return (bent.T @ x).reshape(-1).to(torch.float64)
-
-        return product
+        return FactoredCurvature(torch.cat(entering), torch.cat(bends))
 
     def _tokens(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, _Tokens]]:
         for batch in examples.batches(self.dtype, self.device, self.softmax.columns):

@@ -15,7 +15,7 @@ from torch.func import functional_call, grad, jvp, vjp
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
 from dealrec.influence.softmax import CatalogueSoftmax
-from dealrec.influence.solvers import Product
+from dealrec.influence.solvers.interface import Operator, ProductOperator
 from dealrec.surrogates.interface import Surrogate
 
 Tick = Callable[[int], None]
@@ -31,6 +31,9 @@ def directional(function: Callable[[Parameters], Any], at: Parameters, along: Pa
 class Problem(Protocol):
     """Gradients, directional derivatives and curvature over one parameter set."""
 
+    size: int
+    """``P``."""
+
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
         """[P] float64: the gradient of the mean of the examples' losses."""
 
@@ -39,8 +42,8 @@ class Problem(Protocol):
     ) -> tuple[Tensor, Tensor | None]:
         """[E] float64 ``uᵀ∇L(e)``; and, where it costs nothing more, :meth:`gradient`."""
 
-    def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Product:
-        """The product with the Hessian or Gauss-Newton matrix of the examples' mean loss."""
+    def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
+        """The Hessian or Gauss-Newton matrix of the examples' mean loss."""
 
 
 class _States(nn.Module):
@@ -91,7 +94,7 @@ class AutogradProblem:
             values[batch.index] = tangents.to(torch.float64)
         return values, None
 
-    def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Product:
+    def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
         one = self._hessian_product if kind is Curvature.HESSIAN else self._gauss_newton_product
 
         def product(vector: Tensor) -> Tensor:
@@ -102,7 +105,7 @@ class AutogradProblem:
                 total += self._flat(one(batch, direction))
             return total / len(examples)
 
-        return product
+        return ProductOperator(product, self.size, self.device)
 
     def _hessian_product(self, batch: Batch, direction: Parameters) -> Parameters:
         """Forward over reverse."""

@@ -1,6 +1,7 @@
 """Influence of every sample: ``I(s) = (1/n) uᵀ∇L(s)`` with ``u = (H + δI)⁻¹ v``, solved once."""
 
 import copy
+import dataclasses
 import math
 import time
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dealrec.config import InfluenceConfig, RiskTarget, SampleLoss, Split
+from dealrec.config import InfluenceConfig, RiskTarget, SampleLoss, Solver
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
@@ -19,7 +20,11 @@ from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
 from dealrec.influence.scores import InfluenceScores
 from dealrec.influence.softmax import CatalogueSoftmax
-from dealrec.influence.solvers import Solution, conjugate_gradient, extreme_eigenvalues
+from dealrec.influence.solvers.exact import require_exact
+from dealrec.influence.solvers.interface import Solution, System
+from dealrec.influence.solvers.solve import solve
+from dealrec.influence.solvers.spectrum import extreme_eigenvalues
+from dealrec.influence.targets import target_examples
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.surrogates.storage import TrainedSurrogate
@@ -43,8 +48,9 @@ def score_influence(
     data set has that split.
 
     Raises:
-        InputError: ``no_samples``; ``no_validation_split`` where its risk is asked for.
-        DealrecError: ``influence_not_finite`` where a score is not a number.
+        InputError: ``no_samples``; ``no_validation_split`` where its risk is asked for;
+            ``unknown_samples`` among ``target_samples``; ``parameter_set_too_large`` for ``exact``.
+        DealrecError: ``influence_not_finite`` where a score is not a number; ``solver_diverged``.
     """
     started = time.perf_counter()
     device = apply_runtime(runtime or Runtime())
@@ -54,25 +60,27 @@ def score_influence(
     softmax = _softmax(samples, dataset.n_items, config, device)
     problem = make_problem(model, config.parameters, softmax)
     training = Examples.of_samples(samples, dataset.n_items, model.max_length, config.sample_loss)
+    if config.solver is Solver.EXACT:
+        require_exact(problem.size)
     validation = Examples.of_validation(dataset, model.max_length, config.sample_loss)
-    target = _target(config.target, validation)
+    target, named = target_examples(config, dataset, samples, training, validation)
     curved = training.evenly(config.curvature_tokens)
-    progress = _Progress(reporter, _passes(training, validation, curved, target))
+    minibatches = config.minibatches if config.solver is Solver.LISSA else 1
+    progress = _Progress(reporter, _passes(training, validation, curved, named, target))
     v_validation = problem.gradient(validation, progress.tick) if len(validation) else None
     v_train = problem.gradient(training, progress.tick) if target is RiskTarget.TRAIN else None
-    v = v_train if v_train is not None else v_validation
-    assert v is not None
-    product = problem.curvature(curved, config.curvature, progress.tick)
+    v = v_validation if target is RiskTarget.VALIDATION else v_train
+    if v is None:
+        v = problem.gradient(named, progress.tick)
+    parts = curved.parts(minibatches)
+    operators = [problem.curvature(part, config.curvature, progress.tick) for part in parts]
     progress.tick(len(curved))
-    least, largest = extreme_eigenvalues(product, v, on_iteration=progress.beat)
+    weights = tuple(len(part) / len(curved) for part in parts)
+    undamped = System(tuple(operators), weights, 0.0, v)
+    least, largest = extreme_eigenvalues(undamped, v, on_iteration=progress.beat)
     damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
-    solution = conjugate_gradient(
-        lambda vector: product(vector) + damping * vector,
-        v,
-        tolerance=config.tolerance,
-        max_iterations=config.max_iterations,
-        on_iteration=progress.beat,
-    )
+    system = dataclasses.replace(undamped, damping=damping)
+    solution = solve(system, config, progress.beat)
     _announce(solution, reporter)
     derivatives, gradient = problem.derivatives(training, solution.vector, progress.tick)
     if v_train is None:
@@ -85,22 +93,11 @@ def score_influence(
         **_gradients(v_train, v_validation),
         **_solved(solution, least, largest, damping),
         "samples": len(samples),
-        "target_examples": len(validation if target is RiskTarget.VALIDATION else training),
+        "target_examples": len(named),
         "curvature_examples": len(curved),
         "seconds": time.perf_counter() - started,
     }
     return InfluenceScores(scores, diagnostics)
-
-
-def _target(asked: RiskTarget, validation: Examples) -> RiskTarget:
-    if asked is RiskTarget.AUTO:
-        return RiskTarget.VALIDATION if len(validation) else RiskTarget.TRAIN
-    if asked is RiskTarget.VALIDATION and not len(validation):
-        raise InputError(
-            f"No user has both a training and a `{Split.VALID}` item, so there is no validation risk.",
-            code="no_validation_split",
-        )
-    return asked
 
 
 def _softmax(
@@ -114,9 +111,16 @@ def _softmax(
     return CatalogueSoftmax.drawn(frequencies, config.loss_items, dtype, device)
 
 
-def _passes(training: Examples, validation: Examples, curved: Examples, target: RiskTarget) -> int:
-    over_training = 2 if target is RiskTarget.TRAIN else 1
-    return over_training * len(training) + len(validation) + len(curved)
+def _passes(
+    training: Examples,
+    validation: Examples,
+    curved: Examples,
+    named: Examples,
+    target: RiskTarget,
+) -> int:
+    """Examples gone through: the scores' pass, both risks' gradients, and the target's own."""
+    passes = len(training) + len(validation) + len(curved)
+    return passes + (0 if target is RiskTarget.VALIDATION else len(named))
 
 
 @dataclass
@@ -144,6 +148,13 @@ def _announce(solution: Solution, reporter: Reporter) -> None:
         reporter.event("not_converged", residual=solution.residual)
 
 
+_RISKS = {
+    RiskTarget.VALIDATION: "each user's first validation item given the training history",
+    RiskTarget.TRAIN: "the samples",
+    RiskTarget.SAMPLES: "the samples of target_samples",
+}
+
+
 def _definition(
     surrogate: TrainedSurrogate,
     config: InfluenceConfig,
@@ -152,9 +163,8 @@ def _definition(
 ) -> dict[str, Any]:
     """The things that must be said with every score."""
     every = "mean over positions" if config.sample_loss is SampleLoss.SEQUENCE else "target only"
-    first = "each user's first validation item given the training history"
     return {
-        "risk": first if target is RiskTarget.VALIDATION else "the samples",
+        "risk": _RISKS[target],
         "target": target.value,
         "trained_on": surrogate.config.loss.value,
         "loss": softmax.description,
@@ -163,6 +173,7 @@ def _definition(
         "parameters": config.parameters.value,
         "curvature": config.curvature.value,
         "solver": config.solver.value,
+        **({"minibatches": config.minibatches} if config.solver is Solver.LISSA else {}),
         "dtype": config.dtype,
     }
 

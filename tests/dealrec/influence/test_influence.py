@@ -12,6 +12,7 @@ from dealrec.config import (
     RiskTarget,
     SampleLoss,
     Sampling,
+    Solver,
     Split,
     SurrogateConfig,
 )
@@ -112,11 +113,13 @@ def test_batched_derivatives_equal_one_by_one_gradients(surrogate, parameters, l
     )
 
 
+@pytest.mark.parametrize("solver", list(Solver))
 @pytest.mark.parametrize("curvature", list(Curvature))
-def test_influence_equals_the_closed_form(surrogate, curvature):
+def test_influence_equals_the_closed_form(surrogate, curvature, solver):
     samples = build_samples(DATASET)
     config = InfluenceConfig(
         dtype="float64",
+        solver=solver,
         curvature=curvature,
         target=RiskTarget.TRAIN,
         damping=0.5,
@@ -154,6 +157,17 @@ def dense_gauss_newton(surrogate, samples):
         p = logits(everything[name]).softmax(0).detach()
         total = total + jacobian.T @ (torch.diag(p) - p[:, None] * p) @ jacobian
     return total / len(samples)
+
+
+@pytest.mark.parametrize("curvature", list(Curvature))
+def test_the_dense_matrix_is_made_of_the_same_numbers_as_the_product(surrogate, curvature):
+    samples = build_samples(DATASET)
+    model = copy.deepcopy(surrogate.model).double().eval()
+    examples = Examples.of_samples(samples, DATASET.n_items, 6, SampleLoss.SEQUENCE)
+    problem = make_problem(model, InfluenceParameters.ATTENTION_OUTPUT)
+    operator = problem.curvature(examples, curvature, lambda n: None)
+    vector = torch.randn(64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    torch.testing.assert_close(operator.matrix() @ vector, operator(vector))
 
 
 @pytest.mark.parametrize("parameters", SETS)

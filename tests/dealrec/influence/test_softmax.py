@@ -92,7 +92,7 @@ def plain_losses(model, parameters, samples, softmax):
         scores = parameters["item_embedding.weight"][: model.n_items] @ state
         target = int(samples.targets[index])
         terms = [scores[target].exp()]
-        for item, raised in zip(shared, softmax.raised, strict=True):
+        for item, raised in zip(shared, softmax.raised[:-1], strict=True):
             if item != target:
                 terms.append((scores[item] + raised).exp())
         losses.append(torch.stack(terms).sum().log() - scores[target])

@@ -1,0 +1,51 @@
+"""Conjugate gradient: matrix-free, for any size of parameter set."""
+
+from collections.abc import Callable
+
+import torch
+
+from dealrec.influence.solvers.interface import Solution, System
+
+
+def conjugate_gradient(
+    system: System,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    on_iteration: Callable[[], None] = lambda: None,
+) -> Solution:
+    """Conjugate gradient (Hestenes and Stiefel, 1952).
+
+    The recursive residual decides when to look, the true one whether it has converged. With
+    ``H + δI`` indefinite, the first direction with ``pᵀHp ≤ 0`` ends the work.
+
+    There is no preconditioner: with δ relative to the largest eigenvalue the condition number is
+    at most ``1 + 1/δ``, and the diagonal of these curvatures does not lower the iterations
+    (``benchmarks/influence.py`` counts both).
+    """
+    v = system.v
+    norm = float(v.norm())
+    u = torch.zeros_like(v)
+    if norm == 0:
+        return Solution(u, 0.0, 0, converged=True, negative_curvature=False)
+    residual = v.clone()
+    direction = v.clone()
+    square = residual @ residual
+    iterations, negative = 0, False
+    while iterations < max_iterations and float(square) > (0.5 * tolerance * norm) ** 2:
+        on_iteration()
+        image = system(direction)
+        bend = direction @ image
+        if float(bend) <= 0:
+            negative = True
+            break
+        step = square / bend
+        u = u + step * direction
+        residual = residual - step * image
+        smaller = residual @ residual
+        direction = residual + (smaller / square) * direction
+        square = smaller
+        iterations += 1
+    true_residual = system.residual(u)
+    converged = not negative and true_residual <= tolerance
+    return Solution(u, true_residual, iterations, converged, negative)

@@ -1,0 +1,45 @@
+"""The dense matrix, factorised in float64: the reference, for small parameter sets."""
+
+from collections.abc import Callable
+
+import torch
+
+from dealrec.errors import FieldError, InputError
+from dealrec.influence.solvers.interface import Solution, System
+
+MAX_PARAMETERS = 8192
+"""The matrix is then 512 MiB."""
+
+
+def require_exact(parameters: int) -> None:
+    """Raise :class:`InputError` (``parameter_set_too_large``) where the matrix would not be held."""
+    if parameters > MAX_PARAMETERS:
+        raise InputError(
+            f"The parameter set has {parameters:,} parameters; `exact` holds a dense matrix of at "
+            f"most {MAX_PARAMETERS:,}. Use the solver `cg`, or a smaller parameter set.",
+            code="parameter_set_too_large",
+            errors=[FieldError("config.influence.solver", "`cg` has no limit of size")],
+        )
+
+
+def exact(
+    system: System, *, tolerance: float, on_iteration: Callable[[], None] = lambda: None
+) -> Solution:
+    """Cholesky; LU where ``H + δI`` is not positive definite.
+
+    Raises :class:`InputError` (``parameter_set_too_large``).
+    """
+    require_exact(len(system.v))
+    on_iteration()
+    matrix = system.matrix()
+    on_iteration()
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    negative = bool(failed)
+    if negative:
+        u = torch.linalg.solve(matrix, system.v)
+    else:
+        u = torch.cholesky_solve(system.v[:, None], factor).squeeze(1)
+    # Of the matrix itself: products in the model's precision would report that precision.
+    norm = float(system.v.norm())
+    residual = float((matrix @ u - system.v).norm()) / norm if norm else 0.0
+    return Solution(u, residual, 1, residual <= tolerance, negative)

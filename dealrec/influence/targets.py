@@ -1,0 +1,60 @@
+"""Whose risk influence is measured on."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dealrec.config import InfluenceConfig, RiskTarget, Split
+from dealrec.data.dataset import Dataset, Int64
+from dealrec.data.samples import Samples
+from dealrec.errors import FieldError, InputError
+from dealrec.influence.examples import Examples
+
+_NAMED = 5
+
+
+def target_examples(
+    config: InfluenceConfig,
+    dataset: Dataset,
+    samples: Samples,
+    training: Examples,
+    validation: Examples,
+) -> tuple[RiskTarget, Examples]:
+    """The target that is meant (never ``auto``), and its examples.
+
+    ``training`` are the samples, ``validation`` the users' first validation items.
+
+    Raises :class:`InputError`: ``no_validation_split``, ``unknown_samples``.
+    """
+    match config.target:
+        case RiskTarget.AUTO if len(validation):
+            return RiskTarget.VALIDATION, validation
+        case RiskTarget.AUTO | RiskTarget.TRAIN:
+            return RiskTarget.TRAIN, training
+        case RiskTarget.VALIDATION:
+            if not len(validation):
+                raise InputError(
+                    f"No user has both a training and a `{Split.VALID}` item, so there is no "
+                    "validation risk.",
+                    code="no_validation_split",
+                )
+            return RiskTarget.VALIDATION, validation
+        case RiskTarget.SAMPLES:
+            named = _indices(config.target_samples, dataset, samples)
+            return RiskTarget.SAMPLES, training.take(named)
+
+
+def _indices(keys: tuple[str, ...], dataset: Dataset, samples: Samples) -> Int64:
+    """Dense indices of the samples with these keys, each once, in dense order."""
+    wanted = pa.array(sorted(set(keys)), pa.string())
+    known = samples.keys(dataset).cast(pa.string())
+    missing = wanted.filter(pc.invert(pc.is_in(wanted, known)))
+    if len(missing):
+        shown = ", ".join(f"`{key}`" for key in missing[:_NAMED].to_pylist())
+        raise InputError(
+            f"{len(missing):,} of {len(wanted):,} target samples are not samples of this data set, "
+            f"e.g. {shown}.",
+            code="unknown_samples",
+            errors=[FieldError("config.influence.target_samples", "not keys of this data set")],
+        )
+    return np.flatnonzero(pc.is_in(known, wanted).to_numpy(zero_copy_only=False)).astype(np.int64)

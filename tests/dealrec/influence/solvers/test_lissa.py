@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from dealrec.errors import DealrecError
+from dealrec.influence.solvers.lissa import lissa
+from tests.dealrec.influence.solvers.systems import matrix, system
+
+V = torch.arange(1.0, 6, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("damping", [0.1, 1.0])
+def test_it_solves_for_the_damping_that_was_asked_for(damping):
+    """Not for damping times scale, which a recursion that damps before it divides ends at."""
+    a = matrix([0.0, 0.2, 1, 3, 10])
+    dense = a + damping * torch.eye(5, dtype=torch.float64)
+    found = lissa(system(a, v=V, damping=damping), tolerance=1e-8, max_iterations=20_000, seed=0)
+    assert found.converged
+    torch.testing.assert_close(found.vector, torch.linalg.solve(dense, V), rtol=1e-6, atol=1e-8)
+
+
+def test_one_that_did_not_get_there_says_so():
+    a = matrix([0.0, 0.2, 1, 3, 10])
+    found = lissa(system(a, v=V, damping=0.01), tolerance=1e-8, max_iterations=150, seed=0)
+    assert not found.converged
+    assert found.iterations == 150
+    assert found.residual > 1e-8
+
+
+def test_minibatches_end_near_the_solution_over_all_of_them():
+    parts = [matrix([0.1, 0.5, 1, 2, 4], seed=seed) for seed in range(4)]
+    weights = (0.4, 0.3, 0.2, 0.1)
+    whole = system(*parts, v=V, damping=0.5, weights=weights)
+    truth = torch.linalg.solve(whole.matrix(), V)
+    found = lissa(whole, tolerance=1e-9, max_iterations=50_000, seed=3)
+    assert float((found.vector - truth).norm() / truth.norm()) < 0.02
+    assert found.residual == pytest.approx(whole.residual(found.vector))
+    assert not found.converged  # noise keeps it from 1e-9, and it does not claim otherwise
+    again = lissa(whole, tolerance=1e-9, max_iterations=50_000, seed=3)
+    assert torch.equal(found.vector, again.vector)
+
+
+def test_following_a_negative_eigenvalue_ends_in_an_error():
+    a = matrix([-5.0, 1, 2, 3, 4])
+    with pytest.raises(DealrecError) as caught:
+        lissa(system(a, v=V), tolerance=1e-9, max_iterations=20_000, seed=0)
+    assert caught.value.code == "solver_diverged"
+
+
+def test_a_zero_gradient_has_the_zero_solution():
+    v = torch.zeros(5, dtype=torch.float64)
+    found = lissa(system(matrix([1.0, 1, 1, 1, 1]), v=v), tolerance=1e-8, max_iterations=5, seed=0)
+    assert found.converged
+    assert not found.vector.any()
