@@ -96,9 +96,9 @@ class SurrogateConfig(Config):
     mask_rate: float = Field(0.4, gt=0, lt=1)
     """Share of a sequence's items that ``bert4rec`` learns to fill in at once."""
     dropout: float = Field(0.3, ge=0, lt=1)
-    learning_rate: float = Field(1e-3, gt=0, le=1)
+    learning_rate: float = Field(1.5e-3, gt=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
-    batch_tokens: int = Field(1024, ge=16)
+    batch_tokens: int = Field(2048, ge=16)
     """Items (training positions) in a batch; sequences of like length share one."""
     epochs: int = Field(12, ge=1, le=10_000)
     patience: int = Field(3, ge=1)

@@ -65,10 +65,10 @@ class SampledSoftmax:
 
     def against(self, drawn: Tensor, model: Surrogate, states: Tensor, targets: Tensor) -> Tensor:
         """The mean over positions, with the [K] negatives ``drawn``."""
-        chosen, others = _logits(drawn, model, states, targets)
-        others = others - self.log_expected[drawn]
-        others = others.masked_fill(drawn[None] == targets[:, None], -math.inf)
-        return (torch.logaddexp(torch.logsumexp(others, 1), chosen) - chosen).mean()
+        correction = -self.log_expected[drawn].to(states.dtype)
+        chosen, others = _logits(drawn, model, states, targets, correction)
+        others = others.masked_fill_(drawn[None] == targets[:, None], -math.inf)
+        return -torch.cat([chosen[:, None], others], 1).log_softmax(1)[:, 0].mean()
 
 
 class CalibratedCrossEntropy:
@@ -91,7 +91,7 @@ class CalibratedCrossEntropy:
 
     def against(self, drawn: Tensor, model: Surrogate, states: Tensor, targets: Tensor) -> Tensor:
         """The mean over positions, with the [K] negatives ``drawn``."""
-        chosen, others = _logits(drawn, model, states, targets)
+        chosen, others = _logits(drawn, model, states, targets, states.new_zeros(len(drawn)))
         others = logsigmoid(-others).masked_fill(drawn[None] == targets[:, None], 0.0)
         return -(self.beta * logsigmoid(chosen) + others.sum(1)).mean() / (len(drawn) + 1)
 
@@ -106,9 +106,9 @@ def binary_cross_entropy(model: Surrogate, states: Tensor, targets: Tensor) -> T
 
 
 def _logits(
-    drawn: Tensor, model: Surrogate, states: Tensor, targets: Tensor
+    drawn: Tensor, model: Surrogate, states: Tensor, targets: Tensor, added: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """[M] of the targets and [M, K] of the negatives, from one lookup of vectors."""
+    """[M] of the targets; [M, K] of the negatives, with ``added`` [K]; from one lookup of vectors."""
     vectors = model.vectors_of(torch.cat([targets, drawn]))
     chosen = (states * vectors[: len(targets)]).sum(1)
-    return chosen, states @ vectors[len(targets) :].T
+    return chosen, torch.addmm(added, states, vectors[len(targets) :].T)

@@ -26,7 +26,7 @@ from dealrec.surrogates.losses import make_loss
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.storage import TrainedSurrogate
 
-__all__ = ["TrainedSurrogate", "train_surrogate"]
+__all__ = ["TrainedSurrogate", "Training", "train_surrogate"]
 
 STOPPING_METRIC = "ndcg@10"
 WARMUP = 0.1
@@ -64,7 +64,7 @@ def train_surrogate(
     device = apply_runtime(runtime or Runtime())
     started = time.perf_counter()
     with torch.random.fork_rng():
-        training = _Training(dataset, config, device, reporter)
+        training = Training(dataset, config, device, reporter)
         fingerprint = training_fingerprint(config, dataset.sha256)
         if checkpoint_dir is not None:
             training.restore(read_checkpoint(checkpoint_dir, fingerprint, device))
@@ -89,7 +89,7 @@ def train_surrogate(
     return TrainedSurrogate(training.model.eval().cpu(), config, metrics, training.history)
 
 
-class _Training:
+class Training:
     """One training run: the model, its optimizer, and what came of each epoch."""
 
     def __init__(
@@ -125,7 +125,7 @@ class _Training:
     def epoch(self) -> None:
         """Train one epoch, measure it, keep the model if it is the best so far."""
         epoch = len(self.history) + 1
-        row = {"epoch": float(epoch), "loss": self._train(epoch)}
+        row = {"epoch": float(epoch), "loss": self.train_pass(epoch)}
         if self.has_validation:
             row["valid_ndcg@10"] = self.evaluate(Split.VALID).values[STOPPING_METRIC]
             self.reporter.metric("valid_ndcg@10", row["valid_ndcg@10"])
@@ -175,7 +175,7 @@ class _Training:
         self.best_epoch, self.best_model = checkpoint.best_epoch, checkpoint.best_model
         self.seconds = checkpoint.seconds
 
-    def _train(self, epoch: int) -> float:
+    def train_pass(self, epoch: int) -> float:
         """One pass over the training positions; gives back the mean loss over them."""
         seed = self.config.seed * 1_000_003 + epoch
         torch.manual_seed(seed)
