@@ -10,12 +10,12 @@ import pyarrow.csv as pa_csv
 
 from benchmarks._effort import PROMPT
 from dealrec.config import SelectionConfig, SelectionMethod, SurrogateConfig
-from dealrec.config.effort import EffortConfig
+from dealrec.config.effort import EffortConfig, measured_samples
 from dealrec.config.influence import InfluenceConfig
 from dealrec.data.ingest import ingest
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import build_samples
-from dealrec.effort.candidates import draw_candidates, pool_size
+from dealrec.effort.candidates import draw_candidates
 from dealrec.effort.scoring import measure_effort
 from dealrec.influence.scoring import score_influence
 from dealrec.language_models.loading import LoadedLanguageModel
@@ -50,7 +50,7 @@ def agreements(
     full = [select(scores, budget, SelectionConfig(seed=seed)).indices for seed in range(SEEDS)]
     found = []
     for factor in (*factors, len(scores)):
-        size = pool_size(len(scores), budget, factor)
+        size = measured_samples(len(scores), budget, factor)
         chosen = [_from_pool(scores, size, budget, seed) for seed in range(SEEDS)]
         name = "all" if size == len(scores) else f"{factor} x budget"
         found.append(Agreement(name, size, _mean_jaccard(chosen, full)))

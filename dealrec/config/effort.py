@@ -73,6 +73,11 @@ class EffortConfig(Config):
         return self
 
 
+def measured_samples(samples: int, budget: int, candidates: int | None) -> int:
+    """How many of ``samples`` samples have their effort measured."""
+    return samples if candidates is None else min(samples, candidates * budget)
+
+
 def shard_count(samples: int, config: EffortConfig) -> int:
     """Into how many shards the effort of ``samples`` samples is split."""
     return max(1, -(-samples // config.shard_samples))

@@ -5,13 +5,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dealrec.config import PruneConfig, SelectionConfig, SelectionMethod
+from dealrec.config.effort import measured_samples
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
-
-
-def pool_size(samples: int, budget: int, candidates: int | None) -> int:
-    """How many of ``samples`` samples have their effort measured."""
-    return samples if candidates is None else min(samples, candidates * budget)
 
 
 def candidate_pool(
@@ -20,7 +16,7 @@ def candidate_pool(
     """The dense indices of the candidates of a job; ``None`` where all samples are measured."""
     if config.effort is None or config.effort.candidates is None:
         return None
-    size = pool_size(len(keys), budget, config.effort.candidates)
+    size = measured_samples(len(keys), budget, config.effort.candidates)
     return draw_candidates(keys, influence, size, config.selection)
 
 

@@ -3,7 +3,8 @@ import pyarrow as pa
 import pytest
 
 from dealrec.config import PruneConfig, SelectionConfig
-from dealrec.effort.candidates import candidate_pool, draw_candidates, pool_size
+from dealrec.config.effort import measured_samples
+from dealrec.effort.candidates import candidate_pool, draw_candidates
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
 
@@ -33,13 +34,13 @@ def config(candidates):
 def test_a_job_without_the_option_measures_all():
     assert candidate_pool(KEYS, INFLUENCE, 50, config(None)) is None
     assert candidate_pool(KEYS, INFLUENCE, 50, PruneConfig(effort=None)) is None
-    assert pool_size(N, 50, None) == N
+    assert measured_samples(N, 50, None) == N
 
 
 @pytest.mark.parametrize(("candidates", "size"), [(2, 100), (4, 200), (1000, N)])
 def test_the_pool_is_a_multiple_of_the_budget_up_to_all(candidates, size):
     pool = candidate_pool(KEYS, INFLUENCE, 50, config(candidates))
-    assert len(np.unique(pool)) == len(pool) == size == pool_size(N, 50, candidates)
+    assert len(np.unique(pool)) == len(pool) == size == measured_samples(N, 50, candidates)
     assert (np.diff(pool) > 0).all()
 
 
