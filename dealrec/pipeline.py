@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,9 +24,6 @@ from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
-
-if TYPE_CHECKING:
-    from dealrec.surrogates.training import TrainedSurrogate
 
 
 @dataclass(frozen=True)
@@ -122,22 +119,22 @@ def _coreset(
 ) -> Coreset:
     """Surrogate, influence, effort and selection; the coreset's folder is ``out``."""
     from dealrec.evaluation.report import write_report
-    from dealrec.influence.scoring import score_influence
-    from dealrec.surrogates.training import train_surrogate
+    from dealrec.influence.averaging import score_ensemble
+    from dealrec.surrogates.ensemble import train_ensemble
 
-    surrogate: TrainedSurrogate = train_surrogate(
+    ensemble = train_ensemble(
         dataset, config.surrogate, runtime=runtime, reporter=stages(StageName.SURROGATE)
     )
-    influence = score_influence(
+    influence = score_ensemble(
         dataset,
         samples,
-        surrogate,
+        ensemble,
         config.influence,
         runtime=runtime,
         reporter=stages(StageName.INFLUENCE),
     )
     facts: dict[str, Any] = {
-        "surrogate": surrogate.metrics,
+        "surrogate": ensemble.metrics,
         "influence": influence.diagnostics,
     }
     keys = samples.keys(dataset)

@@ -106,6 +106,8 @@ class SurrogateConfig(Config):
     evaluation_users: int = Field(20_000, ge=2)
     """Users of a split whose ranking is measured, spread evenly over the lengths of histories."""
     seed: int = Field(0, ge=0, lt=2**31)
+    ensemble: int = Field(1, ge=1, le=16)
+    """Surrogates trained, with the seeds ``seed``, ``seed + 1`` and so on; influence is their average."""
 
     @field_validator("model")
     @classmethod

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from dealrec.effort.plan import EffortPlan, Shard
 from dealrec.effort.scores import EffortScores
-from dealrec.effort.statistics import spearman
+from dealrec.evaluation.correlation import spearman
 
 _SCORES = "part.parquet"
 _FACTS = "part.json"

@@ -1,18 +1,18 @@
-"""Trains the surrogate."""
+"""Trains the surrogate, or the ensemble of them."""
 
 from dealrec.data.dataset import Dataset
-from dealrec.surrogates.training import train_surrogate
+from dealrec.surrogates.ensemble import train_ensemble
 from worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """The trained surrogate; metrics are those of its best checkpoint."""
-    surrogate = train_surrogate(
+    """The trained ensemble; metrics are those of the best checkpoints."""
+    ensemble = train_ensemble(
         Dataset.load(context.dataset),
         context.config.surrogate,
         checkpoint_dir=context.checkpoint_dir,
         runtime=context.runtime,
         reporter=context.reporter,
     )
-    surrogate.save(context.out)
-    return StageResult({"history": surrogate.history}, surrogate.metrics)
+    ensemble.save(context.out)
+    return StageResult({"history": ensemble.history}, ensemble.metrics)

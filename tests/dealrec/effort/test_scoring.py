@@ -5,7 +5,7 @@ import torch
 from dealrec.config.effort import EffortConfig
 from dealrec.effort.scores import EffortScores
 from dealrec.effort.scoring import measure_effort
-from dealrec.effort.statistics import spearman
+from dealrec.evaluation.correlation import spearman
 from dealrec.errors import Cancelled, DealrecError
 from dealrec.progress import Silent
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples

@@ -1,4 +1,4 @@
-"""Rank correlation, for what effort says of itself."""
+"""Rank correlation, where that is all that is needed of statistics."""
 
 from typing import Any
 
