@@ -80,7 +80,7 @@ class SurrogateConfig(Config):
     """``sasrec``, ``bert4rec`` or ``gru4rec``.
 
     In the library and on the command line also a :class:`dealrec.surrogates.interface.Surrogate`
-    of your own as ``package.module:Class``.
+    of your own as ``package.module:Class``, installed or on ``PYTHONPATH``.
     """
     loss: SurrogateLoss = SurrogateLoss.SAMPLED_SOFTMAX
     negatives: int = Field(512, ge=1)

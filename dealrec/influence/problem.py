@@ -69,7 +69,7 @@ class AutogradProblem:
         """The softmax is over the whole catalogue if none is given."""
         self.states = _States(model)
         self.softmax = softmax or CatalogueSoftmax.whole(model.n_items)
-        self.names = [f"model.{name}" for name in model.parameter_sets()[parameters]]
+        self.names = [f"model.{name}" for name in model.parameters_in(parameters)]
         found = {name: value.detach() for name, value in self.states.named_parameters()}
         self.measured = {name: found[name] for name in self.names}
         self.fixed = {name: value for name, value in found.items() if name not in self.measured}

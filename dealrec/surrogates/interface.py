@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dealrec.config import InfluenceParameters
+from dealrec.errors import FieldError, InputError
 
 
 class Surrogate(nn.Module, ABC):
@@ -38,6 +39,19 @@ class Surrogate(nn.Module, ABC):
     @abstractmethod
     def parameter_sets(self) -> Mapping[InfluenceParameters, tuple[str, ...]]:
         """Names of the parameters (as in ``named_parameters``) in each set that this model has."""
+
+    def parameters_in(self, parameters: InfluenceParameters) -> tuple[str, ...]:
+        """The names in one set; raises :class:`InputError` where this model has no such set."""
+        sets = self.parameter_sets()
+        if parameters not in sets:
+            known = ", ".join(sets)
+            raise InputError(
+                f"{type(self).__name__} has no parameter set `{parameters}`; it has {known}.",
+                code="invalid_config",
+                title="The configuration cannot be used",
+                errors=[FieldError("config.influence.parameters", f"one of {known}")],
+            )
+        return sets[parameters]
 
     def states_at(self, sequences: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """[M, d], the states at the ``M`` places (row, column) of [B, T] sequences.

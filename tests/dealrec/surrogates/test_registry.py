@@ -42,6 +42,14 @@ def test_a_model_of_ones_own_is_trained_stored_and_scored_like_any_other(tmp_pat
         runtime=ONE,
     )
     assert len(scores.scores) == len(build_samples(dataset))
+    with pytest.raises(InputError, match="LastItem has no parameter set `attention_output`"):
+        score_influence(
+            dataset,
+            build_samples(dataset),
+            loaded,
+            InfluenceConfig(parameters=InfluenceParameters.ATTENTION_OUTPUT),
+            runtime=ONE,
+        )
 
 
 @pytest.mark.parametrize(
