@@ -45,25 +45,31 @@ def agreements(
     budget: int,
     factors: tuple[int, ...],
 ) -> list[Agreement]:
-    """On the first ``users`` users: pools of each factor, all, none at all, and a random coreset."""
+    """On the first ``users`` users: pools of each factor, and what to read them against.
+
+    One seed gives a sample the same priority in every selection, so even random coresets of one
+    seed share members; those of the full method with another seed say how much a draw is worth.
+    """
     scores = _scores(data, scratch, loaded, users)
     full = [select(scores, budget, SelectionConfig(seed=seed)).indices for seed in range(SEEDS)]
     found = []
     for factor in (*factors, len(scores)):
         size = measured_samples(len(scores), budget, factor)
         chosen = [_from_pool(scores, size, budget, seed) for seed in range(SEEDS)]
-        name = "all" if size == len(scores) else f"{factor} x budget"
+        name = "all candidates" if size == len(scores) else f"{factor} x budget candidates"
         found.append(Agreement(name, size, _mean_jaccard(chosen, full)))
     without = Scores(scores.keys, scores.influence, None)
     for name, config in (
         ("no effort at all", SelectionConfig(effort_weight=0)),
-        ("random", SelectionConfig(method=SelectionMethod.RANDOM)),
+        ("random, same draws", SelectionConfig(method=SelectionMethod.RANDOM)),
     ):
         chosen = [
             select(without, budget, config.model_copy(update={"seed": seed})).indices
             for seed in range(SEEDS)
         ]
         found.append(Agreement(name, 0, _mean_jaccard(chosen, full)))
+    others = [*full[1:], full[0]]
+    found.append(Agreement("full method, another seed", len(scores), _mean_jaccard(others, full)))
     return found
 
 
