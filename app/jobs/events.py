@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.jobs.models import EventRow, JobRow
-from app.kit.database import database_now
+from app.kit.database import DatabaseClock
 
 
 def record(
@@ -34,7 +34,7 @@ def record(
         kind=kind,
         stage=stage,
         data=data,
-        created_at=database_now(session),
+        created_at=DatabaseClock(),
     )
     session.add(event)
     return event

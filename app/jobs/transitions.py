@@ -10,13 +10,13 @@ Locks are taken in one order everywhere: data set, then job, then stage (:func:`
 
 from typing import Any
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.datasets.models import DatasetRow
 from app.jobs.events import record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.kit.database import database_now
+from app.kit.database import DatabaseClock
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
@@ -84,17 +84,16 @@ def move_job(session: Session, job: JobRow, to: JobState, **values: Any) -> None
     state = JobState(job.state)
     if to not in JOB_MOVES[state]:
         raise IllegalMove(f"job {job.id}: {state} to {to}")
-    now = database_now(session)
+    now = DatabaseClock()
     if to is JobState.RUNNING:
         values["started_at"] = now
     if to in ENDED_JOBS:
         values["finished_at"] = now
     _compare_and_set(
         session,
-        update(JobRow).where(JobRow.id == job.id, JobRow.state == state),
+        update(JobRow).where(JobRow.id == job.id, JobRow.state == state).returning(JobRow),
         {"state": to.value, **values},
     )
-    session.refresh(job)
     error = values.get("error") or {}
     facts = {"code": error["code"]} if "code" in error else {}
     record(session, job, f"job.{to.value}", **facts)
@@ -120,7 +119,7 @@ def move_stage(
     state = StageState(stage.state)
     if to not in STAGE_MOVES[state]:
         raise IllegalMove(f"stage {stage.id}: {state} to {to}")
-    now = database_now(session)
+    now = DatabaseClock()
     if to in (StageState.WAITING, StageState.QUEUED):
         values |= {"owner": None, "lease_until": None, "progress": None, "queued_at": now}
     if new_fence is not None:
@@ -129,14 +128,15 @@ def move_stage(
         values |= {"lease_until": None, "finished_at": now}
     _compare_and_set(
         session,
-        update(StageRow).where(
+        update(StageRow)
+        .where(
             StageRow.id == stage.id,
             StageRow.state == state,
             StageRow.fence == (stage.fence if fence is None else fence),
-        ),
+        )
+        .returning(StageRow),
         {"state": to.value, **values},
     )
-    session.refresh(stage)
     if stage.job_id is not None:
         job = session.get_one(JobRow, stage.job_id)
         facts = {"attempt": stage.attempt} if to is StageState.RUNNING else {}
@@ -144,9 +144,10 @@ def move_stage(
 
 
 def _compare_and_set(session: Session, statement: Any, values: dict[str, Any]) -> None:
-    result = session.execute(
-        statement.values(**values), execution_options={"synchronize_session": False}
+    """Update the row, and with it the object that the session knows it as."""
+    moved = session.scalars(
+        statement.values(**values),
+        execution_options={"synchronize_session": False, "populate_existing": True},
     )
-    assert isinstance(result, CursorResult)
-    if result.rowcount != 1:
+    if moved.one_or_none() is None:
         raise Stale

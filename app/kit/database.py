@@ -10,9 +10,13 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from app.kit.dispatch import Dispatcher
+from app.kit.models import UtcDateTime
 from app.settings import Settings
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -62,6 +66,24 @@ class Database:
         if self.dispatcher:
             self.dispatcher.close()
         self.engine.dispose()
+
+
+class DatabaseClock(FunctionElement[datetime]):
+    """As :func:`database_now`, within the statement that writes it: no question of its own."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(DatabaseClock, "postgresql")
+def _postgres_clock(_element: DatabaseClock, _compiler: SQLCompiler, **_: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(DatabaseClock, "sqlite")
+def _sqlite_clock(_element: DatabaseClock, _compiler: SQLCompiler, **_: Any) -> str:
+    # Six digits, as SQLAlchemy writes them: times are compared as text.
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
 def database_now(session: Session) -> datetime:

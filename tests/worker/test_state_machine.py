@@ -376,9 +376,9 @@ class Machine(RuleBasedStateMachine):
 def _logical_clock(connection: Any, ticks: Iterator[int]) -> None:
     """SQLite's ``strftime`` counts on; what is durable is tested elsewhere."""
 
-    def strftime(_format: str, _when: str) -> str:
+    def strftime(form: str, _when: str) -> str:
         moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=next(ticks))
-        return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{moment.microsecond // 1000:03}"
+        return moment.strftime(form.replace("%f", f"%S.{moment.microsecond // 1000:03}"))
 
     connection.create_function("strftime", 2, strftime)
     connection.execute("PRAGMA synchronous=OFF")
