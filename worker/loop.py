@@ -23,6 +23,7 @@ from app.kit.storage import Storage
 from app.settings import Settings
 from worker.claims import claim
 from worker.runner import Runner
+from worker.scratch import remove_stale_scratch
 from worker.sweeper import sweep
 
 log = structlog.get_logger(__name__)
@@ -49,6 +50,7 @@ def keep_watch(
                 saw(session, owner, list(queues))
             if time.monotonic() - swept >= settings.sweep_seconds:
                 sweep(settings, database, storage)
+                remove_stale_scratch(settings, database)
                 swept = time.monotonic()
         except (SQLAlchemyError, OSError) as error:
             log.warning("watch failed", error=type(error).__name__)

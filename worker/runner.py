@@ -23,6 +23,7 @@ from worker.heart import Heart
 from worker.process import StageProcess
 from worker.publication import Result, find_artifact, publish, remove_unreferenced
 from worker.rejection import remove_rejected_files
+from worker.scratch import scratch_folder
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +58,7 @@ class Runner:
 
     def run(self, claim: Claim) -> None:
         """Run the stage to whatever end it comes to; writes nothing once the claim is lost."""
-        work = self._settings.data_dir.absolute() / "work"
-        scratch = work / f"{claim.stage_id}-{claim.fence}"
+        scratch = scratch_folder(self._settings, claim)
         bound = {"stage_id": claim.stage_id, "stage": claim.name, "fence": claim.fence}
         with structlog.contextvars.bound_contextvars(**bound):
             scratch.mkdir(parents=True)

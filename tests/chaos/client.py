@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,8 @@ class Posted:
     id: str
     work: Work
     asked_to_cancel: bool = False
-    paused: bool = False
     seconds: float = 0.0
     """That the answering request took."""
-    retries: int = field(default=0)
-    """Times that it was asked to go on after it had failed on a full disk."""
 
 
 class Client:
@@ -66,7 +63,7 @@ class Client:
         return Posted(answer.json()["id"], work, seconds=answer.elapsed.total_seconds())
 
     def ask(self, job: Posted, action: str) -> int:
-        """``cancel``, ``pause``, ``resume`` or ``retry``; the status of the answer."""
+        """Do something to the job, e.g. ``cancel``; the status of the answer."""
         return self._patient("POST", f"/v1/jobs/{job.id}/{action}", accept=(409,)).status_code
 
     def job(self, identifier: str) -> dict[str, Any]:

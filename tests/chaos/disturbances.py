@@ -258,19 +258,6 @@ def restart_postgres(scene: Scene) -> Running | None:
     return target
 
 
-def hold(scene: Scene) -> Running | None:
-    """A client pauses a job, and lets it go on a little later."""
-    target = scene.target(lambda running: running.state == StageState.RUNNING)
-    for job in scene.jobs:
-        if target and job.id == target.job_id:
-            if scene.client.ask(job, "pause") == 409:
-                return None  # it has ended in the meantime
-            scene.wait(scene.draw.uniform(0.0, 3.0))
-            scene.client.ask(job, "resume")
-            return target
-    return None
-
-
 Disturbance = Callable[[Scene], Running | None]
 
 BOTH: dict[Disturbance, int] = {

@@ -145,7 +145,9 @@ def _taken_twice(session: Session) -> Iterator[str]:
 
 
 def _nobodys_files(session: Session, settings: Settings) -> Iterator[str]:
-    """Stored files that no row points to, once the sweeper has had its turn."""
+    """Stored files that no row points to and working folders, once the sweepers had their turn."""
+    for work in settings.data_dir.rglob("work"):
+        yield from (f"nobody's working folder: {folder.name}" for folder in work.iterdir())
     prefixes = [
         str(prefix)
         for table in (ArtifactRow, DatasetRow, CoresetRow, AdapterRow)

@@ -141,6 +141,7 @@ class Chaos:
         while left and time.monotonic() < deadline:
             self._scene.wait(0.5)
             left = [job for job in left if ended(self._scene, job) is None]
+        self._scene.wait(4 * self._scene.machines.settings.sweep_seconds)
 
 
 def chaos(

@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from app.kit.database import Database
+from app.settings import Settings
+from tests.worker.makers import new_job, ready_dataset
+from worker import claims
+from worker.scratch import remove_stale_scratch, scratch_folder
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+
+
+def test_folders_of_runs_that_are_over_go_and_those_of_current_runs_stay(
+    settings: Settings, database: Database
+) -> None:
+    with database.session() as session:
+        dataset = ready_dataset(session)
+        for _ in range(2):
+            new_job(session, dataset)
+    lost, current = (claims.claim(database, settings, "one", queues=["gpu"]) for _ in range(2))
+    assert lost is not None and current is not None
+    for claim in (lost, current):
+        (scratch_folder(settings, claim) / "out").mkdir(parents=True)
+    claims.release(database, lost)
+    remove_stale_scratch(settings, database)
+    assert not scratch_folder(settings, lost).exists()
+    assert (scratch_folder(settings, current) / "out").is_dir()
