@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -25,6 +26,8 @@ def main() -> int:
     parser.add_argument("--no-models", action="store_true", help="leave the language model out")
     parser.add_argument("--leak-jobs", type=int, default=200, help="for the count of leaks")
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(2))  # its servers are ended on the way out
     folder = Path(tempfile.mkdtemp(prefix="dealrec-chaos-"))
     print(f"seed {options.seed}; logs in {folder}", flush=True)
     undisturbed = Undisturbed(folder / "undisturbed")
