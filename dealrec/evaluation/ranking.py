@@ -56,25 +56,20 @@ class Questions:
     answers: list[Int32]
     """Distinct dense items, ascending."""
 
-    def evenly(self, count: int) -> "Questions":
-        """At most ``count`` of them, spread evenly over the lengths of histories."""
-        asked = len(self.histories)
-        if asked <= count:
-            return self
-        picked = [place * asked // count for place in range(count)]
-        return Questions(
-            [self.histories[place] for place in picked], [self.answers[place] for place in picked]
-        )
 
+def build_questions(dataset: Dataset, split: Split, at_most: int | None = None) -> Questions:
+    """The users who have an item in ``split`` and at least one item before it.
 
-def build_questions(dataset: Dataset, split: Split) -> Questions:
-    """The users who have an item in ``split`` and at least one item before it."""
+    Of more than ``at_most`` so many are asked, spread evenly over the lengths of their histories.
+    """
     before = tuple(code for code in SPLIT_CODES.values() if code < SPLIT_CODES[split])
     history_offsets, history_items = dataset.subsequences(before)
     answer_offsets, answer_items = dataset.subsequences((SPLIT_CODES[split],))
     lengths = np.diff(history_offsets)
     users = np.flatnonzero((np.diff(answer_offsets) > 0) & (lengths > 0))
     users = users[np.argsort(lengths[users], kind="stable")]
+    if at_most is not None and len(users) > at_most:
+        users = users[np.arange(at_most) * len(users) // at_most]
     return Questions(
         histories=[_part(history_items, history_offsets, user) for user in users.tolist()],
         answers=[np.unique(_part(answer_items, answer_offsets, user)) for user in users.tolist()],

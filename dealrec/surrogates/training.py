@@ -12,7 +12,12 @@ from dealrec.config import Split, SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.errors import DealrecError
-from dealrec.evaluation.ranking import RankingMetrics, build_questions, evaluate_ranking
+from dealrec.evaluation.ranking import (
+    Questions,
+    RankingMetrics,
+    build_questions,
+    evaluate_ranking,
+)
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
@@ -114,6 +119,7 @@ class Training:
         self.best_epoch = 0
         self.best_model = self._snapshot()
         self.seconds = 0.0
+        self._questions: dict[Split, Questions] = {}
 
     @property
     def finished(self) -> bool:
@@ -145,9 +151,12 @@ class Training:
     def evaluate(self, split: Split) -> RankingMetrics:
         """The present model's ranking of ``split``."""
         self.model.eval()
+        if split not in self._questions:
+            most = self.config.evaluation_users
+            self._questions[split] = build_questions(self.dataset, split, most)
         return evaluate_ranking(
             self.model.scores,
-            build_questions(self.dataset, split).evenly(self.config.evaluation_users),
+            self._questions[split],
             n_items=self.dataset.n_items,
             max_length=self.config.max_length,
             device=self.device,

@@ -84,9 +84,9 @@ def test_a_score_that_is_not_a_finite_number_is_an_error(bad):
 
 
 def test_fewer_questions_are_spread_evenly_over_the_lengths_of_histories():
-    questions = build_questions(ring_dataset(users=80), Split.TEST)
-    few = questions.evenly(10)
-    lengths = [len(history) for history in questions.histories]
-    assert len(few.histories) == len(few.answers) == 10
-    assert [len(history) for history in few.histories] == lengths[:: len(lengths) // 10]
-    assert questions.evenly(80) is questions
+    dataset = ring_dataset(users=80)
+    all_of_them, few = (build_questions(dataset, Split.TEST, most) for most in (None, 10))
+    lengths = [len(history) for history in all_of_them.histories]
+    assert len(lengths) == 80 and len(few.answers) == 10
+    assert [len(history) for history in few.histories] == lengths[::8]
+    assert len(build_questions(dataset, Split.TEST, 80).histories) == 80
