@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     max_lost_leases: int = Field(10, ge=1)
     """Leases lost (a worker that vanished) after which a stage is ``failed``."""
 
-    cancel_grace_seconds: float = Field(5.0, ge=0)
+    cancel_grace_seconds: float = Field(3.5, ge=0)
     """How long a stage may take to stop by itself before its process group is killed."""
 
     ingest_memory_bytes: int = Field(8 * 2**30, gt=0)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.jobs.events import record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.jobs.planning import fail_stage, requeue, settle
+from app.jobs.planning import fail_stage, requeue
 from app.jobs.transitions import (
     IllegalMove,
     Stale,
@@ -202,19 +202,10 @@ def died(database: Database, settings: Settings, claim: Claim, problem: Mapping[
             requeue(session, stage, fence=claim.fence, deaths=deaths)
 
 
-def cancelled(database: Database, claim: Claim) -> None:
-    """The stage has stopped because its job was cancelled or failed. Raises :class:`Stale`."""
-    with database.session() as session:
-        stage = locked(session, claim)
-        move_stage(session, stage, StageState.CANCELLED, fence=claim.fence)
-        if claim.job_id:
-            settle(session, session.get_one(JobRow, claim.job_id))
-
-
 def release(database: Database, claim: Claim) -> None:
-    """Give the stage back unfinished, because the worker shuts down: this was no attempt.
+    """Give the stage back unfinished, which is no attempt: its worker shuts down, or its job rests.
 
-    Raises :class:`Stale`.
+    It is then paused or cancelled as its job is, else queued. Raises :class:`Stale`.
     """
     with database.session() as session:
         stage = locked(session, claim)

@@ -164,9 +164,7 @@ class Runner:
         claim, kind = assignment.claim, ending["kind"]
         if kind == "input_error":
             self._fail(claim, ending["problem"])
-        elif end is _End.STOPPED:
-            claims.cancelled(self._database, claim)
-        elif end is _End.SHUTDOWN:
+        elif end in (_End.STOPPED, _End.SHUTDOWN):
             claims.release(self._database, claim)
         elif end is _End.TIMEOUT:
             limit = f"{self._settings.ingest_seconds:g} seconds"

@@ -1,15 +1,17 @@
 """Jobs over HTTP."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy.orm import Session
 
 from app.datasets.endpoints import Cascade
 from app.datasets.repository import DatasetRepository
 from app.jobs import service
-from app.jobs.models import JobState
-from app.jobs.planning import request_cancel
+from app.jobs.models import JobRow, JobState
 from app.jobs.repository import JobRepository
+from app.jobs.requests import request_cancel, request_pause, request_resume, request_retry
 from app.jobs.schemas import Event, Job, JobCreate
 from app.kit.context import ContextDep
 from app.kit.pagination import Page, PageQuery
@@ -59,10 +61,31 @@ def get_job(job_id: str, context: ContextDep) -> Job:
 )
 def cancel_job(job_id: str, context: ContextDep) -> Job:
     """Stop a job, at once where nothing of it runs, else within seconds."""
-    with context.write() as session:
-        job = JobRepository(session, context.tenant_id).get(job_id)
-        request_cancel(session, job)
-        return service.present(session, job)
+    return _asked(job_id, context, request_cancel)
+
+
+@router.post(
+    "/{job_id}/pause", status_code=202, operation_id="pause_job", responses=documented(404, 409)
+)
+def pause_job(job_id: str, context: ContextDep) -> Job:
+    """Let a job rest: what runs stops within seconds and keeps its last checkpoint."""
+    return _asked(job_id, context, request_pause)
+
+
+@router.post(
+    "/{job_id}/resume", status_code=202, operation_id="resume_job", responses=documented(404, 409)
+)
+def resume_job(job_id: str, context: ContextDep) -> Job:
+    """Go on with a paused job where it stopped."""
+    return _asked(job_id, context, request_resume)
+
+
+@router.post(
+    "/{job_id}/retry", status_code=202, operation_id="retry_job", responses=documented(404, 409)
+)
+def retry_job(job_id: str, context: ContextDep) -> Job:
+    """Try a failed job again; finished stages are kept."""
+    return _asked(job_id, context, request_retry)
 
 
 @router.delete(
@@ -82,3 +105,10 @@ def list_events(job_id: str, context: ContextDep, page: PageQuery) -> Page[Event
     with context.read() as session:
         repository = JobRepository(session, context.tenant_id)
         return repository.events(repository.get(job_id), page).page(Event.of)
+
+
+def _asked(job_id: str, context: ContextDep, request: Callable[[Session, JobRow], None]) -> Job:
+    with context.write() as session:
+        job = JobRepository(session, context.tenant_id).get(job_id)
+        request(session, job)
+        return service.present(session, job)

@@ -22,6 +22,8 @@ class JobState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
     SUCCEEDED = "succeeded"
@@ -29,11 +31,15 @@ class JobState(StrEnum):
 
 
 class StageState(StrEnum):
-    """Of a stage: ``waiting`` for others, ``queued`` to be claimed, ``running`` under a lease."""
+    """Of a stage: ``waiting`` for others, ``queued`` to be claimed, ``running`` under a lease.
+
+    A ``paused`` one was queued or running when its job was paused, and keeps its checkpoint.
+    """
 
     WAITING = "waiting"
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     CANCELLED = "cancelled"
     SUCCEEDED = "succeeded"
     FAILED = "failed"

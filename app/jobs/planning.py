@@ -29,7 +29,7 @@ def plan_ingest(session: Session, dataset: DatasetRow) -> None:
     session.add(dataset)
     session.flush()
     stage = _add_stage(session, dataset, None, STAGES[StageName.INGEST], [], position=0)
-    _queue(session, stage)
+    queue_stage(session, stage)
 
 
 def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
@@ -51,14 +51,14 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
         needs = [ids[name] for name in spec.needs if name in ids]
         ids[spec.name] = _add_stage(session, dataset, job, spec, needs, position).id
     if dataset.state == DatasetState.READY:
-        _start(session, job, dataset)
+        start_job(session, job, dataset)
 
 
 def dataset_ready(session: Session, dataset: DatasetRow) -> None:
     """Start the jobs that waited for the data set; one that cannot run on it fails."""
     for job in waiting_jobs(session, dataset):
         try:
-            _start(session, job, dataset)
+            start_job(session, job, dataset)
         except InputError as error:
             fail_job(session, job, error.to_problem())
 
@@ -96,18 +96,18 @@ def advance(session: Session, stage: StageRow) -> None:
     if len(done) == len(stages):
         move_job(session, job, JobState.SUCCEEDED)
     elif job.state == JobState.RUNNING:
-        for other in stages:
-            if other.state == StageState.WAITING and done.issuperset(other.needs):
-                _queue(session, other)
+        queue_possible(session, job)
     else:
         settle(session, job)
 
 
 def requeue(session: Session, stage: StageRow, *, fence: int, **values: Any) -> None:
-    """Put a running stage back, to be claimed again; cancelled instead if its job has ended."""
+    """Put a running stage back, to be claimed again; paused or cancelled instead if its job is."""
     job = session.get_one(JobRow, stage.job_id) if stage.job_id else None
     if job is not None and job.state != JobState.RUNNING:
-        move_stage(session, stage, StageState.CANCELLED, fence=fence)
+        paused = job.state == JobState.PAUSING
+        to = StageState.PAUSED if paused else StageState.CANCELLED
+        move_stage(session, stage, to, fence=fence, **values)
         settle(session, job)
         return
     move_stage(session, stage, StageState.QUEUED, fence=fence, **values)
@@ -138,38 +138,26 @@ def fail_job(
 ) -> None:
     """End the job with ``problem``; stages not begun are cancelled, running ones stop by themselves."""
     error = dict(problem) if stage is None else {**problem, "stage": stage.value}
-    _cancel_idle(session, job)
+    cancel_idle(session, job)
     move_job(session, job, JobState.FAILED, error=error)
 
 
-def request_cancel(session: Session, job: JobRow) -> None:
-    """Stop the job: at once if nothing runs, else its runner does within seconds.
-
-    Asking again while it is ``cancelling`` changes nothing. Raises :class:`Conflict`
-    (``job_not_active``, with its ``state``) for a job that has ended.
-    """
-    job = lock_job(session, job.id)
-    if job.state == JobState.CANCELLING:
-        return
-    if job.state in ENDED_JOBS:
-        raise Conflict(
-            f"The job is {job.state}: there is nothing to cancel.",
-            code="job_not_active",
-            state=job.state,
-        )
-    _cancel_idle(session, job)
-    if any(stage.state == StageState.RUNNING for stage in stages_of(session, job)):
-        move_job(session, job, JobState.CANCELLING)
-    else:
-        move_job(session, job, JobState.CANCELLED)
-
-
 def settle(session: Session, job: JobRow) -> None:
-    """End a ``cancelling`` job once none of its stages runs any more."""
-    if job.state != JobState.CANCELLING:
+    """End a ``cancelling`` or ``pausing`` job once none of its stages runs any more."""
+    if job.state not in (JobState.CANCELLING, JobState.PAUSING):
         return
     if all(stage.state != StageState.RUNNING for stage in stages_of(session, job)):
-        move_job(session, job, JobState.CANCELLED)
+        paused = job.state == JobState.PAUSING
+        move_job(session, job, JobState.PAUSED if paused else JobState.CANCELLED)
+
+
+def queue_possible(session: Session, job: JobRow) -> None:
+    """Queue each waiting stage whose needs have all succeeded."""
+    stages = stages_of(session, job)
+    done = {stage.id for stage in stages if stage.state == StageState.SUCCEEDED}
+    for stage in stages:
+        if stage.state == StageState.WAITING and done.issuperset(stage.needs):
+            queue_stage(session, stage)
 
 
 def stages_of(session: Session, job: JobRow) -> list[StageRow]:
@@ -199,7 +187,7 @@ def job_config(job: JobRow) -> PruneConfig:
     return PruneConfig.parse(job.config)
 
 
-def _start(session: Session, job: JobRow, dataset: DatasetRow) -> None:
+def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     """Resolve configuration and budget, key the stages, queue those that need nothing."""
     config = job_config(job)
     if job.kind == JobKind.PRUNE:
@@ -216,7 +204,7 @@ def _start(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     for stage in stages_of(session, job):
         stage.key = _key(job, StageName(stage.name), config, dataset)
         if not stage.needs:
-            _queue(session, stage)
+            queue_stage(session, stage)
 
 
 def _specs(job: JobRow) -> list[StageSpec]:
@@ -268,12 +256,14 @@ def _add_stage(
     return stage
 
 
-def _queue(session: Session, stage: StageRow) -> None:
+def queue_stage(session: Session, stage: StageRow) -> None:
+    """Let the stage be claimed, and tell a worker."""
     move_stage(session, stage, StageState.QUEUED)
     wake(session, stage)
 
 
-def _cancel_idle(session: Session, job: JobRow) -> None:
+def cancel_idle(session: Session, job: JobRow) -> None:
+    """Cancel the stages that nobody runs and that have not ended."""
     for stage in stages_of(session, job):
-        if stage.state in (StageState.WAITING, StageState.QUEUED):
+        if stage.state in (StageState.WAITING, StageState.QUEUED, StageState.PAUSED):
             move_stage(session, stage, StageState.CANCELLED)

@@ -19,31 +19,63 @@ from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.kit.database import DatabaseClock
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
-    JobState.RUNNING: frozenset(
-        {JobState.CANCELLING, JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}
+    JobState.QUEUED: frozenset(
+        {JobState.RUNNING, JobState.PAUSED, JobState.CANCELLED, JobState.FAILED}
     ),
-    # The last stage may finish before the cancel reaches it: then the job has succeeded.
+    JobState.RUNNING: frozenset(
+        {
+            JobState.PAUSING,
+            JobState.PAUSED,
+            JobState.CANCELLING,
+            JobState.CANCELLED,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+        }
+    ),
+    # The last stage may finish before the pause reaches it: then the job has succeeded.
+    JobState.PAUSING: frozenset(
+        {
+            JobState.PAUSED,
+            JobState.CANCELLING,
+            JobState.CANCELLED,
+            JobState.SUCCEEDED,
+            JobState.FAILED,
+        }
+    ),
+    # Back to queued where nothing of it had run.
+    JobState.PAUSED: frozenset(
+        {JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}
+    ),
+    # Likewise with a cancel.
     JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}),
     JobState.CANCELLED: frozenset(),
     JobState.SUCCEEDED: frozenset(),
-    JobState.FAILED: frozenset(),
+    # A retry.
+    JobState.FAILED: frozenset({JobState.QUEUED, JobState.RUNNING}),
 }
 
 STAGE_MOVES: dict[StageState, frozenset[StageState]] = {
     StageState.WAITING: frozenset({StageState.QUEUED, StageState.CANCELLED}),
-    StageState.QUEUED: frozenset({StageState.RUNNING, StageState.CANCELLED}),
-    # Back to queued: a retry, a lost lease, a worker that shuts down.
+    StageState.QUEUED: frozenset({StageState.RUNNING, StageState.PAUSED, StageState.CANCELLED}),
+    # Back to queued: another attempt, a lost lease, a worker that shuts down.
     StageState.RUNNING: frozenset(
-        {StageState.QUEUED, StageState.SUCCEEDED, StageState.FAILED, StageState.CANCELLED}
+        {
+            StageState.QUEUED,
+            StageState.PAUSED,
+            StageState.SUCCEEDED,
+            StageState.FAILED,
+            StageState.CANCELLED,
+        }
     ),
-    StageState.CANCELLED: frozenset(),
+    StageState.PAUSED: frozenset({StageState.QUEUED, StageState.CANCELLED}),
+    # A retry of the job, which starts what failed and what was cancelled because of it.
+    StageState.CANCELLED: frozenset({StageState.WAITING}),
     StageState.SUCCEEDED: frozenset(),
-    StageState.FAILED: frozenset(),
+    StageState.FAILED: frozenset({StageState.WAITING}),
 }
 
-ENDED_JOBS = frozenset(state for state, moves in JOB_MOVES.items() if not moves)
-ENDED_STAGES = frozenset(state for state, moves in STAGE_MOVES.items() if not moves)
+ENDED_JOBS = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED})
+ENDED_STAGES = frozenset({StageState.CANCELLED, StageState.SUCCEEDED, StageState.FAILED})
 
 
 class IllegalMove(Exception):
@@ -85,10 +117,9 @@ def move_job(session: Session, job: JobRow, to: JobState, **values: Any) -> None
     if to not in JOB_MOVES[state]:
         raise IllegalMove(f"job {job.id}: {state} to {to}")
     now = DatabaseClock()
-    if to is JobState.RUNNING:
+    if to is JobState.RUNNING and job.started_at is None:
         values["started_at"] = now
-    if to in ENDED_JOBS:
-        values["finished_at"] = now
+    values["finished_at"] = now if to in ENDED_JOBS else None
     _compare_and_set(
         session,
         update(JobRow).where(JobRow.id == job.id, JobRow.state == state).returning(JobRow),
@@ -124,6 +155,8 @@ def move_stage(
         values |= {"owner": None, "lease_until": None, "progress": None, "queued_at": now}
     if new_fence is not None:
         values["fence"] = new_fence
+    if to is StageState.PAUSED:
+        values |= {"owner": None, "lease_until": None}
     if to in ENDED_STAGES:
         values |= {"lease_until": None, "finished_at": now}
     _compare_and_set(

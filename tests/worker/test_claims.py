@@ -1,13 +1,15 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
-from app.jobs.planning import request_cancel
+from app.jobs.requests import request_cancel, request_pause, request_resume, request_retry
 from app.jobs.transitions import Stale
 from app.kit.database import Database
+from app.kit.errors import Conflict
 from app.settings import Settings
 from tests.worker.makers import new_job, ready_dataset
 from worker import claims
@@ -93,7 +95,6 @@ def test_an_expired_lease_gives_the_stage_to_another_and_the_stale_worker_change
         lambda: claims.died(database, settings, claimed, PROBLEM),
         lambda: claims.fail(database, claimed, PROBLEM),
         lambda: claims.release(database, claimed),
-        lambda: claims.cancelled(database, claimed),
     ):
         with pytest.raises(Stale):
             write()
@@ -149,7 +150,7 @@ def test_a_cancelled_job_stops_its_running_stage(
         request_cancel(session, session.get_one(JobRow, claimed.job_id))
     assert _job(database, claimed).state == JobState.CANCELLING
     assert beat(database, claimed) is Standing.STOP
-    claims.cancelled(database, claimed)
+    claims.release(database, claimed)
     assert _job(database, claimed).state == JobState.CANCELLED
 
 
@@ -162,6 +163,90 @@ def test_a_lease_lost_while_cancelling_ends_the_cancel(
     time.sleep(0.1)
     claims.expire(database, settings, claimed.stage_id)
     assert _job(database, claimed).state == JobState.CANCELLED
+
+
+def test_a_paused_job_stops_its_running_stage_and_goes_on_with_it(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    _ask(database, claimed, request_pause)
+    assert _job(database, claimed).state == JobState.PAUSING
+    assert beat(database, claimed) is Standing.STOP
+    claims.release(database, claimed)
+    assert _job(database, claimed).state == JobState.PAUSED
+    stage = _stage(database, claimed.stage_id)
+    assert (stage.state, stage.attempt, stage.owner) == (StageState.PAUSED, 0, None)
+    assert claim(database, settings, "two", queues=["cpu", "gpu"]) is None
+
+    started = _job(database, claimed).started_at
+    _ask(database, claimed, request_resume)
+    assert _job(database, claimed).state == JobState.RUNNING
+    again = claim(database, settings, "two", queues=["gpu"])
+    assert again is not None and again.stage_id == claimed.stage_id
+    assert _job(database, claimed).started_at == started
+
+
+def test_a_lease_lost_while_pausing_ends_the_pause(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    _ask(database, claimed, request_pause)
+    beat(database, claimed, lease_seconds=0.01)
+    time.sleep(0.1)
+    claims.expire(database, settings, claimed.stage_id)
+    assert _job(database, claimed).state == JobState.PAUSED
+
+
+def test_a_paused_job_can_be_cancelled(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    _ask(database, claimed, request_pause)
+    _ask(database, claimed, request_cancel)
+    assert _job(database, claimed).state == JobState.CANCELLING
+    claims.release(database, claimed)
+    assert _job(database, claimed).state == JobState.CANCELLED
+    assert _stage(database, claimed.stage_id).state == StageState.CANCELLED
+
+
+def test_a_failed_job_that_is_retried_gets_all_its_attempts_again(
+    database: Database, settings: Settings, claimed: Claim
+) -> None:
+    claims.fail(database, claimed, PROBLEM)
+    assert _job(database, claimed).state == JobState.FAILED
+    _ask(database, claimed, request_retry)
+    job, stage = _job(database, claimed), _stage(database, claimed.stage_id)
+    assert (job.state, job.error, job.finished_at) == (JobState.RUNNING, None, None)
+    assert (stage.state, stage.error, stage.attempt) == (StageState.QUEUED, None, 0)
+    again = claim(database, settings, "two", queues=["gpu"])
+    assert again is not None and again.fence == claimed.fence + 1
+    with pytest.raises(Stale):
+        claims.release(database, claimed)
+
+
+@pytest.mark.parametrize(
+    ("request_it", "code"),
+    [
+        (request_resume, "job_not_paused"),
+        (request_retry, "job_not_failed"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_present_state(
+    database: Database, claimed: Claim, request_it: Any, code: str
+) -> None:
+    with pytest.raises(Conflict) as caught:
+        _ask(database, claimed, request_it)
+    assert caught.value.code == code
+    assert "running" in str(caught.value)
+
+
+def test_an_ended_job_is_not_paused(database: Database, claimed: Claim) -> None:
+    claims.fail(database, claimed, PROBLEM)
+    with pytest.raises(Conflict) as caught:
+        _ask(database, claimed, request_pause)
+    assert caught.value.code == "job_not_active"
+
+
+def _ask(database: Database, claimed: Claim, request_it: Any) -> None:
+    with database.session() as session:
+        request_it(session, session.get_one(JobRow, claimed.job_id))
 
 
 def test_events_have_no_gaps_however_many_write_at_once(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.datasets.models import DatasetRow
 from app.jobs.models import EventRow, JobRow, StageRow
-from app.jobs.planning import request_cancel
+from app.jobs.requests import request_cancel, request_pause
 from app.kit.database import Database
 from app.kit.storage import Storage
 from app.settings import Settings
@@ -177,6 +177,28 @@ def test_a_cancel_stops_a_running_stage_within_seconds(
     assert 0 < time.monotonic() - asked < 5
     assert _stage(database, claimed).state == "cancelled"
     assert _job(database, endless).state == "cancelled"
+
+
+def test_a_pause_stops_a_running_stage_within_seconds_and_keeps_its_checkpoint(
+    settings: Settings, database: Database, endless: JobRow, run: Callable[[], Claim]
+) -> None:
+    asked = 0.0
+
+    def pause() -> None:
+        nonlocal asked
+        asked = time.monotonic()
+        with database.session() as session:
+            request_pause(session, endless)
+
+    thread = _when_training(database, endless, pause)
+    claimed = run()
+    thread.join()
+    assert 0 < time.monotonic() - asked < 5
+    stage = _stage(database, claimed)
+    assert (stage.state, stage.attempt, stage.deaths) == ("paused", 0, 0)
+    assert _job(database, endless).state == "paused"
+    kept = settings.data_dir / "checkpoints" / claimed.stage_id
+    assert [path.name for path in kept.rglob("*.pt")] == ["surrogate.pt"]
 
 
 def test_a_killed_process_is_counted_and_tried_again(

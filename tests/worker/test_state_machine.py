@@ -28,7 +28,8 @@ from sqlalchemy import event, select, update
 from app.coresets.models import CoresetRow
 from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.models import ArtifactRow, EventRow, JobRow, JobState, StageRow, StageState
-from app.jobs.planning import plan_ingest, request_cancel
+from app.jobs.planning import plan_ingest
+from app.jobs.requests import request_cancel
 from app.jobs.transitions import ENDED_JOBS, ENDED_STAGES, Stale
 from app.kit import ids
 from app.kit.database import Database, database_now
@@ -360,7 +361,7 @@ class Machine(RuleBasedStateMachine):
             case "released":
                 claims.release(self.database, claim)
             case "stopped":
-                claims.cancelled(self.database, claim)
+                claims.release(self.database, claim)
 
     def _pass(self, stage_id: str) -> None:
         with self.database.session() as session:

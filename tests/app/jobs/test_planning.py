@@ -10,9 +10,9 @@ from app.jobs.planning import (
     count_samples,
     dataset_ready,
     dataset_rejected,
-    request_cancel,
     stages_of,
 )
+from app.jobs.requests import request_cancel
 from app.jobs.transitions import (
     JOB_MOVES,
     STAGE_MOVES,

@@ -1,0 +1,128 @@
+"""What people ask of a job once it exists: cancel, pause, resume, retry.
+
+Everything happens in the caller's transaction. A stage that runs is told by its job's state: the
+runner's heartbeat reads it about once a second.
+"""
+
+from sqlalchemy.orm import Session
+
+from app.datasets.models import DatasetRow, DatasetState
+from app.jobs.models import JobRow, JobState, StageState
+from app.jobs.planning import (
+    cancel_idle,
+    fail_job,
+    queue_possible,
+    queue_stage,
+    stages_of,
+    start_job,
+)
+from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
+from app.kit.errors import Conflict
+from dealrec.config.stages import StageName
+
+
+def request_cancel(session: Session, job: JobRow) -> None:
+    """Stop the job: at once if nothing runs, else its runner does within seconds.
+
+    Asking again while it is ``cancelling`` changes nothing. Raises :class:`Conflict`
+    (``job_not_active``, with its ``state``) for a job that has ended.
+    """
+    job = lock_job(session, job.id)
+    if job.state == JobState.CANCELLING:
+        return
+    _require_active(job, "cancel")
+    cancel_idle(session, job)
+    move_job(session, job, JobState.CANCELLING if _runs(session, job) else JobState.CANCELLED)
+
+
+def request_pause(session: Session, job: JobRow) -> None:
+    """Let the job rest: what runs stops at its last checkpoint, what waits stays.
+
+    Asking again changes nothing. Raises :class:`Conflict` (``job_not_active``) for a job that has
+    ended or is being cancelled.
+    """
+    job = lock_job(session, job.id)
+    if job.state in (JobState.PAUSING, JobState.PAUSED):
+        return
+    if job.state == JobState.CANCELLING:
+        raise _refused(job, "pause", "job_not_active")
+    _require_active(job, "pause")
+    for stage in stages_of(session, job):
+        if stage.state == StageState.QUEUED:
+            move_stage(session, stage, StageState.PAUSED)
+    move_job(session, job, JobState.PAUSING if _runs(session, job) else JobState.PAUSED)
+
+
+def request_resume(session: Session, job: JobRow) -> None:
+    """Go on with a paused job where it stopped.
+
+    Raises :class:`Conflict` (``job_not_paused``) for any other, one that is still ``pausing``
+    included, and :class:`~dealrec.errors.InputError` where the job waited for a data set on which it
+    cannot run.
+    """
+    dataset = lock_dataset(session, job.dataset_id)
+    job = lock_job(session, job.id)
+    if job.state != JobState.PAUSED:
+        raise _refused(job, "resume", "job_not_paused")
+    move_job(session, job, JobState.QUEUED if job.started_at is None else JobState.RUNNING)
+    _go_on(session, job, dataset)
+
+
+def request_retry(session: Session, job: JobRow) -> None:
+    """Try a failed job again: finished stages are kept, the others get all their attempts anew.
+
+    Raises :class:`Conflict` (``job_not_failed``; ``dataset_rejected``), and
+    :class:`~dealrec.errors.InputError` where the job cannot run on its data set.
+    """
+    dataset = lock_dataset(session, job.dataset_id)
+    job = lock_job(session, job.id)
+    if job.state != JobState.FAILED:
+        raise _refused(job, "retry", "job_not_failed")
+    if dataset.state == DatasetState.REJECTED:
+        raise Conflict("The data set was rejected; see its `error`.", code="dataset_rejected")
+    to = JobState.QUEUED if job.started_at is None else JobState.RUNNING
+    move_job(session, job, to, error=None)
+    for stage in stages_of(session, job):
+        if stage.state in (StageState.FAILED, StageState.CANCELLED):
+            move_stage(
+                session,
+                stage,
+                StageState.WAITING,
+                error=None,
+                attempt=0,
+                deaths=0,
+                lost_leases=0,
+                started_at=None,
+                finished_at=None,
+            )
+    _go_on(session, job, dataset)
+
+
+def _go_on(session: Session, job: JobRow, dataset: DatasetRow) -> None:
+    stages = stages_of(session, job)
+    if any(stage.key is None for stage in stages):  # it has waited for the data set until now
+        if dataset.state == DatasetState.READY:
+            start_job(session, job, dataset)
+        elif dataset.state == DatasetState.REJECTED:
+            problem = dataset.error or {"code": "dataset_rejected"}
+            fail_job(session, job, problem, stage=StageName.INGEST)
+        return
+    for stage in stages:
+        if stage.state == StageState.PAUSED:
+            queue_stage(session, stage)
+    queue_possible(session, job)
+
+
+def _runs(session: Session, job: JobRow) -> bool:
+    return any(stage.state == StageState.RUNNING for stage in stages_of(session, job))
+
+
+def _require_active(job: JobRow, verb: str) -> None:
+    if job.state in ENDED_JOBS:
+        raise _refused(job, verb, "job_not_active")
+
+
+def _refused(job: JobRow, verb: str, code: str) -> Conflict:
+    return Conflict(
+        f"The job is {job.state}: there is nothing to {verb}.", code=code, state=job.state
+    )
