@@ -19,6 +19,7 @@ from app.jobs import prune
 from app.keys.service import ensure_bootstrap
 from app.kit.database import Database
 from app.kit.gate import Gate
+from app.kit.idempotency.middleware import Idempotency
 from app.kit.logging import configure_logging
 from app.kit.problems import Problem, install_problem_handlers
 from app.kit.storage import Storage
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = Database(settings)
     app.state.storage = Storage(settings)
+    app.add_middleware(Idempotency)
     app.add_middleware(Gate, settings=settings)
     install_problem_handlers(app)
     for area in (uploads, datasets, jobs, scores, prune, coresets, adapters, catalogue, health):

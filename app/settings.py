@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     upload_part_bytes: int = Field(16 * 2**20, gt=0)
     """Bytes of a part of a resumable upload."""
 
+    idempotency_hours: float = Field(24.0, gt=0)
+    """How long the answer under an ``Idempotency-Key`` is kept."""
+
+    event_days: float = Field(30.0, gt=0)
+    """How long the events of ended jobs are kept."""
+
     upload_hours: float = Field(24.0, gt=0)
     """How long an upload is kept, complete or not; data sets made from it stay."""
 

@@ -7,14 +7,17 @@ import structlog
 from sqlalchemy import func, select
 
 from app.datasets.models import DatasetRow, DatasetState
+from app.jobs.events import forget_old as forget_old_events
 from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.jobs.planning import dataset_ready, dataset_rejected, waiting_jobs
 from app.jobs.transitions import lock_dataset
 from app.jobs.wakeups import overdue, wake
 from app.kit.database import Database, database_now
 from app.kit.dispatch import QUEUES
+from app.kit.idempotency.store import forget_old as forget_old_answers
 from app.kit.storage import Storage
 from app.settings import Settings
+from app.uploads.service import expire_uploads
 from worker.claims import expire
 from worker.rejection import remove_rejected_files
 
@@ -32,6 +35,10 @@ def sweep(settings: Settings, database: Database, storage: Storage) -> bool:
         _start_jobs(database)
         _wake_again(settings, database)
         remove_rejected_files(database, storage)
+        expire_uploads(database, storage)
+        with database.session() as session:
+            forget_old_answers(session, hours=settings.idempotency_hours)
+            forget_old_events(session, days=settings.event_days)
     return True
 
 

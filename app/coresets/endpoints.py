@@ -61,6 +61,7 @@ def create_coreset(
                 session, context.tenant_id, task, written, identifier, stored_bytes
             )
             coreset = Coreset.of(row)
+            context.keep(session, coreset, 201, f"/v1/coresets/{coreset.id}")
     except Exception:
         context.storage.delete_prefix(prefix)
         raise
@@ -249,5 +250,6 @@ def create_finetune(
         jobs = JobRepository(session, context.tenant_id)
         dataset = jobs.dataset(jobs.get(coreset.job_id))
         job = present(session, add_finetune_job(session, dataset, coreset.id, body))
+        context.keep(session, job, 202, f"/v1/jobs/{job.id}")
     response.headers["location"] = f"/v1/jobs/{job.id}"
     return job

@@ -94,7 +94,9 @@ def _create(context: Context, upload: DatasetUpload) -> Dataset:
     stored = service.StoredUpload(context.storage, context.tenant_id, upload)
     try:
         with context.write() as session:
-            return Dataset.of(service.add_dataset(session, context.tenant_id, stored))
+            answer = Dataset.of(service.add_dataset(session, context.tenant_id, stored))
+            context.keep(session, answer, 201, f"/v1/datasets/{answer.id}")
+            return answer
     except Exception:
         stored.discard()
         raise

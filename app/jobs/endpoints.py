@@ -1,17 +1,21 @@
 """Jobs over HTTP."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy.orm import Session
 
 from app.datasets.endpoints import Cascade
 from app.datasets.repository import DatasetRepository
 from app.jobs import service
-from app.jobs.models import JobRow, JobState
+from app.jobs.models import JobState
 from app.jobs.repository import JobRepository
-from app.jobs.requests import request_cancel, request_pause, request_resume, request_retry
+from app.jobs.requests import (
+    JobRequest,
+    request_cancel,
+    request_pause,
+    request_resume,
+    request_retry,
+)
 from app.jobs.schemas import Event, Job, JobCreate
 from app.kit.context import ContextDep
 from app.kit.pagination import Page, PageQuery
@@ -30,6 +34,7 @@ def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
             session, dataset, budget=body.budget, config=body.config, metadata=body.metadata
         )
         job = service.present(session, row)
+        context.keep(session, job, 202, f"/v1/jobs/{job.id}")
     response.headers["location"] = f"/v1/jobs/{job.id}"
     return job
 
@@ -107,7 +112,7 @@ def list_events(job_id: str, context: ContextDep, page: PageQuery) -> Page[Event
         return repository.events(repository.get(job_id), page).page(Event.of)
 
 
-def _asked(job_id: str, context: ContextDep, request: Callable[[Session, JobRow], None]) -> Job:
+def _asked(job_id: str, context: ContextDep, request: JobRequest) -> Job:
     with context.write() as session:
         job = JobRepository(session, context.tenant_id).get(job_id)
         request(session, job)

@@ -1,13 +1,14 @@
 """What happened to a job, in order."""
 
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from app.jobs.models import EventRow, JobRow
-from app.kit.database import DatabaseClock
+from app.kit.database import DatabaseClock, database_now
 
 
 def record(
@@ -38,3 +39,10 @@ def record(
     )
     session.add(event)
     return event
+
+
+def forget_old(session: Session, *, days: float) -> None:
+    """Remove the events of jobs that ended more than ``days`` ago; numbers are never used again."""
+    before = database_now(session) - timedelta(days=days)
+    ended = select(JobRow.id).where(JobRow.finished_at < before)
+    session.execute(delete(EventRow).where(EventRow.job_id.in_(ended)))

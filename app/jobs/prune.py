@@ -76,7 +76,9 @@ def _create(
             job = service.add_prune_job(
                 session, dataset, budget=budget, config=config, metadata=metadata
             )
-            return service.present(session, job)
+            answer = service.present(session, job)
+            context.keep(session, answer, 202, f"/v1/jobs/{answer.id}")
+            return answer
     except Exception:
         stored.discard()
         raise

@@ -4,6 +4,8 @@ Everything happens in the caller's transaction. A stage that runs is told by its
 runner's heartbeat reads it about once a second.
 """
 
+from collections.abc import Callable
+
 from sqlalchemy.orm import Session
 
 from app.datasets.models import DatasetRow, DatasetState
@@ -19,6 +21,9 @@ from app.jobs.planning import (
 from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
 from app.kit.errors import Conflict
 from dealrec.config.stages import StageName
+
+JobRequest = Callable[[Session, JobRow], None]
+"""One of the functions below."""
 
 
 def request_cancel(session: Session, job: JobRow) -> None:

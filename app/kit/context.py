@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from app.kit.database import Database
+from app.kit.idempotency.store import Reservation
 from app.kit.storage import Storage
 from app.settings import Settings
 
@@ -25,6 +27,17 @@ class Context:
     settings: Settings
     database: Database
     storage: Storage
+    reservation: Reservation | None = None
+    """Of the request's ``Idempotency-Key``, where it has one."""
+
+    def keep(self, session: Session, answer: BaseModel, status: int, location: str) -> None:
+        """Remember the answer to this request, with its effect; to be called by what creates.
+
+        Raises :class:`Conflict` (``idempotency_key_in_use``) where another request came first.
+        """
+        if self.reservation is not None:
+            body = answer.model_dump(mode="json")
+            self.reservation.keep(session, status=status, answer=body, location=location)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -42,7 +55,13 @@ class Context:
 async def _context(request: Request) -> Context:
     # Async, though it waits for nothing: FastAPI would run it in a thread of its own otherwise.
     state = request.app.state
-    return Context(request.state.tenant_id, state.settings, state.database, state.storage)
+    return Context(
+        request.state.tenant_id,
+        state.settings,
+        state.database,
+        state.storage,
+        getattr(request.state, "idempotency", None),
+    )
 
 
 ContextDep = Annotated[Context, Depends(_context)]

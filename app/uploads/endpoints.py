@@ -32,6 +32,7 @@ def create_upload(body: UploadCreate, response: Response, context: ContextDep) -
     with context.write() as session:
         row = service.add_upload(session, context.settings, context.tenant_id, body)
         upload = Upload.of(row, [])
+        context.keep(session, upload, 201, f"/v1/uploads/{upload.id}")
     response.headers["location"] = f"/v1/uploads/{upload.id}"
     return upload
 

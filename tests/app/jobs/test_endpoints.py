@@ -153,3 +153,32 @@ def test_a_bad_prune_leaves_nothing_behind(
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert client.get("/v1/datasets").json()["data"] == []
     assert files_left(settings) == []
+
+
+def test_a_job_is_paused_resumed_and_not_retried(client: TestClient, finisher: Finisher) -> None:
+    body = {"dataset_id": finisher.dataset().id, "budget": 5}
+    job = client.post("/v1/jobs", json=body).json()
+    paused = client.post(f"/v1/jobs/{job['id']}/pause")
+    assert (paused.status_code, paused.json()["state"]) == (202, "paused")
+    assert {stage["state"] for stage in paused.json()["stages"]} == {"paused", "waiting"}
+    assert paused.json()["eta_seconds"] is None
+    resumed = client.post(f"/v1/jobs/{job['id']}/resume").json()
+    assert resumed["state"] == "queued"
+    assert [s["state"] for s in resumed["stages"]] == [s["state"] for s in job["stages"]]
+    refused = client.post(f"/v1/jobs/{job['id']}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "job_not_failed")
+    assert refused.json()["state"] == "queued"
+    kinds = [e["kind"] for e in client.get(f"/v1/jobs/{job['id']}/events").json()["data"]]
+    assert kinds.count("job.paused") == 1
+    assert kinds.count("job.queued") == 2
+
+
+def test_a_job_paused_before_its_data_set_was_ready_starts_when_it_is_resumed(
+    client: TestClient, csv: bytes
+) -> None:
+    dataset = client.post("/v1/datasets", files={"interactions": ("a.csv", csv)}).json()
+    job = client.post("/v1/jobs", json={"dataset_id": dataset["id"], "budget": 5}).json()
+    assert client.post(f"/v1/jobs/{job['id']}/pause").json()["state"] == "paused"
+    resumed = client.post(f"/v1/jobs/{job['id']}/resume").json()
+    assert resumed["state"] == "queued"
+    assert {stage["state"] for stage in resumed["stages"]} == {"waiting"}

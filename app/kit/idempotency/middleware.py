@@ -1,0 +1,85 @@
+"""Answers a repeated POST with its first answer."""
+
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.kit.idempotency.hashing import BodyHash
+from app.kit.idempotency.store import Answered, Reservation, give_back, reserve, reused
+from dealrec.errors import FieldError, InputError
+
+HEADER = "idempotency-key"
+_LONGEST = 255
+
+
+class Idempotency:
+    """Pure ASGI, behind the gate: reserves the key, hashes the body as the application reads it.
+
+    The endpoint keeps its answer in the transaction of its effect
+    (:meth:`app.kit.context.Context.keep`). An answer that created nothing is not kept, so that the
+    key may be used again once what was wrong is put right.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if scope.get("method") != "POST" or HEADER not in headers:
+            await self.app(scope, receive, send)
+            return
+        database, tenant = scope["app"].state.database, scope["state"]["tenant_id"]
+        body = BodyHash(headers.get("content-type", ""))
+        route = f"POST {scope['path']}?{scope['query_string'].decode('latin-1')}"[:500]
+        found = await run_in_threadpool(
+            reserve, database, tenant, _checked(headers[HEADER]), route, body
+        )
+        if isinstance(found, Answered):
+            await _repeat(found, body, scope, receive, send)
+            return
+        scope["state"]["idempotency"] = found
+        try:
+            await self.app(scope, _hashing(receive, found), send)
+        finally:
+            if not found.kept:
+                await run_in_threadpool(give_back, database, found)
+
+
+def _checked(key: str) -> str:
+    if 1 <= len(key) <= _LONGEST and key.isascii() and key.isprintable():
+        return key
+    message = f"1 to {_LONGEST} printable ASCII characters"
+    raise InputError(
+        f"The Idempotency-Key must have {message}.",
+        code="invalid_idempotency_key",
+        errors=[FieldError("Idempotency-Key", message)],
+    )
+
+
+def _hashing(receive: Receive, reservation: Reservation) -> Receive:
+    async def hashed() -> Message:
+        message = await receive()
+        if message["type"] == "http.request":
+            reservation.body.update(message.get("body", b""))
+        return message
+
+    return hashed
+
+
+async def _repeat(
+    found: Answered, body: BodyHash, scope: Scope, receive: Receive, send: Send
+) -> None:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return
+        body.update(message.get("body", b""))
+        more = message.get("more_body", False)
+    if body.hexdigest() != found.request_sha256:
+        raise reused()
+    headers = {"idempotency-replayed": "true"}
+    if found.location:
+        headers["location"] = found.location
+    await JSONResponse(found.answer, found.status, headers)(scope, receive, send)
