@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     cancel_grace_seconds: float = Field(3.5, ge=0)
     """How long a stage may take to stop by itself before its process group is killed."""
 
+    checkpoint_seconds: float = Field(60.0, gt=0)
+    """How often a running stage's checkpoint is carried to storage, if there is a new one."""
+
     ingest_memory_bytes: int = Field(8 * 2**30, gt=0)
     """Address-space limit of the process that parses uploaded files."""
 

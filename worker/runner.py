@@ -18,6 +18,7 @@ from app.settings import Settings
 from dealrec.config.stages import StageName
 from worker import claims, problems
 from worker.assignment import Assignment, fetch, read_assignment
+from worker.checkpoints import Checkpoints
 from worker.claims import Claim, Standing
 from worker.heart import Heart
 from worker.process import StageProcess
@@ -77,14 +78,15 @@ class Runner:
         try:
             with self._database.session(write=False) as session:
                 assignment = read_assignment(session, claim)
+            checkpoints = Checkpoints(self._settings, self._storage, claim)
             result = find_artifact(self._database, assignment)
             if result is None:
                 order = fetch(assignment, self._storage, self._settings, scratch)
-                result = self._compute(assignment, order, heart, scratch)
+                result = self._compute(assignment, order, heart, scratch, checkpoints)
             if result is not None:
                 heart.stop()
                 self._publish(assignment, result, scratch)
-                self._forget_checkpoints(claim)
+                checkpoints.forget()
         except Stale:
             raise
         except Exception as error:
@@ -104,12 +106,17 @@ class Runner:
             remove_unreferenced(self._database, self._storage, assignment.prefix)
 
     def _compute(
-        self, assignment: Assignment, order: dict[str, Any], heart: Heart, scratch: Path
+        self,
+        assignment: Assignment,
+        order: dict[str, Any],
+        heart: Heart,
+        scratch: Path,
+        checkpoints: Checkpoints,
     ) -> Result | None:
         """Run the process; the uploaded result, or ``None`` where the end is already written."""
-        order["checkpoint_dir"] = str(self._checkpoints(assignment.claim))
+        order["checkpoint_dir"] = str(checkpoints.folder)
         order["tick_seconds"] = min(2.0, self._settings.heartbeat_seconds / 3)
-        with StageProcess(order, scratch) as process:
+        with checkpoints, StageProcess(order, scratch) as process:
             heart.watch(process)
             end = self._wait(assignment, process, heart)
             if end in (_End.STOPPED, _End.SHUTDOWN):
@@ -183,28 +190,6 @@ class Runner:
 
     def _fail(self, claim: Claim, problem: dict[str, Any]) -> None:
         claims.fail(self._database, claim, problem)
-        self._forget_checkpoints(claim)
-
-    def _checkpoints(self, claim: Claim) -> Path:
-        """This run's folder, taken over from the run before it on this machine.
-
-        It carries the fence: a run that lost its lease and still breathes writes elsewhere.
-        """
-        parent = self._settings.data_dir.absolute() / "checkpoints" / claim.stage_id
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = parent / str(claim.fence)
-        earlier = sorted(
-            (path for path in parent.iterdir() if int(path.name) < claim.fence),
-            key=lambda path: int(path.name),
-        )
-        if earlier and not folder.exists():
-            earlier[-1].rename(folder)
-        folder.mkdir(exist_ok=True)
-        return folder
-
-    def _forget_checkpoints(self, claim: Claim) -> None:
-        folder = self._settings.data_dir.absolute() / "checkpoints" / claim.stage_id
-        shutil.rmtree(folder, ignore_errors=True)
 
     def _retried(self, write: Callable[[], _Answer]) -> _Answer:
         """``write()``, again and again while the database is away, for as long as a lease lasts."""

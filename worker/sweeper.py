@@ -18,6 +18,7 @@ from app.kit.idempotency.store import forget_old as forget_old_answers
 from app.kit.storage import Storage
 from app.settings import Settings
 from app.uploads.service import expire_uploads
+from worker import checkpoints
 from worker.claims import expire
 from worker.rejection import remove_rejected_files
 
@@ -36,6 +37,7 @@ def sweep(settings: Settings, database: Database, storage: Storage) -> bool:
         _wake_again(settings, database)
         remove_rejected_files(database, storage)
         expire_uploads(database, storage)
+        checkpoints.remove_ended(database, storage, settings)
         with database.session() as session:
             forget_old_answers(session, hours=settings.idempotency_hours)
             forget_old_events(session, days=settings.event_days)

@@ -126,6 +126,10 @@ class Storage:
             except FileNotFoundError:
                 continue
 
+    def keys(self, prefix: str) -> list[str]:
+        """Of every file under ``prefix``."""
+        return [entry["path"] for entry in self._entries(prefix)]
+
     def check(self) -> None:
         """Raises an exception where the store cannot be reached; for readiness."""
         next(iter(obstore.list(self._store, "readiness", chunk_size=1)), None)

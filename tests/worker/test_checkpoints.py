@@ -1,0 +1,103 @@
+"""Checkpoints that outlive the machine."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from app.jobs.models import StageRow, StageState
+from app.kit.database import Database
+from app.kit.storage import Storage
+from app.settings import Settings
+from tests.worker.makers import new_job, ready_dataset
+from worker.checkpoints import PREFIX, Checkpoints, remove_ended
+from worker.claims import Claim, claim
+
+
+@pytest.fixture
+def claimed(database: Database, settings: Settings) -> Claim:
+    with database.session() as session:
+        new_job(session, ready_dataset(session))
+    taken = claim(database, settings, "one", queues=["gpu"])
+    assert taken is not None
+    return taken
+
+
+def later(claimed: Claim, fence: int) -> Claim:
+    return Claim(
+        claimed.stage_id,
+        claimed.job_id,
+        claimed.dataset_id,
+        claimed.tenant_id,
+        claimed.name,
+        fence,
+    )
+
+
+def elsewhere(settings: Settings, tmp_path: Path) -> Settings:
+    """Another machine with the same storage."""
+    return settings.model_copy(
+        update={"data_dir": tmp_path / "other", "storage_url": settings.resolved_storage_url}
+    )
+
+
+def test_the_next_run_on_this_machine_finds_what_the_last_one_wrote(
+    settings: Settings, storage: Storage, claimed: Claim
+) -> None:
+    with Checkpoints(settings, storage, claimed) as first:
+        (first.folder / "surrogate.pt").write_bytes(b"after epoch 3")
+    with Checkpoints(settings, storage, later(claimed, 2)) as second:
+        assert (second.folder / "surrogate.pt").read_bytes() == b"after epoch 3"
+        assert second.folder != first.folder
+
+
+def test_a_run_on_another_machine_finds_it_in_storage(
+    settings: Settings, storage: Storage, claimed: Claim, tmp_path: Path
+) -> None:
+    quick = settings.model_copy(update={"checkpoint_seconds": 0.05})
+    with Checkpoints(quick, storage, claimed) as first:
+        (first.folder / "surrogate.pt").write_bytes(b"after epoch 3")
+        (first.folder / "surrogate.pt.tmp").write_bytes(b"half of epo")
+        deadline = time.monotonic() + 10
+        while not storage.keys(PREFIX) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        # The first machine dies here: it says nothing more.
+        with Checkpoints(elsewhere(settings, tmp_path), storage, later(claimed, 2)) as second:
+            found = {path.name: path.read_bytes() for path in second.folder.iterdir()}
+    assert found == {"surrogate.pt": b"after epoch 3"}
+
+
+def test_a_machine_that_ran_it_long_ago_takes_the_newer_one_from_storage(
+    settings: Settings, storage: Storage, claimed: Claim, tmp_path: Path
+) -> None:
+    with Checkpoints(settings, storage, claimed) as first:
+        (first.folder / "surrogate.pt").write_bytes(b"after epoch 3")
+    with Checkpoints(elsewhere(settings, tmp_path), storage, later(claimed, 2)) as second:
+        (second.folder / "surrogate.pt").write_bytes(b"after epoch 7")
+    with Checkpoints(settings, storage, later(claimed, 3)) as third:
+        assert (third.folder / "surrogate.pt").read_bytes() == b"after epoch 7"
+
+
+def test_what_a_finished_stage_needed_is_gone(
+    settings: Settings, storage: Storage, claimed: Claim
+) -> None:
+    with Checkpoints(settings, storage, claimed) as run:
+        (run.folder / "surrogate.pt").write_bytes(b"x")
+    run.forget()
+    assert storage.keys(PREFIX) == []
+    assert list((settings.data_dir / PREFIX).iterdir()) == []
+
+
+def test_the_sweeper_removes_those_of_ended_stages_alone(
+    settings: Settings, storage: Storage, database: Database, claimed: Claim
+) -> None:
+    with Checkpoints(settings, storage, claimed) as run:
+        (run.folder / "surrogate.pt").write_bytes(b"x")
+    remove_ended(database, storage, settings)
+    assert run.folder.is_dir()
+    assert len(storage.keys(PREFIX)) == 1
+    with database.session() as session:
+        session.get_one(StageRow, claimed.stage_id).state = StageState.CANCELLED
+    remove_ended(database, storage, settings)
+    assert not run.folder.exists()
+    assert storage.keys(PREFIX) == []

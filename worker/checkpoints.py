@@ -1,0 +1,123 @@
+"""Checkpoints of a running stage: on this machine, and in storage for a worker on another one.
+
+A checkpoint is one file, replaced whole, that knows what it belongs to. It is a shortcut and no
+result: a stage that goes on from any of its checkpoints ends as one that never stopped. So nothing
+here is fenced, and a checkpoint that is lost costs time alone.
+"""
+
+import shutil
+import threading
+from pathlib import Path
+
+import structlog
+from sqlalchemy import select
+
+from app.jobs.models import StageRow
+from app.jobs.transitions import ENDED_STAGES
+from app.kit.database import Database
+from app.kit.storage import Storage
+from app.settings import Settings
+from worker.claims import Claim
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "checkpoints"
+
+
+class Checkpoints:
+    """One run's checkpoints; as a context it carries them to storage while the run goes on."""
+
+    def __init__(self, settings: Settings, storage: Storage, claim: Claim) -> None:
+        self._seconds = settings.checkpoint_seconds
+        self._storage = storage
+        self._claim = claim
+        self._stage = settings.data_dir.absolute() / PREFIX / claim.stage_id
+        self._prefix = f"{PREFIX}/{claim.tenant_id}/{claim.stage_id}"
+        self._carried: dict[str, tuple[int, int]] = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._carry_on, name="checkpoints", daemon=True)
+        self.folder = self._stage / str(claim.fence)
+        """Where the stage's process finds its checkpoint, and writes the next."""
+
+    def __enter__(self) -> "Checkpoints":
+        """Bring what the run before this one left, from this machine or from storage.
+
+        The folder carries the fence: a run that lost its lease and still breathes writes elsewhere.
+        """
+        earlier = self._earlier()
+        if earlier is not None and int(earlier.name) == self._claim.fence - 1:
+            earlier.rename(self.folder)  # nobody has run it since
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self._fetch() and earlier is not None:
+                shutil.copytree(earlier, self.folder, dirs_exist_ok=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Carry the last one: the stage may go on elsewhere."""
+        self._ended.set()
+        self._thread.join()
+        if self.folder.is_dir():  # not forgotten meanwhile
+            self._carry()
+
+    def forget(self) -> None:
+        """The stage has ended for good."""
+        shutil.rmtree(self._stage, ignore_errors=True)
+        self._storage.delete_prefix(self._prefix)
+
+    def _earlier(self) -> Path | None:
+        """The newest folder of this stage on this machine, of an earlier fence."""
+        self._stage.mkdir(parents=True, exist_ok=True)
+        numbers = [int(path.name) for path in self._stage.iterdir() if path.name.isdecimal()]
+        before = [number for number in numbers if number < self._claim.fence]
+        return self._stage / str(max(before)) if before else None
+
+    def _fetch(self) -> bool:
+        """Bring the files in storage; whether there were any."""
+        keys = self._storage.keys(self._prefix)
+        for key in keys:
+            name = key.removeprefix(f"{self._prefix}/")
+            found = self._storage.fetch_file(key, self.folder)
+            if found != self.folder / name:
+                shutil.copyfile(found, self.folder / name)
+        return bool(keys)
+
+    def _carry_on(self) -> None:
+        while not self._ended.wait(self._seconds):
+            self._carry()
+
+    def _carry(self) -> None:
+        """Store the files that are new since the last time; failing at it is no failure of the stage."""
+        try:
+            for path in sorted(self.folder.iterdir()):
+                if not path.is_file() or path.name.startswith(".") or path.suffix == ".tmp":
+                    continue
+                state = path.stat()
+                mark = (state.st_mtime_ns, state.st_size)
+                if self._carried.get(path.name) != mark:
+                    self._storage.put_file(f"{self._prefix}/{path.name}", path)
+                    self._carried[path.name] = mark
+        except Exception as error:  # the store is away, or the file was replaced just now
+            log.warning("checkpoint not carried to storage", error=type(error).__name__)
+
+
+def remove_ended(database: Database, storage: Storage, settings: Settings) -> None:
+    """Checkpoints, here and in storage, of stages that have ended or are no more."""
+    local = settings.data_dir.absolute() / PREFIX
+    here = {path.name for path in local.iterdir()} if local.is_dir() else set()
+    there = {key.split("/")[2]: "/".join(key.split("/")[:3]) for key in storage.keys(PREFIX)}
+    if not here and not there:
+        return
+    with database.session(write=False) as session:
+        going_on = set(
+            session.scalars(
+                select(StageRow.id).where(
+                    StageRow.id.in_(here | there.keys()), StageRow.state.not_in(ENDED_STAGES)
+                )
+            )
+        )
+    for name in here - going_on:
+        shutil.rmtree(local / name, ignore_errors=True)
+    for name in there.keys() - going_on:
+        storage.delete_prefix(there[name])
