@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.client import CONFLICT
 from typing import Any
 
 import psutil
@@ -178,6 +179,21 @@ def cancel(scene: Scene) -> Running | None:
     return None
 
 
+def hold(scene: Scene) -> Running | None:
+    """A client pauses a job, and has it go on a little later."""
+    target = scene.target(lambda running: running.state == StageState.RUNNING)
+    for job in scene.jobs:
+        if target and job.id == target.job_id and not job.asked_to_cancel:
+            if scene.client.ask(job, "pause") == CONFLICT:
+                return None  # it has ended in the meantime
+            scene.wait(scene.draw.uniform(0.0, 2.0))
+            while scene.client.job(job.id)["state"] == JobState.PAUSING:
+                scene.wait(0.1)
+            scene.client.ask(job, "resume")
+            return target
+    return None
+
+
 def fill_disk(scene: Scene) -> Running | None:
     """No byte is free for a moment, for stages, files and (embedded) the database alike."""
     if not scene.disk.mounted:
@@ -269,6 +285,7 @@ BOTH: dict[Disturbance, int] = {
     stop_child: 2,
     stop_worker: 2,
     cancel: 1,
+    hold: 2,
     fill_disk: 2,
 }
 """Disturbances of both shapes, and how often each is drawn."""

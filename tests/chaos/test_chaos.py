@@ -15,7 +15,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     return Undisturbed(tmp_path_factory.mktemp("undisturbed"))
 
 
-@pytest.mark.parametrize(("shape", "disturbances"), [("sqlite", 8), ("postgres", 12)])
+@pytest.mark.parametrize(("shape", "disturbances"), [("sqlite", 7), ("postgres", 10)])
 def test_nothing_is_lost_doubled_redone_or_changed(
     shape: str, disturbances: int, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

@@ -29,7 +29,13 @@ from app.coresets.models import CoresetRow
 from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.models import ArtifactRow, EventRow, JobRow, JobState, StageRow, StageState
 from app.jobs.planning import plan_ingest
-from app.jobs.requests import request_cancel
+from app.jobs.requests import (
+    JobRequest,
+    request_cancel,
+    request_pause,
+    request_resume,
+    request_retry,
+)
 from app.jobs.transitions import ENDED_JOBS, ENDED_STAGES, Stale
 from app.kit import ids
 from app.kit.database import Database, database_now
@@ -143,12 +149,34 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.now.jobs))
-        with self.database.session() as session:
-            if job.state in ENDED_JOBS:
-                with pytest.raises(Conflict):
-                    request_cancel(session, session.get_one(JobRow, job.id))
-            else:
-                request_cancel(session, session.get_one(JobRow, job.id))
+        self._ask(request_cancel, job, allowed=job.state not in ENDED_JOBS)
+
+    @precondition(lambda self: self.now.jobs)
+    @rule(data=st.data())
+    def pause(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.now.jobs))
+        refused = {JobState.CANCELLING, *ENDED_JOBS}
+        self._ask(request_pause, job, allowed=job.state not in refused)
+
+    @precondition(lambda self: self.now.jobs)
+    @rule(data=st.data())
+    def resume(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.now.jobs))
+        self._ask(request_resume, job, allowed=job.state == JobState.PAUSED)
+
+    @precondition(lambda self: self._in_job_state(JobState.FAILED))
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.now.jobs))
+        with self.database.session(write=False) as session:
+            dataset = session.get_one(DatasetRow, job.dataset_id)
+        usable = dataset.state != DatasetState.REJECTED
+        allowed = job.state == JobState.FAILED and usable
+        self._ask(request_retry, job, allowed=allowed)
+        if allowed:
+            for row in (job, *self.now.of(job)):
+                if row.state != StageState.SUCCEEDED:
+                    self.ended.pop(row.id, None)
 
     # What workers do.
 
@@ -254,12 +282,16 @@ class Machine(RuleBasedStateMachine):
 
     def _a_job_is_what_its_stages_are(self, job: JobRow) -> None:
         states = {stage.state for stage in self.now.of(job)}
-        idle = {StageState.WAITING, StageState.QUEUED}
+        idle = {StageState.WAITING, StageState.QUEUED, StageState.PAUSED}
         match JobState(job.state):
             case JobState.QUEUED:
-                assert states <= idle
+                assert states <= {StageState.WAITING, StageState.QUEUED}
             case JobState.RUNNING:
                 assert states & {StageState.QUEUED, StageState.RUNNING}
+            case JobState.PAUSING:
+                assert StageState.RUNNING in states and StageState.QUEUED not in states
+            case JobState.PAUSED:
+                assert not states & {StageState.QUEUED, StageState.RUNNING}
             case JobState.CANCELLING:
                 assert StageState.RUNNING in states and not states & idle
             case JobState.CANCELLED:
@@ -305,6 +337,9 @@ class Machine(RuleBasedStateMachine):
         for stage in self.now.in_state(StageState.RUNNING):
             self._pass(stage.id)
         sweep(self.settings, self.database, self.storage)
+        self._look()
+        for job in self._in_job_state(JobState.PAUSED):
+            self._ask(request_resume, job, allowed=True)
         while taken := claims.claim(
             self.database, self.settings, WORKERS[0], queues=("cpu", "gpu")
         ):
@@ -313,6 +348,17 @@ class Machine(RuleBasedStateMachine):
             self._succeed(taken)
 
     # How it is done.
+
+    def _ask(self, request: JobRequest, job: JobRow, *, allowed: bool) -> None:
+        with self.database.session() as session:
+            if allowed:
+                request(session, session.get_one(JobRow, job.id))
+            else:
+                with pytest.raises(Conflict):
+                    request(session, session.get_one(JobRow, job.id))
+
+    def _in_job_state(self, state: JobState) -> list[JobRow]:
+        return [job for job in self.now.jobs if job.state == state]
 
     def _look(self) -> None:
         with self.database.session(write=False) as session:
