@@ -6,18 +6,20 @@ from dealrec.surrogates.training import train_surrogate
 from tests.dealrec.surrogates.data import ring_dataset
 
 
+def _trained(dataset, **changes):
+    config = SurrogateConfig(
+        heads=2, negatives=20, batch_tokens=64, epochs=8, learning_rate=0.01, **changes
+    )
+    return train_surrogate(dataset, config, runtime=Runtime(threads=1, device="cpu"))
+
+
 @pytest.fixture(scope="session")
 def ring_surrogate():
     """A small trained surrogate of ``ring_dataset(users=40, items=25)``."""
-    config = SurrogateConfig(
-        hidden_size=8,
-        layers=2,
-        heads=2,
-        max_length=6,
-        negatives=20,
-        batch_tokens=64,
-        epochs=8,
-        learning_rate=0.01,
-    )
-    dataset = ring_dataset(users=40, items=25)
-    return train_surrogate(dataset, config, runtime=Runtime(threads=1, device="cpu"))
+    return _trained(ring_dataset(users=40, items=25), hidden_size=8, max_length=6)
+
+
+@pytest.fixture(scope="session")
+def tiny_surrogate():
+    """A trained surrogate of ``ring_dataset(users=9, items=7)`` whose dense matrices are small."""
+    return _trained(ring_dataset(users=9, items=7), hidden_size=4, max_length=4)

@@ -1,15 +1,9 @@
-import json
-
 import numpy as np
 import pytest
 import torch
 
-from dealrec.config import InfluenceConfig, SurrogateConfig
+from dealrec.config import SurrogateConfig
 from dealrec.config.runtime import Runtime
-from dealrec.data.samples import build_samples
-from dealrec.evaluation.correlation import spearman
-from dealrec.influence.averaging import score_ensemble
-from dealrec.influence.scoring import score_influence
 from dealrec.surrogates.ensemble import load_ensemble, train_ensemble
 from dealrec.surrogates.training import train_surrogate
 from tests.dealrec.surrogates.data import ring_dataset
@@ -79,27 +73,3 @@ def test_a_killed_training_goes_on_where_it_was(ensemble, tmp_path):
     for one, other in zip(again.members, ensemble.members, strict=True):
         expected = other.model.state_dict()
         assert all(torch.equal(expected[n], v) for n, v in one.model.state_dict().items())
-
-
-def test_influence_is_the_average_of_standardised_scores(ensemble):
-    samples, config = build_samples(DATASET), InfluenceConfig()
-    found = score_ensemble(DATASET, samples, ensemble, config, runtime=ONE)
-    each = [
-        score_influence(DATASET, samples, member, config, runtime=ONE).scores
-        for member in ensemble.members
-    ]
-    deviations = [scores.std() for scores in each]
-    expected = sum(s / d for s, d in zip(each, deviations, strict=True)) / 3 * np.mean(deviations)
-    np.testing.assert_allclose(found.scores, expected, rtol=1e-12)
-    pairs = [spearman(each[a], each[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
-    assert found.diagnostics["member_agreement"] == pytest.approx(np.mean(pairs))
-    assert len(found.diagnostics["members"]) == 3
-    json.dumps(found.diagnostics, allow_nan=False)
-
-
-def test_one_surrogate_alone_gives_its_own_scores(ensemble):
-    samples, config = build_samples(DATASET), InfluenceConfig()
-    alone = type(ensemble)(ensemble.members[:1])
-    found = score_ensemble(DATASET, samples, alone, config, runtime=ONE)
-    own = score_influence(DATASET, samples, ensemble.members[0], config, runtime=ONE)
-    np.testing.assert_array_equal(found.scores, own.scores)
