@@ -5,8 +5,8 @@ import torch
 from dealrec.config.effort import EffortConfig
 from dealrec.effort.scores import EffortScores
 from dealrec.effort.scoring import measure_effort
-from dealrec.evaluation.correlation import spearman
 from dealrec.errors import Cancelled, DealrecError
+from dealrec.evaluation.correlation import spearman
 from dealrec.progress import Silent
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
 
