@@ -40,6 +40,9 @@ from worker.claims import claim
 from worker.scores import write_scores
 
 _TRAINING = {"effort": None, "surrogate": {"epochs": 10_000, "patience": 10_000}}
+_CONNECTIONS = 6
+"""Callers at once, each asking again as soon as it is answered: the server is always busy, so more of
+them would wait longer and get no more answers a second."""
 _WAITING = 1000
 _CLAIMS = 300
 _SCORES = 1_000_000
@@ -76,7 +79,7 @@ def _polls(name: str, settings: Settings, folder: Path, seconds: float) -> list[
         paths = [f"/v1/jobs/{one if isinstance(one, str) else one['id']}" for one in jobs]
         poll(base, paths, connections=4, seconds=2)  # warm
         with _submitting(client, job["dataset_id"]) as submitted:
-            load = poll(base, paths, connections=8, seconds=seconds)
+            load = poll(base, paths, connections=_CONNECTIONS, seconds=seconds)
         state = client.get(f"/v1/jobs/{job['id']}").json()
         training = state["stages"][0]["state"] == "running"
         client.close()

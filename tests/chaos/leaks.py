@@ -18,6 +18,7 @@ from tests.chaos.run import machines_of
 from tests.chaos.watch import Watch
 from tests.chaos.work import Undisturbed, draw_work
 
+_KEEP_ALIVE_SECONDS = 7.0
 _KINDS = 6
 """Different jobs; the others reuse their results, and differ in nothing but that they are others."""
 
@@ -77,7 +78,8 @@ def _run(scene: Scene, jobs: int) -> None:
 
 
 def _at_rest(machines: Machines) -> Held:
-    """Once two looks in a row see the same."""
+    """Once two looks in a row see the same, and kept-alive connections of callers have ended."""
+    time.sleep(_KEEP_ALIVE_SECONDS)
     last = None
     for _ in range(20):
         time.sleep(1.0)
