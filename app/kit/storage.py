@@ -38,8 +38,19 @@ class Storage:
         obstore.put(self._store, _checked(key), path)
 
     def put_stream(self, key: str, pieces: Iterator[bytes]) -> None:
-        """Store what ``pieces`` gives, in bounded memory; nothing is stored where it raises."""
-        obstore.put(self._store, _checked(key), pieces, use_multipart=True, max_concurrency=4)
+        """Store what ``pieces`` gives, in bounded memory; nothing is stored where it raises.
+
+        ``pieces`` may itself read from this store: it is asked here, not within the store's runtime.
+        """
+        writer = obstore.open_writer(self._store, _checked(key))
+        try:
+            for piece in pieces:
+                writer.write(piece)
+        except BaseException:
+            writer.close()
+            self.delete_prefix(key)
+            raise
+        writer.close()
 
     def put_folder(self, prefix: str, folder: Path) -> int:
         """Store every file below ``folder``; gives back their bytes.

@@ -12,6 +12,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.app.conftest import Finisher
 
+IDS = ("dataset_id", "job_id", "coreset_id", "adapter_id", "upload_id", "name", "number")
 OPEN = {"/healthz", "/readyz"}
 QUERIES = {"sample_key": "u1", "against": "cs_x", "budgets": "5"}
 
@@ -42,9 +43,12 @@ def test_every_route_hides_another_tenants_things(
         "coreset_id": made.coreset,
         "adapter_id": made.adapter,
         "name": "adapter_config.json",
+        "number": "1",
     }
     owner, stranger = make_key("team-a"), make_key("team-b")
     with make_client() as client:
+        upload = client.post("/v1/uploads", json={"filename": "a", "bytes": 1}, headers=owner)
+        ids["upload_id"] = upload.json()["id"]
         for method, path in routes(app):
             if "{" in path:
                 answer = client.request(
@@ -64,7 +68,7 @@ def test_every_route_needs_the_key_before_the_body_is_read(
     app: FastAPI, make_client: Callable[..., TestClient], make_key
 ) -> None:
     make_key()
-    ids = dict.fromkeys(["dataset_id", "job_id", "coreset_id", "adapter_id", "name"], "x")
+    ids = dict.fromkeys(IDS, "x")
 
     def never():
         raise AssertionError("the body was read")
