@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dealrec.data.dataset import Int64
 
@@ -28,8 +28,10 @@ class CatalogueSoftmax:
     shared: Tensor | None
     """[K] int64 dense items; ``None``: the whole catalogue."""
     raised: Tensor | None
-    """[K], ``-log π``."""
+    """[K + 1], ``-log π``, and 0 for the target's own column."""
     columns: int
+    place: Tensor | None = None
+    """[I] int64, the column of each item; that of the target's own where it is not shared."""
 
     @classmethod
     def whole(cls, n_items: int) -> "CatalogueSoftmax":
@@ -45,8 +47,11 @@ class CatalogueSoftmax:
             return cls.whole(len(frequencies))
         chances = inclusion_probabilities(frequencies, count)
         items = systematic_draw(chances, np.random.default_rng(seed))
-        raised = torch.from_numpy(-np.log(chances[items])).to(device, dtype)
-        return cls(torch.from_numpy(items).to(device), raised, len(items) + 1)
+        raised = torch.from_numpy(np.append(-np.log(chances[items]), 0.0)).to(device, dtype)
+        place = torch.full((len(frequencies),), len(items), device=device)
+        shared = torch.from_numpy(items).to(device)
+        place[shared] = torch.arange(len(items), device=device)
+        return cls(shared, raised, len(items) + 1, place)
 
     @property
     def description(self) -> str:
@@ -61,13 +66,16 @@ class CatalogueSoftmax:
 
     def logits(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
         """[M, d] states, [I, d] items, [M] targets → [M, columns]."""
-        logits = states @ self.shared_vectors(vectors).T
-        if self.shared is None or self.raised is None:
-            return logits
-        logits = logits + self.raised
-        logits = logits.masked_fill(self.shared == targets[:, None], -torch.inf)
-        own = (states * vectors[targets]).sum(1, keepdim=True)
-        return torch.cat([logits, own], 1)
+        if self.raised is None or self.place is None:
+            return states @ vectors.T
+        # One pass over the matrix: the target's own column starts as one of zeros, and the few
+        # shared columns that are a target are struck out at their places.
+        columns = nn.functional.pad(self.shared_vectors(vectors), (0, 0, 0, 1))
+        logits = torch.addmm(self.raised, states, columns.T)
+        rows = torch.arange(len(targets), device=targets.device)
+        logits[rows, self.place[targets]] = -torch.inf
+        logits[:, -1] = (states * vectors[targets]).sum(1)
+        return logits
 
     def losses(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
         """[M] cross-entropies."""
