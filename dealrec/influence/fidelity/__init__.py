@@ -1,0 +1,1 @@
+"""How well influence predicts what leaving samples out does to the surrogate: measured, not assumed."""
