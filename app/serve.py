@@ -23,6 +23,11 @@ from dealrec.terminal import say
 _LOG = structlog.get_logger("dealrec.serve")
 _RESTART_SECONDS = 1.0
 _STOP_SECONDS = 20.0
+_FINISH_SECONDS = 5
+"""How long requests under way may take once the server stops: a stream of events never ends."""
+_SWITCH_SECONDS = 0.001
+"""How long one thread may keep the others waiting: a request passes between threads several times, and
+at Python's default of 5 ms a short one waits long beside one that computes."""
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
@@ -32,9 +37,16 @@ def serve(settings: Settings, host: str, port: int) -> None:
     exists.
     """
     configure_logging()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     _prepare(settings, host)
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), host=host, port=port, log_config=None)
+        uvicorn.Config(
+            create_app(settings),
+            host=host,
+            port=port,
+            log_config=None,
+            timeout_graceful_shutdown=_FINISH_SECONDS,
+        )
     )
     # Uvicorn raises the signal that stopped it once more; the worker has to be stopped after that.
     for number in (signal.SIGTERM, signal.SIGINT):

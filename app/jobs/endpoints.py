@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse
 
 from app.datasets.endpoints import Cascade
 from app.datasets.repository import DatasetRepository
@@ -17,8 +18,9 @@ from app.jobs.requests import (
     request_retry,
 )
 from app.jobs.schemas import Event, Job, JobCreate
+from app.jobs.stream import follow, news
 from app.kit.context import ContextDep
-from app.kit.pagination import Page, PageQuery
+from app.kit.pagination import Page, PageQuery, PageRequest
 from app.kit.problems import documented
 from app.kit.text import require_storable
 
@@ -104,9 +106,36 @@ def delete_job(job_id: str, context: ContextDep, cascade: Cascade = False) -> Re
     return Response(status_code=204)
 
 
-@router.get("/{job_id}/events", operation_id="list_job_events", responses=documented(404))
-def list_events(job_id: str, context: ContextDep, page: PageQuery) -> Page[Event]:
-    """What happened to the job, oldest first; ``after`` is a sequence number."""
+@router.get(
+    "/{job_id}/events",
+    operation_id="list_job_events",
+    response_model=Page[Event],
+    responses={
+        **documented(404),
+        200: {"content": {"text/event-stream": {}}},
+        204: {"description": "As a stream: the job has ended, and there is nothing new"},
+    },
+)
+def list_events(
+    job_id: str,
+    request: Request,
+    context: ContextDep,
+    page: PageQuery,
+    last_event_id: Annotated[str | None, Header(max_length=100)] = None,
+) -> Page[Event] | Response:
+    """What happened to the job, oldest first; ``after`` is a sequence number.
+
+    With ``Accept: text/event-stream`` the same as server-sent events, from ``Last-Event-ID`` (or
+    ``after``) on, until the job has ended.
+    """
+    if "text/event-stream" in request.headers.get("accept", ""):
+        after = PageRequest(page.limit, last_event_id or page.after).position() or 0
+        events, ended = news(context, job_id, after)
+        if ended and not events:
+            return Response(status_code=204)  # the one answer after which browsers stop asking
+        return EventSourceResponse(
+            follow(context, job_id, after), headers={"cache-control": "no-store"}
+        )
     with context.read() as session:
         repository = JobRepository(session, context.tenant_id)
         return repository.events(repository.get(job_id), page).page(Event.of)
