@@ -30,6 +30,25 @@ class Batch:
     weights: Tensor
     """[B, T]; each row sums to 1, so that examples weigh equally in a risk."""
 
+    def positions(self) -> "Positions":
+        """Those that count in the losses."""
+        rows, columns = torch.nonzero(self.weights, as_tuple=True)
+        place = (rows, columns)
+        return Positions(self.sequences, rows, columns, self.targets[place], self.weights[place])
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The ``M`` positions of a batch whose losses count."""
+
+    sequences: Tensor
+    """[B, T], of the batch."""
+    rows: Tensor
+    columns: Tensor
+    targets: Tensor
+    weights: Tensor
+    """[M] each."""
+
 
 @dataclass(frozen=True)
 class Examples:

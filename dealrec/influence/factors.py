@@ -16,13 +16,11 @@ from torch.func import jacfwd, vmap
 
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
-from dealrec.influence.problem import AutogradProblem, Tick
+from dealrec.influence.head import Head
+from dealrec.influence.problem import HELD, AutogradProblem, Tick
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.interface import Operator
 from dealrec.surrogates.interface import Surrogate, TokenwiseTail
-
-ITEM_BLOCK = 4096
-"""Items whose products of coordinates are held at once."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,8 @@ class FactorProblem:
         return values, total.reshape(-1) / len(examples)
 
     def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
-        """Gauss-Newton from the factors; the Hessian by autograd."""
-        if kind is Curvature.HESSIAN:
+        """Gauss-Newton from the factors where they can be held; the Hessian by autograd."""
+        if kind is Curvature.HESSIAN or int(examples.tokens.sum()) * self.size > HELD:
             return self.general.curvature(examples, kind, tick)
         entering, bends = [], []
         for _, tokens in self._tokens(examples, tick):
@@ -116,24 +114,18 @@ class FactorProblem:
     def _tokens(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, _Tokens]]:
         for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
             tick(0)
-            rows, columns = torch.nonzero(batch.weights, as_tuple=True)
-            place = (rows, columns)
+            at = batch.positions()
             with torch.no_grad():
-                entering, residual = self.tail.entering_at(batch.sequences, rows, columns)
-            yield (
-                batch,
-                _Tokens(rows, entering, residual, batch.targets[place], batch.weights[place]),
-            )
+                entering, residual = self.tail.entering_at(at.sequences, at.rows, at.columns)
+            yield batch, _Tokens(at.rows, entering, residual, at.targets, at.weights)
             tick(len(batch.index))
 
     def _output_gradients(self, tokens: _Tokens) -> Tensor:
         """[M, d], ``g`` times the token's weight."""
         projected = (tokens.entering @ self.matrix.T).requires_grad_()
         states = self.tail.after_attention_output(projected, tokens.residual)
-        with torch.no_grad():
-            p = self.softmax.logits(states, self.items, tokens.targets).softmax(1)
-            expected = self.softmax.mean_vectors(p, self.items, tokens.targets)
-            outer = (expected - self.items[tokens.targets]) * tokens.weights[:, None]
+        head = Head.at(self.softmax, states, self.items, tokens.targets)
+        outer = head.state_gradients() * tokens.weights[:, None]
         (gradients,) = torch.autograd.grad(states, projected, outer)
         return gradients
 
@@ -143,26 +135,9 @@ class FactorProblem:
             projected = tokens.entering @ self.matrix.T
             states = self.tail.after_attention_output(projected, tokens.residual)
             slopes = vmap(jacfwd(self.tail.after_attention_output))(projected, tokens.residual)
-            curved: Tensor = (
-                slopes.transpose(1, 2) @ self._softmax_curvature(states, tokens.targets) @ slopes
-            )
+            bends = Head.at(self.softmax, states, self.items, tokens.targets).curvature()
+            curved: Tensor = slopes.transpose(1, 2) @ bends @ slopes
             return curved * tokens.weights[:, None, None]
-
-    def _softmax_curvature(self, states: Tensor, targets: Tensor) -> Tensor:
-        """[M, d], [M] → [M, d, d], ``Eᵀ(diag(p) − ppᵀ)E``, over blocks of the columns."""
-        size = self.items.shape[1]
-        first, second = torch.triu_indices(size, size, device=self.device)
-        p = self.softmax.logits(states, self.items, targets).softmax(1)
-        shared, own = self.softmax.shared_vectors(self.items), self.items[targets]
-        packed = p[:, len(shared) :].sum(1, keepdim=True) * own[:, first] * own[:, second]
-        for start in range(0, len(shared), ITEM_BLOCK):
-            block = shared[start : start + ITEM_BLOCK]
-            packed += p[:, start : start + len(block)] @ (block[:, first] * block[:, second])
-        full = states.new_empty(len(states), size, size)
-        full[:, first, second] = packed
-        full[:, second, first] = packed
-        mean = self.softmax.mean_vectors(p, self.items, targets)
-        return full - mean[:, :, None] * mean[:, None, :]
 
 
 def make_problem(

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vjp
 
 from dealrec.config import Curvature, InfluenceParameters
-from dealrec.influence.examples import Batch, Examples
+from dealrec.influence.examples import Batch, Examples, Positions
+from dealrec.influence.head import Head
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.interface import Operator, ProductOperator
 from dealrec.surrogates.interface import Surrogate
@@ -21,6 +22,8 @@ from dealrec.surrogates.interface import Surrogate
 Tick = Callable[[int], None]
 """Told how many examples were just finished (0: still at work); may raise ``Cancelled``."""
 Parameters = dict[str, Tensor]
+HELD = 1 << 28
+"""Numbers of a curvature that are held: 1 GiB in float32."""
 
 
 def directional(function: Callable[[Parameters], Any], at: Parameters, along: Parameters) -> Any:
@@ -43,7 +46,10 @@ class Problem(Protocol):
         """[E] float64 ``uᵀ∇L(e)``; and, where it costs nothing more, :meth:`gradient`."""
 
     def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
-        """The Hessian or Gauss-Newton matrix of the examples' mean loss."""
+        """The Hessian or Gauss-Newton matrix of the examples' mean loss.
+
+        Ticks each example once, and 0 in its products.
+        """
 
 
 class _States(nn.Module):
@@ -67,7 +73,7 @@ class AutogradProblem:
         softmax: CatalogueSoftmax | None = None,
     ) -> None:
         """The softmax is over the whole catalogue if none is given."""
-        self.states = _States(model)
+        self.model, self.states = model, _States(model)
         self.softmax = softmax or CatalogueSoftmax.whole(model.n_items)
         self.names = [f"model.{name}" for name in model.parameters_in(parameters)]
         found = {name: value.detach() for name, value in self.states.named_parameters()}
@@ -76,11 +82,17 @@ class AutogradProblem:
         first = next(iter(found.values()))
         self.dtype, self.device = first.dtype, first.device
         self.size = sum(value.numel() for value in self.measured.values())
+        self.items_move = self._items_move()
 
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
         total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         for batch in self._batches(examples, tick):
-            total += self._flat(grad(self._total)(self.measured, batch))
+            at = batch.positions()
+            outputs, pull, *_ = vjp(partial(self._outputs, at=at), self.measured)
+            head = self._head(outputs, at)
+            states = head.state_gradients() * at.weights[:, None]
+            items = head.item_gradients(at.weights) if self.items_move else None
+            total += self._pulled(pull, states, items)
         return total / len(examples)
 
     def derivatives(
@@ -89,56 +101,107 @@ class AutogradProblem:
         values = torch.zeros(len(examples), dtype=torch.float64, device=self.device)
         direction = self._unflat(u)
         for batch in self._batches(examples, tick):
-            losses = partial(self._losses, batch=batch)
-            tangents = directional(losses, self.measured, direction)
-            values[batch.index] = tangents.to(torch.float64)
+            at = batch.positions()
+            function = partial(self._outputs, at=at)
+            outputs, (d_states, d_items), *_ = jvp(function, (self.measured,), (direction,))
+            found = self._head(outputs, at).derivatives(
+                d_states, d_items if self.items_move else None
+            )
+            values.index_add_(0, batch.index[at.rows], found * at.weights)
         return values, None
 
     def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
-        one = self._hessian_product if kind is Curvature.HESSIAN else self._gauss_newton_product
+        """Where items stay, the softmax's part of Gauss-Newton is made once, if it can be held."""
+        width = self.model.item_vectors().shape[1]
+        held = not self.items_move and int(examples.tokens.sum()) * width**2 <= HELD
+        if kind is Curvature.GAUSS_NEWTON and held:
+            kept = [
+                (at, self._bends(at))
+                for at in (batch.positions() for batch in self._batches(examples, tick))
+            ]
+            return self._operator(
+                lambda x: (self._held_product(*one, x) for one in kept), len(examples), tick
+            )
+        tick(len(examples))
+        hessian = kind is Curvature.HESSIAN
+        product = self._hessian_product if hessian else self._gauss_newton_product
+        batches = partial(examples.batches, self.dtype, self.device, self.softmax.columns)
+        return self._operator(
+            lambda x: (product(batch, x) for batch in batches()), len(examples), tick
+        )
+
+    def _items_move(self) -> bool:
+        """Whether item vectors are functions of the measured parameters."""
+        first = torch.zeros(1, dtype=torch.int64, device=self.device)
+        at = Positions(first[None], first, first, first, first)
+        followed = {name: value.detach().requires_grad_() for name, value in self.measured.items()}
+        with torch.enable_grad():
+            return self._outputs(followed, at)[1].requires_grad
+
+    def _operator(
+        self, products: Callable[[Parameters], Iterator[Tensor]], examples: int, tick: Tick
+    ) -> ProductOperator:
+        """From the products of batches, flat."""
 
         def product(vector: Tensor) -> Tensor:
             total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
-            direction = self._unflat(vector)
-            for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
+            for part in products(self._unflat(vector)):
                 tick(0)
-                total += self._flat(one(batch, direction))
-            return total / len(examples)
+                total += part
+            return total / examples
 
         return ProductOperator(product, self.size, self.device)
 
-    def _hessian_product(self, batch: Batch, direction: Parameters) -> Parameters:
+    def _hessian_product(self, batch: Batch, direction: Parameters) -> Tensor:
         """Forward over reverse."""
-        tangent = directional(lambda p: grad(self._total)(p, batch), self.measured, direction)
-        result: Parameters = tangent
-        return result
+        return self._flat(
+            directional(lambda p: grad(self._total)(p, batch), self.measured, direction)
+        )
 
-    def _gauss_newton_product(self, batch: Batch, direction: Parameters) -> Parameters:
+    def _gauss_newton_product(self, batch: Batch, direction: Parameters) -> Tensor:
         """``Jᵀ (diag(p) − ppᵀ) J`` with ``J`` the derivative of the logits."""
-        rows, columns = torch.nonzero(batch.weights, as_tuple=True)
-        weights = batch.weights[rows, columns]
-        targets = batch.targets[rows, columns]
-        places = (batch.sequences, rows, columns)
+        at = batch.positions()
+        outputs = partial(self._outputs, at=at)
+        pulled = vjp(outputs, self.measured)
+        d_states, d_items = directional(outputs, self.measured, direction)
+        head = self._head(pulled[0], at)
+        return self._pulled(pulled[1], *head.bend(d_states, d_items, at.weights))
 
-        def logits(p: Parameters) -> Tensor:
-            states, items = functional_call(self.states, {**self.fixed, **p}, places)
-            return self.softmax.logits(states, items, targets)
+    def _held_product(self, at: Positions, bends: Tensor, direction: Parameters) -> Tensor:
+        """The same from the [M, d, d] curvatures of the softmax at each token."""
+        outputs = partial(self._outputs, at=at)
+        pulled = vjp(outputs, self.measured)
+        d_states, _ = directional(outputs, self.measured, direction)
+        bent = torch.bmm(bends, d_states[:, :, None]).squeeze(2)
+        return self._pulled(pulled[1], bent, None)
 
-        pulled = vjp(logits, self.measured)
-        values, pull = pulled[0], pulled[1]
-        tangent = directional(logits, self.measured, direction)
-        p = values.softmax(1)
-        bent = p * (tangent - (p * tangent).sum(1, keepdim=True)) * weights[:, None]
-        result: Parameters = pull(bent)[0]
-        return result
+    def _bends(self, at: Positions) -> Tensor:
+        with torch.no_grad():
+            head = self._head(self._outputs(self.measured, at), at)
+            return head.curvature() * at.weights[:, None, None]
+
+    def _outputs(self, p: Parameters, at: Positions) -> tuple[Tensor, Tensor]:
+        """[M, d] states and [I, d] items as functions of the parameters."""
+        places = (at.sequences, at.rows, at.columns)
+        states, items = functional_call(self.states, {**self.fixed, **p}, places)
+        return states, items
+
+    def _head(self, outputs: tuple[Tensor, Tensor], at: Positions) -> Head:
+        return Head.at(self.softmax, *outputs, at.targets)
+
+    def _pulled(
+        self, pull: Callable[..., tuple[Parameters]], states: Tensor, items: Tensor | None
+    ) -> Tensor:
+        """[P] float64 from gradients by states and items (``None``: items stay)."""
+        if items is None:
+            items = torch.zeros_like(self.model.item_vectors())
+        return self._flat(pull((states, items))[0])
 
     def _losses(self, p: Parameters, batch: Batch) -> Tensor:
-        rows, columns = torch.nonzero(batch.weights, as_tuple=True)
-        places = (batch.sequences, rows, columns)
-        states, items = functional_call(self.states, {**self.fixed, **p}, places)
-        losses = self.softmax.losses(states, items, batch.targets[rows, columns])
+        at = batch.positions()
+        losses = self.softmax.losses(*self._outputs(p, at), at.targets)
         total = torch.zeros(len(batch.index), dtype=self.dtype, device=self.device)
-        return total.index_add(0, rows, losses * batch.weights[rows, columns])
+        return total.index_add(0, at.rows, losses * at.weights)
 
     def _total(self, p: Parameters, batch: Batch) -> Tensor:
         return self._losses(p, batch).sum()

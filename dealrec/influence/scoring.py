@@ -74,7 +74,6 @@ def score_influence(
         v = problem.gradient(named, progress.tick)
     parts = curved.parts(minibatches)
     operators = [problem.curvature(part, config.curvature, progress.tick) for part in parts]
-    progress.tick(len(curved))
     weights = tuple(len(part) / len(curved) for part in parts)
     undamped = System(tuple(operators), weights, 0.0, v)
     least, largest = extreme_eigenvalues(undamped, v, on_iteration=progress.beat)

@@ -77,6 +77,13 @@ class CatalogueSoftmax:
         logits[:, -1] = (states * vectors[targets]).sum(1)
         return logits
 
+    def products(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+        """[M, columns], ``vectorsᵀ·state`` of each column, neither raised nor struck out."""
+        shared = states @ self.shared_vectors(vectors).T
+        if self.shared is None:
+            return shared
+        return torch.cat([shared, (states * vectors[targets]).sum(1, keepdim=True)], 1)
+
     def losses(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
         """[M] cross-entropies."""
         logits = self.logits(states, vectors, targets)
@@ -84,12 +91,20 @@ class CatalogueSoftmax:
         chosen = logits.gather(1, place[:, None]).squeeze(1)
         return torch.logsumexp(logits, 1) - chosen
 
-    def mean_vectors(self, probabilities: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-        """[M, columns] probabilities → [M, d], the expected item vector."""
+    def mean_vectors(self, weights: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+        """[M, columns] → [M, d], the columns' vectors times their weights (probabilities, say)."""
         if self.shared is None:
-            return probabilities @ vectors
-        shared = probabilities[:, :-1] @ self.shared_vectors(vectors)
-        return shared + probabilities[:, -1:] * vectors[targets]
+            return weights @ vectors
+        shared = weights[:, :-1] @ self.shared_vectors(vectors)
+        return shared + weights[:, -1:] * vectors[targets]
+
+    def spread(self, weights: Tensor, states: Tensor, targets: Tensor, n_items: int) -> Tensor:
+        """[M, columns], [M, d] → [I, d]: to each item the states times its columns' weights."""
+        if self.shared is None:
+            return weights.T @ states
+        found = states.new_zeros(n_items, states.shape[1])
+        found[self.shared] = weights[:, :-1].T @ states
+        return found.index_add_(0, targets, weights[:, -1:] * states)
 
 
 def inclusion_probabilities(frequencies: Int64, count: int) -> npt.NDArray[np.float64]:

@@ -1,0 +1,96 @@
+"""What the softmax over item vectors makes of states: derivatives of losses written out.
+
+With ``s`` a token's state, ``E`` the item vectors, ``y`` the target and ``p = softmax(Es)``, the loss
+is ``logsumexp(Es) − e_yᵀs``. So along ``(ds, dE)`` the logits move by ``t = E ds + dE s``, the loss by
+``pᵀt − t_y = (Eᵀp − e_y)ᵀds + sᵀ(dEᵀp − de_y)``, and the Gauss-Newton matrix takes ``t`` to
+``(diag(p) − ppᵀ) t``. Automatic differentiation holds several matrices of tokens times items for
+each of these; written out it is one or two.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dealrec.influence.softmax import CatalogueSoftmax
+
+ITEM_BLOCK = 4096
+"""Items whose products of coordinates are held at once."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The softmax at ``M`` tokens."""
+
+    softmax: CatalogueSoftmax
+    states: Tensor
+    """[M, d]."""
+    items: Tensor
+    """[I, d]."""
+    targets: Tensor
+    """[M]."""
+    p: Tensor
+    """[M, columns]."""
+
+    @classmethod
+    def at(
+        cls, softmax: CatalogueSoftmax, states: Tensor, items: Tensor, targets: Tensor
+    ) -> "Head":
+        """Its probabilities are computed here, once."""
+        with torch.no_grad():
+            p = softmax.logits(states, items, targets).softmax(1)
+        return cls(softmax, states.detach(), items.detach(), targets, p)
+
+    def state_gradients(self) -> Tensor:
+        """[M, d], of each token's loss: the expected item vector less the target's."""
+        return self._mean(self.items) - self.items[self.targets]
+
+    def item_gradients(self, weights: Tensor) -> Tensor:
+        """[I, d], of the sum of the losses times [M] ``weights``."""
+        weighted = self.states * weights[:, None]
+        found = self.softmax.spread(self.p, weighted, self.targets, len(self.items))
+        return found.index_add_(0, self.targets, -weighted)
+
+    def derivatives(self, d_states: Tensor, d_items: Tensor | None) -> Tensor:
+        """[M] float64, of each token's loss along [M, d] and [I, d] (``None``: items stay)."""
+        found = _rows(self.state_gradients(), d_states)
+        if d_items is None:
+            return found
+        return found + _rows(self.states, self._mean(d_items) - d_items[self.targets])
+
+    def bend(self, d_states: Tensor, d_items: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """[M, d], [I, d]: the Gauss-Newton product, each token's times its weight."""
+        t = self.softmax.products(d_states, self.items, self.targets)
+        t += self.softmax.products(self.states, d_items, self.targets)
+        t -= (self.p * t).sum(1, keepdim=True)
+        t *= self.p
+        t *= weights[:, None]
+        bent = self.softmax.mean_vectors(t, self.items, self.targets)
+        return bent, self.softmax.spread(t, self.states, self.targets, len(self.items))
+
+    def curvature(self) -> Tensor:
+        """[M, d, d], ``Eᵀ(diag(p) − ppᵀ)E``: all of the Gauss-Newton matrix where items stay.
+
+        The first part is a product of the probabilities with the items' products of coordinates.
+        """
+        size = self.items.shape[1]
+        first, second = torch.triu_indices(size, size, device=self.items.device)
+        shared, own = self.softmax.shared_vectors(self.items), self.items[self.targets]
+        mass = self.p[:, len(shared) :].sum(1, keepdim=True)
+        packed = mass * own[:, first] * own[:, second]
+        for start in range(0, len(shared), ITEM_BLOCK):
+            block = shared[start : start + ITEM_BLOCK]
+            packed += self.p[:, start : start + len(block)] @ (block[:, first] * block[:, second])
+        full = self.states.new_empty(len(self.states), size, size)
+        full[:, first, second] = packed
+        full[:, second, first] = packed
+        mean = self._mean(self.items)
+        return full - mean[:, :, None] * mean[:, None, :]
+
+    def _mean(self, vectors: Tensor) -> Tensor:
+        return self.softmax.mean_vectors(self.p, vectors, self.targets)
+
+
+def _rows(a: Tensor, b: Tensor) -> Tensor:
+    """[M] float64, the inner products of rows."""
+    return (a.to(torch.float64) * b.to(torch.float64)).sum(1)
