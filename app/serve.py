@@ -25,9 +25,6 @@ _RESTART_SECONDS = 1.0
 _STOP_SECONDS = 20.0
 _FINISH_SECONDS = 5
 """How long requests under way may take once the server stops: a stream of events never ends."""
-_SWITCH_SECONDS = 0.001
-"""How long one thread may keep the others waiting: a request passes between threads several times, and
-at Python's default of 5 ms a short one waits long beside one that computes."""
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
@@ -37,7 +34,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
     exists.
     """
     configure_logging()
-    sys.setswitchinterval(_SWITCH_SECONDS)
     _prepare(settings, host)
     server = uvicorn.Server(
         uvicorn.Config(
