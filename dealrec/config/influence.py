@@ -46,6 +46,7 @@ class InfluenceParameters(StrEnum):
     ATTENTION_OUTPUT = "attention_output"
     """The last attention output matrix (the paper's code); of ``gru4rec``, the projection of its state."""
     ITEM_EMBEDDING = "item_embedding"
+    """The item vectors that scores are inner products with; where items are read by them, they stay."""
     LAST_BLOCK = "last_block"
     ALL = "all"
 

@@ -17,7 +17,8 @@ from torch.func import jacfwd, vmap
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
 from dealrec.influence.head import Head
-from dealrec.influence.problem import HELD, AutogradProblem, Tick
+from dealrec.influence.items import ItemProblem
+from dealrec.influence.problem import HELD, AutogradProblem, Problem, Tick
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.interface import Operator
 from dealrec.surrogates.interface import Surrogate, TokenwiseTail
@@ -144,8 +145,10 @@ def make_problem(
     model: Surrogate,
     parameters: InfluenceParameters,
     softmax: CatalogueSoftmax | None = None,
-) -> AutogradProblem | FactorProblem:
+) -> Problem:
     """The fast way where the model and the parameter set allow it."""
+    if parameters is InfluenceParameters.ITEM_EMBEDDING:
+        return ItemProblem(model, softmax)
     if parameters is InfluenceParameters.ATTENTION_OUTPUT and isinstance(model, TokenwiseTail):
         return FactorProblem(model, model, softmax)
     return AutogradProblem(model, parameters, softmax)

@@ -56,7 +56,11 @@ class Head:
         found = _rows(self.state_gradients(), d_states)
         if d_items is None:
             return found
-        return found + _rows(self.states, self._mean(d_items) - d_items[self.targets])
+        return found + self.item_derivatives(d_items)
+
+    def item_derivatives(self, d_items: Tensor) -> Tensor:
+        """[M] float64, of each token's loss along [I, d], where states stay."""
+        return _rows(self.states, self._mean(d_items) - d_items[self.targets])
 
     def bend(self, d_states: Tensor, d_items: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """[M, d], [I, d]: the Gauss-Newton product, each token's times its weight."""
@@ -67,6 +71,14 @@ class Head:
         t *= weights[:, None]
         bent = self.softmax.mean_vectors(t, self.items, self.targets)
         return bent, self.softmax.spread(t, self.states, self.targets, len(self.items))
+
+    def bend_items(self, d_items: Tensor, weights: Tensor) -> Tensor:
+        """[I, d]: the Gauss-Newton product where states stay, each token's times its weight."""
+        t = self.softmax.products(self.states, d_items, self.targets)
+        t -= torch.linalg.vecdot(self.p, t)[:, None]
+        t *= self.p
+        weighted = self.states * weights[:, None]
+        return self.softmax.spread(t, weighted, self.targets, len(self.items))
 
     def curvature(self) -> Tensor:
         """[M, d, d], ``Eᵀ(diag(p) − ppᵀ)E``: all of the Gauss-Newton matrix where items stay.

@@ -38,13 +38,16 @@ class Surrogate(nn.Module, ABC):
 
     @abstractmethod
     def parameter_sets(self) -> Mapping[InfluenceParameters, tuple[str, ...]]:
-        """Names of the parameters (as in ``named_parameters``) in each set that this model has."""
+        """Names of the parameters (as in ``named_parameters``) in each set that this model has.
+
+        Without ``item_embedding``, which is :meth:`item_vectors` of any model.
+        """
 
     def parameters_in(self, parameters: InfluenceParameters) -> tuple[str, ...]:
         """The names in one set; raises :class:`InputError` where this model has no such set."""
         sets = self.parameter_sets()
         if parameters not in sets:
-            known = ", ".join(sets)
+            known = ", ".join(sorted({*sets, InfluenceParameters.ITEM_EMBEDDING}))
             raise InputError(
                 f"{type(self).__name__} has no parameter set `{parameters}`; it has {known}.",
                 code="invalid_config",

@@ -34,12 +34,11 @@ class TiedSurrogate(Surrogate, TokenwiseTail):
         return nn.functional.embedding(items, self.item_embedding.weight)
 
     def parameter_sets(self) -> Mapping[InfluenceParameters, tuple[str, ...]]:
-        """All four sets; ``item_embedding`` acts both on the input and on the output."""
+        """All that are named by parameters."""
         names = [name for name, _ in self.named_parameters()]
         last = tuple(name for name in names if name.startswith(self.last_block()))
         return {
             InfluenceParameters.ATTENTION_OUTPUT: (self.attention_output_name(),),
-            InfluenceParameters.ITEM_EMBEDDING: ("item_embedding.weight",),
             InfluenceParameters.LAST_BLOCK: last,
             InfluenceParameters.ALL: tuple(names),
         }

@@ -1,4 +1,7 @@
-"""Influence from its definition: one sample at a time, dense matrices, float64."""
+"""Influence from its definition: one sample at a time, dense matrices, float64.
+
+The model's table of item vectors has a second name, under which outputs alone are scored.
+"""
 
 import copy
 
@@ -7,7 +10,9 @@ import torch
 from torch.autograd.functional import hessian
 from torch.func import functional_call, jacrev, vmap
 
-from dealrec.config import Curvature, SampleLoss
+from dealrec.config import Curvature, InfluenceParameters, SampleLoss
+
+TABLE, OUTPUT = "item_embedding.weight", "output item vectors"
 
 
 class Reference:
@@ -17,7 +22,9 @@ class Reference:
         self.model = copy.deepcopy(surrogate.model).double().eval()
         self.samples, self.loss = samples, loss
         self.everything = {n: value.detach() for n, value in self.model.named_parameters()}
-        self.names = self.model.parameter_sets()[parameters]
+        self.everything[OUTPUT] = self.everything[TABLE][: self.model.n_items]
+        outputs_only = parameters is InfluenceParameters.ITEM_EMBEDDING
+        self.names = (OUTPUT,) if outputs_only else self.model.parameter_sets()[parameters]
         self.at = torch.cat([self.everything[name].reshape(-1) for name in self.names])
 
     def gradients(self):
@@ -55,8 +62,11 @@ class Reference:
         parts = flat.split([shape.numel() for shape in shapes])
         own = {n: part.view(s) for n, part, s in zip(self.names, parts, shapes, strict=True)}
         parameters = {**self.everything, **own}
+        items = parameters.pop(OUTPUT)
+        if OUTPUT not in own:
+            items = parameters[TABLE][: self.model.n_items]
         states = functional_call(self.model, parameters, (self._history(sample)[None],))[0]
-        return states @ parameters["item_embedding.weight"][: self.model.n_items].T
+        return states @ items.T
 
     def _history(self, sample):
         history = self.samples.history(sample, self.model.max_length)

@@ -82,14 +82,14 @@ def test_the_sum_over_the_columns_estimates_the_sum_over_the_catalogue_without_b
     assert torch.all((sums.mean(0) - exact).abs() < 4.5 * error)
 
 
-def plain_losses(model, parameters, samples, softmax):
+def plain_losses(model, parameters, outputs, samples, softmax):
     """[n], a sample at a time: the target against the drawn items, weighed as they were drawn."""
     shared = softmax.shared.tolist()
     losses = []
     for index in range(len(samples)):
         history = torch.from_numpy(samples.history(index, model.max_length).astype(np.int64))
         state = functional_call(model, parameters, (history[None],))[0, -1]
-        scores = parameters["item_embedding.weight"][: model.n_items] @ state
+        scores = outputs @ state
         target = int(samples.targets[index])
         terms = [scores[target].exp()]
         for item, raised in zip(shared, softmax.raised[:-1], strict=True):
@@ -105,12 +105,17 @@ def test_derivatives_over_drawn_items_equal_one_by_one_gradients(surrogate, para
     model = copy.deepcopy(surrogate.model).double().eval()
     softmax = drawn(12)
     everything = {n: v.detach().requires_grad_() for n, v in model.named_parameters()}
-    names = model.parameter_sets()[parameters]
+    outputs = everything["item_embedding.weight"][: model.n_items]
+    if parameters is InfluenceParameters.ITEM_EMBEDDING:
+        outputs = outputs.detach().requires_grad_()
+        measured = [outputs]
+    else:
+        measured = [everything[name] for name in model.parameter_sets()[parameters]]
     gradients = []
-    for value in plain_losses(model, everything, samples, softmax):
+    for value in plain_losses(model, everything, outputs, samples, softmax):
         parts = torch.autograd.grad(
             value,
-            [everything[n] for n in names],
+            measured,
             retain_graph=True,
             allow_unused=True,
             materialize_grads=True,

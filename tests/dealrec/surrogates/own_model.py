@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 
-from dealrec.config import InfluenceParameters
 from dealrec.surrogates.interface import Surrogate
 
 
@@ -22,7 +21,7 @@ class LastItem(Surrogate):
         return self.target.weight
 
     def parameter_sets(self):
-        return {InfluenceParameters.ITEM_EMBEDDING: ("target.weight",)}
+        return {}
 
 
 class NotASurrogate:

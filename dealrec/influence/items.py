@@ -1,0 +1,96 @@
+"""Influence through the output item vectors ``E``: the states that meet them stay as they are.
+
+A token's logits are ``Es``, linear in ``E``, so with ``p = softmax(Es)`` and target ``y`` the gradient
+of its loss is ``(p − e_y) sᵀ``, the derivative along ``U`` is ``sᵀ(Uᵀp − u_y)``, and the Hessian is the
+Gauss-Newton matrix ``(diag(p) − ppᵀ) ⊗ ssᵀ``: the risk is convex in ``E``. No model pass is
+differentiated. Where a surrogate reads items by the same vectors, these stay.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dealrec.config import Curvature
+from dealrec.influence.examples import Batch, Examples, Positions
+from dealrec.influence.head import Head
+from dealrec.influence.problem import HELD, Tick
+from dealrec.influence.softmax import CatalogueSoftmax
+from dealrec.influence.solvers.interface import Operator, ProductOperator
+from dealrec.surrogates.interface import Surrogate
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Tokens of a batch; their probabilities if all of them can be held."""
+
+    states: Tensor
+    targets: Tensor
+    weights: Tensor
+    p: Tensor | None
+
+
+class ItemProblem:
+    """:class:`~dealrec.influence.problem.Problem` for ``item_embedding``, of any surrogate."""
+
+    def __init__(self, model: Surrogate, softmax: CatalogueSoftmax | None = None) -> None:
+        """The softmax is over the whole catalogue if none is given."""
+        self.model = model
+        self.softmax = softmax or CatalogueSoftmax.whole(model.n_items)
+        self.items = model.item_vectors().detach()
+        self.size = self.items.numel()
+        self.dtype, self.device = self.items.dtype, self.items.device
+
+    def gradient(self, examples: Examples, tick: Tick) -> Tensor:
+        total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        for _, at, head in self._heads(examples, tick):
+            total += head.item_gradients(at.weights).reshape(-1)
+        return total / len(examples)
+
+    def derivatives(self, examples: Examples, u: Tensor, tick: Tick) -> tuple[Tensor, Tensor]:
+        values = torch.zeros(len(examples), dtype=torch.float64, device=self.device)
+        total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        direction = u.view_as(self.items).to(self.dtype)
+        for batch, at, head in self._heads(examples, tick):
+            found = head.item_derivatives(direction)
+            values.index_add_(0, batch.index[at.rows], found * at.weights)
+            total += head.item_gradients(at.weights).reshape(-1)
+        return values, total / len(examples)
+
+    def curvature(
+        self,
+        examples: Examples,
+        kind: Curvature,  # noqa: ARG002 - the two are one matrix here
+        tick: Tick,
+    ) -> Operator:
+        """The same for both kinds."""
+        fits = int(examples.tokens.sum()) * self.softmax.columns <= HELD
+        held = [
+            _Held(head.states, head.targets, at.weights, head.p if fits else None)
+            for _, at, head in self._heads(examples, tick)
+        ]
+
+        def product(vector: Tensor) -> Tensor:
+            total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+            direction = vector.view_as(self.items).to(self.dtype)
+            for one in held:
+                tick(0)
+                total += self._head(one).bend_items(direction, one.weights).reshape(-1)
+            return total / len(examples)
+
+        return ProductOperator(product, self.size, self.device)
+
+    def _heads(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, Positions, Head]]:
+        for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
+            tick(0)
+            at = batch.positions()
+            with torch.no_grad():
+                states = self.model.states_at(at.sequences, at.rows, at.columns)
+            yield batch, at, Head.at(self.softmax, states, self.items, at.targets)
+            tick(len(batch.index))
+
+    def _head(self, one: _Held) -> Head:
+        if one.p is None:
+            return Head.at(self.softmax, one.states, self.items, one.targets)
+        return Head(self.softmax, one.states, self.items, one.targets, one.p)
