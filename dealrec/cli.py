@@ -2,6 +2,7 @@
 
 import json as jsonlib
 import os
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -44,6 +45,7 @@ def register(application: typer.Typer) -> None:
     for name, function in (
         ("prune", prune_command),
         ("finetune", finetune_command),
+        ("fidelity", fidelity_command),
         ("selectors", selectors_command),
         ("sample-data", sample_data_command),
         ("version", version_command),
@@ -120,6 +122,56 @@ def finetune_command(
         print_json({"out": str(out), "metrics": result.metrics})
     else:
         say(f"adapter in {out}")
+
+
+def fidelity_command(
+    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.json and the trainings.")],
+    items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    users: Annotated[
+        int | None, typer.Option(min=20, help="Measure on so many users, spread evenly.")
+    ] = None,
+    halves: Annotated[int, typer.Option(min=3, help="Random halves of the users.")] = 30,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each half.")] = 2,
+    queries: Annotated[int, typer.Option(min=2, help="Of each kind.")] = 500,
+    surrogates: Annotated[int, typer.Option(min=1, help="To average predictions over.")] = 2,
+    left_out: Annotated[int, typer.Option(min=3, help="Samples left out on a small problem.")] = 30,
+    processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    table: Annotated[bool, typer.Option(help="Every parameter set and curvature as well.")] = False,
+    config: Annotated[Path | None, typer.Option(help="JSON file with the configuration.")] = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Measure how well influence predicts what leaving samples out does, on your data."""
+    from dealrec.data.ingest import ingest
+    from dealrec.influence.fidelity.datamodeling import Scale
+    from dealrec.influence.fidelity.halves import small_problem
+    from dealrec.influence.fidelity.measure import measure_fidelity
+
+    settings = PruneConfig.parse({"effort": None, **_configuration(config, set_ or [])})
+    out.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="dealrec-") as work,
+        stage_display(quiet=json) as stages,
+    ):
+        dataset = ingest(interactions, items=items, out=Path(work)).dataset
+        report = measure_fidelity(
+            dataset if users is None else small_problem(dataset, users),
+            settings,
+            out / "trainings",
+            scale=Scale(halves, seeds, queries, surrogates, processes),
+            table=table,
+            left_out=left_out,
+            reporter=stages(StageName.INFLUENCE),
+        )
+    written = report.to_json()
+    (out / "report.json").write_text(jsonlib.dumps(written, indent=2), encoding="utf-8")
+    if json:
+        print_json(written)
+        return
+    for line in report.lines():
+        say(line)
+    say(f"report {out / 'report.json'}")
 
 
 def selectors_command(json: JsonOption = False) -> None:

@@ -34,11 +34,16 @@ class _Held:
 class ItemProblem:
     """:class:`~dealrec.influence.problem.Problem` for ``item_embedding``, of any surrogate."""
 
-    def __init__(self, model: Surrogate, softmax: CatalogueSoftmax | None = None) -> None:
-        """The softmax is over the whole catalogue if none is given."""
+    def __init__(
+        self,
+        model: Surrogate,
+        softmax: CatalogueSoftmax | None = None,
+        items: Tensor | None = None,
+    ) -> None:
+        """The softmax is over the whole catalogue, the [I, d] items the model's, if none are given."""
         self.model = model
         self.softmax = softmax or CatalogueSoftmax.whole(model.n_items)
-        self.items = model.item_vectors().detach()
+        self.items = model.item_vectors().detach() if items is None else items
         self.size = self.items.numel()
         self.dtype, self.device = self.items.dtype, self.items.device
 

@@ -23,3 +23,9 @@ def ring_surrogate():
 def tiny_surrogate():
     """A trained surrogate of ``ring_dataset(users=9, items=7)`` whose dense matrices are small."""
     return _trained(ring_dataset(users=9, items=7), hidden_size=4, max_length=4)
+
+
+@pytest.fixture(scope="session")
+def small_surrogate():
+    """A trained surrogate of ``ring_dataset(users=150, items=9)``: more samples than it has items."""
+    return _trained(ring_dataset(users=150, items=9), hidden_size=4, max_length=4)

@@ -1,0 +1,113 @@
+"""What is said to happen to queries' losses when only half of the users are trained on.
+
+Influence is linear, so a half's is the sum over its samples: with ``G_h`` the sum of the gradients of
+half ``h``, the loss of query ``q`` falls by ``∇L(q)ᵀ (H + δI)⁻¹ G_h``, up to a factor. ``H`` is
+symmetric, so one solve a half serves every query, with any solver and parameter set.
+"""
+
+import copy
+import dataclasses
+
+import numpy as np
+import torch
+
+from dealrec.config import InfluenceConfig
+from dealrec.data.dataset import Dataset, Int64
+from dealrec.data.samples import Samples
+from dealrec.influence.examples import Examples
+from dealrec.influence.factors import make_problem
+from dealrec.influence.fidelity.halves import Bools
+from dealrec.influence.fidelity.intervals import Floats
+from dealrec.influence.problem import Problem
+from dealrec.influence.solvers.interface import System
+from dealrec.influence.solvers.solve import solve
+from dealrec.influence.solvers.spectrum import extreme_eigenvalues
+from dealrec.progress import Reporter
+from dealrec.surrogates.interface import Surrogate
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """A way to predict, and its name in tables."""
+
+    name: str
+    config: InfluenceConfig
+    curved: bool = True
+    """Without, ``u = v``: the product of gradients."""
+    absolute_damping: float | None = None
+    """δ as it is, instead of ``config.damping`` times the largest eigenvalue."""
+
+
+def predict(
+    predictor: Predictor,
+    surrogate: Surrogate,
+    samples: Samples,
+    members: Bools,
+    queries: tuple[Examples, ...],
+    reporter: Reporter,
+) -> list[Floats]:
+    """For each set of queries [Q, H], larger where the loss is said to be lower."""
+    config = predictor.config
+    dtype = getattr(torch, config.dtype)
+    model = copy.deepcopy(surrogate).to(dtype=dtype).eval()
+    problem = make_problem(model, config.parameters)
+    training = Examples.of_samples(samples, model.n_items, model.max_length, config.sample_loss)
+
+    system = _system(predictor, problem, training) if predictor.curved else None
+    found = [np.empty((len(examples), len(members))) for examples in queries]
+    whole = problem.gradient(training, _nothing)
+    for half, member in enumerate(members):
+        reporter.progress(half, len(members), "half")
+        picked = np.flatnonzero(member[samples.users])
+        # A constant over halves changes no rank; without it the solver's effort goes into what does.
+        v = problem.gradient(training.take(picked), _nothing) - whole
+        u = v
+        if system is not None:
+            u = solve(dataclasses.replace(system, v=v), config, lambda: None).vector
+        for place, examples in enumerate(queries):
+            found[place][:, half] = problem.derivatives(examples, u, _nothing)[0].cpu().numpy()
+    reporter.progress(len(members), len(members), "half")
+    return found
+
+
+def averaged(predictions: list[Floats]) -> Floats:
+    """Of several surrogates, each brought to standard deviation 1."""
+    mean: Floats = np.mean([one / (one.std() or 1.0) for one in predictions], axis=0)
+    return mean
+
+
+def _system(predictor: Predictor, problem: Problem, training: Examples) -> System:
+    config = predictor.config
+    operator = problem.curvature(
+        training.evenly(config.curvature_tokens), config.curvature, _nothing
+    )
+    zero = torch.zeros(problem.size, dtype=torch.float64)
+    damping = predictor.absolute_damping
+    if damping is None:
+        _, largest = extreme_eigenvalues(operator, zero)
+        damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
+    return System((operator,), (1.0,), damping, zero)
+
+
+def _nothing(_examples: int) -> None:
+    pass
+
+
+def target_counts(dataset: Dataset, members: Bools, queries: Examples) -> Floats:
+    """[Q, H] how often a half's users trained on the query's target: the naive predictor.
+
+    ``dataset`` has the training interactions alone.
+    """
+    users, targets = dataset.users(), queries.items[queries.ends]
+    counts = np.stack(
+        [np.bincount(dataset.items[half[users]], minlength=dataset.n_items) for half in members], 1
+    )
+    return counts[targets].astype(np.float64)
+
+
+def spread_queries(examples: Examples, count: int, seed: int) -> Examples:
+    """``count`` of the examples, at random (all if there are fewer), in dense order."""
+    if len(examples) <= count:
+        return examples
+    chosen: Int64 = np.random.default_rng(seed).permutation(len(examples))[:count]
+    return examples.take(np.sort(chosen).astype(np.int64))

@@ -1,0 +1,89 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from dealrec.config import PruneConfig
+from dealrec.influence.fidelity.datamodeling import CEILING, COUNT, Scale
+from dealrec.influence.fidelity.measure import CONFIGURED, PUBLISHED, measure_fidelity
+from tests.dealrec.surrogates.data import ring_dataset
+
+SURROGATE = {
+    "hidden_size": 8,
+    "max_length": 6,
+    "epochs": 4,
+    "batch_tokens": 64,
+    "learning_rate": 0.01,
+}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    config = PruneConfig.parse(
+        {
+            "effort": None,
+            "surrogate": SURROGATE,
+            "influence": {"parameters": "item_embedding", "damping": 0.1},
+        }
+    )
+    return measure_fidelity(
+        ring_dataset(users=80, items=25),
+        config,
+        tmp_path_factory.mktemp("trainings"),
+        scale=Scale(halves=4, seeds=2, queries=30, surrogates=1),
+        table=True,
+        left_out=6,
+        small_users=30,
+    )
+
+
+def test_every_predictor_stands_beside_the_ceiling_and_the_count(report):
+    for scores in report.datamodeling.scores.values():
+        assert {CONFIGURED, PUBLISHED, CEILING, COUNT, "last_block, gauss_newton"} <= set(scores)
+        assert all(-1 <= one.low <= one.mean <= one.high <= 1 for one in scores.values())
+    assert set(report.datamodeling.scores) == {"validation", "train"}
+
+
+def test_retraining_agrees_with_the_scores(report):
+    assert report.leave_one_out.mean > 0.5
+    assert "6 left out" in report.leave_one_out_note
+
+
+def test_verdicts_say_what_the_intervals_show(report):
+    differences = report.datamodeling.differences["validation"]
+    for sentence in report.verdicts()[: len(differences)]:
+        better = "better than" in sentence
+        name = next(one for one in differences if one.split(" − ")[1] in sentence)
+        assert better == (differences[name].low > 0)
+
+
+def test_influence_of_the_item_vectors_tells_something_of_training_losses(report):
+    """Each ring item has one successor, so a half without it cannot learn what a query asks."""
+    assert report.datamodeling.scores["train"][CONFIGURED].mean > 0
+
+
+def test_the_command_writes_its_report(tmp_path):
+    data, out = tmp_path / "data", tmp_path / "out"
+    dealrec("sample-data", data, "--users", "40", "--items", "30")
+    scale = [
+        "--halves",
+        "3",
+        "--seeds",
+        "1",
+        "--queries",
+        "10",
+        "--surrogates",
+        "1",
+        "--left-out",
+        "3",
+    ]
+    small = [f"--set=surrogate.{name}={value}" for name, value in SURROGATE.items()]
+    small.append("--set=influence.parameters=item_embedding")
+    printed = dealrec("fidelity", data / "interactions.csv", "--out", out, *scale, *small, "--json")
+    assert json.loads(printed) == json.loads((out / "report.json").read_text())
+
+
+def dealrec(*arguments):
+    command = [sys.executable, "-m", "dealrec", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
