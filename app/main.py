@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app import catalogue, health
 from app.adapters import endpoints as adapters
+from app.console.routes import install_console
 from app.coresets import endpoints as coresets
 from app.datasets import endpoints as datasets
 from app.jobs import endpoints as jobs
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problem_handlers(app)
     for area in (uploads, datasets, jobs, scores, prune, coresets, adapters, catalogue, health):
         app.include_router(area.router)
+    install_console(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -20,7 +20,8 @@ from app.settings import Settings
 from dealrec.errors import DealrecError
 
 DEFAULT_TENANT = "default"
-_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+_OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/console/sign-in"})
+_OPEN_FILES = "/console/static/"
 _UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/prune"})
 _PART_PATHS = "/v1/uploads/"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -86,7 +87,7 @@ class Gate:
             database,
             self.settings,
             headers.get("authorization"),
-            needed=scope["path"] not in _OPEN_PATHS,
+            needed=not _is_open(scope["path"]),
         )
         if not keys_needed:
             require_loopback(scope, headers)
@@ -129,6 +130,10 @@ class Gate:
                 await error_response(PayloadTooLarge(limit), scope["path"])(scope, receive, send)
 
         await self.app(scope, counted_receive, replacing_send)
+
+
+def _is_open(path: str) -> bool:
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FILES)
 
 
 def require_loopback(scope: Scope, headers: Headers) -> None:

@@ -1,0 +1,112 @@
+"""The console's door: a signed-in browser becomes a caller with a key, a problem becomes a page.
+
+The cookie holds the API key itself (``HttpOnly``, ``SameSite=Strict``): what is revoked is out at
+once, and nothing about sessions needs to be kept.
+"""
+
+import hmac
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request, cookie_parser
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.console.pages import render_problem
+from app.kit.problems import MEDIA_TYPE
+
+KEY_COOKIE = "dealrec_key"
+CSRF_COOKIE = "dealrec_csrf"
+CSRF_HEADER = "x-csrf-token"
+SIGN_IN = "/console/sign-in"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_SECURITY = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+
+
+def is_console(path: str) -> bool:
+    """Whether a page, or a part of one, is asked for."""
+    return path == "/" or path.startswith("/console/")
+
+
+def same_token(cookies: Mapping[str, str], token: str | None) -> bool:
+    """Whether ``token`` is the one in the caller's cookie, which other sites cannot read."""
+    expected = cookies.get(CSRF_COOKIE, "")
+    return bool(expected) and hmac.compare_digest(expected.encode(), (token or "").encode())
+
+
+class Door:
+    """Pure ASGI, around the gate, which still judges every request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope = _with_key(scope)
+        if is_console(scope["path"]):
+            send = _Dressed(scope, receive, send)
+        await self.app(scope, receive, send)
+
+
+def _with_key(scope: Scope) -> Scope:
+    """The request with the cookie's key, unless it has one, or another site may have sent it.
+
+    Pages check the token of their forms themselves; of the API's own routes, those that change
+    something want it in a header.
+    """
+    headers, path = Headers(scope=scope), scope["path"]
+    cookies = cookie_parser(headers.get("cookie", ""))
+    key = cookies.get(KEY_COOKIE, "")
+    if not key or not key.isascii() or "authorization" in headers:
+        return scope
+    harmless = scope["method"] in _SAFE_METHODS or same_token(cookies, headers.get(CSRF_HEADER))
+    if is_console(path) or (path.startswith("/v1/") and harmless):
+        return {
+            **scope,
+            "headers": [*scope["headers"], (b"authorization", f"Bearer {key}".encode())],
+        }
+    return scope
+
+
+class _Dressed:
+    """Adds the security headers, and puts a problem document into a page."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope, self._receive, self._send = scope, receive, send
+        self._problem: bytearray | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message["headers"])
+            if headers.get("content-type", "").startswith(MEDIA_TYPE):
+                self._problem = bytearray()
+                return
+            headers.update(_SECURITY)
+            message["headers"] = headers.raw
+        if self._problem is None:
+            await self._send(message)
+            return
+        self._problem += message.get("body", b"")
+        if not message.get("more_body", False):
+            answer = self._page(json.loads(self._problem))
+            answer.headers.update(_SECURITY)
+            await answer(self._scope, self._receive, self._send)
+
+    def _page(self, problem: dict[str, object]) -> Response:
+        request = Request(self._scope)
+        if problem["status"] == 401:
+            target = f"{SIGN_IN}?next={quote(request.url.path)}"
+            if "hx-request" in request.headers:
+                return Response(headers={"hx-redirect": target})
+            return RedirectResponse(target, status_code=303)
+        return render_problem(request, problem)

@@ -1,0 +1,221 @@
+"""The job form: its fields come from the configuration's own models."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dealrec.config import FinetuneConfig, PruneConfig, SelectionConfig
+from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.surrogate import SURROGATES
+from dealrec.errors import FieldError, InputError
+
+_MAIN = frozenset(
+    {
+        "sampling",
+        "min_history",
+        "prompt.item_noun",
+        "prompt.history_items",
+        "surrogate.model",
+        "surrogate.epochs",
+        "surrogate.hidden_size",
+        "influence.target",
+        "influence.parameters",
+        "effort.model",
+        "effort.parameters",
+        "effort.candidates",
+        "selection.method",
+        "selection.effort_weight",
+        "selection.strata",
+        "selection.hard_prune",
+        "selection.seed",
+        "finetune.model",
+        "finetune.epochs",
+        "finetune.learning_rate",
+        "finetune.lora.rank",
+    }
+)
+"""Shown at once; the others are folded."""
+_LEFT_OUT = frozenset({"evaluation", "effort.adapter", "influence.target_samples"})
+"""Not for a form: paths that a server refuses, lists of thousands of keys."""
+_CHOICES = {
+    "surrogate.model": list(SURROGATES),
+    "effort.model": list(LANGUAGE_MODELS),
+    "finetune.model": list(LANGUAGE_MODELS),
+}
+_LABELS = {
+    "effort_weight": "Effort weight λ",
+    "strata": "Strata K",
+    "hard_prune": "Hard prune (share)",
+    "sampling": "One sample is",
+    "target": "Whose risk",
+}
+_PARTS = {
+    "": ("Samples", "What counts as one sample."),
+    "prompt": ("Prompt", "How a sample is put into words."),
+    "surrogate": ("Surrogate", "The small recommender that is trained on everything."),
+    "influence": ("Influence", "How much each sample moves the risk."),
+    "effort": ("Effort", "How hard the language model must work to learn a sample."),
+    "selection": ("Selection", "How the budget is spent over strata of both scores."),
+    "finetune": ("Fine-tuning", "Train a LoRA adapter on the coreset."),
+}
+_OPTIONAL = frozenset({"effort", "finetune"})
+
+
+@dataclass(frozen=True)
+class FormField:
+    """One input; ``name`` is the dotted place in the configuration."""
+
+    name: str
+    label: str
+    kind: str
+    """``choice``, ``integer``, ``number``, ``list`` or ``text``."""
+    value: str
+    default: str
+    main: bool
+    optional: bool
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class FormPart:
+    """The fields of a stage; ``enabled`` is null for a part that every job has."""
+
+    name: str
+    title: str
+    summary: str
+    enabled: bool | None
+    fields: tuple[FormField, ...]
+
+
+def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
+    """Every part of the configuration, with ``given`` over the defaults."""
+    defaults = dict(_flat(_defaults()))
+    fields = list(_fields(PruneConfig.model_json_schema(), "", defaults, given or {}))
+    parts = []
+    for name, (title, summary) in _PARTS.items():
+        own = [field for field in fields if _part_of(field.name) == name]
+        enabled = None
+        if name in _OPTIONAL:
+            enabled = name == "effort" if given is None else f"use.{name}" in given
+        parts.append(FormPart(name, title, summary, enabled, tuple(own)))
+    return parts
+
+
+def selection_fields(selection: Mapping[str, Any]) -> list[FormField]:
+    """The selection's fields, at the values of a coreset."""
+    given = {f"selection.{name}": str(value) for name, value in selection.items()}
+    defaults = {
+        f"selection.{key}": value
+        for key, value in SelectionConfig().model_dump(mode="json").items()
+    }
+    return list(_fields(SelectionConfig.model_json_schema(), "selection.", defaults, given))
+
+
+def read_config(form: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration that a sent form asks for; pydantic judges it."""
+    config: dict[str, Any] = {}
+    for field in (field for part in job_form(form) for field in part.fields):
+        part = _part_of(field.name)
+        if field.name not in form or (part in _OPTIONAL and f"use.{part}" not in form):
+            continue
+        place = config
+        *above, last = field.name.split(".")
+        for name in above:
+            place = place.setdefault(name, {})
+        text = form[field.name].strip()
+        if field.kind == "list":
+            place[last] = [word.strip() for word in text.split(",") if word.strip()]
+        elif text or field.kind == "text":
+            place[last] = text
+        elif field.optional:
+            place[last] = None
+    for name in _OPTIONAL:
+        config[name] = config.get(name, {}) if f"use.{name}" in form else None
+    return config
+
+
+def read_budget(form: Mapping[str, str]) -> str:
+    """The budget's text as the API takes it: a count, or a percentage as a fraction.
+
+    Raises :class:`InputError` (``invalid_budget``).
+    """
+    text = form.get("budget", "").strip().replace(",", "").rstrip("%")
+    if form.get("budget_unit") != "percent":
+        return text
+    try:
+        return repr(float(f"{float(text) / 100:.12g}"))
+    except ValueError:
+        raise InputError(
+            "The budget is no number.",
+            code="invalid_budget",
+            title="The budget cannot be used",
+            errors=[FieldError("budget", "a percentage above 0 and below 100")],
+        ) from None
+
+
+def _defaults() -> dict[str, Any]:
+    return PruneConfig(finetune=FinetuneConfig()).model_dump(mode="json")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _part_of(name: str) -> str:
+    head, dot, _ = name.partition(".")
+    return head if dot else ""
+
+
+def _fields(
+    schema: Mapping[str, Any], prefix: str, defaults: Mapping[str, Any], given: Mapping[str, str]
+) -> Iterator[FormField]:
+    """Walk the JSON Schema ``schema``; references are looked up in its ``$defs``."""
+    definitions = schema.get("$defs", {})
+    for name, written in schema["properties"].items():
+        place = f"{prefix}{name}"
+        options = [_resolve(option, definitions) for option in written.get("anyOf", [written])]
+        kinds = [option for option in options if option.get("type") != "null"]
+        if place in _LEFT_OUT or not kinds:
+            continue
+        kind, optional = kinds[0], len(kinds) < len(options)
+        if "properties" in kind:
+            inner = {**kind, "$defs": definitions}
+            yield from _fields(inner, f"{place}.", defaults, given)
+            continue
+        default = _text(defaults.get(place))
+        choices = _CHOICES.get(place) or kind.get("enum") or []
+        yield FormField(
+            name=place,
+            label=_LABELS.get(name, name.replace("_", " ").capitalize()),
+            kind=_kind(kind, choices),
+            value=given.get(place, default),
+            default=default,
+            main=place in _MAIN,
+            optional=optional,
+            choices=tuple(choices),
+            low=kind.get("minimum", kind.get("exclusiveMinimum")),
+            high=kind.get("maximum"),
+        )
+
+
+def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    reference = schema.get("$ref")
+    return schema if reference is None else definitions[reference.rsplit("/", 1)[-1]]
+
+
+def _kind(schema: Mapping[str, Any], choices: list[str]) -> str:
+    if choices:
+        return "choice"
+    return {"integer": "integer", "number": "number", "array": "list"}.get(schema["type"], "text")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(value) if isinstance(value, list) else str(value)

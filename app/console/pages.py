@@ -1,0 +1,87 @@
+"""Templates, and how numbers, times and states are written in them."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.templating import Jinja2Templates
+from starlette.responses import Response
+
+from dealrec import __version__
+
+FOLDER = Path(__file__).parent
+_CSRF_COOKIE = "dealrec_csrf"
+_MINUTE, _HOUR = 60, 3600
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def _size(value: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{int(seconds // _MINUTE)} min {int(seconds % _MINUTE)} s"
+    return f"{int(seconds // _HOUR)} h {int(seconds % _HOUR // _MINUTE)} min"
+
+
+def _moment(value: datetime | None) -> str:
+    return "–" if value is None else value.strftime("%Y-%m-%d %H:%M")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+templates = Jinja2Templates(directory=FOLDER / "templates")
+templates.env.filters.update(
+    number=_number, size=_size, duration=_duration, moment=_moment, words=_words
+)
+templates.env.trim_blocks = templates.env.lstrip_blocks = True
+
+
+def render(request: Request, name: str, status: int = 200, **context: Any) -> Response:
+    """The template as an answer, with the token that its forms carry."""
+    token = request.cookies.get(_CSRF_COOKIE) or secrets.token_urlsafe(32)
+    context |= {
+        "csrf": token,
+        "version": __version__,
+        "signed_in": "dealrec_key" in request.cookies,
+        "path": request.url.path,
+    }
+    answer = templates.TemplateResponse(request, name, context, status_code=status)
+    answer.headers["cache-control"] = "no-store"
+    if _CSRF_COOKIE not in request.cookies:
+        set_cookie(request, answer, _CSRF_COOKIE, token)
+    return answer
+
+
+def set_cookie(request: Request, answer: Response, name: str, value: str) -> None:
+    """A cookie of the browser's session that no script and no other site can use."""
+    secure = request.url.scheme == "https"
+    answer.set_cookie(name, value, httponly=True, samesite="strict", secure=secure)
+
+
+def render_problem(request: Request, problem: Mapping[str, Any]) -> Response:
+    """A problem document for people: a part of a page where HTMX asked for one."""
+    part = "hx-request" in request.headers
+    name = "parts/problem.html" if part else "problem.html"
+    return render(request, name, int(problem["status"]), problem=problem)
