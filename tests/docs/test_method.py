@@ -1,0 +1,24 @@
+"""Every test that a page of ``docs/`` names exists."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("**/*.md")), ids=lambda p: p.name)
+def test_the_tests_that_a_page_names_exist(page):
+    for file, name in NAMED.findall(page.read_text(encoding="utf-8")):
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert name in defined, f"{page.name} names {file}::{name}, which is not there"
+
+
+def test_the_page_of_the_method_names_a_test_in_every_section():
+    text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    for section in text.split("\n## ")[1:]:
+        assert NAMED.search(section), section.splitlines()[0]
