@@ -53,7 +53,7 @@ def test_from_upload_to_download(watched: Watched, sample: Path, tmp_path: Path)
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("heading", name="Spring games")).to_be_visible()
     expect(page.get_by_text("accepted rows")).to_be_visible(timeout=60_000)
-    expect(page.get_by_role("cell", name="empty_item_id")).to_be_visible()
+    expect(page.get_by_role("cell", name="empty item id")).to_be_visible()
     expect(page.locator("summary").filter(has_text="user").first).to_be_visible()
     look(page, "dataset")
 

@@ -1,0 +1,171 @@
+"""The console's pages: who may see them, what they refuse, what they show."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.kit.database import Database
+from tests.app.conftest import Finisher
+
+KEY_COOKIE = "dealrec_key"
+
+
+def token(client: TestClient) -> str:
+    """The token of the forms that this browser was given."""
+    found = re.search(r'name="csrf" value="([^"]+)"', client.get("/console/datasets").text)
+    assert found is not None
+    return found[1]
+
+
+def test_every_page_forbids_inline_scripts_and_styles_and_has_none(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    for path in (
+        "/",
+        "/console/datasets",
+        f"/console/datasets/{made.dataset}",
+        f"/console/datasets/{made.dataset}/samples",
+        f"/console/datasets/{made.dataset}/delete",
+        "/console/jobs",
+        "/console/jobs/new",
+        f"/console/jobs/{made.job}",
+        f"/console/jobs/{made.finetune}",
+        f"/console/jobs/{made.job}/plots",
+        "/console/coresets",
+        f"/console/coresets/{made.coreset}",
+        "/console/adapters",
+        f"/console/adapters/{made.adapter}",
+        "/console/sign-in",
+    ):
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        policy = answer.headers["content-security-policy"]
+        assert "unsafe" not in policy and "default-src 'none'" in policy
+        assert not re.search(r"<script>|<style|\sstyle=|\son[a-z]+=", answer.text), path
+
+
+def test_a_problem_is_a_page_for_people_and_a_document_for_programs(client: TestClient) -> None:
+    page = client.get("/console/jobs/job_0")
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert "There is no such thing" in page.text and "not_found" in page.text
+    assert client.get("/v1/jobs/job_0").headers["content-type"] == "application/problem+json"
+    part = client.get("/console/jobs/job_0/live", headers={"hx-request": "true"})
+    assert "<html" not in part.text and "not_found" in part.text
+
+
+def test_names_from_outside_are_text(client: TestClient, csv: bytes) -> None:
+    files = {"interactions": ("x.csv", csv)}
+    client.post("/v1/datasets", files=files, data={"name": "<script>alert(1)</script>"})
+    page = client.get("/console/datasets").text
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page
+
+
+def test_a_form_without_the_token_or_from_another_site_changes_nothing(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.dataset()
+    path = f"/console/datasets/{made.id}/delete"
+    good = token(client)
+    for data, headers in (
+        ({}, {}),
+        ({"csrf": "wrong"}, {}),
+        ({"csrf": good}, {"origin": "http://127.0.0.1:9"}),
+    ):
+        answer = client.post(path, data=data, headers=headers)
+        assert answer.status_code == 403 and "foreign_form" in answer.text
+    assert client.get(f"/v1/datasets/{made.id}").status_code == 200
+    assert client.post(path, data={"csrf": good}, follow_redirects=False).status_code == 303
+    assert client.get(f"/v1/datasets/{made.id}").status_code == 404
+
+
+def test_a_browser_signs_in_with_a_key_sees_its_tenant_and_signs_out(
+    client: TestClient, make_key: Callable[..., dict[str, str]], finisher: Finisher
+) -> None:
+    made = finisher.all("theirs")
+    key = make_key("ours")["authorization"].removeprefix("Bearer ")
+    asked = client.get("/console/jobs", follow_redirects=False)
+    assert asked.status_code == 303
+    assert asked.headers["location"] == "/console/sign-in?next=/console/jobs"
+    page = client.get(asked.headers["location"]).text
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page)[1]
+    wrong = client.post("/console/sign-in", data={"key": f"dr_{'x' * 30}", "csrf": csrf})
+    assert wrong.status_code == 401 and KEY_COOKIE not in client.cookies
+    form = {"key": key, "csrf": csrf, "next": "//elsewhere.example/"}
+    right = client.post("/console/sign-in", data=form, follow_redirects=False)
+    assert right.headers["location"] == "/"
+    cookie = right.headers["set-cookie"].lower()
+    assert "httponly" in cookie and "samesite=strict" in cookie
+    assert client.get("/console/jobs").status_code == 200
+    assert client.get("/v1/jobs").status_code == 200
+    for path in (
+        f"/console/datasets/{made.dataset}",
+        f"/console/jobs/{made.job}",
+        f"/console/jobs/{made.job}/plots",
+        f"/console/coresets/{made.coreset}",
+        f"/console/adapters/{made.adapter}",
+    ):
+        assert client.get(path).status_code == 404
+    client.post("/console/sign-out", data={"csrf": csrf})
+    assert client.get("/console/jobs", follow_redirects=False).status_code == 303
+
+
+def test_the_cookie_alone_changes_nothing_through_the_api(
+    client: TestClient, make_key: Callable[..., dict[str, str]], csv: bytes
+) -> None:
+    client.cookies.set(KEY_COOKIE, make_key()["authorization"].removeprefix("Bearer "))
+    csrf = token(client)
+    files = {"interactions": ("x.csv", csv)}
+    assert client.post("/v1/datasets", files=files).status_code == 401
+    sent = client.post("/v1/datasets", files=files, headers={"x-csrf-token": csrf})
+    assert sent.status_code == 201
+
+
+def test_a_job_is_made_from_the_form_as_from_the_api(
+    client: TestClient, finisher: Finisher
+) -> None:
+    dataset = finisher.dataset()
+    form = {
+        "csrf": token(client),
+        "dataset_id": dataset.id,
+        "budget": "20",
+        "budget_unit": "percent",
+        "surrogate.epochs": "3",
+        "selection.strata": "7",
+    }
+    made = client.post("/console/jobs", data=form, follow_redirects=False)
+    assert made.status_code == 303
+    job = client.get(f"/v1/jobs/{made.headers['location'].rsplit('/', 1)[-1]}").json()
+    assert job["budget"] == {"requested": 0.2, "samples": 12}
+    assert job["config"]["effort"] is None and job["config"]["finetune"] is None
+    assert job["config"]["surrogate"]["epochs"] == 3
+    assert job["config"]["selection"]["strata"] == 7
+    wrong = client.post("/console/jobs", data={**form, "selection.strata": "0"})
+    assert wrong.status_code == 422
+    assert "config.selection.strata" in wrong.text and 'value="3"' in wrong.text
+
+
+def test_another_selection_is_kept_and_shown_beside_the_first(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    form = {"csrf": token(client), "budget": "6", "selection.strata": "3"}
+    answer = client.post(f"/console/coresets/{made.coreset}/reselect", data=form)
+    assert answer.status_code == 200
+    assert "Coreset of 6 samples" in answer.text and "Jaccard" in answer.text
+    assert len(client.get(f"/v1/coresets?job_id={made.job}").json()["data"]) == 2
+
+
+@pytest.mark.parametrize("action", ["cancel", "pause"])
+def test_a_job_is_stopped_by_its_buttons(
+    client: TestClient, finisher: Finisher, database: Database, action: str
+) -> None:
+    body = {"dataset_id": finisher.dataset().id, "budget": 5}
+    job = client.post("/v1/jobs", json=body).json()["id"]
+    assert f"/console/jobs/{job}/{action}" in client.get(f"/console/jobs/{job}").text
+    client.post(f"/console/jobs/{job}/{action}", data={"csrf": token(client)})
+    state = client.get(f"/v1/jobs/{job}").json()["state"]
+    assert state == {"cancel": "cancelled", "pause": "paused"}[action]
