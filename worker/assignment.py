@@ -26,8 +26,12 @@ class Assignment:
     dataset_prefix: str | None
     inputs: dict[str, str]
     """Stage name to storage prefix."""
+    parts: dict[str, str]
+    """Likewise of the parts of this very stage, where it is shared: ``plan``, ``shard-0``, …."""
     config: dict[str, Any] | None
     """``PruneConfig``; null for ``ingest``."""
+    shards: int | None = None
+    """Of a shard: how many there are."""
     budget: int | None = None
     budget_requested: int | float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
@@ -59,13 +63,14 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
             None,
             None,
             {},
+            {},
             None,
             uploads=dataset.uploads,
             columns=dataset.columns,
             split=dataset.split,
         )
     job = session.get_one(JobRow, claim.job_id)
-    artifacts = _artifacts_before(session, stage)
+    artifacts, parts = _artifacts_before(session, stage)
     inputs = {name: artifact.prefix for name, artifact in artifacts.items()}
     if job.kind == JobKind.FINETUNE:
         coreset = session.get_one(CoresetRow, job.source_coreset_id)
@@ -79,24 +84,42 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         stage.key,
         dataset.prefix,
         inputs,
+        parts,
         job_config(job).model_dump(mode="json"),
+        shards=stage.shards,
         budget=job.budget_samples,
         budget_requested=job.budget_requested,
         facts=facts,
     )
 
 
-def _artifacts_before(session: Session, stage: StageRow) -> dict[str, ArtifactRow]:
-    """The results of all stages that ``stage`` stands on, directly or not."""
+def _artifacts_before(
+    session: Session, stage: StageRow
+) -> tuple[dict[str, ArtifactRow], dict[str, str]]:
+    """The results of all stages that ``stage`` stands on, directly or not, and of its own parts.
+
+    The parts of another stage are of no interest: it has merged them.
+    """
     found: dict[str, ArtifactRow] = {}
-    needs = list(stage.needs)
+    parts: dict[str, str] = {}
+    needs, seen = list(stage.needs), set[str]()
     while needs:
         before = session.get_one(StageRow, needs.pop())
+        if before.id in seen:
+            continue
+        seen.add(before.id)
         needs.extend(before.needs)
-        found[before.name] = session.scalars(
+        if before.part is not None and before.name != stage.name:
+            continue
+        artifact = session.scalars(
             select(ArtifactRow).where(ArtifactRow.id == before.artifact_id)
         ).one()
-    return found
+        if before.part is None:
+            found[before.name] = artifact
+        else:
+            number = "" if before.shard is None else f"-{before.shard}"
+            parts[f"{before.part}{number}"] = artifact.prefix
+    return found, parts
 
 
 def fetch(
@@ -111,6 +134,10 @@ def fetch(
         "facts": assignment.facts,
         "dataset": None,
         "inputs": {},
+        "parts": {},
+        "part": assignment.claim.part,
+        "shard": assignment.claim.shard,
+        "shards": assignment.shards,
         "ingest": None,
         "out": str(scratch / "out"),
         "threads": settings.torch_threads,
@@ -130,4 +157,6 @@ def fetch(
     order["dataset"] = str(folder)
     for name, prefix in assignment.inputs.items():
         order["inputs"][name] = str(storage.fetch_folder(prefix, scratch / "inputs" / name))
+    for name, prefix in assignment.parts.items():
+        order["parts"][name] = str(storage.fetch_folder(prefix, scratch / "parts" / name))
     return order

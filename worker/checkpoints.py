@@ -77,10 +77,11 @@ class Checkpoints:
         """Bring the files in storage; whether there were any."""
         keys = self._storage.keys(self._prefix)
         for key in keys:
-            name = key.removeprefix(f"{self._prefix}/")
-            found = self._storage.fetch_file(key, self.folder)
-            if found != self.folder / name:
-                shutil.copyfile(found, self.folder / name)
+            target = self.folder / key.removeprefix(f"{self._prefix}/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            found = self._storage.fetch_file(key, target.parent)
+            if found != target:
+                shutil.copyfile(found, target)
         return bool(keys)
 
     def _carry_on(self) -> None:
@@ -90,14 +91,15 @@ class Checkpoints:
     def _carry(self) -> None:
         """Store the files that are new since the last time; failing at it is no failure of the stage."""
         try:
-            for path in sorted(self.folder.iterdir()):
+            for path in sorted(self.folder.rglob("*")):
                 if not path.is_file() or path.name.startswith(".") or path.suffix == ".tmp":
                     continue
                 state = path.stat()
                 mark = (state.st_mtime_ns, state.st_size)
-                if self._carried.get(path.name) != mark:
-                    self._storage.put_file(f"{self._prefix}/{path.name}", path)
-                    self._carried[path.name] = mark
+                name = path.relative_to(self.folder).as_posix()
+                if self._carried.get(name) != mark:
+                    self._storage.put_file(f"{self._prefix}/{name}", path)
+                    self._carried[name] = mark
         except Exception as error:  # the store is away, or the file was replaced just now
             log.warning("checkpoint not carried to storage", error=type(error).__name__)
 

@@ -40,6 +40,9 @@ class Claim:
     tenant_id: str
     name: str
     fence: int
+    part: str | None = None
+    """Of a stage that several workers share; see :class:`~dealrec.config.stages.StagePart`."""
+    shard: int | None = None
 
 
 class Standing(Enum):
@@ -105,7 +108,20 @@ def _take(
         lease_until=now + timedelta(seconds=settings.lease_seconds),
         started_at=now,
     )
-    return Claim(stage.id, job_id, stage.dataset_id, stage.tenant_id, stage.name, fence)
+    return _claim_on(stage, fence)
+
+
+def _claim_on(stage: StageRow, fence: int) -> Claim:
+    return Claim(
+        stage.id,
+        stage.job_id,
+        stage.dataset_id,
+        stage.tenant_id,
+        stage.name,
+        fence,
+        stage.part,
+        stage.shard,
+    )
 
 
 def beat(
@@ -134,8 +150,9 @@ def beat(
         if not _still_held(session, claim, values):
             return Standing.LOST
         if job is not None:
+            facts = session.get_one(StageRow, claim.stage_id).part_facts
             for kind, data in events:
-                record(session, job, kind, claim.name, **data)
+                record(session, job, kind, claim.name, **facts, **data)
         if claim.job_id is None:
             return Standing.GOOD
         state = session.scalars(select(JobRow.state).where(JobRow.id == claim.job_id)).one()
@@ -218,9 +235,7 @@ def expire(database: Database, settings: Settings, stage_id: str) -> bool:
         found = session.get(StageRow, stage_id)
         if found is None:
             return False
-        held = Claim(
-            found.id, found.job_id, found.dataset_id, found.tenant_id, found.name, found.fence
-        )
+        held = _claim_on(found, found.fence)
         try:
             stage = locked(session, held)
         except Stale:
@@ -244,4 +259,5 @@ def expire(database: Database, settings: Settings, stage_id: str) -> bool:
 
 def _note(session: Session, stage: StageRow, kind: str, **data: Any) -> None:
     if stage.job_id:
-        record(session, session.get_one(JobRow, stage.job_id), kind, stage.name, **data)
+        job = session.get_one(JobRow, stage.job_id)
+        record(session, job, kind, stage.name, **stage.part_facts, **data)

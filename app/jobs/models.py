@@ -77,13 +77,22 @@ class StageRow(TenantOwned, Base):
     """The unit of work: ``ingest`` of a data set, or a stage of a job."""
 
     __tablename__ = "stages"
-    __table_args__ = (Index("ix_stages_claimable", "state", "queue", "queued_at"),)
+    __table_args__ = (
+        Index("ix_stages_claimable", "state", "queue", "queued_at"),
+        Index("ix_stages_served", "tenant_id", "started_at"),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
     """Null for ``ingest``."""
     name: Mapped[str] = mapped_column(String(20))
+    part: Mapped[str | None] = mapped_column(String(20))
+    """Null for the stage itself, which is one row unless it is sharded."""
+    shard: Mapped[int | None]
+    """Of a shard: its number, from 0."""
+    shards: Mapped[int | None]
+    """Of a shard: how many there are."""
     position: Mapped[int] = mapped_column(default=0)
     """Order within the job."""
     needs: Mapped[list[str]] = mapped_column(Json, default=list)
@@ -98,6 +107,8 @@ class StageRow(TenantOwned, Base):
     attempt: Mapped[int] = mapped_column(default=0)
     deaths: Mapped[int] = mapped_column(default=0)
     """Deaths and exceptions of the stage's process."""
+    kills: Mapped[int] = mapped_column(default=0)
+    """Those of the deaths that look like a lack of memory."""
     lost_leases: Mapped[int] = mapped_column(default=0)
     owner: Mapped[str | None] = mapped_column(String(200))
     fence: Mapped[int] = mapped_column(BigInt, default=0)
@@ -111,6 +122,12 @@ class StageRow(TenantOwned, Base):
     """When the broker was last told; the sweeper tells it again."""
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def part_facts(self) -> dict[str, Any]:
+        """What tells this row from others of its stage, for events; empty for the stage itself."""
+        facts = {"part": self.part, "shard": self.shard}
+        return {name: value for name, value in facts.items() if value is not None}
 
 
 class ArtifactRow(TenantOwned, Base):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.events import record
 from app.jobs.models import JobKind, JobRow, JobState, StageRow, StageState
+from app.jobs.sharding import shard_effort
 from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
 from app.jobs.wakeups import wake
 from app.kit.errors import Conflict
@@ -166,7 +167,7 @@ def stages_of(session: Session, job: JobRow) -> list[StageRow]:
         session.scalars(
             select(StageRow)
             .where(StageRow.job_id == job.id)
-            .order_by(StageRow.position)
+            .order_by(StageRow.position, StageRow.id)
             .execution_options(populate_existing=True)
         )
     )
@@ -190,6 +191,7 @@ def job_config(job: JobRow) -> PruneConfig:
 def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     """Resolve configuration and budget, key the stages, queue those that need nothing."""
     config = job_config(job)
+    samples = 0
     if job.kind == JobKind.PRUNE:
         config = config.resolved(has_validation=bool((dataset.counts or {}).get("valid")))
         samples = count_samples(dataset.train_lengths or {}, config.sampling, config.min_history)
@@ -203,6 +205,9 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
         job.config = config.model_dump(mode="json")
     for stage in stages_of(session, job):
         stage.key = _key(job, StageName(stage.name), config, dataset)
+        if stage.name == StageName.EFFORT and job.budget_samples is not None:
+            shard_effort(session, stage, config, samples=samples, budget=job.budget_samples)
+    for stage in stages_of(session, job):
         if not stage.needs:
             queue_stage(session, stage)
 

@@ -17,7 +17,7 @@ _STAGES = (
         StageRow.tenant_id == bindparam("tenant_id"),
         StageRow.job_id.in_(bindparam("job_ids", expanding=True)),
     )
-    .order_by(StageRow.position)
+    .order_by(StageRow.position, StageRow.id)
 )
 
 
@@ -45,6 +45,7 @@ class JobRepository(TenantRepository[JobRow]):
                 ArtifactRow.tenant_id == self.tenant_id,
                 StageRow.job_id == job.id,
                 StageRow.name == name.value,
+                StageRow.part.is_(None),
             )
         ).one_or_none()
 

@@ -6,9 +6,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.jobs.models import EventRow, JobKind, JobRow, JobState, StageRow, StageState
+from app.jobs.models import (
+    EventRow,
+    JobKind,
+    JobRow,
+    JobState,
+    StageRow,
+    StageState,
+)
 from app.kit.schemas import Body
 from dealrec.config import Budget, PruneConfig
+from dealrec.config.stages import StagePart
 
 _Short = Annotated[str, StringConstraints(max_length=200)]
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=60)]
@@ -39,6 +47,13 @@ class Progress(BaseModel):
     unit: str
 
 
+class Shards(BaseModel):
+    """How many parts of a sharded stage have succeeded."""
+
+    done: int
+    total: int
+
+
 class Stage(BaseModel):
     """A stage of a job."""
 
@@ -47,6 +62,7 @@ class Stage(BaseModel):
     attempt: int
     reused: bool
     progress: Progress | None
+    shards: Shards | None = None
     metrics: dict[str, float]
     error: dict[str, Any] | None
     started_at: datetime | None
@@ -66,7 +82,38 @@ class Stage(BaseModel):
             error=row.error,
             started_at=row.started_at,
             finished_at=row.finished_at,
-            seconds=_seconds(row, now),
+            seconds=_seconds(row.started_at, row.finished_at, now),
+        )
+
+    @classmethod
+    def of_all(cls, rows: Sequence[StageRow], now: datetime) -> list[Self]:
+        """The stages of a job, in order: one entry each, however many parts one has."""
+        by_name: dict[str, list[StageRow]] = {}
+        for row in rows:
+            by_name.setdefault(row.name, []).append(row)
+        return [
+            cls.of(parts[0], now) if len(parts) == 1 else cls._of_parts(parts, now)
+            for parts in by_name.values()
+        ]
+
+    @classmethod
+    def _of_parts(cls, rows: Sequence[StageRow], now: datetime) -> Self:
+        (merge,) = (row for row in rows if row.part is None)
+        shards = [row for row in rows if row.part == StagePart.SHARD]
+        done = sum(row.state == StageState.SUCCEEDED for row in shards)
+        started = min((row.started_at for row in rows if row.started_at), default=None)
+        return cls(
+            name=merge.name,
+            state=_state_of_parts({StageState(row.state) for row in rows}),
+            attempt=max(row.attempt for row in rows),
+            reused=all(row.reused for row in rows),
+            progress=Progress(done=done, total=len(shards), unit="shard") if started else None,
+            shards=Shards(done=done, total=len(shards)),
+            metrics=merge.metrics or {},
+            error=next((row.error for row in rows if row.error), None),
+            started_at=started,
+            finished_at=merge.finished_at,
+            seconds=_seconds(started, merge.finished_at, now),
         )
 
 
@@ -96,6 +143,7 @@ class Job(BaseModel):
     def of(cls, row: JobRow, stages: Sequence[StageRow], now: datetime) -> Self:
         """The row in the contract's words; ``now`` by the database's clock."""
         requested = row.budget_requested
+        entries = Stage.of_all(stages, now)
         return cls(
             id=row.id,
             kind=JobKind(row.kind),
@@ -107,10 +155,10 @@ class Job(BaseModel):
             if requested is None
             else BudgetUse(requested=requested, samples=row.budget_samples),
             config=row.config,
-            stages=[Stage.of(stage, now) for stage in stages],
+            stages=entries,
             coreset_id=row.coreset_id,
             adapter_id=row.adapter_id,
-            eta_seconds=_eta(row, stages, now),
+            eta_seconds=_eta(row, entries),
             error=row.error,
             created_at=row.created_at,
             started_at=row.started_at,
@@ -133,13 +181,28 @@ class Event(BaseModel):
         return cls.model_validate(row, from_attributes=True)
 
 
-def _seconds(stage: StageRow, now: datetime) -> float | None:
-    if stage.started_at is None:
+_MOST_TELLING = (
+    StageState.FAILED,
+    StageState.RUNNING,
+    StageState.QUEUED,
+    StageState.PAUSED,
+    StageState.CANCELLED,
+    StageState.WAITING,
+)
+
+
+def _state_of_parts(states: set[StageState]) -> StageState:
+    """The first of these that any part is in; ``succeeded`` where all are."""
+    return next((state for state in _MOST_TELLING if state in states), StageState.SUCCEEDED)
+
+
+def _seconds(started: datetime | None, finished: datetime | None, now: datetime) -> float | None:
+    if started is None:
         return None
-    return round(max(0.0, ((stage.finished_at or now) - stage.started_at).total_seconds()), 1)
+    return round(max(0.0, ((finished or now) - started).total_seconds()), 1)
 
 
-def _eta(job: JobRow, stages: Sequence[StageRow], now: datetime) -> float | None:
+def _eta(job: JobRow, stages: Sequence[Stage]) -> float | None:
     """What is left of the running stages at their present rate.
 
     Null while a stage that has not begun stands before the end (its length is not known), save for
@@ -151,10 +214,10 @@ def _eta(job: JobRow, stages: Sequence[StageRow], now: datetime) -> float | None
     for stage in stages:
         if stage.state == StageState.SUCCEEDED or stage.name == "select":
             continue
-        progress, elapsed = stage.progress, _seconds(stage, now)
+        progress, elapsed = stage.progress, stage.seconds
         if stage.state != StageState.RUNNING or not progress or not elapsed:
             return None
-        if not progress["done"]:
+        if not progress.done:
             return None
-        left.append(elapsed * (progress["total"] - progress["done"]) / progress["done"])
+        left.append(elapsed * (progress.total - progress.done) / progress.done)
     return round(max(left), 1) if left else None

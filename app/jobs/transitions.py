@@ -173,7 +173,8 @@ def move_stage(
     if stage.job_id is not None:
         job = session.get_one(JobRow, stage.job_id)
         facts = {"attempt": stage.attempt} if to is StageState.RUNNING else {}
-        record(session, job, f"stage.{to.value}", stage.name, **facts, **(event or {}))
+        told = {**facts, **stage.part_facts, **(event or {})}
+        record(session, job, f"stage.{to.value}", stage.name, **told)
 
 
 def _compare_and_set(session: Session, statement: Any, values: dict[str, Any]) -> None:

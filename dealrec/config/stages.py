@@ -21,6 +21,14 @@ class StageName(StrEnum):
     FINETUNE = "finetune"
 
 
+class StagePart(StrEnum):
+    """A part of a stage that several workers share; the stage itself merges what they made."""
+
+    PLAN = "plan"
+    """Says what belongs to which shard."""
+    SHARD = "shard"
+
+
 @dataclass(frozen=True)
 class StageSpec:
     """What the service must know about a stage to plan it."""
@@ -101,7 +109,7 @@ def _relevant(name: StageName, config: PruneConfig, budget: int) -> dict[str, An
             return {
                 **units,
                 "prompt": config.prompt.model_dump(mode="json"),
-                "effort": config.effort.model_dump(mode="json"),
+                "effort": config.effort.model_dump(mode="json", exclude={"shard_samples"}),
                 "revision": _revision(config.effort.model),
                 "pool": _pool(config, budget),
             }

@@ -107,7 +107,7 @@ def _redone(session: Session, job_id: str) -> Iterator[str]:
     ).all()
     finished: set[Any] = set()
     for event in events:
-        which = (event.stage, event.data.get("shard"))
+        which = (event.stage, event.data.get("part"), event.data.get("shard"))
         if event.kind == "stage.running" and which in finished:
             yield f"{job_id}: {which} ran again after it had succeeded"
         if event.kind == "stage.succeeded":

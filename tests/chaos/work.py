@@ -58,7 +58,7 @@ def draw_work(seed: int, *, models: bool = True) -> Iterator[Work]:
             data, budget, config = "small", draw.randint(8, 40), _config(draw)
             kind = number % 12 if models else None
             if kind == 3:
-                data, config["effort"] = "tiny", {"batch_tokens": 512}
+                data, config["effort"] = "tiny", {"batch_tokens": 512, "shard_samples": 14}
                 config["selection"]["effort_weight"] = 0.3
             elif kind == 7:
                 data, budget = "tiny", 8

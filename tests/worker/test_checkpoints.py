@@ -67,6 +67,21 @@ def test_a_run_on_another_machine_finds_it_in_storage(
     assert found == {"surrogate.pt": b"after epoch 3"}
 
 
+def test_the_checkpoints_of_an_ensembles_members_are_carried_too(
+    settings: Settings, storage: Storage, claimed: Claim, tmp_path: Path
+) -> None:
+    with Checkpoints(settings, storage, claimed) as first:
+        for member in ("0", "1"):
+            (first.folder / member).mkdir()
+            (first.folder / member / "surrogate.pt").write_bytes(f"of {member}".encode())
+    with Checkpoints(elsewhere(settings, tmp_path), storage, later(claimed, 2)) as second:
+        found = {
+            path.relative_to(second.folder).as_posix(): path.read_bytes()
+            for path in second.folder.rglob("*.pt")
+        }
+    assert found == {"0/surrogate.pt": b"of 0", "1/surrogate.pt": b"of 1"}
+
+
 def test_a_machine_that_ran_it_long_ago_takes_the_newer_one_from_storage(
     settings: Settings, storage: Storage, claimed: Claim, tmp_path: Path
 ) -> None:

@@ -125,10 +125,10 @@ class Machine(RuleBasedStateMachine):
     # What people do.
 
     @precondition(lambda self: len(self.now.jobs) < 3)
-    @rule(seed=st.integers(0, 2))
-    def post_a_job(self, seed: int) -> None:
+    @rule(seed=st.integers(0, 2), sharded=st.booleans())
+    def post_a_job(self, seed: int, sharded: bool) -> None:
         """On a ready data set; the same seed gives the same keys, so that results are shared."""
-        self._post(self.ready, seed)
+        self._post(self.ready, seed, sharded=sharded)
 
     @precondition(lambda self: len(self.now.jobs) < 3)
     @rule(seed=st.integers(0, 2))
@@ -308,7 +308,8 @@ class Machine(RuleBasedStateMachine):
         said = [one.kind for one in events if one.kind.startswith("job.")]
         assert said[-1] == f"job.{job.state}"
         for stage in self.now.of(job):
-            told = [one.kind.removeprefix("stage.") for one in events if one.stage == stage.name]
+            of_it = [one for one in events if one.stage == stage.name and _is_about(one, stage)]
+            told = [one.kind.removeprefix("stage.") for one in of_it]
             moves = [state for state in told if state in set(StageState)]
             assert (moves or ["waiting"])[-1] == stage.state
             assert "succeeded" not in moves[:-1]
@@ -373,8 +374,10 @@ class Machine(RuleBasedStateMachine):
             for one in session.scalars(select(EventRow).order_by(EventRow.sequence)):
                 self.now.events[one.job_id].append(one)
 
-    def _post(self, dataset_id: str, seed: int) -> None:
+    def _post(self, dataset_id: str, seed: int, *, sharded: bool = False) -> None:
         config = {**TINY, "surrogate": {**TINY["surrogate"], "seed": seed}}
+        if sharded:  # a plan and two shards of the 30 samples
+            config["effort"] = {"shard_samples": 15}
         with self.database.session() as session:
             dataset = session.get_one(DatasetRow, dataset_id)
             new_job(session, dataset, config=config)
@@ -418,6 +421,10 @@ class Machine(RuleBasedStateMachine):
 
     def _goes_on(self, claim: Claim) -> bool:
         return claim.job_id is None or self.now.job(claim.job_id).state == JobState.RUNNING
+
+
+def _is_about(event: EventRow, stage: StageRow) -> bool:
+    return (event.data.get("part"), event.data.get("shard")) == (stage.part, stage.shard)
 
 
 def _logical_clock(connection: Any, ticks: Iterator[int]) -> None:

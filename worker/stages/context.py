@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from dealrec.config import PruneConfig, SplitMethod
 from dealrec.config.runtime import Runtime
-from dealrec.config.stages import StageName
+from dealrec.config.stages import StageName, StagePart
 from dealrec.progress import Reporter
 
 
@@ -35,6 +35,14 @@ class StageContext:
     facts: Mapping[str, Mapping[str, Any]]
     """``{"metrics", "details"}`` of the earlier stages, by name."""
     files: IngestFiles | None
+    part: StagePart | None
+    """Which part of a shared stage is to be made; ``None``: the whole, from ``parts`` if there are any."""
+    shard: int
+    """Of a shard: its number, from 0."""
+    shards: int
+    """And how many there are."""
+    parts: Mapping[str, Path]
+    """Folders of the parts that were made before: ``plan``, ``shard-0``, …."""
     out: Path
     checkpoint_dir: Path
     """Outlives this process: a later attempt finds what an earlier one left."""
@@ -55,6 +63,10 @@ class StageContext:
             budget_requested=order["budget_requested"] or 0,
             facts=order["facts"],
             files=_files(order["ingest"]) if order["ingest"] else None,
+            part=StagePart(order["part"]) if order["part"] else None,
+            shard=order["shard"] or 0,
+            shards=order["shards"] or 1,
+            parts={name: Path(path) for name, path in order["parts"].items()},
             out=out,
             checkpoint_dir=checkpoint_dir,
             reporter=reporter,
