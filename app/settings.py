@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     ingest_memory_bytes: int = Field(8 * 2**30, gt=0)
     """Address-space limit of the process that parses uploaded files."""
 
+    stage_memory_bytes: int | None = Field(None, gt=0)
+    """Largest resident memory of any other stage's process, files it has mapped aside; one that
+    grows beyond it is ended and tried again in smaller pieces. Unset: no limit but the machine's."""
+
     ingest_seconds: float = Field(3600.0, gt=0)
     """Longest time that parsing uploaded files may take."""
 

@@ -32,6 +32,8 @@ class Assignment:
     """``PruneConfig``; null for ``ingest``."""
     shards: int | None = None
     """Of a shard: how many there are."""
+    kills: int = 0
+    """How often a run before this one ended for lack of memory."""
     budget: int | None = None
     budget_requested: int | float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
@@ -87,6 +89,7 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         parts,
         job_config(job).model_dump(mode="json"),
         shards=stage.shards,
+        kills=stage.kills,
         budget=job.budget_samples,
         budget_requested=job.budget_requested,
         facts=facts,
@@ -138,6 +141,7 @@ def fetch(
         "part": assignment.claim.part,
         "shard": assignment.claim.shard,
         "shards": assignment.shards,
+        "pieces": 2**assignment.kills,
         "ingest": None,
         "out": str(scratch / "out"),
         "threads": settings.torch_threads,

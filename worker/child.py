@@ -16,7 +16,7 @@ import time
 import traceback
 from typing import Any
 
-from dealrec.errors import Cancelled, InputError
+from dealrec.errors import Cancelled, DealrecError
 from worker.stages.context import StageContext
 from worker.stages.registry import load_stage
 
@@ -71,15 +71,22 @@ def main() -> int:
         reporter.send("result", details=result.details, metrics=result.metrics)
     except Cancelled:
         reporter.send("cancelled")
-    except InputError as error:
-        reporter.send("input_error", problem=error.to_problem())
-    except MemoryError:
-        reporter.send("memory_error")
+    except DealrecError as error:
+        reporter.send("problem", problem=error.to_problem())
     except Exception as error:
+        if _for_lack_of_memory(error):
+            reporter.send("memory_error")
+            return 0
         # Its message may quote rows, so only its type and place leave this process.
         frames = traceback.format_tb(error.__traceback__)
         reporter.send("exception", type=type(error).__name__, frames=frames[-8:])
     return 0
+
+
+def _for_lack_of_memory(error: Exception) -> bool:
+    """Python's own, an accelerator's, or that of torch's allocator for the CPU, a plain RuntimeError."""
+    known = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return known or isinstance(error, MemoryError)
 
 
 def _die_with(parent: int) -> None:

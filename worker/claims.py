@@ -207,16 +207,26 @@ def end(
         reject_dataset(session, stage.dataset_id, problem, report)
 
 
-def died(database: Database, settings: Settings, claim: Claim, problem: Mapping[str, Any]) -> None:
-    """The stage's process died or raised: try again, up to ``max_deaths``. Raises :class:`Stale`."""
+def died(
+    database: Database,
+    settings: Settings,
+    claim: Claim,
+    problem: Mapping[str, Any],
+    *,
+    for_memory: bool = False,
+) -> None:
+    """The stage's process died or raised: try again, up to ``max_deaths``. Raises :class:`Stale`.
+
+    ``for_memory``: it looks like a lack of memory, so the next run works in smaller pieces.
+    """
     with database.session() as session:
         stage = locked(session, claim)
-        deaths = stage.deaths + 1
+        deaths, kills = stage.deaths + 1, stage.kills + for_memory
         if deaths >= settings.max_deaths:
-            end(session, stage, problem, fence=claim.fence, deaths=deaths)
+            end(session, stage, problem, fence=claim.fence, deaths=deaths, kills=kills)
         else:
             _note(session, stage, "stage.died", code=problem["code"], deaths=deaths)
-            requeue(session, stage, fence=claim.fence, deaths=deaths)
+            requeue(session, stage, fence=claim.fence, deaths=deaths, kills=kills)
 
 
 def release(database: Database, claim: Claim) -> None:

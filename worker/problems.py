@@ -5,6 +5,20 @@ from typing import Any
 from dealrec.errors import DealrecError
 
 
+class StageKilled(DealrecError):
+    """The stage's process was killed from outside."""
+
+    code = "stage_killed"
+    title = "The stage's process was killed"
+
+
+class OutOfMemory(DealrecError):
+    """The stage's process asked for more memory than it may have, or than there is."""
+
+    code = "stage_out_of_memory"
+    title = "The stage ran out of memory"
+
+
 class StageDied(DealrecError):
     """The stage's process ended without a word."""
 
@@ -26,10 +40,27 @@ class TooExpensive(DealrecError):
     title = "The files take too much memory or time to read"
 
 
+FOR_MEMORY = frozenset({StageKilled.code, OutOfMemory.code})
+"""Codes after which a stage is tried in smaller pieces."""
+
+
+def killed() -> dict[str, Any]:
+    """By SIGKILL, and not by us."""
+    detail = "The process was killed (SIGKILL), most often because the machine had no memory left."
+    return StageKilled(detail).to_problem()
+
+
+def out_of_memory(limit_bytes: int | None) -> dict[str, Any]:
+    """``limit_bytes``: the setting that it went beyond; ``None`` where the system refused it more."""
+    if limit_bytes is None:
+        return OutOfMemory("The system gave the process no more memory.").to_problem()
+    limit = f"{limit_bytes / 2**20:,.0f} MiB"
+    return OutOfMemory(f"The process needed more than the {limit} that it may use.").to_problem()
+
+
 def died(how: str) -> dict[str, Any]:
-    """``how`` is ``signal SIGKILL``, ``exit status 1``."""
-    hint = " (most often for lack of memory)" if how.endswith("SIGKILL") else ""
-    return StageDied(f"The process ended by {how}{hint}.").to_problem()
+    """``how`` is ``signal SIGSEGV``, ``exit status 1``."""
+    return StageDied(f"The process ended by {how}.").to_problem()
 
 
 def raised(kind: str) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 from dealrec.config.runtime import yielding_environment
 
 _TAIL = 4000
-_ENDINGS = frozenset({"result", "cancelled", "input_error", "memory_error", "exception"})
+_ENDINGS = frozenset({"result", "cancelled", "problem", "memory_error", "exception"})
+_RESIDENT = ("RssAnon:", "RssShmem:")
 
 
 class StageProcess:
@@ -29,7 +30,7 @@ class StageProcess:
         self.progress: dict[str, Any] | None = None
         self.metrics: dict[str, float] = {}
         self.ending: dict[str, Any] | None = None
-        """The last line: ``result``, ``cancelled``, ``input_error``, ``memory_error``, ``exception``."""
+        """The last line: ``result``, ``cancelled``, ``problem``, ``memory_error``, ``exception``."""
         self.last_line = time.monotonic()
         self._events: list[tuple[str, Mapping[str, Any]]] = []
         self._lock = threading.Lock()
@@ -63,6 +64,20 @@ class StageProcess:
         """Since the last line; a process that is stopped (SIGSTOP) says nothing."""
         return time.monotonic() - self.last_line
 
+    @property
+    def memory_bytes(self) -> int:
+        """Resident memory that is the process's own, without the files it has mapped; 0 if unknown.
+
+        Looked at from outside rather than limited by the kernel: ``RLIMIT_AS`` counts what torch and
+        CUDA merely reserve, which is many times what they use, and ``RLIMIT_DATA`` the stacks of
+        all threads.
+        """
+        try:
+            lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        except OSError:  # it has ended, or this is no Linux
+            return 0
+        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(_RESIDENT))
+
     def wait(self, seconds: float) -> bool:
         """Whether the process has ended, after at most ``seconds``."""
         try:
@@ -93,6 +108,11 @@ class StageProcess:
         if self._process.stdin:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it ended by SIGKILL, as the kernel does where memory runs out."""
+        return self._process.returncode == -signal.SIGKILL
 
     def how_it_died(self) -> str:
         """``signal SIGKILL`` or ``exit status 1``."""

@@ -40,6 +40,7 @@ class _End(Enum):
     LOST = "lost"
     SHUTDOWN = "shutdown"
     TIMEOUT = "timeout"
+    MEMORY = "memory"
 
 
 class Runner:
@@ -143,7 +144,9 @@ class Runner:
             raise
 
     def _wait(self, assignment: Assignment, process: StageProcess, heart: Heart) -> _End:
-        limit = self._settings.ingest_seconds if assignment.name is StageName.INGEST else None
+        ingest = assignment.name is StageName.INGEST
+        limit = self._settings.ingest_seconds if ingest else None
+        memory = None if ingest else self._settings.stage_memory_bytes
         begun = time.monotonic()
         while not process.wait(_POLL_SECONDS):
             if heart.standing is Standing.LOST:
@@ -152,6 +155,8 @@ class Runner:
                 return _End.STOPPED
             if self._stopping():
                 return _End.SHUTDOWN
+            if memory is not None and process.memory_bytes > memory:
+                return _End.MEMORY
             if limit is not None and time.monotonic() - begun > limit:
                 return _End.TIMEOUT
         return _End.ENDED
@@ -169,7 +174,7 @@ class Runner:
     ) -> None:
         """Write how a run without a result has ended."""
         claim, kind = assignment.claim, ending["kind"]
-        if kind == "input_error":
+        if kind == "problem":
             self._fail(claim, ending["problem"])
         elif end in (_End.STOPPED, _End.SHUTDOWN):
             claims.release(self._database, claim)
@@ -179,14 +184,11 @@ class Runner:
         elif kind == "memory_error" and assignment.name is StageName.INGEST:
             limit = f"{self._settings.ingest_memory_bytes / 2**20:,.0f} MiB"
             self._fail(claim, problems.too_expensive(limit))
-        elif kind in ("exception", "memory_error"):
-            name = ending.get("type", "MemoryError")
-            log.error("stage raised", type=name, frames=ending.get("frames"))
-            claims.died(self._database, self._settings, claim, problems.raised(name))
         else:
-            how = process.how_it_died()
-            log.error("stage process died", how=how, output=process.output())
-            claims.died(self._database, self._settings, claim, problems.died(how))
+            problem = _death(process, ending, end, self._settings.stage_memory_bytes)
+            log.error(problem["code"], **ending, how=process.how_it_died(), output=process.output())
+            for_memory = problem["code"] in problems.FOR_MEMORY
+            claims.died(self._database, self._settings, claim, problem, for_memory=for_memory)
 
     def _fail(self, claim: Claim, problem: dict[str, Any]) -> None:
         claims.fail(self._database, claim, problem)
@@ -202,3 +204,18 @@ class Runner:
                 if time.monotonic() > deadline:
                     raise
                 pause.wait(1.0)
+
+
+def _death(
+    process: StageProcess, ending: dict[str, Any], end: _End, memory: int | None
+) -> dict[str, Any]:
+    """Why the process has no result, told apart: an exception, memory, a kill, any other death."""
+    if end is _End.MEMORY:
+        return problems.out_of_memory(memory)
+    if ending["kind"] == "memory_error":
+        return problems.out_of_memory(None)
+    if ending["kind"] == "exception":
+        return problems.raised(ending["type"])
+    if process.was_killed:
+        return problems.killed()
+    return problems.died(process.how_it_died())

@@ -63,12 +63,16 @@ class EffortMeter:
         else:
             self.prefix_reuse = self._reuse
 
-    def norms(self, samples: Sequence[EncodedSample]) -> Tensor:
-        """[b] float32 gradient norms, in the order of ``samples``.
+    def norms(self, samples: Sequence[EncodedSample], pieces: int = 1) -> Tensor:
+        """[b] float32 gradient norms, in the order of ``samples``, measured ``b / pieces`` at once.
 
         Where the accelerator's memory does not hold the batch its halves are measured one after
         the other, and so on down to one sample; :attr:`halvings` counts them.
         """
+        size = -(-len(samples) // pieces)
+        if size < len(samples):
+            starts = range(0, len(samples), size)
+            return torch.cat([self.norms(samples[start : start + size]) for start in starts])
         try:
             return self._norms(samples)
         except torch.OutOfMemoryError:

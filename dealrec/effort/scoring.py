@@ -83,8 +83,12 @@ def score_effort_shard(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
     checkpoint_dir: Path | None = None,
+    pieces: int = 1,
 ) -> EffortPart:
     """The effort of one of ``plan.shards(...)``; ``plan`` was made from the same other arguments.
+
+    Each batch is measured in so many ``pieces``, for machines whose memory does not hold it whole;
+    the numbers are the same but for rounding (a few units in the last place of float32).
 
     Raises as :func:`score_effort`.
     """
@@ -101,6 +105,7 @@ def score_effort_shard(
         name=lambda index: str(samples.keys(dataset)[index]),
         reporter=reporter,
         checkpoint_dir=checkpoint_dir,
+        pieces=pieces,
     )
 
 
@@ -128,6 +133,7 @@ def measure_shard(
     name: Callable[[int], str] = str,
     reporter: Reporter = SILENT,
     checkpoint_dir: Path | None = None,
+    pieces: int = 1,
 ) -> EffortPart:
     """As :func:`score_effort_shard`, on a loaded model; ``name`` gives a sample's key."""
     meter = EffortMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
@@ -148,14 +154,15 @@ def measure_shard(
     for number in range(following, shard.last):
         batch = plan.batch(number)
         encoded = encoder.encode([prompted(index) for index in batch])
-        norms = meter.norms(encoded).double().cpu().numpy()
+        norms = meter.norms(encoded, pieces).double().cpu().numpy()
         _refuse_non_finite(norms, batch, name)
         done = int(plan.bounds[number + 1]) - offset
         scores[done - len(batch) : done] = norms
         checkpoint.keep(number + 1, scores)
         reporter.progress(done, total, "sample")
     seconds = time.monotonic() - started
-    diagnostics = {**measured_with, "seconds": seconds, "replanned": meter.halvings}
+    replanned = meter.halvings + (shard.last - following if pieces > 1 else 0)
+    diagnostics = {**measured_with, "seconds": seconds, "replanned": replanned}
     return EffortPart(shard, scores, plan.fingerprint, diagnostics)
 
 

@@ -213,7 +213,8 @@ def test_a_killed_process_is_counted_and_tried_again(
         died = session.scalars(
             select(EventRow).where(EventRow.job_id == endless.id, EventRow.kind == "stage.died")
         ).one()
-    assert died.data == {"code": "stage_died", "deaths": 1}
+    assert died.data == {"code": "stage_killed", "deaths": 1}
+    assert stage.kills == 1
 
 
 def test_a_shutdown_gives_the_stage_back(

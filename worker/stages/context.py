@@ -41,6 +41,8 @@ class StageContext:
     """Of a shard: its number, from 0."""
     shards: int
     """And how many there are."""
+    pieces: int
+    """Into how many pieces a batch is cut: doubled each time that memory did not hold it."""
     parts: Mapping[str, Path]
     """Folders of the parts that were made before: ``plan``, ``shard-0``, …."""
     out: Path
@@ -66,6 +68,7 @@ class StageContext:
             part=StagePart(order["part"]) if order["part"] else None,
             shard=order["shard"] or 0,
             shards=order["shards"] or 1,
+            pieces=order["pieces"],
             parts={name: Path(path) for name, path in order["parts"].items()},
             out=out,
             checkpoint_dir=checkpoint_dir,

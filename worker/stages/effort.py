@@ -60,6 +60,9 @@ def _measured(context: StageContext, plan: EffortPlan) -> EffortPart:
     """The shard that is asked for; it is all of the plan where there is one."""
     dataset, samples = _samples(context)
     assert context.config.effort is not None
+    if context.pieces > 1:
+        tokens = context.config.effort.batch_tokens // context.pieces
+        context.reporter.event("replanned", batch_tokens=tokens)
     return score_effort_shard(
         plan,
         plan.shards(context.shards)[context.shard],
@@ -70,6 +73,7 @@ def _measured(context: StageContext, plan: EffortPlan) -> EffortPart:
         runtime=context.runtime,
         reporter=context.reporter,
         checkpoint_dir=context.checkpoint_dir,
+        pieces=context.pieces,
     )
 
 

@@ -3,10 +3,12 @@ import pytest
 import torch
 
 from dealrec.config.effort import EffortConfig
+from dealrec.effort.plan import plan_batches
 from dealrec.effort.scores import EffortScores
-from dealrec.effort.scoring import measure_effort
+from dealrec.effort.scoring import measure_effort, measure_shard
 from dealrec.errors import Cancelled, DealrecError
 from dealrec.evaluation.correlation import spearman
+from dealrec.language_models.tokens import Encoder
 from dealrec.progress import Silent
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
 
@@ -21,6 +23,21 @@ def test_scores_do_not_depend_on_the_order_of_samples_or_the_batches():
     np.testing.assert_allclose(shuffled.scores, whole.scores[order], rtol=1e-4)
     np.testing.assert_array_equal(shuffled.tokens, whole.tokens[order])
     assert shuffled.diagnostics["batches"] > whole.diagnostics["batches"]
+
+
+def test_batches_in_pieces_give_the_same_scores_but_for_rounding():
+    loaded, samples, config = tiny_loaded(), tiny_samples(40), EffortConfig()
+    plan = plan_batches(
+        Encoder(loaded.tokenizer, config.max_tokens), samples.__getitem__, 40, config
+    )
+    whole, halves, singly = (
+        measure_shard(loaded, plan, plan.whole(), samples.__getitem__, config, pieces=pieces)
+        for pieces in (1, 2, 64)
+    )
+    assert whole.diagnostics["replanned"] == 0
+    assert halves.diagnostics["replanned"] == plan.batches
+    np.testing.assert_allclose(halves.scores, whole.scores, rtol=2e-6)
+    np.testing.assert_allclose(singly.scores, whole.scores, rtol=2e-6)
 
 
 def test_the_same_run_gives_the_same_scores_and_survives_its_folder(tmp_path):
