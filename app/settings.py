@@ -62,6 +62,15 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(15.0, gt=0)
     """How often expired leases and unsent wake-ups are looked for."""
 
+    orphan_hours: float = Field(24.0, ge=0)
+    """How old stored files that no row points to must be before the sweeper removes them."""
+
+    orphan_sweep_seconds: float = Field(3600.0, gt=0)
+    """How often such files are looked for: it lists the whole storage."""
+
+    failed_checkpoint_days: float = Field(7.0, ge=0)
+    """How long the checkpoints of a failed job are kept for a retry."""
+
     max_deaths: int = Field(3, ge=1)
     """Deaths or exceptions of a stage's process after which it is ``failed``."""
 

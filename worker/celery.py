@@ -4,9 +4,11 @@ Late acknowledgement, a prefetch of one and the spawned pool reduce waste; that 
 done twice rests on :mod:`worker.claims` alone.
 """
 
+import math
 import os
 import tempfile
 import threading
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from celery.signals import (
     worker_shutdown,
     worker_shutting_down,
 )
+from celery.worker import state
 
 from app.jobs.wakeups import TASK
 from app.kit.database import Database
@@ -32,6 +35,10 @@ from worker.runner import Runner
 
 _STOP_FILE = "DEALREC_WORKER_STOP_FILE"
 """Its file says to the pool's process, which gets no signal, that the worker shuts down."""
+
+_ASK_SECONDS = 5.0
+_IDLE_SECONDS = 15.0
+"""A worker that gets no message for so long, while some wait or the broker is away, is not there."""
 
 settings = Settings()
 celery = Celery("dealrec", broker=settings.broker_url)
@@ -61,13 +68,18 @@ def _runner() -> tuple[Database, Runner, str]:
     return database, Runner(settings, database, Storage(settings), _stopping), worker_name()
 
 
-@celery.task(name=TASK)
-def run_stage(stage_id: str) -> None:
-    """Claim the stage and run it; a message for one that is taken or done finds nothing."""
+@celery.task(name=TASK, bind=True)
+def run_stage(self: Any, _stage_id: str) -> None:
+    """Claim the stage of this queue whose turn it is, and run it.
+
+    The message says that there is work, not which: the order of messages is not a fair one, and a
+    message may be late or twice there. The stage's id tells people who look at the broker.
+    """
     if _stopping():
         return
     database, runner, owner = _runner()
-    claimed = claim(database, settings, owner, stage_id=stage_id)
+    queue = self.request.delivery_info["routing_key"]
+    claimed = claim(database, settings, owner, queues=[queue])
     if claimed is not None:
         runner.run(claimed)
 
@@ -84,9 +96,13 @@ class _Watch:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._database: Database | None = None
+        self._queues: list[str] = []
+        self._asked = -math.inf
+        self._received = -1
+        self._idle_since = time.monotonic()
 
     def start(self, queues: list[str]) -> None:
-        self._database = Database(settings)
+        self._database, self._queues = Database(settings), queues
         self._thread = threading.Thread(
             target=keep_watch,
             args=(
@@ -96,10 +112,33 @@ class _Watch:
                 worker_name(),
                 queues,
                 self._stopped,
+                self.consuming,
             ),
             daemon=True,
         )
         self._thread.start()
+
+    def consuming(self) -> bool:
+        """Whether this worker takes what is there: it has a message, or none has waited for long.
+
+        A connection may be up, and the process alive, while nothing arrives: seen after a broker
+        came back. So the queues are asked, over a connection of their own.
+        """
+        now, received = time.monotonic(), sum(state.total_count.values())
+        if received != self._received or state.reserved_requests:
+            self._received, self._idle_since = received, now
+        elif now - self._asked >= _ASK_SECONDS:
+            self._asked = now
+            if self._reached_and_empty():
+                self._idle_since = now
+        return now - self._idle_since < _IDLE_SECONDS
+
+    def _reached_and_empty(self) -> bool:
+        assert self._database is not None and self._database.dispatcher is not None
+        try:
+            return not any(self._database.dispatcher.depth(queue) for queue in self._queues)
+        except Exception:  # whatever the broker's library raises while it is down
+            return False
 
     def stop(self) -> None:
         self._stopped.set()

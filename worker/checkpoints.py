@@ -7,14 +7,15 @@ here is fenced, and a checkpoint that is lost costs time alone.
 
 import shutil
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
-from app.jobs.models import StageRow
+from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.jobs.transitions import ENDED_STAGES
-from app.kit.database import Database
+from app.kit.database import Database, database_now
 from app.kit.storage import Storage
 from app.settings import Settings
 from worker.claims import Claim
@@ -105,21 +106,33 @@ class Checkpoints:
 
 
 def remove_ended(database: Database, storage: Storage, settings: Settings) -> None:
-    """Checkpoints, here and in storage, of stages that have ended or are no more."""
+    """Checkpoints, here and in storage, of stages that nobody will go on with.
+
+    Those of a failed job are kept for its retry, for ``failed_checkpoint_days``.
+    """
     local = settings.data_dir.absolute() / PREFIX
     here = {path.name for path in local.iterdir()} if local.is_dir() else set()
     there = {key.split("/")[2]: "/".join(key.split("/")[:3]) for key in storage.keys(PREFIX)}
     if not here and not there:
         return
     with database.session(write=False) as session:
-        going_on = set(
+        since = database_now(session) - timedelta(days=settings.failed_checkpoint_days)
+        for_a_retry = and_(
+            StageRow.state != StageState.SUCCEEDED,
+            JobRow.state == JobState.FAILED,
+            JobRow.finished_at > since,
+        )
+        wanted = set(
             session.scalars(
-                select(StageRow.id).where(
-                    StageRow.id.in_(here | there.keys()), StageRow.state.not_in(ENDED_STAGES)
+                select(StageRow.id)
+                .outerjoin(JobRow, JobRow.id == StageRow.job_id)
+                .where(
+                    StageRow.id.in_(here | there.keys()),
+                    or_(StageRow.state.not_in(ENDED_STAGES), for_a_retry),
                 )
             )
         )
-    for name in here - going_on:
+    for name in here - wanted:
         shutil.rmtree(local / name, ignore_errors=True)
-    for name in there.keys() - going_on:
+    for name in there.keys() - wanted:
         storage.delete_prefix(there[name])

@@ -9,8 +9,8 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import CursorResult, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import CursorResult, Select, func, select, update
+from sqlalchemy.orm import Session, aliased
 
 from app.jobs.events import record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
@@ -63,7 +63,11 @@ def claim(
     queues: Iterable[str] = (),
     stage_id: str | None = None,
 ) -> Claim | None:
-    """Take the queued stage ``stage_id``, or the one that has waited longest in ``queues``.
+    """Take the queued stage ``stage_id``, or the one in ``queues`` whose turn it is.
+
+    It is the turn of the tenant with the fewest stages running, of those the one that was served
+    longest ago; of its jobs the one with the fewest stages running; of its stages the one that has
+    waited longest. So neither a thousand jobs nor a job of a hundred shards keep others waiting.
 
     ``None``: there is nothing to take, e.g. because the message was a duplicate.
     """
@@ -80,12 +84,45 @@ def _candidates(
     database: Database, queues: tuple[str, ...], stage_id: str | None
 ) -> list[tuple[str, str | None]]:
     query = select(StageRow.id, StageRow.job_id).where(StageRow.state == StageState.QUEUED)
-    if stage_id is not None:
-        query = query.where(StageRow.id == stage_id)
-    else:
-        query = query.where(StageRow.queue.in_(queues)).order_by(StageRow.queued_at, StageRow.id)
+    query = query.where(StageRow.id == stage_id) if stage_id else _by_turn(query, queues)
     with database.session(write=False) as session:
         return [(row.id, row.job_id) for row in session.execute(query.limit(_CANDIDATES))]
+
+
+def _by_turn(query: Select[str, str | None], queues: tuple[str, ...]) -> Select[str, str | None]:
+    """Tenants are judged once each, not once a stage: thousands may be queued."""
+    queued = (StageRow.state == StageState.QUEUED, StageRow.queue.in_(queues))
+    waiting = select(StageRow.tenant_id).where(*queued).distinct().subquery()
+    running, served = aliased(StageRow), aliased(StageRow)
+    tenants = select(
+        waiting.c.tenant_id,
+        select(func.count())
+        .where(running.state == StageState.RUNNING, running.tenant_id == waiting.c.tenant_id)
+        .scalar_subquery()
+        .label("running"),
+        select(func.max(served.started_at))
+        .where(served.tenant_id == waiting.c.tenant_id)
+        .scalar_subquery()
+        .label("served_at"),
+    ).subquery()
+    jobs = (
+        select(StageRow.job_id, func.count().label("running"))
+        .where(StageRow.state == StageState.RUNNING)
+        .group_by(StageRow.job_id)
+        .subquery()
+    )
+    return (
+        query.where(*queued)
+        .join(tenants, tenants.c.tenant_id == StageRow.tenant_id)
+        .outerjoin(jobs, jobs.c.job_id == StageRow.job_id)
+        .order_by(
+            tenants.c.running,
+            tenants.c.served_at.asc().nulls_first(),
+            func.coalesce(jobs.c.running, 0),
+            StageRow.queued_at,
+            StageRow.id,
+        )
+    )
 
 
 def _take(

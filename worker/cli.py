@@ -39,7 +39,7 @@ def worker(
 
 
 def sweep() -> None:
-    """Look once for expired leases, lost wake-ups and jobs that were not started."""
+    """Look once for expired leases, lost wake-ups, jobs that were not started and nobody's files."""
     from app.kit.database import Database
     from app.kit.storage import Storage
     from app.settings import Settings
@@ -48,7 +48,7 @@ def sweep() -> None:
     settings = Settings()
     database = Database(settings)
     try:
-        done = sweep_once(settings, database, Storage(settings))
+        done = sweep_once(settings, database, Storage(settings), orphans=True)
     finally:
         database.dispose()
     typer.echo("Swept." if done else "Another worker is sweeping.")

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -26,6 +27,9 @@ from worker.runner import Runner
 from worker.scratch import remove_stale_scratch
 from worker.sweeper import sweep
 
+_LOOKS_SECONDS = 30.0
+"""A worker that has neither run nor looked for work for so long is not there."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -41,17 +45,25 @@ def keep_watch(
     owner: str,
     queues: Iterable[str],
     stopped: threading.Event,
+    consuming: Callable[[], bool],
 ) -> None:
-    """Say now and then that this worker lives, and sweep; until ``stopped``."""
-    swept = 0.0
+    """Say now and then that this worker takes work, while it does, and sweep; until ``stopped``.
+
+    A process that lives and takes nothing (``consuming`` is false) is not said to be there.
+    """
+    swept, orphans_swept = -math.inf, -math.inf
     while True:
         try:
-            with database.session() as session:
-                saw(session, owner, list(queues))
-            if time.monotonic() - swept >= settings.sweep_seconds:
-                sweep(settings, database, storage)
+            if consuming():
+                with database.session() as session:
+                    saw(session, owner, list(queues))
+            now = time.monotonic()
+            if now - swept >= settings.sweep_seconds:
+                orphans = now - orphans_swept >= settings.orphan_sweep_seconds
+                if sweep(settings, database, storage, orphans=orphans) and orphans:
+                    orphans_swept = now
                 remove_stale_scratch(settings, database)
-                swept = time.monotonic()
+                swept = now
         except (SQLAlchemyError, OSError) as error:
             log.warning("watch failed", error=type(error).__name__)
         if stopped.wait(min(5.0, settings.sweep_seconds)):
@@ -72,9 +84,14 @@ def run_loop(
     def ending() -> bool:
         return stopped.is_set() or not parent_alive()
 
+    looked, runs = time.monotonic(), False
+
+    def consuming() -> bool:
+        return runs or time.monotonic() - looked < _LOOKS_SECONDS
+
     runner = Runner(settings, database, storage, stopping=ending)
     watch = threading.Thread(
-        target=keep_watch, args=(settings, database, storage, owner, QUEUES, stopped)
+        target=keep_watch, args=(settings, database, storage, owner, QUEUES, stopped, consuming)
     )
     watch.start()
     log.info("worker started", owner=owner)
@@ -82,6 +99,7 @@ def run_loop(
         while not ending():
             try:
                 claimed = claim(database, settings, owner, queues=QUEUES)
+                looked, runs = time.monotonic(), claimed is not None
                 if claimed is not None:
                     runner.run(claimed)
                     continue

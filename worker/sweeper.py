@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.uploads.service import expire_uploads
 from worker import checkpoints
 from worker.claims import expire
+from worker.orphans import remove_orphans
 from worker.rejection import remove_rejected_files
 
 log = structlog.get_logger(__name__)
@@ -27,8 +28,13 @@ log = structlog.get_logger(__name__)
 _LOCK = 724_412
 
 
-def sweep(settings: Settings, database: Database, storage: Storage) -> bool:
-    """One round; ``False`` if another worker is sweeping right now."""
+def sweep(
+    settings: Settings, database: Database, storage: Storage, *, orphans: bool = False
+) -> bool:
+    """One round; ``False`` if another worker is sweeping right now.
+
+    ``orphans``: look for stored files that nobody owns, too, which lists the whole storage.
+    """
     with _alone(database) as alone:
         if not alone:
             return False
@@ -38,6 +44,8 @@ def sweep(settings: Settings, database: Database, storage: Storage) -> bool:
         remove_rejected_files(database, storage)
         expire_uploads(database, storage)
         checkpoints.remove_ended(database, storage, settings)
+        if orphans:
+            remove_orphans(database, storage, hours=settings.orphan_hours)
         with database.session() as session:
             forget_old_answers(session, hours=settings.idempotency_hours)
             forget_old_events(session, days=settings.event_days)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -140,6 +141,11 @@ class Storage:
     def keys(self, prefix: str) -> list[str]:
         """Of every file under ``prefix``."""
         return [entry["path"] for entry in self._entries(prefix)]
+
+    def modified(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """The key of every file under ``prefix``, and when it was stored (UTC)."""
+        for entry in self._entries(prefix):
+            yield entry["path"], entry["last_modified"]
 
     def check(self) -> None:
         """Raises an exception where the store cannot be reached; for readiness."""

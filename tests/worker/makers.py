@@ -22,11 +22,11 @@ TINY: dict[str, Any] = {
 }
 
 
-def ready_dataset(session: Session) -> DatasetRow:
+def ready_dataset(session: Session, tenant_id: str = TENANT) -> DatasetRow:
     """As an ingest leaves it, without files: 30 users with 5 training items each."""
     dataset = DatasetRow(
         id=new_id("ds"),
-        tenant_id=TENANT,
+        tenant_id=tenant_id,
         name="test",
         state=DatasetState.READY.value,
         uploads={},
@@ -50,7 +50,7 @@ def new_job(
     """A planned ``prune`` job."""
     job = JobRow(
         id=new_id("job"),
-        tenant_id=TENANT,
+        tenant_id=dataset.tenant_id,
         kind=JobKind.PRUNE.value,
         state=JobState.QUEUED.value,
         dataset_id=dataset.id,

@@ -10,6 +10,7 @@ from app.kit.database import Database
 from app.kit.storage import Storage
 from app.settings import Settings
 from tests.worker.makers import new_job, ready_dataset
+from worker import claims
 from worker.checkpoints import PREFIX, Checkpoints, remove_ended
 from worker.claims import Claim, claim
 
@@ -101,6 +102,20 @@ def test_what_a_finished_stage_needed_is_gone(
     run.forget()
     assert storage.keys(PREFIX) == []
     assert list((settings.data_dir / PREFIX).iterdir()) == []
+
+
+def test_those_of_a_failed_job_are_kept_for_its_retry_for_some_days(
+    settings: Settings, storage: Storage, database: Database, claimed: Claim
+) -> None:
+    with Checkpoints(settings, storage, claimed) as run:
+        (run.folder / "surrogate.pt").write_bytes(b"x")
+    claims.fail(database, claimed, {"code": "stage_died"})
+    remove_ended(database, storage, settings)
+    assert run.folder.is_dir()
+    assert len(storage.keys(PREFIX)) == 1
+    remove_ended(database, storage, settings.model_copy(update={"failed_checkpoint_days": 0}))
+    assert not run.folder.exists()
+    assert storage.keys(PREFIX) == []
 
 
 def test_the_sweeper_removes_those_of_ended_stages_alone(

@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import select
 
 from app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
+from app.jobs.planning import queue_stage, stages_of
 from app.jobs.requests import request_cancel, request_pause, request_resume, request_retry
 from app.jobs.transitions import Stale
 from app.kit.database import Database
 from app.kit.errors import Conflict
 from app.settings import Settings
-from tests.worker.makers import new_job, ready_dataset
+from tests.worker.makers import TINY, new_job, ready_dataset
 from worker import claims
 from worker.claims import Claim, Standing, beat, claim
 
@@ -74,6 +75,56 @@ def test_a_worker_takes_only_from_its_queues(database: Database, settings: Setti
         new_job(session, ready_dataset(session))
     assert claim(database, settings, "one", queues=["cpu"]) is None
     assert claim(database, settings, "one", queues=["gpu"]) is not None
+
+
+def test_a_tenant_with_many_jobs_does_not_keep_another_waiting(
+    database: Database, settings: Settings
+) -> None:
+    with database.session() as session:
+        many, few = ready_dataset(session, "tn_many"), ready_dataset(session, "tn_few")
+        for _ in range(6):
+            new_job(session, many)
+    with database.session() as session:
+        for _ in range(2):
+            new_job(session, few)
+    taken = [claim(database, settings, "one", queues=["gpu"]) for _ in range(5)]
+    order = [one.tenant_id for one in taken if one is not None]
+    assert order[0] == "tn_many"  # nobody has been served: who came first
+    assert order.count("tn_few") == 2
+    assert order[-1] == "tn_many"
+
+
+def test_one_worker_serves_tenants_in_turn(database: Database, settings: Settings) -> None:
+    with database.session() as session:
+        for tenant in ("tn_many", "tn_few"):
+            dataset = ready_dataset(session, tenant)
+            for _ in range(3):
+                new_job(session, dataset)
+    order = []
+    for _ in range(4):
+        taken = claim(database, settings, "one", queues=["gpu"])
+        assert taken is not None
+        order.append(taken.tenant_id)
+        claims.fail(database, taken, PROBLEM)
+        time.sleep(0.01)
+    assert order == ["tn_many", "tn_few"] * 2
+
+
+def test_a_job_of_many_shards_leaves_the_next_worker_to_another_job(
+    database: Database, settings: Settings
+) -> None:
+    with database.session() as session:
+        dataset = ready_dataset(session)
+        wide = new_job(session, dataset, config={**TINY, "effort": {"shard_samples": 5}})
+        plan = next(stage for stage in stages_of(session, wide) if stage.part == "plan")
+        for stage in stages_of(session, wide):
+            if stage.part == "shard":
+                queue_stage(session, stage)
+    with database.session() as session:
+        small = new_job(session, dataset)
+    assert plan.queue == "cpu"
+    taken = [claim(database, settings, "one", queues=["gpu"]) for _ in range(2)]
+    assert [one.job_id for one in taken if one is not None] == [wide.id, small.id]
 
 
 def test_an_expired_lease_gives_the_stage_to_another_and_the_stale_worker_changes_nothing(

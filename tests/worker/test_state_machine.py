@@ -181,12 +181,12 @@ class Machine(RuleBasedStateMachine):
     # What workers do.
 
     @rule(worker=st.sampled_from(WORKERS))
-    def take_the_oldest(self, worker: str) -> None:
+    def take_the_next(self, worker: str) -> None:
         queued = self.now.in_state(StageState.QUEUED)
         taken = claims.claim(self.database, self.settings, worker, queues=("cpu", "gpu"))
         if queued:
             assert taken is not None
-            assert taken.stage_id == min(queued, key=lambda stage: (stage.queued_at, stage.id)).id
+            assert taken.stage_id == min(queued, key=self._turn).id
             self.claims.append(taken)
         else:
             assert taken is None
@@ -381,6 +381,12 @@ class Machine(RuleBasedStateMachine):
         with self.database.session() as session:
             dataset = session.get_one(DatasetRow, dataset_id)
             new_job(session, dataset, config=config)
+
+    def _turn(self, stage: StageRow) -> tuple[int, datetime | None, str]:
+        """All are one tenant's: the job with the fewest stages running, then who has waited longest."""
+        running = [other.job_id for other in self.now.in_state(StageState.RUNNING)]
+        at_work = running.count(stage.job_id) if stage.job_id else 0
+        return at_work, stage.queued_at, stage.id
 
     def _claim(self, data: st.DataObject) -> Claim:
         """Any that was ever given, the latest ones more often."""

@@ -1,0 +1,70 @@
+"""Whether a worker is said to be there, and whether it is."""
+
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from app.jobs.models import WorkerRow
+from app.kit.database import Database
+from app.kit.storage import Storage
+from app.settings import Settings
+from tests.chaos.machines import Broker
+from tests.chaos.run import free_ports
+from tests.worker.processes import celery_worker, until
+from worker.loop import keep_watch
+
+
+@pytest.mark.parametrize("consuming", [False, True])
+def test_a_worker_is_said_to_be_there_while_it_takes_work(
+    consuming: bool, settings: Settings, database: Database, storage: Storage
+) -> None:
+    stopped = threading.Event()
+    watch = threading.Thread(
+        target=keep_watch,
+        args=(settings, database, storage, "one:1:a", ["gpu"], stopped, lambda: consuming),
+    )
+    watch.start()
+    time.sleep(1.5)
+    with database.session(write=False) as session:
+        seen = session.scalars(select(WorkerRow.id)).all()
+    stopped.set()
+    watch.join()
+    assert seen == (["one:1:a"] if consuming else [])
+
+
+def test_a_celery_worker_without_its_broker_is_not_there_until_it_takes_messages_again(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    broker = Broker(*free_ports(1))
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        database_url=postgres_url,
+        broker_url=broker.url,
+        sweep_seconds=0.5,
+    )
+    database = Database(settings.model_copy(update={"broker_url": None}))
+
+    def seen() -> datetime | None:
+        with database.session(write=False) as session:
+            return session.scalars(select(WorkerRow.seen_at)).first()
+
+    with celery_worker(settings, "cpu,gpu"):
+        until(lambda: seen() is not None, 40)
+        broker.kill()
+        last, same = seen(), 0
+
+        def silent() -> bool:
+            nonlocal last, same
+            now = seen()
+            last, same = now, same + 1 if now == last else 0
+            return same > 25
+
+        until(silent, 60)
+        broker.start()
+        until(lambda: seen() != last, 60)
+    broker.kill()
+    database.dispose()
