@@ -22,7 +22,8 @@ from dealrec.terminal import say
 
 _LOG = structlog.get_logger("dealrec.serve")
 _RESTART_SECONDS = 1.0
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 13.0
+"""How long the worker then has, before it is killed: 20 s in all, after which supervisors kill."""
 _FINISH_SECONDS = 5
 """How long requests under way may take once the server stops: a stream of events never ends."""
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.leaks import Leaks, count_leaks
+from tests.chaos.machines import STOP_SECONDS
 from tests.chaos.run import Result, chaos
 from tests.chaos.work import Undisturbed, draw_work
 
@@ -87,8 +88,11 @@ def _finish(seed: int, results: list[Result], leaks: list[Leaks]) -> int:
     }
     left_behind = sum(found.left_behind for found in leaks)
     left_behind += sum(len(result.orphans) for result in results)
-    print(json.dumps({**line, "left_behind": left_behind}), flush=True)
-    return 0 if all(verdict.clean for verdict in verdicts) and not left_behind else 1
+    slowest = round(max(result.slowest_end for result in results), 1)
+    line |= {"left_behind": left_behind, "slowest_shutdown_seconds": slowest}
+    print(json.dumps(line), flush=True)
+    clean = all(verdict.clean for verdict in verdicts) and not left_behind
+    return 0 if clean and slowest < STOP_SECONDS else 1
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from app.kit.database import Database
 from app.settings import Settings
 from tests.worker.processes import ROOT, environment
 
-_STOP_SECONDS = 20.0
+STOP_SECONDS = 20.0
 
 
 class Service:
@@ -78,7 +78,7 @@ class Service:
         family, begun = self.family(), time.monotonic()
         self.signal(signal.SIGTERM)
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill_all()
             self._process.wait()

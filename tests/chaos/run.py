@@ -193,6 +193,7 @@ def _orphans(folder: Path) -> list[str]:
 def _judged(machines: Machines, jobs: list[Posted], undisturbed: Undisturbed) -> Verdict:
     expected: dict[str, Outcome] = {job.work.key: undisturbed(job.work) for job in jobs}
     for _ in range(3):
-        sweep(machines.settings, machines.database, Storage(machines.settings))
+        at_once = machines.settings.model_copy(update={"orphan_hours": 0})
+        sweep(at_once, machines.database, Storage(machines.settings), orphans=True)
     with machines.database.session(write=False) as session:
         return judge(session, machines.settings, jobs, expected)
