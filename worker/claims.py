@@ -3,14 +3,15 @@
 Every write is conditional on the claim's fence; time is the database's clock alone.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import CursorResult, Select, func, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.jobs.events import record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
@@ -28,6 +29,8 @@ from app.settings import Settings
 from worker.rejection import reject_dataset
 
 _CANDIDATES = 16
+_ROUNDS = 5
+"""A worker that lost every race looks again: its message may have been the last one."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,16 @@ def claim(
 
     ``None``: there is nothing to take, e.g. because the message was a duplicate.
     """
-    for candidate in _candidates(database, tuple(queues), stage_id):
-        try:
-            with database.session() as session:
-                return _take(session, settings, owner, candidate)
-        except (Stale, IllegalMove):
-            continue  # another worker was faster
+    for _ in range(_ROUNDS):
+        candidates = _candidates(database, tuple(queues), stage_id)
+        for candidate in candidates:
+            try:
+                with database.session() as session:
+                    return _take(session, settings, owner, candidate)
+            except (Stale, IllegalMove):
+                continue  # another worker was faster
+        if not candidates or stage_id is not None:
+            break
     return None
 
 
@@ -84,44 +91,46 @@ def _candidates(
     database: Database, queues: tuple[str, ...], stage_id: str | None
 ) -> list[tuple[str, str | None]]:
     query = select(StageRow.id, StageRow.job_id).where(StageRow.state == StageState.QUEUED)
-    query = query.where(StageRow.id == stage_id) if stage_id else _by_turn(query, queues)
     with database.session(write=False) as session:
+        if stage_id is not None:
+            query = query.where(StageRow.id == stage_id)
+        else:
+            query = query.where(StageRow.queue.in_(queues))
+            query = _in_turn(session, query)
         return [(row.id, row.job_id) for row in session.execute(query.limit(_CANDIDATES))]
 
 
-def _by_turn(query: Select[str, str | None], queues: tuple[str, ...]) -> Select[str, str | None]:
-    """Tenants are judged once each, not once a stage: thousands may be queued."""
-    queued = (StageRow.state == StageState.QUEUED, StageRow.queue.in_(queues))
-    waiting = select(StageRow.tenant_id).where(*queued).distinct().subquery()
-    running, served = aliased(StageRow), aliased(StageRow)
-    tenants = select(
-        waiting.c.tenant_id,
-        select(func.count())
-        .where(running.state == StageState.RUNNING, running.tenant_id == waiting.c.tenant_id)
-        .scalar_subquery()
-        .label("running"),
-        select(func.max(served.started_at))
-        .where(served.tenant_id == waiting.c.tenant_id)
-        .scalar_subquery()
-        .label("served_at"),
-    ).subquery()
+def _in_turn(session: Session, queued: Select[str, str | None]) -> Select[str, str | None]:
+    """The queued stages of the tenant whose turn it is, in their order.
+
+    In small questions, each of which an index answers: thousands of stages may be queued.
+    """
+    tenants = session.scalars(queued.with_only_columns(StageRow.tenant_id).distinct()).all()
+    running = select(StageRow.tenant_id).where(StageRow.state == StageState.RUNNING)
+    at_work = Counter(session.scalars(running))
+    fewest = min((at_work[tenant] for tenant in tenants), default=0)
+    first = sorted(tenant for tenant in tenants if at_work[tenant] == fewest)
+    if len(first) > 1:
+        served = {tenant: _served_at(session, tenant) for tenant in first}
+        never = [tenant for tenant, at in served.items() if at is None]
+        first = never or [min((at, tenant) for tenant, at in served.items() if at)[1]]
     jobs = (
         select(StageRow.job_id, func.count().label("running"))
-        .where(StageRow.state == StageState.RUNNING)
+        .where(StageRow.state == StageState.RUNNING, StageRow.tenant_id.in_(first))
         .group_by(StageRow.job_id)
         .subquery()
     )
     return (
-        query.where(*queued)
-        .join(tenants, tenants.c.tenant_id == StageRow.tenant_id)
+        queued.where(StageRow.tenant_id.in_(first))
         .outerjoin(jobs, jobs.c.job_id == StageRow.job_id)
-        .order_by(
-            tenants.c.running,
-            tenants.c.served_at.asc().nulls_first(),
-            func.coalesce(jobs.c.running, 0),
-            StageRow.queued_at,
-            StageRow.id,
-        )
+        .order_by(func.coalesce(jobs.c.running, 0), StageRow.queued_at, StageRow.id)
+    )
+
+
+def _served_at(session: Session, tenant_id: str) -> datetime | None:
+    """When a stage of the tenant was last claimed."""
+    return session.scalar(
+        select(func.max(StageRow.started_at)).where(StageRow.tenant_id == tenant_id)
     )
 
 
