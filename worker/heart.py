@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -32,6 +33,9 @@ class Heart:
         self._process: StageProcess | None = None
         self._renewed = time.monotonic()
         self._written: tuple[dict[str, Any] | None, dict[str, float]] = (None, {})
+        self._last: tuple[
+            dict[str, Any] | None, dict[str, float], list[tuple[str, Mapping[str, Any]]]
+        ] = (None, {}, [])
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat_all, name="heart", daemon=True)
         self.standing = Standing.GOOD
@@ -48,16 +52,21 @@ class Heart:
         self._process = process
 
     def last(self) -> None:
-        """The process has ended well: write its last news; from now on this process is alive."""
+        """The process has ended well: write its last news; from now on this process is alive.
+
+        May be called again where the database was away; the news are kept for that.
+        """
         process, self._process = self._process, None
-        assert process is not None
+        if process is not None:
+            self._last = (process.progress, process.metrics, process.take_events())
+        progress, metrics, events = self._last
         beat(
             self._database,
             self._claim,
             lease_seconds=self._settings.lease_seconds,
-            progress=process.progress,
-            metrics=process.metrics,
-            events=process.take_events(),
+            progress=progress,
+            metrics=metrics,
+            events=events,
         )
 
     def stop(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from app.datasets.models import DatasetRow
 from app.jobs.models import EventRow, JobRow, StageRow
@@ -16,6 +17,7 @@ from app.kit.database import Database
 from app.kit.storage import Storage
 from app.settings import Settings
 from tests.worker.makers import TENANT, TINY, interactions, new_job, upload
+from worker import heart
 from worker.claims import Claim, claim
 from worker.runner import Runner
 from worker.sweeper import sweep
@@ -250,6 +252,37 @@ def test_a_stopped_process_loses_its_lease_and_is_ended(
     thread.join()
     stage = _stage(database, claimed)
     assert (stage.state, stage.lost_leases, stage.deaths) == ("queued", 1, 0)
+
+
+def test_a_result_survives_a_database_that_is_away_when_the_process_ends(
+    database: Database,
+    storage: Storage,
+    tmp_path: Path,
+    run: Callable[[], Claim],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dataset_id = upload(database, storage, tmp_path)
+    run()
+    with database.session() as session:
+        job = new_job(session, session.get_one(DatasetRow, dataset_id), 10, TINY)
+    real, failures = heart.Heart.last, iter([True, False])
+
+    def away_at_first(self: heart.Heart) -> None:
+        if next(failures):
+            with monkeypatch.context() as patch:
+                patch.setattr(heart, "beat", _away)
+                real(self)
+        real(self)
+
+    monkeypatch.setattr(heart.Heart, "last", away_at_first)
+    claimed = run()
+    stage = _stage(database, claimed)
+    assert (stage.state, stage.attempt, stage.deaths) == ("succeeded", 1, 0)
+    assert "test_recall@20" in stage.metrics and stage.job_id == job.id
+
+
+def _away(*_: object, **__: object) -> None:
+    raise OperationalError("beat", {}, Exception("the database is away"))
 
 
 def test_nothing_is_left_in_the_working_folder(
