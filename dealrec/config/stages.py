@@ -47,7 +47,7 @@ STAGES: dict[StageName, StageSpec] = {
     for spec in (
         StageSpec(StageName.INGEST, (), 1, gpu=False),
         StageSpec(StageName.SURROGATE, (), 2, gpu=True),
-        StageSpec(StageName.INFLUENCE, (StageName.SURROGATE,), 2, gpu=True),
+        StageSpec(StageName.INFLUENCE, (StageName.SURROGATE,), 3, gpu=True),
         StageSpec(StageName.EFFORT, (), 2, gpu=True),
         StageSpec(StageName.SELECT, (StageName.INFLUENCE, StageName.EFFORT), 1, gpu=False),
         StageSpec(StageName.FINETUNE, (StageName.SELECT,), 1, gpu=True),

@@ -15,8 +15,8 @@ from dealrec.evaluation.ranking import pad
 LOGIT_ELEMENTS = 1 << 21
 """Loss positions of a batch times columns of the softmax: what is held at once.
 
-8 MB in float32: a block that the allocator keeps and the next batch uses again. Blocks four times as
-large are mapped and cleared by the system each time, which makes the same pass half as fast again.
+8 MB in float32, which the allocator uses again for the next batch (:mod:`dealrec.runtime`); smaller
+blocks make the products with the item vectors slower.
 """
 BATCH_TOKENS = 8192
 

@@ -16,7 +16,7 @@ from torch.func import jacfwd, vmap
 
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
-from dealrec.influence.head import Head
+from dealrec.influence.head import Head, curvatures
 from dealrec.influence.items import ItemProblem
 from dealrec.influence.problem import HELD, AutogradProblem, Problem, Tick
 from dealrec.influence.softmax import CatalogueSoftmax
@@ -106,11 +106,16 @@ class FactorProblem:
         """Gauss-Newton from the factors where they can be held; the Hessian by autograd."""
         if kind is Curvature.HESSIAN or int(examples.tokens.sum()) * self.size > HELD:
             return self.general.curvature(examples, kind, tick)
-        entering, bends = [], []
-        for _, tokens in self._tokens(examples, tick):
-            entering.append(tokens.entering)
-            bends.append(self._bends(tokens) / len(examples))
-        return FactoredCurvature(torch.cat(entering), torch.cat(bends))
+        passed = [
+            (tokens, *self._states_and_slopes(tokens)) for _, tokens in self._tokens(examples, tick)
+        ]
+        tokens, states, slopes = zip(*passed, strict=True)
+        targets = torch.cat([one.targets for one in tokens])
+        shares = torch.cat([one.weights for one in tokens]) / len(examples)
+        bends = curvatures(self.softmax, torch.cat(states), self.items, targets, lambda: tick(0))
+        outer = torch.cat(slopes)
+        bends = outer.transpose(1, 2) @ bends @ outer * shares[:, None, None]
+        return FactoredCurvature(torch.cat([one.entering for one in tokens]), bends)
 
     def _tokens(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, _Tokens]]:
         for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
@@ -130,15 +135,15 @@ class FactorProblem:
         (gradients,) = torch.autograd.grad(states, projected, outer)
         return gradients
 
-    def _bends(self, tokens: _Tokens) -> Tensor:
-        """[M, d, d], ``Fᵀ C F`` times the token's weight."""
+    def _states_and_slopes(self, tokens: _Tokens) -> tuple[Tensor, Tensor]:
+        """[M, d], and [M, d, d], ``F``."""
         with torch.no_grad():
             projected = tokens.entering @ self.matrix.T
             states = self.tail.after_attention_output(projected, tokens.residual)
-            slopes = vmap(jacfwd(self.tail.after_attention_output))(projected, tokens.residual)
-            bends = Head.at(self.softmax, states, self.items, tokens.targets).curvature()
-            curved: Tensor = slopes.transpose(1, 2) @ bends @ slopes
-            return curved * tokens.weights[:, None, None]
+            slopes: Tensor = vmap(jacfwd(self.tail.after_attention_output))(
+                projected, tokens.residual
+            )
+        return states, slopes
 
 
 def make_problem(

@@ -7,15 +7,19 @@ is ``logsumexp(Es) − e_yᵀs``. So along ``(ds, dE)`` the logits move by ``t =
 each of these; written out it is one or two.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from dealrec.influence.examples import LOGIT_ELEMENTS
 from dealrec.influence.softmax import CatalogueSoftmax
 
 ITEM_BLOCK = 4096
 """Items whose products of coordinates are held at once."""
+CURVATURE_ELEMENTS = 1 << 24
+"""Tokens times columns of one round over the items' products: each round makes all of these anew."""
 
 
 @dataclass(frozen=True)
@@ -106,3 +110,32 @@ class Head:
 def _rows(a: Tensor, b: Tensor) -> Tensor:
     """[M] float64, the inner products of rows."""
     return (a.to(torch.float64) * b.to(torch.float64)).sum(1)
+
+
+def heads(
+    softmax: CatalogueSoftmax,
+    states: Tensor,
+    items: Tensor,
+    targets: Tensor,
+    elements: int = LOGIT_ELEMENTS,
+) -> Iterator[tuple[slice, Head]]:
+    """The head at [M, d] states, a slice of them at a time: ``elements`` are tokens times columns."""
+    size = max(1, elements // softmax.columns)
+    for start in range(0, len(states), size):
+        part = slice(start, start + size)
+        yield part, Head.at(softmax, states[part], items, targets[part])
+
+
+def curvatures(
+    softmax: CatalogueSoftmax,
+    states: Tensor,
+    items: Tensor,
+    targets: Tensor,
+    beat: Callable[[], None],
+) -> Tensor:
+    """[M, d, d], :meth:`Head.curvature` of any number of tokens; ``beat`` after each round."""
+    found = states.new_empty(len(states), states.shape[1], states.shape[1])
+    for part, head in heads(softmax, states, items, targets, CURVATURE_ELEMENTS):
+        found[part] = head.curvature()
+        beat()
+    return found

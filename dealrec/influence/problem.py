@@ -14,7 +14,7 @@ from torch.func import functional_call, grad, jvp, vjp
 
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples, Positions
-from dealrec.influence.head import Head
+from dealrec.influence.head import Head, curvatures, heads
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.interface import Operator, ProductOperator
 from dealrec.surrogates.interface import Surrogate
@@ -89,9 +89,7 @@ class AutogradProblem:
         for batch in self._batches(examples, tick):
             at = batch.positions()
             outputs, pull, *_ = vjp(partial(self._outputs, at=at), self.measured)
-            head = self._head(outputs, at)
-            states = head.state_gradients() * at.weights[:, None]
-            items = head.item_gradients(at.weights) if self.items_move else None
+            states, items = self._output_gradients(outputs, at)
             total += self._pulled(pull, states, items)
         return total / len(examples)
 
@@ -103,11 +101,13 @@ class AutogradProblem:
         for batch in self._batches(examples, tick):
             at = batch.positions()
             function = partial(self._outputs, at=at)
-            outputs, (d_states, d_items), *_ = jvp(function, (self.measured,), (direction,))
-            found = self._head(outputs, at).derivatives(
-                d_states, d_items if self.items_move else None
-            )
-            values.index_add_(0, batch.index[at.rows], found * at.weights)
+            (states, items), (d_states, d_items), *_ = jvp(function, (self.measured,), (direction,))
+            moved = d_items if self.items_move else None
+            found = [
+                head.derivatives(d_states[part], moved)
+                for part, head in heads(self.softmax, states, items, at.targets)
+            ]
+            values.index_add_(0, batch.index[at.rows], torch.cat(found) * at.weights)
         return values, None
 
     def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
@@ -115,12 +115,12 @@ class AutogradProblem:
         width = self.model.item_vectors().shape[1]
         held = not self.items_move and int(examples.tokens.sum()) * width**2 <= HELD
         if kind is Curvature.GAUSS_NEWTON and held:
-            kept = [
-                (at, self._bends(at))
-                for at in (batch.positions() for batch in self._batches(examples, tick))
-            ]
+            kept = [batch.positions() for batch in self._batches(examples, tick)]
+            bends = self._bends(kept, tick)
             return self._operator(
-                lambda x: (self._held_product(*one, x) for one in kept), len(examples), tick
+                lambda x: (self._held_product(*one, x) for one in zip(kept, bends, strict=True)),
+                len(examples),
+                tick,
             )
         tick(len(examples))
         hessian = kind is Curvature.HESSIAN
@@ -175,10 +175,28 @@ class AutogradProblem:
         bent = torch.bmm(bends, d_states[:, :, None]).squeeze(2)
         return self._pulled(pulled[1], bent, None)
 
-    def _bends(self, at: Positions) -> Tensor:
+    def _bends(self, kept: list[Positions], tick: Tick) -> tuple[Tensor, ...]:
+        """[M, d, d] a batch, weighed."""
         with torch.no_grad():
-            head = self._head(self._outputs(self.measured, at), at)
-            return head.curvature() * at.weights[:, None, None]
+            states = torch.cat([self._outputs(self.measured, at)[0] for at in kept])
+            targets = torch.cat([at.targets for at in kept])
+            weights = torch.cat([at.weights for at in kept])
+            items = self.model.item_vectors()
+            found = curvatures(self.softmax, states, items, targets, lambda: tick(0))
+            found *= weights[:, None, None]
+        return torch.split(found, [len(at.targets) for at in kept])
+
+    def _output_gradients(
+        self, outputs: tuple[Tensor, Tensor], at: Positions
+    ) -> tuple[Tensor, Tensor | None]:
+        """[M, d] and [I, d] (``None``: items stay), of the weighed sum of the losses."""
+        states = torch.empty_like(outputs[0])
+        items = torch.zeros_like(outputs[1]) if self.items_move else None
+        for part, head in heads(self.softmax, *outputs, at.targets):
+            states[part] = head.state_gradients() * at.weights[part, None]
+            if items is not None:
+                items += head.item_gradients(at.weights[part])
+        return states, items
 
     def _outputs(self, p: Parameters, at: Positions) -> tuple[Tensor, Tensor]:
         """[M, d] states and [I, d] items as functions of the parameters."""
@@ -207,7 +225,8 @@ class AutogradProblem:
         return self._losses(p, batch).sum()
 
     def _batches(self, examples: Examples, tick: Tick) -> Iterator[Batch]:
-        for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
+        """As many tokens as the model takes at once; what meets the items is cut smaller."""
+        for batch in examples.batches(self.dtype, self.device, columns=1):
             tick(0)
             yield batch
             tick(len(batch.index))
