@@ -10,7 +10,7 @@ from app.console.session import Posted
 from app.datasets import endpoints as api
 from app.datasets.models import DatasetState
 from app.jobs.endpoints import list_jobs
-from app.kit.context import ContextDep
+from app.kit.context import Context, ContextDep
 from app.kit.pagination import PageQuery, PageRequest
 from dealrec.config import Sampling, SplitMethod
 
@@ -23,7 +23,12 @@ _MANY = PageRequest(200, None)
 def overview(request: Request, context: ContextDep) -> Response:
     """What was done last."""
     datasets, jobs = api.list_datasets(context, _FEW), list_jobs(context, _FEW)
-    return render(request, "overview.html", datasets=datasets, jobs=jobs)
+    return render(request, "overview.html", datasets=datasets, jobs=jobs, names=names(context))
+
+
+def names(context: Context) -> dict[str, str]:
+    """Of the newest data sets, by id."""
+    return {dataset.id: dataset.name for dataset in api.list_datasets(context, _MANY).data}
 
 
 @router.get("/console/datasets")

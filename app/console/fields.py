@@ -73,6 +73,8 @@ class FormField:
     default: str
     main: bool
     optional: bool
+    help: str = ""
+    """The first paragraph of what the configuration says of it."""
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
@@ -198,6 +200,7 @@ def _fields(
             default=default,
             main=place in _MAIN,
             optional=optional,
+            help=_plain(written.get("description", "")),
             choices=tuple(choices),
             low=kind.get("minimum", kind.get("exclusiveMinimum")),
             high=kind.get("maximum"),
@@ -219,3 +222,7 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _plain(description: str) -> str:
+    return " ".join(description.split("\n\n", maxsplit=1)[0].replace("`", "").split())

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from app.console.datasets import names as dataset_names
 from app.console.fields import job_form, read_budget, read_config
 from app.console.pages import render
 from app.console.plots import Plot, density_plot, histogram_plot
@@ -41,7 +42,8 @@ _ACTIONS = {
 @router.get("")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
     """All jobs."""
-    return render(request, "jobs.html", jobs=api.list_jobs(context, page))
+    jobs = api.list_jobs(context, page)
+    return render(request, "jobs.html", jobs=jobs, names=dataset_names(context))
 
 
 @router.get("/new")

@@ -10,7 +10,9 @@ from dealrec.errors import FieldError, InputError
 class Config(BaseModel):
     """Immutable, and strict about names: an unknown field is an error, never dropped."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @classmethod
     def parse(cls, data: Any, *, location: str = "config") -> Self:
