@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from app.kit.problems import documented
 from dealrec.config import SelectionConfig, SurrogateConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.selectors import SELECTORS
 from dealrec.config.surrogate import SURROGATES
-from dealrec.selection.registry import SELECTORS
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 

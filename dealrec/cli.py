@@ -176,7 +176,7 @@ def fidelity_command(
 
 def selectors_command(json: JsonOption = False) -> None:
     """List the selectors."""
-    from dealrec.selection.registry import SELECTORS
+    from dealrec.config.selectors import SELECTORS
 
     rows = [
         {
@@ -192,7 +192,7 @@ def selectors_command(json: JsonOption = False) -> None:
         print_json(rows)
         return
     for row in rows:
-        say(f"{row['name']:<12} {row['summary']}")
+        say(f"{row['name']:<18} {row['summary']}")
 
 
 def sample_data_command(

@@ -155,7 +155,7 @@ def _coreset(
         effort, candidates = scored.scores, scored.candidates
         facts["effort"] = scored.diagnostics
     reporter = stages(StageName.SELECT)
-    scores = Scores(keys, influence.scores, effort, candidates)
+    scores = Scores(keys, influence.scores, effort, candidates, targets=samples.targets)
     selection = select(scores, size, config.selection)
     coreset = write_coreset(
         dataset,

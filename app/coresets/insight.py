@@ -145,8 +145,9 @@ def budget_sweep(
 
     ``folder`` is the stored data set. Raises :class:`InputError` (``budget_too_large``).
     """
-    dataset, raw = Dataset.load(folder), read_scores(scores)
+    dataset = Dataset.load(folder)
     samples = build_samples(dataset, config.sampling, config.min_history)
+    raw = read_scores(scores, samples)
     control = config.selection.model_copy(update={"method": SelectionMethod.RANDOM})
     counts = [resolve_budget(budget, len(raw)) for budget in budgets]
     points = []

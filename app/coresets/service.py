@@ -105,13 +105,14 @@ def select_again(
     from dealrec.evaluation.report import write_report
 
     stored = storage.fetch_folder(task.dataset_prefix, folder / "dataset")
-    scores = read_scores(storage.fetch_file(f"{task.scores_prefix}/{SCORES}", folder))
-    budget = resolve_budget(task.budget, len(scores))
     dataset = Dataset.load(stored)
+    samples = build_samples(dataset, task.config.sampling, task.config.min_history)
+    scores = read_scores(storage.fetch_file(f"{task.scores_prefix}/{SCORES}", folder), samples)
+    budget = resolve_budget(task.budget, len(scores))
     out = folder / "coreset"
     written = write_coreset(
         dataset,
-        build_samples(dataset, task.config.sampling, task.config.min_history),
+        samples,
         scores,
         select(scores, budget, task.config.selection),
         config=task.config,

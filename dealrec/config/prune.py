@@ -8,6 +8,7 @@ from dealrec.config.effort import EffortConfig
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.selection import SelectionConfig
+from dealrec.config.selectors import Need, selector_needs
 from dealrec.config.surrogate import SurrogateConfig
 from dealrec.errors import FieldError, InputError
 
@@ -33,6 +34,15 @@ class PruneConfig(Config):
         if self.effort is None and self.selection.effort_weight != 0:
             selection = self.selection.model_copy(update={"effort_weight": 0.0})
             object.__setattr__(self, "selection", selection)
+        return self
+
+    @model_validator(mode="after")
+    def _effort_where_it_is_needed(self) -> "PruneConfig":
+        if self.effort is None and Need.EFFORT in selector_needs(self.selection):
+            raise ValueError(
+                f"the selector `{self.selection.method}` looks at effort, which `effort: null` "
+                "leaves out"
+            )
         return self
 
     def resolved(self, *, has_validation: bool) -> "PruneConfig":

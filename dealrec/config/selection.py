@@ -8,10 +8,16 @@ from dealrec.config.base import Config
 
 
 class SelectionMethod(StrEnum):
-    """A selector's name; ``dealrec.selection.registry`` says what each is and needs."""
+    """A selector's name; :mod:`dealrec.config.selectors` says what each is and needs."""
 
     DEALREC = "dealrec"
+    DEALREC_PAPER = "dealrec_paper"
     RANDOM = "random"
+    STRATIFIED_RANDOM = "stratified_random"
+    INFLUENCE = "influence"
+    EFFORT = "effort"
+    EL2N = "el2n"
+    GRAND = "grand"
 
 
 class Normalisation(StrEnum):
@@ -33,7 +39,7 @@ class StratumEdges(StrEnum):
 
 
 class SelectionConfig(Config):
-    """How the budget is spent on scored samples. ``random`` uses ``seed`` alone."""
+    """How the budget is spent on scored samples. A selector ignores what it does not read."""
 
     method: SelectionMethod = SelectionMethod.DEALREC
     effort_weight: float = Field(0.3, ge=0, le=1000)

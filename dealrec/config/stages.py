@@ -132,8 +132,8 @@ def _pool(config: PruneConfig, budget: int) -> dict[str, Any] | None:
     """What the pool of candidates is drawn by; ``None`` where all samples are measured."""
     if config.effort is None or config.effort.candidates is None:
         return None
-    unread = {"method", "effort_weight", "hard_prune"}
-    return {"budget": budget, **config.selection.model_dump(mode="json", exclude=unread)}
+    read = {"strata", "stratum_edges", "normalisation", "seed"}
+    return {"budget": budget, **config.selection.model_dump(mode="json", include=read)}
 
 
 def _revision(model: str) -> str | None:

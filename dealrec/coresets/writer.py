@@ -108,8 +108,8 @@ def score_table(scores: Scores, selection: Selection) -> pa.Table:
     )
 
 
-def read_scores(path: Path) -> Scores:
-    """The raw scores in a ``scores.parquet``, from which any other selection can be made."""
+def read_scores(path: Path, samples: Samples) -> Scores:
+    """The raw scores in the ``scores.parquet`` of ``samples``, from which to select again."""
     table = pq.read_table(path, columns=["sample_key", "influence", "effort"])
     effort = table["effort"]
     asked = effort.null_count < len(effort)
@@ -118,6 +118,7 @@ def read_scores(path: Path) -> Scores:
         influence=table["influence"].to_numpy(),
         effort=effort.to_numpy() if asked else None,
         candidates=effort.is_valid().to_numpy() if asked and effort.null_count else None,
+        targets=samples.targets,
     )
 
 

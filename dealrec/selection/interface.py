@@ -1,8 +1,8 @@
 """What a selector takes and what it gives back."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dealrec.config import SelectionConfig
+from dealrec.config.selectors import Need
 from dealrec.errors import FieldError, InputError
 
+Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
@@ -24,8 +26,21 @@ NOT_CANDIDATE = -2
 
 
 @dataclass(frozen=True)
+class Vectors:
+    """A vector of every sample, and of validation samples in the same space."""
+
+    samples: Float32
+    """[n, d]; may be mapped from a file."""
+    validation: Float32 | None = None
+    """[m, d]; ``None`` where the data has no validation split."""
+
+
+@dataclass(frozen=True)
 class Scores:
-    """The raw scores of ``n`` samples, in dense order.
+    """What selectors look at: the raw scores of ``n`` samples, in dense order, and their vectors.
+
+    All but influence may be absent; a selector that needs what is absent is refused by
+    :func:`~dealrec.selection.select.select`.
 
     Raises :class:`InputError` (``non_finite_score``) on construction, naming the first sample whose
     score is NaN or infinite.
@@ -44,13 +59,24 @@ class Scores:
     """[n] the places of the keys, in the order of their bytes, among those of ``population``
     samples; given where these are the candidates among more."""
     population: int | None = None
+    targets: Int32 | None = None
+    """[n] the dense item that each sample's answer names."""
+    el2n: Float64 | None = None
+    """[n]; see :mod:`dealrec.difficulty`."""
+    grand: Float64 | None = None
+    """[n]."""
+    embedding: Vectors | None = None
+    gradients: Vectors | None = None
+    """Projected, of the language model."""
 
     def __post_init__(self) -> None:
-        for name, values in (("influence", self.influence), ("effort", self.effort)):
+        for name, count in self._counts():
+            if count != len(self.keys):
+                raise ValueError(f"{count} {name} for {len(self.keys)} samples")
+        for name in ("influence", "effort", "el2n", "grand"):
+            values = getattr(self, name)
             if values is None:
                 continue
-            if len(values) != len(self.keys):
-                raise ValueError(f"{len(values)} {name} scores for {len(self.keys)} samples")
             missing = ~np.isfinite(values)
             if name == "effort" and self.candidates is not None:
                 missing &= self.candidates
@@ -67,19 +93,43 @@ class Scores:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def has(self, need: Need) -> bool:
+        """Whether it is there to be looked at."""
+        match need:
+            case Need.VALIDATION_EMBEDDING:
+                return self.embedding is not None and self.embedding.validation is not None
+            case Need.VALIDATION_GRADIENTS:
+                return self.gradients is not None and self.gradients.validation is not None
+        return getattr(self, need.value) is not None
+
     def of_candidates(self) -> "Scores":
         """The candidates alone; their draws stay those that they have among all samples."""
-        assert self.candidates is not None and self.effort is not None
+        assert self.candidates is not None
         places = np.flatnonzero(self.candidates)
         ranks = np.empty(len(self), dtype=np.int64)
         ranks[self.key_order()] = np.arange(len(self))
-        return Scores(
-            keys=self.keys.take(pa.array(places)),
-            influence=self.influence[places],
-            effort=self.effort[places],
-            key_ranks=ranks[places],
-            population=len(self),
-        )
+        taken = replace(self.take(places), candidates=None, population=len(self))
+        return replace(taken, key_ranks=ranks[places])
+
+    def take(self, places: Int64) -> "Scores":
+        """Those at ``places`` alone, in that order."""
+        arrays = ("influence", "effort", "candidates", "key_ranks", "targets", "el2n", "grand")
+        found: dict[str, Any] = {"keys": self.keys.take(pa.array(places))}
+        for name in arrays:
+            values = getattr(self, name)
+            found[name] = None if values is None else values[places]
+        for name in ("embedding", "gradients"):
+            vectors: Vectors | None = getattr(self, name)
+            found[name] = vectors and Vectors(vectors.samples[places], vectors.validation)
+        return replace(self, **found)
+
+    def _counts(self) -> Iterator[tuple[str, int]]:
+        for name in ("influence", "effort", "targets", "el2n", "grand"):
+            if (values := getattr(self, name)) is not None:
+                yield f"{name} values", len(values)
+        for name in ("embedding", "gradients"):
+            if (vectors := getattr(self, name)) is not None:
+                yield f"vectors of {name}", len(vectors.samples)
 
     def key_order(self) -> Int64:
         """[n] indices that sort the samples by the bytes of their keys."""

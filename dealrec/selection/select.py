@@ -5,9 +5,10 @@ import json
 from collections.abc import Iterable
 
 from dealrec.config import SelectionConfig, resolve_budget
+from dealrec.config.selectors import SELECTORS, Need, SelectorEntry, selector_needs
+from dealrec.errors import FieldError, InputError
 from dealrec.selection.interface import Scores, Selection
 from dealrec.selection.pool import select_from_pool
-from dealrec.selection.registry import SELECTORS
 
 
 def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
@@ -15,7 +16,8 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
 
     The same scores, budget and configuration give the same set, whatever the order of the samples.
     Where only candidates have effort scores, selectors that look at effort choose among these.
-    Raises :class:`~dealrec.errors.InputError` (``budget_too_large``, ``budget_above_candidates``).
+    Raises :class:`~dealrec.errors.InputError` (``budget_too_large``, ``budget_above_candidates``,
+    ``scores_missing`` where the selector looks at something that is absent).
 
     Example:
         >>> import numpy as np, pyarrow as pa
@@ -26,12 +28,29 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
     """
     budget = resolve_budget(int(budget), len(scores))
     entry = SELECTORS[config.method]
-    if scores.candidates is not None and "effort" in entry.needs:
+    needs = selector_needs(config)
+    _require(scores, entry, needs)
+    selection: Selection
+    if scores.candidates is not None and Need.EFFORT in needs.union(entry.needs):
         selection = select_from_pool(entry.load(), scores, budget, config)
     else:
         selection = entry.load()(scores, budget, config)
     assert len(selection.indices) == budget
     return selection
+
+
+def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> None:
+    """Effort that only has a weight may be absent: the overall score is of influence alone then."""
+    weighed = {Need.EFFORT} if "effort_weight" in entry.parameters else set()
+    missing = sorted(need.value for need in needs - weighed if not scores.has(need))
+    if missing:
+        raise InputError(
+            f"The selector `{entry.method}` looks at {', '.join(missing)}, which these scores "
+            "do not have.",
+            code="scores_missing",
+            title="The selector needs more than there is",
+            errors=[FieldError("selection.method", f"needs {name}") for name in missing],
+        )
 
 
 def member_sha256(keys: Iterable[str]) -> str:

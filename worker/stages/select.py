@@ -16,7 +16,8 @@ def run(context: StageContext) -> StageResult:
     """The folder of the coreset; details are what the coreset's row shows."""
     dataset, config = Dataset.load(context.dataset), context.config
     samples = build_samples(dataset, config.sampling, config.min_history)
-    scores = Scores(samples.keys(dataset), *_scores(context))
+    influence, effort, candidates = _scores(context)
+    scores = Scores(samples.keys(dataset), influence, effort, candidates, targets=samples.targets)
     coreset = write_coreset(
         dataset,
         samples,
@@ -34,13 +35,13 @@ def run(context: StageContext) -> StageResult:
     )
 
 
-def _scores(context: StageContext) -> tuple[Any, ...]:
+def _scores(context: StageContext) -> tuple[Any, Any, Any]:
     """Influence, effort and candidates [n]; the last two may be absent."""
     from dealrec.influence.scores import InfluenceScores
 
     influence = InfluenceScores.load(context.inputs[StageName.INFLUENCE]).scores
     if StageName.EFFORT not in context.inputs:
-        return (influence, None)
+        return influence, None, None
     from dealrec.effort.scores import EffortScores
 
     effort = EffortScores.load(context.inputs[StageName.EFFORT])

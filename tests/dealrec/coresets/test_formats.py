@@ -87,8 +87,10 @@ def test_coverage_counts_distinct_users_and_items(made):
 
 
 def test_scores_come_back_as_they_were(made):
-    folder, _, _, scores = made
-    again = read_scores(folder / "scores.parquet")
+    folder, _, dataset, scores = made
+    samples = build_samples(dataset, Sampling.PER_INTERACTION)
+    again = read_scores(folder / "scores.parquet", samples)
+    assert (again.targets == samples.targets).all()
     assert again.keys.equals(scores.keys)
     assert (again.influence == scores.influence).all()
     assert again.effort is None

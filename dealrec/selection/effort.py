@@ -1,0 +1,11 @@
+"""``effort``: the highest effort, without influence and without strata."""
+
+from dealrec.config import SelectionConfig
+from dealrec.selection.interface import Scores, Selection
+from dealrec.selection.results import the_highest
+
+
+def select_by_effort(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+    """An ablation of Lin et al., SIGIR 2024 (arXiv 2401.17197): what effort alone is worth. Equal ones are drawn."""
+    assert scores.effort is not None
+    return the_highest(scores, scores.effort, budget, config.seed)

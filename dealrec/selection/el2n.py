@@ -1,0 +1,13 @@
+"""``el2n``: the largest norms of the surrogate's error."""
+
+from dealrec.config import SelectionConfig
+from dealrec.selection.interface import Scores, Selection
+from dealrec.selection.results import the_highest
+
+
+def select_by_el2n(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+    """Paul et al., NeurIPS 2021 (arXiv 2107.07075), who average over ten networks early in training; here it is the
+    trained surrogates' mean (:mod:`dealrec.difficulty`). Equal ones are drawn.
+    """
+    assert scores.el2n is not None
+    return the_highest(scores, scores.el2n, budget, config.seed)

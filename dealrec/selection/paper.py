@@ -1,0 +1,20 @@
+"""``dealrec_paper``: the selection exactly as published (Lin et al., SIGIR 2024, Algorithm 1)."""
+
+from dealrec.config import Normalisation, SelectionConfig, StratumEdges
+from dealrec.selection.interface import Scores, Selection
+from dealrec.selection.stratified import select_stratified
+
+
+def select_as_published(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+    """Min-max scores, ``O = I' + λE'``, K strata of equal width, nothing dropped first.
+
+    The published loop over strata is :func:`dealrec.selection.strata.quotas`. What the paper sets
+    elsewhere is set elsewhere here too: ``influence.target`` ``train`` with ``lissa``, and
+    ``effort.parameters`` ``lora_b``. Its code drops the highest tenth first; its algorithm does not.
+    """
+    published = {
+        "normalisation": Normalisation.MINMAX,
+        "stratum_edges": StratumEdges.EQUAL_WIDTH,
+        "hard_prune": 0.0,
+    }
+    return select_stratified(scores, budget, config.model_copy(update=published))

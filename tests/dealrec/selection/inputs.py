@@ -1,0 +1,53 @@
+"""Samples with every score and vector that any selector looks at."""
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from dealrec.config import SelectionConfig, SelectionMethod, StratumEdges
+from dealrec.selection.interface import Scores, Vectors
+
+finite = st.floats(-1e6, 1e6)
+
+
+def whole_scores(size, seed=0, few=False, dimension=3):
+    """``size`` samples; with ``few`` there are ties in everything."""
+    rng = np.random.default_rng(seed)
+
+    def scores():
+        return rng.integers(0, 3, size).astype(float) if few else rng.normal(size=size)
+
+    def vectors():
+        found = rng.normal(size=(size + 5, dimension)).astype(np.float32)
+        found = np.round(found) if few else found
+        return Vectors(found[:size], found[size:])
+
+    return Scores(
+        keys=pa.array([f"user-{number}" for number in range(size)]),
+        influence=scores(),
+        effort=scores() + 10,
+        targets=rng.integers(0, max(1, size // 3), size).astype(np.int32),
+        el2n=np.abs(scores()),
+        grand=np.abs(scores()),
+        embedding=vectors(),
+        gradients=vectors(),
+    )
+
+
+@st.composite
+def score_sets(draw, most=60):
+    return whole_scores(
+        draw(st.integers(1, most)), seed=draw(st.integers(0, 10_000)), few=draw(st.booleans())
+    )
+
+
+def configs(methods=tuple(SelectionMethod)):
+    return st.builds(
+        SelectionConfig,
+        method=st.sampled_from(methods),
+        effort_weight=st.sampled_from([0.0, 0.3, 2.0]),
+        strata=st.sampled_from([1, 2, 7, 50, 500]),
+        stratum_edges=st.sampled_from(StratumEdges),
+        hard_prune=st.sampled_from([0.0, 0.1, 0.9]),
+        seed=st.integers(0, 5),
+    )
