@@ -155,7 +155,14 @@ def _coreset(
         effort, candidates = scored.scores, scored.candidates
         facts["effort"] = scored.diagnostics
     reporter = stages(StageName.SELECT)
-    scores = Scores(keys, influence.scores, effort, candidates, targets=samples.targets)
+    scores = Scores(
+        keys,
+        influence.scores,
+        effort,
+        candidates,
+        targets=samples.targets,
+        history_lengths=samples.history_lengths,
+    )
     selection = select(scores, size, config.selection)
     coreset = write_coreset(
         dataset,

@@ -17,13 +17,20 @@ from dealrec.config.influence import (
     Solver,
 )
 from dealrec.config.prune import PruneConfig
-from dealrec.config.selection import Normalisation, SelectionConfig, SelectionMethod, StratumEdges
+from dealrec.config.selection import (
+    Difficulty,
+    Normalisation,
+    SelectionConfig,
+    SelectionMethod,
+    StratumEdges,
+)
 from dealrec.config.surrogate import SurrogateConfig, SurrogateLoss
 
 __all__ = [
     "Budget",
     "Config",
     "Curvature",
+    "Difficulty",
     "EffortConfig",
     "EffortParameters",
     "FinetuneConfig",

@@ -18,6 +18,15 @@ class SelectionMethod(StrEnum):
     EFFORT = "effort"
     EL2N = "el2n"
     GRAND = "grand"
+    CCS = "ccs"
+    MODERATE = "moderate"
+    D2 = "d2"
+    K_CENTER = "k_center"
+    HERDING = "herding"
+    TF_DCON = "tf_dcon"
+    RECRANKER = "recranker"
+    GRADIENT_MATCH = "gradient_match"
+    GORACS = "goracs"
 
 
 class Normalisation(StrEnum):
@@ -38,6 +47,15 @@ class StratumEdges(StrEnum):
     """Equal numbers of samples."""
 
 
+class Difficulty(StrEnum):
+    """The score that says how hard a sample is, for selectors that take any."""
+
+    EL2N = "el2n"
+    GRAND = "grand"
+    INFLUENCE = "influence"
+    EFFORT = "effort"
+
+
 class SelectionConfig(Config):
     """How the budget is spent on scored samples. A selector ignores what it does not read."""
 
@@ -49,5 +67,19 @@ class SelectionConfig(Config):
     stratum_edges: StratumEdges = StratumEdges.EQUAL_WIDTH
     normalisation: Normalisation = Normalisation.MINMAX
     hard_prune: float = Field(0.1, ge=0, lt=1)
-    """Share of samples with the highest overall score that is dropped first."""
+    """Share of samples with the highest score (overall, or difficulty) that is dropped first."""
+    difficulty: Difficulty = Difficulty.EL2N
+    """Of ``ccs`` and ``d2``."""
+    clusters: int = Field(50, ge=1, le=10_000)
+    """Of ``moderate`` (its classes), ``tf_dcon`` and ``recranker``."""
+    neighbours: int = Field(10, ge=1, le=1000)
+    """Of a sample in the graph of ``d2``."""
+    forward_decay: float = Field(1.0, ge=0, le=1000)
+    """γ_f of ``d2``: how fast a neighbour's difficulty fades with its distance."""
+    reverse_decay: float = Field(1.0, ge=0, le=1000)
+    """γ_r of ``d2``: how fast a taken sample's discount of its neighbours fades."""
+    gradient_weight: float = Field(0.1, ge=0, le=1000)
+    """λ of ``goracs``: the weight of gradient norms beside the transport cost."""
+    exchanges: int = Field(20, ge=0, le=10_000)
+    """Of a taken sample for another that ``goracs`` tries; each is a transport problem."""
     seed: int = Field(0, ge=0, lt=2**31)

@@ -15,6 +15,7 @@ class Need(StrEnum):
     EFFORT = "effort"
     TARGETS = "targets"
     """The item that each sample's answer names; its popularity is the number of such samples."""
+    HISTORY_LENGTHS = "history_lengths"
     EL2N = "el2n"
     GRAND = "grand"
     EMBEDDING = "embedding"
@@ -26,7 +27,7 @@ class Need(StrEnum):
     VALIDATION_GRADIENTS = "validation_gradients"
 
 
-KEPT_WITH_SCORES = frozenset({Need.INFLUENCE, Need.EFFORT, Need.TARGETS})
+KEPT_WITH_SCORES = frozenset({Need.INFLUENCE, Need.EFFORT, Need.TARGETS, Need.HISTORY_LENGTHS})
 """What every job keeps: selectors that need no more select again at once."""
 
 
@@ -40,7 +41,7 @@ class SelectorEntry:
     implementation: str
     """``module:function``."""
     needs: tuple[Need, ...]
-    """What it looks at."""
+    """What it looks at, beside the score that ``difficulty`` names where it reads that."""
     parameters: tuple[str, ...]
     """The fields of :class:`~dealrec.config.SelectionConfig` that it reads."""
 
@@ -120,14 +121,93 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             (Need.GRAND,),
             ("seed",),
         ),
+        SelectorEntry(
+            SelectionMethod.CCS,
+            "Random draws over strata of difficulty, the hardest left out.",
+            "Zheng et al., ICLR 2023, arXiv 2210.15809",
+            "dealrec.selection.ccs:select_with_coverage",
+            (),
+            ("difficulty", "strata", "hard_prune", "seed"),
+        ),
+        SelectorEntry(
+            SelectionMethod.MODERATE,
+            "The samples at a middling distance from the centre of their cluster.",
+            "Xia et al., ICLR 2023 (Moderate Coreset)",
+            "dealrec.selection.moderate:select_moderate",
+            (Need.EMBEDDING,),
+            ("clusters", "seed"),
+        ),
+        SelectorEntry(
+            SelectionMethod.D2,
+            "Hard samples, not two of one neighbourhood: messages over a graph.",
+            "Maharana et al., ICLR 2024, arXiv 2310.07931",
+            "dealrec.selection.d2:select_by_messages",
+            (Need.EMBEDDING,),
+            ("difficulty", "neighbours", "forward_decay", "reverse_decay", "seed"),
+        ),
+        SelectorEntry(
+            SelectionMethod.K_CENTER,
+            "Each next sample is the farthest from those taken.",
+            "Sener and Savarese, ICLR 2018, arXiv 1708.00489",
+            "dealrec.selection.k_center:select_centers",
+            (Need.EMBEDDING,),
+            ("seed",),
+        ),
+        SelectorEntry(
+            SelectionMethod.HERDING,
+            "Samples whose mean is nearest to the mean of all.",
+            "Welling, ICML 2009; Rebuffi et al., CVPR 2017, arXiv 1611.07725",
+            "dealrec.selection.herding:select_by_herding",
+            (Need.EMBEDDING,),
+            ("seed",),
+        ),
+        SelectorEntry(
+            SelectionMethod.TF_DCON,
+            "The samples in the middle of each cluster.",
+            "In the style of Wu et al. 2023, arXiv 2310.09874",
+            "dealrec.selection.tf_dcon:select_cluster_middles",
+            (Need.EMBEDDING,),
+            ("clusters", "seed"),
+        ),
+        SelectorEntry(
+            SelectionMethod.RECRANKER,
+            "Draws that prefer active users and share by cluster.",
+            "In the style of Luo et al. 2023, arXiv 2312.16018",
+            "dealrec.selection.recranker:select_like_recranker",
+            (Need.EMBEDDING, Need.HISTORY_LENGTHS),
+            ("clusters", "seed"),
+        ),
+        SelectorEntry(
+            SelectionMethod.GRADIENT_MATCH,
+            "The samples whose gradient of the LLM points where validation's does.",
+            "Xia et al., ICML 2024 (LESS), arXiv 2402.04333",
+            "dealrec.selection.gradient_match:select_matching_gradients",
+            (Need.GRADIENTS, Need.VALIDATION_GRADIENTS),
+            ("seed",),
+        ),
+        SelectorEntry(
+            SelectionMethod.GORACS,
+            "Least transport cost to validation samples, less the gradient norm.",
+            "Mei et al., KDD 2025, arXiv 2506.04015",
+            "dealrec.selection.goracs:select_by_transport",
+            (Need.EFFORT, Need.EMBEDDING, Need.VALIDATION_EMBEDDING),
+            ("gradient_weight", "exchanges", "seed"),
+        ),
     )
 }
+
+
+VECTORS = frozenset(
+    {Need.EMBEDDING, Need.VALIDATION_EMBEDDING, Need.GRADIENTS, Need.VALIDATION_GRADIENTS}
+)
 
 
 def selector_needs(config: SelectionConfig) -> frozenset[Need]:
     """All that the chosen selector looks at; effort only where it has a weight."""
     entry = SELECTORS[config.method]
     needs = set(entry.needs)
+    if "difficulty" in entry.parameters:
+        needs.add(Need(config.difficulty.value))
     if "effort_weight" in entry.parameters and not config.effort_weight:
         needs.discard(Need.EFFORT)
     return frozenset(needs)

@@ -119,6 +119,7 @@ def read_scores(path: Path, samples: Samples) -> Scores:
         effort=effort.to_numpy() if asked else None,
         candidates=effort.is_valid().to_numpy() if asked and effort.null_count else None,
         targets=samples.targets,
+        history_lengths=samples.history_lengths,
     )
 
 

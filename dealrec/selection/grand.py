@@ -6,8 +6,10 @@ from dealrec.selection.results import the_highest
 
 
 def select_by_grand(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Paul et al., NeurIPS 2021 (arXiv 2107.07075), who average over ten networks at initialisation; here it is the
-    trained surrogates' mean (:mod:`dealrec.difficulty`). Equal ones are drawn.
+    """Paul et al., NeurIPS 2021 (arXiv 2107.07075); equal ones are drawn.
+
+    They average over ten networks at initialisation and take all parameters; here it is the mean
+    over the trained surrogates and one matrix, see :mod:`dealrec.difficulty`.
     """
     assert scores.grand is not None
     return the_highest(scores, scores.grand, budget, config.seed)

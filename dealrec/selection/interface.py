@@ -24,6 +24,8 @@ HARD_PRUNED = -1
 NOT_CANDIDATE = -2
 """The stratum of a sample whose effort was not asked for."""
 
+_ARRAYS = ("influence", "effort", "targets", "history_lengths", "el2n", "grand")
+
 
 @dataclass(frozen=True)
 class Vectors:
@@ -61,6 +63,8 @@ class Scores:
     population: int | None = None
     targets: Int32 | None = None
     """[n] the dense item that each sample's answer names."""
+    history_lengths: Int64 | None = None
+    """[n] items before the target."""
     el2n: Float64 | None = None
     """[n]; see :mod:`dealrec.difficulty`."""
     grand: Float64 | None = None
@@ -113,7 +117,7 @@ class Scores:
 
     def take(self, places: Int64) -> "Scores":
         """Those at ``places`` alone, in that order."""
-        arrays = ("influence", "effort", "candidates", "key_ranks", "targets", "el2n", "grand")
+        arrays = (*_ARRAYS, "candidates", "key_ranks")
         found: dict[str, Any] = {"keys": self.keys.take(pa.array(places))}
         for name in arrays:
             values = getattr(self, name)
@@ -124,7 +128,7 @@ class Scores:
         return replace(self, **found)
 
     def _counts(self) -> Iterator[tuple[str, int]]:
-        for name in ("influence", "effort", "targets", "el2n", "grand"):
+        for name in _ARRAYS:
             if (values := getattr(self, name)) is not None:
                 yield f"{name} values", len(values)
         for name in ("embedding", "gradients"):

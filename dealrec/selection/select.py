@@ -4,10 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterable
 
+import numpy as np
+
 from dealrec.config import SelectionConfig, resolve_budget
-from dealrec.config.selectors import SELECTORS, Need, SelectorEntry, selector_needs
+from dealrec.config.selectors import SELECTORS, VECTORS, Need, SelectorEntry, selector_needs
 from dealrec.errors import FieldError, InputError
-from dealrec.selection.interface import Scores, Selection
+from dealrec.selection.interface import Scores, Selection, Selector
 from dealrec.selection.pool import select_from_pool
 
 
@@ -30,13 +32,31 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
     entry = SELECTORS[config.method]
     needs = selector_needs(config)
     _require(scores, entry, needs)
-    selection: Selection
+    selector: Selector = entry.load()
+    if needs & VECTORS:
+        selector = in_order_of_keys(selector)
     if scores.candidates is not None and Need.EFFORT in needs.union(entry.needs):
-        selection = select_from_pool(entry.load(), scores, budget, config)
+        selection = select_from_pool(selector, scores, budget, config)
     else:
-        selection = entry.load()(scores, budget, config)
+        selection = selector(scores, budget, config)
     assert len(selection.indices) == budget
     return selection
+
+
+def in_order_of_keys(selector: Selector) -> Selector:
+    """``selector`` on samples in one order, whatever that of the input.
+
+    Sums over vectors depend on their order in the last place, and a selection on the sums.
+    """
+
+    def ordered(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+        order = scores.key_order()
+        inner = selector(scores.take(order), budget, config)
+        overall, stratum = np.empty_like(inner.overall), np.empty_like(inner.stratum)
+        overall[order], stratum[order] = inner.overall, inner.stratum
+        return Selection(np.sort(order[inner.indices]), overall, stratum, inner.strata)
+
+    return ordered
 
 
 def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> None:

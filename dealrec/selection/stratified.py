@@ -13,9 +13,9 @@ from dealrec.selection.interface import (
     Scores,
     Selection,
     StratumUse,
-    priorities,
 )
 from dealrec.selection.normalisation import overall_score
+from dealrec.selection.results import draw
 from dealrec.selection.strata import assign_strata, quotas, stratum_edges
 
 
@@ -27,7 +27,13 @@ def select_stratified(scores: Scores, budget: int, config: SelectionConfig) -> S
     2. The rest is cut into ``strata`` strata (:mod:`dealrec.selection.strata`).
     3. Each gives its quota, drawn uniformly without replacement.
     """
-    overall = overall_score(scores, config)
+    return draw_over_strata(scores, overall_score(scores, config), budget, config)
+
+
+def draw_over_strata(
+    scores: Scores, overall: Float64, budget: int, config: SelectionConfig
+) -> Selection:
+    """The three steps over any [n] score."""
     kept = _hard_pruned(scores, overall, budget, config)
     edges = stratum_edges(overall[kept], config.strata, config.stratum_edges)
     stratum = np.full(len(scores), HARD_PRUNED, dtype=np.int32)
@@ -35,11 +41,7 @@ def select_stratified(scores: Scores, budget: int, config: SelectionConfig) -> S
     sizes = np.bincount(stratum[kept], minlength=len(edges) - 1).astype(np.int64)
     given = quotas(sizes, budget)
 
-    # One sort for all strata: by stratum, then by priority; each stratum takes from its front.
-    priority = priorities(scores, config.seed)
-    by_stratum = kept[np.lexsort((priority[kept], stratum[kept]))]
-    place = np.arange(len(by_stratum)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    taken = by_stratum[place < np.repeat(given, sizes)]
+    taken = draw(scores, stratum, given, config.seed)
     return Selection(
         indices=np.sort(taken).astype(np.int64),
         overall=overall,

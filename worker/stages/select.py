@@ -17,7 +17,14 @@ def run(context: StageContext) -> StageResult:
     dataset, config = Dataset.load(context.dataset), context.config
     samples = build_samples(dataset, config.sampling, config.min_history)
     influence, effort, candidates = _scores(context)
-    scores = Scores(samples.keys(dataset), influence, effort, candidates, targets=samples.targets)
+    scores = Scores(
+        samples.keys(dataset),
+        influence,
+        effort,
+        candidates,
+        targets=samples.targets,
+        history_lengths=samples.history_lengths,
+    )
     coreset = write_coreset(
         dataset,
         samples,

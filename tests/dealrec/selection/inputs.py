@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from dealrec.config import SelectionConfig, SelectionMethod, StratumEdges
+from dealrec.config import Difficulty, SelectionConfig, SelectionMethod, StratumEdges
 from dealrec.selection.interface import Scores, Vectors
 
 finite = st.floats(-1e6, 1e6)
@@ -27,6 +27,7 @@ def whole_scores(size, seed=0, few=False, dimension=3):
         influence=scores(),
         effort=scores() + 10,
         targets=rng.integers(0, max(1, size // 3), size).astype(np.int32),
+        history_lengths=rng.integers(1, 20, size),
         el2n=np.abs(scores()),
         grand=np.abs(scores()),
         embedding=vectors(),
@@ -49,5 +50,9 @@ def configs(methods=tuple(SelectionMethod)):
         strata=st.sampled_from([1, 2, 7, 50, 500]),
         stratum_edges=st.sampled_from(StratumEdges),
         hard_prune=st.sampled_from([0.0, 0.1, 0.9]),
+        difficulty=st.sampled_from(Difficulty),
+        clusters=st.sampled_from([1, 3, 50]),
+        neighbours=st.sampled_from([1, 5]),
+        exchanges=st.just(3),
         seed=st.integers(0, 5),
     )

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from dealrec.config import SelectionConfig, SelectionMethod
 from dealrec.config.selectors import SELECTORS, Need, selector_needs
 from dealrec.errors import InputError
-from dealrec.selection.interface import HARD_PRUNED
+from dealrec.selection.interface import HARD_PRUNED, Vectors
 from dealrec.selection.select import select
 from tests.dealrec.selection.inputs import configs, score_sets, whole_scores
+
+SAME = Vectors(np.ones((60, 2), np.float32), np.ones((3, 2), np.float32))
 
 
 def keys_of(scores, selection):
@@ -69,6 +71,8 @@ def test_the_whole_data_and_a_single_sample_are_budgets_too(method, few):
 def test_the_same_seed_gives_the_same_set_and_ties_are_drawn_by_seed(method):
     scores = dataclasses.replace(
         whole_scores(60),
+        embedding=SAME,
+        gradients=SAME,
         **{name: np.ones(60) for name in ("influence", "effort", "el2n", "grand")},
     )
     config = SelectionConfig(method=method)
@@ -90,7 +94,15 @@ def test_a_selector_reads_no_more_than_it_says(method):
     needs = selector_needs(config)
     absent = {
         name: None
-        for name in ("effort", "targets", "el2n", "grand", "embedding", "gradients")
+        for name in (
+            "effort",
+            "targets",
+            "history_lengths",
+            "el2n",
+            "grand",
+            "embedding",
+            "gradients",
+        )
         if not any(need.value in (name, f"validation_{name}") for need in needs)
     }
     bare = dataclasses.replace(scores, **absent)

@@ -1,0 +1,30 @@
+"""k-means over sample embeddings, the same on every run."""
+
+import warnings
+
+import numpy as np
+
+from dealrec.selection.interface import Float32, Float64, Int32
+
+
+def cluster(vectors: Float32, clusters: int, seed: int) -> tuple[Int32, Float64]:
+    """[n] cluster of each sample, and its Euclidean distance to the cluster's centre.
+
+    Lloyd's algorithm from one k-means++ start. OpenMP adds up centres in whatever order its threads
+    end, so it gets one thread. Fewer distinct vectors than ``clusters`` make fewer clusters.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    count = min(clusters, len(vectors))
+    means = KMeans(count, n_init=1, max_iter=100, random_state=seed)
+    with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="openmp"):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = means.fit_predict(np.ascontiguousarray(vectors))
+    distances = np.empty(len(vectors))
+    for group in range(count):
+        here = labels == group
+        away = vectors[here].astype(np.float64) - means.cluster_centers_[group]
+        distances[here] = np.linalg.norm(away, axis=1)
+    return labels.astype(np.int32), distances

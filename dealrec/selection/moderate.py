@@ -1,0 +1,25 @@
+"""``moderate``: samples neither typical nor odd."""
+
+import numpy as np
+
+from dealrec.config import Normalisation, SelectionConfig
+from dealrec.selection.clustering import cluster
+from dealrec.selection.interface import Scores, Selection, priorities
+from dealrec.selection.normalisation import normalise
+from dealrec.selection.results import as_one
+
+
+def select_moderate(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+    """The samples whose distance to the middle of their class is nearest the median distance.
+
+    Xia et al., ICLR 2023 (*Moderate Coreset*): order all samples by their distance to their class's
+    centre and keep the ``budget`` in the middle of that order. Next items make no classes to speak
+    of, so the classes are ``clusters`` clusters of the embeddings, and their centres means where the
+    published code has coordinate-wise medians. Equal distances are drawn.
+    """
+    assert scores.embedding is not None
+    _, distances = cluster(scores.embedding.samples, config.clusters, config.seed)
+    order = np.lexsort((priorities(scores, config.seed), distances))
+    first = (len(scores) - budget) // 2
+    overall = normalise(distances, Normalisation.MINMAX)
+    return as_one(order[first : first + budget].astype(np.int64), overall)
