@@ -9,18 +9,20 @@ softmax's curvature in the space of states. So the curvature is ``d²`` numbers 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor
-from torch.func import jacfwd, vmap
+from torch.func import jacfwd, jvp, vjp, vmap
 
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
-from dealrec.influence.head import Head, curvatures
+from dealrec.influence.head import Head, curvatures, heads
 from dealrec.influence.items import ItemProblem
 from dealrec.influence.problem import HELD, AutogradProblem, Problem, Tick
 from dealrec.influence.softmax import CatalogueSoftmax
-from dealrec.influence.solvers.interface import Operator
+from dealrec.influence.solvers.interface import Operator, ProductOperator
 from dealrec.surrogates.interface import Surrogate, TokenwiseTail
 
 
@@ -103,19 +105,62 @@ class FactorProblem:
         return values, total.reshape(-1) / len(examples)
 
     def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
-        """Gauss-Newton from the factors where they can be held; the Hessian by autograd."""
-        if kind is Curvature.HESSIAN or int(examples.tokens.sum()) * self.size > HELD:
+        """From the factors where they can be held, else by autograd."""
+        if int(examples.tokens.sum()) * self.size > HELD:
             return self.general.curvature(examples, kind, tick)
-        passed = [
-            (tokens, *self._states_and_slopes(tokens)) for _, tokens in self._tokens(examples, tick)
+        parts = [tokens for _, tokens in self._tokens(examples, tick)]
+        entering, targets = (
+            torch.cat([x.entering for x in parts]),
+            torch.cat([x.targets for x in parts]),
+        )
+        residual, weights = (
+            torch.cat([x.residual for x in parts]),
+            torch.cat([x.weights for x in parts]),
+        )
+        with torch.no_grad():
+            states = self._states(self.matrix, entering, residual)
+        bends = curvatures(self.softmax, states, self.items, targets, lambda: tick(0))
+        bends *= (weights / len(examples))[:, None, None]
+        if kind is Curvature.GAUSS_NEWTON:
+            slopes = torch.cat([self._slopes(tokens) for tokens in parts])
+            return FactoredCurvature(entering, slopes.transpose(1, 2) @ bends @ slopes)
+        outer = [
+            head.state_gradients() for _, head in heads(self.softmax, states, self.items, targets)
         ]
-        tokens, states, slopes = zip(*passed, strict=True)
-        targets = torch.cat([one.targets for one in tokens])
-        shares = torch.cat([one.weights for one in tokens]) / len(examples)
-        bends = curvatures(self.softmax, torch.cat(states), self.items, targets, lambda: tick(0))
-        outer = torch.cat(slopes)
-        bends = outer.transpose(1, 2) @ bends @ outer * shares[:, None, None]
-        return FactoredCurvature(torch.cat([one.entering for one in tokens]), bends)
+        gradients = torch.cat(outer) * (weights / len(examples))[:, None]
+        pulled = partial(self._pulled, entering, residual, states, gradients, bends)
+
+        def product(vector: Tensor) -> Tensor:
+            tick(0)
+            direction = vector.view(self.matrix.shape).to(self.dtype)
+            with torch.no_grad():
+                found: Tensor = jvp(pulled, (self.matrix,), (direction,))[1]
+            return found.reshape(-1).to(torch.float64)
+
+        return ProductOperator(product, self.size, self.device)
+
+    def _pulled(
+        self,
+        entering: Tensor,
+        residual: Tensor,
+        states: Tensor,
+        gradients: Tensor,
+        bends: Tensor,
+        matrix: Tensor,
+    ) -> Tensor:
+        """The gradient by the matrix ``W`` of a risk that is quadratic in the states ``s(W)``.
+
+        ``J(W)ᵀ (g + C (s(W) − s))``: with the loss's own gradients ``g`` and curvatures ``C`` at the
+        states ``s``, its derivative there is the Hessian of the loss, without its logits.
+        """
+        found, pull, *_ = vjp(lambda m: self._states(m, entering, residual), matrix)
+        moved = torch.bmm(bends, (found - states)[:, :, None]).squeeze(2)
+        (pulled,) = pull(gradients + moved)
+        return cast("Tensor", pulled)
+
+    def _states(self, matrix: Tensor, entering: Tensor, residual: Tensor) -> Tensor:
+        """[M, d]."""
+        return self.tail.after_attention_output(entering @ matrix.T, residual)
 
     def _tokens(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, _Tokens]]:
         for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
@@ -135,15 +180,13 @@ class FactorProblem:
         (gradients,) = torch.autograd.grad(states, projected, outer)
         return gradients
 
-    def _states_and_slopes(self, tokens: _Tokens) -> tuple[Tensor, Tensor]:
-        """[M, d], and [M, d, d], ``F``."""
+    def _slopes(self, tokens: _Tokens) -> Tensor:
+        """[M, d, d], ``F``."""
         with torch.no_grad():
-            projected = tokens.entering @ self.matrix.T
-            states = self.tail.after_attention_output(projected, tokens.residual)
-            slopes: Tensor = vmap(jacfwd(self.tail.after_attention_output))(
-                projected, tokens.residual
+            found: Tensor = vmap(jacfwd(self.tail.after_attention_output))(
+                tokens.entering @ self.matrix.T, tokens.residual
             )
-        return states, slopes
+        return found
 
 
 def make_problem(

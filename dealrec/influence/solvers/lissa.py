@@ -10,7 +10,7 @@ from dealrec.influence.solvers.spectrum import extreme_eigenvalues
 
 MARGIN = 1.05
 """Of the scale over the largest Ritz value, which lies a little below the largest eigenvalue."""
-_FIRST_LOOK = 100
+_FIRST_LOOK = 16
 """Iterations before the true residual is looked at; each later look comes at twice the count."""
 
 
