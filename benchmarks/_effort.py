@@ -14,7 +14,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import Samples, build_samples
-from dealrec.effort.gradients import EffortMeter
+from dealrec.effort.gradients import GradientMeter
 from dealrec.effort.plan import EffortPlan, plan_effort
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.tokens import EncodedSample, Encoder, padded
@@ -103,8 +103,8 @@ def race(
 ) -> dict[str, Timing]:
     """All ways on the same batches, taking turns, so that a busy machine is busy for all."""
     plan, config = games.plan, EffortConfig()
-    plain = EffortMeter(loaded, config)
-    reusing = EffortMeter(loaded, config, plan.prefix, int(plan.tokens.max()))
+    plain = GradientMeter(loaded, config)
+    reusing = GradientMeter(loaded, config, plan.prefix, int(plan.tokens.max()))
     assert reusing.prefix_tokens, reusing.prefix_reuse
     ways: dict[str, Callable[[Batch], Tensor]] = {
         "bare forward": lambda batch: bare_forward(loaded, batch),

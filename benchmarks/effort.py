@@ -17,7 +17,7 @@ from benchmarks._effort_memory import peak_in_own_process
 from benchmarks._report import Target, finish, timed
 from dealrec.config.effort import EffortConfig
 from dealrec.config.runtime import environment_runtime
-from dealrec.effort.gradients import EffortMeter
+from dealrec.effort.gradients import GradientMeter
 from dealrec.evaluation.correlation import spearman
 from dealrec.language_models import LoadedLanguageModel, load_language_model
 from dealrec.language_models.tokens import Encoder
@@ -107,7 +107,7 @@ def half_precision(loaded: LoadedLanguageModel, games: Games, batches: list[Batc
     half = load_language_model(MODEL, dtype="bfloat16", device=loaded.device)
     plan, found = games.plan, {}
     for name, model in (("float32", loaded), ("bfloat16", half)):
-        meter = EffortMeter(model, EffortConfig(), plan.prefix, int(plan.tokens.max()))
+        meter = GradientMeter(model, EffortConfig(), plan.prefix, int(plan.tokens.max()))
         with timed() as watch:
             parts = [meter.norms(samples[i : i + 8]) for i in range(0, len(samples), 8)]
         found[name] = torch.cat(parts).cpu().double().numpy()

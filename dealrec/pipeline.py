@@ -13,16 +13,16 @@ import pyarrow.parquet as pq
 
 from dealrec.config import PruneConfig, Split, SplitMethod, parse_budget, resolve_budget
 from dealrec.config.runtime import Runtime, environment_runtime
+from dealrec.config.selectors import selector_needs
 from dealrec.config.stages import StageName
 from dealrec.coresets.members import read_members
 from dealrec.coresets.writer import MEMBERS, REPORT, Coreset, write_coreset
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import Samples, build_samples
-from dealrec.language_models.adapters import require_adapter
+from dealrec.gathering import gather, require_models
 from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
-from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
 
 
@@ -77,11 +77,9 @@ def prune(
     requested = parse_budget(budget)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
-    for part in (config.effort, config.finetune):
-        if part is not None:
-            require_language_model(part.model)
-    if config.effort is not None and config.effort.adapter is not None:
-        require_adapter(Path(config.effort.adapter).expanduser())
+    require_models(config, selector_needs(config.selection))
+    if config.finetune is not None:
+        require_language_model(config.finetune.model)
     split_method = None if split is None else SplitMethod(split)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -117,61 +115,21 @@ def _coreset(
     stages: StageReporters,
     out: Path,
 ) -> Coreset:
-    """Surrogate, influence, effort and selection; the coreset's folder is ``out``."""
+    """All stages up to the selection; the coreset's folder is ``out``."""
     from dealrec.evaluation.report import write_report
-    from dealrec.influence.averaging import score_ensemble
-    from dealrec.surrogates.ensemble import train_ensemble
 
-    ensemble = train_ensemble(
-        dataset, config.surrogate, runtime=runtime, reporter=stages(StageName.SURROGATE)
-    )
-    influence = score_ensemble(
-        dataset,
-        samples,
-        ensemble,
-        config.influence,
-        runtime=runtime,
-        reporter=stages(StageName.INFLUENCE),
-    )
-    facts: dict[str, Any] = {
-        "surrogate": ensemble.metrics,
-        "influence": influence.diagnostics,
-    }
-    keys = samples.keys(dataset)
-    effort = candidates = None
-    if config.effort is not None:
-        from dealrec.effort.candidates import candidate_pool
-        from dealrec.effort.scoring import score_effort
-
-        scored = score_effort(
-            dataset,
-            samples,
-            config.prompt,
-            config.effort,
-            candidates=candidate_pool(keys, influence.scores, size, config),
-            runtime=runtime,
-            reporter=stages(StageName.EFFORT),
-        )
-        effort, candidates = scored.scores, scored.candidates
-        facts["effort"] = scored.diagnostics
+    needs = selector_needs(config.selection)
+    gathered = gather(dataset, samples, config, needs, budget=size, runtime=runtime, stages=stages)
     reporter = stages(StageName.SELECT)
-    scores = Scores(
-        keys,
-        influence.scores,
-        effort,
-        candidates,
-        targets=samples.targets,
-        history_lengths=samples.history_lengths,
-    )
-    selection = select(scores, size, config.selection)
+    selection = select(gathered.scores, size, config.selection)
     coreset = write_coreset(
         dataset,
         samples,
-        scores,
+        gathered.scores,
         selection,
         config=config,
         budget_requested=requested,
-        facts=facts,
+        facts=gathered.facts,
         out=out,
     )
     write_report(out, out / REPORT)

@@ -27,17 +27,23 @@ def require_known_models(config: PruneConfig) -> None:
     ``unknown_model`` for a language model; ``invalid_config`` for a surrogate, which the library
     would take from an import path, and a server from its catalogue alone, and for an adapter.
     """
-    names = {"config.effort.model": config.effort, "config.finetune.model": config.finetune}
+    names = {
+        "config.effort.model": config.effort,
+        "config.embedding.model": config.embedding,
+        "config.gradients.model": config.gradients,
+        "config.finetune.model": config.finetune,
+    }
     for location, part in names.items():
         if part is not None:
             require_known_model(part.model, location)
-    if config.effort is not None and config.effort.adapter is not None:
-        raise InputError(
-            "A server measures effort with a fresh LoRA; an adapter is for the library alone.",
-            code="invalid_config",
-            title="The configuration cannot be used",
-            errors=[FieldError("config.effort.adapter", "must be null")],
-        )
+    for name, measured in (("effort", config.effort), ("gradients", config.gradients)):
+        if measured is not None and measured.adapter is not None:
+            raise InputError(
+                f"A server measures {name} with a fresh LoRA; an adapter is for the library alone.",
+                code="invalid_config",
+                title="The configuration cannot be used",
+                errors=[FieldError(f"config.{name}.adapter", "must be null")],
+            )
     if config.surrogate.model not in SURROGATES:
         known = ", ".join(SURROGATES)
         raise InputError(

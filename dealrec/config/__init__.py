@@ -7,6 +7,7 @@ from dealrec.config.base import Config
 from dealrec.config.budget import Budget, parse_budget, resolve_budget
 from dealrec.config.data import PromptConfig, Sampling, Split, SplitMethod
 from dealrec.config.effort import EffortConfig, EffortParameters, LossSpan, Reduction
+from dealrec.config.embedding import EmbeddingConfig, EmbeddingSource, GradientsConfig
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.config.influence import (
     Curvature,
@@ -33,7 +34,10 @@ __all__ = [
     "Difficulty",
     "EffortConfig",
     "EffortParameters",
+    "EmbeddingConfig",
+    "EmbeddingSource",
     "FinetuneConfig",
+    "GradientsConfig",
     "InfluenceConfig",
     "InfluenceParameters",
     "LoraSettings",

@@ -5,10 +5,11 @@ from pydantic import Field, model_validator
 from dealrec.config.base import Config
 from dealrec.config.data import PromptConfig, Sampling
 from dealrec.config.effort import EffortConfig
+from dealrec.config.embedding import EmbeddingConfig, GradientsConfig
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.selection import SelectionConfig
-from dealrec.config.selectors import Need, selector_needs
+from dealrec.config.selectors import VALIDATION, Need, selector_needs
 from dealrec.config.surrogate import SurrogateConfig
 from dealrec.errors import FieldError, InputError
 
@@ -24,6 +25,8 @@ class PruneConfig(Config):
     influence: InfluenceConfig = InfluenceConfig()
     effort: EffortConfig | None = EffortConfig()
     """``None`` leaves the LLM out; ``selection.effort_weight`` is then 0."""
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    gradients: GradientsConfig = GradientsConfig()
     selection: SelectionConfig = SelectionConfig()
     finetune: FinetuneConfig | None = None
     """``None`` trains no adapter."""
@@ -52,6 +55,13 @@ class PruneConfig(Config):
         the data has none.
         """
         target = self.influence.target
+        if not has_validation and VALIDATION & selector_needs(self.selection):
+            raise InputError(
+                f"The selector `{self.selection.method}` looks at validation samples, and the data "
+                "set has none. Use another selector, or a split that makes some.",
+                code="no_validation_split",
+                errors=[FieldError("config.selection.method", "the data has no validation split")],
+            )
         if target is RiskTarget.AUTO:
             target = RiskTarget.VALIDATION if has_validation else RiskTarget.TRAIN
         elif target is RiskTarget.VALIDATION and not has_validation:

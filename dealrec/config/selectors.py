@@ -197,9 +197,8 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
 }
 
 
-VECTORS = frozenset(
-    {Need.EMBEDDING, Need.VALIDATION_EMBEDDING, Need.GRADIENTS, Need.VALIDATION_GRADIENTS}
-)
+VALIDATION = frozenset({Need.VALIDATION_EMBEDDING, Need.VALIDATION_GRADIENTS})
+VECTORS = VALIDATION | {Need.EMBEDDING, Need.GRADIENTS}
 
 
 def selector_needs(config: SelectionConfig) -> frozenset[Need]:

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from dealrec.config.effort import TokenOptions
+from dealrec.config.embedding import EmbeddingSource
 from dealrec.config.language_models import language_model
 from dealrec.config.prune import PruneConfig
+from dealrec.config.selectors import Need, selector_needs
 
 
 class StageName(StrEnum):
@@ -17,6 +21,9 @@ class StageName(StrEnum):
     SURROGATE = "surrogate"
     INFLUENCE = "influence"
     EFFORT = "effort"
+    DIFFICULTY = "difficulty"
+    EMBEDDING = "embedding"
+    GRADIENTS = "gradients"
     SELECT = "select"
     FINETUNE = "finetune"
 
@@ -42,6 +49,15 @@ class StageSpec:
     """Whether it goes to the ``gpu`` queue."""
 
 
+SCORE_STAGES = (StageName.INFLUENCE, StageName.EFFORT)
+"""What every job keeps of its samples."""
+EXTRA_STAGES: dict[StageName, frozenset[Need]] = {
+    StageName.DIFFICULTY: frozenset({Need.EL2N, Need.GRAND}),
+    StageName.EMBEDDING: frozenset({Need.EMBEDDING, Need.VALIDATION_EMBEDDING}),
+    StageName.GRADIENTS: frozenset({Need.GRADIENTS, Need.VALIDATION_GRADIENTS}),
+}
+"""What is made only where the selector looks at any of it."""
+
 STAGES: dict[StageName, StageSpec] = {
     spec.name: spec
     for spec in (
@@ -49,7 +65,10 @@ STAGES: dict[StageName, StageSpec] = {
         StageSpec(StageName.SURROGATE, (), 2, gpu=True),
         StageSpec(StageName.INFLUENCE, (StageName.SURROGATE,), 3, gpu=True),
         StageSpec(StageName.EFFORT, (), 2, gpu=True),
-        StageSpec(StageName.SELECT, (StageName.INFLUENCE, StageName.EFFORT), 1, gpu=False),
+        StageSpec(StageName.DIFFICULTY, (StageName.SURROGATE,), 1, gpu=True),
+        StageSpec(StageName.EMBEDDING, (StageName.SURROGATE,), 1, gpu=True),
+        StageSpec(StageName.GRADIENTS, (), 1, gpu=True),
+        StageSpec(StageName.SELECT, (*SCORE_STAGES, *EXTRA_STAGES), 1, gpu=False),
         StageSpec(StageName.FINETUNE, (StageName.SELECT,), 1, gpu=True),
     )
 }
@@ -60,14 +79,26 @@ def planned_stages(config: PruneConfig) -> list[StageSpec]:
     names = [StageName.SURROGATE, StageName.INFLUENCE]
     if config.effort is not None:
         names.append(StageName.EFFORT)
+    names += extra_stages(selector_needs(config.selection))
     names.append(StageName.SELECT)
     if config.finetune is not None:
         names.append(StageName.FINETUNE)
     return [_planned(STAGES[name], config) for name in names]
 
 
+def extra_stages(needs: Set[Need]) -> list[StageName]:
+    """The stages beside influence and effort that make what is needed, in order."""
+    return [name for name, made in EXTRA_STAGES.items() if made & needs]
+
+
 def _planned(spec: StageSpec, config: PruneConfig) -> StageSpec:
-    """With ``effort.candidates`` the pool is drawn over influence, so effort comes after it."""
+    """What a stage needs under this configuration.
+
+    With ``effort.candidates`` the pool is drawn over influence, so effort comes after it. Vectors of
+    the language model need no surrogate.
+    """
+    if spec.name is StageName.EMBEDDING and not _of_surrogate(config):
+        return replace(spec, needs=())
     if spec.name is StageName.EFFORT and config.effort and config.effort.candidates:
         return replace(spec, needs=(StageName.INFLUENCE,))
     return spec
@@ -106,13 +137,16 @@ def _relevant(name: StageName, config: PruneConfig, budget: int) -> dict[str, An
             return {**units, "influence": config.influence.model_dump(mode="json")}
         case StageName.EFFORT:
             assert config.effort is not None
-            return {
-                **units,
-                "prompt": config.prompt.model_dump(mode="json"),
-                "effort": config.effort.model_dump(mode="json", exclude={"shard_samples"}),
-                "revision": _revision(config.effort.model),
-                "pool": _pool(config, budget),
-            }
+            read = config.effort.model_dump(mode="json", exclude={"shard_samples"})
+            said = {**_said_to(config, config.effort), "pool": _pool(config, budget)}
+            return {**units, **said, "effort": read}
+        case StageName.DIFFICULTY:
+            return units
+        case StageName.EMBEDDING:
+            return {**units, **_embedding(config)}
+        case StageName.GRADIENTS:
+            read = config.gradients.model_dump(mode="json")
+            return {**units, **_said_to(config, config.gradients), "gradients": read}
         case StageName.SELECT:
             return {
                 **units,
@@ -126,6 +160,27 @@ def _relevant(name: StageName, config: PruneConfig, budget: int) -> dict[str, An
                 "finetune": config.finetune.model_dump(mode="json"),
                 "revision": _revision(config.finetune.model),
             }
+
+
+def _said_to(config: PruneConfig, options: TokenOptions) -> dict[str, Any]:
+    """How samples are put into words, and the language model's weights."""
+    return {
+        "prompt": config.prompt.model_dump(mode="json"),
+        "revision": _revision(options.model),
+    }
+
+
+def _embedding(config: PruneConfig) -> dict[str, Any]:
+    """Of the surrogate's vectors what is said of a language model does not matter."""
+    if _of_surrogate(config):
+        read = {"source", "validation_samples"}
+        return {"embedding": config.embedding.model_dump(mode="json", include=read)}
+    said = _said_to(config, config.embedding)
+    return {**said, "embedding": config.embedding.model_dump(mode="json")}
+
+
+def _of_surrogate(config: PruneConfig) -> bool:
+    return config.embedding.source is EmbeddingSource.SURROGATE
 
 
 def _pool(config: PruneConfig, budget: int) -> dict[str, Any] | None:

@@ -89,3 +89,37 @@ def build_samples(
         target=target.astype(np.int64),
         positions=ranks[target].astype(np.int64),
     )
+
+
+def validation_samples(dataset: Dataset, at_most: int) -> Samples | None:
+    """Each user's first validation item, given all training items of theirs (one at least).
+
+    Of more than ``at_most`` users so many are taken, spread evenly over them. ``None`` where there
+    is none. Not samples to choose from: what is chosen is to be good at these.
+    """
+    train, valid = SPLIT_CODES[Split.TRAIN], SPLIT_CODES[Split.VALID]
+    owners = dataset.users()
+    places = np.flatnonzero(dataset.splits == valid)
+    users, first = np.unique(owners[places], return_index=True)
+    first = places[first]
+    histories = np.bincount(owners[dataset.splits == train], minlength=dataset.n_users)
+    users, first = users[histories[users] > 0], first[histories[users] > 0]
+    if not len(users):
+        return None
+    if len(users) > at_most:
+        spread = np.arange(at_most) * len(users) // at_most
+        users, first = users[spread], first[spread]
+    kept = np.concatenate(
+        [np.flatnonzero(np.isin(owners, users) & (dataset.splits == train)), first]
+    )
+    # A user's training items, in order, then the one of validation.
+    kept = kept[np.lexsort((kept, dataset.splits[kept], owners[kept]))]
+    target = np.flatnonzero(dataset.splits[kept] == valid)
+    return Samples(
+        unit=Sampling.PER_USER,
+        users=users.astype(np.int32),
+        items=dataset.items[kept],
+        start=target - histories[users],
+        target=target.astype(np.int64),
+        positions=(first - dataset.offsets[users]).astype(np.int64),
+    )

@@ -1,6 +1,6 @@
-"""Per-sample gradient norms of a batch, with a graph over the last decoder layer only."""
+"""Per-sample gradients of a batch, with a graph over the last decoder layer only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dealrec.config.effort import EffortConfig, Reduction
+from dealrec.config.effort import GradientOptions, Reduction
 from dealrec.effort.parameters import Measured, measured_layers
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
@@ -19,8 +19,8 @@ _LOGITS_AT_ONCE = 512
 """Positions whose logits are held together: bounds memory for large vocabularies."""
 
 
-class EffortMeter:
-    """Measures the effort of batches of samples on one language model.
+class GradientMeter:
+    """Measures the gradients of batches of samples on one language model.
 
     The loss of a sample is the cross-entropy of its tokens in the loss span, their mean or sum. The
     gradient is taken with respect to parameters of the last decoder layer, see
@@ -40,7 +40,7 @@ class EffortMeter:
     def __init__(
         self,
         loaded: LoadedLanguageModel,
-        config: EffortConfig,
+        config: GradientOptions,
         prefix: Sequence[int] = (),
         longest: int = 0,
     ) -> None:
@@ -63,8 +63,26 @@ class EffortMeter:
         else:
             self.prefix_reuse = self._reuse
 
+    @property
+    def numbers(self) -> int:
+        """In a sample's gradient."""
+        return sum(sum(part.sizes) for part in self._measured)
+
     def norms(self, samples: Sequence[EncodedSample], pieces: int = 1) -> Tensor:
-        """[b] float32 gradient norms, in the order of ``samples``, measured ``b / pieces`` at once.
+        """[b] float32 gradient norms, in the order of ``samples``; see :meth:`measure`."""
+
+        def norms(measured: Sequence[Measurement]) -> Tensor:
+            return sum((one.squares() for one in measured), start=torch.zeros(())).sqrt()
+
+        return self.measure(samples, norms, pieces)
+
+    def measure(
+        self,
+        samples: Sequence[EncodedSample],
+        reduce: Callable[[Sequence["Measurement"]], Tensor],
+        pieces: int = 1,
+    ) -> Tensor:
+        """[b, …] what ``reduce`` makes of the samples' gradients, measured ``b / pieces`` at once.
 
         Where the accelerator's memory does not hold the batch its halves are measured one after
         the other, and so on down to one sample; :attr:`halvings` counts them.
@@ -72,9 +90,11 @@ class EffortMeter:
         size = -(-len(samples) // pieces)
         if size < len(samples):
             starts = range(0, len(samples), size)
-            return torch.cat([self.norms(samples[start : start + size]) for start in starts])
+            return torch.cat(
+                [self.measure(samples[start : start + size], reduce) for start in starts]
+            )
         try:
-            return self._norms(samples)
+            return reduce(self._measurements(samples))
         except torch.OutOfMemoryError:
             if len(samples) == 1:
                 raise
@@ -82,9 +102,11 @@ class EffortMeter:
         torch.cuda.empty_cache()
         self.halvings += 1
         half = (len(samples) + 1) // 2
-        return torch.cat([self.norms(samples[:half]), self.norms(samples[half:])])
+        return torch.cat(
+            [self.measure(samples[:half], reduce), self.measure(samples[half:], reduce)]
+        )
 
-    def _norms(self, samples: Sequence[EncodedSample]) -> Tensor:
+    def _measurements(self, samples: Sequence[EncodedSample]) -> list["Measurement"]:
         tokens = padded(samples, self._pad, self._device)
         targets = loss_targets(tokens, samples, self._config.loss_on)
         weights = _weights(targets, len(samples), self._config.reduction)
@@ -100,10 +122,29 @@ class EffortMeter:
         gradients = torch.autograd.grad(hidden, [factor.output for factor in ordered], gradient)
         lengths = torch.tensor([len(sample) for sample in samples], device=self._device)
         own = torch.arange(tokens.shape[1], device=self._device) < lengths[:, None]
-        squares = torch.zeros(len(samples), device=self._device)
-        for part, factor, back in zip(self._measured, ordered, gradients, strict=True):
-            squares += part.squares(factor.input, back, own)
-        return squares.sqrt()
+        return [
+            Measurement(part, factor.input, back, own)
+            for part, factor, back in zip(self._measured, ordered, gradients, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The factors of a batch's gradients at one measured part of the layer."""
+
+    part: Measured
+    inputs: Tensor
+    output_gradients: Tensor
+    own: Tensor
+    """[b, t] which tokens are a sample's own, not padding."""
+
+    def squares(self) -> Tensor:
+        """[b] squared norms."""
+        return self.part.squares(self.inputs, self.output_gradients, self.own)
+
+    def gradients(self) -> list[Tensor]:
+        """[b, p] of each parameter, flat."""
+        return self.part.gradients(self.inputs, self.output_gradients, self.own)
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,23 @@ def gradient_norms(inputs: Tensor, output_gradients: Tensor, tokens: Tensor) -> 
     return norms
 
 
-def sum_norms(values: Tensor, tokens: Tensor) -> Tensor:
-    """[b] norms of ``Σ_t v_t`` over a sample's own tokens, of [b, t, …, d], in float32.
+def gradients(inputs: Tensor, output_gradients: Tensor, tokens: Tensor) -> Tensor:
+    """[b, o, i] ``G`` itself, in float32; arguments as in :func:`gradient_norms`."""
+    return _own(output_gradients, tokens).mT @ _own(inputs, tokens)
+
+
+def sums(values: Tensor, tokens: Tensor) -> Tensor:
+    """[b, d] ``Σ_t v_t`` over a sample's own tokens, of [b, t, …, d], in float32.
 
     Further dimensions (heads) are summed like tokens: with ``v = g`` the gradient of a bias, with
     ``v = g ⊙ x̂`` that of a norm's weight.
     """
-    norms: Tensor = torch.linalg.vector_norm(_own(values, tokens).flatten(1, -2).sum(1), dim=-1)
+    return _own(values, tokens).flatten(1, -2).sum(1)
+
+
+def sum_norms(values: Tensor, tokens: Tensor) -> Tensor:
+    """[b] norms of :func:`sums`."""
+    norms: Tensor = torch.linalg.vector_norm(sums(values, tokens), dim=-1)
     return norms
 
 

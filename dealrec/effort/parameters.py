@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from dealrec.config.effort import EffortConfig, EffortParameters
-from dealrec.effort.norms import gradient_norms, normalised, sum_norms
+from dealrec.config.effort import EffortParameters, GradientOptions
+from dealrec.effort.norms import gradient_norms, normalised, sum_norms, sums
+from dealrec.effort.norms import gradients as weight_gradients
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import not_supported, projection
@@ -21,8 +22,15 @@ class Measured(Protocol):
     def module(self) -> nn.Module:
         """The layer whose inputs and output gradients are wanted."""
 
+    @property
+    def sizes(self) -> list[int]:
+        """Numbers in each parameter, in the order of :meth:`gradients`."""
+
     def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
         """[b] squared gradient norms, as :func:`~dealrec.effort.norms.gradient_norms` takes them."""
+
+    def gradients(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> list[Tensor]:
+        """[b, p] of each parameter, flat: the gradients whose norms :meth:`squares` gives."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,19 @@ class LinearWeights:
 
     module: nn.Linear
 
+    @property
+    def sizes(self) -> list[int]:
+        return _own_sizes(self.module)
+
     def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
         squares = gradient_norms(inputs, gradients, tokens) ** 2
         if self.module.bias is not None:
             squares = squares + sum_norms(gradients, tokens) ** 2
         return squares
+
+    def gradients(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> list[Tensor]:
+        found = [weight_gradients(inputs, gradients, tokens).flatten(1)]
+        return found if self.module.bias is None else [*found, sums(gradients, tokens)]
 
 
 @dataclass(frozen=True)
@@ -44,11 +60,21 @@ class NormWeights:
 
     module: nn.Module
 
+    @property
+    def sizes(self) -> list[int]:
+        return _own_sizes(self.module)
+
     def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
         squares = sum_norms(gradients.float() * normalised(self.module, inputs), tokens) ** 2
         if getattr(self.module, "bias", None) is not None:
             squares = squares + sum_norms(gradients, tokens) ** 2
         return squares
+
+    def gradients(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> list[Tensor]:
+        found = [sums(gradients.float() * normalised(self.module, inputs), tokens)]
+        if getattr(self.module, "bias", None) is None:
+            return found
+        return [*found, sums(gradients, tokens)]
 
 
 @dataclass(frozen=True)
@@ -66,15 +92,34 @@ class LoraWeights:
     up: Tensor | None = None
     """[o, r] ``s B``; ``None`` where it is zero."""
 
+    @property
+    def sizes(self) -> list[int]:
+        rank, inputs = self.down.shape
+        of_up = self.module.out_features * rank
+        return [of_up] if self.up is None else [of_up, rank * inputs]
+
     def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
         squares = gradient_norms(inputs.float() @ self.down.mT, gradients, tokens) ** 2
         if self.up is not None:
             squares = squares + gradient_norms(inputs, gradients.float() @ self.up, tokens) ** 2
         return squares
 
+    def gradients(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> list[Tensor]:
+        found = [weight_gradients(inputs.float() @ self.down.mT, gradients, tokens).flatten(1)]
+        if self.up is not None:
+            of_down = weight_gradients(inputs, gradients.float() @ self.up, tokens)
+            found.append(of_down.flatten(1))
+        return found
+
+
+def _own_sizes(module: nn.Module) -> list[int]:
+    """Of the weight and, where there is one, the bias."""
+    own = dict(module.named_parameters(recurse=False))
+    return [own[name].numel() for name in ("weight", "bias") if name in own]
+
 
 def measured_layers(
-    loaded: LoadedLanguageModel, layer: nn.Module, config: EffortConfig
+    loaded: LoadedLanguageModel, layer: nn.Module, config: GradientOptions
 ) -> list[Measured]:
     """The parts of the last decoder layer that ``config.parameters`` names.
 
@@ -97,7 +142,7 @@ def measured_layers(
     raise AssertionError(config.parameters)
 
 
-def lora_downs(config: EffortConfig, widths: list[int]) -> list[Tensor]:
+def lora_downs(config: GradientOptions, widths: list[int]) -> list[Tensor]:
     """[r, width] ``(α/r) A`` each, A drawn from the seed as peft draws it (Kaiming uniform, a = √5)."""
     generator = torch.Generator().manual_seed(config.seed)
     downs = []
@@ -109,7 +154,7 @@ def lora_downs(config: EffortConfig, widths: list[int]) -> list[Tensor]:
 
 
 def _fresh_lora(
-    model: Any, layer: nn.Module, config: EffortConfig, names: tuple[str, ...]
+    model: Any, layer: nn.Module, config: GradientOptions, names: tuple[str, ...]
 ) -> list[Measured]:
     modules = [projection(model, layer, name) for name in names]
     downs = lora_downs(config, [module.in_features for module in modules])

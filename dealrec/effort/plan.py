@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config.data import PromptConfig
-from dealrec.config.effort import EffortConfig
+from dealrec.config.effort import TokenOptions
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples
@@ -132,7 +132,7 @@ def plan_effort(
     dataset: Dataset,
     samples: Samples,
     prompt: PromptConfig,
-    config: EffortConfig,
+    config: TokenOptions,
     *,
     candidates: Int64 | None = None,
     reporter: Reporter = SILENT,
@@ -171,7 +171,7 @@ def plan_batches(
     encoder: "Encoder",
     prompted: Callable[[int], PromptedSample],
     count: int,
-    config: EffortConfig,
+    config: TokenOptions,
     *,
     candidates: Int64 | None = None,
     identity: object = None,

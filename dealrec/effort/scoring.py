@@ -13,7 +13,7 @@ from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples
-from dealrec.effort.gradients import EffortMeter
+from dealrec.effort.gradients import GradientMeter
 from dealrec.effort.parts import EffortPart, ShardCheckpoint, merge_effort
 from dealrec.effort.plan import EffortPlan, Shard, plan_batches, plan_effort
 from dealrec.effort.scores import EffortScores
@@ -136,7 +136,7 @@ def measure_shard(
     pieces: int = 1,
 ) -> EffortPart:
     """As :func:`score_effort_shard`, on a loaded model; ``name`` gives a sample's key."""
-    meter = EffortMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
+    meter = GradientMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
     encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
     measured_with = {
         "model": loaded.name,

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from dealrec.config import SelectionConfig
 from dealrec.config.selectors import Need
 from dealrec.errors import FieldError, InputError
+from dealrec.selection.vectors import Vectors
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -25,16 +26,6 @@ NOT_CANDIDATE = -2
 """The stratum of a sample whose effort was not asked for."""
 
 _ARRAYS = ("influence", "effort", "targets", "history_lengths", "el2n", "grand")
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """A vector of every sample, and of validation samples in the same space."""
-
-    samples: Float32
-    """[n, d]; may be mapped from a file."""
-    validation: Float32 | None = None
-    """[m, d]; ``None`` where the data has no validation split."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,17 @@
 
 from typing import Any
 
-from dealrec.config.stages import StageName
+from dealrec.config.stages import EXTRA_STAGES, SCORE_STAGES, StageName
 from dealrec.coresets.writer import REPORT, write_coreset
 from dealrec.data.dataset import Dataset
-from dealrec.data.samples import build_samples
+from dealrec.data.samples import Samples, build_samples
+from dealrec.difficulty.scores import DifficultyScores
+from dealrec.effort.scores import EffortScores
 from dealrec.evaluation.report import write_report
+from dealrec.influence.scores import InfluenceScores
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
+from dealrec.selection.vectors import MadeVectors
 from worker.stages.context import StageContext, StageResult
 
 
@@ -16,15 +20,7 @@ def run(context: StageContext) -> StageResult:
     """The folder of the coreset; details are what the coreset's row shows."""
     dataset, config = Dataset.load(context.dataset), context.config
     samples = build_samples(dataset, config.sampling, config.min_history)
-    influence, effort, candidates = _scores(context)
-    scores = Scores(
-        samples.keys(dataset),
-        influence,
-        effort,
-        candidates,
-        targets=samples.targets,
-        history_lengths=samples.history_lengths,
-    )
+    scores = _scores(context, dataset, samples)
     coreset = write_coreset(
         dataset,
         samples,
@@ -42,25 +38,34 @@ def run(context: StageContext) -> StageResult:
     )
 
 
-def _scores(context: StageContext) -> tuple[Any, Any, Any]:
-    """Influence, effort and candidates [n]; the last two may be absent."""
-    from dealrec.influence.scores import InfluenceScores
-
-    influence = InfluenceScores.load(context.inputs[StageName.INFLUENCE]).scores
-    if StageName.EFFORT not in context.inputs:
-        return influence, None, None
-    from dealrec.effort.scores import EffortScores
-
-    effort = EffortScores.load(context.inputs[StageName.EFFORT])
-    return influence, effort.scores, effort.candidates
+def _scores(context: StageContext, dataset: Dataset, samples: Samples) -> Scores:
+    """What the stages before made; vectors stay in their files."""
+    inputs = context.inputs
+    found: dict[str, Any] = {"effort": None}
+    if StageName.EFFORT in inputs:
+        effort = EffortScores.load(inputs[StageName.EFFORT])
+        found = {"effort": effort.scores, "candidates": effort.candidates}
+    if StageName.DIFFICULTY in inputs:
+        difficulty = DifficultyScores.load(inputs[StageName.DIFFICULTY])
+        found |= {"el2n": difficulty.el2n, "grand": difficulty.grand}
+    for name in (StageName.EMBEDDING, StageName.GRADIENTS):
+        if name in inputs:
+            found[name.value] = MadeVectors.load(inputs[name]).vectors
+    return Scores(
+        samples.keys(dataset),
+        InfluenceScores.load(inputs[StageName.INFLUENCE]).scores,
+        targets=samples.targets,
+        history_lengths=samples.history_lengths,
+        **found,
+    )
 
 
 def _facts(context: StageContext) -> dict[str, Any]:
     """What the library's pipeline puts into a manifest, from the stages of this job."""
     facts = {"surrogate": context.facts["surrogate"]["metrics"]}
     facts |= {
-        name: context.facts[name]["details"]
-        for name in ("influence", "effort")
-        if name in context.facts
+        name.value: context.facts[name.value]["details"]
+        for name in (*SCORE_STAGES, *EXTRA_STAGES)
+        if name.value in context.facts
     }
     return facts

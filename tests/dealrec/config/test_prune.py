@@ -89,3 +89,67 @@ def test_a_stage_needs_only_stages_before_it():
     order = list(StageName)
     for spec in STAGES.values():
         assert all(order.index(need) < order.index(spec.name) for need in spec.needs)
+
+
+EXTRA = {
+    "dealrec": set(),
+    "random": set(),
+    "stratified_random": set(),
+    "el2n": {"difficulty"},
+    "ccs": {"difficulty"},
+    "d2": {"difficulty", "embedding"},
+    "herding": {"embedding"},
+    "gradient_match": {"gradients"},
+    "goracs": {"embedding"},
+}
+
+
+@pytest.mark.parametrize("method", EXTRA)
+def test_a_stage_is_planned_only_where_the_selector_looks_at_what_it_makes(method):
+    config = PruneConfig.parse({"selection": {"method": method, "difficulty": "el2n"}})
+    planned = {spec.name.value for spec in planned_stages(config)}
+    assert planned == {"surrogate", "influence", "effort", "select"} | EXTRA[method]
+
+
+def test_selectors_share_the_stages_that_they_have_in_common():
+    by_d2, by_herding = _keys(selection={"method": "d2"}), _keys(selection={"method": "herding"})
+    assert by_d2["embedding"] == by_herding["embedding"]
+    assert by_d2["select"] != by_herding["select"]
+    kept = _keys()
+    assert all(by_d2[name] == kept[name] for name in ("surrogate", "influence", "effort"))
+
+
+@pytest.mark.parametrize(
+    ("change", "redone"),
+    [
+        ({"embedding": {"validation_samples": 5}}, True),
+        ({"embedding": {"model": "other/model"}}, False),
+        ({"surrogate": {"seed": 1}}, True),
+        ({"prompt": {"item_noun": "book"}}, False),
+        ({"gradients": {"dimension": 8}}, False),
+    ],
+)
+def test_the_surrogates_vectors_depend_on_no_language_model(change, redone):
+    selection = {"selection": {"method": "herding"}}
+    assert (_keys(**selection)["embedding"] != _keys(**selection, **change)["embedding"]) is redone
+
+
+def test_the_language_models_vectors_depend_on_no_surrogate():
+    parts = {"selection": {"method": "herding"}, "embedding": {"source": "language_model"}}
+    before = _keys(**parts)["embedding"]
+    assert before == _keys(**parts, surrogate={"seed": 1})["embedding"]
+    assert before != _keys(**parts, prompt={"item_noun": "book"})["embedding"]
+
+
+def test_a_selector_of_validation_samples_needs_a_validation_split():
+    config = PruneConfig.parse({"selection": {"method": "gradient_match"}})
+    config.resolved(has_validation=True)
+    with pytest.raises(InputError) as caught:
+        config.resolved(has_validation=False)
+    assert caught.value.code == "no_validation_split"
+
+
+def test_a_selector_of_effort_needs_effort():
+    with pytest.raises(InputError, match="looks at effort"):
+        PruneConfig.parse({"effort": None, "selection": {"method": "goracs"}})
+    PruneConfig.parse({"effort": None, "selection": {"method": "dealrec"}})

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dealrec.config.effort import EffortConfig, EffortParameters, LossSpan, Reduction
-from dealrec.effort.gradients import EffortMeter
+from dealrec.effort.gradients import GradientMeter
 from dealrec.language_models import load_language_model
 from tests.dealrec.effort.reference import encoded, one_by_one
 from tests.dealrec.language_models.tiny import tiny_loaded
@@ -17,7 +17,7 @@ def test_a_batch_gives_the_norms_of_one_by_one_autograd(parameters, reduction, l
     config = EffortConfig(parameters=parameters, reduction=reduction, loss_on=loss_on)
     samples = encoded(loaded, 6)
     assert len({len(sample) for sample in samples}) > 3
-    norms = EffortMeter(loaded, config).norms(samples)
+    norms = GradientMeter(loaded, config).norms(samples)
     torch.testing.assert_close(norms, one_by_one(loaded, samples, config), rtol=1e-4, atol=0)
 
 
@@ -27,7 +27,7 @@ def test_a_reused_prefix_changes_no_norm(parameters, loss_on):
     loaded = tiny_loaded()
     config = EffortConfig(parameters=parameters, loss_on=loss_on)
     samples = encoded(loaded, 6)
-    meter = EffortMeter(loaded, config, samples[0].ids[:19], max(map(len, samples)))
+    meter = GradientMeter(loaded, config, samples[0].ids[:19], max(map(len, samples)))
     assert (meter.prefix_tokens, meter.prefix_reuse) == (19, "exact")
     norms = meter.norms(samples)
     torch.testing.assert_close(norms, one_by_one(loaded, samples, config), rtol=1e-4, atol=0)
@@ -37,7 +37,7 @@ def test_the_prefix_runs_through_the_layers_below_the_last_only_once():
     loaded = tiny_loaded()
     samples = encoded(loaded, 6)
     longest = max(map(len, samples))
-    meter = EffortMeter(loaded, EffortConfig(), samples[0].ids[:19], longest)
+    meter = GradientMeter(loaded, EffortConfig(), samples[0].ids[:19], longest)
     seen = []
     for layer in loaded.model.model.layers:
         layer.register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0].shape[1]))
@@ -46,13 +46,13 @@ def test_the_prefix_runs_through_the_layers_below_the_last_only_once():
     assert len(loaded.model.model.layers) == 3
 
 
-class _SmallMemory(EffortMeter):
+class _SmallMemory(GradientMeter):
     """As on an accelerator that holds two samples."""
 
-    def _norms(self, samples):
+    def _measurements(self, samples):
         if len(samples) > 2:
             raise torch.OutOfMemoryError
-        return super()._norms(samples)
+        return super()._measurements(samples)
 
 
 def test_a_batch_that_memory_does_not_hold_is_measured_in_halves():
@@ -61,7 +61,7 @@ def test_a_batch_that_memory_does_not_hold_is_measured_in_halves():
     meter = _SmallMemory(loaded, EffortConfig())
     norms = meter.norms(samples)
     assert meter.halvings == 3  # 7 = 4 + 3 = 2 + 2 + 2 + 1
-    torch.testing.assert_close(norms, EffortMeter(loaded, EffortConfig()).norms(samples))
+    torch.testing.assert_close(norms, GradientMeter(loaded, EffortConfig()).norms(samples))
 
 
 def test_only_the_last_layer_keeps_a_graph():
@@ -69,7 +69,7 @@ def test_only_the_last_layer_keeps_a_graph():
     with_grad = []
     for layer in loaded.model.model.layers:
         layer.register_forward_hook(lambda _m, _i, output: with_grad.append(output.requires_grad))
-    meter = EffortMeter(loaded, EffortConfig())
+    meter = GradientMeter(loaded, EffortConfig())
     with_grad.clear()
     meter.norms(encoded(loaded, 2))
     assert with_grad == [False, False, True]
@@ -82,7 +82,7 @@ def test_a_batch_gives_the_norms_of_one_by_one_autograd_on_smollm2(parameters):
     loaded = load_language_model("smollm2-135m", dtype="float32", device="cpu")
     config = EffortConfig(parameters=parameters)
     samples = encoded(loaded, 4)
-    meter = EffortMeter(loaded, config, samples[0].ids[:5], max(map(len, samples)))
+    meter = GradientMeter(loaded, config, samples[0].ids[:5], max(map(len, samples)))
     assert meter.prefix_tokens == 5
     norms = meter.norms(samples)
     torch.testing.assert_close(norms, one_by_one(loaded, samples, config), rtol=1e-4, atol=0)

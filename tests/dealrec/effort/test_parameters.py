@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dealrec.config.effort import EffortConfig
-from dealrec.effort.gradients import EffortMeter
+from dealrec.effort.gradients import GradientMeter
 from dealrec.effort.parameters import lora_downs
 from dealrec.errors import InputError
 from dealrec.language_models.adapters import with_adapter
@@ -19,7 +19,7 @@ def test_fresh_lora_has_the_gradient_of_peft_s_own(parameters, names):
     loaded = tiny_loaded()
     config = EffortConfig(parameters=parameters, lora_rank=4, lora_alpha=12)
     samples = encoded(loaded, 4)
-    norms = EffortMeter(loaded, config).norms(samples)
+    norms = GradientMeter(loaded, config).norms(samples)
     lora = LoraConfig(r=4, lora_alpha=12, target_modules=names, layers_to_transform=[2])
     model = get_peft_model(loaded.model, lora).eval()
     attention = loaded.model.model.layers[2].self_attn
@@ -55,7 +55,7 @@ def test_a_given_adapter_has_the_gradient_of_its_own_a_and_b(names, tmp_path):
     loaded = tiny_loaded()
     samples = encoded(loaded, 4)
     adapted = with_adapter(loaded, adapter)
-    meter = EffortMeter(adapted, config, samples[0].ids[:19], max(map(len, samples)))
+    meter = GradientMeter(adapted, config, samples[0].ids[:19], max(map(len, samples)))
     norms = meter.norms(samples)
     model = PeftModel.from_pretrained(tiny_loaded().model, adapter, is_trainable=True).eval()
     parts = [
@@ -77,7 +77,7 @@ def test_an_adapter_without_the_measured_projections_is_refused(tmp_path):
     adapter = _saved_adapter(tmp_path / "adapter", ["up_proj"])
     config = EffortConfig(parameters="lora", adapter=str(adapter))
     with pytest.raises(InputError) as refusal:
-        EffortMeter(with_adapter(tiny_loaded(), adapter), config)
+        GradientMeter(with_adapter(tiny_loaded(), adapter), config)
     assert refusal.value.code == "adapter_not_usable"
 
 
@@ -89,7 +89,7 @@ def test_an_architecture_without_a_value_projection_is_refused():
     model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=260)).eval()
     loaded = LoadedLanguageModel(model, tiny_loaded().tokenizer, "gpt2", "0")
     with pytest.raises(InputError) as refusal:
-        EffortMeter(loaded, EffortConfig())
+        GradientMeter(loaded, EffortConfig())
     assert refusal.value.code == "model_not_supported"
 
 
@@ -108,7 +108,7 @@ def test_a_bias_counts_with_its_weight(parameters):
         model.requires_grad_(requires_grad=False), byte_tokenizer(), "qwen2", "0"
     )
     samples = encoded(loaded, 4)
-    norms = EffortMeter(loaded, EffortConfig(parameters=parameters)).norms(samples)
+    norms = GradientMeter(loaded, EffortConfig(parameters=parameters)).norms(samples)
     layer = model.model.layers[-1]
     part = layer if parameters == "last_block" else layer.self_attn.v_proj
     weights = list(part.requires_grad_().parameters())
@@ -131,6 +131,6 @@ def test_parameters_whose_gradients_do_not_follow_from_factors_are_refused():
     model = MixtralForCausalLM(MixtralConfig(vocab_size=260, **shape, **heads)).eval()
     loaded = LoadedLanguageModel(model, tiny_loaded().tokenizer, "mixtral", "0")
     with pytest.raises(InputError, match="neither a linear layer nor a norm") as refusal:
-        EffortMeter(loaded, EffortConfig(parameters="last_block"))
+        GradientMeter(loaded, EffortConfig(parameters="last_block"))
     assert refusal.value.code == "model_not_supported"
-    EffortMeter(loaded, EffortConfig(parameters="v_proj"))
+    GradientMeter(loaded, EffortConfig(parameters="v_proj"))

@@ -1,0 +1,99 @@
+"""EL2N and GraNd of every sample on the surrogate (Paul et al., NeurIPS 2021, arXiv 2107.07075).
+
+With ``p`` the softmax over the whole catalogue after the history and ``y`` the target, EL2N is
+``‖p − e_y‖₂``. GraNd is the norm of the loss's gradient by the last attention output matrix (the
+parameter set of influence): one token has a loss, so with ``x`` what enters the matrix there and
+``g`` the gradient of what leaves it, the sample's gradient is ``g xᵀ`` and its norm ``‖g‖‖x‖``. A
+surrogate without such a tail is measured by its item vectors, where it is ``‖p − e_y‖‖state‖``.
+
+The paper averages over networks early in training, or at initialisation; here the members of the
+trained ensemble are averaged.
+"""
+
+import copy
+import time
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dealrec.config import SampleLoss
+from dealrec.config.runtime import Runtime
+from dealrec.data.dataset import Dataset
+from dealrec.data.samples import Samples
+from dealrec.difficulty.scores import DifficultyScores
+from dealrec.errors import DealrecError
+from dealrec.influence.examples import Examples, Positions
+from dealrec.progress import SILENT, Reporter
+from dealrec.runtime import apply_runtime
+from dealrec.surrogates.ensemble import Ensemble
+from dealrec.surrogates.interface import Surrogate, TokenwiseTail
+
+Float64 = npt.NDArray[np.float64]
+
+
+def score_difficulty(
+    dataset: Dataset,
+    samples: Samples,
+    ensemble: Ensemble,
+    *,
+    runtime: Runtime | None = None,
+    reporter: Reporter = SILENT,
+) -> DifficultyScores:
+    """Both scores of all ``n`` samples, averaged over the ensemble; deterministic.
+
+    Raises:
+        DealrecError: ``non_finite_score``.
+        Cancelled: When ``reporter`` says so, between batches.
+    """
+    started = time.perf_counter()
+    device = apply_runtime(runtime or Runtime())
+    total, members = np.zeros((2, len(samples))), len(ensemble.members)
+    for number, member in enumerate(ensemble.members):
+        model = copy.deepcopy(member.model).to(device).eval()
+        examples = Examples.of_samples(samples, dataset.n_items, model.max_length, SampleLoss.LAST)
+        done = number * len(samples)
+        for batch in examples.batches(torch.float32, device):
+            found = torch.stack(_measured(model, batch.positions()))
+            total[:, batch.index.cpu().numpy()] += found.double().cpu().numpy()
+            done += len(batch.index)
+            reporter.progress(done, members * len(samples), "sample")
+    total /= members
+    if not np.isfinite(total).all():
+        raise DealrecError("The difficulty of a sample is not a number.", code="non_finite_score")
+    tail = all(isinstance(member.model, TokenwiseTail) for member in ensemble.members)
+    diagnostics = {
+        "loss": "full_softmax",
+        "grand_parameters": "attention_output" if tail else "item_embedding",
+        "surrogates": members,
+        "samples": len(samples),
+        "seconds": time.perf_counter() - started,
+    }
+    return DifficultyScores(total[0], total[1], diagnostics)
+
+
+def _measured(model: Surrogate, at: Positions) -> tuple[Tensor, Tensor]:
+    """[M] EL2N and GraNd of the positions, one a sample."""
+    items = model.item_vectors().detach()
+    if not isinstance(model, TokenwiseTail):
+        with torch.no_grad():
+            states = model.states_at(at.sequences, at.rows, at.columns)
+            error, _ = _errors(states, items, at.targets)
+        return error, error * states.norm(dim=1)
+    with torch.no_grad():
+        entering, residual = model.entering_at(at.sequences, at.rows, at.columns)
+        projected = entering @ model.get_parameter(model.attention_output_name()).T
+    projected.requires_grad_()
+    states = model.after_attention_output(projected, residual)
+    with torch.no_grad():
+        error, outer = _errors(states, items, at.targets)
+    (gradients,) = torch.autograd.grad(states, projected, outer)
+    return error, gradients.norm(dim=1) * entering.norm(dim=1)
+
+
+def _errors(states: Tensor, items: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """[M] ``‖p − e_y‖``, and [M, d] ``Eᵀ(p − e_y)``, the gradient by the states."""
+    errors = (states @ items.T).softmax(1)
+    errors[torch.arange(len(targets), device=targets.device), targets] -= 1
+    return errors.norm(dim=1), errors @ items

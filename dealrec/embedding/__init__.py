@@ -1,0 +1,1 @@
+"""Sample embeddings: a vector that stands for a sample."""

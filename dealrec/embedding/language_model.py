@@ -1,0 +1,69 @@
+"""Samples as hidden states of the language model."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dealrec.config.embedding import EmbeddingConfig
+from dealrec.data.prompts import PromptedSample
+from dealrec.effort.plan import EffortPlan
+from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
+from dealrec.language_models.structure import find_structure
+from dealrec.language_models.tokens import EncodedSample, Encoder, padded, token_limit
+from dealrec.language_models.vectors import vectors_of
+from dealrec.progress import SILENT, Reporter
+from dealrec.selection.vectors import Float32
+
+
+def hidden_states(
+    loaded: LoadedLanguageModel,
+    plan: EffortPlan,
+    prompted: Callable[[int], PromptedSample],
+    config: EmbeddingConfig,
+    skipped: int,
+    *,
+    checkpoint_dir: Path | None = None,
+    reporter: Reporter = SILENT,
+) -> Float32:
+    """[n, h] means of the final hidden states over each sample's tokens, its answer included.
+
+    The first ``skipped`` tokens are left out, those that all samples begin with: attention looks
+    back only, so their states are the same for all.
+
+    Raises as :func:`~dealrec.language_models.vectors.vectors_of`.
+    """
+    structure = find_structure(loaded.model)
+    reuse = reuse_prefix(loaded.model, structure, plan.prefix, int(plan.tokens.max(initial=0)))
+    decoder = reuse if isinstance(reuse, PrefixReuse) else structure
+    pad = loaded.tokenizer.pad_token_id or 0
+
+    def mean_states(samples: Sequence[EncodedSample]) -> Tensor:
+        tokens = padded(samples, pad, loaded.device)
+        with torch.no_grad():
+            states = decoder.hidden_states(tokens).float()
+        ends = torch.tensor([len(sample) for sample in samples], device=loaded.device)
+        places = torch.arange(tokens.shape[1], device=loaded.device)
+        own = (places >= skipped) & (places < ends[:, None])
+        return states.masked_fill(~own[:, :, None], 0).sum(1) / own.sum(1, keepdim=True).clamp(
+            min=1
+        )
+
+    return vectors_of(
+        plan,
+        prompted,
+        Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens)),
+        mean_states,
+        int(loaded.model.config.hidden_size),
+        made_with={
+            "model": loaded.name,
+            "revision": loaded.revision,
+            "device": loaded.device.type,
+            "dtype": config.dtype,
+            "what": f"hidden states after {skipped} tokens",
+        },
+        checkpoint_dir=checkpoint_dir,
+        reporter=reporter,
+    )

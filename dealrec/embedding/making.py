@@ -1,0 +1,110 @@
+"""The embedding of every sample, and of validation samples."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from dealrec.config import EmbeddingConfig, EmbeddingSource
+from dealrec.config.data import PromptConfig
+from dealrec.config.runtime import Runtime
+from dealrec.data.dataset import Dataset
+from dealrec.data.prompts import Prompter
+from dealrec.data.samples import Samples, validation_samples
+from dealrec.effort.plan import EffortPlan, plan_effort
+from dealrec.progress import SILENT, Reporter
+from dealrec.runtime import apply_runtime
+from dealrec.selection.vectors import Float32, MadeVectors, Vectors
+from dealrec.surrogates.ensemble import Ensemble
+
+
+def embed(
+    dataset: Dataset,
+    samples: Samples,
+    prompt: PromptConfig,
+    config: EmbeddingConfig,
+    ensemble: Ensemble | None,
+    *,
+    runtime: Runtime | None = None,
+    reporter: Reporter = SILENT,
+    checkpoint_dir: Path | None = None,
+) -> MadeVectors:
+    """A vector of each of ``n`` samples and of at most ``config.validation_samples`` others.
+
+    ``ensemble`` is needed for the source ``surrogate`` alone.
+
+    Raises:
+        InputError: As :func:`~dealrec.effort.scoring.score_effort`, for ``language_model``.
+        DealrecError: ``non_finite_score``.
+        Cancelled: When ``reporter`` says so, between batches.
+    """
+    started = time.perf_counter()
+    validation = validation_samples(dataset, config.validation_samples)
+    if config.source is EmbeddingSource.SURROGATE:
+        assert ensemble is not None
+        facts: dict[str, Any] = {"surrogates": 1}
+        vectors = _of_surrogate(samples, validation, ensemble, runtime, reporter)
+    else:
+        facts, vectors = _of_language_model(
+            dataset, samples, validation, prompt, config, runtime, reporter, checkpoint_dir
+        )
+    diagnostics = {
+        "source": config.source.value,
+        **facts,
+        "dimension": vectors.samples.shape[1],
+        "samples": len(samples),
+        "validation_samples": 0 if validation is None else len(validation),
+        "seconds": time.perf_counter() - started,
+    }
+    return MadeVectors(vectors, diagnostics)
+
+
+def _of_surrogate(
+    samples: Samples,
+    validation: Samples | None,
+    ensemble: Ensemble,
+    runtime: Runtime | None,
+    reporter: Reporter,
+) -> Vectors:
+    from dealrec.embedding.surrogate import surrogate_states
+
+    model = ensemble.members[0].model
+    return Vectors(
+        surrogate_states(model, samples, runtime=runtime, reporter=reporter),
+        None if validation is None else surrogate_states(model, validation, runtime=runtime),
+    )
+
+
+def _of_language_model(
+    dataset: Dataset,
+    samples: Samples,
+    validation: Samples | None,
+    prompt: PromptConfig,
+    config: EmbeddingConfig,
+    runtime: Runtime | None,
+    reporter: Reporter,
+    checkpoint_dir: Path | None,
+) -> tuple[dict[str, Any], Vectors]:
+    from dealrec.embedding.language_model import hidden_states
+    from dealrec.language_models.loading import load_language_model
+
+    device = apply_runtime(runtime or Runtime())
+    loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
+
+    def states(of: Samples, plan: EffortPlan, name: str) -> Float32:
+        return hidden_states(
+            loaded,
+            plan,
+            Prompter(dataset, of, prompt).prompt,
+            config,
+            len(whole.prefix),
+            checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / name,
+            reporter=reporter,
+        )
+
+    whole = plan_effort(dataset, samples, prompt, config, reporter=reporter)
+    others = None
+    if validation is not None:
+        plan = plan_effort(dataset, validation, prompt, config, reporter=reporter)
+        others = states(validation, plan, "validation")
+    facts = {"model": loaded.name, "revision": loaded.revision, "device": device.type}
+    return facts, Vectors(states(samples, whole, "samples"), others)

@@ -1,0 +1,1 @@
+"""Gradients of the language model on every sample, as short vectors."""

@@ -1,0 +1,54 @@
+"""A seeded random projection of long gradients that keeps inner products."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dealrec.effort.gradients import Measurement
+
+
+class Sketch:
+    """Adds every number of a gradient, with a random sign, to one of ``k`` random places.
+
+    The count sketch (Charikar et al. 2002; as feature hashing, Weinberger et al., ICML 2009,
+    arXiv 0902.2206): inner products of projected vectors are those of the vectors in expectation,
+    with a variance of about ``(‖a‖²‖b‖² + (a·b)²) / k``, that of a dense Gaussian projection, for one
+    addition a number instead of ``k`` multiplications and no matrix. A gradient of at most ``k``
+    numbers is kept as it is. Places and signs follow from the seed and the sizes alone.
+    """
+
+    def __init__(self, dimension: int, seed: int) -> None:
+        self._dimension = dimension
+        self._seed = seed
+        self._drawn: list[tuple[Tensor, Tensor]] = []
+
+    def width(self, numbers: int) -> int:
+        """Of the projection of so many numbers."""
+        return min(numbers, self._dimension)
+
+    def __call__(self, measured: Sequence[Measurement]) -> Tensor:
+        """[b, width] float32, of the gradients of a batch."""
+        sizes = [size for one in measured for size in one.part.sizes]
+        if sum(sizes) <= self._dimension:
+            return torch.cat([part for one in measured for part in one.gradients()], 1)
+        if not self._drawn:
+            self._draw(sizes, measured[0].inputs.device)
+        found: Tensor | None = None
+        number = 0
+        for one in measured:
+            for part in one.gradients():
+                places, signs = self._drawn[number]
+                if found is None:
+                    found = part.new_zeros(len(part), self._dimension)
+                found.index_add_(1, places, part * signs)
+                number += 1
+        assert found is not None
+        return found
+
+    def _draw(self, sizes: Sequence[int], device: torch.device) -> None:
+        generator = torch.Generator().manual_seed(self._seed)
+        for size in sizes:
+            places = torch.randint(self._dimension, (size,), generator=generator)
+            signs = torch.randint(2, (size,), generator=generator).float() * 2 - 1
+            self._drawn.append((places.to(device), signs.to(device)))

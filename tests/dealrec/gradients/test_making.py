@@ -1,0 +1,75 @@
+"""Gradients of every sample of a data set, and of validation samples."""
+
+import numpy as np
+import pytest
+
+from dealrec.config import GradientsConfig, PromptConfig
+from dealrec.config.runtime import Runtime
+from dealrec.data.prompts import Prompter
+from dealrec.data.samples import build_samples
+from dealrec.effort.plan import plan_batches
+from dealrec.errors import Cancelled
+from dealrec.gradients.making import gradients_of, project_gradients
+from dealrec.language_models.tokens import Encoder
+from dealrec.progress import Silent
+from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_loaded, tiny_model
+from tests.dealrec.surrogates.data import ring_dataset
+
+CONFIG = GradientsConfig(dimension=32, batch_tokens=1024, validation_samples=10)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    tiny_model().save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def test_every_sample_and_some_of_validation_get_a_short_gradient(model):
+    dataset = ring_dataset(users=20)
+    samples = build_samples(dataset)
+    config = CONFIG.model_copy(update={"model": model})
+    made = project_gradients(
+        dataset, samples, PromptConfig(), config, runtime=Runtime(threads=1, device="cpu")
+    )
+    assert made.vectors.samples.shape == (len(samples), 32)
+    assert made.vectors.validation.shape == (10, 32)
+    assert made.diagnostics["validation_samples"] == 10
+    assert np.linalg.norm(made.vectors.samples, axis=1).min() > 0
+
+
+class _StopAt(Silent):
+    def __init__(self, most):
+        self.most = most
+
+    def progress(self, done, total, unit):
+        if done >= self.most:
+            raise Cancelled("stop")
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr("dealrec.language_models.vectors._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    loaded, dataset = tiny_loaded(), ring_dataset(users=20)
+    samples = build_samples(dataset)
+    prompted = Prompter(dataset, samples, PromptConfig()).prompt
+    seen = []
+
+    def counted(index):
+        seen.append(index)
+        return prompted(index)
+
+    plan = plan_batches(Encoder(loaded.tokenizer, 512), prompted, len(samples), CONFIG)
+    whole = gradients_of(loaded, plan, counted, CONFIG)
+    assert sorted(seen) == list(range(len(samples)))
+    with pytest.raises(Cancelled):
+        gradients_of(loaded, plan, prompted, CONFIG, checkpoint_dir=tmp_path, reporter=_StopAt(8))
+    seen.clear()
+    again = gradients_of(loaded, plan, counted, CONFIG, checkpoint_dir=tmp_path)
+    assert 0 < len(seen) < len(samples)
+    assert np.array_equal(again, whole)
+    seen.clear()
+    other = CONFIG.model_copy(update={"seed": 1})
+    plan = plan_batches(Encoder(loaded.tokenizer, 512), prompted, len(samples), other)
+    gradients_of(loaded, plan, counted, other, checkpoint_dir=tmp_path)
+    assert len(seen) == len(samples)
