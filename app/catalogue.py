@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from app.kit.problems import documented
 from dealrec.config import SelectionConfig, SurrogateConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
-from dealrec.config.selectors import SELECTORS
+from dealrec.config.selectors import SELECTORS, listed_needs
 from dealrec.config.surrogate import SURROGATES
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -27,7 +27,10 @@ class LanguageModelEntry(BaseModel):
 
 
 class Choice(BaseModel):
-    """A surrogate or a selector; ``parameters`` is a JSON Schema."""
+    """A surrogate or a selector; ``parameters`` is a JSON Schema.
+
+    ``needs`` names what a selector looks at, with its parameters as they are by default.
+    """
 
     name: str
     object: Literal["surrogate", "selector"]
@@ -100,7 +103,7 @@ def list_selectors() -> Choices:
                 name=entry.method.value,
                 object="selector",
                 summary=entry.summary,
-                needs=list(entry.needs),
+                needs=[need.value for need in listed_needs(entry)],
                 parameters={
                     **schema,
                     "properties": {name: schema["properties"][name] for name in entry.parameters},

@@ -176,14 +176,14 @@ def fidelity_command(
 
 def selectors_command(json: JsonOption = False) -> None:
     """List the selectors."""
-    from dealrec.config.selectors import SELECTORS
+    from dealrec.config.selectors import SELECTORS, listed_needs
 
     rows = [
         {
             "name": entry.method.value,
             "summary": entry.summary,
             "source": entry.source,
-            "needs": list(entry.needs),
+            "needs": [need.value for need in listed_needs(entry)],
             "parameters": list(entry.parameters),
         }
         for entry in SELECTORS.values()
@@ -193,6 +193,7 @@ def selectors_command(json: JsonOption = False) -> None:
         return
     for row in rows:
         say(f"{row['name']:<18} {row['summary']}")
+        say(f"{'':<18} looks at {', '.join(row['needs']) or 'nothing'}; {row['source']}")
 
 
 def sample_data_command(

@@ -11,6 +11,7 @@ from app.console.plots import strata_plot
 from app.console.session import Posted
 from app.coresets import endpoints as api
 from app.coresets.schemas import CoresetCreate
+from app.jobs.schemas import Job
 from app.kit.context import ContextDep
 from app.kit.pagination import PageQuery, PageRequest
 from dealrec.config import parse_budget
@@ -80,7 +81,7 @@ def explanation_part(
 
 @router.post("/{coreset_id}/reselect")
 def reselect(request: Request, context: ContextDep, coreset_id: str, form: Posted) -> Response:
-    """Select again from the same scores, and show what has changed."""
+    """Select again from the same scores, and show what has changed, or the job that selects."""
     job_id = api.get_coreset(coreset_id, context).job_id
     selection = {
         name.removeprefix(_SELECTION): value
@@ -88,8 +89,11 @@ def reselect(request: Request, context: ContextDep, coreset_id: str, form: Poste
         if name.startswith(_SELECTION)
     }
     body = CoresetCreate(budget=parse_budget(read_budget(form)), selection=selection)
-    made = api.create_coreset(job_id, body, Response(), context)
-    target = f"/console/coresets/{made.id}?against={coreset_id}"
+    made = api.reselect(job_id, body, context)
+    if isinstance(made, Job):
+        target = f"/console/jobs/{made.id}"
+    else:
+        target = f"/console/coresets/{made.id}?against={coreset_id}"
     if "hx-request" in request.headers:
         return Response(headers={"hx-redirect": target})
     return RedirectResponse(target, status_code=303)

@@ -35,11 +35,15 @@ _MAIN = frozenset(
     }
 )
 """Shown at once; the others are folded."""
-_LEFT_OUT = frozenset({"evaluation", "effort.adapter", "influence.target_samples"})
+_LEFT_OUT = frozenset(
+    {"evaluation", "effort.adapter", "gradients.adapter", "influence.target_samples"}
+)
 """Not for a form: paths that a server refuses, lists of thousands of keys."""
 _CHOICES = {
     "surrogate.model": list(SURROGATES),
     "effort.model": list(LANGUAGE_MODELS),
+    "embedding.model": list(LANGUAGE_MODELS),
+    "gradients.model": list(LANGUAGE_MODELS),
     "finetune.model": list(LANGUAGE_MODELS),
 }
 _LABELS = {
@@ -55,7 +59,9 @@ _PARTS = {
     "surrogate": ("Surrogate", "The small recommender that is trained on everything."),
     "influence": ("Influence", "How much each sample moves the risk."),
     "effort": ("Effort", "How hard the language model must work to learn a sample."),
-    "selection": ("Selection", "How the budget is spent over strata of both scores."),
+    "embedding": ("Embedding", "A vector of every sample, for selectors that look at one."),
+    "gradients": ("Gradients", "Of the language model, for selectors that look at them."),
+    "selection": ("Selection", "How the budget is spent."),
     "finetune": ("Fine-tuning", "Train a LoRA adapter on the coreset."),
 }
 _OPTIONAL = frozenset({"effort", "finetune"})

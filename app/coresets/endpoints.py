@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from app.coresets import insight, service
 from app.coresets.models import CoresetRow
@@ -19,7 +20,7 @@ from app.datasets.endpoints import Cascade
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import Job
 from app.jobs.service import add_finetune_job, present
-from app.kit.context import ContextDep
+from app.kit.context import Context, ContextDep
 from app.kit.downloads import download, new_scratch, scratch
 from app.kit.pagination import Page, PageQuery
 from app.kit.problems import documented
@@ -42,14 +43,37 @@ _EXTENSIONS = {CoresetFormat.ALPACA: "alpaca.json"}
     "/jobs/{job_id}/coresets",
     status_code=201,
     operation_id="create_coreset",
-    responses=documented(404, 409),
+    response_model=Coreset,
+    responses={
+        **documented(404, 409),
+        202: {"model": Job, "description": "A job of kind `select`"},
+    },
 )
 def create_coreset(
     job_id: str, body: CoresetCreate, response: Response, context: ContextDep
-) -> Coreset:
-    """Select again from the job's scores, in seconds: nothing is trained."""
+) -> Coreset | Response:
+    """Select again from the job's scores, in seconds: nothing is trained.
+
+    A selector that looks at more than scores (embeddings, gradients, difficulty) is answered 202
+    with a job that makes these first; what the job has made is reused.
+    """
+    made = reselect(job_id, body, context)
+    if isinstance(made, Job):
+        headers = {"location": f"/v1/jobs/{made.id}"}
+        return JSONResponse(made.model_dump(mode="json"), status_code=202, headers=headers)
+    response.headers["location"] = f"/v1/coresets/{made.id}"
+    return made
+
+
+def reselect(job_id: str, body: CoresetCreate, context: Context) -> Coreset | Job:
+    """Another coreset of the job's samples, or the job that will make it."""
     with context.read() as session:
         task = service.selection_task(session, context.tenant_id, job_id, body)
+    if task.needs_job:
+        with context.write() as session:
+            job = present(session, service.add_job(session, context.tenant_id, task))
+            context.keep(session, job, 202, f"/v1/jobs/{job.id}")
+        return job
     identifier = service.new_coreset_id()
     prefix = service.coreset_prefix(context.tenant_id, identifier)
     try:
@@ -65,7 +89,6 @@ def create_coreset(
     except Exception:
         context.storage.delete_prefix(prefix)
         raise
-    response.headers["location"] = f"/v1/coresets/{coreset.id}"
     return coreset
 
 

@@ -12,15 +12,16 @@ from app.coresets.models import CoresetRow
 from app.coresets.repository import CoresetRepository
 from app.coresets.schemas import CoresetCreate, CoresetSample
 from app.datasets.service import require_ready
-from app.jobs.models import JobKind
+from app.jobs.models import SELECTING, JobRow
 from app.jobs.removal import Removal
 from app.jobs.repository import JobRepository
-from app.jobs.service import scores_prefix
+from app.jobs.service import add_select_job, scores_prefix
 from app.kit.database import database_now
 from app.kit.ids import new_id
 from app.kit.pagination import Page, PageRequest
 from app.kit.storage import Storage
 from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
+from dealrec.config.selectors import KEPT_WITH_SCORES, Need, selector_needs
 from dealrec.config.stages import StageName
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES, read_scores, write_coreset
 from dealrec.coresets.writer import Coreset as WrittenCoreset
@@ -36,6 +37,7 @@ __all__ = [
     "SCORES",
     "SelectionTask",
     "add_coreset",
+    "add_job",
     "select_again",
     "selection_task",
 ]
@@ -55,6 +57,11 @@ class SelectionTask:
     config: PruneConfig
     facts: Mapping[str, Any]
 
+    @property
+    def needs_job(self) -> bool:
+        """Whether the selector looks at more than the scores that every job keeps."""
+        return not selector_needs(self.config.selection) <= KEPT_WITH_SCORES
+
 
 def selection_task(
     session: Session, tenant_id: str, job_id: str, body: CoresetCreate
@@ -67,17 +74,11 @@ def selection_task(
     jobs = JobRepository(session, tenant_id)
     job = jobs.get(job_id)
     prefix = scores_prefix(session, job)
-    assert job.kind == JobKind.PRUNE
+    assert job.kind in SELECTING
     config = PruneConfig.parse(job.config)
     merged = config.selection.model_dump(mode="json") | body.selection
     selection = SelectionConfig.parse(merged, location="selection")
-    if config.effort is None and selection.effort_weight != 0:
-        raise InputError(
-            "The job left the language model out: there are no effort scores to weigh.",
-            code="no_effort_scores",
-            title="There are no effort scores",
-            errors=[FieldError("selection.effort_weight", "must be 0")],
-        )
+    _require_effort(config, selection)
     dataset = jobs.dataset(job)
     facts = {}
     for name in (StageName.SURROGATE, StageName.INFLUENCE, StageName.EFFORT):
@@ -93,6 +94,31 @@ def selection_task(
         config=config.model_copy(update={"selection": selection}),
         facts=facts,
     )
+
+
+def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
+    if config.effort is not None:
+        return
+    place = None
+    if selection.effort_weight != 0:
+        place = FieldError("selection.effort_weight", "must be 0")
+    elif Need.EFFORT in selector_needs(selection):
+        place = FieldError("selection.method", "looks at effort")
+    if place is not None:
+        raise InputError(
+            "The job left the language model out: there are no effort scores.",
+            code="no_effort_scores",
+            title="There are no effort scores",
+            errors=[place],
+        )
+
+
+def add_job(session: Session, tenant_id: str, task: SelectionTask) -> JobRow:
+    """A job for a task whose selector needs more than scores; raises as :func:`add_select_job`."""
+    jobs = JobRepository(session, tenant_id)
+    dataset = jobs.dataset(jobs.get(task.job_id))
+    config = task.config.model_copy(update={"finetune": None})
+    return add_select_job(session, dataset, budget=task.budget, config=config)
 
 
 def select_again(

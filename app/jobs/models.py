@@ -14,7 +14,13 @@ class JobKind(StrEnum):
     """What a job makes."""
 
     PRUNE = "prune"
+    SELECT = "select"
+    """Another selection of a prune job's samples, which needs more than its scores."""
     FINETUNE = "finetune"
+
+
+SELECTING = frozenset({JobKind.PRUNE, JobKind.SELECT})
+"""The kinds that make a coreset."""
 
 
 class JobState(StrEnum):

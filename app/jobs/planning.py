@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.events import record
-from app.jobs.models import JobKind, JobRow, JobState, StageRow, StageState
+from app.jobs.models import SELECTING, JobKind, JobRow, JobState, StageRow, StageState
 from app.jobs.sharding import shard_effort
 from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
 from app.jobs.wakeups import wake
@@ -192,7 +192,7 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     """Resolve configuration and budget, key the stages, queue those that need nothing."""
     config = job_config(job)
     samples = 0
-    if job.kind == JobKind.PRUNE:
+    if job.kind in SELECTING:
         config = config.resolved(has_validation=bool((dataset.counts or {}).get("valid")))
         samples = count_samples(dataset.train_lengths or {}, config.sampling, config.min_history)
         if not samples:
@@ -219,7 +219,7 @@ def _specs(job: JobRow) -> list[StageSpec]:
 
 
 def _key(job: JobRow, name: StageName, config: PruneConfig, dataset: DatasetRow) -> str:
-    if job.kind == JobKind.PRUNE:
+    if job.kind in SELECTING:
         assert dataset.sha256 is not None and job.budget_samples is not None
         return stage_key(
             name, dataset_sha256=dataset.sha256, config=config, budget=job.budget_samples

@@ -81,11 +81,20 @@ def add_prune_job(
     """
     require_known_models(config)
     job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
-    job.budget_requested = budget
-    job.config = config.model_dump(mode="json")
     job.job_metadata = dict(metadata)
-    plan_job(session, job, dataset)
-    return job
+    return _planned(session, job, dataset, budget, config)
+
+
+def add_select_job(
+    session: Session, dataset: DatasetRow, *, budget: int | float, config: PruneConfig
+) -> JobRow:
+    """A job that makes what a selector needs beside the scores of an earlier job, and selects.
+
+    ``config`` is the earlier job's with another selection: stages that it has made are reused.
+    Raises as :func:`add_prune_job`.
+    """
+    job = _new_job(session, dataset.tenant_id, JobKind.SELECT, dataset.id)
+    return _planned(session, job, dataset, budget, config)
 
 
 def add_finetune_job(
@@ -143,6 +152,15 @@ def scores_prefix(session: Session, job: JobRow) -> str:
             f"The job is {job.state} and has no scores.", code="no_scores", state=job.state
         )
     return artifact.prefix
+
+
+def _planned(
+    session: Session, job: JobRow, dataset: DatasetRow, budget: int | float, config: PruneConfig
+) -> JobRow:
+    job.budget_requested = budget
+    job.config = config.model_dump(mode="json")
+    plan_job(session, job, dataset)
+    return job
 
 
 def _new_job(session: Session, tenant_id: str, kind: JobKind, dataset_id: str) -> JobRow:

@@ -210,3 +210,9 @@ def selector_needs(config: SelectionConfig) -> frozenset[Need]:
     if "effort_weight" in entry.parameters and not config.effort_weight:
         needs.discard(Need.EFFORT)
     return frozenset(needs)
+
+
+def listed_needs(entry: SelectorEntry) -> list[Need]:
+    """What the selector looks at with its parameters as they are by default, in one order."""
+    needs = selector_needs(SelectionConfig(method=entry.method))
+    return [need for need in Need if need in needs]

@@ -48,6 +48,7 @@ def test_another_budget_is_another_coreset_whose_hash_is_over_its_keys(
 BAD = {
     "budget": ({"budget": 61}, "budget_too_large"),
     "no effort": ({"selection": {"effort_weight": 0.5}}, "no_effort_scores"),
+    "effort alone": ({"selection": {"method": "effort"}}, "no_effort_scores"),
     "unknown": ({"selection": {"x": 1}}, "invalid_config"),
     "zero": ({"budget": 0}, "invalid_budget"),
 }
@@ -59,6 +60,38 @@ def test_a_bad_selection_gets_its_code(client: TestClient, finisher: Finisher, b
     answer = client.post(f"/v1/jobs/{made.job}/coresets", json=body)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert len(client.get("/v1/coresets").json()["data"]) == 1
+
+
+def test_a_selector_of_more_than_scores_starts_a_job(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    body = {"budget": 20, "selection": {"method": "herding"}}
+    answer = client.post(f"/v1/jobs/{made.job}/coresets", json=body)
+    assert answer.status_code == 202
+    job = answer.json()
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert (job["kind"], job["state"], job["budget"]["samples"]) == ("select", "queued", 20)
+    assert [stage["name"] for stage in job["stages"]] == [
+        "surrogate",
+        "influence",
+        "embedding",
+        "select",
+    ]
+    assert job["config"]["selection"]["method"] == "herding"
+    assert client.get(f"/v1/jobs/{job['id']}").json()["kind"] == "select"
+    assert len(client.get("/v1/coresets").json()["data"]) == 1
+
+
+@pytest.mark.parametrize("method", ["random", "stratified_random", "dealrec_paper", "influence"])
+def test_selectors_of_scores_alone_select_at_once(
+    client: TestClient, finisher: Finisher, method: str
+) -> None:
+    made = finisher.all()
+    body = {"selection": {"method": method}}
+    answer = client.post(f"/v1/jobs/{made.job}/coresets", json=body)
+    assert answer.status_code == 201
+    assert answer.json()["selection"]["method"] == method
 
 
 def test_downloads_are_named_tagged_by_content_and_given_in_ranges(
