@@ -27,6 +27,7 @@ def hidden_states(
     *,
     checkpoint_dir: Path | None = None,
     reporter: Reporter = SILENT,
+    pieces: int = 1,
 ) -> Float32:
     """[n, h] means of the final hidden states over each sample's tokens, its answer included.
 
@@ -66,4 +67,5 @@ def hidden_states(
         },
         checkpoint_dir=checkpoint_dir,
         reporter=reporter,
+        pieces=pieces,
     )

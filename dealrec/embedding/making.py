@@ -27,6 +27,7 @@ def embed(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
     checkpoint_dir: Path | None = None,
+    pieces: int = 1,
 ) -> MadeVectors:
     """A vector of each of ``n`` samples and of at most ``config.validation_samples`` others.
 
@@ -45,7 +46,7 @@ def embed(
         vectors = _of_surrogate(samples, validation, ensemble, runtime, reporter)
     else:
         facts, vectors = _of_language_model(
-            dataset, samples, validation, prompt, config, runtime, reporter, checkpoint_dir
+            dataset, samples, validation, prompt, config, runtime, reporter, checkpoint_dir, pieces
         )
     diagnostics = {
         "source": config.source.value,
@@ -83,6 +84,7 @@ def _of_language_model(
     runtime: Runtime | None,
     reporter: Reporter,
     checkpoint_dir: Path | None,
+    pieces: int,
 ) -> tuple[dict[str, Any], Vectors]:
     from dealrec.embedding.language_model import hidden_states
     from dealrec.language_models.loading import load_language_model
@@ -99,6 +101,7 @@ def _of_language_model(
             len(whole.prefix),
             checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / name,
             reporter=reporter,
+            pieces=pieces,
         )
 
     whole = plan_effort(dataset, samples, prompt, config, reporter=reporter)

@@ -35,6 +35,7 @@ def project_gradients(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
     checkpoint_dir: Path | None = None,
+    pieces: int = 1,
 ) -> MadeVectors:
     """The gradient of each of ``n`` samples and of at most ``config.validation_samples`` others.
 
@@ -59,6 +60,7 @@ def project_gradients(
             config,
             checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / name,
             reporter=reporter,
+            pieces=pieces,
         )
 
     validation = validation_samples(dataset, config.validation_samples)
@@ -85,6 +87,7 @@ def gradients_of(
     *,
     checkpoint_dir: Path | None = None,
     reporter: Reporter = SILENT,
+    pieces: int = 1,
 ) -> Float32:
     """[n, k] of the samples ``prompted(0)`` to ``prompted(n - 1)`` of ``plan``, on a loaded model."""
     meter = GradientMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
@@ -105,4 +108,5 @@ def gradients_of(
         made_with=made_with,
         checkpoint_dir=checkpoint_dir,
         reporter=reporter,
+        pieces=pieces,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dealrec.data.prompts import PromptedSample
@@ -31,12 +32,14 @@ def vectors_of(
     made_with: dict[str, Any],
     checkpoint_dir: Path | None = None,
     reporter: Reporter = SILENT,
+    pieces: int = 1,
 ) -> Float32:
     """[n, width] what ``measure`` gives of each of the ``n`` samples of ``plan``.
 
     With a ``checkpoint_dir`` finished batches are on disk every few seconds, and a run that was cut
     off goes on after them if ``made_with`` (JSON: all that the vectors depend on besides the plan)
-    is the same.
+    is the same. Each batch is measured in so many ``pieces``, for machines whose memory does not
+    hold it whole.
 
     Raises:
         DealrecError: ``non_finite_score`` for a vector with a number that is none.
@@ -46,7 +49,10 @@ def vectors_of(
     reporter.progress(int(plan.bounds[store.following]), plan.count, "sample")
     for number in range(store.following, plan.batches):
         batch = plan.batch(number)
-        found = measure(encoder.encode([prompted(index) for index in batch])).float().cpu().numpy()
+        encoded = encoder.encode([prompted(index) for index in batch])
+        size = -(-len(batch) // pieces)
+        parts = [measure(encoded[first : first + size]) for first in range(0, len(batch), size)]
+        found = torch.cat(parts).float().cpu().numpy()
         if not np.isfinite(found).all():
             raise DealrecError(
                 "A vector of the language model holds a number that is not finite.",

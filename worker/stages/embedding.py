@@ -12,6 +12,9 @@ def run(context: StageContext) -> StageResult:
     """The vectors, of validation samples too; details say how they were made."""
     dataset, config = Dataset.load(context.dataset), context.config
     surrogate = context.inputs.get(StageName.SURROGATE)
+    if context.pieces > 1:
+        tokens = config.embedding.batch_tokens // context.pieces
+        context.reporter.event("replanned", batch_tokens=tokens)
     made = embed(
         dataset,
         build_samples(dataset, config.sampling, config.min_history),
@@ -21,6 +24,7 @@ def run(context: StageContext) -> StageResult:
         runtime=context.runtime,
         reporter=context.reporter,
         checkpoint_dir=context.checkpoint_dir,
+        pieces=context.pieces,
     )
     made.save(context.out)
     return StageResult(made.diagnostics)

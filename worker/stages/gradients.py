@@ -9,6 +9,9 @@ from worker.stages.context import StageContext, StageResult
 def run(context: StageContext) -> StageResult:
     """The gradients, of validation samples too; details say how they were made."""
     dataset, config = Dataset.load(context.dataset), context.config
+    if context.pieces > 1:
+        tokens = config.gradients.batch_tokens // context.pieces
+        context.reporter.event("replanned", batch_tokens=tokens)
     made = project_gradients(
         dataset,
         build_samples(dataset, config.sampling, config.min_history),
@@ -17,6 +20,7 @@ def run(context: StageContext) -> StageResult:
         runtime=context.runtime,
         reporter=context.reporter,
         checkpoint_dir=context.checkpoint_dir,
+        pieces=context.pieces,
     )
     made.save(context.out)
     return StageResult(made.diagnostics)

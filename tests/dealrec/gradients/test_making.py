@@ -39,6 +39,16 @@ def test_every_sample_and_some_of_validation_get_a_short_gradient(model):
     assert np.linalg.norm(made.vectors.samples, axis=1).min() > 0
 
 
+def test_a_batch_in_pieces_gives_the_same_gradients():
+    loaded, dataset = tiny_loaded(), ring_dataset(users=20)
+    samples = build_samples(dataset)
+    prompted = Prompter(dataset, samples, PromptConfig()).prompt
+    plan = plan_batches(Encoder(loaded.tokenizer, 512), prompted, len(samples), CONFIG)
+    whole = gradients_of(loaded, plan, prompted, CONFIG)
+    pieces = gradients_of(loaded, plan, prompted, CONFIG, pieces=4)
+    np.testing.assert_allclose(pieces, whole, rtol=1e-3, atol=1e-5)
+
+
 class _StopAt(Silent):
     def __init__(self, most):
         self.most = most
