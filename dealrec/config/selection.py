@@ -68,8 +68,8 @@ class SelectionConfig(Config):
     normalisation: Normalisation = Normalisation.MINMAX
     hard_prune: float = Field(0.1, ge=0, lt=1)
     """Share of samples with the highest score (overall, or difficulty) that is dropped first."""
-    difficulty: Difficulty = Difficulty.EL2N
-    """Of ``ccs`` and ``d2``."""
+    difficulty: Difficulty = Difficulty.GRAND
+    """Of ``ccs`` and ``d2``. With a catalogue of thousands EL2N is close to 1 for every sample."""
     clusters: int = Field(50, ge=1, le=10_000)
     """Of ``moderate`` (its classes), ``tf_dcon`` and ``recranker``."""
     neighbours: int = Field(10, ge=1, le=1000)

@@ -72,7 +72,7 @@ def test_what_can_be_chosen_is_listed_with_its_parameters(client: TestClient) ->
     assert PruneConfig().effort.model in [model["name"] for model in models]
     selectors = client.get("/v1/selectors").json()["data"]
     assert {entry["name"] for entry in selectors} == {method.value for method in SelectionMethod}
-    assert {entry["name"]: entry["needs"] for entry in selectors}["d2"] == ["el2n", "embedding"]
+    assert {entry["name"]: entry["needs"] for entry in selectors}["d2"] == ["grand", "embedding"]
     assert all("seed" in entry["parameters"]["properties"] for entry in selectors)
     surrogates = {entry["name"]: entry for entry in client.get("/v1/surrogates").json()["data"]}
     options = {name: entry["parameters"]["properties"] for name, entry in surrogates.items()}

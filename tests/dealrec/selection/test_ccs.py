@@ -24,7 +24,9 @@ def test_the_hardest_share_is_dropped(difficulty):
 def test_strata_are_of_equal_width_and_crowded_ones_give_no_more_than_others():
     hard = np.concatenate([np.linspace(0, 0.24, 900), np.linspace(0.25, 1, 100)])
     scores = dataclasses.replace(whole_scores(1000), el2n=hard)
-    strata = select(scores, 80, SelectionConfig(method="ccs", strata=4, hard_prune=0)).strata
+    strata = select(
+        scores, 80, SelectionConfig(method="ccs", difficulty="el2n", strata=4, hard_prune=0)
+    ).strata
     assert np.allclose([use.high - use.low for use in strata], 0.25)
     assert strata[0].available == 900
     assert [use.selected for use in strata] == [20, 20, 20, 20]
@@ -35,6 +37,6 @@ def test_it_is_dealrec_over_the_difficulty():
     ours = dataclasses.replace(scores, influence=scores.el2n)
     same = SelectionConfig(effort_weight=0)
     assert np.array_equal(
-        select(scores, 60, SelectionConfig(method="ccs")).indices,
+        select(scores, 60, SelectionConfig(method="ccs", difficulty="el2n")).indices,
         select(ours, 60, same).indices,
     )

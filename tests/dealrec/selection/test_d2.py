@@ -34,7 +34,9 @@ def literal(vectors, hard, budget, k, forward, reverse):
 def test_it_is_the_papers_two_passes():
     scores = whole_scores(80)
     hard = (scores.el2n - scores.el2n.min()) / (scores.el2n.max() - scores.el2n.min())
-    config = SelectionConfig(method="d2", neighbours=4, forward_decay=0.7, reverse_decay=1.3)
+    config = SelectionConfig(
+        method="d2", difficulty="el2n", neighbours=4, forward_decay=0.7, reverse_decay=1.3
+    )
     expected = literal(scores.embedding.samples, hard, 25, 4, 0.7, 1.3)
     assert select(scores, 25, config).indices.tolist() == expected
 
@@ -45,14 +47,18 @@ def test_of_a_hard_crowd_one_is_taken_before_its_twins():
     scores = dataclasses.replace(
         whole_scores(10), embedding=Vectors(vectors.astype(np.float32)), el2n=hard
     )
-    config = SelectionConfig(method="d2", neighbours=4, forward_decay=1000, reverse_decay=0)
+    config = SelectionConfig(
+        method="d2", difficulty="el2n", neighbours=4, forward_decay=1000, reverse_decay=0
+    )
     taken = select(scores, 2, config).indices
     assert (taken < 5).sum() == 1
 
 
 def test_without_messages_the_hardest_are_taken():
     scores = whole_scores(80)
-    config = SelectionConfig(method="d2", forward_decay=1000, reverse_decay=1000, neighbours=1)
+    config = SelectionConfig(
+        method="d2", difficulty="el2n", forward_decay=1000, reverse_decay=1000, neighbours=1
+    )
     apart = dataclasses.replace(
         scores, embedding=Vectors(np.arange(80, dtype=np.float32)[:, None] ** 2)
     )
