@@ -6,12 +6,12 @@ Every write is conditional on the claim's fence; time is the database's clock al
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import CursorResult, Select, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import CursorResult, bindparam, func, literal_column, select, update
+from sqlalchemy.exc import NoResultFound
+from sqlalchemy.orm import Session, aliased
 
 from app.jobs.events import record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
@@ -24,13 +24,41 @@ from app.jobs.transitions import (
     move_job,
     move_stage,
 )
-from app.kit.database import Database, database_now
+from app.kit.database import Database, DatabaseClock, database_now
 from app.settings import Settings
 from worker.rejection import reject_dataset
 
 _CANDIDATES = 16
 _ROUNDS = 5
 """A worker that lost every race looks again: its message may have been the last one."""
+
+# Made once: a worker asks these again and again. Each is answered by an index, from its first rows:
+# thousands of stages may be queued. The state is written out, so that the partial index fits.
+_QUEUED = StageRow.state == literal_column("'queued'")
+_ONE = select(StageRow.id, StageRow.job_id).where(_QUEUED, StageRow.id == bindparam("stage_id"))
+_OF_QUEUES = StageRow.queue.in_(bindparam("queues", expanding=True))
+_TENANTS = select(StageRow.tenant_id).where(_QUEUED, _OF_QUEUES).distinct()
+_AT_WORK = select(StageRow.tenant_id).where(StageRow.state == StageState.RUNNING)
+_SERVED_AT = select(func.max(StageRow.started_at)).where(StageRow.tenant_id == bindparam("tenant"))
+_OTHER = aliased(StageRow)
+_RUNNING_BESIDE = (
+    select(func.count())
+    .where(_OTHER.job_id == StageRow.job_id, _OTHER.state == StageState.RUNNING)
+    .scalar_subquery()
+)
+_IN_TURN = (
+    select(StageRow.id, StageRow.job_id)
+    .where(_QUEUED, StageRow.tenant_id.in_(bindparam("tenants", expanding=True)), _OF_QUEUES)
+    .limit(_CANDIDATES)
+)
+_OF_IDLE_JOBS = _IN_TURN.where(_RUNNING_BESIDE == 0).order_by(StageRow.queued_at, StageRow.id)
+_WITH_ITS_JOB = (
+    select(StageRow, JobRow)
+    .join(JobRow, JobRow.id == StageRow.job_id)
+    .where(StageRow.id == bindparam("stage_id"))
+    .with_for_update(of=JobRow)
+)
+_OF_BUSY_JOBS = _IN_TURN.order_by(_RUNNING_BESIDE, StageRow.queued_at, StageRow.id)
 
 
 @dataclass(frozen=True)
@@ -80,8 +108,8 @@ def claim(
             try:
                 with database.session() as session:
                     return _take(session, settings, owner, candidate)
-            except (Stale, IllegalMove):
-                continue  # another worker was faster
+            except (Stale, IllegalMove, NoResultFound):
+                continue  # another worker was faster, or the job was deleted
         if not candidates or stage_id is not None:
             break
     return None
@@ -90,59 +118,42 @@ def claim(
 def _candidates(
     database: Database, queues: tuple[str, ...], stage_id: str | None
 ) -> list[tuple[str, str | None]]:
-    query = select(StageRow.id, StageRow.job_id).where(StageRow.state == StageState.QUEUED)
+    """Ids of queued stages and of their jobs, the one whose turn it is first."""
     with database.session(write=False) as session:
         if stage_id is not None:
-            query = query.where(StageRow.id == stage_id)
+            found = session.execute(_ONE, {"stage_id": stage_id}).all()
         else:
-            query = query.where(StageRow.queue.in_(queues))
-            query = _in_turn(session, query)
-        return [(row.id, row.job_id) for row in session.execute(query.limit(_CANDIDATES))]
+            given = {"queues": queues, "tenants": _tenants_in_turn(session, queues)}
+            found = session.execute(_OF_IDLE_JOBS, given).all()
+            found = found or session.execute(_OF_BUSY_JOBS, given).all()
+        return [(row.id, row.job_id) for row in found]
 
 
-def _in_turn(session: Session, queued: Select[str, str | None]) -> Select[str, str | None]:
-    """The queued stages of the tenant whose turn it is, in their order.
-
-    In small questions, each of which an index answers: thousands of stages may be queued.
-    """
-    tenants = session.scalars(queued.with_only_columns(StageRow.tenant_id).distinct()).all()
-    running = select(StageRow.tenant_id).where(StageRow.state == StageState.RUNNING)
-    at_work = Counter(session.scalars(running))
-    fewest = min((at_work[tenant] for tenant in tenants), default=0)
-    first = sorted(tenant for tenant in tenants if at_work[tenant] == fewest)
-    if len(first) > 1:
-        served = {tenant: _served_at(session, tenant) for tenant in first}
-        never = [tenant for tenant, at in served.items() if at is None]
-        first = never or [min((at, tenant) for tenant, at in served.items() if at)[1]]
-    jobs = (
-        select(StageRow.job_id, func.count().label("running"))
-        .where(StageRow.state == StageState.RUNNING, StageRow.tenant_id.in_(first))
-        .group_by(StageRow.job_id)
-        .subquery()
-    )
-    return (
-        queued.where(StageRow.tenant_id.in_(first))
-        .outerjoin(jobs, jobs.c.job_id == StageRow.job_id)
-        .order_by(func.coalesce(jobs.c.running, 0), StageRow.queued_at, StageRow.id)
-    )
-
-
-def _served_at(session: Session, tenant_id: str) -> datetime | None:
-    """When a stage of the tenant was last claimed."""
-    return session.scalar(
-        select(func.max(StageRow.started_at)).where(StageRow.tenant_id == tenant_id)
-    )
+def _tenants_in_turn(session: Session, queues: tuple[str, ...]) -> list[str]:
+    """The tenant whose turn it is, of those with queued stages; all that nobody ever served."""
+    waiting = session.scalars(_TENANTS, {"queues": queues}).all()
+    if len(waiting) < 2:
+        return list(waiting)
+    at_work = Counter(session.scalars(_AT_WORK))
+    fewest = min(at_work[tenant] for tenant in waiting)
+    first = sorted(tenant for tenant in waiting if at_work[tenant] == fewest)
+    served = {tenant: session.scalar(_SERVED_AT, {"tenant": tenant}) for tenant in first}
+    never = [tenant for tenant, at in served.items() if at is None]
+    return never or [min((at, tenant) for tenant, at in served.items() if at)[1]]
 
 
 def _take(
     session: Session, settings: Settings, owner: str, candidate: tuple[str, str | None]
 ) -> Claim:
     stage_id, job_id = candidate
-    job = lock_job(session, job_id) if job_id else None
-    stage = session.get_one(StageRow, stage_id)
-    if job is not None and job.state == JobState.QUEUED:
-        move_job(session, job, JobState.RUNNING)
-    now = database_now(session)
+    if job_id is None:
+        stage = session.get_one(StageRow, stage_id)
+    else:
+        # One question for both. Where another transaction had the lock the stage may be out of
+        # date; then its move finds that it is stale.
+        stage, job = session.execute(_WITH_ITS_JOB, {"stage_id": stage_id}).one()
+        if job.state == JobState.QUEUED:
+            move_job(session, job, JobState.RUNNING)
     fence = stage.fence + 1
     move_stage(
         session,
@@ -151,8 +162,8 @@ def _take(
         owner=owner,
         new_fence=fence,
         attempt=stage.attempt + 1,
-        lease_until=now + timedelta(seconds=settings.lease_seconds),
-        started_at=now,
+        lease_until=DatabaseClock(settings.lease_seconds),
+        started_at=DatabaseClock(),
     )
     return _claim_on(stage, fence)
 
@@ -188,7 +199,7 @@ def beat(
             job = lock_job(session, claim.job_id)
         values: dict[str, Any] = {}
         if lease_seconds is not None:
-            values["lease_until"] = database_now(session) + timedelta(seconds=lease_seconds)
+            values["lease_until"] = DatabaseClock(lease_seconds)
         if progress:
             values["progress"] = dict(progress)
         if metrics:

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Float, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import Float, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
@@ -86,6 +86,12 @@ class StageRow(TenantOwned, Base):
     __table_args__ = (
         Index("ix_stages_claimable", "state", "queue", "queued_at"),
         Index("ix_stages_served", "tenant_id", "started_at"),
+        Index(
+            "ix_stages_queued",
+            *("tenant_id", "queued_at", "id", "queue"),
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

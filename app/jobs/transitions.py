@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.datasets.models import DatasetRow
-from app.jobs.events import record
+from app.jobs.events import append, record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.kit.database import DatabaseClock
 
@@ -123,11 +123,11 @@ def move_job(session: Session, job: JobRow, to: JobState, **values: Any) -> None
     _compare_and_set(
         session,
         update(JobRow).where(JobRow.id == job.id, JobRow.state == state).returning(JobRow),
-        {"state": to.value, **values},
+        {"state": to.value, "event_count": JobRow.event_count + 1, **values},
     )
     error = values.get("error") or {}
     facts = {"code": error["code"]} if "code" in error else {}
-    record(session, job, f"job.{to.value}", **facts)
+    append(session, job, f"job.{to.value}", None, facts)
 
 
 def move_stage(

@@ -69,21 +69,27 @@ class Database:
 
 
 class DatabaseClock(FunctionElement[datetime]):
-    """As :func:`database_now`, within the statement that writes it: no question of its own."""
+    """As :func:`database_now`, within the statement that writes it: no question of its own.
+
+    ``DatabaseClock(seconds)`` is that much later.
+    """
 
     type = UtcDateTime()
     inherit_cache = True
 
 
 @compiles(DatabaseClock, "postgresql")
-def _postgres_clock(_element: DatabaseClock, _compiler: SQLCompiler, **_: Any) -> str:
-    return "clock_timestamp()"
+def _postgres_clock(element: DatabaseClock, compiler: SQLCompiler, **options: Any) -> str:
+    later = compiler.process(element.clauses, **options)
+    return f"clock_timestamp() + make_interval(secs => {later})" if later else "clock_timestamp()"
 
 
 @compiles(DatabaseClock, "sqlite")
-def _sqlite_clock(_element: DatabaseClock, _compiler: SQLCompiler, **_: Any) -> str:
+def _sqlite_clock(element: DatabaseClock, compiler: SQLCompiler, **options: Any) -> str:
     # Six digits, as SQLAlchemy writes them: times are compared as text.
-    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+    later = compiler.process(element.clauses, **options)
+    offset = f", printf('%.3f seconds', {later})" if later else ""
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{offset})"
 
 
 def database_now(session: Session) -> datetime:
