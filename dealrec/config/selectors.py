@@ -44,6 +44,10 @@ class SelectorEntry:
     """What it looks at, beside the score that ``difficulty`` names where it reads that."""
     parameters: tuple[str, ...]
     """The fields of :class:`~dealrec.config.SelectionConfig` that it reads."""
+    overall: str = "normalised influence + λ · effort"
+    """What the overall score is that it reports; those that look at none report this one."""
+    strata: str = "All samples are one stratum."
+    """What strata are, in a sentence."""
 
     def load(self) -> Any:
         """Import the implementation, a :class:`dealrec.selection.interface.Selector`."""
@@ -53,6 +57,11 @@ class SelectorEntry:
 
 _DEALREC = "Lin et al., SIGIR 2024, arXiv 2401.17197"
 _STRATA = ("effort_weight", "strata", "stratum_edges", "normalisation", "hard_prune", "seed")
+
+_SHARES = (
+    "Every stratum gives its share, the smallest first; what a small one cannot give falls to "
+    "larger ones."
+)
 
 SELECTORS: dict[SelectionMethod, SelectorEntry] = {
     entry.method: entry
@@ -64,6 +73,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.stratified:select_stratified",
             (Need.INFLUENCE, Need.EFFORT),
             _STRATA,
+            strata=_SHARES,
         ),
         SelectorEntry(
             SelectionMethod.DEALREC_PAPER,
@@ -72,6 +82,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.paper:select_as_published",
             (Need.INFLUENCE, Need.EFFORT),
             ("effort_weight", "strata", "seed"),
+            strata=_SHARES,
         ),
         SelectorEntry(
             SelectionMethod.RANDOM,
@@ -88,6 +99,8 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.popularity:select_by_popularity",
             (Need.TARGETS,),
             ("strata", "seed"),
+            overall="popularity of the target",
+            strata="Strata are ranges of popularity, each of about as many samples; each gives its share.",
         ),
         SelectorEntry(
             SelectionMethod.INFLUENCE,
@@ -96,6 +109,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.influence:select_by_influence",
             (Need.INFLUENCE,),
             ("seed",),
+            overall="normalised influence",
         ),
         SelectorEntry(
             SelectionMethod.EFFORT,
@@ -104,6 +118,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.effort:select_by_effort",
             (Need.EFFORT,),
             ("seed",),
+            overall="normalised effort",
         ),
         SelectorEntry(
             SelectionMethod.EL2N,
@@ -112,6 +127,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.el2n:select_by_el2n",
             (Need.EL2N,),
             ("seed",),
+            overall="normalised EL2N",
         ),
         SelectorEntry(
             SelectionMethod.GRAND,
@@ -120,6 +136,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.grand:select_by_grand",
             (Need.GRAND,),
             ("seed",),
+            overall="normalised GraNd",
         ),
         SelectorEntry(
             SelectionMethod.CCS,
@@ -128,6 +145,8 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.ccs:select_with_coverage",
             (),
             ("difficulty", "strata", "hard_prune", "seed"),
+            overall="normalised difficulty",
+            strata=_SHARES,
         ),
         SelectorEntry(
             SelectionMethod.MODERATE,
@@ -136,6 +155,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.moderate:select_moderate",
             (Need.EMBEDDING,),
             ("clusters", "seed"),
+            overall="distance from the cluster's centre",
         ),
         SelectorEntry(
             SelectionMethod.D2,
@@ -144,6 +164,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.d2:select_by_messages",
             (Need.EMBEDDING,),
             ("difficulty", "neighbours", "forward_decay", "reverse_decay", "seed"),
+            overall="difficulty with that of the neighbours",
         ),
         SelectorEntry(
             SelectionMethod.K_CENTER,
@@ -168,6 +189,8 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.tf_dcon:select_cluster_middles",
             (Need.EMBEDDING,),
             ("clusters", "seed"),
+            overall="distance from the cluster's centre",
+            strata="Strata are clusters; each gives its share.",
         ),
         SelectorEntry(
             SelectionMethod.RECRANKER,
@@ -176,6 +199,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.recranker:select_like_recranker",
             (Need.EMBEDDING, Need.HISTORY_LENGTHS),
             ("clusters", "seed"),
+            strata="Strata are clusters.",
         ),
         SelectorEntry(
             SelectionMethod.GRADIENT_MATCH,
@@ -184,6 +208,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             "dealrec.selection.gradient_match:select_matching_gradients",
             (Need.GRADIENTS, Need.VALIDATION_GRADIENTS),
             ("seed",),
+            overall="cosine with the gradient of validation",
         ),
         SelectorEntry(
             SelectionMethod.GORACS,

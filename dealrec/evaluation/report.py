@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from jinja2 import Environment, StrictUndefined
 
+from dealrec.config import SelectionMethod
+from dealrec.config.selectors import SELECTORS, SelectorEntry
 from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES
 from dealrec.evaluation.charts import histogram, scatter, strata_chart
 from dealrec.selection.interface import StratumUse
@@ -30,6 +32,7 @@ def write_report(coreset: Path, out: Path) -> None:
     The page holds its plots as SVG and asks for nothing from a network.
     """
     manifest = json.loads((coreset / MANIFEST).read_text())
+    selector = SELECTORS[SelectionMethod(manifest["config"]["selection"]["method"])]
     scores = pq.read_table(coreset / SCORES)
     with pq.ParquetFile(coreset / MEMBERS) as file:
         members = next(file.iter_batches(_SHOWN_MEMBERS))
@@ -38,8 +41,9 @@ def write_report(coreset: Path, out: Path) -> None:
     source = files("dealrec.evaluation").joinpath("templates/report.html.j2").read_text("utf-8")
     page = environment.from_string(source).render(
         manifest=manifest,
-        charts=_charts(scores),
+        charts=_charts(scores, selector),
         strata_svg=strata_chart([StratumUse(**use) for use in manifest["coverage"]["strata"]]),
+        strata_note=selector.strata,
         comparison=_comparison(manifest, scores),
         members=members.to_pylist(),
         config=json.dumps(manifest["config"], indent=2),
@@ -49,7 +53,7 @@ def write_report(coreset: Path, out: Path) -> None:
     temporary.replace(out)
 
 
-def _charts(scores: Any) -> list[_Chart]:
+def _charts(scores: Any, selector: SelectorEntry) -> list[_Chart]:
     selected = scores["selected"].to_numpy()
     folded = "The outermost bins hold the tails."
     charts = [
@@ -60,8 +64,8 @@ def _charts(scores: Any) -> list[_Chart]:
         ),
         _Chart(
             "Overall score",
-            histogram(scores["overall"].to_numpy(), selected, "normalised influence + λ · effort"),
-            f"Strata are cut over this score. {folded}",
+            histogram(scores["overall"].to_numpy(), selected, selector.overall),
+            folded,
         ),
     ]
     measured = scores.filter(scores["effort"].is_valid())
