@@ -58,14 +58,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     line = process.stdout.readline()
     url = line.split()[-1]
     try:
-        for _ in range(100):
-            if httpx.get(f"{url}/healthz").is_success:
-                break
-            time.sleep(0.1)
+        _wait_until_it_answers(url)
         yield Server(url, data)
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _wait_until_it_answers(url: str) -> None:
+    """As long as a busy machine may need."""
+    until = time.monotonic() + 120
+    while True:
+        try:
+            httpx.get(f"{url}/healthz").raise_for_status()
+        except httpx.HTTPError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 @dataclass
