@@ -50,8 +50,14 @@ class Checkpoints:
             earlier.rename(self.folder)  # nobody has run it since
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not self._fetch() and earlier is not None:
-                shutil.copytree(earlier, self.folder, dirs_exist_ok=True)
+            try:
+                if not self._fetch() and earlier is not None:
+                    shutil.copytree(earlier, self.folder, dirs_exist_ok=True)
+            except Exception as error:  # the store is away, or the disk is full
+                log.warning("checkpoint not brought", error=type(error).__name__)
+                # Half of it is worse than none.
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.mkdir(parents=True, exist_ok=True)
         self._thread.start()
         return self
 

@@ -13,9 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dealrec.checkpoints import CheckpointFile
 from dealrec.effort.plan import EffortPlan, Shard
 from dealrec.effort.scores import EffortScores
 from dealrec.evaluation.correlation import spearman
+from dealrec.progress import SILENT, Reporter
 
 _SCORES = "part.parquet"
 _FACTS = "part.json"
@@ -112,14 +114,20 @@ class ShardCheckpoint:
     shard: Shard
     measured_with: dict[str, Any]
     """JSON: what the scores depend on besides the plan."""
+    reporter: Reporter = SILENT
+    """Hears of a checkpoint that could not be written."""
     _written: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        folder = self.folder
+        self._file = None if folder is None else CheckpointFile(folder / _CHECKPOINT, self.reporter)
 
     def resume(self) -> tuple[int, npt.NDArray[np.float64]]:
         """The first batch that is not finished, and the shard's scores up to it, NaN from there."""
         scores = np.full(len(self.plan.samples(self.shard)), np.nan)
-        if self.folder is None or not (self.folder / _CHECKPOINT).is_file():
+        if self._file is None or not self._file.path.is_file():
             return self.shard.first, scores
-        with np.load(self.folder / _CHECKPOINT) as kept:
+        with np.load(self._file.path) as kept:
             if str(kept["key"]) != self._key():
                 return self.shard.first, scores
             scores[: len(kept["scores"])] = kept["scores"]
@@ -127,14 +135,14 @@ class ShardCheckpoint:
 
     def keep(self, following: int, scores: npt.NDArray[np.float64]) -> None:
         """All batches before ``following`` are finished; written whole or not at all."""
-        if self.folder is None or time.monotonic() - self._written < _SECONDS_BETWEEN_CHECKPOINTS:
+        if self._file is None or time.monotonic() - self._written < _SECONDS_BETWEEN_CHECKPOINTS:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         finished = len(self.plan.samples(Shard(self.shard.first, following)))
-        temporary = self.folder / f".{_CHECKPOINT}.tmp"
-        with temporary.open("wb") as file:
-            np.savez(file, key=self._key(), next=following, scores=scores[:finished])
-        temporary.replace(self.folder / _CHECKPOINT)
+        self._file.write(
+            lambda content: np.savez(
+                content, key=self._key(), next=following, scores=scores[:finished]
+            )
+        )
         self._written = time.monotonic()
 
     def _key(self) -> str:

@@ -146,7 +146,7 @@ def measure_shard(
         "prefix_tokens": meter.prefix_tokens,
         "prefix_reuse": meter.prefix_reuse,
     }
-    checkpoint = ShardCheckpoint(checkpoint_dir, plan, shard, measured_with)
+    checkpoint = ShardCheckpoint(checkpoint_dir, plan, shard, measured_with, reporter)
     following, scores = checkpoint.resume()
     offset, total = int(plan.bounds[shard.first]), len(scores)
     reporter.progress(int(plan.bounds[following]) - offset, total, "sample")

@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 
+from dealrec.checkpoints import CheckpointFile
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.data.prompts import PromptedSample
+from dealrec.progress import Reporter
 
 _FILE = "finetune.pt"
 
@@ -42,13 +44,15 @@ def training_fingerprint(
     return digest.hexdigest()
 
 
-def write_checkpoint(folder: Path, fingerprint: str, checkpoint: Checkpoint) -> None:
-    """Write it whole or not at all, in place of the one before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / (_FILE + ".tmp")
+def checkpoint_file(folder: Path, reporter: Reporter) -> CheckpointFile:
+    """Where a training in ``folder`` is kept."""
+    return CheckpointFile(folder / _FILE, reporter)
+
+
+def write_checkpoint(file: CheckpointFile, fingerprint: str, checkpoint: Checkpoint) -> None:
+    """In place of the one before."""
     fields = [getattr(checkpoint, field.name) for field in dataclass_fields(checkpoint)]
-    torch.save([fingerprint, *fields], temporary)
-    temporary.replace(folder / _FILE)
+    file.write(lambda content: torch.save([fingerprint, *fields], content))
 
 
 def read_checkpoint(folder: Path, fingerprint: str, device: torch.device) -> Checkpoint | None:

@@ -21,6 +21,7 @@ from dealrec.finetune.adapter import (
 )
 from dealrec.finetune.checkpoints import (
     Checkpoint,
+    checkpoint_file,
     read_checkpoint,
     training_fingerprint,
     write_checkpoint,
@@ -114,7 +115,9 @@ def train_adapter(
     encoded = encoder.encode(examples)
     training = Training(loaded, encoded, config)
     fingerprint = training_fingerprint(config, loaded.revision, examples)
+    kept = None
     if checkpoint_dir is not None:
+        kept = checkpoint_file(checkpoint_dir, reporter)
         training.restore(read_checkpoint(checkpoint_dir, fingerprint, loaded.device))
     steps = training.schedule.steps
     try:
@@ -122,12 +125,12 @@ def train_adapter(
         while training.step < steps:
             reporter.metric("train_loss", training.advance())
             due = training.step % config.checkpoint_steps == 0 or training.step == steps
-            if checkpoint_dir is not None and due:
-                write_checkpoint(checkpoint_dir, fingerprint, training.checkpoint())
+            if kept is not None and due:
+                write_checkpoint(kept, fingerprint, training.checkpoint())
             reporter.progress(training.step, steps, "step")
     except Cancelled:
-        if checkpoint_dir is not None:
-            write_checkpoint(checkpoint_dir, fingerprint, training.checkpoint())
+        if kept is not None:
+            write_checkpoint(kept, fingerprint, training.checkpoint())
         raise
     last_epoch = training.losses[-training.schedule.steps_per_epoch :]
     metrics = {

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dealrec.checkpoints import CheckpointFile
 from dealrec.config import SurrogateConfig
+from dealrec.progress import Reporter
 
 _FILE = "surrogate.pt"
 
@@ -33,13 +35,15 @@ def training_fingerprint(config: SurrogateConfig, dataset_sha256: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def write_checkpoint(folder: Path, fingerprint: str, checkpoint: Checkpoint) -> None:
-    """Write it whole or not at all, in place of the one before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / (_FILE + ".tmp")
+def checkpoint_file(folder: Path, reporter: Reporter) -> CheckpointFile:
+    """Where a training in ``folder`` is kept."""
+    return CheckpointFile(folder / _FILE, reporter)
+
+
+def write_checkpoint(file: CheckpointFile, fingerprint: str, checkpoint: Checkpoint) -> None:
+    """In place of the one before."""
     values = [getattr(checkpoint, field.name) for field in fields(checkpoint)]
-    torch.save([fingerprint, *values], temporary)
-    temporary.replace(folder / _FILE)
+    file.write(lambda content: torch.save([fingerprint, *values], content))
 
 
 def read_checkpoint(folder: Path, fingerprint: str, device: torch.device) -> Checkpoint | None:

@@ -23,6 +23,7 @@ from dealrec.runtime import apply_runtime
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
 from dealrec.surrogates.checkpoints import (
     Checkpoint,
+    checkpoint_file,
     read_checkpoint,
     training_fingerprint,
     write_checkpoint,
@@ -58,7 +59,7 @@ def train_surrogate(
         dataset: What to train and measure on.
         config: The model, its loss, its training.
         checkpoint_dir: Where the training is kept after every epoch, and taken up again; a training
-            that was taken up ends as one that never stopped.
+            that was taken up ends as one that never stopped, and one that cannot be kept goes on.
         runtime: Threads and device.
         reporter: Hears of epochs, losses and metrics.
 
@@ -71,14 +72,16 @@ def train_surrogate(
     with torch.random.fork_rng():
         training = Training(dataset, config, device, reporter)
         fingerprint = training_fingerprint(config, dataset.sha256)
+        kept = None
         if checkpoint_dir is not None:
+            kept = checkpoint_file(checkpoint_dir, reporter)
             training.restore(read_checkpoint(checkpoint_dir, fingerprint, device))
             started -= training.seconds
         while not training.finished:
             training.epoch()
-            if checkpoint_dir is not None:
+            if kept is not None:
                 training.seconds = time.perf_counter() - started
-                write_checkpoint(checkpoint_dir, fingerprint, training.checkpoint())
+                write_checkpoint(kept, fingerprint, training.checkpoint())
         training.model.load_state_dict(training.best_model)
     metrics = {"epochs": float(len(training.history)), "best_epoch": float(training.best_epoch)}
     for split in (Split.VALID, Split.TEST):

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import threading
 import time
@@ -16,8 +17,10 @@ from app.jobs.requests import request_cancel, request_pause
 from app.kit.database import Database
 from app.kit.storage import Storage
 from app.settings import Settings
+from tests.chaos.disk import SmallDisk
 from tests.worker.makers import TENANT, TINY, interactions, new_job, upload
 from worker import heart
+from worker.checkpoints import PREFIX
 from worker.claims import Claim, claim
 from worker.runner import Runner
 from worker.sweeper import sweep
@@ -283,6 +286,36 @@ def test_a_result_survives_a_database_that_is_away_when_the_process_ends(
 
 def _away(*_: object, **__: object) -> None:
     raise OperationalError("beat", {}, Exception("the database is away"))
+
+
+def test_a_stage_succeeds_where_its_checkpoints_find_no_room(
+    settings: Settings,
+    database: Database,
+    storage: Storage,
+    tmp_path: Path,
+    run: Callable[[], Claim],
+) -> None:
+    dataset_id = upload(database, storage, tmp_path)
+    run()
+    with database.session() as session:
+        job = new_job(session, session.get_one(DatasetRow, dataset_id), 10, TINY)
+    shutil.rmtree(settings.data_dir / PREFIX)
+    disk = SmallDisk(settings.data_dir / PREFIX, mebibytes=1)
+    if not disk.mounted:
+        pytest.skip("a file system cannot be mounted here")
+    disk.fill()
+    try:
+        claimed = run()
+    finally:
+        disk.remove()
+    stage = _stage(database, claimed)
+    assert (stage.name, stage.state, stage.attempt) == ("surrogate", "succeeded", 1)
+    with database.session(write=False) as session:
+        events = session.scalars(select(EventRow).where(EventRow.job_id == job.id)).all()
+    told = [event for event in events if event.kind == "checkpoint_not_written"]
+    assert [(one.stage, one.data) for one in told] == [
+        ("surrogate", {"reason": "No space left on device"})
+    ]
 
 
 def test_nothing_is_left_in_the_working_folder(

@@ -11,6 +11,7 @@ from dealrec.errors import Cancelled
 from dealrec.progress import Silent
 from tests.dealrec.effort.test_plan import tiny_plan
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
+from tests.dealrec.test_checkpoints import FAILURE, Events
 
 CONFIG = EffortConfig(batch_tokens=300)
 SAMPLES = tiny_samples(40)
@@ -93,3 +94,11 @@ def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch):
     plan = tiny_plan()
     measure(plan, plan.whole())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shard_whose_checkpoints_find_no_room_is_measured_all_the_same(full_disk):
+    plan = tiny_plan()
+    shard, events = plan.shards(1)[0], Events()
+    found = measure(plan, shard, reporter=events, checkpoint_dir=full_disk.folder)
+    np.testing.assert_array_equal(found.scores, measure(plan, shard).scores)
+    assert events.seen == [FAILURE]

@@ -10,6 +10,7 @@ from dealrec.finetune.schedule import Schedule
 from dealrec.finetune.training import finetune
 from dealrec.progress import Silent
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model, tiny_samples
+from tests.dealrec.test_checkpoints import FAILURE, Events
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +122,14 @@ def test_an_epoch_sees_every_sample_once_and_the_rate_rises_then_falls():
     assert first != second
     rates = [schedule.learning_rate(step) / 1e-4 for step in range(6)]
     assert rates == pytest.approx([1 / 3, 2 / 3, 1, 1, 2 / 3, 1 / 3])
+
+
+def test_a_training_whose_checkpoints_find_no_room_ends_with_the_same_adapter(
+    model_folder, tmp_path, full_disk
+):
+    samples, config, events = tiny_samples(8), _config(model_folder, checkpoint_steps=1), Events()
+    finetune(samples, config, out=tmp_path / "a")
+    finetune(samples, config, out=tmp_path / "b", checkpoint_dir=full_disk.folder, reporter=events)
+    first, second = (load_file(tmp_path / x / "adapter_model.safetensors") for x in "ab")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert events.seen.count(FAILURE) == 1

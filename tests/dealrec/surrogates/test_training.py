@@ -225,3 +225,12 @@ def test_the_defaults_beat_popularity_on_the_sample_data(tmp_path):
     ).values
     assert trained.metrics["test_ndcg@10"] > 1.5 * baseline["ndcg@10"]
     assert trained.metrics["test_recall@20"] > 1.5 * baseline["recall@20"]
+
+
+def test_a_training_whose_checkpoints_find_no_room_ends_as_one_that_keeps_none(full_disk):
+    reporter = Recorder()
+    kept = train_surrogate(
+        ring_dataset(), SMALL, checkpoint_dir=full_disk.folder, runtime=ONE, reporter=reporter
+    )
+    assert kept.history == train_surrogate(ring_dataset(), SMALL, runtime=ONE).history
+    assert [kind for kind, _ in reporter.events].count("checkpoint_not_written") == 1
