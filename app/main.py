@@ -15,6 +15,7 @@ from app.adapters import endpoints as adapters
 from app.console.routes import install_console
 from app.coresets import endpoints as coresets
 from app.datasets import endpoints as datasets
+from app.estimates import endpoints as estimates
 from app.jobs import endpoints as jobs
 from app.jobs import prune
 from app.keys.service import ensure_bootstrap
@@ -61,7 +62,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Idempotency)
     app.add_middleware(Gate, settings=settings)
     install_problem_handlers(app)
-    for area in (uploads, datasets, jobs, scores, prune, coresets, adapters, catalogue, health):
+    areas = (uploads, datasets, estimates, jobs, scores, prune, coresets, adapters)
+    for area in (*areas, catalogue, health):
         app.include_router(area.router)
     install_console(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

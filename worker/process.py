@@ -32,6 +32,7 @@ class StageProcess:
         self.ending: dict[str, Any] | None = None
         """The last line: ``result``, ``cancelled``, ``problem``, ``memory_error``, ``exception``."""
         self.last_line = time.monotonic()
+        self.peak_memory_bytes = 0
         self._events: list[tuple[str, Mapping[str, Any]]] = []
         self._lock = threading.Lock()
         self._log = scratch / "output.log"
@@ -64,19 +65,20 @@ class StageProcess:
         """Since the last line; a process that is stopped (SIGSTOP) says nothing."""
         return time.monotonic() - self.last_line
 
-    @property
-    def memory_bytes(self) -> int:
+    def look_at_memory(self) -> int:
         """Resident memory that is the process's own, without the files it has mapped; 0 if unknown.
 
-        Looked at from outside rather than limited by the kernel: ``RLIMIT_AS`` counts what torch and
-        CUDA merely reserve, which is many times what they use, and ``RLIMIT_DATA`` the stacks of
-        all threads.
+        ``peak_memory_bytes`` is the most that was ever seen. Looked at from outside rather than
+        limited by the kernel: ``RLIMIT_AS`` counts what torch and CUDA merely reserve, which is
+        many times what they use, and ``RLIMIT_DATA`` the stacks of all threads.
         """
         try:
             lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         except OSError:  # it has ended, or this is no Linux
             return 0
-        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(_RESIDENT))
+        found = 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(_RESIDENT))
+        self.peak_memory_bytes = max(self.peak_memory_bytes, found)
+        return found
 
     def wait(self, seconds: float) -> bool:
         """Whether the process has ended, after at most ``seconds``."""

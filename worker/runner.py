@@ -1,5 +1,6 @@
 """Runs one claimed stage from its inputs to its publication; the same for both shapes."""
 
+import math
 import shutil
 import threading
 import time
@@ -130,7 +131,8 @@ class Runner:
             self._retried(heart.last)
             stored = self._upload(assignment, scratch / "out")
             # Progress and metrics of the run, then the stage's own, which win.
-            metrics = {**process.metrics, **ending["metrics"]}
+            peak = {"peak_memory_bytes": float(process.peak_memory_bytes)}
+            metrics = {**process.metrics, **peak, **ending["metrics"]}
             return Result(assignment.prefix, ending["details"], metrics, stored)
         heart.stop()
         self._retried(lambda: self._unfinished(assignment, process, ending, end))
@@ -155,7 +157,7 @@ class Runner:
                 return _End.STOPPED
             if self._stopping():
                 return _End.SHUTDOWN
-            if memory is not None and process.memory_bytes > memory:
+            if process.look_at_memory() > (memory or math.inf):
                 return _End.MEMORY
             if limit is not None and time.monotonic() - begun > limit:
                 return _End.TIMEOUT

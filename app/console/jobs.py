@@ -13,6 +13,7 @@ from app.console.session import Posted
 from app.coresets.endpoints import list_coresets
 from app.datasets.endpoints import list_datasets
 from app.datasets.models import DatasetState
+from app.estimates.endpoints import create_estimate
 from app.jobs import endpoints as api
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import JobCreate
@@ -57,15 +58,20 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
     """Start the job that the form asks for, or show the form again with what is wrong."""
     answer = Response()
     try:
-        body = JobCreate(
-            dataset_id=form.get("dataset_id", ""),
-            budget=parse_budget(read_budget(form)),
-            config=PruneConfig.parse(read_config(form)),
-        )
-        job = api.create_job(body, answer, context)
+        job = api.create_job(_asked(form), answer, context)
     except DealrecError as error:
         return _form_page(request, context, form, job_form(form), error)
     return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
+
+
+@router.post("/estimate")
+def estimate_part(request: Request, context: ContextDep, form: Posted) -> Response:
+    """What the job that the form asks for would cost, or what is wrong with the form."""
+    try:
+        found, problem = create_estimate(_asked(form), context), None
+    except DealrecError as error:
+        found, problem = None, error.to_problem()
+    return render(request, "parts/estimate.html", estimate=found, problem=problem)
 
 
 @router.get("/{job_id}")
@@ -103,6 +109,14 @@ def act(context: ContextDep, job_id: str, action: str, _form: Posted) -> Respons
         raise NotFound.of("action", action)
     _ACTIONS[action](job_id, context)
     return RedirectResponse(f"/console/jobs/{job_id}", status_code=303)
+
+
+def _asked(form: dict[str, str]) -> JobCreate:
+    return JobCreate(
+        dataset_id=form.get("dataset_id", ""),
+        budget=parse_budget(read_budget(form)),
+        config=PruneConfig.parse(read_config(form)),
+    )
 
 
 def _form_page(

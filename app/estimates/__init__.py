@@ -1,0 +1,1 @@
+"""What a job would cost, before it is made."""

@@ -1,0 +1,20 @@
+"""Estimates over HTTP."""
+
+from fastapi import APIRouter
+
+from app.datasets.repository import DatasetRepository
+from app.estimates import service
+from app.estimates.schemas import Estimate
+from app.jobs.schemas import JobCreate
+from app.kit.context import ContextDep
+from app.kit.problems import documented
+
+router = APIRouter(prefix="/v1/estimates", tags=["jobs"])
+
+
+@router.post("", operation_id="create_estimate", responses=documented(404, 409))
+def create_estimate(body: JobCreate, context: ContextDep) -> Estimate:
+    """What a job would cost, stage by stage, judged by what has finished here; makes nothing."""
+    with context.read() as session:
+        dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
+        return service.estimate(session, context.tenant_id, body, dataset)

@@ -1,0 +1,142 @@
+"""Estimates over HTTP."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.datasets.models import DatasetRow
+from app.jobs.models import ArtifactRow, StageRow, StageState
+from app.kit.database import Database, database_now
+from app.kit.ids import new_id
+from tests.app.conftest import Finisher
+
+Headers = Callable[..., dict[str, str]]
+
+
+def finish(database: Database, job_id: str, seconds: dict[str, float], **values: object) -> None:
+    """As if the job's stages had run, each for so long."""
+    with database.session() as session:
+        now = database_now(session)
+        for stage in session.query(StageRow).filter(StageRow.job_id == job_id):
+            stage.state, stage.attempt = StageState.SUCCEEDED.value, 1
+            stage.started_at = now - timedelta(seconds=seconds[stage.name])
+            stage.finished_at = now
+            stage.metrics = {"peak_memory_bytes": 7e8}
+            for name, value in values.items():
+                setattr(stage, name, value)
+
+
+def test_without_a_past_the_reference_machine_answers(
+    client: TestClient, finisher: Finisher
+) -> None:
+    dataset = finisher.dataset()
+    answer = client.post("/v1/estimates", json={"dataset_id": dataset.id, "budget": 0.1})
+    assert answer.status_code == 200
+    found = answer.json()
+    assert [stage["name"] for stage in found["stages"]] == [
+        "surrogate",
+        "influence",
+        "effort",
+        "select",
+    ]
+    assert {stage["calibrated_on"]["basis"] for stage in found["stages"]} == {"reference"}
+    assert found["budget"]["samples"] == dataset.counts["samples_per_user"] // 10
+    assert found["seconds"] == pytest.approx(sum(s["seconds"] for s in found["stages"]), abs=0.2)
+    assert client.get("/v1/jobs").json()["data"] == []
+
+
+def test_finished_stages_say_how_long_like_ones_take(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    dataset = finisher.dataset()
+    body = {"dataset_id": dataset.id, "budget": 5, "config": {"effort": None}}
+    job = client.post("/v1/jobs", json=body).json()
+    finish(database, job["id"], {"surrogate": 64.0, "influence": 24.0, "select": 5.0})
+    twice = {**body, "config": {"effort": None, "surrogate": {"epochs": 24}}}
+    first, second = (
+        {stage["name"]: stage for stage in client.post("/v1/estimates", json=one).json()["stages"]}
+        for one in (body, twice)
+    )
+    assert first["surrogate"]["seconds"] == pytest.approx(64, abs=0.2)
+    assert first["influence"]["seconds"] == pytest.approx(24, abs=0.2)
+    assert first["surrogate"]["peak_memory_bytes"] == 700_000_000
+    assert first["surrogate"]["calibrated_on"] == {"basis": "finished_stages", "stages": 1}
+    assert second["surrogate"]["seconds"] == pytest.approx(4 + 2 * 60, abs=0.2)
+    other = {**body, "config": {"effort": None, "surrogate": {"model": "gru4rec"}}}
+    unlike = client.post("/v1/estimates", json=other).json()["stages"][0]
+    assert unlike["calibrated_on"] == {"basis": "reference", "stages": 0}
+
+
+@pytest.mark.parametrize("values", [{"reused": True}, {"attempt": 2}])
+def test_reused_and_resumed_stages_teach_nothing(
+    client: TestClient, finisher: Finisher, database: Database, values: dict[str, object]
+) -> None:
+    dataset = finisher.dataset()
+    body = {"dataset_id": dataset.id, "budget": 5, "config": {"effort": None}}
+    job = client.post("/v1/jobs", json=body).json()
+    finish(database, job["id"], {"surrogate": 64.0, "influence": 24.0, "select": 5.0}, **values)
+    stages = client.post("/v1/estimates", json=body).json()["stages"]
+    assert {stage["calibrated_on"]["basis"] for stage in stages} == {"reference"}
+
+
+def test_what_is_there_already_costs_nothing(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    dataset = finisher.dataset()
+    body = {"dataset_id": dataset.id, "budget": 5, "config": {"effort": None}}
+    job = client.post("/v1/jobs", json=body).json()
+    with database.session() as session:
+        stages = session.query(StageRow).filter(StageRow.job_id == job["id"])
+        surrogate = next(stage for stage in stages if stage.name == "surrogate")
+        session.add(
+            ArtifactRow(
+                id=new_id("ar"),
+                tenant_id=surrogate.tenant_id,
+                stage=surrogate.name,
+                key=surrogate.key,
+                prefix="somewhere",
+                created_at=database_now(session),
+            )
+        )
+    found = client.post("/v1/estimates", json=body).json()["stages"]
+    assert {stage["name"]: stage["reused"] for stage in found} == {
+        "surrogate": True,
+        "influence": False,
+        "select": False,
+    }
+    assert found[0]["seconds"] == 0
+
+
+def test_the_past_of_another_tenant_is_not_looked_at(
+    client: TestClient, finisher: Finisher, database: Database, make_key: Headers
+) -> None:
+    mine, other = make_key(), make_key("other")
+    dataset, foreign = finisher.dataset(), finisher.dataset("other")
+    body = {"budget": 5, "config": {"effort": None}}
+    job = client.post("/v1/jobs", json={**body, "dataset_id": foreign.id}, headers=other).json()
+    finish(database, job["id"], {"surrogate": 64.0, "influence": 24.0, "select": 5.0})
+    found = client.post("/v1/estimates", json={**body, "dataset_id": dataset.id}, headers=mine)
+    assert {stage["calibrated_on"]["stages"] for stage in found.json()["stages"]} == {0}
+    hidden = client.post("/v1/estimates", json={**body, "dataset_id": foreign.id}, headers=mine)
+    assert hidden.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("validating", "dataset_not_ready"), ("rejected", "dataset_rejected")]
+)
+def test_a_data_set_that_is_not_ready_is_409(
+    client: TestClient, finisher: Finisher, database: Database, state: str, code: str
+) -> None:
+    dataset = finisher.dataset()
+    with database.session() as session:
+        session.get_one(DatasetRow, dataset.id).state = state
+    answer = client.post("/v1/estimates", json={"dataset_id": dataset.id, "budget": 5})
+    assert (answer.status_code, answer.json()["code"]) == (409, code)
+
+
+def test_what_no_job_could_do_is_422(client: TestClient, finisher: Finisher) -> None:
+    dataset = finisher.dataset()
+    answer = client.post("/v1/estimates", json={"dataset_id": dataset.id, "budget": 10_000_000})
+    assert (answer.status_code, answer.json()["code"]) == (422, "budget_too_large")
