@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ from app.jobs.transitions import lock_dataset, move_stage
 from app.kit.database import Database, database_now
 from app.kit.ids import new_id
 from app.kit.storage import Storage
-from dealrec.config.stages import StageName
+from dealrec.config.stages import StageName, StagePart
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES
 from worker.assignment import Assignment
 from worker.claims import locked
@@ -164,7 +164,7 @@ def _succeed(
         stage,
         StageState.SUCCEEDED,
         fence=assignment.claim.fence,
-        event={"reused": reused},
+        event={"reused": reused, **_shards(session, stage)},
         artifact_id=artifact_id,
         reused=reused,
         metrics=result.metrics,
@@ -173,6 +173,21 @@ def _succeed(
     advance(session, stage)
     if assignment.name is StageName.INGEST:
         dataset_ready(session, lock_dataset(session, assignment.claim.dataset_id))
+
+
+def _shards(session: Session, stage: StageRow) -> dict[str, dict[str, int]]:
+    """Of a shard that is about to succeed: how many have, and of how many. The job is locked."""
+    if stage.shards is None:
+        return {}
+    done = session.scalar(
+        select(func.count()).where(
+            StageRow.job_id == stage.job_id,
+            StageRow.name == stage.name,
+            StageRow.part == StagePart.SHARD,
+            StageRow.state == StageState.SUCCEEDED,
+        )
+    )
+    return {"shards": {"done": (done or 0) + 1, "total": stage.shards}}
 
 
 def _artifact(session: Session, assignment: Assignment) -> ArtifactRow | None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from app.coresets.models import CoresetRow
 from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, JobRow, StageRow, StageState
+from app.jobs.models import ArtifactRow, EventRow, JobRow, StageRow, StageState
 from app.jobs.planning import stages_of
 from app.jobs.service import present
 from app.kit.database import Database
@@ -66,6 +67,11 @@ class Service:
         with self.database.session(write=False) as session:
             return stages_of(session, session.get_one(JobRow, self.job_id))
 
+    def events(self) -> list[EventRow]:
+        with self.database.session(write=False) as session:
+            query = select(EventRow).where(EventRow.job_id == self.job_id)
+            return list(session.scalars(query.order_by(EventRow.sequence)))
+
     def shards(self) -> list[StageRow]:
         return [row for row in self.rows() if row.part == "shard"]
 
@@ -112,6 +118,8 @@ def test_two_workers_measure_the_shards_and_the_result_is_one_workers_byte_for_b
         (shown,) = (entry for entry in entries if entry.name == "effort")
         assert shown.shards is not None
         assert (shown.state, shown.shards.done, shown.shards.total) == ("succeeded", 4, 4)
+        told = [event.data["shards"] for event in shared.events() if "shards" in event.data]
+        assert told == [{"done": done, "total": 4} for done in (1, 2, 3, 4)]
 
 
 def test_a_dead_workers_shard_is_taken_over_alone(

@@ -169,3 +169,12 @@ def test_a_job_is_stopped_by_its_buttons(
     client.post(f"/console/jobs/{job}/{action}", data={"csrf": token(client)})
     state = client.get(f"/v1/jobs/{job}").json()["state"]
     assert state == {"cancel": "cancelled", "pause": "paused"}[action]
+
+
+def test_a_stage_that_workers_share_shows_how_many_shards_are_done(
+    client: TestClient, finisher: Finisher
+) -> None:
+    config = {"effort": {"shard_samples": 10}}
+    body = {"dataset_id": finisher.dataset().id, "budget": 5, "config": config}
+    job = client.post("/v1/jobs", json=body).json()["id"]
+    assert "0 of 6 shards" in client.get(f"/console/jobs/{job}").text
