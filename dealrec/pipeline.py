@@ -93,7 +93,7 @@ def prune(
             out=work / "dataset",
             reporter=stages(StageName.INGEST),
         )
-        config = config.resolved(has_validation=ingested.dataset.has(Split.VALID))
+        config = config.resolved(has_validation=ingested.dataset.users_asked(Split.VALID) > 0)
         samples = build_samples(ingested.dataset, config.sampling, config.min_history)
         size = resolve_budget(requested, len(samples))
         result = work / "result"

@@ -10,7 +10,7 @@ from app.datasets.models import DatasetRow, DatasetState
 from app.estimates.repository import Finished, finished_stages, made_keys
 from app.estimates.schemas import Basis, Calibration, Estimate, StageEstimate
 from app.jobs.models import SELECTING
-from app.jobs.planning import count_samples
+from app.jobs.planning import count_samples, has_validation
 from app.jobs.schemas import BudgetUse, JobCreate
 from app.jobs.service import require_known_models
 from app.kit.errors import Conflict
@@ -57,7 +57,7 @@ def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: Dataset
         )
     require_known_models(body.config)
     counts: dict[str, int] = dataset.counts or {}
-    config = body.config.resolved(has_validation=bool(counts.get("valid")))
+    config = body.config.resolved(has_validation=has_validation(counts))
     samples = _samples(dataset, config)
     if not samples:
         raise InputError("The data set has no sample to choose from.", code="no_samples")

@@ -181,6 +181,11 @@ def count_samples(train_lengths: Mapping[str, int], sampling: Sampling, min_hist
     return sum(users * max(0, length - min_history) for length, users in lengths)
 
 
+def has_validation(counts: Mapping[str, int]) -> bool:
+    """Whether a risk can be measured on validation items; the first data sets did not count their users."""
+    return bool(counts.get("valid_users", counts.get("valid")))
+
+
 def job_config(job: JobRow) -> PruneConfig:
     """What the job's stages are told; a ``finetune`` job has the fine-tuning part alone."""
     if job.kind == JobKind.FINETUNE:
@@ -193,7 +198,7 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     config = job_config(job)
     samples = 0
     if job.kind in SELECTING:
-        config = config.resolved(has_validation=bool((dataset.counts or {}).get("valid")))
+        config = config.resolved(has_validation=has_validation(dataset.counts or {}))
         samples = count_samples(dataset.train_lengths or {}, config.sampling, config.min_history)
         if not samples:
             raise InputError(

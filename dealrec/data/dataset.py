@@ -63,6 +63,13 @@ class Dataset:
         """Whether any interaction belongs to ``split``."""
         return bool((self.splits == SPLIT_CODES[split]).any())
 
+    def users_asked(self, split: Split) -> int:
+        """Users who have an item in ``split`` and one before it: those that a ranking can be asked of."""
+        users, code = self.users(), SPLIT_CODES[split]
+        with_answer = np.bincount(users[self.splits == code], minlength=self.n_users) > 0
+        with_history = np.bincount(users[self.splits < code], minlength=self.n_users) > 0
+        return int((with_answer & with_history).sum())
+
     def users(self) -> Int32:
         """[N] the dense user of every interaction."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.offsets))

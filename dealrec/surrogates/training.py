@@ -85,7 +85,7 @@ def train_surrogate(
         training.model.load_state_dict(training.best_model)
     metrics = {"epochs": float(len(training.history)), "best_epoch": float(training.best_epoch)}
     for split in (Split.VALID, Split.TEST):
-        if dataset.has(split):
+        if dataset.users_asked(split):
             ranking = training.evaluate(split)
             for name, value in ranking.values.items():
                 metrics[f"{split}_{name}"] = value
@@ -115,7 +115,7 @@ class Training:
         )
         frequencies = np.bincount(self.sequences.items, minlength=dataset.n_items)
         self.loss = make_loss(config, frequencies.astype(np.int64), device)
-        self.has_validation = dataset.has(Split.VALID)
+        self.has_validation = dataset.users_asked(Split.VALID) > 0
         if not self.has_validation:
             reporter.event("no_validation_split", epochs=config.epochs)
         self.history: list[dict[str, float]] = []

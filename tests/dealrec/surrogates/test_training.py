@@ -234,3 +234,15 @@ def test_a_training_whose_checkpoints_find_no_room_ends_as_one_that_keeps_none(f
     )
     assert kept.history == train_surrogate(ring_dataset(), SMALL, runtime=ONE).history
     assert [kind for kind, _ in reporter.events].count("checkpoint_not_written") == 1
+
+
+def test_a_validation_split_of_newcomers_alone_is_none(tmp_path):
+    rows = [f"old{u},i{i},{u * 10 + i},train" for u in range(8) for i in range(4)]
+    rows += [f"new{u},i{u},{1000 + u},{split}" for u in range(3) for split in ("valid", "test")]
+    file = tmp_path / "a.csv"
+    file.write_text("\n".join(["user_id,item_id,timestamp,split", *rows]) + "\n")
+    dataset = ingest(file, out=tmp_path / "out").dataset
+    assert dataset.has(Split.VALID) and not dataset.users_asked(Split.VALID)
+    trained = train_surrogate(dataset, SurrogateConfig(epochs=2, hidden_size=8))
+    assert trained.metrics["epochs"] == 2
+    assert not any(name.startswith("valid_") for name in trained.metrics)
