@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo serve test chaos chaos-machine chaos-service lint clean
+.PHONY: install demo serve test chaos chaos-machine chaos-service docs lint clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -32,6 +32,10 @@ chaos-machine: install
 
 chaos-service: install
 	$(BIN)/python -m tests.chaos
+
+# The documentation as a site, in build/site.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,0 +1,74 @@
+"""Fills pages from the code when the site is built: the API's operations, the settings."""
+
+from typing import Any
+
+from app.main import create_app
+from app.settings import Settings
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """MkDocs calls this for every page."""
+    for mark, made in (("<!-- operations -->", operations), ("<!-- settings -->", settings)):
+        if mark in markdown:
+            markdown = markdown.replace(mark, made())
+    return markdown
+
+
+def operations() -> str:
+    """Every operation of the OpenAPI document: what it does, takes and answers."""
+    document = create_app().openapi()
+    groups: dict[str, list[str]] = {}
+    for path, item in document["paths"].items():
+        for method in _METHODS:
+            if method in item:
+                operation = item[method]
+                groups.setdefault(operation.get("tags", ["other"])[0], []).append(
+                    _operation(method, path, operation)
+                )
+    return "\n\n".join(
+        f"## {tag.capitalize()}\n\n" + "\n\n".join(rows) for tag, rows in groups.items()
+    )
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    lines = [f"### `{method.upper()} {path}`", "", operation.get("description", "")]
+    parameters = [
+        f"| `{given['name']}` | {given['in']} | {_type(given['schema'])} |"
+        for given in operation.get("parameters", [])
+        if given["in"] != "path"
+    ]
+    if parameters:
+        lines += ["", "| parameter | in | type |", "|---|---|---|", *parameters]
+    bodies = operation.get("requestBody", {}).get("content", {})
+    if bodies:
+        lines += ["", "Body: " + ", ".join(f"`{kind}` {_name(bodies[kind])}" for kind in bodies)]
+    answers = []
+    for status, answer in operation["responses"].items():
+        kinds = answer.get("content", {})
+        named = sorted({_name(kind) for kind in kinds.values()} - {""})
+        answers.append(f"`{status}`" + (f" {', '.join(named)}" if named else ""))
+    return "\n".join([*lines, "", "Answers: " + " · ".join(answers)])
+
+
+def _name(content: dict[str, Any]) -> str:
+    reference: str = content.get("schema", {}).get("$ref", "")
+    return reference.rsplit("/", 1)[-1]
+
+
+def _type(schema: dict[str, Any]) -> str:
+    options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    named = [one.get("type") or one.get("$ref", "").rsplit("/", 1)[-1] for one in options]
+    default = schema.get("default")
+    return " or ".join(named) + ("" if default is None else f", default `{default}`")
+
+
+def settings() -> str:
+    """Every setting with its default."""
+    rows = ["| variable | default | what |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "–" if field.default is None else f"`{field.default}`"
+        words = " ".join((field.description or "").replace("``", "`").split()).replace("|", "\\|")
+        rows.append(f"| `DEALREC_{name.upper()}` | {default} | {words} |")
+    return "\n".join(rows)
