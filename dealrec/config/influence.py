@@ -69,9 +69,10 @@ class InfluenceConfig(Config):
         (), max_length=10_000
     )
     """Keys of samples, for the target ``samples`` alone."""
-    parameters: InfluenceParameters = InfluenceParameters.ATTENTION_OUTPUT
+    parameters: InfluenceParameters = InfluenceParameters.ITEM_EMBEDDING
+    """Measured on held-out trainings, ``item_embedding`` predicts best (``benchmarks/RESULTS.md``)."""
     curvature: Curvature = Curvature.GAUSS_NEWTON
-    curvature_tokens: int = Field(8192, ge=1)
+    curvature_tokens: int = Field(1024, ge=1)
     """Loss positions that the curvature is estimated on, spread evenly over the samples."""
     sample_loss: SampleLoss = SampleLoss.LAST
     loss_items: int | None = Field(None, ge=1)

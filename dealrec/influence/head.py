@@ -51,9 +51,13 @@ class Head:
 
     def item_gradients(self, weights: Tensor) -> Tensor:
         """[I, d], of the sum of the losses times [M] ``weights``."""
+        return self.add_item_gradients(torch.zeros_like(self.items), weights)
+
+    def add_item_gradients(self, total: Tensor, weights: Tensor) -> Tensor:
+        """:meth:`item_gradients` onto [I, d] ``total``, which is given back."""
         weighted = self.states * weights[:, None]
-        found = self.softmax.spread(self.p, weighted, self.targets, len(self.items))
-        return found.index_add_(0, self.targets, -weighted)
+        self.softmax.spread_into(total, self.p, weighted, self.targets)
+        return total.index_add_(0, self.targets, -weighted.to(total.dtype))
 
     def derivatives(self, d_states: Tensor, d_items: Tensor | None) -> Tensor:
         """[M] float64, of each token's loss along [M, d] and [I, d] (``None``: items stay)."""

@@ -48,20 +48,20 @@ class ItemProblem:
         self.dtype, self.device = self.items.dtype, self.items.device
 
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
-        total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        total = torch.zeros(self.items.shape, dtype=torch.float64, device=self.device)
         for _, at, head in self._heads(examples, tick):
-            total += head.item_gradients(at.weights).reshape(-1)
-        return total / len(examples)
+            head.add_item_gradients(total, at.weights)
+        return total.reshape(-1) / len(examples)
 
     def derivatives(self, examples: Examples, u: Tensor, tick: Tick) -> tuple[Tensor, Tensor]:
         values = torch.zeros(len(examples), dtype=torch.float64, device=self.device)
-        total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        total = torch.zeros(self.items.shape, dtype=torch.float64, device=self.device)
         direction = u.view_as(self.items).to(self.dtype)
         for batch, at, head in self._heads(examples, tick):
             found = head.item_derivatives(direction)
             values.index_add_(0, batch.index[at.rows], found * at.weights)
-            total += head.item_gradients(at.weights).reshape(-1)
-        return values, total / len(examples)
+            head.add_item_gradients(total, at.weights)
+        return values, total.reshape(-1) / len(examples)
 
     def curvature(
         self,

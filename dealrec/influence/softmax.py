@@ -100,11 +100,18 @@ class CatalogueSoftmax:
 
     def spread(self, weights: Tensor, states: Tensor, targets: Tensor, n_items: int) -> Tensor:
         """[M, columns], [M, d] → [I, d]: to each item the states times its columns' weights."""
+        return self.spread_into(
+            states.new_zeros(n_items, states.shape[1]), weights, states, targets
+        )
+
+    def spread_into(
+        self, total: Tensor, weights: Tensor, states: Tensor, targets: Tensor
+    ) -> Tensor:
+        """:meth:`spread` onto [I, d] ``total``, which is given back; touches the columns' items alone."""
         if self.shared is None:
-            return weights.T @ states
-        found = states.new_zeros(n_items, states.shape[1])
-        found[self.shared] = weights[:, :-1].T @ states
-        return found.index_add_(0, targets, weights[:, -1:] * states)
+            return total.add_(weights.T @ states)
+        total.index_add_(0, self.shared, (weights[:, :-1].T @ states).to(total.dtype))
+        return total.index_add_(0, targets, (weights[:, -1:] * states).to(total.dtype))
 
 
 def inclusion_probabilities(frequencies: Int64, count: int) -> npt.NDArray[np.float64]:

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from dealrec.influence.solvers.interface import Product
 
+HELD = 1 << 27
+"""Numbers of the basis that are held at once: 1 GiB."""
+
 
 def extreme_eigenvalues(
     product: Product,
@@ -18,26 +21,29 @@ def extreme_eigenvalues(
     """Smallest and largest Ritz value after ``steps`` of Lanczos with full reorthogonalisation.
 
     The start is the same pseudo-random vector every time. The largest is sharp for the spectra met
-    here (few large eigenvalues over many small ones); both lie within the spectrum.
+    here (few large eigenvalues over many small ones); both lie within the spectrum. Where the basis
+    would be too large to hold, there are fewer steps.
     """
     generator = torch.Generator().manual_seed(0)
     vector = torch.randn(len(like), generator=generator, dtype=torch.float64)
     vector = vector.to(like)
-    basis = [vector / vector.norm()]
+    steps = max(2, min(steps, len(like), HELD // len(like)))
+    basis = vector.new_empty(steps + 1, len(like))
+    basis[0] = vector / vector.norm()
     diagonal: list[Tensor] = []
     beside: list[Tensor] = []
-    for _ in range(min(steps, len(like))):
+    for step in range(min(steps, len(like))):
         on_iteration()
-        image = product(basis[-1])
-        diagonal.append(image @ basis[-1])
-        known = torch.stack(basis)
+        image = product(basis[step])
+        diagonal.append(image @ basis[step])
+        known = basis[: step + 1]
         for _ in range(2):
             image = image - known.T @ (known @ image)
         size = image.norm()
         if float(size) <= 1e-12 * max(1e-300, float(torch.stack(diagonal).abs().max())):
             break
         beside.append(size)
-        basis.append(image / size)
+        basis[step + 1] = image / size
     order = len(diagonal)
     matrix = torch.diag(torch.stack(diagonal))
     if order > 1:

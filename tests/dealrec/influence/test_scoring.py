@@ -90,7 +90,7 @@ def test_exact_refuses_a_set_too_large_for_a_dense_matrix(monkeypatch, tiny_surr
     with pytest.raises(InputError) as caught:
         score_influence(TINY, samples, tiny_surrogate, config, runtime=ONE)
     assert caught.value.code == "parameter_set_too_large"
-    assert "16 parameters" in str(caught.value)
+    assert "28 parameters" in str(caught.value)
     assert "at most 15" in str(caught.value)
 
 
