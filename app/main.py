@@ -4,11 +4,9 @@ import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from app import catalogue, health
 from app.adapters import endpoints as adapters
@@ -23,8 +21,9 @@ from app.kit.database import Database
 from app.kit.gate import Gate
 from app.kit.idempotency.middleware import Idempotency
 from app.kit.logging import configure_logging
-from app.kit.problems import Problem, install_problem_handlers
+from app.kit.problems import install_problem_handlers
 from app.kit.storage import Storage
+from app.openapi.document import openapi_document
 from app.scores import endpoints as scores
 from app.settings import Settings
 from app.uploads import endpoints as uploads
@@ -66,27 +65,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for area in (*areas, catalogue, health):
         app.include_router(area.router)
     install_console(app)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the problem's schema and the way of authentication."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            summary=app.summary,
-            description=app.description,
-            routes=app.routes,
-        )
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        components = document["components"]
-        components["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
-        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"key": []}, {}]
-        app.openapi_schema = document
-    return app.openapi_schema
 
 
 def _remove_stale_scratch(settings: Settings) -> None:

@@ -25,12 +25,12 @@ Cascade = Annotated[bool, Query(description="Take along all that depends on it")
 UPLOAD_PROPERTIES: dict[str, Any] = {
     "interactions": {
         "type": "string",
-        "contentMediaType": "application/octet-stream",
+        "format": "binary",
         "description": "CSV, TSV, JSON Lines, Parquet or RecBole .inter; plain, gzip or zstd",
     },
     "items": {
         "type": "string",
-        "contentMediaType": "application/octet-stream",
+        "format": "binary",
         "description": "Item catalogue: item_id, title and further text columns",
     },
     "name": {"type": "string", "minLength": 1, "maxLength": 200},
@@ -53,7 +53,7 @@ def multipart_body(properties: dict[str, Any], required: list[str]) -> dict[str,
 
 _BODIES = multipart_body(UPLOAD_PROPERTIES, ["interactions"])
 _BODIES["requestBody"]["content"]["application/json"] = {
-    "schema": DatasetCreate.model_json_schema()
+    "schema": {"$ref": "#/components/schemas/DatasetCreate"}
 }
 
 

@@ -10,7 +10,7 @@ from app.kit.idempotency.store import Answered, Reservation, give_back, reserve,
 from dealrec.errors import FieldError, InputError
 
 HEADER = "idempotency-key"
-_LONGEST = 255
+LONGEST_KEY = 255
 
 
 class Idempotency:
@@ -47,9 +47,9 @@ class Idempotency:
 
 
 def _checked(key: str) -> str:
-    if 1 <= len(key) <= _LONGEST and key.isascii() and key.isprintable():
+    if 1 <= len(key) <= LONGEST_KEY and key.isascii() and key.isprintable():
         return key
-    message = f"1 to {_LONGEST} printable ASCII characters"
+    message = f"1 to {LONGEST_KEY} printable ASCII characters"
     raise InputError(
         f"The Idempotency-Key must have {message}.",
         code="invalid_idempotency_key",

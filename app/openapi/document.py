@@ -1,0 +1,70 @@
+"""FastAPI's OpenAPI document, with what FastAPI cannot see by itself."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from app.datasets.schemas import DatasetCreate
+from app.kit.idempotency.middleware import LONGEST_KEY
+from app.kit.problems import Problem, documented
+from app.openapi.examples import EXAMPLES
+
+_CREATING = frozenset(
+    {"create_upload", "create_dataset", "create_job", "prune", "create_coreset", "create_finetune"}
+)
+"""The operations that keep their answer for a repeated ``Idempotency-Key``."""
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same body gives the first answer again.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": LONGEST_KEY,
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+    },
+}
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The document of ``app``, made once.
+
+    Adds bodies that are read while they stream, the problem, authentication, idempotency keys and
+    examples.
+    """
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+        )
+        components = document["components"]
+        components["schemas"] |= _schemas(DatasetCreate) | _schemas(Problem)
+        components["parameters"] = {"IdempotencyKey": _IDEMPOTENCY_KEY}
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}, {}]
+        for name, example in EXAMPLES.items():
+            components["schemas"][name]["examples"] = [example]
+        for item in document["paths"].values():
+            for operation in item.values():
+                if operation["operationId"] in _CREATING:
+                    _add_idempotency_key(operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _schemas(model: type[BaseModel]) -> dict[str, Any]:
+    """The model and all that it is made of, as components."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), model.__name__: schema}
+
+
+def _add_idempotency_key(operation: dict[str, Any]) -> None:
+    parameters = operation.setdefault("parameters", [])
+    parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    operation["responses"].setdefault("409", documented(409)[409])

@@ -1,0 +1,113 @@
+"""One example for each thing that a reader of the OpenAPI document meets first.
+
+They stand on the schemas, so that requests, answers and generated clients show the same ones; a
+test holds each against its schema.
+"""
+
+from typing import Any
+
+_CREATED = "2026-03-01T12:00:00Z"
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "UploadCreate": {"filename": "interactions.parquet", "bytes": 2147483648},
+    "Upload": {
+        "id": "up_01j9zq4m7c0000000000000000",
+        "object": "upload",
+        "state": "open",
+        "filename": "interactions.parquet",
+        "bytes": 2147483648,
+        "sha256": None,
+        "part_bytes": 16777216,
+        "received_bytes": 16777216,
+        "parts": [{"number": 1, "bytes": 16777216, "sha256": "0" * 64}],
+        "created_at": _CREATED,
+        "expires_at": "2026-03-02T12:00:00Z",
+    },
+    "DatasetCreate": {
+        "interactions_upload_id": "up_01j9zq4m7c0000000000000000",
+        "name": "games",
+        "split": "global_time",
+    },
+    "Dataset": {
+        "id": "ds_01j9zq4m7c0000000000000000",
+        "object": "dataset",
+        "name": "games",
+        "state": "validating",
+        "created_at": _CREATED,
+        "sha256": None,
+        "split": "column",
+        "counts": None,
+        "report": None,
+        "error": None,
+    },
+    "JobCreate": {
+        "dataset_id": "ds_01j9zq4m7c0000000000000000",
+        "budget": 1024,
+        "config": {
+            "surrogate": {"model": "sasrec"},
+            "effort": {"model": "smollm2-135m"},
+            "selection": {"method": "dealrec", "effort_weight": 0.3, "strata": 50},
+        },
+        "metadata": {"purpose": "nightly"},
+    },
+    "Job": {
+        "id": "job_01j9zq4m7c0000000000000000",
+        "object": "job",
+        "kind": "prune",
+        "metadata": {"purpose": "nightly"},
+        "dataset_id": "ds_01j9zq4m7c0000000000000000",
+        "source_coreset_id": None,
+        "state": "running",
+        "budget": {"requested": 0.02, "samples": 915},
+        "config": {"selection": {"method": "dealrec"}},
+        "stages": [
+            {
+                "name": "surrogate",
+                "state": "running",
+                "attempt": 1,
+                "reused": False,
+                "progress": {"done": 3, "total": 20, "unit": "epoch"},
+                "shards": None,
+                "metrics": {"valid_ndcg@10": 0.0061},
+                "error": None,
+                "started_at": _CREATED,
+                "finished_at": None,
+                "seconds": 12.4,
+            }
+        ],
+        "coreset_id": None,
+        "adapter_id": None,
+        "evaluation": None,
+        "eta_seconds": 210.0,
+        "error": None,
+        "created_at": _CREATED,
+        "started_at": _CREATED,
+        "finished_at": None,
+    },
+    "CoresetCreate": {"budget": 512, "selection": {"effort_weight": 0.5}},
+    "Coreset": {
+        "id": "cs_01j9zq4m7c0000000000000000",
+        "object": "coreset",
+        "job_id": "job_01j9zq4m7c0000000000000000",
+        "dataset_id": "ds_01j9zq4m7c0000000000000000",
+        "size": 1024,
+        "selection": {"method": "dealrec", "effort_weight": 0.3, "strata": 50},
+        "sha256": "0" * 64,
+        "coverage": {
+            "users": 1024,
+            "items": 4120,
+            "strata": [{"index": 0, "low": 0.0, "high": 0.02, "available": 913, "selected": 20}],
+        },
+        "created_at": _CREATED,
+    },
+    "FinetuneConfig": {"model": "smollm2-135m", "epochs": 1, "lora": {"rank": 8}},
+    "Problem": {
+        "type": "urn:dealrec:problem:budget_too_large",
+        "title": "The budget is above the number of samples",
+        "status": 422,
+        "detail": "The budget is 2,048 samples, the data set has 915.",
+        "instance": "/v1/jobs",
+        "code": "budget_too_large",
+        "errors": [{"location": "budget", "message": "at most 915"}],
+    },
+}
