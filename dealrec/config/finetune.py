@@ -15,6 +15,8 @@ class LoraSettings(Config):
     alpha: float = Field(16.0, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
     target_modules: tuple[str, ...] = Field(("q_proj", "v_proj"), min_length=1, max_length=32)
+    last_layers: int | None = Field(None, ge=1, le=1000)
+    """Adapt so many layers only, the last ones; ``None``: all."""
 
 
 class FinetuneConfig(Config):

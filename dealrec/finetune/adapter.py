@@ -24,12 +24,15 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
+    count = loaded.model.config.num_hidden_layers
+    last = config.lora.last_layers
     lora = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.lora.rank,
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
         target_modules=sorted(config.lora.target_modules),
+        layers_to_transform=None if last is None else list(range(max(0, count - last), count)),
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)

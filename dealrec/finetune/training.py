@@ -1,7 +1,7 @@
 """LoRA training: a plain loop, so that what is computed and what is kept is all in sight."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ from dealrec.language_models.tokens import (
 )
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
+
+HiddenStates = Callable[[Sequence[EncodedSample]], Tensor]
+"""Samples -> [b, t, h] hidden states of their tokens, padded on the right."""
 
 _TOKENS_AT_ONCE = 2048
 """Padded tokens whose activations are held together; a step's batch is cut into such parts."""
@@ -150,11 +153,15 @@ class Training:
 
     The loss of a step is the mean cross-entropy over all target tokens of its batch. Dropout is
     seeded by step and samples are chosen by step, so ``step``, adapter and optimizer are its whole
-    state.
+    state. ``hidden_states`` takes the place of the whole decoder where a part of it is kept.
     """
 
     def __init__(
-        self, loaded: LoadedLanguageModel, samples: Sequence[EncodedSample], config: FinetuneConfig
+        self,
+        loaded: LoadedLanguageModel,
+        samples: Sequence[EncodedSample],
+        config: FinetuneConfig,
+        hidden_states: HiddenStates | None = None,
     ) -> None:
         self._samples = samples
         self._config = config
@@ -163,6 +170,7 @@ class Training:
         find_structure(loaded.model)
         self.model = attach_lora(loaded, config)
         self._structure = find_structure(loaded.model)
+        self._hidden_states = hidden_states or self._whole
         self.schedule = Schedule(config, len(samples))
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
@@ -211,9 +219,12 @@ class Training:
     def _loss_sum(self, samples: Sequence[EncodedSample]) -> Tensor:
         tokens = padded(samples, self._pad, self._device)
         targets = loss_targets(tokens, samples, self._config.loss_on)
-        hidden = self._structure.hidden_states(tokens)
+        hidden = self._hidden_states(samples)
         logits = self._structure.output(hidden[targets.rows, targets.positions])
         return nn.functional.cross_entropy(logits.float(), targets.labels, reduction="sum")
+
+    def _whole(self, samples: Sequence[EncodedSample]) -> Tensor:
+        return self._structure.hidden_states(padded(samples, self._pad, self._device))
 
     def checkpoint(self) -> Checkpoint:
         """The state, to be restored by :meth:`restore`."""

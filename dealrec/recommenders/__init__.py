@@ -1,0 +1,1 @@
+"""LLM recommenders: trained on a coreset, measured on held-out users."""

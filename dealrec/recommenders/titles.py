@@ -1,0 +1,75 @@
+"""How well a language model expects the titles that held-out users chose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from dealrec.config import LossSpan
+from dealrec.data.prompts import PromptedSample
+from dealrec.finetune.training import HiddenStates
+from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.structure import find_structure
+from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, loss_targets, padded
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TitleLosses:
+    """Negative log-likelihood, in nats, of the true title after each of ``n`` prompts."""
+
+    per_title: Float64
+    """[n] sum over the title's tokens, the end of the text included."""
+    tokens: npt.NDArray[np.int64]
+    """[n] how many these are."""
+
+    @property
+    def per_token(self) -> Float64:
+        """[n] mean over the title's tokens."""
+        return self.per_title / self.tokens
+
+
+def title_losses(
+    loaded: LoadedLanguageModel,
+    samples: Sequence[EncodedSample],
+    hidden_states: HiddenStates | None = None,
+    *,
+    batch_tokens: int = 4096,
+) -> TitleLosses:
+    """The model as it is (with an adapter, if one is attached), without dropout.
+
+    ``hidden_states`` takes the place of the whole decoder where a part of it is kept.
+    """
+    structure, pad = find_structure(loaded.model), loaded.tokenizer.pad_token_id or 0
+    sums = np.empty(len(samples))
+    loaded.model.eval()
+    for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
+        taken = [samples[index] for index in batch]
+        tokens = padded(taken, pad, loaded.device)
+        targets = loss_targets(tokens, taken, LossSpan.ANSWER)
+        with torch.no_grad():
+            hidden = hidden_states(taken) if hidden_states else structure.hidden_states(tokens)
+            logits = structure.output(hidden[targets.rows, targets.positions]).float()
+            losses = nn.functional.cross_entropy(logits, targets.labels, reduction="none")
+        found = losses.new_zeros(len(taken)).index_add_(0, targets.rows, losses)
+        sums[batch] = found.double().cpu().numpy()
+    counts = [len(sample) - sample.first_label(LossSpan.ANSWER) for sample in samples]
+    return TitleLosses(sums, np.array(counts, dtype=np.int64))
+
+
+def shuffled_history(sample: PromptedSample, seed: int) -> PromptedSample:
+    """The sample with the titles of its history in another order, which ``seed`` and history decide.
+
+    What a model expects less after this it had read from the order; plain likelihood also rewards
+    format and popularity. A history of one title, or of equal ones, stays as it is.
+    """
+    titles = sample.input.removeprefix('"').removesuffix('"').split('", "')
+    draw = np.random.default_rng([seed, *sample.input.encode()])
+    mixed = list(titles)
+    while len(set(titles)) > 1 and mixed == titles:
+        mixed = [titles[place] for place in draw.permutation(len(titles))]
+    return replace(sample, input=", ".join(f'"{title}"' for title in mixed))
