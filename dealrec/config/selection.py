@@ -63,7 +63,7 @@ class SelectionConfig(Config):
     effort_weight: float = Field(0.3, ge=0, le=1000)
     """λ: the weight of effort beside influence."""
     strata: int = Field(50, ge=1, le=10_000)
-    """K."""
+    """K: how many strata the scores are cut into; each gives its share of the budget."""
     stratum_edges: StratumEdges = StratumEdges.EQUAL_WIDTH
     normalisation: Normalisation = Normalisation.MINMAX
     hard_prune: float = Field(0.1, ge=0, lt=1)
