@@ -5,9 +5,11 @@ Nothing here imports torch.
 
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, parse_budget, resolve_budget
+from dealrec.config.comparison import ComparedSelector, ComparisonConfig
 from dealrec.config.data import PromptConfig, Sampling, Split, SplitMethod
 from dealrec.config.effort import EffortConfig, EffortParameters, LossSpan, Reduction
 from dealrec.config.embedding import EmbeddingConfig, EmbeddingSource, GradientsConfig
+from dealrec.config.evaluation import EvaluationConfig, HeldOut
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.config.influence import (
     Curvature,
@@ -29,6 +31,8 @@ from dealrec.config.surrogate import SurrogateConfig, SurrogateLoss
 
 __all__ = [
     "Budget",
+    "ComparedSelector",
+    "ComparisonConfig",
     "Config",
     "Curvature",
     "Difficulty",
@@ -36,8 +40,10 @@ __all__ = [
     "EffortParameters",
     "EmbeddingConfig",
     "EmbeddingSource",
+    "EvaluationConfig",
     "FinetuneConfig",
     "GradientsConfig",
+    "HeldOut",
     "InfluenceConfig",
     "InfluenceParameters",
     "LoraSettings",

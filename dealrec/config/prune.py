@@ -6,6 +6,7 @@ from dealrec.config.base import Config
 from dealrec.config.data import PromptConfig, Sampling
 from dealrec.config.effort import EffortConfig
 from dealrec.config.embedding import EmbeddingConfig, GradientsConfig
+from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.selection import SelectionConfig
@@ -30,7 +31,8 @@ class PruneConfig(Config):
     selection: SelectionConfig = SelectionConfig()
     finetune: FinetuneConfig | None = None
     """``None`` trains no adapter."""
-    evaluation: None = None
+    evaluation: EvaluationConfig | None = None
+    """How the adapter is measured on held-out users; ``None``: not at all. Needs ``finetune``."""
 
     @model_validator(mode="after")
     def _no_effort_no_weight(self) -> "PruneConfig":
@@ -51,9 +53,16 @@ class PruneConfig(Config):
     def resolved(self, *, has_validation: bool) -> "PruneConfig":
         """The configuration with what depends on the data filled in.
 
-        Raises :class:`InputError` (``no_validation_split``) where validation is asked for and
-        the data has none.
+        Raises :class:`InputError`: ``no_validation_split`` where validation is asked for and the
+        data has none, ``nothing_to_evaluate`` for an evaluation without fine-tuning.
         """
+        if self.evaluation is not None and self.finetune is None:
+            raise InputError(
+                "config.evaluation measures the adapter, and config.finetune is null. Give "
+                "`finetune` (`{}` takes its defaults), or leave `evaluation` out.",
+                code="nothing_to_evaluate",
+                errors=[FieldError("config.evaluation", "needs config.finetune")],
+            )
         target = self.influence.target
         if not has_validation and VALIDATION & selector_needs(self.selection):
             raise InputError(

@@ -1,0 +1,1 @@
+"""Selectors side by side: trained on their coresets, measured on held-out users, with intervals."""
