@@ -47,11 +47,12 @@ def parse_budget(value: Any) -> int | float:
         ) from None
 
 
-def resolve_budget(requested: int | float, samples: int) -> int:
+def resolve_budget(requested: int | float, samples: int, *, location: str = "budget") -> int:
     """The number of samples that ``requested`` means of ``samples``: ``max(1, floor(fraction * n))``.
 
     The fraction counts as it was written (0.29 of 100 is 29, whatever floating point makes of it).
-    Raises :class:`InputError` (``budget_too_large``) where there are fewer samples than asked for.
+    Raises :class:`InputError` (``budget_too_large``, at ``location``) where there are fewer samples
+    than asked for.
     """
     if isinstance(requested, float):
         return max(1, floor(Fraction(str(requested)) * samples))
@@ -61,6 +62,6 @@ def resolve_budget(requested: int | float, samples: int) -> int:
             f"Ask for at most {samples:,}, or for a fraction.",
             code="budget_too_large",
             title="The budget is above the number of samples",
-            errors=[FieldError("budget", f"at most {samples}")],
+            errors=[FieldError(location, f"at most {samples}")],
         )
     return requested

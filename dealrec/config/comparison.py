@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dealrec.config.base import Config
-from dealrec.config.budget import Budget
+from dealrec.config.budget import Budget, resolve_budget
 from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.config.prune import PruneConfig
-from dealrec.config.selection import SelectionConfig, SelectionMethod
-from dealrec.config.selectors import Need, selector_needs
+from dealrec.config.selection import SelectionChanges, SelectionConfig, SelectionMethod
+from dealrec.config.selectors import VALIDATION, Need, selector_needs
+from dealrec.errors import FieldError, InputError
 
 CONTROL = SelectionMethod.RANDOM.value
 """The label that every other selector is set beside; added where it is not asked for."""
+ALL_DATA = "all data"
+"""What training on all samples is called in a report; no selector's label."""
 
 
 class Scale(StrEnum):
@@ -49,13 +52,21 @@ class ComparedSelector(Config):
     """What it is called in the report, once; default: its method."""
     runs: int | None = Field(None, ge=2, le=1000)
     """``None``: as many as ``seeds``."""
-    selection: dict[str, Any] = Field(default_factory=dict)
+    selection: SelectionChanges = Field(default_factory=dict)
     """Fields of the selection that differ from ``config.selection``."""
 
     @model_validator(mode="before")
     @classmethod
     def _bare_name(cls, value: Any) -> Any:
         return {"method": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _own_label(self) -> Self:
+        """A label that says what another selector is would be taken for it."""
+        taken = {ALL_DATA, *SelectionMethod} - {self.method}
+        if self.label in taken:
+            raise ValueError(f"the label `{self.label}` is the name of something else")
+        return self
 
     @property
     def name(self) -> str:
@@ -87,36 +98,44 @@ class ComparisonConfig(Config):
     config: PruneConfig = PruneConfig()
     """Its ``finetune`` and ``evaluation`` are those of ``scale`` where it has none."""
 
-    @model_validator(mode="after")
-    def _settle(self) -> Self:
-        """Fill in what ``scale`` says, add the control, check labels and options."""
-        selectors = self.selectors
+    @field_validator("selectors")
+    @classmethod
+    def _with_control(cls, selectors: tuple[ComparedSelector, ...]) -> tuple[ComparedSelector, ...]:
         if all(selector.name != CONTROL for selector in selectors):
             selectors = (ComparedSelector(method=SelectionMethod.RANDOM), *selectors)
         twice = [name for name, n in Counter(s.name for s in selectors).items() if n > 1]
         if twice:
             raise ValueError(f"the label `{twice[0]}` names two selectors; give each its own")
-        object.__setattr__(self, "selectors", selectors)
+        return selectors
+
+    @model_validator(mode="after")
+    def _settle(self) -> Self:
+        """Fill in what ``scale`` says; leave effort out where no selector looks at it."""
+        # Every selector says its own method: that of the configuration is of no account.
+        selection: dict[str, Any] = {"method": SelectionMethod.RANDOM}
         update: dict[str, Any] = {
             "finetune": self.config.finetune or _FINETUNE[self.scale],
             "evaluation": self.config.evaluation or _EVALUATION[self.scale],
         }
-        needs = self.needs()
-        if Need.EFFORT not in needs:
-            update["effort"] = None
+        if Need.EFFORT not in self.needs():
+            update["effort"], selection["effort_weight"] = None, 0.0
         elif self.config.effort is None:
-            named = next(s for s in selectors if Need.EFFORT in selector_needs(self.selection(s)))
+            named = self._first_that_needs(frozenset({Need.EFFORT}))
             raise ValueError(
-                f"the selector `{named.name}` looks at effort, which `effort: null` leaves out"
+                f"the selector `{named}` looks at effort, which `effort: null` leaves out"
             )
+        update["selection"] = self.config.selection.model_copy(update=selection)
         object.__setattr__(self, "config", self.config.model_copy(update=update))
         return self
 
-    def selection(self, selector: ComparedSelector, run: int = 0) -> SelectionConfig:
-        """The options of ``selector`` in run ``run``.
+    @property
+    def run_count(self) -> int:
+        """Trainings in all."""
+        each = sum(selector.runs or self.seeds for selector in self.selectors)
+        return each * len(self.budgets) + self.full_data_runs
 
-        Raises ``ValueError`` for a field or value that no selection has.
-        """
+    def selection(self, selector: ComparedSelector, run: int = 0) -> SelectionConfig:
+        """The options of ``selector`` in run ``run``."""
         base = self.config.selection.model_dump()
         seed = int(selector.selection.get("seed", base["seed"])) + run
         return SelectionConfig.model_validate(
@@ -127,6 +146,43 @@ class ComparisonConfig(Config):
         """All that any of the selectors looks at."""
         needs = (selector_needs(self.selection(selector)) for selector in self.selectors)
         return frozenset().union(*needs)
+
+    def resolved(self, *, has_validation: bool) -> Self:
+        """With what depends on the data filled in; see :meth:`PruneConfig.resolved`.
+
+        Raises :class:`InputError` (``no_validation_split``) where a selector, or the influence, asks
+        for validation and the data has none.
+        """
+        if not has_validation and VALIDATION & self.needs():
+            named = self._first_that_needs(VALIDATION)
+            raise InputError(
+                f"The selector `{named}` looks at validation samples, and the data set has none. "
+                "Leave it out, or use a split that makes some.",
+                code="no_validation_split",
+                errors=[FieldError("selectors", f"`{named}`: the data has no validation split")],
+            )
+        config = self.config.resolved(has_validation=has_validation)
+        return self.model_copy(update={"config": config})
+
+    def resolved_budgets(self, samples: int) -> tuple[int, ...]:
+        """The budgets as numbers of ``samples``.
+
+        Raises :class:`InputError`: ``budget_too_large`` for one above them, ``invalid_budget`` for
+        two that come to the same.
+        """
+        found = [
+            resolve_budget(budget, samples, location=f"budgets.{place}")
+            for place, budget in enumerate(self.budgets)
+        ]
+        for place, size in enumerate(found):
+            if size in found[:place]:
+                raise InputError(
+                    f"Two budgets come to {size:,} samples of {samples:,}. Ask for it once.",
+                    code="invalid_budget",
+                    title="The budgets cannot be used",
+                    errors=[FieldError(f"budgets.{place}", "the same as an earlier one")],
+                )
+        return tuple(found)
 
     def planned(self, budgets: tuple[int, ...]) -> list[PlannedRun]:
         """Every run, at the resolved ``budgets``, run after run of all selectors.
@@ -148,3 +204,6 @@ class ComparisonConfig(Config):
             for number in range(selector.runs or self.seeds)
         ]
         return sorted(found, key=lambda run: run.number)
+
+    def _first_that_needs(self, needs: frozenset[Need]) -> str:
+        return next(s.name for s in self.selectors if needs & selector_needs(self.selection(s)))

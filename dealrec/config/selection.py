@@ -1,8 +1,10 @@
 """Options of the selection."""
 
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from dealrec.config.base import Config
 
@@ -83,3 +85,25 @@ class SelectionConfig(Config):
     exchanges: int = Field(20, ge=0, le=10_000)
     """Of a taken sample for another that ``goracs`` tries; each is a transport problem."""
     seed: int = Field(0, ge=0, lt=2**31)
+
+
+class _Changes:
+    """Checks each field that is given as :class:`SelectionConfig` does, and fills in none."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, _source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        fields = {}
+        for name, field in SelectionConfig.model_fields.items():
+            if name != "method":
+                told = Field(description=field.description)
+                checked = handler.generate_schema(
+                    Annotated[field.annotation, *field.metadata, told]
+                )
+                fields[name] = core_schema.typed_dict_field(checked, required=False)
+        return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
+
+
+SelectionChanges = Annotated[dict[str, Any], _Changes]
+"""Some fields of a selection, ``method`` aside: those that differ from another selection's."""

@@ -1,0 +1,86 @@
+"""What a comparison may be asked, and what it makes of it."""
+
+from typing import Any
+
+import pytest
+
+from dealrec.config import ComparisonConfig
+from dealrec.errors import InputError
+
+
+def comparison(**fields: Any) -> ComparisonConfig:
+    return ComparisonConfig.parse(
+        {"budgets": [10], "selectors": ["dealrec"], **fields}, location=""
+    )
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown selector": ({"selectors": ["best"]}, "selectors.0.method"),
+    "unknown field": (
+        {"selectors": [{"method": "dealrec", "selection": {"x": 1}}]},
+        "selectors.0.selection.x",
+    ),
+    "bad value": (
+        {"selectors": ["random", {"method": "dealrec", "selection": {"strata": 0}}]},
+        "selectors.1.selection.strata",
+    ),
+    "method twice": (
+        {"selectors": [{"method": "dealrec", "selection": {"method": "random"}}]},
+        "selectors.0.selection.method",
+    ),
+    "two of one label": ({"selectors": ["dealrec", "dealrec"]}, "selectors"),
+    "the control's label": (
+        {"selectors": [{"method": "dealrec", "label": "random"}]},
+        "selectors.0",
+    ),
+    "the label of all data": (
+        {"selectors": [{"method": "dealrec", "label": "all data"}]},
+        "selectors.0",
+    ),
+    "effort left out": ({"selectors": ["effort"], "config": {"effort": None}}, ""),
+    "one seed": ({"seeds": 1}, "seeds"),
+    "no budget": ({"budgets": []}, "budgets"),
+}
+
+
+@pytest.mark.parametrize(("fields", "location"), BAD.values(), ids=BAD)
+def test_a_bad_one_is_refused_where_it_is_wrong(fields, location) -> None:
+    with pytest.raises(InputError) as caught:
+        comparison(**fields)
+    assert caught.value.errors[0].location == location
+
+
+@pytest.mark.parametrize("selector", ["random", "goracs", "dealrec"])
+def test_a_settled_one_reads_back_as_itself(selector: str) -> None:
+    changed = {"method": selector, "label": "mine", "selection": {"normalisation": "rank"}}
+    asked = comparison(
+        selectors=[changed], config={"selection": {"method": "goracs"}}, budgets=[0.5, 3]
+    )
+    assert [one.name for one in asked.selectors] == ["random", "mine"]
+    assert ComparisonConfig.parse(asked.model_dump(mode="json")) == asked
+
+
+def test_every_run_is_counted() -> None:
+    asked = comparison(
+        selectors=["dealrec", {"method": "random", "runs": 7}], budgets=[5, 9], full_data_runs=1
+    )
+    assert asked.run_count == 2 * (3 + 7) + 1
+    assert len(asked.planned((5, 9))) == asked.run_count - 1
+
+
+def test_budgets_are_numbers_of_samples_each_once() -> None:
+    assert comparison(budgets=[0.29, 0.5, 7]).resolved_budgets(100) == (29, 50, 7)
+    for budgets, code in (([5, 101], "budget_too_large"), ([50, 0.5], "invalid_budget")):
+        with pytest.raises(InputError) as caught:
+            comparison(budgets=budgets).resolved_budgets(100)
+        assert (caught.value.code, caught.value.errors[0].location) == (code, "budgets.1")
+
+
+def test_a_selector_of_validation_samples_needs_some() -> None:
+    asked = comparison(selectors=["influence", "gradient_match"])
+    assert asked.resolved(has_validation=True).config.influence.target == "validation"
+    with pytest.raises(InputError, match="gradient_match") as caught:
+        asked.resolved(has_validation=False)
+    assert caught.value.code == "no_validation_split"
+    plain = comparison(config={"selection": {"method": "gradient_match"}})
+    assert plain.resolved(has_validation=False).config.influence.target == "train"
