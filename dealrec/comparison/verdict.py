@@ -1,0 +1,261 @@
+"""What a comparison has shown, in plain sentences.
+
+Better is always positive: of NLL, where less is better, the sign is turned. "Better" and "worse" are
+:attr:`Compare.better`, which holds after Holm's correction; all else is "no difference could be shown",
+which is not the same as no difference.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dealrec.comparison.results import PRIMARY, Compare, Row
+from dealrec.comparison.wording import Gain, gain, interval, joined, level, probability, words
+from dealrec.config.comparison import ALL_DATA, CONTROL
+from dealrec.config.selection import SelectionMethod
+
+Key = TypeVar("Key", bound=Hashable)
+
+_UNIT = words(PRIMARY).unit
+_NAMED = 3
+"""Selectors that a sentence of the verdict names with figures; others are counted."""
+_LISTED = 6
+"""The same of those named without."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A selector at a budget, against every control that was run, in the primary metric."""
+
+    selector: str
+    budget: int
+    compares: tuple[Compare, ...]
+
+    def against(self, better: bool | None) -> tuple[str, ...]:
+        """The controls against which it is shown to be better, worse, or neither."""
+        return tuple(row.against for row in self.compares if row.better is better)
+
+    @property
+    def first(self) -> Gain:
+        """Over the first of its controls, which is random selection."""
+        return gain(self.compares[0])
+
+    @property
+    def at(self) -> str:
+        """``dealrec`` at 128 samples."""
+        return f"`{self.selector}` at {self.budget:,} samples"
+
+    @property
+    def gains(self) -> str:
+        """What was won over each control."""
+        found = [gain(row) for row in self.compares]
+        return f"by {joined([f'{one.size} {one.interval}' for one in found])}{_UNIT}"
+
+
+def standings(differences: Sequence[Compare]) -> list[Standing]:
+    """Every selector and budget that has a difference in the primary metric, controls first of all.
+
+    Random selection itself stands nowhere: that it differs from another control is said of that one.
+    """
+    found: dict[tuple[str, int], list[Compare]] = {}
+    for row in differences:
+        if row.metric == PRIMARY and row.selector != CONTROL:
+            found.setdefault((row.selector, row.budget), []).append(row)
+    return [
+        Standing(selector, budget, tuple(sorted(rows, key=lambda row: row.against != CONTROL)))
+        for (selector, budget), rows in found.items()
+    ]
+
+
+def verdict(differences: Sequence[Compare], *, smoke: bool) -> str:
+    """What the primary metric has shown, over all selectors and budgets.
+
+    Args:
+        differences: From every control that was run.
+        smoke: Whether the settings can show no small difference, which the verdict then says.
+    """
+    found = standings(differences)
+    if not found:
+        return "Random selection was compared with nothing: there is nothing to say of it."
+    better = [one for one in found if one.against(True)]
+    worse = [one for one in found if one.against(False) and not one.against(True)]
+    winners = [one for one in better if not one.against(False) and not one.against(None)]
+    sentences = [
+        *_won(winners),
+        *_won_in_part([one for one in better if one not in winners]),
+        *_lost(worse),
+        *_open(found, [one for one in found if one not in better and one not in worse]),
+    ]
+    bar = SelectionMethod.STRATIFIED_RANDOM.value
+    if winners and all(row.against != bar for row in differences) and bar not in _names(found):
+        sentences.append(f"`{bar}`, the stronger control, was not run.")
+    if len(found) > 1:
+        sentences.append(
+            "Better and worse are said after Holm's correction over "
+            f"{len(found)} differences from random selection."
+        )
+    if smoke:
+        sentences.append(
+            "This is a smoke run: its small settings cannot show a small difference, and what they "
+            "show need not hold with full ones."
+        )
+    return " ".join(sentences)
+
+
+def findings(rows: Sequence[Row], differences: Sequence[Compare]) -> list[str]:
+    """A sentence or two on each of ``rows``."""
+    stand = {(one.selector, one.budget): one for one in standings(differences)}
+    return [_finding(row, stand.get((row.selector, row.budget)), differences) for row in rows]
+
+
+def control_name(label: str) -> str:
+    """As a sentence says it."""
+    return "random selection" if label == CONTROL else f"`{label}`"
+
+
+def _won(winners: Sequence[Standing]) -> list[str]:
+    """Better than every control that was run: a sentence for each budget and set of controls."""
+    sentences = []
+    for (budget, beaten), group in _grouped(winners, lambda one: (one.budget, one.against(True))):
+        if len(group) == 1:
+            parts = [
+                f"than {control_name(row.against)} by {gain(row).size}"
+                f"{_UNIT if place == 0 else ''} {gain(row).interval}"
+                for place, row in enumerate(group[0].compares)
+            ]
+            sentences.append(
+                f"At {budget:,} samples `{group[0].selector}` is better {joined(parts)}."
+            )
+            continue
+        largest = sorted(group, key=lambda one: -one.first.mean)[:_NAMED]
+        named = [f"`{one.selector}` {one.gains}" for one in largest]
+        sentences.append(
+            f"At {budget:,} samples better than {_controls(beaten)}: {_with_rest(named, group)}."
+        )
+    return sentences
+
+
+def _won_in_part(some: Sequence[Standing]) -> list[str]:
+    sentences = []
+    for (beaten, level_with, lost_to), group in _grouped(
+        some, lambda one: (one.against(True), one.against(None), one.against(False))
+    ):
+        but = [f"worse than {_controls(lost_to)}"] if lost_to else []
+        but += [f"not shown to be better than {_controls(level_with)}"] if level_with else []
+        named = [f"{one.at} {one.gains}" for one in group[:_NAMED]]
+        sentences.append(
+            f"Better than {_controls(beaten)}, but {joined(but)}: {_with_rest(named, group, '; ')}."
+        )
+    return sentences
+
+
+def _lost(losers: Sequence[Standing]) -> list[str]:
+    sentences = []
+    for lost_to, group in _grouped(losers, lambda one: one.against(False)):
+        budgets: dict[str, list[str]] = {}
+        for one in group:
+            budgets.setdefault(one.selector, []).append(f"{one.budget:,}")
+        named = [f"`{name}` at {joined(sizes)} samples" for name, sizes in budgets.items()]
+        left = len(named) - _LISTED
+        named = [*named[:_LISTED], *([f"{left} more selectors"] if left > 0 else [])]
+        sentences.append(f"Worse than {_controls(lost_to)}: {joined(named)}.")
+    return sentences
+
+
+def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
+    """What could not be told from random selection."""
+    if not neither:
+        return []
+    no_difference = "no difference from random selection could be shown"
+    if len(found) == 1:
+        gained = found[0].first
+        return [
+            (
+                f"{no_difference.capitalize()} for {found[0].at}: the interval of its gain is "
+                f"{gained.interval}{_UNIT}, where a positive one is better."
+            )
+        ]
+    widest = max(neither, key=lambda one: one.first.high - one.first.low)
+    if len(neither) < len(found):
+        whom = f"in the other {len(neither)} of {len(found)} comparisons"
+    elif len(_names(found)) == 1:
+        whom = f"for `{found[0].selector}` at any budget"
+    elif len({one.budget for one in found}) == 1:
+        whom = f"for any selector at {found[0].budget:,} samples"
+    else:
+        whom = "for any selector at any budget"
+    return [
+        (
+            f"{no_difference.capitalize()} {whom}; the widest interval of a gain, of {widest.at}, is "
+            f"{widest.first.interval}{_UNIT}, where a positive one is better."
+        )
+    ]
+
+
+def _finding(row: Row, standing: Standing | None, differences: Sequence[Compare]) -> str:
+    whose = "Training on all data" if row.selector == ALL_DATA else f"`{row.selector}`"
+    runs = "run" if row.runs == 1 else "runs"
+    text = (
+        f"{whose} at {row.budget:,} samples: {level(row.metrics[PRIMARY])}{_UNIT} over "
+        f"{row.runs} {runs}"
+    )
+    if row.selector == CONTROL:
+        return f"{text}: the control."
+    if standing is None:
+        return f"{text}."
+    text = f"{text}; {joined([_against(compare) for compare in standing.compares])}."
+    others = [
+        one
+        for one in differences
+        if (one.selector, one.budget, one.against) == (row.selector, row.budget, CONTROL)
+        and one.metric != PRIMARY
+    ]
+    for better, word in ((True, "Better"), (False, "Worse")):
+        shown = [words(one.metric).title for one in others if one.better is better]
+        if shown:
+            text += f" {word} than random selection in {joined(shown)}."
+    return text
+
+
+def _against(compare: Compare) -> str:
+    whom, gained = control_name(compare.against), gain(compare)
+    corrected = probability(compare.corrected_p_value)
+    if compare.better is not None:
+        word = "better" if compare.better else "worse"
+        return f"{word} than {whom} by {gained.size} {_turned(gained, word)} ({corrected})"
+    alone = "; not corrected, it would be one" if gained.low > 0 or gained.high < 0 else ""
+    return (
+        f"no difference from {whom} could be shown "
+        f"({gained.signed} {gained.interval}, {corrected}{alone})"
+    )
+
+
+def _turned(gained: Gain, word: str) -> str:
+    """The interval of a loss in the direction in which it is named."""
+    return gained.interval if word == "better" else interval(-gained.high, -gained.low)
+
+
+def _controls(labels: Sequence[str]) -> str:
+    return joined([control_name(label) for label in labels])
+
+
+def _names(found: Sequence[Standing]) -> set[str]:
+    return {one.selector for one in found}
+
+
+def _with_rest(named: list[str], group: Sequence[Standing], between: str = ", ") -> str:
+    """``named`` and how many more there are."""
+    left = len(group) - len(named)
+    if left:
+        return f"{between.join(named)}{between}and {left} more"
+    return f"{between.join(named[:-1])}{' and ' if len(named) > 1 else ''}{named[-1]}"
+
+
+def _grouped(
+    some: Iterable[Standing], key: Callable[[Standing], Key]
+) -> list[tuple[Key, list[Standing]]]:
+    """Those of one key together, keys in the order of their first."""
+    found: dict[Key, list[Standing]] = {}
+    for one in some:
+        found.setdefault(key(one), []).append(one)
+    return list(found.items())

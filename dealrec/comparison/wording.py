@@ -1,0 +1,102 @@
+"""How figures of a comparison are said: names and units of metrics, signs, decimals."""
+
+import math
+from dataclasses import dataclass
+
+from dealrec.comparison.results import LESS_IS_BETTER, Compare, Figure
+
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class MetricWords:
+    """What a metric is called."""
+
+    title: str
+    unit: str
+    """After a number, with its space; empty where there is none."""
+
+
+_WORDS = {
+    "nll": MetricWords("negative log-likelihood", " nats a title"),
+    "order_gain": MetricWords("order gain", " nats a title"),
+}
+_RANKING = {"recall": "Recall", "ndcg": "NDCG"}
+
+
+def words(metric: str) -> MetricWords:
+    """Of any metric of a report."""
+    if metric in _WORDS:
+        return _WORDS[metric]
+    name, _, cutoff = metric.partition("@")
+    return MetricWords(f"{_RANKING[name]}@{cutoff}", "")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A difference turned so that more is better: of NLL what was saved, of others what was won."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def interval(self) -> str:
+        """``[0.08, 0.34]``."""
+        return interval(self.low, self.high)
+
+    @property
+    def size(self) -> str:
+        """Of the mean, without its sign."""
+        return number(abs(self.mean), decimals(self.low, self.high))
+
+    @property
+    def signed(self) -> str:
+        """The mean, a plus for better."""
+        text = number(self.mean, decimals(self.low, self.high))
+        return text if text.startswith(MINUS) else f"+{text}"
+
+
+def gain(compare: Compare) -> Gain:
+    """``compare`` with the better side up."""
+    if compare.metric in LESS_IS_BETTER:
+        return Gain(-compare.mean, -compare.high, -compare.low)
+    return Gain(compare.mean, compare.low, compare.high)
+
+
+def level(figure: Figure) -> str:
+    """``3.41 [3.30, 3.52]``."""
+    shown = number(figure.mean, decimals(figure.low, figure.high))
+    return f"{shown} {interval(figure.low, figure.high)}"
+
+
+def interval(low: float, high: float) -> str:
+    """``[0.08, 0.34]``."""
+    places = decimals(low, high)
+    return f"[{number(low, places)}, {number(high, places)}]"
+
+
+def decimals(low: float, high: float) -> int:
+    """Two digits of the interval's half, at least two decimals and at most four."""
+    reach = (high - low) / 2
+    return 4 if reach <= 0 else min(4, max(2, 1 - math.floor(math.log10(reach))))
+
+
+def number(value: float, places: int) -> str:
+    """With a minus sign that is one, and no minus before a zero."""
+    text = f"{abs(value):,.{places}f}"
+    return f"{MINUS}{text}" if value < 0 and float(text.replace(",", "")) else text
+
+
+def probability(p_value: float) -> str:
+    """``p = 0.0041``; so many decimals that one below 0.05 looks it."""
+    if p_value < 0.0001:
+        return "p < 0.0001"
+    return f"p = {p_value:.{4 if p_value < 0.1 else 2}f}"
+
+
+def joined(parts: list[str], word: str = "and") -> str:
+    """``a, b and c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {word} {parts[-1]}"
