@@ -167,11 +167,11 @@ def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
     if not neither:
         return []
     no_difference = "no difference from random selection could be shown"
-    if len(found) == 1:
-        gained = found[0].first
+    if len(neither) == 1:
+        gained = neither[0].first
         return [
             (
-                f"{no_difference.capitalize()} for {found[0].at}: the interval of its gain is "
+                f"{no_difference.capitalize()} for {neither[0].at}: the interval of its gain is "
                 f"{gained.interval}{_UNIT}, where a positive one is better."
             )
         ]

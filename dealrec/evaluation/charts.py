@@ -60,7 +60,7 @@ def histogram(values: Float64, selected: Mask, title: str) -> str:
         rows["high"] += edges[1:].tolist()
         rows["share"] += (counts / max(1, len(part))).tolist()
         rows["of"] += [name] * _BINS
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(data(rows)).encode(
         x=alt.X("low:Q", title=title, bin="binned", scale=alt.Scale(nice=False, zero=False)),
         x2="high:Q",
         y=alt.Y("share:Q", title="share of samples", axis=alt.Axis(format="%"), stack=None),
@@ -70,7 +70,7 @@ def histogram(values: Float64, selected: Mask, title: str) -> str:
     taken = base.mark_bar(fillOpacity=0.25, stroke=CHOSEN, strokeWidth=1).transform_filter(
         "datum.of == 'selected'"
     )
-    return _svg(alt.layer(of_all, taken).properties(width=420, height=190))
+    return svg(alt.layer(of_all, taken).properties(width=420, height=190))
 
 
 def strata_chart(strata: Sequence[StratumUse]) -> str:
@@ -83,7 +83,7 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
             rows["of"].append(name)
     ticks = list(range(0, len(strata), max(1, len(strata) // 10)))
     chart = (
-        alt.Chart(_data(rows))
+        alt.Chart(data(rows))
         .mark_bar()
         .encode(
             x=alt.X(
@@ -97,7 +97,7 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
     )
     available = chart.transform_filter("datum.of == 'available'").mark_bar(opacity=0.45)
     chosen = chart.transform_filter("datum.of == 'selected'").mark_bar(opacity=0.95)
-    return _svg(alt.layer(available, chosen).properties(width=900, height=200))
+    return svg(alt.layer(available, chosen).properties(width=900, height=200))
 
 
 def scatter(influence: Float64, effort: Float64, selected: Mask) -> str:
@@ -113,7 +113,7 @@ def scatter(influence: Float64, effort: Float64, selected: Mask) -> str:
         np.percentile(values, [_TAIL, 100 - _TAIL]).tolist() for values in (influence, effort)
     ]
     chart = (
-        alt.Chart(_data(rows))
+        alt.Chart(data(rows))
         .mark_circle(size=14, clip=True)
         .encode(
             x=alt.X("influence:Q", scale=alt.Scale(domain=bounds[0])),
@@ -123,18 +123,20 @@ def scatter(influence: Float64, effort: Float64, selected: Mask) -> str:
         )
         .properties(width=420, height=260)
     )
-    return _svg(chart)
+    return svg(chart)
 
 
 def _two_colours(names: tuple[str, str] = ("all samples", "selected")) -> alt.Color:
     return alt.Color("of:N", scale=alt.Scale(domain=list(names), range=[ALL, CHOSEN]))
 
 
-def _data(rows: dict[str, list[Any]]) -> alt.Data:
+def data(rows: dict[str, list[Any]]) -> alt.Data:
+    """Columns of equal length, as a chart reads them."""
     return alt.Data(values=pa.table(rows).to_pylist())
 
 
-def _svg(chart: alt.TopLevelMixin) -> str:
+def svg(chart: alt.TopLevelMixin) -> str:
+    """``chart`` in the look of all reports, its text in the colour of the page's."""
     specification = {**chart.to_dict(), "config": _CONFIG}
-    svg: str = vl_convert.vegalite_to_svg(specification)
-    return svg.replace("<svg ", '<svg role="img" ', 1)
+    drawn: str = vl_convert.vegalite_to_svg(specification)
+    return drawn.replace("<svg ", '<svg role="img" ', 1)

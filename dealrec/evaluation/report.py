@@ -2,18 +2,17 @@
 
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from jinja2 import Environment, StrictUndefined
 
 from dealrec.config import SelectionMethod
 from dealrec.config.selectors import SELECTORS, SelectorEntry
 from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES
 from dealrec.evaluation.charts import histogram, scatter, strata_chart
+from dealrec.evaluation.pages import write_page
 from dealrec.selection.interface import StratumUse
 
 _SHOWN_MEMBERS = 100
@@ -36,10 +35,10 @@ def write_report(coreset: Path, out: Path) -> None:
     scores = pq.read_table(coreset / SCORES)
     with pq.ParquetFile(coreset / MEMBERS) as file:
         members = next(file.iter_batches(_SHOWN_MEMBERS))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["figure"] = _figure
-    source = files("dealrec.evaluation").joinpath("templates/report.html.j2").read_text("utf-8")
-    page = environment.from_string(source).render(
+    write_page(
+        out,
+        "dealrec.evaluation",
+        "report.html.j2",
         manifest=manifest,
         charts=_charts(scores, selector),
         strata_svg=strata_chart([StratumUse(**use) for use in manifest["coverage"]["strata"]]),
@@ -48,9 +47,6 @@ def write_report(coreset: Path, out: Path) -> None:
         members=members.to_pylist(),
         config=json.dumps(manifest["config"], indent=2),
     )
-    temporary = out.with_name(f".{out.name}.part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(out)
 
 
 def _charts(scores: Any, selector: SelectorEntry) -> list[_Chart]:
@@ -108,14 +104,3 @@ def _comparison(manifest: dict[str, Any], scores: Any) -> list[tuple[str, Any, A
         spread = values.std(ddof=1) / np.sqrt(manifest["size"]) if len(values) > 1 else 0.0
         rows.append((f"standard error of a random mean {name}", None, None, spread))
     return rows
-
-
-def _figure(value: Any) -> str:
-    """A number as a person reads it; an en dash for what does not apply."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return str(value)
-    if isinstance(value, int | np.integer):
-        return f"{value:,}"
-    return f"{value:.4g}"

@@ -98,8 +98,14 @@ def test_worse_selectors_are_named_with_their_budgets():
     )
     assert text.startswith(
         "Worse than random selection: `effort` at 64 and 128 samples and `d2` at 64 samples. "
-        "No difference from random selection could be shown in the other 1 of 4 comparisons"
+        "No difference from random selection could be shown for `dealrec` at 128 samples: the interval"
     )
+
+
+def test_what_is_left_open_beside_others_is_counted():
+    differences = [compare("effort", -0.3, better=False)]
+    differences += [compare(f"s{i}", 0.01, better=None) for i in range(4)]
+    assert "in the other 4 of 5 comparisons" in said(*differences)
 
 
 def test_of_many_winners_the_largest_are_named_and_the_rest_counted():

@@ -1,0 +1,162 @@
+"""The plots of a comparison's report, in the look of all reports."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from dealrec.comparison.results import Cost, Figure, FullCost
+from dealrec.comparison.wording import Gain
+from dealrec.config.comparison import ALL_DATA
+from dealrec.evaluation.charts import ALL, CHOSEN, data, svg
+
+WORSE = "#d4643c"
+_STANDING = {
+    True: ("better", CHOSEN, "triangle-right"),
+    False: ("worse", WORSE, "triangle-left"),
+    None: ("no difference shown", ALL, "circle"),
+}
+_ROW = 22
+"""Pixels of a selector in a plot of rows."""
+_STAGES = {
+    "surrogate": "#8a63c9",
+    "influence": "#2f6fde",
+    "effort": "#d4643c",
+    "difficulty": "#2a9d8f",
+    "embedding": "#c2559a",
+    "gradients": "#b98a1d",
+    "selection": "#5f7d2e",
+    "frozen layers": "#5b9bd5",
+    "fine-tuning": "#8a94a6",
+}
+"""Colours that are told apart on a light page and on a dark one, in the order of the work."""
+_UNITS = (("hours", 3600.0, 7200.0), ("minutes", 60.0, 300.0), ("seconds", 1.0, 0.0))
+"""Name, seconds in one, and the longest time from which it is used."""
+
+
+def gains_chart(
+    rows: Sequence[tuple[str, Gain, bool | None]], bounds: tuple[float, float], unit: str
+) -> str:
+    """Gains over random selection with their intervals, a row a selector; zero is random selection.
+
+    Args:
+        rows: Selector, gain, and whether it is shown to be better.
+        bounds: Of the axis: the same for every budget of a report.
+        unit: Of the gain.
+    """
+    columns: dict[str, list[Any]] = {
+        "selector": [name for name, _, _ in rows],
+        "gain": [gain.mean for _, gain, _ in rows],
+        "low": [gain.low for _, gain, _ in rows],
+        "high": [gain.high for _, gain, _ in rows],
+        "shown": [_STANDING[better][0] for _, _, better in rows],
+    }
+    names, colours, shapes = zip(*_STANDING.values(), strict=True)
+    colour = alt.Color("shown:N", scale=alt.Scale(domain=list(names), range=list(colours)))
+    base = alt.Chart(data(columns)).encode(
+        y=alt.Y("selector:N", sort=None, title=None, axis=alt.Axis(labelLimit=150))
+    )
+    scale = alt.Scale(domain=list(bounds), nice=True, zero=True)
+    reach = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X(
+            "low:Q",
+            scale=scale,
+            title=f"gain over random selection,{unit}",
+            axis=alt.Axis(tickCount=5),
+        ),
+        x2="high:Q",
+        color=colour,
+    )
+    means = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x="gain:Q",
+        color=colour,
+        shape=alt.Shape("shown:N", scale=alt.Scale(domain=list(names), range=list(shapes))),
+    )
+    zero = alt.Chart(data({"at": [0.0]})).mark_rule(color=ALL, strokeDash=[4, 3]).encode(x="at:Q")
+    return svg(alt.layer(zero, reach, means).properties(width=300, height=max(2, len(rows)) * _ROW))
+
+
+def budgets_chart(
+    levels: Mapping[int, Figure],
+    control: Mapping[int, Figure],
+    names: tuple[str, str],
+    bounds: tuple[float, float],
+) -> str:
+    """A metric of one selector against the budget, over that of random selection in grey.
+
+    Args:
+        levels: By budget.
+        control: The same of random selection.
+        names: Of the two.
+        bounds: Of the metric's axis: the same for every selector of a report.
+    """
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("budget", "mean", "low", "high", "selector")
+    }
+    for name, found in zip(names, (levels, control), strict=True):
+        for budget, figure in found.items():
+            columns["budget"].append(budget)
+            columns["mean"].append(figure.mean)
+            columns["low"].append(figure.low)
+            columns["high"].append(figure.high)
+            columns["selector"].append(name)
+    axis = alt.Axis(values=sorted(levels), labelAngle=0, format=",", labelOverlap=True, grid=False)
+    base = alt.Chart(data(columns)).encode(
+        x=alt.X("budget:Q", scale=alt.Scale(type="log", nice=False), axis=axis, title="samples"),
+        color=alt.Color(
+            "selector:N",
+            scale=alt.Scale(domain=list(names), range=[CHOSEN, ALL]),
+            legend=alt.Legend(labelLimit=110),
+        ),
+    )
+    y = alt.Y("mean:Q", scale=alt.Scale(domain=list(bounds), zero=False), title=None)
+    return svg(
+        alt.layer(
+            base.mark_area(opacity=0.16).encode(y=alt.Y("low:Q", title=None), y2="high:Q"),
+            base.mark_line(strokeWidth=1.5, point={"filled": True, "size": 28}).encode(y=y),
+        ).properties(width=210, height=130)
+    )
+
+
+def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
+    """What every coreset of one budget cost by stage, and training on all data below."""
+    columns: dict[str, list[Any]] = {name: [] for name in ("selector", "seconds", "stage", "order")}
+    order = {name: place for place, name in enumerate(_STAGES)}
+    bars = [(cost.selector, ledger(cost)) for cost in costs]
+    bars.append((ALL_DATA, {"frozen layers": full.trunk, "fine-tuning": full.finetune}))
+    for selector, parts in bars:
+        for stage, seconds in parts.items():
+            columns["selector"].append(selector)
+            columns["seconds"].append(seconds)
+            columns["stage"].append(stage)
+            columns["order"].append(order[stage])
+    longest = max(full.total, *(cost.total for cost in costs))
+    unit, length = next((name, size) for name, size, least in _UNITS if longest >= least)
+    columns["time"] = [seconds / length for seconds in columns["seconds"]]
+    used = [name for name in _STAGES if name in columns["stage"]]
+    chart = (
+        alt.Chart(data(columns))
+        .mark_bar()
+        .encode(
+            y=alt.Y("selector:N", sort=None, title=None, axis=alt.Axis(labelLimit=150)),
+            x=alt.X("time:Q", title=unit, axis=alt.Axis(tickCount=5)),
+            order="order:Q",
+            color=alt.Color(
+                "stage:N",
+                scale=alt.Scale(domain=used, range=[_STAGES[name] for name in used]),
+                legend=alt.Legend(columns=4),
+            ),
+        )
+        .properties(width=300, height=len(bars) * _ROW)
+    )
+    return svg(chart)
+
+
+def ledger(cost: Cost) -> dict[str, float]:
+    """Seconds of a coreset by what they were spent on, in the order of the work."""
+    return {
+        **cost.stages,
+        "selection": cost.select,
+        "frozen layers": cost.trunk,
+        "fine-tuning": cost.finetune,
+    }

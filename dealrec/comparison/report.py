@@ -1,0 +1,125 @@
+"""The report of a comparison: one self-contained HTML page."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from dealrec.comparison.charts import budgets_chart, costs_chart, gains_chart, ledger
+from dealrec.comparison.results import PRIMARY, ComparisonReport, Cost, Figure, Overlap
+from dealrec.comparison.tables import (
+    Table,
+    controls,
+    gains,
+    primary_table,
+    ranking_metrics,
+    ranking_table,
+    reached,
+)
+from dealrec.comparison.wording import gain, number, words
+from dealrec.config.comparison import CONTROL, ComparisonConfig
+from dealrec.evaluation.pages import write_page
+
+_SHADES = 10
+
+
+@dataclass(frozen=True)
+class _AtBudget:
+    """All that is shown of one budget."""
+
+    budget: int
+    primary: Table
+    gains_svg: str
+    """Empty where random selection is alone."""
+    ranking: Table | None
+    overlap: Overlap
+    costs: list[Cost]
+    costs_svg: str
+
+
+@dataclass(frozen=True)
+class _Panel:
+    selector: str
+    svg: str
+
+
+def write_comparison_report(report: ComparisonReport, out: Path) -> None:
+    """Write ``out``; the page holds its plots as SVG and asks for nothing from a network."""
+    config = ComparisonConfig.model_validate(report.config)
+    trained = Counter(run.selector for run in report.runs)
+    write_page(
+        out,
+        "dealrec.comparison",
+        "comparison.html.j2",
+        report=report,
+        budgets=[_at(report, budget) for budget in report.budgets],
+        panels=_panels(report),
+        controls=controls(report),
+        primary=words(PRIMARY),
+        finetune=config.config.finetune,
+        trained=trained.total(),
+        most_saved=max(report.costs, key=lambda cost: cost.saved),
+        stages=_stages(report.costs),
+        ledger=ledger,
+        shade=_shade,
+        percent=_percent,
+        duration=_duration,
+        config=json.dumps(report.config, indent=2),
+    )
+
+
+def _at(report: ComparisonReport, budget: int) -> _AtBudget:
+    found = gains(report, budget)
+    costs = [cost for cost in report.costs if cost.budget == budget]
+    rows = [(row.selector, gain(row), row.better) for row in found]
+    return _AtBudget(
+        budget,
+        primary_table(report, budget),
+        gains_chart(rows, reached(report), words(PRIMARY).unit) if rows else "",
+        ranking_table(report, budget) if ranking_metrics(report) else None,
+        next(one for one in report.overlap if one.budget == budget),
+        costs,
+        costs_chart(costs, report.full_cost),
+    )
+
+
+def _panels(report: ComparisonReport) -> list[_Panel]:
+    """The primary metric against the budget, for every selector but random; none of one budget."""
+    if len(report.budgets) < 2:
+        return []
+    levels: dict[str, dict[int, Figure]] = {selector.label: {} for selector in report.selectors}
+    for row in report.table:
+        if row.selector in levels:
+            levels[row.selector][row.budget] = row.metrics[PRIMARY]
+    figures = [figure for found in levels.values() for figure in found.values()]
+    bounds = min(figure.low for figure in figures), max(figure.high for figure in figures)
+    return [
+        _Panel(label, budgets_chart(found, levels[CONTROL], (label, CONTROL), bounds))
+        for label, found in levels.items()
+        if label != CONTROL
+    ]
+
+
+def _stages(costs: list[Cost]) -> list[str]:
+    """What any coreset took time for, in the order of the work."""
+    longest = max(costs, key=lambda cost: len(cost.stages))
+    known = dict.fromkeys(name for cost in (longest, *costs) for name in cost.stages)
+    return [*known, *(name for name in ledger(longest) if name not in known)]
+
+
+def _shade(share: float) -> int:
+    """0 to 10, of a share in [0, 1]."""
+    return round(share * _SHADES)
+
+
+def _percent(share: float) -> str:
+    return f"{number(100 * share, 1)} %"
+
+
+def _duration(seconds: float) -> str:
+    """``0.02 s``, ``95 s``, ``12.5 min``, ``2.31 h``."""
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.2f} h"

@@ -1,0 +1,162 @@
+"""The rows of a comparison's tables, as they are read: numbers in words, signs made human."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dealrec.comparison.results import (
+    LESS_IS_BETTER,
+    PRIMARY,
+    Compare,
+    ComparisonReport,
+    Figure,
+    Row,
+)
+from dealrec.comparison.wording import decimals, gain, interval, number, probability, words
+from dealrec.config.comparison import CONTROL
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure, its interval, and what is shown of it."""
+
+    text: str
+    interval: str = ""
+    better: bool | None = None
+    """Of a difference, or of a mean against random selection."""
+    p_value: str = ""
+    best: bool = False
+    """The best mean of its table, which need not be shown to be better than any other."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A selector's row; ``None`` where a column says nothing of it."""
+
+    name: str
+    runs: int | None
+    cells: tuple[Cell | None, ...]
+    reference: bool = False
+    """Not a selector to be judged: the model as it is, or trained on all data."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Of one budget, or of no budget."""
+
+    heads: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def controls(report: ComparisonReport) -> list[str]:
+    """The labels that others are compared with, random selection first."""
+    found = dict.fromkeys(row.against for row in report.differences)
+    return sorted(found, key=lambda label: label != CONTROL)
+
+
+def primary_table(report: ComparisonReport, budget: int) -> Table:
+    """The primary metric, what is gained over each control, and the order gain; the best first."""
+    against = controls(report)
+    compares = _by_place(report)
+    lines = []
+    for row in _rows(report, budget):
+        gains = [_gained(compares.get((row.selector, budget, PRIMARY, one))) for one in against]
+        rest = [_level(row.metrics[name]) for name in _beside(report)]
+        level = _level(row.metrics[PRIMARY], best=row is _best(report, budget, PRIMARY))
+        lines.append(Line(row.selector, row.runs, (level, *gains, *rest)))
+    empty = (None,) * len(against)
+    lines += [
+        Line(line.name, line.runs, (line.cells[0], *empty, *line.cells[1:]), reference=True)
+        for line in _references(report, (PRIMARY, *_beside(report)))
+    ]
+    heads = (
+        f"{words(PRIMARY).title},{words(PRIMARY).unit}: less is better",
+        *(f"gain over {one}" for one in against),
+        *(f"{words(name).title},{words(name).unit}: more is better" for name in _beside(report)),
+    )
+    return Table(heads, tuple(lines))
+
+
+def ranking_metrics(report: ComparisonReport) -> list[str]:
+    """``recall@5``, ...; none where no ranking was asked for."""
+    return [name for name in report.table[0].metrics if "@" in name]
+
+
+def ranking_table(report: ComparisonReport, budget: int) -> Table:
+    """Every ranking metric, marked where it is shown to differ from random selection."""
+    names, compares = ranking_metrics(report), _by_place(report)
+    lines = []
+    for row in _rows(report, budget):
+        cells = []
+        for name in names:
+            found = compares.get((row.selector, budget, name, CONTROL))
+            best = row is _best(report, budget, name)
+            cells.append(_level(row.metrics[name], found.better if found else None, best=best))
+        lines.append(Line(row.selector, row.runs, tuple(cells)))
+    lines += _references(report, names)
+    return Table(tuple(words(name).title for name in names), tuple(lines))
+
+
+def reached(report: ComparisonReport) -> tuple[float, float]:
+    """The ends of all intervals of gains over random selection in the primary metric."""
+    found = [gain(row) for row in report.differences if _is_gain(row)]
+    ends = [0.0, *(end for one in found for end in (one.low, one.high))]
+    return min(ends), max(ends)
+
+
+def gains(report: ComparisonReport, budget: int) -> list[Compare]:
+    """Differences from random selection in the primary metric, the largest gain first."""
+    found = [row for row in report.differences if _is_gain(row) and row.budget == budget]
+    return sorted(found, key=lambda row: -gain(row).mean)
+
+
+def _is_gain(row: Compare) -> bool:
+    return row.metric == PRIMARY and row.against == CONTROL
+
+
+def _rows(report: ComparisonReport, budget: int) -> list[Row]:
+    labels = {selector.label for selector in report.selectors}
+    rows = [row for row in report.table if row.budget == budget and row.selector in labels]
+    return sorted(rows, key=lambda row: row.metrics[PRIMARY].mean)
+
+
+def _best(report: ComparisonReport, budget: int, metric: str) -> Row:
+    sign = 1 if metric in LESS_IS_BETTER else -1
+    return min(_rows(report, budget), key=lambda row: sign * row.metrics[metric].mean)
+
+
+def _beside(report: ComparisonReport) -> list[str]:
+    """Metrics that are neither the primary one nor of a ranking."""
+    return [name for name in report.table[0].metrics if name != PRIMARY and "@" not in name]
+
+
+def _references(report: ComparisonReport, names: Sequence[str]) -> list[Line]:
+    untrained = [
+        Cell(number(report.untrained[name], 4 if "@" in name else 2))
+        if name in report.untrained
+        else None
+        for name in names
+    ]
+    lines = [Line("not trained", None, tuple(untrained), reference=True)]
+    labels = {selector.label for selector in report.selectors}
+    for row in report.table:
+        if row.selector not in labels:
+            cells = tuple(_level(row.metrics[name]) for name in names)
+            lines.append(Line(row.selector, row.runs, cells, reference=True))
+    return lines
+
+
+def _by_place(report: ComparisonReport) -> dict[tuple[str, int, str, str], Compare]:
+    return {(row.selector, row.budget, row.metric, row.against): row for row in report.differences}
+
+
+def _level(figure: Figure, better: bool | None = None, *, best: bool = False) -> Cell:
+    text = number(figure.mean, decimals(figure.low, figure.high))
+    return Cell(text, interval(figure.low, figure.high), better, best=best)
+
+
+def _gained(compare: Compare | None) -> Cell | None:
+    if compare is None:
+        return None
+    found = gain(compare)
+    corrected = probability(compare.corrected_p_value)
+    return Cell(found.signed, found.interval, compare.better, corrected)

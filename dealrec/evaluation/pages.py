@@ -1,0 +1,34 @@
+"""Reports as single HTML pages of one look: no script, and nothing asked for from a network."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+
+def write_page(out: Path, package: str, template: str, **facts: Any) -> None:
+    """Write ``out`` from a template of ``package``, whole or not at all.
+
+    The template extends ``page.html.j2`` and shows numbers by the filter ``figure``.
+    """
+    loaders = [PackageLoader(name) for name in dict.fromkeys((package, "dealrec.evaluation"))]
+    environment = Environment(
+        loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["figure"] = figure
+    page = environment.get_template(template).render(**facts)
+    temporary = out.with_name(f".{out.name}.part")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(out)
+
+
+def figure(value: Any) -> str:
+    """A number as a person reads it; an en dash for what does not apply."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    return f"{value:.4g}"

@@ -1,0 +1,179 @@
+"""The report of a comparison is one page that says all there is, and asks for nothing elsewhere."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from dealrec.comparison.report import write_comparison_report
+from tests.dealrec.comparison.reports import comparison_report
+
+
+def page(report, folder):
+    write_comparison_report(report, folder / "report.html")
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+class Reader(HTMLParser):
+    """Every tag with its attributes, the text of every table by its label, and what was left open."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.tables, self.wrong = [], [], {}, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append((tag, dict(attrs)))
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if self.open.pop()[0] != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        for tag, attrs in self.open:
+            if tag == "table" and "aria-label" in attrs:
+                cells = self.tables.setdefault(attrs["aria-label"], [])
+                if data.strip():
+                    cells.append(" ".join(data.split()))
+
+
+@pytest.fixture(scope="module")
+def small():
+    return comparison_report()
+
+
+@pytest.fixture(scope="module")
+def small_page(small, tmp_path_factory):
+    return page(small, tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Two budgets, labels that a browser must not take for markup, no ranking, trained on all data."""
+    own = {"method": "dealrec", "label": "<b>λ = 1</b> & more", "selection": {"effort_weight": 1}}
+    return comparison_report(
+        ("dealrec", own), (64, 2048), scale="full", runs=5, ranking=False, full_data_runs=2
+    )
+
+
+@pytest.fixture(scope="module")
+def many_page(many, tmp_path_factory):
+    return page(many, tmp_path_factory.mktemp("many"))
+
+
+def text_of(page):
+    """What a person reads, without markup."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing_elsewhere(small_page, many_page):
+    for found in (small_page, many_page):
+        reader = Reader(found)
+        assert not reader.wrong
+        assert not reader.open
+        assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in reader.tags}
+        for _, attributes in reader.tags:
+            assert not {"src", "href", "style"} & set(attributes)
+            assert not any(name.startswith("on") for name in attributes)
+        assert "url(" not in found
+        assert "@import" not in found
+
+
+def test_the_verdict_comes_first_with_every_warning(small, small_page):
+    text = text_of(small_page)
+    verdict = " ".join(small.verdict.replace("`", " ").split())
+    assert verdict.split(";")[0] in text
+    assert text.index("Verdict") < text.index("Ranking the catalogue")
+    assert all(warning in text for warning in small.warnings)
+
+
+def test_a_smoke_run_is_labelled_and_a_full_one_is_not(small_page, many_page):
+    assert "smoke run" in small_page
+    assert "smoke run" not in many_page
+    assert "A smoke run" not in text_of(many_page)
+
+
+def test_the_table_has_levels_gains_and_corrected_probabilities(small, small_page):
+    cells = Reader(small_page).tables["At 128 samples"]
+    won = next(d for d in small.differences if d.selector == "dealrec" and d.metric == "nll")
+    row = cells[cells.index("dealrec") : cells.index("random", cells.index("dealrec"))]
+    assert row[1] == "best"
+    assert row[2] == f"{next(r for r in small.table if r.selector == 'dealrec').metrics['nll'].mean:.2f}"
+    assert won.better is True
+    assert f"▲ +{-won.mean:.2f}" in row
+    assert f"[{-won.high:.2f}, {-won.low:.2f}]" in row
+    assert f"p = {won.corrected_p_value:.4f}" in row
+
+
+def test_the_best_mean_of_the_table_comes_first_and_the_model_as_it_is_last(small, small_page):
+    cells = Reader(small_page).tables["At 128 samples"]
+    means = {row.selector: row.metrics["nll"].mean for row in small.table}
+    places = [cells.index(name) for name in sorted(means, key=means.get)]
+    heads = next(place for place, cell in enumerate(cells) if cell == "selector")
+    assert heads < places[0]
+    assert places == sorted(places)
+    assert cells.index("not trained") > places[-1]
+
+
+def test_ranking_has_every_metric_or_says_that_none_was_asked_for(small, small_page, many_page):
+    cells = Reader(small_page).tables["Ranking at 128 samples"]
+    for name in ("Recall", "NDCG"):
+        for cutoff in (5, 10, 20, 50):
+            assert f"{name}@{cutoff}" in cells
+    assert small.data.seen_items in text_of(small_page)
+    assert "No ranking was asked for" in many_page
+
+
+def test_the_overlap_of_every_two_selectors_is_there(small, small_page):
+    cells = Reader(small_page).tables["Overlap at 128 samples"]
+    numbers = [cell for cell in cells if re.fullmatch(r"\d\.\d\d", cell)]
+    (overlap,) = small.overlap
+    assert numbers == [f"{value:.2f}" for row in overlap.jaccard for value in row]
+
+
+def test_costs_say_what_was_saved_and_whether_all_data_was_measured(small, small_page, many_page):
+    text = text_of(small_page)
+    assert "extrapolated from the time a token took" in text
+    assert all(f"{100 * cost.saved:.1f} %" in text for cost in small.costs)
+    assert "measured by making that training" in text_of(many_page)
+
+
+def test_what_costs_more_than_all_data_is_said_with_a_minus(small, tmp_path):
+    dear = small.costs[-1].model_copy(update={"total": 9000.0, "saved": -0.083})
+    found = page(small.model_copy(update={"costs": [*small.costs[:-1], dear]}), tmp_path)
+    assert "−8.3 %" in found
+
+
+def test_every_run_is_listed_with_its_seeds_and_its_coreset(many, many_page):
+    for run in many.runs:
+        assert run.coreset_sha256 in many_page
+    assert f"All {len(many.runs)} runs" in many_page
+
+
+def test_several_budgets_are_plotted_and_one_is_not(many_page, small_page):
+    assert "against the number of samples" in many_page
+    assert "against the number of samples" not in small_page
+    assert {"At 64 samples", "At 2,048 samples"} <= set(Reader(many_page).tables)
+
+
+def test_all_data_stands_in_the_tables_as_a_reference(many_page):
+    cells = Reader(many_page).tables["At 64 samples"]
+    assert cells.index("all data") > cells.index("not trained")
+
+
+def test_a_label_is_text_and_not_markup(many_page):
+    assert "<b>λ = 1</b>" not in many_page
+    assert "&lt;b&gt;λ = 1&lt;/b&gt; &amp; more" in many_page
+
+
+def test_random_alone_makes_a_page(tmp_path):
+    text = text_of(page(comparison_report(("random",)), tmp_path))
+    assert "compared with nothing" in text
