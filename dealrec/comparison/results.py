@@ -1,8 +1,9 @@
 """What a comparison found: ``report.json``, from which ``report.html`` is made. Torch-free.
 
 Metrics by name: ``nll`` (nats of a held-out user's true title, its end included; less is better: the
-primary one), ``order_gain`` (nats that a shuffled history costs; more is better), ``recall@K`` and
-``ndcg@K`` (full ranking of the catalogue; more is better), absent where no ranking was asked for.
+primary one), ``nll_per_token`` (the same over its tokens; less is better), ``order_gain`` (nats that a
+shuffled history costs; more is better), ``recall@K`` and ``ndcg@K`` (full ranking of the catalogue;
+more is better), absent where no ranking was asked for.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 PRIMARY = "nll"
-LESS_IS_BETTER = frozenset({"nll"})
+LESS_IS_BETTER = frozenset({"nll", "nll_per_token"})
 
 
 class _Result(BaseModel):

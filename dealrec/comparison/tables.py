@@ -54,7 +54,7 @@ def controls(report: ComparisonReport) -> list[str]:
 
 
 def primary_table(report: ComparisonReport, budget: int) -> Table:
-    """The primary metric, what is gained over each control, and the order gain; the best first."""
+    """The primary metric, what is gained over each control, and what stands beside; the best first."""
     against = controls(report)
     compares = _by_place(report)
     lines = []
@@ -69,9 +69,9 @@ def primary_table(report: ComparisonReport, budget: int) -> Table:
         for line in _references(report, (PRIMARY, *_beside(report)))
     ]
     heads = (
-        f"{words(PRIMARY).title},{words(PRIMARY).unit}: less is better",
+        _head(PRIMARY),
         *(f"gain over {one}" for one in against),
-        *(f"{words(name).title},{words(name).unit}: more is better" for name in _beside(report)),
+        *(_head(name) for name in _beside(report)),
     )
     return Table(heads, tuple(lines))
 
@@ -143,6 +143,10 @@ def _references(report: ComparisonReport, names: Sequence[str]) -> list[Line]:
             cells = tuple(_level(row.metrics[name]) for name in names)
             lines.append(Line(row.selector, row.runs, cells, reference=True))
     return lines
+
+
+def _head(metric: str) -> str:
+    return f"{words(metric).head}: {'less' if metric in LESS_IS_BETTER else 'more'} is better"
 
 
 def _by_place(report: ComparisonReport) -> dict[tuple[str, int, str, str], Compare]:

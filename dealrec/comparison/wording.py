@@ -16,9 +16,15 @@ class MetricWords:
     unit: str
     """After a number, with its space; empty where there is none."""
 
+    @property
+    def head(self) -> str:
+        """Of a column."""
+        return f"{self.title},{self.unit}" if self.unit else self.title
+
 
 _WORDS = {
     "nll": MetricWords("negative log-likelihood", " nats a title"),
+    "nll_per_token": MetricWords("NLL per token", " nats a token"),
     "order_gain": MetricWords("order gain", " nats a title"),
 }
 _RANKING = {"recall": "Recall", "ndcg": "NDCG"}
