@@ -3,18 +3,18 @@
 import json as jsonlib
 import os
 import tempfile
-from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dealrec import __version__
+from dealrec.comparison.command import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budget
 from dealrec.config.runtime import environment_runtime, yielding_environment
 from dealrec.config.stages import StageName
-from dealrec.errors import FieldError, InputError
+from dealrec.options import configuration, pair
 from dealrec.terminal import command, print_json, say, stage_display
 
 _GROUP = "dealrec.commands"
@@ -45,6 +45,7 @@ def register(application: typer.Typer) -> None:
     for name, function in (
         ("prune", prune_command),
         ("finetune", finetune_command),
+        ("compare", compare_command),
         ("fidelity", fidelity_command),
         ("selectors", selectors_command),
         ("sample-data", sample_data_command),
@@ -72,7 +73,7 @@ def prune_command(
     from dealrec.pipeline import prune, write_config
 
     requested = parse_budget(budget)
-    settings = PruneConfig.parse(_configuration(config, set_ or []))
+    settings = PruneConfig.parse(configuration(config, set_ or []))
     with stage_display(quiet=json) as stages:
         result = prune(
             interactions,
@@ -80,7 +81,7 @@ def prune_command(
             items=items,
             out=out,
             config=settings,
-            columns=dict(_pair(text, "--column") for text in column or []),
+            columns=dict(pair(text, "--column") for text in column or []),
             split=split,
             stages=stages,
         )
@@ -107,7 +108,7 @@ def finetune_command(
     from dealrec.coresets.members import read_examples
     from dealrec.finetune.training import finetune
 
-    overrides = _configuration(None, set_ or [])
+    overrides = configuration(None, set_ or [])
     settings = FinetuneConfig.parse({**overrides, "model": model}, location="finetune")
     examples = read_examples(coreset)
     with stage_display(quiet=json) as stages:
@@ -148,7 +149,7 @@ def fidelity_command(
     from dealrec.influence.fidelity.halves import small_problem
     from dealrec.influence.fidelity.measure import measure_fidelity
 
-    settings = PruneConfig.parse({"effort": None, **_configuration(config, set_ or [])})
+    settings = PruneConfig.parse({"effort": None, **configuration(config, set_ or [])})
     out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="dealrec-") as work,
@@ -219,46 +220,6 @@ def version_command(json: JsonOption = False) -> None:
         print_json({"version": __version__})
     else:
         say(__version__)
-
-
-def _configuration(path: Path | None, assignments: list[str]) -> dict[str, Any]:
-    """The configuration file's object with ``--set`` assignments applied over it."""
-    settings: dict[str, Any] = {}
-    if path is not None:
-        try:
-            loaded = jsonlib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path} cannot be read as JSON: {error}", code="invalid_json"
-            ) from None
-        if not isinstance(loaded, dict):
-            raise InputError(f"{path} holds no JSON object.", code="invalid_json")
-        settings = loaded
-    for assignment in assignments:
-        key, text = _pair(assignment, "--set")
-        try:
-            value = jsonlib.loads(text)
-        except ValueError:
-            value = text
-        *parents, last = key.split(".")
-        place = settings
-        for parent in parents:
-            inner = place.get(parent)
-            place[parent] = dict(inner) if isinstance(inner, Mapping) else {}
-            place = place[parent]
-        place[last] = value
-    return settings
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError(
-            f"{option} takes NAME=VALUE, not {text!r}.",
-            code="invalid_option",
-            errors=[FieldError(option, "no `=` in it")],
-        )
-    return name, value
 
 
 if __name__ == "__main__":

@@ -86,8 +86,8 @@ def prune(
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         work = Path(scratch)
         ingested = ingest(
-            _file(interactions, work, "interactions"),
-            items=None if items is None else _file(items, work, "items"),
+            as_file(interactions, work, "interactions"),
+            items=None if items is None else as_file(items, work, "items"),
             columns=columns,
             split=split_method,
             out=work / "dataset",
@@ -165,7 +165,8 @@ def _finetune(
     return True
 
 
-def _file(source: str | Path | pa.Table, work: Path, name: str) -> Path:
+def as_file(source: str | Path | pa.Table, work: Path, name: str) -> Path:
+    """``source`` itself, or a file ``name`` in ``work`` where it is a table."""
     if isinstance(source, pa.Table):
         path = work / f"{name}.parquet"
         pq.write_table(source, path)

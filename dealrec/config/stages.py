@@ -26,6 +26,8 @@ class StageName(StrEnum):
     GRADIENTS = "gradients"
     SELECT = "select"
     FINETUNE = "finetune"
+    EVALUATE = "evaluate"
+    COMPARE = "compare"
 
 
 class StagePart(StrEnum):

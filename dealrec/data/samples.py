@@ -91,30 +91,28 @@ def build_samples(
     )
 
 
-def validation_samples(dataset: Dataset, at_most: int) -> Samples | None:
-    """Each user's first validation item, given all training items of theirs (one at least).
+def held_out_samples(dataset: Dataset, split: Split, at_most: int) -> Samples | None:
+    """Each user's first item of ``split``, given all items of theirs in earlier splits (one at least).
 
     Of more than ``at_most`` users so many are taken, spread evenly over them. ``None`` where there
     is none. Not samples to choose from: what is chosen is to be good at these.
     """
-    train, valid = SPLIT_CODES[Split.TRAIN], SPLIT_CODES[Split.VALID]
+    asked, before = SPLIT_CODES[split], dataset.splits < SPLIT_CODES[split]
     owners = dataset.users()
-    places = np.flatnonzero(dataset.splits == valid)
+    places = np.flatnonzero(dataset.splits == asked)
     users, first = np.unique(owners[places], return_index=True)
     first = places[first]
-    histories = np.bincount(owners[dataset.splits == train], minlength=dataset.n_users)
+    histories = np.bincount(owners[before], minlength=dataset.n_users)
     users, first = users[histories[users] > 0], first[histories[users] > 0]
     if not len(users):
         return None
     if len(users) > at_most:
         spread = np.arange(at_most) * len(users) // at_most
         users, first = users[spread], first[spread]
-    kept = np.concatenate(
-        [np.flatnonzero(np.isin(owners, users) & (dataset.splits == train)), first]
-    )
-    # A user's training items, in order, then the one of validation.
+    kept = np.concatenate([np.flatnonzero(np.isin(owners, users) & before), first])
+    # A user's items of earlier splits, in order, then the one that is asked for.
     kept = kept[np.lexsort((kept, dataset.splits[kept], owners[kept]))]
-    target = np.flatnonzero(dataset.splits[kept] == valid)
+    target = np.flatnonzero(dataset.splits[kept] == asked)
     return Samples(
         unit=Sampling.PER_USER,
         users=users.astype(np.int32),
@@ -123,3 +121,8 @@ def validation_samples(dataset: Dataset, at_most: int) -> Samples | None:
         target=target.astype(np.int64),
         positions=(first - dataset.offsets[users]).astype(np.int64),
     )
+
+
+def validation_samples(dataset: Dataset, at_most: int) -> Samples | None:
+    """:func:`held_out_samples` of the validation split."""
+    return held_out_samples(dataset, Split.VALID, at_most)

@@ -13,6 +13,7 @@ with Satterthwaite's degrees of freedom.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,18 +58,51 @@ def difference(first: Floats, second: Floats) -> Difference:
     users = first.mean(0) - second.mean(0)
     parts = [(users, len(users))]
     parts += [(runs.mean(1), len(runs)) for runs in (first, second)]
-    variances = [float(values.var(ddof=1)) / count for values, count in parts]
-    total = sum(variances)
-    if total == 0:
-        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0, math.inf)
-    spread = sum(
-        variance**2 / (count - 1) for variance, (_, count) in zip(variances, parts, strict=True)
-    )
-    degrees = total**2 / spread
-    error = math.sqrt(total)
+    error, degrees = _error(parts)
+    if error == 0:
+        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0, degrees)
     reach = float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
     p_value = float(2 * stats.t.sf(abs(mean) / error, degrees))
     return Difference(mean, mean - reach, mean + reach, p_value, degrees)
+
+
+class Estimate(NamedTuple):
+    """A mean with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def estimate(figures: Floats) -> Estimate:
+    """The mean of [R, U] ``figures`` over runs and users, both drawn anew apart from each other.
+
+    Of one run the interval is over users alone.
+
+    Raises:
+        ValueError: There is no run, or fewer than two users.
+    """
+    if not len(figures) or figures.shape[1] < 2:
+        raise ValueError("an interval takes a run and two users")
+    parts = [(figures.mean(0), figures.shape[1])]
+    if len(figures) > 1:
+        parts.append((figures.mean(1), len(figures)))
+    error, degrees = _error(parts)
+    mean = float(figures.mean())
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * error if error else 0.0
+    return Estimate(mean, mean - reach, mean + reach)
+
+
+def _error(parts: Sequence[tuple[Floats, int]]) -> tuple[float, float]:
+    """Standard error of a sum of independent means, each (values, count), and its degrees of freedom."""
+    variances = [float(values.var(ddof=1)) / count for values, count in parts]
+    total = sum(variances)
+    if total == 0:
+        return 0.0, math.inf
+    spread = sum(
+        variance**2 / (count - 1) for variance, (_, count) in zip(variances, parts, strict=True)
+    )
+    return math.sqrt(total), total**2 / spread
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -21,6 +21,7 @@ from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
 
 CUTOFFS = (5, 10, 20, 50)
+METRICS = tuple(f"{name}@{cutoff}" for name in ("recall", "ndcg") for cutoff in CUTOFFS)
 CHUNK_ELEMENTS = 1 << 21
 """Scores held at once: users of a chunk times items. Few enough for a processor's cache."""
 
@@ -105,8 +106,7 @@ def evaluate_ranking(
         sequences, lengths = pad([history[-max_length:] for history in histories], n_items)
         with torch.no_grad():
             scores = scorer(sequences.to(device), lengths.to(device)).clone()
-            ranks = _answer_ranks(scores, histories, answers)
-        parts.append(_user_metrics(ranks, np.array([len(a) for a in answers])))
+            parts.append(user_metrics(scores, histories, answers))
     return _summary(np.concatenate(parts))
 
 
@@ -116,6 +116,15 @@ def pad(sequences: list[Int32], padding: int) -> tuple[Tensor, Tensor]:
     rows = np.full((len(sequences), int(lengths.max())), padding, dtype=np.int64)
     rows[np.arange(rows.shape[1]) < lengths[:, None]] = np.concatenate(sequences)
     return torch.from_numpy(rows), torch.from_numpy(lengths)
+
+
+def user_metrics(scores: Tensor, histories: list[Int32], answers: list[Int32]) -> Floats:
+    """[b, metrics] of ``METRICS`` for [b, I] ``scores``, in which seen items are overwritten.
+
+    Raises ``ValueError`` where a score is not a finite number.
+    """
+    ranks = _answer_ranks(scores, histories, answers)
+    return _user_metrics(ranks, np.array([len(answer) for answer in answers]))
 
 
 def _answer_ranks(scores: Tensor, histories: list[Int32], answers: list[Int32]) -> Floats:
@@ -160,11 +169,10 @@ def _user_metrics(ranks: Floats, counts: npt.NDArray[np.int64]) -> Floats:
 
 
 def _summary(users: Floats) -> RankingMetrics:
-    names = [f"recall@{cutoff}" for cutoff in CUTOFFS] + [f"ndcg@{cutoff}" for cutoff in CUTOFFS]
     count = len(users)
-    spread = users.std(axis=0, ddof=1) if count > 1 else np.full(len(names), math.nan)
+    spread = users.std(axis=0, ddof=1) if count > 1 else np.full(len(METRICS), math.nan)
     return RankingMetrics(
-        values=dict(zip(names, users.mean(axis=0).tolist(), strict=True)),
-        standard_errors=dict(zip(names, (spread / math.sqrt(count)).tolist(), strict=True)),
+        values=dict(zip(METRICS, users.mean(axis=0).tolist(), strict=True)),
+        standard_errors=dict(zip(METRICS, (spread / math.sqrt(count)).tolist(), strict=True)),
         users=count,
     )

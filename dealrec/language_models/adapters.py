@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.loading import LoadedLanguageModel, LoraFactors
@@ -20,15 +21,10 @@ def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageMo
         InputError: ``adapter_not_usable`` for a folder that is no LoRA adapter of this model in
             safetensors, or a LoRA that is more than ``W + s B A`` (DoRA).
     """
-    from peft import PeftModel
     from peft.tuners.lora import Linear
 
-    require_adapter(adapter)
+    adapted = attach_adapter(loaded, adapter)
     with quiet_transformers():
-        try:
-            adapted = PeftModel.from_pretrained(loaded.model, str(adapter))
-        except (OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-            raise _not_usable(adapter, "it does not fit the language model") from error
         factors = {}
         for name, module in adapted.base_model.model.named_modules():
             if not isinstance(module, Linear):
@@ -50,6 +46,22 @@ def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageMo
         revision=f"{loaded.revision}+lora-{digest}",
         lora=factors,
     )
+
+
+def attach_adapter(loaded: LoadedLanguageModel, adapter: Path) -> Any:
+    """The PEFT folder's adapter around ``loaded``'s model, as a ``PeftModel`` that can leave it out.
+
+    Raises:
+        InputError: ``adapter_not_usable`` for a folder that is no adapter of this model.
+    """
+    from peft import PeftModel
+
+    require_adapter(adapter)
+    with quiet_transformers():
+        try:
+            return PeftModel.from_pretrained(loaded.model, str(adapter))
+        except (OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+            raise _not_usable(adapter, "it does not fit the language model") from error
 
 
 def require_adapter(adapter: Path) -> None:

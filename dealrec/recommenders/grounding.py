@@ -61,6 +61,11 @@ class Grounding:
         spread = (counts.max() - counts.min()).clamp(min=1)
         self._divisor = (1 + (counts - counts.min()) / spread) ** popularity_weight
 
+    @property
+    def items(self) -> int:
+        """How many there are."""
+        return len(self._items)
+
     def scores(self, written: Tensor) -> Tensor:
         """[b, I], the higher the better, of ``written`` [b, h]: no more users than fit beside I."""
         distances = torch.cdist(written, self._items)

@@ -1,7 +1,7 @@
 """How well a language model expects the titles that held-out users chose."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from dealrec.config import LossSpan
-from dealrec.data.prompts import PromptedSample
 from dealrec.finetune.training import HiddenStates
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import find_structure
@@ -39,15 +38,18 @@ def title_losses(
     hidden_states: HiddenStates | None = None,
     *,
     batch_tokens: int = 4096,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> TitleLosses:
     """The model as it is (with an adapter, if one is attached), without dropout.
 
-    ``hidden_states`` takes the place of the whole decoder where a part of it is kept.
+    ``hidden_states`` takes the place of the whole decoder where a part of it is kept; ``on_batch``
+    is called before each batch.
     """
     structure, pad = find_structure(loaded.model), loaded.tokenizer.pad_token_id or 0
     sums = np.empty(len(samples))
     loaded.model.eval()
     for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
+        on_batch()
         taken = [samples[index] for index in batch]
         tokens = padded(taken, pad, loaded.device)
         targets = loss_targets(tokens, taken, LossSpan.ANSWER)
@@ -59,17 +61,3 @@ def title_losses(
         sums[batch] = found.double().cpu().numpy()
     counts = [len(sample) - sample.first_label(LossSpan.ANSWER) for sample in samples]
     return TitleLosses(sums, np.array(counts, dtype=np.int64))
-
-
-def shuffled_history(sample: PromptedSample, seed: int) -> PromptedSample:
-    """The sample with the titles of its history in another order, which ``seed`` and history decide.
-
-    What a model expects less after this it had read from the order; plain likelihood also rewards
-    format and popularity. A history of one title, or of equal ones, stays as it is.
-    """
-    titles = sample.input.removeprefix('"').removesuffix('"').split('", "')
-    draw = np.random.default_rng([seed, *sample.input.encode()])
-    mixed = list(titles)
-    while len(set(titles)) > 1 and mixed == titles:
-        mixed = [titles[place] for place in draw.permutation(len(titles))]
-    return replace(sample, input=", ".join(f'"{title}"' for title in mixed))

@@ -4,11 +4,15 @@ Where only the last layers are trained, what the first of them is given never ch
 coresets share it.
 """
 
+import hashlib
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +21,9 @@ from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import Structure, find_structure, not_supported
 from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, padded
 from dealrec.progress import SILENT, Reporter
+
+_CHUNK_TEXTS = 1024
+"""A process that dies loses the texts of one file at most."""
 
 
 class Trunk:
@@ -79,43 +86,90 @@ class Trunk:
 
 
 class KeptTrunk:
-    """:meth:`Trunk.below` of many texts, in a memory-mapped file, found again by their tokens.
+    """:meth:`Trunk.below` of many texts, in memory-mapped files, found again by their tokens.
+
+    What another process kept under ``folder`` for the same model and layers is used again. Sums over
+    padded batches differ in their last place with the batch, so a text's states may, too, with the
+    texts beside which it was kept first.
 
     Args:
-        path: The file; as large as all tokens times the hidden size, in the model's type.
+        folder: Gets a folder of this model's and cut's; as large as all tokens times the hidden
+            size, in the model's type.
         batch_tokens: Padded tokens that go through the trunk at a time.
     """
 
     def __init__(
-        self,
-        loaded: LoadedLanguageModel,
-        trained: int,
-        samples: Sequence[EncodedSample],
-        path: Path,
-        *,
-        batch_tokens: int = 4096,
-        reporter: Reporter = SILENT,
+        self, loaded: LoadedLanguageModel, trained: int, folder: Path, *, batch_tokens: int = 4096
     ) -> None:
         self._trunk = Trunk(loaded, trained)
-        self._device = loaded.device
-        texts = list({tuple(sample.ids): sample for sample in samples}.values())
-        self.tokens = sum(map(len, texts))
-        width, dtype = loaded.model.config.hidden_size, loaded.model.dtype
-        size = self.tokens * width
-        path.parent.mkdir(parents=True, exist_ok=True)
-        flat = torch.from_file(str(path), shared=True, size=size, dtype=dtype)
-        self._states = flat.view(self.tokens, width)
-        self._first: dict[tuple[int, ...], int] = {}
-        pad, place = loaded.tokenizer.pad_token_id or 0, 0
-        for batch in batches_by_tokens([len(text) for text in texts], batch_tokens):
-            reporter.progress(len(self._first), len(texts), "text")
-            taken = [texts[index] for index in batch]
-            below = self._trunk.below(padded(taken, pad, self._device)).cpu()
-            for text, states in zip(taken, below, strict=True):
-                self._states[place : place + len(text)] = states[: len(text)]
-                self._first[tuple(text.ids)] = place
-                place += len(text)
-        reporter.progress(len(texts), len(texts), "text")
+        self._device, self._dtype = loaded.device, loaded.model.dtype
+        self._width: int = loaded.model.config.hidden_size
+        self._pad: int = loaded.tokenizer.pad_token_id or 0
+        self._batch_tokens = batch_tokens
+        cut = f"{loaded.name}\n{loaded.revision}\n{self._dtype}\n{trained}"
+        self._folder = folder / hashlib.sha256(cut.encode()).hexdigest()[:16]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._chunks: list[Tensor] = []
+        self.seconds = 0.0
+        """What computing all that is kept took, here or elsewhere."""
+        self._places: dict[tuple[int, ...], tuple[int, int]] = {}
+        for index in sorted(self._folder.glob("*.npz")):
+            with np.load(index, allow_pickle=False) as kept:
+                self._add(index.with_suffix(".bin"), np.split(kept["ids"], kept["ends"]))
+                self.seconds += float(kept["seconds"])
+
+    @property
+    def tokens(self) -> int:
+        """All that are kept."""
+        return sum(map(len, self._chunks))
+
+    def keep(self, samples: Sequence[EncodedSample], reporter: Reporter = SILENT) -> None:
+        """Run the trunk over those that are not kept yet.
+
+        Raises ``OSError`` where the disk has no room, before anything is computed.
+        """
+        new = {tuple(s.ids): s for s in samples if tuple(s.ids) not in self._places}
+        texts = sorted(new.values(), key=len, reverse=True)
+        reporter.progress(0, len(texts), "text")
+        for first in range(0, len(texts), _CHUNK_TEXTS):
+            self._keep_chunk(texts[first : first + _CHUNK_TEXTS], (first, len(texts)), reporter)
+
+    def _keep_chunk(
+        self, texts: list[EncodedSample], done: tuple[int, int], reporter: Reporter
+    ) -> None:
+        lengths = [len(text) for text in texts]
+        path = self._folder / f"{len(self._chunks):06}.bin"
+        with path.open("wb") as file:  # room for all of it now, not a signal in the middle
+            os.posix_fallocate(file.fileno(), 0, sum(lengths) * self._width * self._dtype.itemsize)
+        states, firsts = self._mapped(path, sum(lengths)), np.cumsum([0, *lengths])
+        started, count = time.perf_counter(), 0
+        for batch in batches_by_tokens(lengths, self._batch_tokens):
+            reporter.progress(done[0] + count, done[1], "text")
+            below = self._trunk.below(padded([texts[i] for i in batch], self._pad, self._device))
+            for index, found in zip(batch, below.cpu(), strict=True):
+                states[firsts[index] : firsts[index + 1]] = found[: lengths[index]]
+            count += len(batch)
+        reporter.progress(done[0] + count, done[1], "text")
+        seconds = time.perf_counter() - started
+        ids = [np.array(text.ids, dtype=np.int32) for text in texts]
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, ids=np.concatenate(ids), ends=firsts[1:-1], seconds=seconds)
+        part.replace(path.with_suffix(".npz"))
+        self._add(path, ids)
+        self.seconds += seconds
+
+    def _add(self, path: Path, texts: Sequence[np.ndarray[Any, Any]]) -> None:
+        chunk, first = len(self._chunks), 0
+        for ids in texts:
+            self._places[tuple(ids.tolist())] = chunk, first
+            first += len(ids)
+        self._chunks.append(self._mapped(path, first))
+
+    def _mapped(self, path: Path, tokens: int) -> Tensor:
+        size = tokens * self._width
+        flat = torch.from_file(str(path), shared=True, size=size, dtype=self._dtype)
+        return flat.view(tokens, self._width)
 
     def hidden_states(self, samples: Sequence[EncodedSample]) -> Tensor:
         """[b, t, h] as :meth:`Structure.hidden_states` of the padded samples; only the last layers run.
@@ -123,8 +177,8 @@ class KeptTrunk:
         Raises ``KeyError`` for a text that was not kept.
         """
         length = max(len(sample) for sample in samples)
-        states = self._states.new_zeros(len(samples), length, self._states.shape[1])
+        states = torch.zeros(len(samples), length, self._width, dtype=self._dtype)
         for row, sample in zip(states, samples, strict=True):
-            first = self._first[tuple(sample.ids)]
-            row[: len(sample)] = self._states[first : first + len(sample)]
+            chunk, first = self._places[tuple(sample.ids)]
+            row[: len(sample)] = self._chunks[chunk][first : first + len(sample)]
         return self._trunk.above(states.to(self._device))

@@ -1,6 +1,6 @@
 """The titles that a language model writes after prompts, by beam search in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -16,6 +16,7 @@ def write_titles(
     beams: int = 4,
     max_title_tokens: int = 32,
     batch_tokens: int = 4096,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """What the best of ``beams`` beams writes after each sample's prompt, less its quotes.
 
@@ -25,11 +26,13 @@ def write_titles(
         beams: Of the search; the best one's text is given back.
         max_title_tokens: A longer title is cut.
         batch_tokens: Padded prompt tokens, beams counted, that are generated from at a time.
+        on_batch: Called before each batch.
     """
     loaded.model.eval()
     written = [""] * len(samples)
     lengths = [(sample.answer + max_title_tokens) * beams for sample in samples]
     for batch in batches_by_tokens(lengths, batch_tokens):
+        on_batch()
         prompts = [samples[index].ids[: samples[index].answer] for index in batch]
         for index, title in zip(
             batch, _written(loaded, prompts, beams, max_title_tokens), strict=True

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from dealrec.data.prompts import PromptedSample
 from dealrec.language_models.tokens import Encoder
-from dealrec.recommenders.titles import shuffled_history, title_losses
+from dealrec.recommenders.titles import title_losses
 from dealrec.recommenders.trunk import KeptTrunk
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
 
@@ -20,17 +19,8 @@ def test_the_loss_of_a_title_is_that_of_its_tokens_alone_one_by_one(tmp_path):
             mean = loaded.model(input_ids=torch.tensor([sample.ids]), labels=labels[None]).loss
         assert count == len(sample) - sample.answer
         assert total == pytest.approx(float(mean) * count, rel=1e-4)
-    kept = KeptTrunk(loaded, 1, samples, tmp_path / "trunk")
+    kept = KeptTrunk(loaded, 1, tmp_path)
+    kept.keep(samples)
     again = title_losses(loaded, samples, kept.hidden_states)
     np.testing.assert_allclose(again.per_title, found.per_title, rtol=1e-4)
     np.testing.assert_allclose(found.per_token, found.per_title / found.tokens)
-
-
-def test_a_shuffled_history_has_the_same_titles_in_another_order():
-    sample = PromptedSample("Name it.", '"A, b", "C", "D"', '"E"')
-    shuffled = shuffled_history(sample, 3)
-    assert shuffled == shuffled_history(sample, 3)
-    assert shuffled.input != sample.input
-    assert sorted(shuffled.input.replace('", "', '"|"').split("|")) == ['"A, b"', '"C"', '"D"']
-    assert (shuffled.instruction, shuffled.output) == (sample.instruction, sample.output)
-    assert shuffled_history(PromptedSample("", '"A"', "B"), 0).input == '"A"'

@@ -5,7 +5,8 @@ from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.errors import InputError
 from dealrec.finetune.adapter import adapter_state
 from dealrec.finetune.training import Training
-from dealrec.language_models.tokens import Encoder
+from dealrec.language_models.structure import find_structure
+from dealrec.language_models.tokens import Encoder, padded
 from dealrec.recommenders.trunk import KeptTrunk, Trunk
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
 
@@ -15,7 +16,9 @@ CONFIG = FinetuneConfig(epochs=3, learning_rate=0.01, lora=LoraSettings(last_lay
 def _trained(kept_at=None):
     loaded = tiny_loaded()
     samples = Encoder(loaded.tokenizer, 512).encode(tiny_samples(20))
-    kept = None if kept_at is None else KeptTrunk(loaded, 1, samples, kept_at, batch_tokens=300)
+    kept = None if kept_at is None else KeptTrunk(loaded, 1, kept_at, batch_tokens=300)
+    if kept:
+        kept.keep(samples)
     training = Training(loaded, samples, CONFIG, kept and kept.hidden_states)
     while training.step < training.schedule.steps:
         training.advance()
@@ -42,7 +45,36 @@ def test_all_layers_cannot_be_trained_on_a_trunk():
 def test_a_text_that_was_not_kept_is_not_made_up(tmp_path):
     loaded = tiny_loaded()
     samples = Encoder(loaded.tokenizer, 512).encode(tiny_samples(4))
-    kept = KeptTrunk(loaded, 1, samples[:3], tmp_path / "trunk")
+    kept = KeptTrunk(loaded, 1, tmp_path)
+    kept.keep(samples[:3])
     assert kept.tokens == sum(len(sample) for sample in samples[:3])
     with pytest.raises(KeyError):
         kept.hidden_states(samples[3:])
+
+
+def test_what_was_kept_is_used_again_and_only_the_rest_is_computed(tmp_path):
+    loaded = tiny_loaded()
+    samples = Encoder(loaded.tokenizer, 512).encode(tiny_samples(8))
+    first = KeptTrunk(loaded, 1, tmp_path)
+    first.keep(samples[:5])
+    again = KeptTrunk(loaded, 1, tmp_path)
+    again.keep(samples[:5])
+    assert (again.tokens, again.seconds) == (first.tokens, first.seconds)
+    again.keep(samples)
+    assert again.tokens == sum(len(sample) for sample in samples)
+    assert again.seconds > first.seconds > 0
+    torch.testing.assert_close(again.hidden_states(samples[:5]), first.hidden_states(samples[:5]))
+    whole = find_structure(loaded.model).hidden_states(padded(samples, 256, loaded.device))
+    for row, sample, mine in zip(whole, samples, again.hidden_states(samples), strict=True):
+        torch.testing.assert_close(mine[: len(sample)], row[: len(sample)], rtol=1e-4, atol=1e-5)
+    assert KeptTrunk(loaded, 2, tmp_path).tokens == 0  # another cut has files of its own
+
+
+def test_an_unfinished_file_is_not_read(tmp_path):
+    loaded = tiny_loaded()
+    samples = Encoder(loaded.tokenizer, 512).encode(tiny_samples(4))
+    kept = KeptTrunk(loaded, 1, tmp_path)
+    kept.keep(samples)
+    (index,) = tmp_path.rglob("*.npz")
+    index.unlink()
+    assert KeptTrunk(loaded, 1, tmp_path).tokens == 0

@@ -1,0 +1,79 @@
+"""What choosing and training cost, everything counted, against training on all samples."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dealrec.comparison.results import Cost, FullCost
+from dealrec.config import EmbeddingSource, PruneConfig, SelectionConfig
+from dealrec.config.selectors import Need, selector_needs
+from dealrec.config.stages import EXTRA_STAGES, StageName
+
+_MADE_BY = {
+    Need.INFLUENCE: StageName.INFLUENCE,
+    Need.EFFORT: StageName.EFFORT,
+    **{need: stage for stage, needs in EXTRA_STAGES.items() for need in needs},
+}
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """Seconds a token, as measured over all runs of one comparison."""
+
+    trunk: float
+    """Of one pass of the layers below the trained ones; 0 where all are trained."""
+    training: float
+    """Of one step's forward and backward pass over the trained layers."""
+
+    def of(self, text_tokens: int, epochs: int) -> tuple[float, float]:
+        """(trunk, fine-tuning) seconds of a training on so many tokens."""
+        return self.trunk * text_tokens, self.training * text_tokens * epochs
+
+
+def needed_stages(selection: SelectionConfig, config: PruneConfig) -> list[StageName]:
+    """The stages without which this selector cannot choose, in order; none for a random one."""
+    needed = {_MADE_BY[need] for need in selector_needs(selection) if need in _MADE_BY}
+    of_surrogate = {StageName.INFLUENCE, StageName.DIFFICULTY}
+    if config.embedding.source is EmbeddingSource.SURROGATE:
+        of_surrogate.add(StageName.EMBEDDING)
+    if needed & of_surrogate:
+        needed.add(StageName.SURROGATE)
+    return [name for name in StageName if name in needed]
+
+
+def full_cost(
+    per_token: TrainingCost, *, samples: int, text_tokens: int, epochs: int, measured: float | None
+) -> FullCost:
+    """Of training on everything; ``measured`` are its training's seconds where it was made."""
+    trunk, training = per_token.of(text_tokens, epochs)
+    finetune = training if measured is None else measured
+    return FullCost(
+        samples=samples,
+        trunk=trunk,
+        finetune=finetune,
+        total=trunk + finetune,
+        measured=measured is not None,
+    )
+
+
+def coreset_cost(
+    selector: str,
+    budget: int,
+    *,
+    stages: Mapping[StageName, float],
+    select: float,
+    trunk: float,
+    finetune: float,
+    full: FullCost,
+) -> Cost:
+    """Of one coreset, from the data to the adapter."""
+    total = sum(stages.values()) + select + trunk + finetune
+    return Cost(
+        selector=selector,
+        budget=budget,
+        stages={name.value: seconds for name, seconds in stages.items()},
+        select=select,
+        trunk=trunk,
+        finetune=finetune,
+        total=total,
+        saved=1 - total / full.total if full.total > 0 else 0.0,
+    )

@@ -1,0 +1,55 @@
+"""Options of commands that are more than a word: configuration files and assignments."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dealrec.errors import FieldError, InputError
+
+
+def configuration(path: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
+    """The configuration file's object with ``--set`` assignments applied over it.
+
+    Raises :class:`InputError`: ``invalid_json``, ``invalid_option``.
+    """
+    settings: dict[str, Any] = {}
+    if path is not None:
+        try:
+            loaded = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path} cannot be read as JSON: {error}", code="invalid_json"
+            ) from None
+        if not isinstance(loaded, dict):
+            raise InputError(f"{path} holds no JSON object.", code="invalid_json")
+        settings = loaded
+    for assignment in assignments:
+        key, text = pair(assignment, "--set")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        *parents, last = key.split(".")
+        place = settings
+        for parent in parents:
+            inner = place.get(parent)
+            place[parent] = dict(inner) if isinstance(inner, Mapping) else {}
+            place = place[parent]
+        place[last] = value
+    return settings
+
+
+def pair(text: str, option: str) -> tuple[str, str]:
+    """``NAME=VALUE`` as two.
+
+    Raises :class:`InputError` (``invalid_option``).
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(
+            f"{option} takes NAME=VALUE, not {text!r}.",
+            code="invalid_option",
+            errors=[FieldError(option, "no `=` in it")],
+        )
+    return name, value

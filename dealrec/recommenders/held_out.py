@@ -1,0 +1,76 @@
+"""The users that a recommender is asked about, and what the right answers are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dealrec.config import EvaluationConfig, HeldOut, PromptConfig, Split
+from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
+from dealrec.data.prompts import PromptedSample, Prompter
+from dealrec.data.samples import held_out_samples
+from dealrec.errors import FieldError, InputError
+from dealrec.recommenders.shuffling import shuffled_history
+
+SEEN_ITEMS = (
+    "The whole catalogue is ranked, less what the user was seen with in earlier splits; every item "
+    "of the user's in the held-out split is an answer."
+)
+
+
+@dataclass(frozen=True)
+class HeldOutUsers:
+    """``U`` users with an item that nothing was trained on; ``Q`` of them are asked for a ranking."""
+
+    split: Split
+    prompts: list[PromptedSample]
+    """[U] everything before as the history, the first held-out item as the answer."""
+    shuffled: list[PromptedSample]
+    """[U] the same with the history in another order."""
+    ranked: Int64
+    """[Q] places among the ``U``."""
+    histories: list[Int32]
+    """[Q] distinct dense items seen before."""
+    answers: list[Int32]
+    """[Q] distinct dense items of the split."""
+
+
+def held_out_split(dataset: Dataset, wanted: HeldOut) -> Split:
+    """The split that ``wanted`` means; ``auto`` is ``test`` where somebody can be asked about it."""
+    if wanted is not HeldOut.AUTO:
+        return Split(wanted.value)
+    return Split.TEST if dataset.users_asked(Split.TEST) else Split.VALID
+
+
+def held_out_users(
+    dataset: Dataset, prompt: PromptConfig, evaluation: EvaluationConfig
+) -> HeldOutUsers:
+    """Whom ``evaluation`` asks about, spread evenly over all who can be asked.
+
+    Raises:
+        InputError: ``no_held_out_users`` where fewer than two users have an item in the split and
+            one before it.
+    """
+    split = held_out_split(dataset, evaluation.split)
+    samples = held_out_samples(dataset, split, evaluation.users)
+    if samples is None or len(samples) < 2:
+        raise InputError(
+            f"Fewer than two users have an item in the `{split}` split and one before it, so nothing "
+            "can be measured on held-out users. Use data with a validation or test split.",
+            code="no_held_out_users",
+            title="There is nobody to measure on",
+            errors=[FieldError("config.evaluation.split", f"the data has no `{split}` users")],
+        )
+    prompter = Prompter(dataset, samples, prompt)
+    prompts = [prompter.prompt(index) for index in range(len(samples))]
+    asked = min(evaluation.ranking_users, len(samples))
+    ranked = np.arange(asked, dtype=np.int64) * len(samples) // max(asked, 1)
+    offsets, items = dataset.subsequences((SPLIT_CODES[split],))
+    users = samples.users[ranked].tolist()
+    return HeldOutUsers(
+        split=split,
+        prompts=prompts,
+        shuffled=[shuffled_history(sample, evaluation.seed) for sample in prompts],
+        ranked=ranked,
+        histories=[np.unique(samples.history(index)) for index in ranked.tolist()],
+        answers=[np.unique(items[offsets[user] : offsets[user + 1]]) for user in users],
+    )
