@@ -162,7 +162,7 @@ class SameAgainstSame(_Result):
     rejected: float
     """Share of these that showed a difference in the primary metric; they share runs."""
     simulated_rejected: float
-    """The same of simulated runs with the spreads that were found: about 0.05 is right."""
+    """The same of simulated runs with the spreads that were found: 0.05 or less is right."""
 
 
 class ComparisonReport(_Result):

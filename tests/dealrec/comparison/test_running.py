@@ -1,0 +1,182 @@
+"""A whole comparison on a tiny language model: what it leaves, and that it goes on where it was."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from dealrec.comparison.pipeline import compare_selectors
+from dealrec.comparison.results import ComparisonReport
+from dealrec.data.synthetic import write_sample_data
+from dealrec.errors import Cancelled, InputError
+from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
+
+STAGES_BEFORE = {"surrogate": {"epochs": 1, "hidden_size": 8}, "effort": None}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_sample_data(folder, users=60, items=30)
+    tiny_model().save_pretrained(folder / "model")
+    byte_tokenizer().save_pretrained(folder / "model")
+    return folder
+
+
+def _config(data, **changes):
+    finetune = {
+        "model": str(data / "model"),
+        "epochs": 2,
+        "learning_rate": 0.01,
+        "lora": {"last_layers": 1},
+    }
+    evaluation = {"users": 12, "ranking_users": 6, "beams": 2, "max_title_tokens": 4}
+    config = {**STAGES_BEFORE, "finetune": finetune, "evaluation": evaluation}
+    asked = {
+        "budgets": [8, 0.25],
+        "selectors": ["influence", {"method": "stratified_random", "runs": 3}],
+        "seeds": 2,
+        "full_data_runs": 1,
+        "config": config,
+    }
+    return {**asked, **changes}
+
+
+def _compare(data, out, reporter=None, **changes):
+    stages = {} if reporter is None else {"stages": lambda _stage: reporter}
+    return compare_selectors(
+        data / "interactions.csv",
+        items=data / "items.csv",
+        config=_config(data, **changes),
+        out=out,
+        **stages,
+    )
+
+
+@pytest.fixture(scope="module")
+def result(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("comparison") / "out"
+    return out, _compare(data, out)
+
+
+def test_every_selector_is_trained_at_every_budget_and_random_is_always_among_them(result):
+    _, report = result
+    made = [(row.selector, row.budget, row.runs) for row in report.table]
+    assert sorted(made) == [
+        ("all data", 60, 1),
+        *[("influence", budget, 2) for budget in (8, 15)],
+        *[("random", budget, 2) for budget in (8, 15)],
+        *[("stratified_random", budget, 3) for budget in (8, 15)],
+    ]
+    assert len(report.runs) == 15
+    seeds = {(run.selection_seed, run.training_seed) for run in report.runs if run.budget == 8}
+    assert seeds == {(0, 0), (1, 1), (2, 2)}
+    hashes = {run.coreset_sha256 for run in report.runs if run.selector == "random"}
+    assert len(hashes) == 4  # every run draws anew
+
+
+def test_the_figures_are_those_of_the_users(result):
+    out, report = result
+    users = pq.read_table(out / "users.parquet").to_pandas()
+    for row in report.table:
+        for metric, figure in row.metrics.items():
+            taken = users[(users.selector == row.selector) & (users.budget == row.budget)]
+            mean = taken[taken.metric == metric].value.mean()
+            assert figure.mean == pytest.approx(mean)
+            assert figure.low <= figure.mean <= figure.high
+    assert {"nll", "order_gain", "recall@10", "ndcg@10"} <= set(report.table[0].metrics)
+    assert report.untrained["nll"] > report.table[0].metrics["nll"].mean  # training helps
+    compared = {(row.selector, row.against, row.budget) for row in report.differences}
+    assert ("influence", "random", 8) in compared
+    assert ("influence", "stratified_random", 15) in compared
+
+
+def test_the_ledger_counts_what_a_selector_needs_and_no_more(result):
+    _, report = result
+    costs = {(cost.selector, cost.budget): cost for cost in report.costs}
+    assert costs["random", 8].stages == {}
+    assert set(costs["influence", 8].stages) == {"surrogate", "influence"}
+    assert report.full_cost.measured
+    for cost in report.costs:
+        parts = sum(cost.stages.values()) + cost.select + cost.trunk + cost.finetune
+        assert cost.total == pytest.approx(parts)
+        assert cost.saved == pytest.approx(1 - parts / report.full_cost.total)
+    assert costs["random", 15].trunk > costs["random", 8].trunk > 0
+
+
+def test_it_leaves_a_page_and_its_json_and_nothing_else(result):
+    out, report = result
+    assert sorted(path.name for path in out.iterdir()) == [
+        "report.html",
+        "report.json",
+        "users.parquet",
+    ]
+    assert ComparisonReport.model_validate_json((out / "report.json").read_text()) == report
+    assert report.verdict in json.loads((out / "report.json").read_text())["verdict"]
+
+
+class _Stopping:
+    """Cancels when so many steps have been made."""
+
+    def __init__(self, after):
+        self.after, self.steps = after, []
+
+    def progress(self, done, total, unit):
+        if unit == "step":
+            self.steps.append((done, total))
+            if self.after is not None and done >= self.after:
+                raise Cancelled
+
+    def metric(self, name, value):
+        pass
+
+    def event(self, kind, **data):
+        pass
+
+
+def test_a_stopped_comparison_goes_on_with_the_run_it_was_in(data, result, tmp_path):
+    _, whole = result
+    with pytest.raises(Cancelled):
+        _compare(data, tmp_path / "out", _Stopping(after=11))
+    going_on = _Stopping(after=None)
+    again = _compare(data, tmp_path / "out", going_on)
+    assert going_on.steps[1][0] > 1  # not from the first run
+    assert going_on.steps[-1][0] == going_on.steps[-1][1]
+    for first, second in zip(whole.runs, again.runs, strict=True):
+        assert first.coreset_sha256 == second.coreset_sha256
+        assert first.metrics == pytest.approx(second.metrics, rel=1e-4)
+
+
+def test_nothing_to_measure_on_is_said_before_anything_is_trained(data, tmp_path):
+    lines = (data / "interactions.csv").read_text().splitlines()
+    header = [*lines[0].split(","), "split"]
+    rows = [f"{line},train" for line in lines[1:]]
+    (tmp_path / "train.csv").write_text("\n".join([",".join(header), *rows]))
+    with pytest.raises(InputError) as refusal:
+        compare_selectors(
+            tmp_path / "train.csv",
+            items=data / "items.csv",
+            config=_config(data),
+            out=tmp_path / "out",
+        )
+    assert refusal.value.code == "no_held_out_users"
+
+
+def test_all_layers_may_be_trained(data, tmp_path):
+    config = _config(data)["config"]
+    finetune = {**config["finetune"], "lora": {}}
+    evaluation = {**config["evaluation"], "ranking_users": 0}
+    report = _compare(
+        data,
+        tmp_path,
+        budgets=[8],
+        selectors=["random"],
+        full_data_runs=0,
+        config={**config, "finetune": finetune, "evaluation": evaluation},
+    )
+    assert report.model.trained_layers == report.model.layers == 3
+    assert report.costs[0].trunk == 0
+    assert not report.full_cost.measured
+    assert "recall@10" not in report.table[0].metrics
+    assert np.isfinite(report.table[0].metrics["nll"].mean)
