@@ -12,6 +12,7 @@ from dealrec.config.base import Config
 class SelectionMethod(StrEnum):
     """A selector's name; :mod:`dealrec.config.selectors` says what each is and needs."""
 
+    BALANCED = "balanced"
     DEALREC = "dealrec"
     DEALREC_PAPER = "dealrec_paper"
     RANDOM = "random"
@@ -70,6 +71,10 @@ class SelectionConfig(Config):
     normalisation: Normalisation = Normalisation.MINMAX
     hard_prune: float = Field(0.1, ge=0, lt=1)
     """Share of samples with the highest score (overall, or difficulty) that is dropped first."""
+    length_strata: int = Field(4, ge=1, le=1000)
+    """Of ``balanced``: ranges of history length that each range of popularity is cut into."""
+    harmful_prune: float = Field(0.25, ge=0, lt=1)
+    """Of ``balanced``: share of each stratum, that of the lowest influence, which is left out."""
     difficulty: Difficulty = Difficulty.GRAND
     """Of ``ccs`` and ``d2``. With a catalogue of thousands EL2N is close to 1 for every sample."""
     clusters: int = Field(50, ge=1, le=10_000)

@@ -67,6 +67,16 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
     entry.method: entry
     for entry in (
         SelectorEntry(
+            SelectionMethod.BALANCED,
+            "Draws over strata of popularity and history length, the most harmful left out.",
+            "Our own",
+            "dealrec.selection.balanced:select_balanced",
+            (Need.INFLUENCE, Need.TARGETS, Need.HISTORY_LENGTHS),
+            ("strata", "length_strata", "harmful_prune", "seed"),
+            overall="influence by rank",
+            strata="Strata are ranges of popularity and history length; each gives its share.",
+        ),
+        SelectorEntry(
             SelectionMethod.DEALREC,
             "Random draws over strata of influence + λ · effort, the very top left out.",
             _DEALREC,

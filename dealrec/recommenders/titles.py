@@ -45,9 +45,9 @@ def title_losses(
     ``hidden_states`` takes the place of the whole decoder where a part of it is kept; ``on_batch``
     is called before each batch.
     """
+    loaded.model.eval()
     structure, pad = find_structure(loaded.model), loaded.tokenizer.pad_token_id or 0
     sums = np.empty(len(samples))
-    loaded.model.eval()
     for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
         on_batch()
         taken = [samples[index] for index in batch]

@@ -1,0 +1,109 @@
+"""One comparison of an experiment: scores kept, runs kept, a table printed."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks._report import device_text
+from benchmarks.experiments._problem import PROMPT, scores_of
+from dealrec.comparison.results import ComparisonReport
+from dealrec.comparison.running import compare
+from dealrec.config import EvaluationConfig, FinetuneConfig, LoraSettings
+from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.runtime import environment_runtime
+from dealrec.config.stages import StageName
+from dealrec.data.dataset import Dataset
+from dealrec.terminal import stage_display
+
+FINETUNE = FinetuneConfig(
+    epochs=2, learning_rate=1e-3, lora=LoraSettings(last_layers=2, dropout=0.0)
+)
+EVALUATION = EvaluationConfig(users=400, ranking_users=0)
+"""Titles of so few users are too few for a ranking that shows anything; NLL is what is compared."""
+
+
+def arguments(purpose: str) -> argparse.ArgumentParser:
+    """What every experiment asks for."""
+    parser = argparse.ArgumentParser(description=purpose)
+    parser.add_argument("--data", type=Path, required=True, help="folder of Amazon Games")
+    parser.add_argument("--work", type=Path, required=True, help="keeps scores, states and runs")
+    parser.add_argument("--users", type=int, default=6000)
+    parser.add_argument("--out", type=Path, help="folder of the reports; default: WORK/reports")
+    return parser
+
+
+def run(
+    dataset: Dataset,
+    selectors: Sequence[str | Mapping[str, Any]],
+    options: argparse.Namespace,
+    *,
+    name: str,
+    budgets: Sequence[int],
+    seeds: int,
+    config: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> ComparisonReport:
+    """Compare on ``dataset``, print the table, and leave the report in its folder."""
+    settings = {
+        "prompt": PROMPT.model_dump(),
+        "finetune": FINETUNE.model_dump(),
+        "evaluation": EVALUATION.model_dump(),
+        **(config or {}),
+    }
+    asked = {
+        "budgets": list(budgets),
+        "selectors": list(selectors),
+        "seeds": seeds,
+        "config": settings,
+        **changes,
+    }
+    comparison = ComparisonConfig.parse(asked).resolved(has_validation=True)
+    runtime = environment_runtime()
+    with stage_display() as stages:
+        samples, scores, seconds = scores_of(
+            dataset, comparison.config, comparison.needs(), options.work, runtime, stages
+        )
+        report = compare(
+            dataset,
+            samples,
+            scores,
+            comparison,
+            budgets=comparison.resolved_budgets(len(samples)),
+            out=(options.out or options.work / "reports") / name,
+            checkpoint_dir=options.work / "runs",
+            work=options.work,
+            seconds=seconds,
+            runtime=runtime,
+            reporter=stages(StageName.COMPARE),
+        )
+    print(f"\n{name}: {report.data.samples:,} samples, {report.data.held_out_users} users held out")
+    print(f"device: {device_text()}")
+    print_table(report)
+    return report
+
+
+def print_table(report: ComparisonReport) -> None:
+    """A row a selector and budget, as Markdown: NLL, its differences, what the order is worth."""
+    differences = {
+        (row.selector, row.budget, row.against): row
+        for row in report.differences
+        if row.metric == "nll"
+    }
+    controls = sorted({against for _, _, against in differences})
+    print("| selector | budget | runs | NLL | " + " | ".join(f"less {c}" for c in controls), end="")
+    print(" | order gain |")
+    print("|---" * (5 + len(controls)) + "|")
+    for row in sorted(report.table, key=lambda row: (row.budget, row.metrics["nll"].mean)):
+        cells = [row.selector, str(row.budget), str(row.runs), f"{row.metrics['nll'].mean:.3f}"]
+        for control in controls:
+            found = differences.get((row.selector, row.budget, control))
+            cells.append(
+                f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}], p {found.corrected_p_value:.3f}"
+                if found
+                else "–"
+            )
+        cells.append(f"{row.metrics['order_gain'].mean:.3f}")
+        print(f"| {' | '.join(cells)} |")
+    print(f"untrained: {report.untrained['nll']:.3f}")
+    print(report.verdict, flush=True)

@@ -1,0 +1,70 @@
+"""``balanced``: the popularity and history lengths of all samples, less those that do most harm."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from dealrec.config import Normalisation, SelectionConfig, StratumEdges
+from dealrec.selection.interface import Float64, Int32, Int64, Scores, Selection, priorities
+from dealrec.selection.normalisation import normalise
+from dealrec.selection.results import as_groups, proportional
+from dealrec.selection.strata import assign_strata, stratum_edges
+
+
+def select_balanced(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+    """Draws within strata of popularity × history length, of the samples that harm the least.
+
+    1. Strata are ``strata`` ranges of the target's popularity, each cut into ``length_strata`` ranges
+       of history length; ranges hold about as many samples each. A stratum gives its share of the
+       budget (proportional allocation).
+    2. Inside a stratum the ``harmful_prune`` share with the lowest influence is left out, as far as
+       what stays can give the stratum's share: removing these would lower the target risk the most.
+       Equal ones are drawn.
+    3. The share is drawn uniformly from the rest.
+
+    So scores decide only among samples that are alike, and cannot tilt a coreset towards rare items or
+    long histories. The overall score is the influence, brought to [0, 1] by rank. This is our own.
+    """
+    strata = _strata(scores, config)
+    sizes = np.bincount(strata).astype(np.int64)
+    given = proportional(sizes, budget)
+    share = Fraction(str(config.harmful_prune))
+    left_out = np.array(
+        [min(int(share * int(n)), int(n - g)) for n, g in zip(sizes, given, strict=True)]
+    )
+    priority = priorities(scores, config.seed)
+    # Most harmful first in every stratum; then those that stay, in the order in which they are drawn.
+    place = _places(strata, np.lexsort((priority, scores.influence, strata)), sizes)
+    stays = place >= left_out[strata]
+    drawn = _places(strata, np.lexsort((priority, ~stays, strata)), sizes)
+    taken = np.flatnonzero(drawn < given[strata])
+    overall = normalise(scores.influence, Normalisation.RANK)
+    return as_groups(taken.astype(np.int64), overall, strata)
+
+
+def _strata(scores: Scores, config: SelectionConfig) -> Int32:
+    """[n] consecutive indices of the strata that have samples."""
+    assert scores.targets is not None
+    assert scores.history_lengths is not None
+    counts = np.bincount(scores.targets).astype(np.float64)
+    of_popularity = _ranges(counts[scores.targets], config.strata)
+    lengths = scores.history_lengths.astype(np.float64)
+    of_length = np.zeros_like(of_popularity)
+    for stratum in np.unique(of_popularity):
+        here = of_popularity == stratum
+        of_length[here] = _ranges(lengths[here], config.length_strata)
+    both = of_popularity.astype(np.int64) * config.length_strata + of_length
+    found: Int32 = np.unique(both, return_inverse=True)[1].astype(np.int32)
+    return found
+
+
+def _ranges(values: Float64, count: int) -> Int32:
+    return assign_strata(values, stratum_edges(values, count, StratumEdges.QUANTILE))
+
+
+def _places(strata: Int32, order: Int64, sizes: Int64) -> Int64:
+    """[n] the place from 0 of each sample among those of its stratum, in ``order`` (stratum by stratum)."""
+    places = np.empty(len(strata), dtype=np.int64)
+    first = np.cumsum(sizes) - sizes
+    places[order] = np.arange(len(strata)) - first[strata[order]]
+    return places
