@@ -14,8 +14,8 @@ from app.console.routes import install_console
 from app.coresets import endpoints as coresets
 from app.datasets import endpoints as datasets
 from app.estimates import endpoints as estimates
+from app.jobs import comparisons, prune
 from app.jobs import endpoints as jobs
-from app.jobs import prune
 from app.keys.service import ensure_bootstrap
 from app.kit.database import Database
 from app.kit.gate import Gate
@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Idempotency)
     app.add_middleware(Gate, settings=settings)
     install_problem_handlers(app)
-    areas = (uploads, datasets, estimates, jobs, scores, prune, coresets, adapters)
+    areas = (uploads, datasets, estimates, jobs, scores, prune, comparisons, coresets, adapters)
     for area in (*areas, catalogue, health):
         app.include_router(area.router)
     install_console(app)

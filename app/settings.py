@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     ingest_seconds: float = Field(3600.0, gt=0)
     """Longest time that parsing uploaded files may take."""
 
+    max_comparison_runs: int = Field(1000, ge=1)
+    """Trainings that one comparison may ask for: budgets × selectors × seeds."""
+
     torch_threads: int | None = Field(None, ge=1)
     """Threads of torch in every stage; unset: the cores of the machine."""
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.coresets.models import CoresetRow
 from app.datasets.models import DatasetRow
 from app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow
-from app.jobs.planning import job_config
+from app.jobs.plans import stage_config
 from app.kit.storage import Storage
 from app.settings import Settings
 from dealrec.config.stages import StageName
@@ -30,6 +30,8 @@ class Assignment:
     """Likewise of the parts of this very stage, where it is shared: ``plan``, ``shard-0``, …."""
     config: dict[str, Any] | None
     """``PruneConfig``; null for ``ingest``."""
+    comparison: dict[str, Any] | None = None
+    """``ComparisonConfig``, of a comparison."""
     shards: int | None = None
     """Of a shard: how many there are."""
     kills: int = 0
@@ -37,7 +39,9 @@ class Assignment:
     budget: int | None = None
     budget_requested: int | float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
-    """Metrics and details of the stages whose results go in, by name."""
+    """Metrics, details and seconds of the stages whose results go in, by name."""
+    parts_seconds: float = 0.0
+    """What making the parts took."""
     uploads: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, str] | None = None
     split: str | None = None
@@ -72,13 +76,18 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
             split=dataset.split,
         )
     job = session.get_one(JobRow, claim.job_id)
-    artifacts, parts = _artifacts_before(session, stage)
+    artifacts, made_parts = _artifacts_before(session, stage)
+    parts = {name: artifact.prefix for name, artifact in made_parts.items()}
     inputs = {name: artifact.prefix for name, artifact in artifacts.items()}
     if job.kind == JobKind.FINETUNE:
         coreset = session.get_one(CoresetRow, job.source_coreset_id)
         inputs[StageName.SELECT.value] = coreset.prefix
     facts = {
-        name: {"metrics": artifact.metrics, "details": artifact.details}
+        name: {
+            "metrics": artifact.metrics,
+            "details": artifact.details,
+            "seconds": artifact.seconds,
+        }
         for name, artifact in artifacts.items()
     }
     return Assignment(
@@ -87,24 +96,26 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         dataset.prefix,
         inputs,
         parts,
-        job_config(job).model_dump(mode="json"),
+        stage_config(job).model_dump(mode="json"),
+        comparison=job.config if job.kind == JobKind.COMPARISON else None,
         shards=stage.shards,
         kills=stage.kills,
         budget=job.budget_samples,
         budget_requested=job.budget_requested,
         facts=facts,
+        parts_seconds=sum(artifact.seconds or 0.0 for artifact in made_parts.values()),
     )
 
 
 def _artifacts_before(
     session: Session, stage: StageRow
-) -> tuple[dict[str, ArtifactRow], dict[str, str]]:
+) -> tuple[dict[str, ArtifactRow], dict[str, ArtifactRow]]:
     """The results of all stages that ``stage`` stands on, directly or not, and of its own parts.
 
     The parts of another stage are of no interest: it has merged them.
     """
     found: dict[str, ArtifactRow] = {}
-    parts: dict[str, str] = {}
+    parts: dict[str, ArtifactRow] = {}
     needs, seen = list(stage.needs), set[str]()
     while needs:
         before = session.get_one(StageRow, needs.pop())
@@ -121,7 +132,7 @@ def _artifacts_before(
             found[before.name] = artifact
         else:
             number = "" if before.shard is None else f"-{before.shard}"
-            parts[f"{before.part}{number}"] = artifact.prefix
+            parts[f"{before.part}{number}"] = artifact
     return found, parts
 
 
@@ -132,6 +143,7 @@ def fetch(
     order: dict[str, Any] = {
         "stage": assignment.name.value,
         "config": assignment.config,
+        "comparison": assignment.comparison,
         "budget": assignment.budget,
         "budget_requested": assignment.budget_requested,
         "facts": assignment.facts,

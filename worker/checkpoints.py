@@ -23,6 +23,7 @@ from worker.claims import Claim
 log = structlog.get_logger(__name__)
 
 PREFIX = "checkpoints"
+_UNFINISHED = (".tmp", ".part")
 
 
 class Checkpoints:
@@ -99,7 +100,7 @@ class Checkpoints:
         """Store the files that are new since the last time; failing at it is no failure of the stage."""
         try:
             for path in sorted(self.folder.rglob("*")):
-                if not path.is_file() or path.name.startswith(".") or path.suffix == ".tmp":
+                if not path.is_file() or path.name.startswith(".") or path.suffix in _UNFINISHED:
                     continue
                 state = path.stat()
                 mark = (state.st_mtime_ns, state.st_size)

@@ -14,7 +14,8 @@ from app.adapters.models import AdapterRow
 from app.coresets.models import CoresetRow
 from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow, StageState
-from app.jobs.planning import advance, dataset_ready, job_config
+from app.jobs.planning import advance, dataset_ready
+from app.jobs.plans import stage_config
 from app.jobs.transitions import lock_dataset, move_stage
 from app.kit.database import Database, database_now
 from app.kit.ids import new_id
@@ -148,6 +149,8 @@ def _commit(
         if assignment.name is StageName.FINETUNE:
             assert copies is not None
             _add_adapter(session, assignment, result, copies)
+        if assignment.name is StageName.EVALUATE:
+            session.get_one(JobRow, claim.job_id).evaluation = result.details
         _succeed(session, stage, assignment, result, artifact_id)
 
 
@@ -170,6 +173,9 @@ def _succeed(
         metrics=result.metrics,
         error=None,
     )
+    if artifact_id is not None and not reused:
+        artifact = session.get_one(ArtifactRow, artifact_id)
+        artifact.seconds = stage.spent_seconds + assignment.parts_seconds
     advance(session, stage)
     if assignment.name is StageName.INGEST:
         dataset_ready(session, lock_dataset(session, assignment.claim.dataset_id))
@@ -250,7 +256,7 @@ def _add_coreset(session: Session, assignment: Assignment, result: Result, copie
 
 def _add_adapter(session: Session, assignment: Assignment, result: Result, copies: Copies) -> None:
     job = session.get_one(JobRow, assignment.claim.job_id)
-    config = job_config(job).finetune
+    config = stage_config(job).finetune
     assert config is not None
     coreset_id = job.source_coreset_id if job.kind == JobKind.FINETUNE else job.coreset_id
     session.add(

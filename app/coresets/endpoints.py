@@ -18,14 +18,13 @@ from app.coresets.schemas import (
 )
 from app.datasets.endpoints import Cascade
 from app.jobs.repository import JobRepository
-from app.jobs.schemas import Job
+from app.jobs.schemas import FinetuneJobConfig, Job
 from app.jobs.service import add_finetune_job, present
 from app.kit.context import Context, ContextDep
 from app.kit.downloads import download, new_scratch, scratch
 from app.kit.pagination import Page, PageQuery
 from app.kit.problems import documented
 from app.kit.text import require_storable
-from dealrec.config import FinetuneConfig
 from dealrec.coresets.formats import CoresetFormat, write_format
 
 router = APIRouter(prefix="/v1", tags=["coresets"])
@@ -264,9 +263,12 @@ def delete_coreset(coreset_id: str, context: ContextDep, cascade: Cascade = Fals
     responses=documented(404, 409),
 )
 def create_finetune(
-    coreset_id: str, body: FinetuneConfig, response: Response, context: ContextDep
+    coreset_id: str, body: FinetuneJobConfig, response: Response, context: ContextDep
 ) -> Job:
-    """Train a LoRA adapter on the coreset; the answer is a job of kind ``finetune``."""
+    """Train a LoRA adapter on the coreset; the answer is a job of kind ``finetune``.
+
+    With ``evaluation`` the adapter is then measured on held-out users.
+    """
     require_storable(body.model_dump(mode="json"))
     with context.write() as session:
         coreset = CoresetRepository(session, context.tenant_id).get(coreset_id)

@@ -117,7 +117,7 @@ def add_job(session: Session, tenant_id: str, task: SelectionTask) -> JobRow:
     """A job for a task whose selector needs more than scores; raises as :func:`add_select_job`."""
     jobs = JobRepository(session, tenant_id)
     dataset = jobs.dataset(jobs.get(task.job_id))
-    config = task.config.model_copy(update={"finetune": None})
+    config = task.config.model_copy(update={"finetune": None, "evaluation": None})
     return add_select_job(session, dataset, budget=task.budget, config=config)
 
 

@@ -10,14 +10,14 @@ from app.datasets.models import DatasetRow, DatasetState
 from app.estimates.repository import Finished, finished_stages, made_keys
 from app.estimates.schemas import Basis, Calibration, Estimate, StageEstimate
 from app.jobs.models import SELECTING
-from app.jobs.planning import count_samples, has_validation
+from app.jobs.plans import count_samples, has_validation, require_samples
 from app.jobs.schemas import BudgetUse, JobCreate
 from app.jobs.service import require_known_models
 from app.kit.errors import Conflict
-from dealrec.config import PruneConfig, resolve_budget
+from dealrec.config import EvaluationConfig, PruneConfig, resolve_budget
 from dealrec.config.embedding import EmbeddingSource
-from dealrec.config.stages import StageName, planned_stages, stage_key
-from dealrec.errors import InputError
+from dealrec.config.stage_keys import stage_key
+from dealrec.config.stages import StageName, planned_stages
 
 START_SECONDS = 4.0
 """Of a stage's process before it works, and of its files' way; the rest is in proportion to the work."""
@@ -31,6 +31,7 @@ _REFERENCE = {
     StageName.GRADIENTS: 0.15,
     StageName.SELECT: 1e-4,
     StageName.FINETUNE: 0.5,
+    StageName.EVALUATE: 0.1,
 }
 """Seconds a unit of work on two cores without a GPU, rounded up; language models of 135M parameters."""
 
@@ -58,9 +59,7 @@ def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: Dataset
     require_known_models(body.config)
     counts: dict[str, int] = dataset.counts or {}
     config = body.config.resolved(has_validation=has_validation(counts))
-    samples = _samples(dataset, config)
-    if not samples:
-        raise InputError("The data set has no sample to choose from.", code="no_samples")
+    samples = require_samples(dataset, config)
     budget = resolve_budget(body.budget, samples)
     assert dataset.sha256 is not None
     keys = {
@@ -148,5 +147,15 @@ def _work(
         case StageName.FINETUNE:
             assert config.finetune is not None
             return _Work(config.finetune.epochs * budget, (config.finetune.model,))
-        case StageName.INGEST:
-            raise ValueError("a job has no ingest of its own")
+        case StageName.EVALUATE:
+            assert config.finetune is not None
+            return _asked(config.finetune.model, config.evaluation, counts["users"])
+        case _:
+            raise ValueError(f"{name} is no stage of such a job")
+
+
+def _asked(model: str, evaluation: EvaluationConfig | None, users: int) -> _Work:
+    """Texts that are read, with the adapter and without; a written title counts by its tokens."""
+    assert evaluation is not None
+    written = min(evaluation.ranking_users, users) * evaluation.beams * evaluation.max_title_tokens
+    return _Work(4 * min(evaluation.users, users) + written / 4, (model,))

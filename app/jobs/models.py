@@ -17,6 +17,8 @@ class JobKind(StrEnum):
     SELECT = "select"
     """Another selection of a prune job's samples, which needs more than its scores."""
     FINETUNE = "finetune"
+    COMPARISON = "comparison"
+    """A report on selectors, side by side."""
 
 
 SELECTING = frozenset({JobKind.PRUNE, JobKind.SELECT})
@@ -63,14 +65,17 @@ class JobRow(TenantOwned, Base):
     source_coreset_id: Mapped[str | None] = mapped_column(Id)
     """Of a ``finetune`` job: the coreset that it trains on."""
     budget_requested: Mapped[Any] = mapped_column(Json, nullable=True)
-    """A count or a fraction, as asked for; null for ``finetune``."""
+    """A count or a fraction, as asked for; null for a job that makes no coreset."""
     budget_samples: Mapped[int | None] = mapped_column(BigInt)
     """Null until the data set is ready."""
     config: Mapped[dict[str, Any]] = mapped_column(Json)
-    """``PruneConfig`` (or ``FinetuneConfig`` for ``finetune``), resolved once the data set is ready."""
+    """``PruneConfig`` (``FinetuneJobConfig`` for ``finetune``, ``ComparisonConfig`` for
+    ``comparison``), resolved once the data set is ready."""
     job_metadata: Mapped[dict[str, str]] = mapped_column("metadata", Json, default=dict)
     coreset_id: Mapped[str | None] = mapped_column(Id)
     adapter_id: Mapped[str | None] = mapped_column(Id)
+    evaluation: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    """What the adapter was measured to do, if it was."""
     error: Mapped[dict[str, Any] | None] = mapped_column(Json)
     event_count: Mapped[int] = mapped_column(BigInt, default=0)
     """The last event's sequence number."""
@@ -122,6 +127,8 @@ class StageRow(TenantOwned, Base):
     kills: Mapped[int] = mapped_column(default=0)
     """Those of the deaths that look like a lack of memory."""
     lost_leases: Mapped[int] = mapped_column(default=0)
+    spent_seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    """In all of its runs that have ended."""
     owner: Mapped[str | None] = mapped_column(String(200))
     fence: Mapped[int] = mapped_column(BigInt, default=0)
     """Raised by every claim; a write with an older fence changes nothing."""
@@ -156,6 +163,8 @@ class ArtifactRow(TenantOwned, Base):
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
     details: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     """What the stage said of its result (its ``result.json``)."""
+    seconds: Mapped[float | None] = mapped_column(Float)
+    """What making it took, over all runs and all parts of its stage; null where nobody kept it."""
     stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -3,8 +3,6 @@
 Everything happens in the caller's transaction; wake-ups leave after its commit.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,16 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.datasets.models import DatasetRow, DatasetState
+from app.jobs import plans
 from app.jobs.events import record
-from app.jobs.models import SELECTING, JobKind, JobRow, JobState, StageRow, StageState
+from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.jobs.sharding import shard_effort
 from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
 from app.jobs.wakeups import wake
 from app.kit.errors import Conflict
 from app.kit.ids import new_id
-from dealrec.config import FinetuneConfig, PruneConfig, Sampling, resolve_budget
-from dealrec.config.language_models import language_model
-from dealrec.config.stages import STAGES, StageName, StageSpec, planned_stages, stage_key
+from dealrec.config.stages import STAGES, StageName, StageSpec
 from dealrec.errors import InputError
 
 
@@ -48,7 +45,7 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     session.flush()
     record(session, job, "job.queued")
     ids: dict[StageName, str] = {}
-    for position, spec in enumerate(_specs(job)):
+    for position, spec in enumerate(plans.job_stages(job)):
         needs = [ids[name] for name in spec.needs if name in ids]
         ids[spec.name] = _add_stage(session, dataset, job, spec, needs, position).id
     if dataset.state == DatasetState.READY:
@@ -173,72 +170,17 @@ def stages_of(session: Session, job: JobRow) -> list[StageRow]:
     )
 
 
-def count_samples(train_lengths: Mapping[str, int], sampling: Sampling, min_history: int) -> int:
-    """Samples of a data set that has ``train_lengths[n]`` users with ``n`` training items."""
-    lengths = ((int(length), users) for length, users in train_lengths.items())
-    if sampling is Sampling.PER_USER:
-        return sum(users for length, users in lengths if length > min_history)
-    return sum(users * max(0, length - min_history) for length, users in lengths)
-
-
-def has_validation(counts: Mapping[str, int]) -> bool:
-    """Whether a risk can be measured on validation items; the first data sets did not count their users."""
-    return bool(counts.get("valid_users", counts.get("valid")))
-
-
-def job_config(job: JobRow) -> PruneConfig:
-    """What the job's stages are told; a ``finetune`` job has the fine-tuning part alone."""
-    if job.kind == JobKind.FINETUNE:
-        return PruneConfig(finetune=FinetuneConfig.parse(job.config))
-    return PruneConfig.parse(job.config)
-
-
 def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     """Resolve configuration and budget, key the stages, queue those that need nothing."""
-    config = job_config(job)
-    samples = 0
-    if job.kind in SELECTING:
-        config = config.resolved(has_validation=has_validation(dataset.counts or {}))
-        samples = count_samples(dataset.train_lengths or {}, config.sampling, config.min_history)
-        if not samples:
-            raise InputError(
-                f"The data set has no sample with {config.min_history} items of history.",
-                code="no_samples",
-                title="There is nothing to choose from",
-            )
-        job.budget_samples = resolve_budget(job.budget_requested, samples)
-        job.config = config.model_dump(mode="json")
+    plan = plans.plan(job, dataset)
+    job.config, job.budget_samples = plan.config, plan.budget
     for stage in stages_of(session, job):
-        stage.key = _key(job, StageName(stage.name), config, dataset)
-        if stage.name == StageName.EFFORT and job.budget_samples is not None:
-            shard_effort(session, stage, config, samples=samples, budget=job.budget_samples)
+        stage.key = plan.keys[StageName(stage.name)]
+        if stage.name == StageName.EFFORT and plan.measured is not None:
+            shard_effort(session, stage, plan.measured)
     for stage in stages_of(session, job):
         if not stage.needs:
             queue_stage(session, stage)
-
-
-def _specs(job: JobRow) -> list[StageSpec]:
-    if job.kind == JobKind.FINETUNE:
-        return [STAGES[StageName.FINETUNE]]
-    return planned_stages(PruneConfig.parse(job.config))
-
-
-def _key(job: JobRow, name: StageName, config: PruneConfig, dataset: DatasetRow) -> str:
-    if job.kind in SELECTING:
-        assert dataset.sha256 is not None and job.budget_samples is not None
-        return stage_key(
-            name, dataset_sha256=dataset.sha256, config=config, budget=job.budget_samples
-        )
-    assert config.finetune is not None
-    model = language_model(config.finetune.model)
-    parts = {
-        "stage": name.value,
-        "version": STAGES[name].version,
-        "coreset": job.source_coreset_id,
-        "finetune": config.finetune.model_dump(mode="json"),
-        "revision": model.revision if model else None,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _add_stage(

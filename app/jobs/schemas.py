@@ -15,7 +15,7 @@ from app.jobs.models import (
     StageState,
 )
 from app.kit.schemas import Body
-from dealrec.config import Budget, PruneConfig
+from dealrec.config import Budget, ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
 from dealrec.config.stages import StagePart
 
 _Short = Annotated[str, StringConstraints(max_length=200)]
@@ -30,6 +30,32 @@ class JobCreate(Body):
     budget: Budget
     config: PruneConfig = PruneConfig()
     metadata: Metadata = Field(default_factory=dict)
+
+
+class ComparisonCreate(Body, ComparisonConfig):
+    """Selectors to be set side by side, each trained and measured ``seeds`` times at each budget.
+
+    ``random`` is always among them; ``config`` is what the selectors share.
+    """
+
+    dataset_id: str
+    metadata: Metadata = Field(default_factory=dict)
+
+    def comparison(self) -> ComparisonConfig:
+        """What is to be compared, and how."""
+        return ComparisonConfig.model_validate(self.model_dump(exclude={"dataset_id", "metadata"}))
+
+
+class FinetuneJobConfig(FinetuneConfig):
+    """How an adapter is trained on a stored coreset, and whether it is measured."""
+
+    evaluation: EvaluationConfig | None = None
+    """How the adapter is measured on held-out users; ``None``: not at all."""
+
+    def of_stages(self) -> PruneConfig:
+        """The same as parts of a whole configuration."""
+        finetune = FinetuneConfig.model_validate(self.model_dump(exclude={"evaluation"}))
+        return PruneConfig(finetune=finetune, evaluation=self.evaluation)
 
 
 class BudgetUse(BaseModel):
@@ -117,6 +143,28 @@ class Stage(BaseModel):
         )
 
 
+class Evaluation(BaseModel):
+    """An adapter, measured on held-out users.
+
+    Metrics by name: ``nll`` (nats of a user's true next title; less is better), ``order_gain`` (nats
+    that a shuffled history costs; more is better), ``recall@K`` and ``ndcg@K`` of the catalogue.
+    """
+
+    split: str
+    """``valid`` or ``test``."""
+    users: int
+    """How many were asked about."""
+    ranking_users: int
+    """Of them: for how many the catalogue was ranked."""
+    protocol: str
+    """What is ranked, and what counts as an answer."""
+    metrics: dict[str, float]
+    standard_errors: dict[str, float]
+    """Of the metrics, over users."""
+    untrained: dict[str, float]
+    """The metrics of the language model without the adapter."""
+
+
 class Job(BaseModel):
     """A job with its stages."""
 
@@ -132,7 +180,7 @@ class Job(BaseModel):
     stages: list[Stage]
     coreset_id: str | None
     adapter_id: str | None
-    evaluation: None = None
+    evaluation: Evaluation | None
     eta_seconds: float | None
     error: dict[str, Any] | None
     created_at: datetime
@@ -158,6 +206,7 @@ class Job(BaseModel):
             stages=entries,
             coreset_id=row.coreset_id,
             adapter_id=row.adapter_id,
+            evaluation=row.evaluation and Evaluation.model_validate(row.evaluation),
             eta_seconds=_eta(row, entries),
             error=row.error,
             created_at=row.created_at,

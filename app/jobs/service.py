@@ -9,12 +9,12 @@ from app.jobs.models import JobKind, JobRow, JobState
 from app.jobs.planning import plan_job
 from app.jobs.removal import Removal
 from app.jobs.repository import JobRepository
-from app.jobs.schemas import Job
+from app.jobs.schemas import FinetuneJobConfig, Job
 from app.kit.database import database_now
-from app.kit.errors import Conflict
+from app.kit.errors import Conflict, NotFound
 from app.kit.ids import new_id
 from app.kit.pagination import Page, PageRequest
-from dealrec.config import FinetuneConfig, PruneConfig
+from dealrec.config import ComparisonConfig, PruneConfig
 from dealrec.config.language_models import LANGUAGE_MODELS, language_model
 from dealrec.config.stages import StageName
 from dealrec.config.surrogate import SURROGATES
@@ -98,12 +98,41 @@ def add_select_job(
 
 
 def add_finetune_job(
-    session: Session, dataset: DatasetRow, coreset_id: str, config: FinetuneConfig
+    session: Session, dataset: DatasetRow, coreset_id: str, config: FinetuneJobConfig
 ) -> JobRow:
     """A job that trains an adapter on a coreset; raises :class:`InputError` (``unknown_model``)."""
     require_known_model(config.model, "model")
     job = _new_job(session, dataset.tenant_id, JobKind.FINETUNE, dataset.id)
     job.source_coreset_id = coreset_id
+    job.config = config.model_dump(mode="json")
+    plan_job(session, job, dataset)
+    return job
+
+
+def add_comparison_job(
+    session: Session,
+    dataset: DatasetRow,
+    config: ComparisonConfig,
+    *,
+    metadata: Mapping[str, str],
+    max_runs: int,
+) -> JobRow:
+    """A job that compares selectors on ``dataset``, its stages planned.
+
+    Raises :class:`InputError` (``comparison_too_large``, ``unknown_model``, ``budget_too_large``,
+    ``no_validation_split``, …) and :class:`Conflict` (``dataset_rejected``).
+    """
+    if config.run_count > max_runs:
+        raise InputError(
+            f"The comparison has {config.run_count:,} trainings (budgets × selectors × seeds, and "
+            f"those on all data); this server takes {max_runs:,} at most.",
+            code="comparison_too_large",
+            title="The comparison is too large",
+            errors=[FieldError("seeds", f"{max_runs} trainings at most")],
+        )
+    require_known_models(config.config)
+    job = _new_job(session, dataset.tenant_id, JobKind.COMPARISON, dataset.id)
+    job.job_metadata = dict(metadata)
     job.config = config.model_dump(mode="json")
     plan_job(session, job, dataset)
     return job
@@ -150,6 +179,25 @@ def scores_prefix(session: Session, job: JobRow) -> str:
     if artifact is None:
         raise Conflict(
             f"The job is {job.state} and has no scores.", code="no_scores", state=job.state
+        )
+    return artifact.prefix
+
+
+def report_prefix(session: Session, job: JobRow) -> str:
+    """Storage prefix of a comparison's report.
+
+    Raises :class:`NotFound` (``no_report``, with the job's ``state``) before it is there, and for
+    jobs of other kinds.
+    """
+    artifact = JobRepository(session, job.tenant_id).artifact(job, StageName.COMPARE)
+    if artifact is None:
+        comparing = job.kind == JobKind.COMPARISON
+        raise NotFound(
+            f"The job is {job.state} and has no report."
+            if comparing
+            else "Only comparisons have a report; that of a coreset is at /v1/coresets/{id}/report.",
+            code="no_report",
+            state=job.state,
         )
     return artifact.prefix
 

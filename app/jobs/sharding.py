@@ -8,23 +8,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.jobs.models import ArtifactRow, StageRow, StageState
+from app.jobs.plans import Measured
 from app.kit.ids import new_id
-from dealrec.config import PruneConfig
 from dealrec.config.effort import measured_samples, shard_count
 from dealrec.config.stages import StagePart
 
 
-def shard_effort(
-    session: Session, stage: StageRow, config: PruneConfig, *, samples: int, budget: int
-) -> None:
+def shard_effort(session: Session, stage: StageRow, measured: Measured) -> None:
     """Put a plan and shards before ``stage``, which merges them; nothing where one shard is enough.
 
     The plan waits for what the stage waited for, the shards for the plan, the stage for all shards.
     Each of them has a key of its own: a shard that was measured once is measured no more. Where the
     tenant already has the merged result there is nothing to split.
     """
-    assert config.effort is not None and stage.key is not None
-    count = shard_count(measured_samples(samples, budget, config.effort.candidates), config.effort)
+    effort = measured.config.effort
+    assert effort is not None and stage.key is not None
+    asked = measured_samples(measured.samples, measured.budget, effort.candidates)
+    count = shard_count(asked, effort)
     made = select(ArtifactRow.id).where(
         ArtifactRow.tenant_id == stage.tenant_id, ArtifactRow.key == stage.key
     )

@@ -10,13 +10,13 @@ Locks are taken in one order everywhere: data set, then job, then stage (:func:`
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.datasets.models import DatasetRow
 from app.jobs.events import append, record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.kit.database import DatabaseClock
+from app.kit.database import DatabaseClock, SecondsSince
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset(
@@ -151,6 +151,9 @@ def move_stage(
     if to not in STAGE_MOVES[state]:
         raise IllegalMove(f"stage {stage.id}: {state} to {to}")
     now = DatabaseClock()
+    if state is StageState.RUNNING:
+        elapsed = func.coalesce(SecondsSince(StageRow.started_at), 0.0)
+        values["spent_seconds"] = StageRow.spent_seconds + elapsed
     if to in (StageState.WAITING, StageState.QUEUED):
         values |= {"owner": None, "lease_until": None, "progress": None, "queued_at": now}
     if new_fence is not None:

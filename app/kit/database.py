@@ -8,7 +8,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
-from sqlalchemy import Engine, create_engine, event, func, select, text
+from sqlalchemy import Engine, Float, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
@@ -90,6 +90,25 @@ def _sqlite_clock(element: DatabaseClock, compiler: SQLCompiler, **options: Any)
     later = compiler.process(element.clauses, **options)
     offset = f", printf('%.3f seconds', {later})" if later else ""
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{offset})"
+
+
+class SecondsSince(FunctionElement[float]):
+    """``SecondsSince(column)``: from a time in a row until now, by the database's clock."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(SecondsSince, "postgresql")
+def _postgres_seconds(element: SecondsSince, compiler: SQLCompiler, **options: Any) -> str:
+    since = compiler.process(element.clauses, **options)
+    return f"extract(epoch FROM clock_timestamp() - {since})"
+
+
+@compiles(SecondsSince, "sqlite")
+def _sqlite_seconds(element: SecondsSince, compiler: SQLCompiler, **options: Any) -> str:
+    since = compiler.process(element.clauses, **options)
+    return f"86400 * (julianday('now') - julianday({since}))"
 
 
 def database_now(session: Session) -> datetime:

@@ -24,6 +24,14 @@ _TITLES = {
     "invalid_request": "The request cannot be used",
 }
 
+_CODES: dict[tuple[int | str, ...], str] = {
+    ("body", "config"): "invalid_config",
+    ("body", "selectors"): "invalid_config",
+    ("body", "budget"): "invalid_budget",
+    ("body", "budgets"): "invalid_budget",
+}
+"""By where a body is wrong."""
+
 
 class ProblemError(BaseModel):
     """One thing that is wrong in the input."""
@@ -115,9 +123,7 @@ def _validation_problem(error: RequestValidationError) -> dict[str, Any]:
     if found and found[0]["type"] == "json_invalid":
         code, errors = "invalid_json", [{"location": "body", "message": found[0]["ctx"]["error"]}]
     else:
-        code = {("body", "config"): "invalid_config", ("body", "budget"): "invalid_budget"}.get(
-            first[:2], "invalid_request"
-        )
+        code = _CODES.get(first[:2], "invalid_request")
         errors = [
             {"location": _location(item["loc"]), "message": plain_message(item["msg"])}
             for item in found

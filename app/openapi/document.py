@@ -12,7 +12,15 @@ from app.kit.problems import Problem, documented
 from app.openapi.examples import EXAMPLES
 
 _CREATING = frozenset(
-    {"create_upload", "create_dataset", "create_job", "prune", "create_coreset", "create_finetune"}
+    {
+        "create_upload",
+        "create_dataset",
+        "create_job",
+        "create_comparison",
+        "prune",
+        "create_coreset",
+        "create_finetune",
+    }
 )
 """The operations that keep their answer for a repeated ``Idempotency-Key``."""
 _IDEMPOTENCY_KEY = {

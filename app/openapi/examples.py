@@ -100,7 +100,23 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
         "created_at": _CREATED,
     },
-    "FinetuneConfig": {"model": "smollm2-135m", "epochs": 1, "lora": {"rank": 8}},
+    "FinetuneJobConfig": {
+        "model": "smollm2-135m",
+        "epochs": 1,
+        "lora": {"rank": 8},
+        "evaluation": {"users": 1000, "ranking_users": 200},
+    },
+    "ComparisonCreate": {
+        "dataset_id": "ds_01j9zq4m7c0000000000000000",
+        "budgets": [256, 1024],
+        "selectors": [
+            "dealrec",
+            "stratified_random",
+            {"method": "dealrec", "label": "influence alone", "selection": {"effort_weight": 0}},
+        ],
+        "seeds": 5,
+        "config": {"surrogate": {"model": "sasrec"}, "effort": {"model": "smollm2-135m"}},
+    },
     "Problem": {
         "type": "urn:dealrec:problem:budget_too_large",
         "title": "The budget is above the number of samples",

@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, resolve_budget
@@ -45,7 +45,7 @@ _EVALUATION = {
 
 
 class ComparedSelector(Config):
-    """A selector with options of its own; its bare name means those of ``config.selection``."""
+    """A selector with options of its own."""
 
     method: SelectionMethod
     label: str | None = Field(None, min_length=1, max_length=60)
@@ -54,11 +54,6 @@ class ComparedSelector(Config):
     """``None``: as many as ``seeds``."""
     selection: SelectionChanges = Field(default_factory=dict)
     """Fields of the selection that differ from ``config.selection``."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_name(cls, value: Any) -> Any:
-        return {"method": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _own_label(self) -> Self:
@@ -72,6 +67,15 @@ class ComparedSelector(Config):
     def name(self) -> str:
         """Its label, or that of its method."""
         return self.label or self.method.value
+
+
+_Named = Annotated[
+    ComparedSelector,
+    BeforeValidator(
+        lambda value: {"method": value} if isinstance(value, str) else value,
+        json_schema_input_type=SelectionMethod | ComparedSelector,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class ComparisonConfig(Config):
     """Every selector at every budget, ``seeds`` times each: every run draws and trains anew."""
 
     budgets: tuple[Budget, ...] = Field(min_length=1, max_length=16)
-    selectors: tuple[ComparedSelector, ...] = Field(min_length=1, max_length=40)
+    selectors: tuple[_Named, ...] = Field(min_length=1, max_length=40)
+    """A bare name means the options of ``config.selection``."""
     seeds: int = Field(3, ge=2, le=1000)
     """Runs of each selector at each budget: an interval takes two at least."""
     full_data_runs: int = Field(0, ge=0, le=100)

@@ -1,15 +1,11 @@
-"""The stages of a job: what each needs, and the key under which its result can be reused."""
+"""The stages of a job, and what each needs."""
 
-import hashlib
-import json
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
-from dealrec.config.effort import TokenOptions
+from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.embedding import EmbeddingSource
-from dealrec.config.language_models import language_model
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need, selector_needs
 
@@ -72,20 +68,33 @@ STAGES: dict[StageName, StageSpec] = {
         StageSpec(StageName.GRADIENTS, (), 1, gpu=True),
         StageSpec(StageName.SELECT, (*SCORE_STAGES, *EXTRA_STAGES), 1, gpu=False),
         StageSpec(StageName.FINETUNE, (StageName.SELECT,), 1, gpu=True),
+        StageSpec(StageName.EVALUATE, (StageName.FINETUNE,), 1, gpu=True),
+        StageSpec(StageName.COMPARE, (*SCORE_STAGES, *EXTRA_STAGES), 1, gpu=True),
     )
 }
 
 
 def planned_stages(config: PruneConfig) -> list[StageSpec]:
     """The stages of a ``prune`` job with this configuration, in order, without ``ingest``."""
-    names = [StageName.SURROGATE, StageName.INFLUENCE]
-    if config.effort is not None:
-        names.append(StageName.EFFORT)
-    names += extra_stages(selector_needs(config.selection))
-    names.append(StageName.SELECT)
+    names = [*_scoring(config, selector_needs(config.selection)), StageName.SELECT]
     if config.finetune is not None:
         names.append(StageName.FINETUNE)
-    return [_planned(STAGES[name], config) for name in names]
+    if config.evaluation is not None:
+        names.append(StageName.EVALUATE)
+    return [stage_spec(name, config) for name in names]
+
+
+def compared_stages(comparison: ComparisonConfig) -> list[StageSpec]:
+    """The stages of a ``comparison`` job, in order, without ``ingest``."""
+    config = comparison.config
+    names = [*_scoring(config, comparison.needs()), StageName.COMPARE]
+    return [stage_spec(name, config) for name in names]
+
+
+def _scoring(config: PruneConfig, needs: Set[Need]) -> list[StageName]:
+    """The stages before the selection."""
+    effort = [] if config.effort is None else [StageName.EFFORT]
+    return [StageName.SURROGATE, StageName.INFLUENCE, *effort, *extra_stages(needs)]
 
 
 def extra_stages(needs: Set[Need]) -> list[StageName]:
@@ -93,106 +102,16 @@ def extra_stages(needs: Set[Need]) -> list[StageName]:
     return [name for name, made in EXTRA_STAGES.items() if made & needs]
 
 
-def _planned(spec: StageSpec, config: PruneConfig) -> StageSpec:
+def stage_spec(name: StageName, config: PruneConfig) -> StageSpec:
     """What a stage needs under this configuration.
 
     With ``effort.candidates`` the pool is drawn over influence, so effort comes after it. Vectors of
     the language model need no surrogate.
     """
-    if spec.name is StageName.EMBEDDING and not _of_surrogate(config):
+    spec = STAGES[name]
+    from_surrogate = config.embedding.source is EmbeddingSource.SURROGATE
+    if name is StageName.EMBEDDING and not from_surrogate:
         return replace(spec, needs=())
-    if spec.name is StageName.EFFORT and config.effort and config.effort.candidates:
+    if name is StageName.EFFORT and config.effort and config.effort.candidates:
         return replace(spec, needs=(StageName.INFLUENCE,))
     return spec
-
-
-def stage_key(name: StageName, *, dataset_sha256: str, config: PruneConfig, budget: int) -> str:
-    """SHA-256 over all that goes into the stage's result.
-
-    The data set's content, the parts of ``config`` that matter to it, the stage's version, and the
-    keys of the stages it needs. ``config`` must be resolved.
-    """
-    spec = _planned(STAGES[name], config)
-    planned = {stage.name for stage in planned_stages(config)}
-    parts: dict[str, Any] = {
-        "stage": name.value,
-        "version": spec.version,
-        "dataset": dataset_sha256,
-        "config": _relevant(name, config, budget),
-        "inputs": [
-            stage_key(need, dataset_sha256=dataset_sha256, config=config, budget=budget)
-            for need in spec.needs
-            if need in planned
-        ],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _relevant(name: StageName, config: PruneConfig, budget: int) -> dict[str, Any]:
-    units = {"sampling": config.sampling, "min_history": config.min_history}
-    match name:
-        case StageName.INGEST:
-            return {}
-        case StageName.SURROGATE:
-            return {"surrogate": config.surrogate.model_dump(mode="json")}
-        case StageName.INFLUENCE:
-            return {**units, "influence": config.influence.model_dump(mode="json")}
-        case StageName.EFFORT:
-            assert config.effort is not None
-            read = config.effort.model_dump(mode="json", exclude={"shard_samples"})
-            said = {**_said_to(config, config.effort), "pool": _pool(config, budget)}
-            return {**units, **said, "effort": read}
-        case StageName.DIFFICULTY:
-            return units
-        case StageName.EMBEDDING:
-            return {**units, **_embedding(config)}
-        case StageName.GRADIENTS:
-            read = config.gradients.model_dump(mode="json")
-            return {**units, **_said_to(config, config.gradients), "gradients": read}
-        case StageName.SELECT:
-            return {
-                **units,
-                "prompt": config.prompt.model_dump(mode="json"),
-                "selection": config.selection.model_dump(mode="json"),
-                "budget": budget,
-            }
-        case StageName.FINETUNE:
-            assert config.finetune is not None
-            return {
-                "finetune": config.finetune.model_dump(mode="json"),
-                "revision": _revision(config.finetune.model),
-            }
-
-
-def _said_to(config: PruneConfig, options: TokenOptions) -> dict[str, Any]:
-    """How samples are put into words, and the language model's weights."""
-    return {
-        "prompt": config.prompt.model_dump(mode="json"),
-        "revision": _revision(options.model),
-    }
-
-
-def _embedding(config: PruneConfig) -> dict[str, Any]:
-    """Of the surrogate's vectors what is said of a language model does not matter."""
-    if _of_surrogate(config):
-        read = {"source", "validation_samples"}
-        return {"embedding": config.embedding.model_dump(mode="json", include=read)}
-    said = _said_to(config, config.embedding)
-    return {**said, "embedding": config.embedding.model_dump(mode="json")}
-
-
-def _of_surrogate(config: PruneConfig) -> bool:
-    return config.embedding.source is EmbeddingSource.SURROGATE
-
-
-def _pool(config: PruneConfig, budget: int) -> dict[str, Any] | None:
-    """What the pool of candidates is drawn by; ``None`` where all samples are measured."""
-    if config.effort is None or config.effort.candidates is None:
-        return None
-    read = {"strata", "stratum_edges", "normalisation", "seed"}
-    return {"budget": budget, **config.selection.model_dump(mode="json", include=read)}
-
-
-def _revision(model: str) -> str | None:
-    entry = language_model(model)
-    return entry.revision if entry else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from dealrec.config import PruneConfig, SplitMethod
+from dealrec.config import ComparisonConfig, PruneConfig, SplitMethod
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.progress import Reporter
@@ -30,10 +30,12 @@ class StageContext:
     dataset: Path
     inputs: Mapping[StageName, Path]
     config: PruneConfig
+    comparison: ComparisonConfig | None
+    """Of a comparison; ``config`` is its part then."""
     budget: int
     budget_requested: int | float
     facts: Mapping[str, Mapping[str, Any]]
-    """``{"metrics", "details"}`` of the earlier stages, by name."""
+    """``{"metrics", "details", "seconds"}`` of the earlier stages, by name."""
     files: IngestFiles | None
     part: StagePart | None
     """Which part of a shared stage is to be made; ``None``: the whole, from ``parts`` if there are any."""
@@ -55,12 +57,14 @@ class StageContext:
     def from_order(cls, order: Mapping[str, Any], reporter: Reporter) -> Self:
         """From what the parent wrote (see :func:`worker.assignment.fetch`)."""
         out, checkpoint_dir = Path(order["out"]), Path(order["checkpoint_dir"])
+        comparison = order["comparison"]
         out.mkdir(parents=True, exist_ok=True)
         checkpoint_dir.mkdir(parents=True, exist_ok=True)
         return cls(
             dataset=Path(order["dataset"] or "."),
             inputs={StageName(name): Path(path) for name, path in order["inputs"].items()},
             config=PruneConfig.parse(order["config"] or {}),
+            comparison=ComparisonConfig.parse(comparison) if comparison else None,
             budget=order["budget"] or 0,
             budget_requested=order["budget_requested"] or 0,
             facts=order["facts"],

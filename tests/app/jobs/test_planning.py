@@ -7,11 +7,11 @@ from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
 from app.jobs.planning import (
     advance,
-    count_samples,
     dataset_ready,
     dataset_rejected,
     stages_of,
 )
+from app.jobs.plans import count_samples
 from app.jobs.requests import request_cancel
 from app.jobs.transitions import (
     JOB_MOVES,

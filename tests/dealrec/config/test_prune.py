@@ -3,7 +3,8 @@
 import pytest
 
 from dealrec.config import PruneConfig, RiskTarget
-from dealrec.config.stages import STAGES, StageName, planned_stages, stage_key
+from dealrec.config.stage_keys import stage_key
+from dealrec.config.stages import STAGES, StageName, planned_stages
 from dealrec.errors import InputError
 
 

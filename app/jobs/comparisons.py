@@ -1,0 +1,88 @@
+"""Comparisons of selectors over HTTP, and their reports."""
+
+from enum import StrEnum
+
+from fastapi import APIRouter, Request, Response
+
+from app.datasets.repository import DatasetRepository
+from app.jobs import service
+from app.jobs.repository import JobRepository
+from app.jobs.schemas import ComparisonCreate, Job
+from app.kit.context import ContextDep
+from app.kit.downloads import download, new_scratch
+from app.kit.problems import documented
+
+router = APIRouter(prefix="/v1", tags=["comparisons"])
+
+
+class ReportFormat(StrEnum):
+    """The forms of a comparison's report."""
+
+    HTML = "html"
+    """A self-contained page."""
+    JSON = "json"
+    PARQUET = "parquet"
+    """The figures of every run, user by user."""
+
+    @property
+    def stored_as(self) -> str:
+        """The file's name in the folder of the report."""
+        return "users.parquet" if self is ReportFormat.PARQUET else f"report.{self.value}"
+
+
+_MEDIA_TYPES = {
+    ReportFormat.HTML: "text/html",
+    ReportFormat.JSON: "application/json",
+    ReportFormat.PARQUET: "application/vnd.apache.parquet",
+}
+
+
+@router.post(
+    "/comparisons",
+    status_code=202,
+    operation_id="create_comparison",
+    responses=documented(404, 409),
+)
+def create_comparison(body: ComparisonCreate, response: Response, context: ContextDep) -> Job:
+    """Select, train and measure with every selector, and report which is better, and how surely.
+
+    The answer is a job of kind ``comparison``. What an earlier job has scored is used again.
+    """
+    with context.write() as session:
+        dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
+        row = service.add_comparison_job(
+            session,
+            dataset,
+            body.comparison(),
+            metadata=body.metadata,
+            max_runs=context.settings.max_comparison_runs,
+        )
+        job = service.present(session, row)
+        context.keep(session, job, 202, f"/v1/jobs/{job.id}")
+    response.headers["location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.get(
+    "/jobs/{job_id}/report",
+    operation_id="get_comparison_report",
+    response_class=Response,
+    responses={
+        **documented(404, 416),
+        200: {"content": {kind: {} for kind in _MEDIA_TYPES.values()}},
+    },
+)
+def get_report(
+    job_id: str,
+    request: Request,
+    context: ContextDep,
+    format: ReportFormat = ReportFormat.HTML,  # noqa: A002
+) -> Response:
+    """What a comparison has found: a page, the same as JSON, or the figures behind it."""
+    with context.read() as session:
+        job = JobRepository(session, context.tenant_id).get(job_id)
+        key = f"{service.report_prefix(session, job)}/{format.stored_as}"
+    folder = new_scratch(context.settings)
+    path = context.storage.fetch_file(key, folder)
+    name = f"{job_id}-report.{format.value}"
+    return download(request, path, name, _MEDIA_TYPES[format], folder)
