@@ -93,6 +93,7 @@ def test_a_stage_needs_only_stages_before_it():
 
 
 EXTRA = {
+    "balanced": set(),
     "dealrec": set(),
     "random": set(),
     "stratified_random": set(),
