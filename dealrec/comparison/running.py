@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dealrec.comparison.kept import KeptRuns, RunFigures
+from dealrec.comparison.report import write_comparison_report
 from dealrec.comparison.results import ComparisonReport
 from dealrec.comparison.summary import Ran, summarise
 from dealrec.config import FinetuneConfig
@@ -117,6 +118,7 @@ def compare(
         )
     kept.write_users(out / USERS, [ran.figures[run.identity] for run in chosen], chosen)
     (out / REPORT_JSON).write_text(report.model_dump_json(indent=2), encoding="utf-8")
+    write_comparison_report(report, out / REPORT_HTML)
     return report
 
 

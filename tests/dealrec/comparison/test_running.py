@@ -110,6 +110,7 @@ def test_the_ledger_counts_what_a_selector_needs_and_no_more(result):
 def test_it_leaves_a_page_and_its_json_and_nothing_else(result):
     out, report = result
     assert sorted(path.name for path in out.iterdir()) == [
+        "report.html",
         "report.json",
         "users.parquet",
     ]
