@@ -18,6 +18,8 @@ _STANDING = {
 }
 _ROW = 22
 """Pixels of a selector in a plot of rows."""
+_PADDING = {"left": 24, "right": 16, "top": 4, "bottom": 4}
+"""Pixels: a page's font may be wider than the one that the labels were measured in."""
 _STAGES = {
     "surrogate": "#8a63c9",
     "influence": "#2f6fde",
@@ -77,44 +79,37 @@ def gains_chart(
 
 
 def budgets_chart(
-    levels: Mapping[int, Figure],
-    control: Mapping[int, Figure],
-    names: tuple[str, str],
-    bounds: tuple[float, float],
+    levels: Mapping[int, Figure], control: Mapping[int, float], bounds: tuple[float, float]
 ) -> str:
     """A metric of one selector against the budget, over that of random selection in grey.
 
     Args:
-        levels: By budget.
-        control: The same of random selection.
-        names: Of the two.
+        levels: By budget; the interval is that of the difference from random selection, about the
+            selector's mean.
+        control: Means of random selection.
         bounds: Of the metric's axis: the same for every selector of a report.
     """
-    columns: dict[str, list[Any]] = {
-        name: [] for name in ("budget", "mean", "low", "high", "selector")
+    columns = {
+        "budget": list(levels),
+        "mean": [figure.mean for figure in levels.values()],
+        "low": [figure.low for figure in levels.values()],
+        "high": [figure.high for figure in levels.values()],
+        "control": [control[budget] for budget in levels],
     }
-    for name, found in zip(names, (levels, control), strict=True):
-        for budget, figure in found.items():
-            columns["budget"].append(budget)
-            columns["mean"].append(figure.mean)
-            columns["low"].append(figure.low)
-            columns["high"].append(figure.high)
-            columns["selector"].append(name)
     axis = alt.Axis(values=sorted(levels), labelAngle=0, format=",", labelOverlap=True, grid=False)
     base = alt.Chart(data(columns)).encode(
-        x=alt.X("budget:Q", scale=alt.Scale(type="log", nice=False), axis=axis, title="samples"),
-        color=alt.Color(
-            "selector:N",
-            scale=alt.Scale(domain=list(names), range=[CHOSEN, ALL]),
-            legend=alt.Legend(labelLimit=110),
-        ),
+        x=alt.X("budget:Q", scale=alt.Scale(type="log", nice=False), axis=axis, title="samples")
     )
-    y = alt.Y("mean:Q", scale=alt.Scale(domain=list(bounds), zero=False), title=None)
+    scale = alt.Scale(domain=list(bounds), zero=False)
+    point = {"filled": True, "size": 36, "color": CHOSEN}
     return svg(
         alt.layer(
-            base.mark_area(opacity=0.16).encode(y=alt.Y("low:Q", title=None), y2="high:Q"),
-            base.mark_line(strokeWidth=1.5, point={"filled": True, "size": 28}).encode(y=y),
-        ).properties(width=210, height=130)
+            base.mark_line(strokeWidth=2, color=ALL).encode(
+                y=alt.Y("control:Q", scale=scale, title=None)
+            ),
+            base.mark_rule(strokeWidth=2, color=CHOSEN).encode(y="low:Q", y2="high:Q"),
+            base.mark_line(strokeWidth=1.5, color=CHOSEN, point=point).encode(y="mean:Q"),
+        ).properties(width=210, height=130, padding=_PADDING)
     )
 
 
@@ -144,10 +139,10 @@ def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
             color=alt.Color(
                 "stage:N",
                 scale=alt.Scale(domain=used, range=[_STAGES[name] for name in used]),
-                legend=alt.Legend(columns=4),
+                legend=alt.Legend(columns=3),
             ),
         )
-        .properties(width=300, height=len(bars) * _ROW)
+        .properties(width=300, height=len(bars) * _ROW, padding=_PADDING)
     )
     return svg(chart)
 

@@ -87,17 +87,27 @@ def _panels(report: ComparisonReport) -> list[_Panel]:
     """The primary metric against the budget, for every selector but random; none of one budget."""
     if len(report.budgets) < 2:
         return []
-    levels: dict[str, dict[int, Figure]] = {selector.label: {} for selector in report.selectors}
-    for row in report.table:
-        if row.selector in levels:
-            levels[row.selector][row.budget] = row.metrics[PRIMARY]
-    figures = [figure for found in levels.values() for figure in found.values()]
-    bounds = min(figure.low for figure in figures), max(figure.high for figure in figures)
-    return [
-        _Panel(label, budgets_chart(found, levels[CONTROL], (label, CONTROL), bounds))
-        for label, found in levels.items()
-        if label != CONTROL
+    levels: dict[str, dict[int, Figure]] = {}
+    control: dict[int, float] = {}
+    for row in report.differences:
+        if (row.metric, row.against) == (PRIMARY, CONTROL):
+            at = _control_mean(report, row.budget)
+            control[row.budget] = at
+            levels.setdefault(row.selector, {})[row.budget] = Figure(
+                mean=at + row.mean, low=at + row.low, high=at + row.high
+            )
+    ends = [
+        end for found in levels.values() for one in found.values() for end in (one.low, one.high)
     ]
+    return [
+        _Panel(label, budgets_chart(found, control, (min(ends), max(ends))))
+        for label, found in levels.items()
+    ]
+
+
+def _control_mean(report: ComparisonReport, budget: int) -> float:
+    rows = (row for row in report.table if (row.selector, row.budget) == (CONTROL, budget))
+    return next(rows).metrics[PRIMARY].mean
 
 
 def _stages(costs: list[Cost]) -> list[str]:

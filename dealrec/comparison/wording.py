@@ -83,9 +83,11 @@ def interval(low: float, high: float) -> str:
 
 
 def decimals(low: float, high: float) -> int:
-    """Two digits of the interval's half, at least two decimals and at most four."""
+    """Two, or two digits of the interval's half where it is small; at most four."""
     reach = (high - low) / 2
-    return 4 if reach <= 0 else min(4, max(2, 1 - math.floor(math.log10(reach))))
+    if reach >= 0.05:
+        return 2
+    return 4 if reach <= 0 else min(4, 1 - math.floor(math.log10(reach)))
 
 
 def number(value: float, places: int) -> str:

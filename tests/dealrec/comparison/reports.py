@@ -8,24 +8,21 @@ import numpy as np
 from dealrec.comparison.results import (
     LESS_IS_BETTER,
     PRIMARY,
-    Compare,
     Compared,
     ComparisonReport,
     Cost,
     Data,
-    Figure,
     FullCost,
     Model,
     Overlap,
-    Row,
     Run,
     SameAgainstSame,
 )
+from dealrec.comparison.statistics import differences, table
 from dealrec.comparison.verdict import findings, verdict
 from dealrec.config import SelectionMethod
 from dealrec.config.comparison import ALL_DATA, CONTROL, ComparisonConfig, Scale
 from dealrec.config.selectors import SELECTORS
-from dealrec.evaluation.crossed import difference, holm
 
 SELECTORS_ALL = tuple(method.value for method in SelectionMethod)
 BAR = SelectionMethod.STRATIFIED_RANDOM.value
@@ -69,13 +66,8 @@ def comparison_report(
             name: _simulated(values, name, effect, count, draw) for name, values in base.items()
         }
     labels = [s.name for s in config.selectors]
-    rows = [_row(group, found) for group, found in figures.items()]
-    found = [
-        row
-        for control in (CONTROL, BAR)
-        if control in labels
-        for row in _differences(figures, control)
-    ]
+    rows = table(figures)
+    found = differences(figures, [control for control in (CONTROL, BAR) if control in labels])
     smoke = scale is Scale.SMOKE
     full = FullCost(
         samples=SAMPLES, trunk=410.0, finetune=7900.0, total=8310.0, measured=full_data_runs > 0
@@ -143,42 +135,6 @@ def _simulated(values, name, effect, runs, draw):
     effect = effect if name in LESS_IS_BETTER else -effect
     of_runs = draw.normal(0, 0.08 * size, (runs, 1))
     return values + size * effect + of_runs + draw.normal(0, 0.3 * size, (runs, _USERS))
-
-
-def _row(group, figures):
-    found = {}
-    for name, values in figures.items():
-        estimate = difference(np.repeat(values, 2, 0), np.zeros((2, _USERS)))
-        found[name] = Figure(mean=estimate.mean, low=estimate.low, high=estimate.high)
-    runs = len(figures[PRIMARY])
-    return Row(selector=group[0], budget=group[1], runs=runs, metrics=found)
-
-
-def _differences(figures, control):
-    family = [
-        (label, budget, name, difference(values, figures[control, budget][name]))
-        for (label, budget), found in figures.items()
-        if label not in (control, ALL_DATA)
-        for name, values in found.items()
-    ]
-    everything = holm([found.p_value for *_, found in family])
-    primary = [place for place, row in enumerate(family) if row[2] == PRIMARY]
-    of_primary = holm([family[place][3].p_value for place in primary])
-    corrected = dict(enumerate(everything)) | dict(zip(primary, of_primary, strict=True))
-    for place, (label, budget, name, found) in enumerate(family):
-        shown = corrected[place] < 0.05
-        yield Compare(
-            selector=label,
-            against=control,
-            budget=budget,
-            metric=name,
-            mean=found.mean,
-            low=found.low,
-            high=found.high,
-            p_value=found.p_value,
-            corrected_p_value=corrected[place],
-            better=((found.mean < 0) is (name in LESS_IS_BETTER)) if shown else None,
-        )
 
 
 def _run(group, number, figures):
