@@ -89,7 +89,7 @@ def budgets_chart(
         control: Means of random selection.
         bounds: Of the metric's axis: the same for every selector of a report.
     """
-    columns = {
+    columns: dict[str, list[Any]] = {
         "budget": list(levels),
         "mean": [figure.mean for figure in levels.values()],
         "low": [figure.low for figure in levels.values()],

@@ -18,7 +18,8 @@ def test_the_tests_that_a_page_names_exist(page):
         assert name in defined, f"{page.name} names {file}::{name}, which is not there"
 
 
-def test_the_page_of_the_method_names_a_test_in_every_section():
-    text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["method.md", "evaluation.md"])
+def test_a_page_of_formulas_names_a_test_in_every_section(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     for section in text.split("\n## ")[1:]:
         assert NAMED.search(section), section.splitlines()[0]
