@@ -3,19 +3,22 @@
 import hashlib
 import json
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dealrec.checkpoints import CheckpointFile
 from dealrec.data.prompts import PromptedSample
 from dealrec.effort.plan import EffortPlan
 from dealrec.errors import DealrecError
 from dealrec.language_models.tokens import EncodedSample, Encoder
 from dealrec.progress import SILENT, Reporter
+from dealrec.reserved import reserve
 from dealrec.selection.vectors import Float32
 
 _ROWS, _PLACE = "vectors.f32", "vectors.json"
@@ -38,14 +41,15 @@ def vectors_of(
 
     With a ``checkpoint_dir`` finished batches are on disk every few seconds, and a run that was cut
     off goes on after them if ``made_with`` (JSON: all that the vectors depend on besides the plan)
-    is the same. Each batch is measured in so many ``pieces``, for machines whose memory does not
-    hold it whole.
+    is the same; on a disk without room for all rows they are in memory alone, which is told as the
+    event ``checkpoint_not_written``. Each batch is measured in so many ``pieces``, for machines whose
+    memory does not hold it whole.
 
     Raises:
         DealrecError: ``non_finite_score`` for a vector with a number that is none.
         Cancelled: When ``reporter`` says so, between batches.
     """
-    store = _Store(checkpoint_dir, plan, width, made_with)
+    store = _Store(checkpoint_dir, plan, width, made_with, reporter)
     reporter.progress(int(plan.bounds[store.following]), plan.count, "sample")
     for number in range(store.following, plan.batches):
         batch = plan.batch(number)
@@ -59,52 +63,82 @@ def vectors_of(
                 code="non_finite_score",
                 title="A score is not a finite number",
             )
-        store.rows[batch] = found
-        store.keep(number + 1)
+        store.keep(number, found)
         reporter.progress(int(plan.bounds[number + 1]), plan.count, "sample")
     return store.rows
 
 
 class _Store:
-    """The rows, in a file where there is a folder for it, and the first batch that is not in them."""
+    """The rows, in a file where there is a folder with room for it, and the first batch not in them.
+
+    Two files are not replaced as one, and may be copied at different moments. So beside the rows lies
+    a sum of them at each checkpoint, and a run goes on from the last whose sum is that of the rows.
+    """
 
     def __init__(
-        self, folder: Path | None, plan: EffortPlan, width: int, made_with: dict[str, Any]
+        self,
+        folder: Path | None,
+        plan: EffortPlan,
+        width: int,
+        made_with: dict[str, Any],
+        reporter: Reporter,
     ) -> None:
-        self._folder = folder
+        self._plan = plan
         self._key = hashlib.sha256(
             json.dumps([plan.fingerprint, width, made_with], sort_keys=True).encode()
         ).hexdigest()
         self.following = 0
+        self._sum = 0
+        self._reached: list[tuple[int, int]] = []
+        self._place: CheckpointFile | None = None
         self.rows: Float32
         shape = (plan.count, width)
         if folder is None or not plan.count:
             self.rows = np.empty(shape, dtype=np.float32)
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        self.following = self._reached()
-        mode: Literal["r+", "w+"] = "r+" if self.following else "w+"
-        self.rows = np.memmap(folder / _ROWS, dtype=np.float32, mode=mode, shape=shape)
+        rows = folder / _ROWS
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            reserve(rows, plan.count * width * np.dtype(np.float32).itemsize)
+        except OSError as error:
+            reporter.event("checkpoint_not_written", reason=error.strerror or "unknown")
+            self.rows = np.empty(shape, dtype=np.float32)
+            return
+        self.rows = np.memmap(rows, dtype=np.float32, mode="r+", shape=shape)
+        self._place = CheckpointFile(folder / _PLACE, reporter)
+        self._go_on()
         self._written = time.monotonic()
 
-    def keep(self, following: int) -> None:
-        """All batches before ``following`` are in the rows: first these reach the disk, then that."""
-        if not isinstance(self.rows, np.memmap) or self._folder is None:
+    def keep(self, number: int, found: Float32) -> None:
+        """``found`` are the rows of batch ``number``; all before it are kept."""
+        self.rows[self._plan.batch(number)] = found
+        if self._place is None:
             return
+        assert isinstance(self.rows, np.memmap)
+        self._sum = zlib.crc32(np.ascontiguousarray(found).tobytes(), self._sum)
         if time.monotonic() - self._written < _SECONDS_BETWEEN_CHECKPOINTS:
             return
-        self.rows.flush()
-        temporary = self._folder / f".{_PLACE}.tmp"
-        temporary.write_text(json.dumps({"key": self._key, "next": following}))
-        temporary.replace(self._folder / _PLACE)
+        self.rows.flush()  # before it is said that they are there
+        self._reached.append((number + 1, self._sum))
+        said = json.dumps({"key": self._key, "reached": self._reached}).encode()
+        self._place.write(lambda content: content.write(said))
         self._written = time.monotonic()
 
-    def _reached(self) -> int:
-        assert self._folder is not None
+    def _go_on(self) -> None:
+        """From the last checkpoint whose rows are all there."""
+        assert self._place is not None
         try:
-            kept = json.loads((self._folder / _PLACE).read_text())
+            kept = json.loads(self._place.path.read_text())
         except (OSError, ValueError):
-            return 0
-        if kept["key"] != self._key or not (self._folder / _ROWS).is_file():
-            return 0
-        return int(kept["next"])
+            return
+        if kept["key"] != self._key:
+            return
+        number, total = 0, 0
+        for following, wanted in kept["reached"]:
+            for batch in range(number, following):
+                total = zlib.crc32(self.rows[self._plan.batch(batch)].tobytes(), total)
+            if total != wanted:
+                return
+            number = following
+            self.following, self._sum = following, total
+            self._reached.append((following, total))

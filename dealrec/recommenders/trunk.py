@@ -5,7 +5,6 @@ coresets share it.
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import Structure, find_structure, not_supported
 from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, padded
 from dealrec.progress import SILENT, Reporter
+from dealrec.reserved import reserve
 
 _CHUNK_TEXTS = 1024
 """A process that dies loses the texts of one file at most."""
@@ -139,8 +139,7 @@ class KeptTrunk:
     ) -> None:
         lengths = [len(text) for text in texts]
         path = self._folder / f"{len(self._chunks):06}.bin"
-        with path.open("wb") as file:  # room for all of it now, not a signal in the middle
-            os.posix_fallocate(file.fileno(), 0, sum(lengths) * self._width * self._dtype.itemsize)
+        reserve(path, sum(lengths) * self._width * self._dtype.itemsize)
         states, firsts = self._mapped(path, sum(lengths)), np.cumsum([0, *lengths])
         started, count = time.perf_counter(), 0
         for batch in batches_by_tokens(lengths, self._batch_tokens):

@@ -12,8 +12,10 @@ from dealrec.errors import Cancelled
 from dealrec.gradients.making import gradients_of, project_gradients
 from dealrec.language_models.tokens import Encoder
 from dealrec.progress import Silent
+from tests.chaos.disk import SmallDisk
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_loaded, tiny_model
 from tests.dealrec.surrogates.data import ring_dataset
+from tests.dealrec.test_checkpoints import Events
 
 CONFIG = GradientsConfig(dimension=32, batch_tokens=1024, validation_samples=10)
 
@@ -56,6 +58,43 @@ class _StopAt(Silent):
     def progress(self, done, total, unit):
         if done >= self.most:
             raise Cancelled("stop")
+
+
+def test_rows_that_are_older_than_what_is_said_of_them_are_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("dealrec.language_models.vectors._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    loaded, dataset = tiny_loaded(), ring_dataset(users=20)
+    samples = build_samples(dataset)
+    prompted = Prompter(dataset, samples, PromptConfig()).prompt
+    plan = plan_batches(Encoder(loaded.tokenizer, 512), prompted, len(samples), CONFIG)
+    whole = np.array(gradients_of(loaded, plan, prompted, CONFIG, checkpoint_dir=tmp_path))
+    assert plan.batches > 3
+    rows = np.memmap(tmp_path / "vectors.f32", dtype=np.float32, mode="r+", shape=whole.shape)
+    rows[plan.order[plan.bounds[2] :]] = 0  # as a copy from a moment when two batches were there
+    rows.flush()
+    seen = []
+
+    def counted(index):
+        seen.append(index)
+        return prompted(index)
+
+    again = gradients_of(loaded, plan, counted, CONFIG, checkpoint_dir=tmp_path)
+    assert seen == plan.order[plan.bounds[2] :].tolist()
+    assert np.array_equal(again, whole)
+
+
+def test_a_disk_without_room_for_the_rows_is_told_and_costs_the_checkpoints_alone(
+    full_disk: SmallDisk,
+):
+    loaded, dataset = tiny_loaded(), ring_dataset(users=20)
+    samples = build_samples(dataset)
+    prompted = Prompter(dataset, samples, PromptConfig()).prompt
+    plan = plan_batches(Encoder(loaded.tokenizer, 512), prompted, len(samples), CONFIG)
+    events = Events()
+    folder = full_disk.folder / "samples"
+    made = gradients_of(loaded, plan, prompted, CONFIG, checkpoint_dir=folder, reporter=events)
+    assert np.array_equal(made, gradients_of(loaded, plan, prompted, CONFIG))
+    assert [kind for kind, _ in events.seen] == ["checkpoint_not_written"]
+    assert not folder.exists() or list(folder.iterdir()) == []
 
 
 def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path, monkeypatch):
