@@ -1,4 +1,7 @@
-"""Real servers for tests: PostgreSQL and a Redis-protocol broker from wheels, or given by URL."""
+"""Real servers for tests: PostgreSQL and a Redis-protocol broker from wheels, or given by URL.
+
+Each of several test processes (`make test` starts two) has servers of its own.
+"""
 
 import logging
 import os
@@ -18,6 +21,22 @@ from app.kit.storage import Storage
 from app.settings import Settings
 
 hypothesis.settings.register_profile("chaos")
+
+_LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
+_SERVICES = {"browser", "chaos", "docs", "worker"}
+"""Folders of tests that start services of several processes, and watch how long these take."""
+
+if _LANE:
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded: there is a process for each core
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process: the tests of a file, which share fixtures; those of all services."""
+    for item in items:
+        folder, *_ = item.path.relative_to(Path(__file__).parent).parts
+        together = "services" if folder in _SERVICES else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.fixture(autouse=True)

@@ -64,17 +64,20 @@ _BODIES["requestBody"]["content"]["application/json"] = {
     responses=documented(404, 409),
     openapi_extra=_BODIES,
 )
-async def create_dataset(request: Request, context: ContextDep) -> Dataset:
+async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
     """Upload interactions, and items if there are any, or name uploads (as JSON).
 
     Validation goes on after the answer.
     """
     if is_json(request):
         body = await read_json(request, DatasetCreate)
-        return await run_in_threadpool(_create_from_uploads, context, body)
-    with scratch(context.settings) as folder:
-        form = await read_form(request, folder, files=FILES, fields=FIELDS)
-        return await run_in_threadpool(_create, context, dataset_upload(form))
+        made = await run_in_threadpool(_create_from_uploads, context, body)
+    else:
+        with scratch(context.settings) as folder:
+            form = await read_form(request, folder, files=FILES, fields=FIELDS)
+            made = await run_in_threadpool(_create, context, dataset_upload(form))
+    response.headers["location"] = f"/v1/datasets/{made.id}"
+    return made
 
 
 def _create_from_uploads(context: Context, body: DatasetCreate) -> Dataset:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.chaos.leaks import Leaks, count_leaks
 from tests.chaos.machines import STOP_SECONDS
 from tests.chaos.run import Result, chaos
+from tests.chaos.watch import STAGES, Moment
 from tests.chaos.work import Undisturbed, draw_work
 
 SHAPES = ("sqlite", "postgres")
@@ -60,7 +61,9 @@ def main() -> int:
 def _show(result: Result) -> None:
     for kind, count in sorted(result.disturbances.items()):
         print(f"  {kind:24} {count:4}")
-    print("  at " + ", ".join(f"{where} {n}" for where, n in sorted(result.stages.items())))
+    print(f"  {'hits':24}" + "".join(f"{moment:>14}" for moment in Moment))
+    for stage in STAGES:
+        print(f"  {stage:24}" + "".join(f"{result.hits[stage, moment]:14}" for moment in Moment))
     print(
         f"  {result.jobs} jobs in {result.seconds:.0f} s; slowest POST without a broker "
         f"{result.slowest_post:.2f} s; slowest end after SIGTERM {result.slowest_end:.1f} s"
@@ -86,6 +89,12 @@ def _finish(seed: int, results: list[Result], leaks: list[Leaks]) -> int:
         "finished_stages_redone": sum(len(verdict.redone) for verdict in verdicts),
         "coresets_that_differ": sum(len(verdict.differ) for verdict in verdicts),
     }
+    line["stages_not_hit_in_progress"] = sorted(
+        f"{result.shape}: {stage}"
+        for result in results
+        for stage in STAGES
+        if not result.hits[stage, Moment.INSIDE]
+    )
     left_behind = sum(found.left_behind for found in leaks)
     left_behind += sum(len(result.orphans) for result in results)
     slowest = round(max(result.slowest_end for result in results), 1)

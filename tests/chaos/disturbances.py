@@ -19,14 +19,11 @@ from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.jobs.wakeups import TASK
 from app.kit.dispatch import QUEUES
 from app.kit.storage import Storage
-from dealrec.config.stages import StageName
 from tests.chaos.client import Client, Posted
 from tests.chaos.disk import SmallDisk
 from tests.chaos.machines import Machines
-from tests.chaos.watch import Moment, Running, Watch, pause
+from tests.chaos.watch import LIFE, WITH_A_PROCESS, Moment, Running, Watch
 from worker.sweeper import sweep
-
-_FIND_SECONDS = 1.0
 
 
 @dataclass
@@ -44,17 +41,13 @@ class Scene:
     slowest_post: float = 0.0
     """Seconds of the slowest ``POST`` while the broker was away."""
 
-    def target(self, suits: Callable[[Running], bool] = lambda _: True) -> Running | None:
-        """A stage drawn by name and moment."""
-        name = self.draw.choice(list(StageName)).value
-        moment = self.draw.choice(list(Moment))
-        found = self.watch.find(name, moment, _FIND_SECONDS, suits)
-        if found is None or found.moment is Moment.BOUNDARY:
-            return found
-        pause(self.draw, found.moment)
-        # What it is at when it is hit; where it has ended in the meantime, nothing was hit.
-        now = [one for one in self.watch.look() if one.stage_id == found.stage_id and suits(one)]
-        return now[0] if now else None
+    def target(
+        self,
+        suits: Callable[[Running], bool] = lambda _: True,
+        moments: tuple[Moment, ...] = LIFE,
+    ) -> Running | None:
+        """A stage at a moment of its life, as it is right now."""
+        return self.watch.find(suits, moments)
 
     def wait(self, seconds: float) -> None:
         """Wait, while supervisors start again what has died."""
@@ -77,7 +70,7 @@ def _may_die(scene: Scene) -> Callable[[Running], bool]:
 
 def kill_child(scene: Scene) -> Running | None:
     """SIGKILL to the process of a stage."""
-    target = scene.target(_may_die(scene))
+    target = scene.target(_may_die(scene), WITH_A_PROCESS)
     child = target.child() if target else None
     if child is None:
         return None
@@ -138,7 +131,7 @@ def kill_api(scene: Scene) -> Running | None:
 
 def stop_child(scene: Scene) -> Running | None:
     """SIGSTOP to a stage's process until its lease is lost, then SIGCONT."""
-    target = scene.target(lambda running: running.state == StageState.RUNNING)
+    target = scene.target(moments=WITH_A_PROCESS)
     child = target.child() if target else None
     if child is None:
         return None
@@ -181,7 +174,7 @@ def cancel(scene: Scene) -> Running | None:
 
 def hold(scene: Scene) -> Running | None:
     """A client pauses a job, and has it go on a little later."""
-    target = scene.target(lambda running: running.state == StageState.RUNNING)
+    target = scene.target(moments=WITH_A_PROCESS)
     for job in scene.jobs:
         if target and job.id == target.job_id and not job.asked_to_cancel:
             if scene.client.ask(job, "pause") == CONFLICT:
@@ -199,7 +192,7 @@ def fill_disk(scene: Scene) -> Running | None:
     if not scene.disk.mounted:
         return None
     limit = _may_die(scene)
-    target = scene.target(limit)
+    target = scene.target(limit, WITH_A_PROCESS)
     if target is None or not all(limit(other) for other in scene.watch.look()):
         return None
     scene.disk.fill()

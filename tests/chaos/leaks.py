@@ -56,8 +56,9 @@ def count_leaks(shape: str, folder: Path, undisturbed: Undisturbed, jobs: int = 
     try:
         with machines_of(shape, folder, disk) as machines:
             client = Client(machines.url, undisturbed.folder, machines.keep_up)
-            watch = Watch(machines.database, machines.keep_up)
-            scene = Scene(machines, watch, client, random.Random(0), disk)
+            draw = random.Random(0)
+            watch = Watch(machines.database, machines.settings.data_dir, machines.keep_up, draw)
+            scene = Scene(machines, watch, client, draw, disk)
             _run(scene, 2 * _KINDS)
             before = _at_rest(machines)
             _run(scene, jobs)

@@ -20,7 +20,7 @@ from tests.chaos.disk import SmallDisk
 from tests.chaos.disturbances import BOTH, DEPLOYED, Scene, ended
 from tests.chaos.judge import Verdict, judge
 from tests.chaos.machines import Deployed, Embedded, Machines
-from tests.chaos.watch import Watch
+from tests.chaos.watch import Moment, Watch
 from tests.chaos.work import Outcome, Undisturbed, Work, draw_work
 from worker.sweeper import sweep
 
@@ -46,7 +46,8 @@ class Result:
     shape: str
     disturbances: Counter[str] = field(default_factory=Counter)
     """By kind."""
-    stages: Counter[str] = field(default_factory=Counter)
+    hits: Counter[tuple[str, Moment]] = field(default_factory=Counter)
+    """By stage and place."""
     jobs: int = 0
     seconds: float = 0.0
     slowest_post: float = 0.0
@@ -115,7 +116,7 @@ class Chaos:
             seconds = time.monotonic() - begun
             if target is not None:
                 result.disturbances[kind.__name__] += 1
-                result.stages[f"{target.name} {target.moment}"] += 1
+                result.hits[target.name, target.moment] += 1
                 where = f"{target.name} {target.moment} {target.job_id}"
                 print(f"  {kind.__name__:20} {where:60} {seconds:5.1f} s", flush=True)
         while len(scene.jobs) < self._jobs:
@@ -161,8 +162,9 @@ def chaos(
     try:
         with machines_of(shape, folder, disk) as machines:
             client = Client(machines.url, undisturbed.folder, machines.keep_up)
-            watch = Watch(machines.database, machines.keep_up)
-            scene = Scene(machines, watch, client, random.Random(seed), disk)
+            draw = random.Random(seed)
+            watch = Watch(machines.database, machines.settings.data_dir, machines.keep_up, draw)
+            scene = Scene(machines, watch, client, draw, disk)
             work = draw_work(seed, models=models)
             Chaos(scene, work, jobs=jobs, disturbances=disturbances).run(result)
             client.close()

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,21 +15,36 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.jobs.models import StageRow, StageState
 from app.kit.database import Database
+from dealrec.config.stages import StageName, StagePart
 
 _PATIENCE = 10.0
+_LOOK_SECONDS = 0.02
 
 
 class Moment(StrEnum):
     """When in the life of a stage it is disturbed."""
 
     CLAIMED = "claimed"
-    """Just claimed: its process starts."""
-    INSIDE = "inside"
-    """Its process reports progress."""
+    """Its process starts, and loads what it works with."""
+    INSIDE = "in progress"
+    """It has begun its work (the folder for its result is there), and not ended it."""
     ENDING = "ending"
     """All of its work is done, the result is not published."""
-    BOUNDARY = "boundary"
+    BOUNDARY = "just ended"
     """It has succeeded this instant; the next stage is queued."""
+
+
+LIFE = tuple(Moment)
+"""In the order of a stage's life."""
+WITH_A_PROCESS = (Moment.CLAIMED, Moment.INSIDE)
+"""When the stage has a process of its own."""
+STAGES = (*(f"{StageName.EFFORT} {part}" for part in StagePart), *StageName)
+"""What a stage is called here: with its part, where several workers share it."""
+
+_WEIGHTS = {Moment.CLAIMED: 1, Moment.INSIDE: 3, Moment.ENDING: 1, Moment.BOUNDARY: 1}
+"""How often each moment is aimed at."""
+_LONGEST_HOLD = {Moment.CLAIMED: 2.5, Moment.INSIDE: 2.0, Moment.ENDING: 0.0, Moment.BOUNDARY: 0.0}
+"""Seconds after the moment has come."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +54,17 @@ class Running:
     stage_id: str
     job_id: str | None
     name: str
+    """With its part, where several workers share it: ``effort shard``."""
     state: str
     owner: int
     """The id of the process that holds the claim (or held it last)."""
     deaths: int
     moment: Moment
+
+    @property
+    def place(self) -> tuple[str, Moment]:
+        """What hits are counted by."""
+        return self.name, self.moment
 
     def owner_process(self) -> psutil.Process | None:
         try:
@@ -69,21 +91,27 @@ _LOOK = select(
     StageRow.id,
     StageRow.job_id,
     StageRow.name,
+    StageRow.part,
     StageRow.state,
     StageRow.owner,
+    StageRow.fence,
     StageRow.deaths,
     StageRow.progress,
 ).where(StageRow.state.in_([StageState.RUNNING, StageState.SUCCEEDED]))
 
 
 class Watch:
-    """Looks at the stages again and again."""
+    """Looks at the stages again and again; ``folder`` is where the services keep their files."""
 
-    def __init__(self, database: Database, keep_up: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, folder: Path, keep_up: Callable[[], None], draw: random.Random
+    ) -> None:
         self._database = database
+        self._folder = folder
         self._keep_up = keep_up
+        self._draw = draw
         self._done: set[str] = set()
-        self._hits: Counter[tuple[str, Moment]] = Counter()
+        self._aimed: Counter[tuple[str, Moment]] = Counter()
 
     def look(self) -> list[Running]:
         """What runs, and what has succeeded since the last look; nothing while the database is away."""
@@ -99,49 +127,71 @@ class Watch:
             Running(
                 row.id,
                 row.job_id,
-                row.name,
+                row.name if row.part is None else f"{row.name} {row.part}",
                 row.state,
                 int(row.owner.split(":")[1]),
                 row.deaths,
-                _moment(row),
+                self._moment(row),
             )
             for row in rows
             if row.owner and (row.state == StageState.RUNNING or row.id in fresh)
         ]
 
-    def find(
-        self, name: str, moment: Moment, seconds: float, suits: Callable[[Running], bool]
-    ) -> Running | None:
-        """The next stage ``name`` at ``moment``; after ``seconds``, whatever was found least often."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline + _PATIENCE:
-            found = [running for running in self.look() if suits(running)]
-            for running in found:
-                if (running.name, running.moment) == (name, moment):
-                    return self._chosen(running)
-            if found and time.monotonic() > deadline:
-                return self._chosen(min(found, key=lambda one: self._hits[one.name, one.moment]))
-            time.sleep(0.02)
+    def find(self, suits: Callable[[Running], bool], moments: tuple[Moment, ...]) -> Running | None:
+        """A running stage at one of ``moments``: those that were aimed at least often so far.
+
+        Waits until the stage comes to that moment, and a little longer, so that not always the same
+        instruction is hit; a stage that is past it by then is given as it is then. ``None``: nothing
+        ran for long, or it suits no longer.
+        """
+        aim = self._aim(suits, moments)
+        if aim is None:
+            return None
+        stage_id, moment = aim
+        # Most are short, for stages whose work is.
+        hold = self._draw.random() ** 3 * _LONGEST_HOLD[moment]
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            now = next((one for one in self.look() if one.stage_id == stage_id), None)
+            if now is None or not suits(now):
+                return None
+            if now.moment is moment and hold:
+                time.sleep(hold)
+                hold = 0.0
+            elif LIFE.index(now.moment) >= LIFE.index(moment):
+                return now if now.moment in moments else None
+            else:
+                time.sleep(_LOOK_SECONDS)
         return None
 
-    def _chosen(self, running: Running) -> Running:
-        self._hits[running.name, running.moment] += 1
-        return running
+    def _aim(
+        self, suits: Callable[[Running], bool], moments: tuple[Moment, ...]
+    ) -> tuple[str, Moment] | None:
+        """A stage that runs now, and a moment that it has before it."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            reach = [
+                (running, moment)
+                for running in self.look()
+                if suits(running)
+                for moment in LIFE[LIFE.index(running.moment) :]
+                if moment in moments
+            ]
+            if reach:
+                self._draw.shuffle(reach)
+                running, moment = min(
+                    reach, key=lambda one: self._aimed[one[0].name, one[1]] / _WEIGHTS[one[1]]
+                )
+                self._aimed[running.name, moment] += 1
+                return running.stage_id, moment
+            time.sleep(_LOOK_SECONDS)
+        return None
 
-
-def _moment(row: Any) -> Moment:
-    if row.state == StageState.SUCCEEDED:
-        return Moment.BOUNDARY
-    if not row.progress:
-        return Moment.CLAIMED
-    if row.progress["done"] >= row.progress["total"]:
-        return Moment.ENDING
-    return Moment.INSIDE
-
-
-def pause(draw: random.Random, moment: Moment) -> None:
-    """So that not always the same instruction is hit: a process takes seconds to start."""
-    if moment is Moment.CLAIMED:
-        time.sleep(draw.uniform(0.0, 2.5))
-    elif moment is Moment.INSIDE:
-        time.sleep(draw.uniform(0.0, 0.5))
+    def _moment(self, row: Any) -> Moment:
+        if row.state == StageState.SUCCEEDED:
+            return Moment.BOUNDARY
+        if row.progress and row.progress["done"] >= row.progress["total"]:
+            return Moment.ENDING
+        works = [self._folder / "work", *self._folder.glob("*/work")]
+        begun = any((work / f"{row.id}-{row.fence}" / "out").exists() for work in works)
+        return Moment.INSIDE if begun or row.progress else Moment.CLAIMED

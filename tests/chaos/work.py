@@ -1,6 +1,7 @@
 """What is asked of the service while it is disturbed, and what must come out of it."""
 
 import hashlib
+import itertools
 import json
 import random
 import tempfile
@@ -15,6 +16,23 @@ from dealrec.pipeline import prune
 
 _SIZES = {"small": (200, 60), "tiny": (40, 30)}
 """Users and items of the data sets."""
+_WITH_MODELS: list[dict[str, Any]] = [
+    {},
+    {
+        "effort": {"batch_tokens": 512, "shard_samples": 14},
+        "selection": {"effort_weight": 0.3},
+        "finetune": {"batch_size": 2, "checkpoint_steps": 1},
+    },
+    {
+        "embedding": {"source": "language_model", "batch_tokens": 512},
+        "selection": {"method": "d2", "difficulty": "grand"},
+    },
+    {
+        "gradients": {"batch_tokens": 512, "dimension": 64},
+        "selection": {"method": "gradient_match"},
+    },
+]
+"""What makes a job one with sharded effort and fine-tuning, difficulty and embedding, gradients."""
 
 
 @dataclass(frozen=True)
@@ -45,24 +63,22 @@ class Outcome:
 
 
 def draw_work(seed: int, *, models: bool = True) -> Iterator[Work]:
-    """Jobs without end. A third repeats an earlier one; with ``models``, some use the LLM."""
+    """Jobs without end. A third repeats an earlier one; with ``models``, most others use the LLM.
+
+    Together they have every stage there is.
+    """
     draw = random.Random(seed)
     made: list[Work] = []
-    number = 0
-    while True:
-        number += 1
+    kinds = itertools.cycle(_WITH_MODELS if models else [{}])
+    for number in itertools.count(1):
         if made and draw.random() < 1 / 3:
             earlier = draw.choice(made)
             data, budget, config = earlier.data, earlier.budget, earlier.config
         else:
-            data, budget, config = "small", draw.randint(8, 40), _config(draw)
-            kind = number % 12 if models else None
-            if kind == 3:
-                data, config["effort"] = "tiny", {"batch_tokens": 512, "shard_samples": 14}
-                config["selection"]["effort_weight"] = 0.3
-            elif kind == 7:
-                data, budget = "tiny", 8
-                config["finetune"] = {"batch_size": 2, "checkpoint_steps": 1}
+            own = next(kinds)
+            data, budget = ("tiny", 8) if own else ("small", draw.randint(8, 40))
+            config = _config(draw)
+            config |= {**own, "selection": {**config["selection"], **own.get("selection", {})}}
         work = Work(f"work-{number}", data, budget, config, draw.random() < 0.25)
         made.append(work)
         yield work

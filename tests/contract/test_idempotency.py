@@ -1,0 +1,87 @@
+"""Every POST that creates something, sent twice with one key: one effect, the first answer again."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+
+from app.kit.database import Database
+from app.kit.models import Base
+from app.main import create_app
+from app.settings import Settings
+from tests.app.conftest import Finished, Finisher
+
+CSV = b"user_id,item_id,timestamp\n" + b"".join(b"u%d,i%d,%d\n" % (n % 4, n, n) for n in range(24))
+FILES = {"interactions": ("interactions.csv", CSV, "text/csv")}
+
+REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
+    "create_upload": [lambda _: ("/v1/uploads", {"json": {"filename": "a.csv", "bytes": 5}})],
+    "create_dataset": [lambda _: ("/v1/datasets", {"files": FILES})],
+    "prune": [lambda _: ("/v1/prune", {"files": FILES, "data": {"budget": "5"}})],
+    "create_job": [lambda at: ("/v1/jobs", {"json": {"dataset_id": at.dataset, "budget": 5}})],
+    "create_coreset": [
+        lambda at: (f"/v1/jobs/{at.job}/coresets", {"json": {"budget": 5}}),
+        lambda at: (f"/v1/jobs/{at.job}/coresets", {"json": {"selection": {"method": "grand"}}}),
+    ],
+    "create_finetune": [lambda at: (f"/v1/coresets/{at.coreset}/finetunes", {"json": {}})],
+}
+"""By operation; of one with two ways to create, both."""
+
+MAKES_NOTHING = {
+    "complete_upload",
+    "cancel_job",
+    "pause_job",
+    "resume_job",
+    "retry_job",
+    "create_estimate",
+}
+"""POSTs that change what is there, or only ask. Whichever is repeated finds it done, or refuses."""
+
+
+def operations() -> dict[str, dict[str, Any]]:
+    document = create_app(Settings()).openapi()
+    posts = [item["post"] for item in document["paths"].values() if "post" in item]
+    return {operation["operationId"]: operation for operation in posts}
+
+
+def test_every_post_of_the_document_is_looked_at_here() -> None:
+    assert operations().keys() == REQUESTS.keys() | MAKES_NOTHING
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_document_says_that_the_operation_takes_a_key(name: str) -> None:
+    parameters = operations()[name].get("parameters", [])
+    assert {"$ref": "#/components/parameters/IdempotencyKey"} in parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [(name, way) for name, ways in REQUESTS.items() for way in range(len(ways))]
+)
+def test_a_repeated_request_creates_nothing_more_and_gets_the_first_answer(
+    name: str, way: int, client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    path, request = REQUESTS[name][way](finisher.all())
+    headers = {"Idempotency-Key": f"once-{name}"}
+    before = rows(database)
+    first = client.post(path, headers=headers, **request)
+    assert first.status_code in (201, 202), first.text
+    after = rows(database)
+    assert after != before
+    second = client.post(path, headers=headers, **request)
+    assert rows(database) == after
+    assert (second.status_code, second.json()) == (first.status_code, first.json())
+    assert second.headers["idempotency-replayed"] == "true"
+    assert second.headers["location"] == first.headers["location"]
+
+
+def rows(database: Database) -> dict[str, int]:
+    """Rows of each table but the one of the keys themselves."""
+    with database.session(write=False) as session:
+        return {
+            table.name: session.scalar(select(func.count()).select_from(table)) or 0
+            for table in Base.metadata.sorted_tables
+            if table.name != "idempotency_keys"
+        }
