@@ -23,7 +23,7 @@ serve: install
 
 # In two processes; `python -m pytest` alone runs the same tests one after the other.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2
 
 # Every way of dying that we know of, on both shapes of the service. `make -j2 chaos` takes less time.
 chaos: chaos-machine chaos-service

@@ -23,20 +23,38 @@ from app.settings import Settings
 hypothesis.settings.register_profile("chaos")
 
 _LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
-_SERVICES = {"browser", "chaos", "docs", "worker"}
-"""Folders of tests that start services of several processes, and watch how long these take."""
+_SERVICES = ("chaos", "worker")
+"""Folders of tests that watch how long processes take: they run one after the other."""
+_LONG = ("docs", "browser")
+"""Folders of files that take long: they come before the others."""
 
 if _LANE:
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded: there is a process for each core
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in one process: the tests of a file, which share fixtures; those of all services."""
-    for item in items:
-        folder, *_ = item.path.relative_to(Path(__file__).parent).parts
-        together = "services" if folder in _SERVICES else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
+    """Where several processes share the tests, what takes longest comes first."""
+    order = (*_SERVICES, *_LONG)
+    if _LANE:
+        items.sort(key=lambda item: (*order, _folder(item.nodeid)).index(_folder(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests, which share fixtures, run in one process; so do all tests of services."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Lanes(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "services" if _folder(nodeid) in _SERVICES else super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False
+    return Lanes(config, log)
+
+
+def _folder(nodeid: str) -> str:
+    """Below ``tests``."""
+    return nodeid.split("/")[1]
 
 
 @pytest.fixture(autouse=True)
