@@ -38,7 +38,10 @@ LIFE = tuple(Moment)
 """In the order of a stage's life."""
 WITH_A_PROCESS = (Moment.CLAIMED, Moment.INSIDE)
 """When the stage has a process of its own."""
-STAGES = (*(f"{StageName.EFFORT} {part}" for part in StagePart), *StageName)
+STAGES = (
+    *(f"{StageName.EFFORT} {part}" for part in StagePart),
+    *(name for name in StageName if name is not StageName.COMPARE),
+)
 """What a stage is called here: with its part, where several workers share it."""
 
 _WEIGHTS = {Moment.CLAIMED: 1, Moment.INSIDE: 3, Moment.ENDING: 1, Moment.BOUNDARY: 1}

@@ -22,6 +22,7 @@ _WITH_MODELS: list[dict[str, Any]] = [
         "effort": {"batch_tokens": 512, "shard_samples": 14},
         "selection": {"effort_weight": 0.3},
         "finetune": {"batch_size": 2, "checkpoint_steps": 1},
+        "evaluation": {"users": 10, "ranking_users": 2},
     },
     {
         "embedding": {"source": "language_model", "batch_tokens": 512},
@@ -32,7 +33,8 @@ _WITH_MODELS: list[dict[str, Any]] = [
         "selection": {"method": "gradient_match"},
     },
 ]
-"""What makes a job one with sharded effort and fine-tuning, difficulty and embedding, gradients."""
+"""What a job has besides surrogate, influence and select: sharded effort, fine-tuning and evaluation;
+difficulty and embedding; gradients."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Outcome:
 def draw_work(seed: int, *, models: bool = True) -> Iterator[Work]:
     """Jobs without end. A third repeats an earlier one; with ``models``, most others use the LLM.
 
-    Together they have every stage there is.
+    Together they have every stage but that of comparisons.
     """
     draw = random.Random(seed)
     made: list[Work] = []

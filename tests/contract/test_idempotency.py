@@ -21,6 +21,12 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
     "create_dataset": [lambda _: ("/v1/datasets", {"files": FILES})],
     "prune": [lambda _: ("/v1/prune", {"files": FILES, "data": {"budget": "5"}})],
     "create_job": [lambda at: ("/v1/jobs", {"json": {"dataset_id": at.dataset, "budget": 5}})],
+    "create_comparison": [
+        lambda at: (
+            "/v1/comparisons",
+            {"json": {"dataset_id": at.dataset, "budgets": [5], "selectors": ["ccs"]}},
+        )
+    ],
     "create_coreset": [
         lambda at: (f"/v1/jobs/{at.job}/coresets", {"json": {"budget": 5}}),
         lambda at: (f"/v1/jobs/{at.job}/coresets", {"json": {"selection": {"method": "grand"}}}),
