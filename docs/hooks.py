@@ -19,24 +19,32 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def operations() -> str:
     """Every operation of the OpenAPI document: what it does, takes and answers."""
     document = create_app().openapi()
+    shared = document["components"].get("parameters", {})
     groups: dict[str, list[str]] = {}
     for path, item in document["paths"].items():
         for method in _METHODS:
             if method in item:
                 operation = item[method]
                 groups.setdefault(operation.get("tags", ["other"])[0], []).append(
-                    _operation(method, path, operation)
+                    _operation(method, path, operation, shared)
                 )
     return "\n\n".join(
         f"## {tag.capitalize()}\n\n" + "\n\n".join(rows) for tag, rows in groups.items()
     )
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+def _operation(
+    method: str, path: str, operation: dict[str, Any], shared: dict[str, dict[str, Any]]
+) -> str:
+    """``shared`` parameters are those that operations refer to by name."""
     lines = [f"### `{method.upper()} {path}`", "", operation.get("description", "")]
+    found = [
+        shared[given["$ref"].rsplit("/", 1)[-1]] if "$ref" in given else given
+        for given in operation.get("parameters", [])
+    ]
     parameters = [
         f"| `{given['name']}` | {given['in']} | {_type(given['schema'])} |"
-        for given in operation.get("parameters", [])
+        for given in found
         if given["in"] != "path"
     ]
     if parameters:
