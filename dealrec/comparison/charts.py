@@ -18,8 +18,6 @@ _STANDING = {
 }
 _ROW = 22
 """Pixels of a selector in a plot of rows."""
-_PADDING = {"left": 24, "right": 16, "top": 4, "bottom": 4}
-"""Pixels: a page's font may be wider than the one that the labels were measured in."""
 _STAGES = {
     "surrogate": "#8a63c9",
     "influence": "#2f6fde",
@@ -109,7 +107,7 @@ def budgets_chart(
             ),
             base.mark_rule(strokeWidth=2, color=CHOSEN).encode(y="low:Q", y2="high:Q"),
             base.mark_line(strokeWidth=1.5, color=CHOSEN, point=point).encode(y="mean:Q"),
-        ).properties(width=210, height=130, padding=_PADDING)
+        ).properties(width=210, height=130)
     )
 
 
@@ -142,7 +140,7 @@ def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
                 legend=alt.Legend(columns=3),
             ),
         )
-        .properties(width=300, height=len(bars) * _ROW, padding=_PADDING)
+        .properties(width=300, height=len(bars) * _ROW)
     )
     return svg(chart)
 
