@@ -19,6 +19,7 @@ from app.jobs import endpoints as jobs
 from app.keys.service import ensure_bootstrap
 from app.kit.database import Database
 from app.kit.gate import Gate
+from app.kit.headers import SecureHeaders
 from app.kit.idempotency.middleware import Idempotency
 from app.kit.logging import configure_logging
 from app.kit.problems import install_problem_handlers
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for area in (*areas, catalogue, health):
         app.include_router(area.router)
     install_console(app)
+    app.add_middleware(SecureHeaders)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
 

@@ -15,6 +15,7 @@ from app.keys.service import ensure_bootstrap, keys_required
 from app.kit.database import Database
 from app.kit.gate import is_loopback
 from app.kit.logging import configure_logging
+from app.kit.protocol import BoundedProtocol
 from app.main import create_app
 from app.settings import Settings
 from dealrec.errors import InputError
@@ -41,6 +42,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             create_app(settings),
             host=host,
             port=port,
+            http=BoundedProtocol,
             log_config=None,
             timeout_graceful_shutdown=_FINISH_SECONDS,
         )

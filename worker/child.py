@@ -59,6 +59,7 @@ def main() -> int:
     """Run one stage; the exit status is 0 whenever the parent was told how it ended."""
     order = json.loads(sys.stdin.readline())
     _die_with(order["parent"])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold rows
     if order["memory_bytes"] is not None:
         resource.setrlimit(resource.RLIMIT_AS, (order["memory_bytes"],) * 2)
     reporter = PipeReporter(order["pipe"])

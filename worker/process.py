@@ -44,7 +44,8 @@ class StageProcess:
                 stdout=log,
                 stderr=log,
                 pass_fds=(write_end,),
-                env=yielding_environment(),
+                # What libraries put aside goes with the scratch folder, however the process ends.
+                env={**yielding_environment(), "TMPDIR": str(scratch.absolute())},
                 start_new_session=True,
             )
         os.close(write_end)

@@ -83,7 +83,9 @@ async def create_dataset(request: Request, response: Response, context: ContextD
 def _create_from_uploads(context: Context, body: DatasetCreate) -> Dataset:
     with context.read() as session:
         files = [
-            whole_file(session, context.tenant_id, identifier, location) if identifier else None
+            None
+            if identifier is None
+            else whole_file(session, context.tenant_id, identifier, location)
             for location, identifier in (
                 ("interactions_upload_id", body.interactions_upload_id),
                 ("items_upload_id", body.items_upload_id),

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.kit.errors import status_of
 from dealrec.config.base import plain_message
@@ -17,6 +18,7 @@ from dealrec.errors import DealrecError
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = structlog.get_logger("dealrec.problems")
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _TITLES = {
     "invalid_config": "The configuration cannot be used",
     "invalid_budget": "The budget cannot be used",
@@ -102,6 +104,10 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> ProblemResponse:
+        if isinstance(error.__cause__, (ValueError, RecursionError)):
+            return problem_response(_body_problem(error.__cause__), 422, request.url.path)
+        if error.headers and "Allow" in error.headers:
+            error.headers = {"allow": ", ".join(_methods(request))}
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_").replace("-", "_").replace("'", "")
         problem = {
@@ -137,6 +143,32 @@ def _validation_problem(error: RequestValidationError) -> dict[str, Any]:
         "code": code,
         "errors": errors,
     }
+
+
+def _body_problem(cause: Exception) -> dict[str, Any]:
+    """A JSON body on which the decoder itself gave up; FastAPI has no words for that."""
+    message = "a number has too many digits"
+    if isinstance(cause, UnicodeDecodeError):
+        message = "not UTF-8"
+    elif isinstance(cause, RecursionError):
+        message = "nested too deeply"
+    return {
+        "type": "urn:dealrec:problem:invalid_json",
+        "title": _TITLES["invalid_json"],
+        "detail": f"body: {message}.",
+        "code": "invalid_json",
+        "errors": [{"location": "body", "message": message}],
+    }
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method that the path has: Starlette names those of the first route that fits."""
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _location(path: tuple[int | str, ...]) -> str:

@@ -4,13 +4,23 @@ from typing import Any
 
 from dealrec.errors import FieldError, InputError
 
+_DEEPEST = 32
+"""Levels of lists and objects; no body of ours needs more than five."""
 
-def require_storable(value: Any, location: str = "") -> None:
-    """Refuse text, anywhere within ``value``, that no database can keep.
 
-    That is U+0000 (PostgreSQL) and lone surrogates (not UTF-8). Raises :class:`InputError`
-    (``invalid_text``) with the place.
+def require_storable(value: Any, location: str = "", depth: int = 0) -> None:
+    """Refuse text, anywhere within ``value``, that no database can keep, and bottomless nesting.
+
+    The text is U+0000 (PostgreSQL) and lone surrogates (not UTF-8). Raises :class:`InputError`
+    (``invalid_text``, ``nested_too_deeply``) with the place.
     """
+    if depth > _DEEPEST:
+        raise InputError(
+            f"The value has more than {_DEEPEST} levels of lists and objects.",
+            code="nested_too_deeply",
+            title="A value is nested too deeply",
+            errors=[FieldError(location[:100], f"at most {_DEEPEST} levels")],
+        )
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise InputError(
@@ -22,10 +32,10 @@ def require_storable(value: Any, location: str = "") -> None:
     elif isinstance(value, dict):
         for key, inner in value.items():
             require_storable(key, location)
-            require_storable(inner, f"{location}.{key}".strip("."))
+            require_storable(inner, f"{location}.{key}".strip("."), depth + 1)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            require_storable(inner, f"{location}.{index}".strip("."))
+            require_storable(inner, f"{location}.{index}".strip("."), depth + 1)
 
 
 def shown_filename(name: str) -> str:

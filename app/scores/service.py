@@ -8,15 +8,19 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from app.scores.schemas import Histogram, ScoreFormat, ScoreName
+from dealrec.coresets.cells import shown_table
 from dealrec.errors import FieldError, InputError
 
 
 def write_scores_as(scores: Path, format: ScoreFormat, folder: Path) -> Path:  # noqa: A002
-    """The file ``scores`` in another format, written into ``folder`` where it is not that already."""
+    """The file ``scores`` in another format, written into ``folder`` where it is not that already.
+
+    In CSV, sample keys are safe for spreadsheets (:mod:`dealrec.coresets.cells`).
+    """
     if format is ScoreFormat.PARQUET:
         return scores
     path = folder / "scores.csv"
-    pa_csv.write_csv(pq.read_table(scores), path)
+    pa_csv.write_csv(shown_table(pq.read_table(scores)), path)
     return path
 
 

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 
+from dealrec.coresets.cells import shown
+
 _ROWS = 1024
 
 
@@ -20,7 +22,8 @@ class CoresetFormat(StrEnum):
     """One object a sample, with its scores."""
     PARQUET = "parquet"
     CSV = "csv"
-    """``history`` is a JSON list of item ids in one cell."""
+    """``history`` is a JSON list of item ids in one cell; texts are safe for spreadsheets
+    (:mod:`dealrec.coresets.cells`)."""
     ALPACA = "alpaca"
     """A JSON array of ``{instruction, input, output}``, as fine-tuning tools read it."""
 
@@ -74,7 +77,8 @@ def _csv(members: Path) -> Iterator[bytes]:
     writer.writerow(names)
     for row in _rows(members):
         row["history"] = json.dumps(row["history"], ensure_ascii=False)
-        writer.writerow(["" if row[name] is None else row[name] for name in names])
+        cells = ("" if row[name] is None else row[name] for name in names)
+        writer.writerow([shown(cell) if isinstance(cell, str) else cell for cell in cells])
         if buffer.tell() > 2**16:
             yield buffer.getvalue().encode()
             buffer.seek(0)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from dealrec.data.columns import Column
 from dealrec.data.findings import FileFindings
 from dealrec.data.limits import Limits
-from dealrec.data.readers import BadRow, TableReader
+from dealrec.data.readers import BadRow, TableReader, counted_batches
 from dealrec.data.values import as_text, clean_title, holds_nul, is_blank, longer_than
 from dealrec.errors import InputError
 
@@ -39,7 +39,7 @@ def read_catalogue(
     wanted = [id_column, title_column, *others]
     parts: list[pa.RecordBatch] = []
     rows = []
-    for batch in table.batches(wanted):
+    for batch in counted_batches(table, wanted, limits):
         texts = {name: as_text(batch.columns[name]) for name in wanted}
         bad = _check(texts, id_column, limits)
         findings.reject(batch.bad)

@@ -41,7 +41,7 @@ class DelimitedReader:
         except UnicodeDecodeError:
             raise file_error(self.name, "invalid_encoding", "The text is not UTF-8.", "1") from None
         if self._quoted:
-            cells = next(csv.reader([text], delimiter=self._delimiter), [])
+            cells = self._quoted_cells(text)
         else:
             cells = [re.sub(r":\w+$", "", cell) for cell in text.split(self._delimiter)]
         names = [cell.strip() for cell in cells]
@@ -55,6 +55,14 @@ class DelimitedReader:
             if name and names.count(name) > 1:
                 raise file_error(self.name, "duplicate_column", "Two columns have one name.")
         return names
+
+    def _quoted_cells(self, header: str) -> list[str]:
+        try:
+            return next(csv.reader([header], delimiter=self._delimiter), [])
+        except csv.Error:  # a cell of more than 128 KiB, a line end where no quote is open
+            raise file_error(
+                self.name, "not_tabular", "The first line is no header that can be read.", "1"
+            ) from None
 
     def _blocks(self) -> Iterator[tuple[bytes, Int64, Int64]]:
         """Blocks of whole records after the header: (bytes, [n] starts, [n] line numbers)."""
@@ -144,8 +152,8 @@ class DelimitedReader:
                     column_types=dict.fromkeys(names, pa.string()), include_columns=wanted
                 ),
             )
-        except pa.ArrowInvalid as error:
-            raise self._not_utf8(block, lines, starts, error) from None
+        except pa.ArrowInvalid:
+            raise self._unreadable(block, lines, starts) from None
         keep = np.ones(len(starts), bool)
         keep[wrong] = False
         return Batch(
@@ -157,16 +165,15 @@ class DelimitedReader:
             bad=[BadRow(int(lines[at]), None, "wrong_column_count") for at in wrong],
         )
 
-    def _not_utf8(
-        self, block: bytes, lines: Int64, starts: Int64, error: pa.ArrowInvalid
-    ) -> Exception:
+    def _unreadable(self, block: bytes, lines: Int64, starts: Int64) -> Exception:
+        """The parser's own words stay out: they quote the row."""
         try:
             block.decode()
         except UnicodeDecodeError as found:
             at = int((starts <= found.start).sum()) - 1
             line = int(lines[max(at, 0)])
             return file_error(self.name, "invalid_encoding", "The text is not UTF-8.", str(line))
-        return file_error(self.name, "not_tabular", f"The rows cannot be parsed: {error}.")
+        return file_error(self.name, "not_tabular", "The rows cannot be parsed.")
 
 
 def _lines_before(block: bytes, starts: Int64) -> Int64:
@@ -191,6 +198,8 @@ def _inside_quotes(block: bytes, data: npt.NDArray[np.uint8], ends: Int64, delim
         return inside
     cell = re.compile(rb'(?:(?<=[\n%b])|\A)"(?:[^"]|"")*(?:"|\Z)' % re.escape(delimiter.encode()))
     spans = np.array([match.span() for match in cell.finditer(block)], np.int64).reshape(-1, 2)
+    if not len(spans):
+        return np.zeros(len(ends), bool)
     at = np.searchsorted(spans[:, 0], ends) - 1
     found: Bool = (at >= 0) & (ends < spans[np.maximum(at, 0), 1])
     return found

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from dealrec.data.detection import file_error
-from dealrec.data.readers import BadRow, Batch
+from dealrec.data.readers import BadRow, Batch, is_name
 from dealrec.data.streams import UnpackedFile
 
 _decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).decode
 
 
 class JsonLinesReader:
-    """Its columns are the fields of the first object that hold text or a number."""
+    """Its columns are the fields of the first object that hold text or a number, and have a name."""
 
     def __init__(self, file: UnpackedFile) -> None:
         self.name = file.name
@@ -24,7 +24,9 @@ class JsonLinesReader:
         for lines, _ in self._lines():
             fields = next((parsed for line in lines if (parsed := _object(line))), None)
             if fields is not None:
-                self.column_names = [name for name, value in fields.items() if _is_text(value)]
+                self.column_names = [
+                    name for name, value in fields.items() if _is_text(value) and is_name(name)
+                ]
                 break
         if len(self.column_names) > file.limits.columns:
             raise file_error(self.name, "too_many_columns", "The first object has too many fields.")

@@ -9,6 +9,8 @@ class Limits:
 
     unpacked_bytes: int = 32 * 2**30
     """Of a file after decompression (``file_too_large``)."""
+    packed_parquet_bytes: int = 4 * 2**30
+    """Of a Parquet file inside gzip or zstd, which is unpacked to disk (``file_too_large``)."""
     line_bytes: int = 2**20
     """Of one line, or of one record with quoted line ends (``line_too_long``)."""
     columns: int = 1000

@@ -1,17 +1,19 @@
 """Parquet files, a batch of rows at a time, only the columns that are asked for."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.data.detection import Compression, file_error
-from dealrec.data.readers import Batch
+from dealrec.data.readers import Batch, is_name
 from dealrec.data.streams import UnpackedFile
 
 _BATCH_ROWS = 2**18
+_Answer = TypeVar("_Answer")
 
 
 class ParquetReader:
@@ -19,44 +21,90 @@ class ParquetReader:
 
     def __init__(self, file: UnpackedFile) -> None:
         self.name = file.name
-        self._temporary = None
-        if file.compression is Compression.NONE:
-            source = str(file.path)
-        else:
-            self._temporary = tempfile.NamedTemporaryFile(suffix=".parquet")  # noqa: SIM115
-            for chunk in file.chunks():
-                self._temporary.write(chunk)
-            self._temporary.flush()
-            source = self._temporary.name
-        try:
-            self._parquet = pq.ParquetFile(source)
-        except (pa.ArrowException, OSError):
-            raise file_error(
-                self.name, "truncated_stream", "The Parquet file is cut short or damaged."
-            ) from None
-        schema = self._parquet.schema_arrow
-        self.column_names = [field.name for field in schema if not pa.types.is_nested(field.type)]
+        self._temporary = (
+            None if file.compression is Compression.NONE else self._unpacked(file)
+        )  # is removed with its last reference
+        source = str(file.path) if self._temporary is None else self._temporary.name
+        self._parquet = self._guarded("truncated_stream", lambda: pq.ParquetFile(source))
+        schema = self._guarded("corrupt_stream", lambda: self._parquet.schema_arrow)
+        self.column_names = [
+            field.name
+            for field in schema
+            if not pa.types.is_nested(field.type) and is_name(field.name)
+        ]
         self._check(schema, file)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Batches of typed columns; see :class:`dealrec.data.readers.TableReader`."""
         row = 1
-        batches = self._parquet.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+        batches = self._guarded(
+            "corrupt_stream",
+            lambda: self._parquet.iter_batches(
+                _BATCH_ROWS, columns=list(columns), use_threads=False
+            ),
+        )
         while True:
-            try:
-                batch = next(batches, None)
-            except (pa.ArrowException, OSError):
-                raise file_error(
-                    self.name, "corrupt_stream", "The Parquet file is damaged."
-                ) from None
+            batch = self._guarded("corrupt_stream", lambda: next(batches, None))
             if batch is None:
-                return
+                break
             yield Batch(
-                columns={column: batch.column(column) for column in columns},
+                columns={column: self._sound(batch.column(column)) for column in columns},
                 rows=np.arange(row, row + batch.num_rows),
                 bad=[],
             )
             row += batch.num_rows
+        if row - 1 != self._parquet.metadata.num_rows:
+            message = "The Parquet file has not as many rows as it says."
+            raise file_error(self.name, "corrupt_stream", message)
+
+    def _unpacked(self, file: UnpackedFile) -> "tempfile._TemporaryFileWrapper[bytes]":
+        limit, size = file.limits.packed_parquet_bytes, 0
+        temporary = tempfile.NamedTemporaryFile(suffix=".parquet")  # noqa: SIM115
+        for chunk in file.chunks():
+            size += len(chunk)
+            if size > limit:
+                message = f"A Parquet file that is packed again may have {limit:,} bytes."
+                raise file_error(self.name, "file_too_large", message)
+            temporary.write(chunk)
+        temporary.flush()
+        return temporary
+
+    def _guarded(self, code: str, read: Callable[[], _Answer]) -> _Answer:
+        """``read()``; what the library finds wrong in the file is an error with ``code``.
+
+        Memory is no fault of the library's: its error for that passes.
+        """
+        try:
+            return read()
+        except MemoryError:
+            raise
+        except (pa.ArrowException, OSError, ValueError):
+            raise file_error(self.name, code, "The Parquet file is cut short or damaged.") from None
+
+    def _sound(self, column: pa.Array) -> pa.Array:
+        """``column`` with its lengths and indices checked: the file's own word is not enough.
+
+        Text that is not UTF-8 comes as bytes, of which readers reject the bad ones row by row.
+        """
+
+        def checked() -> pa.Array:
+            found = column.storage if isinstance(column, pa.ExtensionArray) else column
+            if pa.types.is_dictionary(found.type):
+                found.validate(full=True)
+                found = found.dictionary_decode()
+            if pa.types.is_string(found.type) or pa.types.is_large_string(found.type):
+                large = pa.types.is_large_string(found.type)
+                raw = found.view(pa.large_binary() if large else pa.binary())
+                raw.validate(full=True)
+                try:
+                    found.validate(full=True)
+                except pa.ArrowInvalid:
+                    return raw
+                return found
+            found.validate(full=True)
+            return found
+
+        return self._guarded("corrupt_stream", checked)
 
     def _check(self, schema: pa.Schema, file: UnpackedFile) -> None:
         if len(schema.names) > file.limits.columns:

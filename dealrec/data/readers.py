@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dealrec.data.detection import Format, detect_format
+from dealrec.data.detection import Format, detect_format, file_error
 from dealrec.data.limits import Limits
 from dealrec.data.streams import UnpackedFile
 from dealrec.progress import SILENT, Reporter
@@ -38,6 +38,11 @@ class Batch:
     """Rows that are no rows (another number of cells, no JSON object); not among the ``n``."""
 
 
+def is_name(name: str) -> bool:
+    """Whether a column of this name can be kept: no NUL, no lone surrogate."""
+    return "\x00" not in name and not any("\ud800" <= c <= "\udfff" for c in name)
+
+
 class TableReader(Protocol):
     """A table in a file."""
 
@@ -48,6 +53,17 @@ class TableReader(Protocol):
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Rows in file order, with the named columns only; memory is bounded by the batch."""
         ...
+
+
+def counted_batches(table: TableReader, columns: Sequence[str], limits: Limits) -> Iterator[Batch]:
+    """The table's batches; raises :class:`InputError` (``file_too_large``) past ``limits.rows``."""
+    rows = 0
+    for batch in table.batches(columns):
+        rows += len(batch.rows) + len(batch.bad)
+        if rows > limits.rows:
+            message = f"There are more than {limits.rows:,} rows."
+            raise file_error(table.name, "file_too_large", message)
+        yield batch
 
 
 def open_table(

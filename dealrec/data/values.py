@@ -45,7 +45,10 @@ def as_text(column: pa.Array) -> pa.Array:
         kind = column.type
     if pa.types.is_string(kind):
         return column
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if pa.types.is_float16(kind):
+        column = column.cast(pa.float32())
+        kind = column.type
+    if _holds_bytes(kind):
         return pa.array([_decoded(value) for value in column.to_pylist()], pa.string())
     if pa.types.is_floating(kind):
         whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2.0**53))
@@ -159,6 +162,13 @@ def _date_seconds(text: str) -> float | None:
     except ValueError:
         return None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    )
 
 
 def _decoded(value: bytes | None) -> str | None:

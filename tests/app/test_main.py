@@ -4,8 +4,10 @@ import subprocess
 import sys
 import time
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from app.kit.database import Database
 from dealrec.config import PruneConfig, SelectionMethod
@@ -26,6 +28,41 @@ def test_errors_of_the_framework_are_problems_too(client: TestClient) -> None:
         body = answer.json()
         assert {"type", "title", "status", "detail", "instance", "code"} <= body.keys()
         assert body["status"] == status
+
+
+def test_405_names_every_method_of_the_path(client: TestClient) -> None:
+    assert client.patch("/v1/jobs").headers["allow"] == "GET, POST"
+    assert client.patch("/v1/jobs/job_1").headers["allow"] == "DELETE, GET"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"\xff", "not UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"bytes": ' + b"9" * 5000 + b"}", "a number has too many digits"),
+    ],
+)
+def test_json_on_which_the_decoder_gives_up_is_invalid_json(
+    client: TestClient, body: bytes, message: str
+) -> None:
+    headers = {"content-type": "application/json"}
+    answer = client.post("/v1/uploads", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_json")
+    assert answer.json()["errors"] == [{"location": "body", "message": message}]
+
+
+@pytest.mark.parametrize("levels", [33, 500, 900])
+def test_json_has_few_levels(client: TestClient, levels: int) -> None:
+    nested = b'{"a": ' * levels + b"1" + b"}" * levels
+    headers = {"content-type": "application/json"}
+    answer = client.post("/v1/jobs/job_1/coresets", content=nested, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "nested_too_deeply")
+
+
+def test_no_web_socket_is_opened(client: TestClient) -> None:
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/v1/jobs"):
+        pass
 
 
 def test_an_unforeseen_error_says_nothing_of_the_inside(

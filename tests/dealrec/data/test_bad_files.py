@@ -15,6 +15,7 @@ from dealrec.errors import InputError
 from tests.dealrec.data.files import INTERACTIONS, ingest_bytes, pack, write_table
 
 GOOD = b"user_id,item_id,timestamp\nu,a,1\nu,b,2\nu,c,3\n"
+NUMBERED = {"item_id": list("abcdefghi"), "timestamp": list("123456789")}
 LONG = b"user_id,item_id,timestamp\n" + b"".join(
     b"u%d,i%d,%d\n" % (i, i * i, i) for i in range(9999)
 )
@@ -76,6 +77,7 @@ BAD_FILES = {
     "quote never closed": (GOOD + b'u,"d,4\n', "truncated_stream"),
     "gzip with rubbish": (gzip.compress(GOOD) + b"rubbish", "corrupt_stream"),
     "gzip with a wrong sum": (gzip.compress(GOOD)[:-8] + bytes(8), "corrupt_stream"),
+    "a header cell of 200 KB": (GOOD.replace(b"item_id", b"x" * 200_000), "not_tabular"),
     "no item_id": (b"user_id,timestamp\nu,1\n", "missing_column"),
     "no order": (b"user_id,item_id\nu,a\n", "missing_column"),
     "no header": (b"u,a,1\nu,b,2\n", "missing_column"),
@@ -116,12 +118,33 @@ def test_a_bad_file_gets_its_code_and_leaves_nothing(tmp_path, name):
         (Limits(columns=2), GOOD, "too_many_columns"),
         (Limits(columns=2), write_table(INTERACTIONS, "parquet"), "too_many_columns"),
         (Limits(rows=3), write_table(INTERACTIONS, "parquet"), "file_too_large"),
+        (Limits(rows=2), GOOD, "file_too_large"),
+        (Limits(rows=7), write_table(INTERACTIONS, "jsonl"), "file_too_large"),
+        (
+            Limits(packed_parquet_bytes=900),
+            gzip.compress(write_table(INTERACTIONS, "parquet")),
+            "file_too_large",
+        ),
     ],
 )
 def test_caps_are_errors(tmp_path, limits, content, code):
     with pytest.raises(InputError) as refusal:
         ingest_bytes(tmp_path, content, limits=limits)
     assert refusal.value.code == code
+
+
+def test_a_damaged_parquet_file_is_refused_or_read_but_breaks_nothing(tmp_path):
+    content = write_table({"user_id": ["u"] * 9, **NUMBERED}, "parquet")
+    draw = np.random.default_rng(0)
+    codes = set()
+    for at in draw.integers(4, len(content) - 4, 60):
+        broken = bytearray(content)
+        broken[at] ^= 0xFF
+        try:
+            ingest_bytes(tmp_path, bytes(broken))
+        except InputError as refusal:
+            codes.add(refusal.code)
+    assert codes & {"truncated_stream", "corrupt_stream"}
 
 
 def test_deeply_nested_json_is_a_bad_row(tmp_path):

@@ -1,5 +1,7 @@
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dealrec.config import SplitMethod
@@ -145,3 +147,41 @@ def test_without_an_items_file_ids_are_titles(tmp_path):
     result = ingest_bytes(tmp_path, b"user_id,item_id,position\nu,a,1\nu,b,2\n")
     assert result.dataset.titles.to_pylist() == ["a", "b"]
     assert [entry["code"] for entry in result.report["warnings"]] == ["no_items_file"]
+
+
+def test_a_quote_within_a_cell_is_a_character(tmp_path):
+    content = b'user_id,item_id,timestamp,what\nu,a,1,5" disc\nu,b,2,7" single\nu,c,3,\n'
+    assert ingest_bytes(tmp_path, content).report["accepted_rows"] == 3
+
+
+@pytest.mark.parametrize("name", ["\x00", "a\x00b", "\ud800"])
+def test_a_column_whose_name_cannot_be_kept_is_not_seen(tmp_path, name):
+    items = [{"item_id": i, "title": i, name: "x", "brand": "y"} for i in "abc"]
+    lines = "\n".join(json.dumps(item) for item in items).encode()
+    rows = b"user_id,item_id,position\nu,a,1\nu,b,2\nu,c,3\nu,a,4\n"
+    assert list(ingest_bytes(tmp_path, rows, lines).dataset.item_texts) == ["brand"]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([b"a", b"\xff\xfe", b"c", b"d", b"e"]).view(pa.string()),
+        pa.array([b"a", b"\xff\xfe", b"c", b"d", b"e"], pa.binary()),
+        pa.array([b"aa", b"\xff\xfe", b"cc", b"dd", b"ee"], pa.binary(2)),
+    ],
+    ids=["text that is none", "bytes", "bytes of one length"],
+)
+def test_parquet_text_that_is_not_utf8_is_a_bad_row(tmp_path, column):
+    sink = pa.BufferOutputStream()
+    table = {"user_id": ["u"] * 5, "item_id": column, "position": [1, 2, 3, 4, 5]}
+    pq.write_table(pa.table(table), sink)
+    report = ingest_bytes(tmp_path, sink.getvalue().to_pybytes()).report
+    assert [entry["row"] for entry in report["rejections"]] == [2]
+
+
+def test_parquet_numbers_of_half_precision_are_numbers(tmp_path):
+    sink = pa.BufferOutputStream()
+    half = pa.array([1.0, 2.5, 3.0, 4.0]).cast(pa.float16())
+    pq.write_table(pa.table({"user_id": ["u"] * 4, "item_id": half, "position": half}), sink)
+    result = ingest_bytes(tmp_path, sink.getvalue().to_pybytes())
+    assert result.dataset.item_ids.to_pylist() == ["1", "2.5", "3", "4"]

@@ -1,0 +1,35 @@
+"""HTTP/1.1 as Uvicorn speaks it, with an end to what it keeps in memory before anybody is asked."""
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LONGEST_HEAD = 64 * 1024
+"""Bytes of a request's line and headers together; of trailers and of a chunk's extensions, too."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Ends a connection that sends more than ``LONGEST_HEAD`` bytes without a whole head or any body.
+
+    The parser itself keeps a header for as long as it goes on: without this, whoever reaches the
+    port could fill the memory before the gate has seen a request.
+    """
+
+    _unfinished = 0
+    """Bytes received since the last head, or piece of a body, was whole."""
+
+    def data_received(self, data: bytes) -> None:
+        self._unfinished += len(data)
+        super().data_received(data)
+        if self._unfinished > LONGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        self._unfinished = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unfinished = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unfinished = 0
+        super().on_message_complete()
