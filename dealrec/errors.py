@@ -43,6 +43,11 @@ class DealrecError(Exception):
         if title is not None:
             self.title = title
 
+    @property
+    def exit_status(self) -> int:
+        """Of a command that ends with it: 2 for what the caller can put right, 1 for what is ours."""
+        return 1 if self.code == "internal_error" else 2
+
     def to_problem(self) -> dict[str, Any]:
         """The body of an RFC 9457 problem, less ``status`` and ``instance``."""
         problem: dict[str, Any] = {

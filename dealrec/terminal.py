@@ -20,9 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dealrec.config.stages import StageName
 from dealrec.errors import DealrecError
-from dealrec.progress import SILENT, Reporter, StageReporters
+from dealrec.progress import SILENT, Reporter
 
 P = ParamSpec("P")
 _LINE_SECONDS = 5.0
@@ -30,8 +29,11 @@ _LINE_SECONDS = 5.0
 
 
 @contextmanager
-def stage_display(*, quiet: bool = False) -> Iterator[StageReporters]:
-    """Reporters that draw bars on a terminal, or write a line now and then where there is none."""
+def stage_display(*, quiet: bool = False) -> Iterator[Callable[[str], Reporter]]:
+    """Reporters that draw bars on a terminal, or write a line now and then where there is none.
+
+    They are asked for by the stage's name.
+    """
     if quiet:
         yield lambda _stage: SILENT
         return
@@ -53,9 +55,9 @@ def stage_display(*, quiet: bool = False) -> Iterator[StageReporters]:
 
 
 class _BarReporter:
-    def __init__(self, bars: Progress, stage: StageName) -> None:
+    def __init__(self, bars: Progress, stage: str) -> None:
         self._bars = bars
-        self._task: TaskID = bars.add_task(stage.value, total=None, unit="", metrics="")
+        self._task: TaskID = bars.add_task(str(stage), total=None, unit="", metrics="")
         self._metrics: dict[str, float] = {}
 
     def progress(self, done: int, total: int, unit: str) -> None:
@@ -72,11 +74,11 @@ class _BarReporter:
 
 
 class _LineReporter:
-    def __init__(self, stage: StageName) -> None:
+    def __init__(self, stage: str) -> None:
         self._stage = stage
         self._spoken = 0.0
         self._begun = time.monotonic()
-        _say(f"{stage.value}: started")
+        _say(f"{stage}: started")
 
     def progress(self, done: int, total: int, unit: str) -> None:
         now = time.monotonic()
@@ -85,14 +87,14 @@ class _LineReporter:
         if done >= total and self._spoken < 0:
             return
         self._spoken = -1.0 if done >= total else now
-        _say(f"{self._stage.value}: {done:,} of {total:,} {unit}s after {now - self._begun:.0f} s")
+        _say(f"{self._stage}: {done:,} of {total:,} {unit}s after {now - self._begun:.0f} s")
 
     def metric(self, name: str, value: float) -> None:
         pass
 
     def event(self, kind: str, **data: Any) -> None:
         said = " ".join(f"{key}={value}" for key, value in data.items())
-        _say(f"{self._stage.value}: {kind} {said}".rstrip())
+        _say(f"{self._stage}: {kind} {said}".rstrip())
 
 
 def _say(line: str) -> None:
@@ -101,7 +103,7 @@ def _say(line: str) -> None:
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
-    """A command whose :class:`DealrecError` becomes a message and exit status 2 (1 if it is ours).
+    """A command whose :class:`DealrecError` becomes a message and its exit status.
 
     With ``--json`` the problem is written to standard output as the HTTP service would give it.
     """
@@ -117,7 +119,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
                 _say(f"{error.title}: {error.detail}")
                 for item in error.errors:
                     _say(f"  {item.location}: {item.message}")
-            raise typer.Exit(1 if error.code == "internal_error" else 2) from None
+            raise typer.Exit(error.exit_status) from None
 
     return guarded
 

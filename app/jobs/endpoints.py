@@ -145,4 +145,6 @@ def _asked(job_id: str, context: ContextDep, request: JobRequest) -> Job:
     with context.write() as session:
         job = JobRepository(session, context.tenant_id).get(job_id)
         request(session, job)
-        return service.present(session, job)
+        answer = service.present(session, job)
+        context.keep(session, answer, 202, f"/v1/jobs/{job_id}")
+        return answer

@@ -11,15 +11,11 @@ from app.kit.idempotency.middleware import LONGEST_KEY
 from app.kit.problems import Problem, documented
 from app.openapi.examples import EXAMPLES
 
-_CREATING = frozenset(
+_KEEPING = frozenset(
     {
-        "create_upload",
-        "create_dataset",
-        "create_job",
-        "create_comparison",
-        "prune",
-        "create_coreset",
-        "create_finetune",
+        *("create_upload", "create_dataset", "create_job", "create_comparison", "prune"),
+        *("create_coreset", "create_finetune"),
+        *("cancel_job", "pause_job", "resume_job", "retry_job"),
     }
 )
 """The operations that keep their answer for a repeated ``Idempotency-Key``."""
@@ -60,7 +56,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             components["schemas"][name]["examples"] = [example]
         for item in document["paths"].values():
             for operation in item.values():
-                if operation["operationId"] in _CREATING:
+                if operation["operationId"] in _KEEPING:
                     _add_idempotency_key(operation)
         app.openapi_schema = document
     return app.openapi_schema

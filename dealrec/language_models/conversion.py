@@ -6,23 +6,18 @@ float32, so that is what the cache keeps; a model in another type is cast from i
 """
 
 import io
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
 
+from dealrec.cache import cache_folder
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import SILENT, Reporter
 
 CONVERSION_VERSION = 1
 """Part of the cached folder's name; raised when the conversion changes."""
-
-
-def cache_folder() -> Path:
-    """``DEALREC_CACHE_DIR``, or ``~/.cache/dealrec``."""
-    return Path(os.environ.get("DEALREC_CACHE_DIR") or "~/.cache/dealrec").expanduser()
 
 
 def converted_gguf(gguf_file: Path, key: str, reporter: Reporter = SILENT) -> Path:

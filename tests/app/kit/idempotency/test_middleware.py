@@ -39,6 +39,24 @@ def test_the_same_request_has_one_effect_and_the_first_answer(
     assert jobs(database) == before
 
 
+def test_an_action_on_a_job_that_is_asked_for_again_is_not_done_again(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    job = client.post("/v1/jobs", json={"dataset_id": finisher.dataset().id, "budget": 5}).json()
+
+    def fail() -> None:
+        with database.session() as session:
+            session.execute(update(JobRow).values(state="failed", error={"code": "test"}))
+
+    fail()
+    first = client.post(f"/v1/jobs/{job['id']}/retry", headers=KEY)
+    fail()
+    second = client.post(f"/v1/jobs/{job['id']}/retry", headers=KEY)
+    assert second.json() == first.json()
+    assert first.json()["state"] == "queued"
+    assert client.get(f"/v1/jobs/{job['id']}").json()["state"] == "failed"
+
+
 @pytest.mark.parametrize("change", ["body", "route"])
 def test_a_key_used_with_another_request_is_refused(
     client: TestClient, finisher: Finisher, change: str

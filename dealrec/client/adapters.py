@@ -1,0 +1,70 @@
+"""Adapters: what a language model has learned from a coreset."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from dealrec.client.binding import operation, sequence
+from dealrec.client.downloads import fetch_file
+from dealrec.client.exchange import ask, delete
+from dealrec.client.lists import listed
+from dealrec.client.records import AdapterFile, Area, M, Remote
+from dealrec.client.transport import Request
+
+
+class Adapter(Remote[M]):
+    """A LoRA adapter."""
+
+    id: str
+    job_id: str
+    dataset_id: str
+    coreset_id: str
+    model: str
+    revision: str | None = None
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    files: list[AdapterFile]
+    created_at: datetime
+
+    @operation
+    async def download(self, path: str | Path, *, progress: bool = False) -> Path:
+        """The PEFT folder as a zip; unpacked, ``PeftModel.from_pretrained`` loads it.
+
+        Goes on where an earlier attempt stopped, and checks the SHA-256.
+        """
+        request = Request("GET", f"/v1/adapters/{self.id}/download")
+        return await fetch_file(self.transport, request, path, progress=progress)
+
+    @operation
+    async def download_file(self, name: str, path: str | Path, *, progress: bool = False) -> Path:
+        """One of its ``files``, in the same way."""
+        request = Request("GET", f"/v1/adapters/{self.id}/files/{quote(name, safe='')}")
+        return await fetch_file(self.transport, request, path, progress=progress)
+
+    @operation
+    async def delete(self) -> None:
+        """Delete the adapter."""
+        await delete(self.transport, f"/v1/adapters/{self.id}")
+
+
+class Adapters(Area[M]):
+    """Adapters of this key's tenant."""
+
+    @operation
+    async def get(self, identifier: str) -> Adapter[M]:
+        """One adapter."""
+        return await fetch_adapter(self.transport, identifier)
+
+    @sequence
+    async def list(self) -> AsyncIterator[Adapter[M]]:
+        """All adapters, newest first."""
+        async for entry in listed(self.transport, "/v1/adapters"):
+            yield Adapter[M].said(self.transport, entry)
+
+
+async def fetch_adapter(transport: M, identifier: str) -> Adapter[M]:
+    """The adapter with the list of its files."""
+    answer = await ask(transport, Request("GET", f"/v1/adapters/{identifier}"))
+    return Adapter[M].said(transport, answer.json())

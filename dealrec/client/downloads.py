@@ -1,0 +1,124 @@
+"""Files fetched to the last byte: resumed where the line broke, and checked.
+
+The service's ``ETag`` is the SHA-256 of the content. A file on its way lies beside its target, under
+a name that has the ``ETag``; so the next attempt, of this process or another, knows what it has the
+beginning of, and the service sends the rest only if the content is still the same (``If-Range``).
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+
+from dealrec.client.display import transfer_display
+from dealrec.client.errors import ApiError
+from dealrec.client.exchange import Attempts
+from dealrec.client.files import file_sha256
+from dealrec.client.transport import Reading, Request, Transport
+
+_ETAG = re.compile(r'"([0-9a-f]{64})"')
+_PART_NAME = re.compile(r"\.([0-9a-f]{64})\.part")
+
+
+async def fetch_file(
+    transport: Transport, request: Request, target: str | Path, *, progress: bool = False
+) -> Path:
+    """Fetch what ``request`` answers into ``target``, which is there whole or not at all.
+
+    Raises :class:`ApiError`: the service's, or ``download_damaged`` where the content is not what
+    its ``ETag`` says.
+    """
+    download = _Download(Path(target).expanduser())
+    attempts = Attempts(transport)
+    with transfer_display(progress, f"fetching {download.target.name}", None) as advance:
+        while True:
+            before = download.size
+            try:
+                await _receive(transport, download.asked(request), download, advance)
+                break
+            except ApiError as error:
+                if download.size > before:
+                    attempts.begin_anew()
+                await attempts.after(error)
+    await transport.call(download.finish)
+    return download.target
+
+
+async def _receive(
+    transport: Transport, request: Request, download: "_Download", advance: Callable[[int], None]
+) -> None:
+    async with AsyncExitStack() as stack:
+        reading = await stack.enter_async_context(transport.open(request))
+        status = reading.response.status_code
+        if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and download.size:
+            return  # all is there: whether it is right, its hash says
+        if not reading.response.is_success:
+            raise ApiError.of_answer(reading.response)
+        file = stack.enter_context(download.open(reading))
+        advance(file.tell())
+        async for piece in reading.pieces:
+            await transport.call(file.write, piece)
+            advance(len(piece))
+
+
+class _Download:
+    """The beginning of a file, and what it is the beginning of."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.etag: str | None = None
+        for path in sorted(target.parent.glob(f"{_escaped(target.name)}.*.part")):
+            if found := _PART_NAME.fullmatch(path.name.removeprefix(target.name)):
+                self.etag = found[1]
+
+    @property
+    def part(self) -> Path:
+        return self.target.with_name(f"{self.target.name}.{self.etag}.part")
+
+    @property
+    def size(self) -> int:
+        """Bytes that are there."""
+        try:
+            return self.part.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def asked(self, request: Request) -> Request:
+        """The request for what is missing."""
+        headers = {**request.headers, "accept-encoding": "identity"}
+        if self.size:
+            headers |= {"range": f"bytes={self.size}-", "if-range": f'"{self.etag}"'}
+        return Request(request.method, request.path, request.query, headers=headers)
+
+    def open(self, reading: Reading) -> BinaryIO:
+        """Where the answer's bytes go: behind those that are there, or into a new file."""
+        response = reading.response
+        found = _ETAG.fullmatch(response.headers.get("etag", ""))
+        if found is None:
+            raise ApiError(
+                f"{response.request.url} has no SHA-256 as its ETag: it cannot be checked. "
+                "Does something between here and the service change answers?",
+                code="download_unchecked",
+            )
+        if response.status_code == httpx.codes.PARTIAL_CONTENT and found[1] == self.etag:
+            return self.part.open("ab")
+        self.part.unlink(missing_ok=True)
+        self.etag = found[1]
+        return self.part.open("wb")
+
+    def finish(self) -> None:
+        """Check the whole, and give it its name."""
+        if file_sha256(self.part) != self.etag:
+            self.part.unlink()
+            raise ApiError(
+                f"{self.target} arrived with other bytes than its ETag promised. Fetch it again.",
+                code="download_damaged",
+            )
+        self.part.replace(self.target)
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([*?\[])", r"[\1]", name)

@@ -1,0 +1,268 @@
+"""What the service answers, as data. Fields that a newer service adds are kept, not refused."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+from dealrec.client.binding import operation, reference, sequence
+from dealrec.client.transport import Transport
+
+M = TypeVar("M", bound=Transport)
+
+
+class Record(BaseModel):
+    """Something that the service said; states and kinds are plain text, since there may be new ones."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        protected_namespaces=(),
+        ignored_types=(operation, reference, sequence),
+    )
+
+
+class Remote(Record, Generic[M]):
+    """A record as it was when the service was asked, and what can be asked of it."""
+
+    _transport: M = PrivateAttr()
+
+    @classmethod
+    def said(cls, transport: M, body: Any) -> Self:
+        """The record in an answer's body, bound to who asked."""
+        record = cls.model_validate(body)
+        record._transport = transport
+        return record
+
+    @property
+    def transport(self) -> M:
+        """How the service is asked."""
+        return self._transport
+
+
+class Area(Generic[M]):
+    """One kind of resource: what makes it, finds it and lists it."""
+
+    def __init__(self, transport: M) -> None:
+        self.transport = transport
+
+
+class Progress(Record):
+    """How far a stage is."""
+
+    done: int
+    total: int
+    unit: str
+
+
+class Shards(Record):
+    """How many parts of a sharded stage have succeeded."""
+
+    done: int
+    total: int
+
+
+class Stage(Record):
+    """A stage of a job."""
+
+    name: str
+    state: str
+    attempt: int
+    reused: bool
+    progress: Progress | None = None
+    shards: Shards | None = None
+    metrics: Mapping[str, float] = {}
+    error: Mapping[str, Any] | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    seconds: float | None = None
+
+
+class Budget(Record):
+    """As asked for, and as samples once the data set is ready."""
+
+    requested: int | float
+    samples: int | None = None
+
+
+class Event(Record):
+    """Something that happened to a job; ``sequence`` counts from 1."""
+
+    sequence: int
+    kind: str
+    stage: str | None = None
+    data: Mapping[str, Any]
+    created_at: datetime
+
+
+class StageEstimate(Record):
+    """What one stage would cost on one worker."""
+
+    name: str
+    seconds: float
+    peak_memory_bytes: int | None = None
+    reused: bool
+    calibrated_on: Mapping[str, Any]
+
+
+class Estimate(Record):
+    """What a job would cost, if it were made now."""
+
+    dataset_id: str
+    budget: Budget
+    seconds: float
+    stages: list[StageEstimate]
+
+
+class Histogram(Record):
+    """How a score is spread over all samples, and over those that the job selected."""
+
+    score: str
+    edges: list[float]
+    all: list[int]
+    selected: list[int]
+
+
+class SampleText(Record):
+    """A sample as the language model will read it."""
+
+    sample_key: str
+    user_id: str
+    history: list[str]
+    target: str
+    instruction: str
+    input: str
+    output: str
+
+
+class CoresetSample(SampleText):
+    """A member of a coreset, with its scores."""
+
+    influence: float
+    effort: float | None = None
+    overall: float
+    stratum: int | None = None
+
+
+class Stratum(Record):
+    """A stratum ``[low, high]`` of the overall score: how many samples it had and gave."""
+
+    index: int
+    low: float
+    high: float
+    available: int
+    selected: int
+
+
+class Coverage(Record):
+    """Distinct users and items in the samples, and how each stratum was used."""
+
+    users: int
+    items: int
+    strata: list[Stratum]
+
+
+class ScoreTriple(Record):
+    """A number for each score; ``None`` where it was not computed."""
+
+    influence: float | None = None
+    effort: float | None = None
+    overall: float | None = None
+
+
+class Explanation(Record):
+    """Where a sample stood in a selection, and what became of it."""
+
+    coreset_id: str
+    sample_key: str
+    selected: bool
+    reason: str
+    detail: str
+    scores: ScoreTriple
+    percentiles: ScoreTriple
+    stratum: Stratum | None = None
+    quota: int | None = None
+
+
+class StratumDiff(Record):
+    """What two coresets take from a stratum."""
+
+    index: int | None = None
+    kept: int
+    gained: int
+    lost: int
+
+
+class CoresetDiff(Record):
+    """How a coreset differs from the one that it is set against; the keys are the first thousand."""
+
+    coreset_id: str
+    against: str
+    kept: int
+    gained: int
+    lost: int
+    jaccard: float
+    strata: list[StratumDiff]
+    gained_keys: list[str]
+    lost_keys: list[str]
+
+
+class SweepCoverage(Record):
+    """Distinct users and items of a selection, and the strata that gave at least one sample."""
+
+    users: int
+    items: int
+    strata: int
+
+
+class ScoreMass(Record):
+    """What a selection holds of a score: the mean, and the share of the sum over all samples."""
+
+    mean: float
+    share: float | None = None
+
+
+class SweepSelection(Record):
+    """A selection that is not kept."""
+
+    coverage: SweepCoverage
+    influence: ScoreMass
+    effort: ScoreMass | None = None
+    overall: ScoreMass
+
+
+class SweepPoint(SweepSelection):
+    """The job's selection at a budget, beside a random one of the same size."""
+
+    budget: int | float
+    samples: int
+    random: SweepSelection
+
+
+class AdapterFile(Record):
+    """A file of a PEFT folder."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class LanguageModel(Record):
+    """A language model that the service allows."""
+
+    name: str
+    parameters: int
+    architecture: str
+    licence: str
+    revision: str
+    available: bool
+
+
+class Choice(Record):
+    """A surrogate or a selector; ``parameters`` is a JSON Schema."""
+
+    name: str
+    summary: str
+    needs: list[str]
+    parameters: Mapping[str, Any]

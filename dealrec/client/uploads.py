@@ -1,0 +1,191 @@
+"""Files sent in parts: a broken line costs one part, and a process that died costs nothing.
+
+Which parts have arrived is the service's knowledge, asked for again each time. The client remembers
+only the upload's id, under the content's SHA-256: a new process that sends the same file to the same
+service goes on with it, wherever the file lies by then.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dealrec.cache import cache_folder
+from dealrec.client.binding import operation
+from dealrec.client.display import transfer_display
+from dealrec.client.errors import ApiError
+from dealrec.client.exchange import Attempts, ask, ask_once, creating, delete
+from dealrec.client.files import file_sha256, local_file, read_range
+from dealrec.client.records import Area, M, Record, Remote
+from dealrec.client.transport import Request, Transport
+
+_REMEMBERED_SECONDS = 7 * 24 * 3600.0
+"""After that a note is removed: the service has long forgotten the upload."""
+
+Advance = Callable[[int], None]
+"""Told how many more bytes are done."""
+
+
+class UploadPart(Record):
+    """A part that has arrived."""
+
+    number: int
+    bytes: int
+    sha256: str
+
+
+class Upload(Remote[M]):
+    """A file that is sent in parts of ``part_bytes``, numbered from 1; the last has the rest."""
+
+    id: str
+    state: str
+    filename: str
+    bytes: int
+    sha256: str | None = None
+    part_bytes: int
+    received_bytes: int
+    parts: list[UploadPart]
+    """Those that are there; none once the upload is ``complete``."""
+    created_at: datetime
+    expires_at: datetime
+
+    @operation
+    async def delete(self) -> None:
+        """Give the upload up; data sets made from it stay."""
+        await delete(self.transport, f"/v1/uploads/{self.id}")
+
+
+class Uploads(Area[M]):
+    """Large files on their way."""
+
+    @operation
+    async def send(self, path: str | Path, *, progress: bool = False) -> Upload[M]:
+        """Send a file and have it put together; goes on where an earlier attempt stopped.
+
+        Raises :class:`ApiError`, and :class:`~dealrec.errors.InputError` (``no_such_file``).
+        """
+        return await send_file(self.transport, local_file(path), progress=progress)
+
+    @operation
+    async def get(self, identifier: str) -> Upload[M]:
+        """Which parts have arrived."""
+        return await _fetched(self.transport, identifier)
+
+
+async def send_file(transport: M, path: Path, *, progress: bool = False) -> Upload[M]:
+    """As :meth:`Uploads.send`; the upload is ``complete``."""
+    size = path.stat().st_size
+    with transfer_display(progress, f"reading {path.name}", size) as advance:
+        sha256 = await transport.call(file_sha256, path, advance)
+    note = _Note(transport.server.url, sha256)
+    upload = await _remembered(transport, note)
+    if upload is None:
+        body = {"filename": path.name, "bytes": size, "sha256": sha256}
+        answer = await ask(transport, creating("/v1/uploads", body))
+        upload = Upload[M].said(transport, answer.json())
+        note.write(upload.id)
+    if upload.state == "complete":
+        return upload
+    with transfer_display(progress, f"sending {path.name}", size) as advance:
+        advance(upload.received_bytes)
+        await _send_parts(transport, upload, path, advance)
+    return await _complete(transport, upload.id)
+
+
+def forget_upload(transport: Transport, upload: Upload[Any]) -> None:
+    """A data set has been made from it: the same file is sent anew next time."""
+    if upload.sha256 is not None:
+        _Note(transport.server.url, upload.sha256).remove()
+
+
+async def _send_parts(
+    transport: Transport, upload: Upload[Any], path: Path, advance: Advance
+) -> None:
+    there = {part.number for part in upload.parts}
+    for number in range(1, -(-upload.bytes // upload.part_bytes) + 1):
+        if number in there:
+            continue
+        start = (number - 1) * upload.part_bytes
+        data = await transport.call(read_range, path, start, upload.part_bytes)
+        request = Request("PUT", f"/v1/uploads/{upload.id}/parts/{number}", content=data)
+        part = UploadPart.model_validate((await ask(transport, request)).json())
+        if part.sha256 != hashlib.sha256(data).hexdigest():
+            raise ApiError(f"Part {number} of {path} arrived changed.", code="upload_damaged")
+        advance(len(data))
+
+
+async def _complete(transport: M, identifier: str) -> Upload[M]:
+    """Have the parts put together: the state is read before it is asked for again.
+
+    Joining gigabytes takes a while, and an answer that is lost on its way does not undo it.
+    """
+    attempts = Attempts(transport)
+    while True:
+        try:
+            answer = await ask_once(
+                transport, Request("POST", f"/v1/uploads/{identifier}/complete")
+            )
+            return Upload[M].said(transport, answer.json())
+        except ApiError as error:
+            if error.code != "upload_changed":  # else: somebody else had it put together
+                await attempts.after(error)
+            upload = await _fetched(transport, identifier)
+            if upload.state == "complete":
+                return upload
+            if error.code == "upload_changed":
+                raise
+
+
+async def _fetched(transport: M, identifier: str) -> Upload[M]:
+    answer = await ask(transport, Request("GET", f"/v1/uploads/{identifier}"))
+    return Upload[M].said(transport, answer.json())
+
+
+async def _remembered(transport: M, note: "_Note") -> Upload[M] | None:
+    """The upload that an earlier attempt began, where the service still has it."""
+    identifier = note.read()
+    if identifier is None:
+        return None
+    try:
+        return await _fetched(transport, identifier)
+    except ApiError as error:
+        if error.status != httpx.codes.NOT_FOUND:
+            raise
+    note.remove()
+    return None
+
+
+class _Note:
+    """Which upload carries a content to a service: a small file in the cache folder."""
+
+    def __init__(self, url: str, sha256: str) -> None:
+        self._folder = cache_folder() / "uploads"
+        name = hashlib.sha256(f"{url}\n{sha256}".encode()).hexdigest()
+        self._path = self._folder / f"{name}.json"
+
+    def read(self) -> str | None:
+        try:
+            return str(json.loads(self._path.read_text(encoding="utf-8"))["upload_id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # none, or one that was cut short: the file is sent anew
+
+    def write(self, upload_id: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        _forget_old(self._folder)
+        self._path.write_text(json.dumps({"upload_id": upload_id}), encoding="utf-8")
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def _forget_old(folder: Path) -> None:
+    for path in folder.glob("*.json"):
+        with suppress(FileNotFoundError):  # another process was here
+            if time.time() - path.stat().st_mtime > _REMEMBERED_SECONDS:
+                path.unlink()

@@ -1,0 +1,139 @@
+"""Files in parts: only what is missing is sent, whoever goes on with them."""
+
+import asyncio
+import hashlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.uploads.models import UploadRow
+from dealrec.cache import cache_folder
+from dealrec.client import ApiError, AsyncClient, Client
+from tests.dealrec.client.conftest import CONFIG, PART_BYTES, Service
+from tests.dealrec.client.proxy import BUSY, LIMITED, LOST, REFUSED, Proxy
+
+PARTS = 6
+
+
+@pytest.fixture
+def large(tmp_path: Path, data: Path) -> Path:
+    """Interactions of six parts, the last one short."""
+    path = tmp_path / "large.csv"
+    lines = data.read_text().splitlines(keepends=True)
+    text, user = [lines[0]], 0
+    while sum(map(len, text)) < (PARTS - 0.5) * PART_BYTES:
+        text += [f"v{user}-{line}" for line in lines[1:]]
+        user += 1
+    path.write_text("".join(text))
+    assert -(-path.stat().st_size // PART_BYTES) == PARTS
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _everything_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dealrec.client.datasets.IN_PARTS_FROM_BYTES", 0)
+    monkeypatch.setattr("dealrec.client.exchange._FIRST_SECONDS", 0.01)
+
+
+def puts(proxy: Proxy) -> list[str]:
+    return [path.rsplit("/", 1)[1] for method, path, _ in proxy.seen if method == "PUT"]
+
+
+def notes() -> list[Path]:
+    return list((cache_folder() / "uploads").glob("*"))
+
+
+def test_a_large_file_becomes_a_job_in_parts(proxy: Proxy, large: Path) -> None:
+    with Client(proxy.url) as client:
+        job = client.prune(large, items=None, budget=0.01, config=CONFIG, name="large")
+        assert client.datasets.get(job.dataset_id).name == "large"
+        job.cancel()
+    assert puts(proxy) == [str(number + 1) for number in range(PARTS)]
+    assert notes() == []
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_over_a_bad_line_every_part_arrives(proxy: Proxy, large: Path, blocking: bool) -> None:
+    proxy.faults = itertools.cycle([LOST, None, REFUSED, None, BUSY, LIMITED, None])
+
+    async def send() -> tuple[str, str | None]:
+        async with AsyncClient(proxy.url) as client:
+            upload = await client.uploads.send(large)
+            return upload.state, upload.sha256
+
+    if blocking:
+        with Client(proxy.url) as client:
+            upload = client.uploads.send(large)
+            found = (upload.state, upload.sha256)
+    else:
+        found = asyncio.run(send())
+    assert found == ("complete", hashlib.sha256(large.read_bytes()).hexdigest())
+
+
+def test_a_new_process_goes_on_where_a_killed_one_stopped(proxy: Proxy, large: Path) -> None:
+    program = (
+        "import sys; from dealrec.client import Client;"
+        "print(Client(sys.argv[1]).uploads.send(sys.argv[2]).received_bytes)"
+    )
+    command = [sys.executable, "-c", program, proxy.url, str(large)]
+    proxy.seconds = 0.4
+    process = subprocess.Popen(command, env=os.environ)
+    while len(puts(proxy)) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    proxy.seconds = 0.0
+    time.sleep(0.5)  # the part that was under way
+    before = puts(proxy)
+    proxy.seen.clear()
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == large.stat().st_size
+    assert len(puts(proxy)) == PARTS - len(before)
+    assert sorted(set(before + puts(proxy))) == [str(number + 1) for number in range(PARTS)]
+
+
+def test_a_file_that_is_there_is_not_sent_again(proxy: Proxy, large: Path) -> None:
+    with Client(proxy.url) as client:
+        first = client.uploads.send(large)
+        moved = large.rename(large.with_name("moved.csv"))
+        again = client.uploads.send(moved)
+        assert again.id == first.id
+        assert len(puts(proxy)) == PARTS
+        moved.write_text(moved.read_text() + "u,i,1\n")
+        other = client.uploads.send(moved)
+        assert other.id != first.id
+        assert client.uploads.get(first.id).parts == []
+
+
+def test_an_upload_that_the_service_forgot_begins_anew(client: Client, large: Path) -> None:
+    first = client.uploads.send(large)
+    first.delete()
+    again = client.uploads.send(large)
+    assert again.id != first.id
+    (note,) = notes()
+    assert json.loads(note.read_text()) == {"upload_id": again.id}
+    note.write_text("cut sho")
+    assert client.uploads.send(large).id not in (first.id, again.id)
+
+
+def test_what_changes_on_the_way_is_not_taken(
+    service: Service, client: Client, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "dealrec.client.uploads.read_range",
+        lambda path, start, count: b"x" * min(count, path.stat().st_size - start),
+    )
+    with pytest.raises(ApiError) as caught:
+        client.uploads.send(large)
+    assert (caught.value.status, caught.value.code) == (422, "upload_damaged")
+    with service.database.session(write=False) as session:
+        rows = session.query(UploadRow).filter_by(filename="large.csv", key=None).all()
+    assert rows
