@@ -6,18 +6,14 @@ system puts it.
 """
 
 import argparse
-import contextlib
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from socket import socket
 from typing import Any
 
 import httpx
@@ -35,6 +31,7 @@ from app.kit.ids import new_id
 from app.settings import Settings
 from benchmarks._load import Load, poll
 from benchmarks._report import Target, finish, timed
+from benchmarks._server import served
 from dealrec.data.synthetic import write_sample_data
 from worker.claims import claim
 from worker.scores import write_scores
@@ -71,7 +68,7 @@ def main() -> None:
 
 def _polls(name: str, settings: Settings, folder: Path, seconds: float) -> list[Target]:
     """Poll a job while it trains; a client submits more jobs all the while."""
-    with _served(settings) as (base, service):
+    with served(settings) as (base, service):
         client = httpx.Client(base_url=base, timeout=30)
         job = _training_job(client, folder / "data")
         cores = _apart(service)
@@ -106,35 +103,6 @@ def _say(name: str, load: Load, submitted: list[float], training: bool, cores: b
         f"two cores {cores}",
         flush=True,
     )
-
-
-@contextmanager
-def _served(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """``dealrec serve``, with its embedded worker."""
-    with socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("DEALREC_")},
-        "DEALREC_DATA_DIR": str(settings.data_dir),
-        "DEALREC_DATABASE_URL": settings.resolved_database_url,
-        "DEALREC_TORCH_THREADS": "1",
-    }
-    command = [sys.executable, "-m", "dealrec", "serve", "--port", str(port)]
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.data_dir / "serve.log").open("wb") as log:
-        service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    base = f"http://127.0.0.1:{port}"
-    try:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{base}/readyz").status_code == 200:
-                    break
-            time.sleep(0.1)
-        yield base, service
-    finally:
-        service.send_signal(signal.SIGTERM)
-        service.wait(30)
 
 
 def _apart(service: subprocess.Popen[bytes]) -> bool:

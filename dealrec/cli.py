@@ -10,20 +10,22 @@ from typing import Annotated
 import typer
 
 from dealrec import __version__
+from dealrec.client.cli import register as register_client
 from dealrec.comparison.command import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budget
 from dealrec.config.runtime import environment_runtime, yielding_environment
 from dealrec.config.stages import StageName
-from dealrec.options import configuration, pair
+from dealrec.options import (
+    ColumnOption,
+    ConfigOption,
+    JsonOption,
+    SetOption,
+    configuration,
+    pair,
+)
 from dealrec.terminal import command, print_json, say, stage_display
 
 _GROUP = "dealrec.commands"
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="One option, e.g. selection.strata=25."),
-]
 
 
 def main() -> None:
@@ -52,6 +54,7 @@ def register(application: typer.Typer) -> None:
         ("version", version_command),
     ):
         application.command(name)(command(function))
+    register_client(application)
 
 
 def prune_command(
@@ -59,12 +62,9 @@ def prune_command(
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
-    config: Annotated[Path | None, typer.Option(help="JSON file with the configuration.")] = None,
+    config: ConfigOption = None,
     set_: SetOption = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="OURS=THEIRS", help="A column that the file calls otherwise."),
-    ] = None,
+    column: ColumnOption = None,
     split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -139,7 +139,7 @@ def fidelity_command(
     left_out: Annotated[int, typer.Option(min=3, help="Samples left out on a small problem.")] = 30,
     processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
     table: Annotated[bool, typer.Option(help="Every parameter set and curvature as well.")] = False,
-    config: Annotated[Path | None, typer.Option(help="JSON file with the configuration.")] = None,
+    config: ConfigOption = None,
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -3,9 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from dealrec.errors import FieldError, InputError
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
+ConfigOption = Annotated[Path | None, typer.Option(help="JSON file with the configuration.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One option, e.g. selection.strata=25."),
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="OURS=THEIRS", help="A column that the file calls otherwise."),
+]
 
 
 def configuration(path: Path | None, assignments: Sequence[str]) -> dict[str, Any]:

@@ -129,9 +129,15 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def print_json_line(value: Any) -> None:
+    """One JSON document on a line of its own, at once: of many."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
 def say(line: str) -> None:
     """A line on standard output, for people."""
     sys.stdout.write(line + "\n")
 
 
-__all__ = ["Reporter", "command", "print_json", "say", "stage_display"]
+__all__ = ["Reporter", "command", "print_json", "print_json_line", "say", "stage_display"]

@@ -7,7 +7,14 @@ import typer
 
 from dealrec.config import SplitMethod, parse_budget
 from dealrec.config.comparison import ComparisonConfig, Scale
-from dealrec.options import configuration, pair
+from dealrec.options import (
+    ColumnOption,
+    ConfigOption,
+    JsonOption,
+    SetOption,
+    configuration,
+    pair,
+)
 from dealrec.terminal import print_json, say, stage_display
 
 
@@ -29,17 +36,11 @@ def compare_command(
     work: Annotated[
         Path | None, typer.Option(help="Where finished runs are kept, to go on from.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="JSON file with the configuration.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One option, e.g. finetune.epochs=2."),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="OURS=THEIRS", help="A column that the file calls otherwise."),
-    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    column: ColumnOption = None,
     split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Write JSON for machines.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Train on the coresets of several selectors, and measure on held-out users, with intervals."""
     asked = ComparisonConfig.parse(
