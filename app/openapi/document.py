@@ -37,7 +37,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     """The document of ``app``, made once.
 
     Adds bodies that are read while they stream, the problem, authentication, idempotency keys and
-    examples.
+    examples; takes away defaults that are said twice.
     """
     if app.openapi_schema is None:
         document = get_openapi(
@@ -52,6 +52,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         components["parameters"] = {"IdempotencyKey": _IDEMPOTENCY_KEY}
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}, {}]
+        for schema in components["schemas"].values():
+            _drop_repeated_defaults(schema.get("properties", {}))
         for name, example in EXAMPLES.items():
             components["schemas"][name]["examples"] = [example]
         for item in document["paths"].values():
@@ -66,6 +68,17 @@ def _schemas(model: type[BaseModel]) -> dict[str, Any]:
     """The model and all that it is made of, as components."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs", {}), model.__name__: schema}
+
+
+def _drop_repeated_defaults(properties: dict[str, Any]) -> None:
+    """Objects as defaults of nullable properties: they repeat what their own schema says.
+
+    Generators of clients refuse them: such a property may be an object or null, and its default is
+    looked for among the nulls.
+    """
+    for schema in properties.values():
+        if "anyOf" in schema and isinstance(schema.get("default"), dict):
+            del schema["default"]
 
 
 def _add_idempotency_key(operation: dict[str, Any]) -> None:

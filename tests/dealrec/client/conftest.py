@@ -113,7 +113,7 @@ def count(service: Service) -> Callable[[str], int]:
         total, after = 0, None
         while True:
             query = {"limit": 200, **({"after": after} if after else {})}
-            page = httpx.get(f"{service.url}{path}", params=query).json()
+            page = httpx.get(f"{service.url}{path}", params=query, timeout=60).json()
             total += len(page["data"])
             after = page["next"]
             if after is None:

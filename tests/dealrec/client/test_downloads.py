@@ -1,6 +1,7 @@
 """Files from the service: whole, right, and resumed."""
 
 import asyncio
+import hashlib
 import itertools
 import zipfile
 from pathlib import Path
@@ -25,7 +26,7 @@ def ranges(proxy: Proxy) -> list[str | None]:
 
 def test_an_adapter_has_the_same_bytes_each_time(service: Service, finished: Finished) -> None:
     url = f"{service.url}/v1/adapters/{finished.adapter}/download"
-    one, two = httpx.get(url), httpx.get(url)
+    one, two = (httpx.get(url, timeout=60) for _ in range(2))
     assert one.content == two.content
     assert one.headers["etag"] == two.headers["etag"]
 
@@ -86,8 +87,7 @@ def test_a_beginning_of_other_content_is_thrown_away(
 def test_a_damaged_beginning_is_noticed(client: Client, finished: Finished, tmp_path: Path) -> None:
     adapter, target = client.adapters.get(finished.adapter), tmp_path / "adapter.zip"
     whole = adapter.download(target).read_bytes()
-    etag = httpx.get(f"{client.transport.server.url}/v1/adapters/{adapter.id}/download")
-    part = tmp_path / f"adapter.zip.{etag.headers['etag'].strip(chr(34))}.part"
+    part = tmp_path / f"adapter.zip.{hashlib.sha256(whole).hexdigest()}.part"
     part.write_bytes(b"x" * 100)
     with pytest.raises(ApiError) as caught:
         adapter.download(target)

@@ -1,0 +1,231 @@
+"""Commands that ask a server: submit, status, watch, coreset, adapter, upload."""
+
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dealrec.config import SplitMethod, parse_budget
+from dealrec.options import (
+    ColumnOption,
+    ConfigOption,
+    JsonOption,
+    SetOption,
+    configuration,
+    pair,
+)
+from dealrec.terminal import command, print_json, print_json_line, say
+
+if TYPE_CHECKING:
+    from dealrec.client.clients import Client
+    from dealrec.client.jobs import Job
+
+ServerOption = Annotated[
+    str, typer.Option("--server", envvar="DEALREC_SERVER", help="Address of the service.")
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", envvar="DEALREC_KEY", help="API key; better in the variable."),
+]
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job (job_…).")]
+DEFAULT_SERVER = "http://127.0.0.1:8000"
+
+
+def register(application: typer.Typer) -> None:
+    """Add this part's subcommands."""
+    for name, function in (
+        ("submit", submit_command),
+        ("status", status_command),
+        ("watch", watch_command),
+        ("coreset", coreset_command),
+        ("adapter", adapter_command),
+        ("upload", upload_command),
+    ):
+        application.command(name)(command(function))
+
+
+def submit_command(
+    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
+    items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the data set is called.")] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    column: ColumnOption = None,
+    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="The same key again gives the same job again.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay until the job has ended.")] = False,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send data to a server and have a coreset made; says the job's id."""
+    with _client(server, key) as client:
+        job = client.prune(
+            interactions,
+            items=items,
+            budget=parse_budget(budget),
+            config=configuration(config, set_ or []),
+            name=name,
+            columns=dict(pair(text, "--column") for text in column or []) or None,
+            split=None if split is None else split.value,
+            idempotency_key=idempotency_key,
+            progress=not json,
+        )
+        if watch:
+            _watch(client, job.id, json=json)
+        elif json:
+            print_json(_plain(job))
+        else:
+            say(job.id)
+
+
+def status_command(
+    job_id: JobArgument,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say how far a job is."""
+    with _client(server, key) as client:
+        job = client.jobs.get(job_id)
+    if json:
+        print_json(_plain(job))
+        return
+    left = "" if job.eta_seconds is None else f", about {job.eta_seconds:,.0f} s left"
+    say(f"{job.id} ({job.kind}): {job.state}{left}")
+    for stage in job.stages:
+        progress = stage.progress
+        done = (
+            "" if progress is None else f"{progress.done:,} of {progress.total:,} {progress.unit}s"
+        )
+        seconds = "" if stage.seconds is None else f"{stage.seconds:,.1f} s"
+        state = "reused" if stage.reused else stage.state
+        say(f"  {stage.name:<10} {state:<10} {done:<24} {seconds}".rstrip())
+    for name, identifier in (("coreset", job.coreset_id), ("adapter", job.adapter_id)):
+        if identifier is not None:
+            say(f"{name} {identifier}")
+    if job.error is not None:
+        say(f"{job.error.get('title')}: {job.error.get('detail')}")
+
+
+def watch_command(
+    job_id: JobArgument,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a job's stages until it has ended, or is paused; exit status 1 where it failed.
+
+    With ``--json``: its events, one a line as they happen, and the job itself as the last line.
+    """
+    with _client(server, key) as client:
+        _watch(client, job_id, json=json)
+
+
+def coreset_command(
+    identifier: Annotated[
+        str, typer.Argument(metavar="ID", help="Of a coreset (cs_…), or of the job that made it.")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="jsonl, parquet, csv or alpaca.")
+    ] = "jsonl",
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fetch a coreset; a file that came half is completed."""
+    with _client(server, key) as client:
+        made_by_job = identifier.startswith("job_")
+        coreset = (
+            client.jobs.get(identifier).coreset if made_by_job else client.coresets.get(identifier)
+        )
+        coreset.download(out, format=format_, progress=not json)
+    if json:
+        print_json({"out": str(out), **_plain(coreset)})
+    else:
+        say(f"{coreset.size:,} samples in {out}")
+        say(f"sha256 {coreset.sha256}")
+
+
+def adapter_command(
+    identifier: Annotated[
+        str, typer.Argument(metavar="ID", help="Of an adapter (ad_…), or of the job that made it.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for PeftModel.from_pretrained.")],
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fetch a LoRA adapter; one that came half is completed."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _client(server, key) as client:
+        made_by_job = identifier.startswith("job_")
+        adapter = (
+            client.jobs.get(identifier).adapter if made_by_job else client.adapters.get(identifier)
+        )
+        archive = adapter.download(out.with_name(f"{out.name}.zip"), progress=not json)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(folder)
+        out.mkdir(exist_ok=True)
+        for file in Path(folder).iterdir():
+            file.replace(out / file.name)
+    archive.unlink()
+    if json:
+        print_json({"out": str(out), **_plain(adapter)})
+    else:
+        say(f"adapter of {adapter.model} in {out}")
+
+
+def upload_command(
+    file: Annotated[Path, typer.Argument(help="Interactions or items.")],
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send a file in parts; a second attempt sends what is missing. Says the upload's id."""
+    with _client(server, key) as client:
+        upload = client.uploads.send(file, progress=not json)
+    if json:
+        print_json(_plain(upload))
+    else:
+        say(upload.id)
+
+
+def _client(server: str, key: str | None) -> "Client":
+    from dealrec.client.clients import Client
+
+    return Client(server, key)
+
+
+def _watch(client: "Client", job_id: str, *, json: bool) -> None:
+    if not json:
+        job = client.jobs.get(job_id).wait(progress=True)
+        said = job.coreset_id or job.adapter_id or ""
+        say(f"{job.id} {job.state} {said}".rstrip())
+        return
+    job = _events_as_lines(client, job_id)
+    print_json_line(_plain(job))
+    if job.state in ("failed", "cancelled"):
+        raise typer.Exit(1)
+
+
+def _events_as_lines(client: "Client", job_id: str) -> "Job[Any]":
+    job = client.jobs.get(job_id)
+    for event in job.follow():
+        print_json_line({"object": "event", **_plain(event)})
+        # A job that was paused once may have gone on since.
+        if event.kind == "job.paused" and client.jobs.get(job_id).state == "paused":
+            break
+    return client.jobs.get(job_id)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = record.model_dump(mode="json")
+    return plain
