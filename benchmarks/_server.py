@@ -35,15 +35,20 @@ def served(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     base = f"http://127.0.0.1:{port}"
     try:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{base}/readyz").status_code == 200:
-                    break
+        while not _ready(base):
+            if service.poll() is not None:
+                raise RuntimeError(f"the service did not start; see {log_path(settings)}")
             time.sleep(0.1)
         yield base, service
     finally:
         service.send_signal(signal.SIGTERM)
         service.wait(30)
+
+
+def _ready(base: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{base}/readyz").status_code == 200
+    return False
 
 
 def log_path(settings: Settings) -> Path:

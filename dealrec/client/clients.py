@@ -12,7 +12,8 @@ from dealrec.client.binding import operation
 from dealrec.client.coresets import Coresets
 from dealrec.client.datasets import Datasets, Source, dataset_in_parts
 from dealrec.client.exchange import ask, creating, new_key, without_none
-from dealrec.client.jobs import Config, Job, Jobs, create_job, job_body, plain
+from dealrec.client.job import Job, create_job, plain
+from dealrec.client.jobs import Config, Jobs, job_body
 from dealrec.client.records import Choice, LanguageModel, M
 from dealrec.client.transport import AsyncTransport, BlockingTransport, Request, Server
 from dealrec.client.uploads import Uploads

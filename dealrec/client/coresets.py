@@ -25,7 +25,7 @@ from dealrec.config import FinetuneConfig
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from dealrec.client.jobs import Job
+    from dealrec.client.job import Job
 
 
 class Coreset(Remote[M]):
@@ -104,7 +104,7 @@ class Coreset(Remote[M]):
         idempotency_key: str | None = None,
     ) -> "Job[M]":
         """Train a LoRA adapter on it: a job of kind ``finetune``."""
-        from dealrec.client.jobs import create_job, plain
+        from dealrec.client.job import create_job, plain
 
         path = f"/v1/coresets/{self.id}/finetunes"
         return await create_job(self.transport, path, plain(config or {}), idempotency_key)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from dealrec.terminal import Reporter, stage_display
 
 if TYPE_CHECKING:
-    from dealrec.client.jobs import Job
+    from dealrec.client.job import Job
 
 _UNTOUCHED = frozenset({"waiting", "queued"})
 _SHOWN_METRICS = ("@", "loss")

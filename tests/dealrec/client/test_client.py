@@ -152,6 +152,18 @@ def test_finetunes_and_adapters_are_reached(
         client.adapters.get(finished.adapter)
 
 
+def test_a_comparison_is_a_job(client: Client, finished: Finished) -> None:
+    job = client.jobs.compare(
+        finished.dataset, budgets=[10], selectors=["dealrec", {"method": "influence"}], seeds=2
+    )
+    job.cancel()
+    assert job.kind == "comparison"
+    assert [stage.name for stage in job.stages][:2] == ["surrogate", "influence"]
+    with pytest.raises(ApiError) as caught:
+        job.report()
+    assert caught.value.status in (404, 409)
+
+
 def test_what_can_be_chosen_is_listed(client: Client) -> None:
     assert "smollm2-135m" in [model.name for model in client.models()]
     assert "sasrec" in [choice.name for choice in client.surrogates()]
