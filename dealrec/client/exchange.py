@@ -12,6 +12,8 @@ from dealrec.client.transport import Request, Transport
 
 _FIRST_SECONDS = 0.25
 _LONGEST_SECONDS = 15.0
+_LONGEST_ASKED_SECONDS = 120.0
+"""A service that asks for more (a quota that is used up) is not waited for: its caller should know."""
 
 
 class Attempts:
@@ -23,13 +25,15 @@ class Attempts:
 
     async def after(self, error: ApiError) -> None:
         """Wait before the next attempt; raises ``error`` where there is to be none."""
-        if not error.transient or self._failed >= self._transport.server.retries:
+        asked = error.retry_after or 0.0
+        hopeless = not error.transient or asked > _LONGEST_ASKED_SECONDS
+        if hopeless or self._failed >= self._transport.server.retries:
             raise error
         longest = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2**self._failed)
         self._failed += 1
         # Callers that failed together must not come back together.
         wait = random.uniform(0.5 * longest, longest)  # noqa: S311
-        await self._transport.sleep(max(wait, error.retry_after or 0.0))
+        await self._transport.sleep(max(wait, asked))
 
     def begin_anew(self) -> None:
         """Something was achieved since the last failure."""

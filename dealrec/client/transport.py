@@ -53,7 +53,7 @@ class Server:
     """Where the service is, who asks, and with how much patience."""
 
     url: str
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
     timeout: float = 120.0
     """Seconds that the service may be silent within one answer."""
     retries: int = 6

@@ -133,13 +133,10 @@ async def _complete(transport: M, identifier: str) -> Upload[M]:
             )
             return Upload[M].said(transport, answer.json())
         except ApiError as error:
-            if error.code != "upload_changed":  # else: somebody else had it put together
-                await attempts.after(error)
+            await attempts.after(error)
             upload = await _fetched(transport, identifier)
             if upload.state == "complete":
                 return upload
-            if error.code == "upload_changed":
-                raise
 
 
 async def _fetched(transport: M, identifier: str) -> Upload[M]:

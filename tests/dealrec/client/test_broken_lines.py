@@ -135,6 +135,9 @@ def test_retry_after_is_kept_to(service: Service, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(client.transport, "sleep", sleep)
         with pytest.raises(StopIteration):
             Attempts(client.transport).after(error).send(None)
+        error.retry_after = 3600.0
+        with pytest.raises(ApiError):
+            Attempts(client.transport).after(error).send(None)
     assert waited == [7.0]
 
 
