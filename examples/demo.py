@@ -4,14 +4,12 @@ Everything goes through HTTP, as a client on another machine would do it.
 """
 
 import argparse
-import io
 import json
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,9 +17,11 @@ from typing import Any
 
 import httpx
 
-from dealrec.config.stages import StageName
+from dealrec.client import ApiError, Client
+from dealrec.client.job import Job
+from dealrec.client.transport import BlockingTransport
 from dealrec.data.synthetic import write_sample_data
-from dealrec.terminal import say, stage_display
+from dealrec.terminal import say
 
 BUDGET = 96
 CONFIG: dict[str, Any] = {
@@ -29,11 +29,10 @@ CONFIG: dict[str, Any] = {
     "effort": {"model": "smollm2-135m"},
     "finetune": {"model": "smollm2-135m"},
 }
-ENDED = {"succeeded", "failed", "cancelled"}
 
 
-def main() -> int:
-    """Run the demo; 0 when everything that it promises lies in the folder."""
+def main() -> None:
+    """Leave everything that the demo promises in its folder; raises :class:`ApiError`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/demo"))
     out: Path = parser.parse_args().out
@@ -44,30 +43,30 @@ def main() -> int:
     write_sample_data(out / "data")
     say("2. Starting the service")
     with service(out / "service") as client:
-        say(f"   at {client.base_url}")
+        say(f"   at {client.transport.server.url}")
         say(f"3. Posting the data with a budget of {BUDGET} samples")
-        job = submit(client, out / "data")
-        say(f"   {job['id']}")
-        job = watch(client, job["id"])
-        if job["state"] != "succeeded":
-            say(f"The job ended as {job['state']}: {json.dumps(job['error'], indent=2)}")
-            return 1
+        data = out / "data"
+        job = client.prune(
+            data / "interactions.csv", items=data / "items.csv", budget=BUDGET, config=CONFIG
+        )
+        say(f"   {job.id}")
+        job = job.wait(progress=True)
         say("4. Fetching the results")
-        fetch(client, job, out)
+        fetch(job, out)
     shutil.rmtree(out / "service")
     for name in ("coreset.jsonl", "manifest.json", "report.html", "adapter"):
         say(f"   {out / name}")
     say(f"Done in {time.monotonic() - begun:.0f} s. Open {out / 'report.html'} in a browser.")
-    return 0
 
 
 @contextmanager
-def service(data_dir: Path) -> Iterator[httpx.Client]:
+def service(data_dir: Path) -> Iterator[Client]:
     """``dealrec serve`` on a free port, and a client for it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data_dir.mkdir(parents=True)
+    url = f"http://127.0.0.1:{port}"
     with (data_dir / "service.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "dealrec", "serve", f"--port={port}", f"--data-dir={data_dir}"],
@@ -75,8 +74,8 @@ def service(data_dir: Path) -> Iterator[httpx.Client]:
             stderr=log,
         )
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            wait_until_up(client, process, data_dir / "service.log")
+        wait_until_up(url, process, data_dir / "service.log")
+        with Client(url) as client:
             yield client
     finally:
         process.terminate()
@@ -86,13 +85,13 @@ def service(data_dir: Path) -> Iterator[httpx.Client]:
             process.kill()
 
 
-def wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Poll ``/healthz``; raises ``SystemExit`` with the log where the service does not come up."""
     for _ in range(300):
         if process.poll() is not None:
             break
         try:
-            if client.get("/healthz").is_success:
+            if httpx.get(f"{url}/healthz").is_success:
                 return
         except httpx.TransportError:
             pass
@@ -100,65 +99,19 @@ def wait_until_up(client: httpx.Client, process: subprocess.Popen[bytes], log: P
     raise SystemExit(f"The service did not start:\n{log.read_text()}")
 
 
-def submit(client: httpx.Client, data: Path) -> dict[str, Any]:
-    """One call: the files, the budget, the configuration."""
-    with (data / "interactions.csv").open("rb") as rows, (data / "items.csv").open("rb") as items:
-        response = client.post(
-            "/v1/prune",
-            files={"interactions": rows, "items": items},
-            data={"budget": str(BUDGET), "config": json.dumps(CONFIG)},
-        )
-    return checked(response)
-
-
-def watch(client: httpx.Client, job_id: str) -> dict[str, Any]:
-    """Show every stage's progress until the job has ended."""
-    with stage_display() as stages:
-        reporters: dict[str, Any] = {}
-        while True:
-            job = checked(client.get(f"/v1/jobs/{job_id}"))
-            for stage in job["stages"]:
-                if stage["state"] in ("waiting", "queued"):
-                    continue
-                if stage["name"] not in reporters:
-                    reporters[stage["name"]] = stages(StageName(stage["name"]))
-                reporter, progress = reporters[stage["name"]], stage["progress"]
-                for name, value in (stage["metrics"] or {}).items():
-                    if "@" in name or "loss" in name:
-                        reporter.metric(name, value)
-                if progress and progress["total"]:
-                    reporter.progress(progress["done"], progress["total"], progress["unit"])
-            if job["state"] in ENDED:
-                return job
-            time.sleep(0.5)
-
-
-def fetch(client: httpx.Client, job: dict[str, Any], out: Path) -> None:
+def fetch(job: Job[BlockingTransport], out: Path) -> None:
     """Coreset, manifest, report, and the adapter's folder."""
-    coreset = f"/v1/coresets/{job['coreset_id']}"
-    for name, address in (
-        ("coreset.jsonl", f"{coreset}/download?format=jsonl"),
-        ("manifest.json", f"{coreset}/manifest"),
-        ("report.html", f"{coreset}/report"),
-    ):
-        (out / name).write_bytes(raised(client.get(address)).content)
-    archive = raised(client.get(f"/v1/adapters/{job['adapter_id']}/download")).content
-    with zipfile.ZipFile(io.BytesIO(archive)) as adapter:
-        adapter.extractall(out / "adapter")
-
-
-def checked(response: httpx.Response) -> dict[str, Any]:
-    """The answer's JSON object, or ``SystemExit`` with the problem."""
-    body: dict[str, Any] = raised(response).json()
-    return body
-
-
-def raised(response: httpx.Response) -> httpx.Response:
-    """The answer, or ``SystemExit`` with the problem."""
-    if response.is_error:
-        raise SystemExit(f"{response.request.url} answered {response.status_code}: {response.text}")
-    return response
+    coreset = job.coreset
+    coreset.download(out / "coreset.jsonl")
+    (out / "manifest.json").write_text(json.dumps(coreset.manifest(), indent=2), encoding="utf-8")
+    coreset.download_report(out / "report.html")
+    archive = job.adapter.download(out / "adapter.zip")
+    shutil.unpack_archive(archive, out / "adapter")
+    archive.unlink()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main()
+    except ApiError as error:
+        sys.exit(f"{error.title}: {error.detail}")
