@@ -57,7 +57,7 @@ def served(settings: Settings) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """One for all tests of the client; each makes its own things in it."""
     settings = Settings(
