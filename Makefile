@@ -30,7 +30,7 @@ test: install
 chaos: chaos-machine chaos-service
 
 chaos-machine: install
-	$(BIN)/python -m pytest tests/worker/test_state_machine.py --hypothesis-profile=chaos
+	$(BIN)/python -m pytest tests/worker/test_state_machine.py --hypothesis-profile=chaos -n 2 --dist worksteal
 
 chaos-service: install
 	$(BIN)/python -m tests.chaos

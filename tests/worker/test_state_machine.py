@@ -22,7 +22,13 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import event, select, update
 
 from app.coresets.models import CoresetRow
@@ -467,13 +473,17 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
 
 
-Machine.TestCase.settings = hypothesis_settings(
-    max_examples=2000 if LONG else 30,
+_SETTINGS = hypothesis_settings(
+    max_examples=500 if LONG else 30,
     stateful_step_count=25,
     deadline=None,
     derandomize=not LONG,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-TestStateMachine = Machine.TestCase
-TestStateMachine = pytest.mark.timeout(1800 if LONG else 120)(TestStateMachine)
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+@pytest.mark.parametrize("part", range(4 if LONG else 1))
+def test_whatever_happens_in_whatever_order_nothing_is_lost_doubled_or_redone(part: int) -> None:
+    run_state_machine_as_test(Machine, settings=_SETTINGS)
