@@ -67,6 +67,7 @@ def finetune(
     model_card: Mapping[str, Any] | None = None,
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
+    pieces: int = 1,
 ) -> FinetuneResult:
     """Train LoRA on ``examples`` and write ``out``, a folder that peft loads.
 
@@ -79,7 +80,10 @@ def finetune(
             there, and on a CPU ends with the very same adapter.
         model_card: What the card says about the data, name by name.
         runtime: Device and threads.
-        reporter: Gets a ``step`` of all steps, and the metric ``train_loss``.
+        reporter: Gets a ``step`` of all steps, and the metric ``train_loss``; the event ``replanned``
+            where less of a batch is held at once than before.
+        pieces: By how much less of a batch is held at once from the start, for machines whose memory
+            does not hold the usual.
 
     Raises:
         InputError: ``no_examples``, ``unknown_model``, ``model_not_available``,
@@ -99,6 +103,7 @@ def finetune(
         checkpoint_dir=checkpoint_dir,
         facts=model_card or {},
         reporter=reporter,
+        pieces=pieces,
     )
 
 
@@ -111,12 +116,15 @@ def train_adapter(
     checkpoint_dir: Path | None,
     facts: Mapping[str, Any],
     reporter: Reporter,
+    pieces: int = 1,
 ) -> FinetuneResult:
     """:func:`finetune` on a loaded model, which has the adapter attached afterwards."""
     started = time.monotonic()
     encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
     encoded = encoder.encode(examples)
     training = Training(loaded, encoded, config)
+    training.tokens_at_once //= pieces
+    at_once = _TOKENS_AT_ONCE
     fingerprint = training_fingerprint(config, loaded.revision, examples)
     kept = None
     if checkpoint_dir is not None:
@@ -127,6 +135,9 @@ def train_adapter(
         reporter.progress(training.step, steps, "step")
         while training.step < steps:
             reporter.metric("train_loss", training.advance())
+            if training.tokens_at_once < at_once:
+                at_once = training.tokens_at_once
+                reporter.event("replanned", batch_tokens=at_once)
             due = training.step % config.checkpoint_steps == 0 or training.step == steps
             if kept is not None and due:
                 write_checkpoint(kept, fingerprint, training.checkpoint())
@@ -154,6 +165,10 @@ class Training:
     The loss of a step is the mean cross-entropy over all target tokens of its batch. Dropout is
     seeded by step and samples are chosen by step, so ``step``, adapter and optimizer are its whole
     state. ``hidden_states`` takes the place of the whole decoder where a part of it is kept.
+
+    ``tokens_at_once`` is how much of a batch is held together. Where an accelerator's memory does not
+    hold it, it is halved, down to one sample, and the step is made again: the same up to rounding and
+    to the draws of dropout.
     """
 
     def __init__(
@@ -178,6 +193,7 @@ class Training:
         )
         self.step = 0
         self.losses: list[float] = []
+        self.tokens_at_once = _TOKENS_AT_ONCE
 
     def advance(self) -> float:
         """Make one step; its loss, before the step.
@@ -188,11 +204,10 @@ class Training:
         batch = [self._samples[index] for index in self.schedule.batch(self.step)]
         for group in self._optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate(self.step)
-        self._optimizer.zero_grad()
         self.model.train()
-        with torch.random.fork_rng():
-            torch.manual_seed(self.schedule.dropout_seed(self.step))
-            loss = self._backward(batch)
+        while (loss := self._backward(batch)) is None:
+            torch.cuda.empty_cache()
+            self.tokens_at_once //= 2
         if not torch.isfinite(torch.tensor(loss)):
             raise DealrecError(
                 f"The loss of step {self.step + 1} is not a finite number. A lower learning rate "
@@ -205,15 +220,27 @@ class Training:
         self.losses.append(loss)
         return loss
 
-    def _backward(self, batch: Sequence[EncodedSample]) -> float:
-        """Gradients of the mean loss over the batch's target tokens; that loss."""
+    def _backward(self, batch: Sequence[EncodedSample]) -> float | None:
+        """Gradients of the mean loss over the batch's target tokens; that loss.
+
+        ``None`` where memory did not hold a part of several samples: it goes in smaller ones.
+        """
+        parts = batches_by_tokens([len(sample) for sample in batch], self.tokens_at_once)
         loss_on = self._config.loss_on
         total = sum(len(sample) - sample.first_label(loss_on) for sample in batch)
         loss = 0.0
-        for part in batches_by_tokens([len(sample) for sample in batch], _TOKENS_AT_ONCE):
-            share = self._loss_sum([batch[index] for index in part]) / total
-            share.backward()  # type: ignore[no-untyped-call]
-            loss += share.item()
+        self._optimizer.zero_grad()
+        try:
+            with torch.random.fork_rng():
+                torch.manual_seed(self.schedule.dropout_seed(self.step))
+                for part in parts:
+                    share = self._loss_sum([batch[index] for index in part]) / total
+                    share.backward()  # type: ignore[no-untyped-call]
+                    loss += share.item()
+        except torch.OutOfMemoryError:
+            if len(parts) == len(batch):
+                raise
+            return None  # not from here on: the error keeps the failed part's tensors alive
         return loss
 
     def _loss_sum(self, samples: Sequence[EncodedSample]) -> Tensor:

@@ -28,6 +28,7 @@ def run(context: StageContext) -> StageResult:
         },
         runtime=context.runtime,
         reporter=context.reporter,
+        pieces=context.pieces,
     )
     return StageResult({"revision": result.revision, "files": _files(context.out)}, result.metrics)
 

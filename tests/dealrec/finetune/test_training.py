@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.errors import Cancelled, InputError
 from dealrec.finetune.schedule import Schedule
-from dealrec.finetune.training import finetune
+from dealrec.finetune.training import Training, finetune
 from dealrec.progress import Silent
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model, tiny_samples
 from tests.dealrec.test_checkpoints import FAILURE, Events
@@ -133,3 +133,38 @@ def test_a_training_whose_checkpoints_find_no_room_ends_with_the_same_adapter(
     first, second = (load_file(tmp_path / x / "adapter_model.safetensors") for x in "ab")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert events.seen.count(FAILURE) == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 32])
+def test_a_step_that_memory_does_not_hold_is_made_in_smaller_parts(
+    model_folder, tmp_path, monkeypatch, pieces
+):
+    samples = tiny_samples(8)
+    config = _config(model_folder, epochs=1, lora=LoraSettings(dropout=0))
+    finetune(samples, config, out=tmp_path / "a")
+    whole, sizes, events = Training._loss_sum, [], Events()
+
+    def small(self, samples):
+        """As on an accelerator that holds two samples."""
+        sizes.append(len(samples))
+        if len(samples) > 2:
+            raise torch.OutOfMemoryError
+        return whole(self, samples)
+
+    monkeypatch.setattr(Training, "_loss_sum", small)
+    finetune(samples, config, out=tmp_path / "b", reporter=events, pieces=pieces)
+    assert (max(sizes) > 2) == (pieces == 1)
+    replanned = [data["batch_tokens"] for kind, data in events.seen if kind == "replanned"]
+    assert replanned == [2048 // pieces] if pieces > 1 else replanned[-1] < 2048
+    first, second = (load_file(tmp_path / x / "adapter_model.safetensors") for x in "ab")
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_sample_that_memory_does_not_hold_alone_is_an_error(model_folder, tmp_path, monkeypatch):
+    def none(self, samples):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Training, "_loss_sum", none)
+    with pytest.raises(torch.OutOfMemoryError):
+        finetune(tiny_samples(4), _config(model_folder), out=tmp_path / "a")
