@@ -123,7 +123,7 @@ class Client(Service[BlockingTransport]):
 
 
 class AsyncClient(Service[AsyncTransport]):
-    """The same with methods to be awaited, on asyncio or Trio; see :class:`Client`."""
+    """The same with methods to be awaited; see :class:`Client`."""
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from dealrec.client.files import local_file
 from dealrec.client.lists import listed
 from dealrec.client.records import Area, M, Remote, SampleText
 from dealrec.client.transport import Request
-from dealrec.client.uploads import Upload, forget_upload, send_file
+from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
 
 IN_PARTS_FROM_BYTES = 64 * 2**20
@@ -155,13 +155,10 @@ async def dataset_in_parts(
     transport: M, source: Source, idempotency_key: str, *, progress: bool
 ) -> Dataset[M]:
     """Make a data set of files that are sent in parts."""
-    uploads: dict[str, Upload[M]] = {
-        name: await send_file(transport, path, progress=progress)
+    body = {
+        f"{name}_upload_id": (await send_file(transport, path, progress=progress)).id
         for name, path in source.files.items()
     }
-    body = {f"{name}_upload_id": upload.id for name, upload in uploads.items()}
     body |= without_none({"name": source.name, "columns": source.columns, "split": source.split})
     answer = await ask(transport, creating("/v1/datasets", body, idempotency_key=idempotency_key))
-    for upload in uploads.values():
-        forget_upload(transport, upload)
     return Dataset[M].said(transport, answer.json())

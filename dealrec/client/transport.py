@@ -131,7 +131,7 @@ class BlockingTransport:
 
 
 class AsyncTransport:
-    """Sends on the running event loop, be it asyncio's or Trio's."""
+    """Sends on the running event loop."""
 
     def __init__(self, server: Server, agent: str) -> None:
         self.server = server

@@ -1,8 +1,9 @@
 """Files sent in parts: a broken line costs one part, and a process that died costs nothing.
 
 Which parts have arrived is the service's knowledge, asked for again each time. The client remembers
-only the upload's id, under the content's SHA-256: a new process that sends the same file to the same
-service goes on with it, wherever the file lies by then.
+only the upload's id, under the file's name and SHA-256: a new process that sends the same file to the
+same service goes on with it, wherever the file lies by then. One that is complete is not sent again
+for as long as the service keeps it.
 """
 
 import hashlib
@@ -83,7 +84,7 @@ async def send_file(transport: M, path: Path, *, progress: bool = False) -> Uplo
     size = path.stat().st_size
     with transfer_display(progress, f"reading {path.name}", size) as advance:
         sha256 = await transport.call(file_sha256, path, advance)
-    note = _Note(transport.server.url, sha256)
+    note = _Note(transport.server.url, path.name, sha256)
     upload = await _remembered(transport, note)
     if upload is None:
         body = {"filename": path.name, "bytes": size, "sha256": sha256}
@@ -96,12 +97,6 @@ async def send_file(transport: M, path: Path, *, progress: bool = False) -> Uplo
         advance(upload.received_bytes)
         await _send_parts(transport, upload, path, advance)
     return await _complete(transport, upload.id)
-
-
-def forget_upload(transport: Transport, upload: Upload[Any]) -> None:
-    """A data set has been made from it: the same file is sent anew next time."""
-    if upload.sha256 is not None:
-        _Note(transport.server.url, upload.sha256).remove()
 
 
 async def _send_parts(
@@ -159,11 +154,12 @@ async def _remembered(transport: M, note: "_Note") -> Upload[M] | None:
 
 
 class _Note:
-    """Which upload carries a content to a service: a small file in the cache folder."""
+    """Which upload carries a file to a service: a small file in the cache folder."""
 
-    def __init__(self, url: str, sha256: str) -> None:
+    def __init__(self, url: str, filename: str, sha256: str) -> None:
         self._folder = cache_folder() / "uploads"
-        name = hashlib.sha256(f"{url}\n{sha256}".encode()).hexdigest()
+        # The name is part of it: formats are known by content and name.
+        name = hashlib.sha256(f"{url}\n{filename}\n{sha256}".encode()).hexdigest()
         self._path = self._folder / f"{name}.json"
 
     def read(self) -> str | None:

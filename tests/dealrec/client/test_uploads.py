@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -51,11 +52,17 @@ def notes() -> list[Path]:
 
 def test_a_large_file_becomes_a_job_in_parts(proxy: Proxy, large: Path) -> None:
     with Client(proxy.url) as client:
-        job = client.prune(large, items=None, budget=0.01, config=CONFIG, name="large")
-        assert client.datasets.get(job.dataset_id).name == "large"
+        options = {
+            "budget": 0.01,
+            "config": CONFIG,
+            "name": "mine",
+            "idempotency_key": token_hex(8),
+        }
+        job = client.prune(large, **options)
+        assert client.datasets.get(job.dataset_id).name == "mine"
         job.cancel()
+        assert client.prune(large, **options).id == job.id
     assert puts(proxy) == [str(number + 1) for number in range(PARTS)]
-    assert notes() == []
 
 
 @pytest.mark.parametrize("blocking", [True, False])
@@ -100,7 +107,8 @@ def test_a_new_process_goes_on_where_killed_ones_stopped(proxy: Proxy, large: Pa
 def test_a_file_that_is_there_is_not_sent_again(proxy: Proxy, large: Path) -> None:
     with Client(proxy.url) as client:
         first = client.uploads.send(large)
-        moved = large.rename(large.with_name("moved.csv"))
+        (large.parent / "elsewhere").mkdir()
+        moved = large.rename(large.parent / "elsewhere" / large.name)
         again = client.uploads.send(moved)
         assert again.id == first.id
         assert len(puts(proxy)) == PARTS
@@ -108,6 +116,8 @@ def test_a_file_that_is_there_is_not_sent_again(proxy: Proxy, large: Path) -> No
         other = client.uploads.send(moved)
         assert other.id != first.id
         assert client.uploads.get(first.id).parts == []
+        # Under another name it may be of another format.
+        assert client.uploads.send(moved.rename(moved.with_suffix(".tsv"))).id != other.id
 
 
 def test_an_upload_that_the_service_forgot_begins_anew(client: Client, large: Path) -> None:
