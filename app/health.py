@@ -14,7 +14,8 @@ from dealrec import __version__
 
 router = APIRouter(tags=["operation"])
 _LOG = structlog.get_logger("dealrec.health")
-_WORKER_SEEN_SECONDS = 60.0
+WORKER_SEEN_SECONDS = 60.0
+"""How lately a worker must have looked for work to count as there."""
 
 
 class Health(BaseModel):
@@ -73,7 +74,7 @@ def _database(database: Database) -> tuple[bool, bool]:
     """Whether the database answers, and whether a worker was seen in it lately."""
     try:
         with database.session(write=False) as session:
-            return True, seen_lately(session, _WORKER_SEEN_SECONDS)
+            return True, seen_lately(session, WORKER_SEEN_SECONDS)
     except Exception as error:
         _LOG.warning("database_not_ready", error=type(error).__name__)
         return False, False

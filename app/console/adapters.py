@@ -1,24 +1,34 @@
 """Pages of adapters."""
 
+import re
+
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from starlette.responses import RedirectResponse, Response
 
 from app.adapters import endpoints as api
 from app.adapters.repository import AdapterRepository
 from app.adapters.schemas import Adapter
+from app.console.datasets import names as dataset_names
 from app.console.pages import render
+from app.console.session import Posted
 from app.kit.context import Context, ContextDep
 from app.kit.downloads import scratch
 from app.kit.pagination import PageQuery
 
 router = APIRouter(prefix="/console/adapters", include_in_schema=False)
 _CARD = "README.md"
+_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+"""What model hubs read."""
+_MARKDOWN = MarkdownIt("commonmark", {"html": False})
 
 
 @router.get("")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
     """All adapters."""
-    return render(request, "adapters.html", adapters=api.list_adapters(context, page))
+    adapters, names = api.list_adapters(context, page), dataset_names(context)
+    return render(request, "adapters.html", adapters=adapters, names=names)
 
 
 @router.get("/{adapter_id}")
@@ -28,12 +38,24 @@ def adapter_page(request: Request, context: ContextDep, adapter_id: str) -> Resp
     return render(request, "adapter.html", adapter=adapter, card=_card(context, adapter))
 
 
-def _card(context: Context, adapter: Adapter) -> str | None:
-    """The text of the model card, if the adapter has one."""
+@router.post("/{adapter_id}/delete")
+def delete(context: ContextDep, adapter_id: str, _form: Posted) -> Response:
+    """Delete the adapter."""
+    api.delete_adapter(adapter_id, context)
+    return RedirectResponse("/console/adapters", status_code=303)
+
+
+def _card(context: Context, adapter: Adapter) -> Markup | None:
+    """The model card, if the adapter has one; HTML in it stays text."""
     if _CARD not in [file.name for file in adapter.files]:
         return None
     with context.read() as session:
         prefix = AdapterRepository(session, context.tenant_id).get(adapter.id).prefix
     with scratch(context.settings) as folder:
         path = context.storage.fetch_file(f"{prefix}/{_CARD}", folder)
-        return path.read_text(encoding="utf-8")
+        text = _FRONT_MATTER.sub("", path.read_text(encoding="utf-8"))
+    tokens = _MARKDOWN.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"  # below the page's own headings
+    return Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S704

@@ -1,31 +1,45 @@
-"""Pages of coresets: members and reasons, other selections, differences."""
+"""Pages of coresets: members and reasons, other selections, differences, training on one."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.console.fields import read_budget, selection_fields
+from app.console.datasets import names as dataset_names
+from app.console.fields import finetune_fields, read_budget, read_finetune, selection_fields
+from app.console.jobs import sweep_budgets
 from app.console.pages import render
-from app.console.plots import strata_plot
+from app.console.plots import score_plots, strata_plot
 from app.console.session import Posted
 from app.coresets import endpoints as api
+from app.coresets.repository import CoresetRepository
 from app.coresets.schemas import CoresetCreate
+from app.coresets.service import scores_key
+from app.datasets.endpoints import get_dataset
+from app.datasets.repository import DatasetRepository
+from app.datasets.schemas import SampleText
+from app.datasets.service import find_sample, require_ready
+from app.jobs.endpoints import get_job
+from app.jobs.repository import JobRepository
 from app.jobs.schemas import Job
-from app.kit.context import ContextDep
+from app.kit.context import Context, ContextDep
+from app.kit.downloads import scratch
 from app.kit.pagination import PageQuery, PageRequest
-from dealrec.config import parse_budget
+from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
+from dealrec.config.selectors import SELECTORS
 from dealrec.coresets.formats import CoresetFormat
 
 router = APIRouter(prefix="/console/coresets", include_in_schema=False)
 _MANY = PageRequest(200, None)
+_PAGE = 10
 _SELECTION = "selection."
 
 
 @router.get("")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
     """All coresets."""
-    return render(request, "coresets.html", coresets=api.list_coresets(context, page))
+    coresets, names = api.list_coresets(context, page), dataset_names(context)
+    return render(request, "coresets.html", coresets=coresets, names=names)
 
 
 @router.get("/{coreset_id}")
@@ -37,21 +51,25 @@ def coreset_page(
 ) -> Response:
     """One coreset, set against another one if asked for."""
     coreset = api.get_coreset(coreset_id, context)
+    job = get_job(coreset.job_id, context)
+    same_job = api.list_coresets(context, _MANY, job_id=coreset.job_id).data
     return render(
         request,
         "coreset.html",
         coreset=coreset,
+        dataset=get_dataset(coreset.dataset_id, context),
         against=against,
-        others=[
-            other
-            for other in api.list_coresets(context, _MANY, job_id=coreset.job_id).data
-            if other.id != coreset_id
-        ],
+        others=[other for other in same_job if other.id != coreset_id],
         difference=api.get_diff(coreset_id, context, against) if against else None,
-        samples=api.list_samples(coreset_id, context, PageRequest(25, None)),
+        samples=api.list_samples(coreset_id, context, PageRequest(_PAGE, None)),
         plot=strata_plot(coreset.coverage.strata),
         formats=list(CoresetFormat),
         fields=selection_fields(coreset.selection),
+        selectors=SELECTORS.values(),
+        training=finetune_fields(),
+        budgets=sweep_budgets(coreset.size),
+        job_selection=job.config["selection"],
+        job_sampling=job.config["sampling"],
     )
 
 
@@ -63,8 +81,19 @@ def samples_part(
     after: Annotated[str, Query(max_length=100)],
 ) -> Response:
     """The next members."""
-    samples = api.list_samples(coreset_id, context, PageRequest(25, after))
+    samples = api.list_samples(coreset_id, context, PageRequest(_PAGE, after))
     return render(request, "parts/members.html", samples=samples, coreset_id=coreset_id)
+
+
+@router.get("/{coreset_id}/plots")
+def plots_part(request: Request, context: ContextDep, coreset_id: str) -> Response:
+    """How the scores are spread, and what this coreset took of them."""
+    with context.read() as session:
+        row = CoresetRepository(session, context.tenant_id).get(coreset_id)
+        key = scores_key(session, row)
+    with scratch(context.settings) as folder:
+        plots = score_plots(context.storage.fetch_file(key, folder))
+    return render(request, "parts/plots.html", plots=plots)
 
 
 @router.get("/{coreset_id}/explanation")
@@ -73,10 +102,12 @@ def explanation_part(
     context: ContextDep,
     coreset_id: str,
     sample_key: Annotated[str, Query(max_length=10_000)],
+    text: bool = False,
 ) -> Response:
-    """Why a sample is in the coreset, or why not."""
+    """Why a sample is in the coreset, or why not; with ``text`` also what it says."""
     explanation = api.get_explanation(coreset_id, context, sample_key)
-    return render(request, "parts/explanation.html", explanation=explanation)
+    sample = _sample(context, coreset_id, sample_key) if text else None
+    return render(request, "parts/explanation.html", explanation=explanation, sample=sample)
 
 
 @router.post("/{coreset_id}/reselect")
@@ -91,9 +122,40 @@ def reselect(request: Request, context: ContextDep, coreset_id: str, form: Poste
     body = CoresetCreate(budget=parse_budget(read_budget(form)), selection=selection)
     made = api.reselect(job_id, body, context)
     if isinstance(made, Job):
-        target = f"/console/jobs/{made.id}"
-    else:
-        target = f"/console/coresets/{made.id}?against={coreset_id}"
+        return _go(request, f"/console/jobs/{made.id}")
+    return _go(request, f"/console/coresets/{made.id}?against={coreset_id}")
+
+
+@router.post("/{coreset_id}/finetune")
+def finetune(request: Request, context: ContextDep, coreset_id: str, form: Posted) -> Response:
+    """Train an adapter on the coreset, and show the job that does it."""
+    config = FinetuneConfig.parse(read_finetune(form), location="finetune")
+    job = api.create_finetune(coreset_id, config, Response(), context)
+    return _go(request, f"/console/jobs/{job.id}")
+
+
+@router.post("/{coreset_id}/delete")
+def delete(context: ContextDep, coreset_id: str, _form: Posted) -> Response:
+    """Delete the coreset, and what was trained on it."""
+    job_id = api.get_coreset(coreset_id, context).job_id
+    api.delete_coreset(coreset_id, context, cascade=True)
+    return RedirectResponse(f"/console/jobs/{job_id}", status_code=303)
+
+
+def _sample(context: Context, coreset_id: str, sample_key: str) -> SampleText:
+    """What a sample says, in the coreset or not, as its job put it into words."""
+    with context.read() as session:
+        coreset = CoresetRepository(session, context.tenant_id).get(coreset_id)
+        config = JobRepository(session, context.tenant_id).get(coreset.job_id).config
+        datasets = DatasetRepository(session, context.tenant_id)
+        prefix = require_ready(datasets.get(coreset.dataset_id))
+    with scratch(context.settings) as folder:
+        stored = context.storage.fetch_folder(prefix, folder)
+        return find_sample(stored, PruneConfig.parse(config), sample_key)
+
+
+def _go(request: Request, target: str) -> Response:
+    """To another page: a form that HTMX has sent would swap a redirect's page in."""
     if "hx-request" in request.headers:
         return Response(headers={"hx-redirect": target})
     return RedirectResponse(target, status_code=303)

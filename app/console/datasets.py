@@ -5,14 +5,19 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from app.adapters.endpoints import list_adapters
+from app.console import advice
+from app.console.operation import worker_seen
 from app.console.pages import render
 from app.console.session import Posted
+from app.coresets.endpoints import list_coresets
 from app.datasets import endpoints as api
 from app.datasets.models import DatasetState
 from app.jobs.endpoints import list_jobs
 from app.kit.context import Context, ContextDep
 from app.kit.pagination import PageQuery, PageRequest
 from dealrec.config import Sampling, SplitMethod
+from dealrec.data.columns import Column
 
 router = APIRouter(include_in_schema=False)
 _FEW = PageRequest(5, None)
@@ -21,9 +26,17 @@ _MANY = PageRequest(200, None)
 
 @router.get("/")
 def overview(request: Request, context: ContextDep) -> Response:
-    """What was done last."""
-    datasets, jobs = api.list_datasets(context, _FEW), list_jobs(context, _FEW)
-    return render(request, "overview.html", datasets=datasets, jobs=jobs, names=names(context))
+    """What was done last, and what to do first."""
+    return render(
+        request,
+        "overview.html",
+        datasets=api.list_datasets(context, _FEW).data,
+        jobs=list_jobs(context, _FEW).data,
+        coresets=list_coresets(context, _FEW).data,
+        adapters=list_adapters(context, PageRequest(1, None)).data,
+        names=names(context),
+        no_worker=not worker_seen(context),
+    )
 
 
 def names(context: Context) -> dict[str, str]:
@@ -34,22 +47,32 @@ def names(context: Context) -> dict[str, str]:
 @router.get("/console/datasets")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
     """All data sets, and the form for another."""
-    found = api.list_datasets(context, page)
-    return render(request, "datasets.html", datasets=found, splits=list(SplitMethod))
+    return render(
+        request,
+        "datasets.html",
+        datasets=api.list_datasets(context, page),
+        splits=list(SplitMethod),
+        columns=list(Column),
+    )
 
 
 @router.get("/console/datasets/{dataset_id}")
 def dataset_page(request: Request, context: ContextDep, dataset_id: str) -> Response:
-    """One data set: its counts, its report, its jobs."""
+    """One data set: its counts, its report, its samples, its jobs."""
     dataset = api.get_dataset(dataset_id, context)
     jobs = list_jobs(context, _MANY, dataset_id=dataset_id)
-    return render(request, "dataset.html", dataset=dataset, jobs=jobs)
+    told = advice.for_dataset(dataset.error.get("code")) if dataset.error else None
+    return render(request, "dataset.html", dataset=dataset, jobs=jobs, advice=told)
 
 
 @router.get("/console/datasets/{dataset_id}/live")
 def dataset_part(request: Request, context: ContextDep, dataset_id: str) -> Response:
-    """The changing part of the page while the data set is validated."""
-    return render(request, "parts/dataset.html", dataset=api.get_dataset(dataset_id, context))
+    """How far the validation is; the page is loaded anew once it has ended."""
+    dataset = api.get_dataset(dataset_id, context)
+    answer = render(request, "parts/validation.html", dataset=dataset)
+    if dataset.state is not DatasetState.VALIDATING:
+        answer.headers["hx-refresh"] = "true"
+    return answer
 
 
 @router.get("/console/datasets/{dataset_id}/samples")
@@ -58,10 +81,13 @@ def samples_part(
     context: ContextDep,
     dataset_id: str,
     after: Annotated[str | None, Query(max_length=100)] = None,
+    sampling: Sampling = Sampling.PER_USER,
 ) -> Response:
     """A few samples as the language model will read them."""
-    samples = api.list_samples(dataset_id, context, PageRequest(10, after), Sampling.PER_USER)
-    return render(request, "parts/texts.html", samples=samples, dataset_id=dataset_id)
+    samples = api.list_samples(dataset_id, context, PageRequest(10, after), sampling)
+    return render(
+        request, "parts/texts.html", samples=samples, dataset_id=dataset_id, sampling=sampling
+    )
 
 
 @router.get("/console/datasets/{dataset_id}/delete")

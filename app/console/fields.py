@@ -1,11 +1,12 @@
 """The job form: its fields come from the configuration's own models."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dealrec.config import FinetuneConfig, PruneConfig, SelectionConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.selectors import SELECTORS, Need
 from dealrec.config.surrogate import SURROGATES
 from dealrec.errors import FieldError, InputError
 
@@ -65,6 +66,10 @@ _PARTS = {
     "finetune": ("Fine-tuning", "Train a LoRA adapter on the coreset."),
 }
 _OPTIONAL = frozenset({"effort", "finetune"})
+_NEEDED = {
+    "embedding": frozenset({Need.EMBEDDING, Need.VALIDATION_EMBEDDING}),
+    "gradients": frozenset({Need.GRADIENTS, Need.VALIDATION_GRADIENTS}),
+}
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class FormPart:
     summary: str
     enabled: bool | None
     fields: tuple[FormField, ...]
+    needed_by: tuple[str, ...] = ()
+    """The selectors that look at it, where only some do."""
 
 
 def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
@@ -107,8 +114,15 @@ def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
         enabled = None
         if name in _OPTIONAL:
             enabled = name == "effort" if given is None else f"use.{name}" in given
-        parts.append(FormPart(name, title, summary, enabled, tuple(own)))
+        needed_by = _needed_by(_NEEDED[name]) if name in _NEEDED else ()
+        parts.append(FormPart(name, title, summary, enabled, tuple(own), needed_by))
     return parts
+
+
+def form_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """The form that asks for ``config``, a whole configuration or a part of one."""
+    form = {name: _text(value) for name, value in _flat(config)}
+    return form | {f"use.{name}": "1" for name in _OPTIONAL if config.get(name) is not None}
 
 
 def selection_fields(selection: Mapping[str, Any]) -> list[FormField]:
@@ -121,12 +135,35 @@ def selection_fields(selection: Mapping[str, Any]) -> list[FormField]:
     return list(_fields(SelectionConfig.model_json_schema(), "selection.", defaults, given))
 
 
+def finetune_fields() -> list[FormField]:
+    """Of training on a coreset, at their defaults."""
+    return next(list(part.fields) for part in job_form() if part.name == "finetune")
+
+
 def read_config(form: Mapping[str, str]) -> dict[str, Any]:
     """The configuration that a sent form asks for; pydantic judges it."""
+    wanted = [
+        field
+        for part in job_form(form)
+        for field in part.fields
+        if part.name not in _OPTIONAL or part.enabled
+    ]
+    config = _read(form, wanted)
+    for name in _OPTIONAL:
+        config[name] = config.get(name, {}) if f"use.{name}" in form else None
+    return config
+
+
+def read_finetune(form: Mapping[str, str]) -> dict[str, Any]:
+    """The options of training on a coreset that a sent form asks for."""
+    options: dict[str, Any] = _read(form, finetune_fields()).get("finetune", {})
+    return options
+
+
+def _read(form: Mapping[str, str], fields: Iterable[FormField]) -> dict[str, Any]:
     config: dict[str, Any] = {}
-    for field in (field for part in job_form(form) for field in part.fields):
-        part = _part_of(field.name)
-        if field.name not in form or (part in _OPTIONAL and f"use.{part}" not in form):
+    for field in fields:
+        if field.name not in form:
             continue
         place = config
         *above, last = field.name.split(".")
@@ -139,8 +176,6 @@ def read_config(form: Mapping[str, str]) -> dict[str, Any]:
             place[last] = text
         elif field.optional:
             place[last] = None
-    for name in _OPTIONAL:
-        config[name] = config.get(name, {}) if f"use.{name}" in form else None
     return config
 
 
@@ -173,6 +208,10 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _needed_by(needs: frozenset[Need]) -> tuple[str, ...]:
+    return tuple(entry.method.value for entry in SELECTORS.values() if needs & {*entry.needs})
 
 
 def _part_of(name: str) -> str:

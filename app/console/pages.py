@@ -1,5 +1,6 @@
 """Templates, and how numbers, times and states are written in them."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
@@ -47,13 +48,28 @@ def _moment(value: datetime | None) -> str:
     return "–" if value is None else value.strftime("%Y-%m-%d %H:%M")
 
 
+def _metric(value: float | None, name: str) -> str:
+    """A measured value in the unit that the end of its name says."""
+    if value is None:
+        return "–"
+    if name.endswith("_bytes"):
+        return _size(value)
+    return _duration(value) if name.endswith("_seconds") else _number(value)
+
+
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    """A name of the configuration or of a metric, without the unit that :func:`_metric` writes."""
+    return re.sub(r"_(bytes|seconds)$", "", name).replace("_", " ")
 
 
 templates = Jinja2Templates(directory=FOLDER / "templates")
 templates.env.filters.update(
-    number=_number, size=_size, duration=_duration, moment=_moment, words=_words
+    number=_number,
+    size=_size,
+    duration=_duration,
+    moment=_moment,
+    metric=_metric,
+    words=_words,
 )
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 

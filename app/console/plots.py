@@ -13,8 +13,11 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from app.coresets.schemas import StratumUse
-from app.scores.schemas import Histogram
+from app.scores.schemas import Histogram, ScoreName
+from app.scores.service import histogram
+from dealrec.evaluation.correlation import spearman
 
+_BARS = 40
 _BINS = (40, 26)
 _SHADES = 8
 _TAIL = 0.25
@@ -55,29 +58,46 @@ class Plot:
     y_ticks: tuple[Tick, ...]
     legend: tuple[tuple[str, str], ...]
     """Pairs of class and words."""
+    summary: str
+    """What the plot shows, for those who do not see it."""
     width: float = _WIDTH
     height: float = _HEIGHT
 
 
-def histogram_plot(histogram: Histogram) -> Plot:
+def score_plots(scores: Path) -> list[Plot]:
+    """All plots of a ``scores.parquet``; those of effort where the language model was asked."""
+    measured = pq.read_table(scores, columns=["effort"])
+    names = [
+        name
+        for name in ScoreName
+        if name is not ScoreName.EFFORT or measured["effort"].null_count < len(measured)
+    ]
+    plots = [
+        histogram_plot(histogram(scores, name, _BARS), _quartiles(scores, name)) for name in names
+    ]
+    density = density_plot(scores)
+    return plots if density is None else [*plots, density]
+
+
+def histogram_plot(counted: Histogram, summary: str = "") -> Plot:
     """The share of all samples in every bin, and of the selected ones."""
-    x = _Scale(histogram.edges[0], histogram.edges[-1], _LEFT, _WIDTH - _RIGHT)
+    x = _Scale(counted.edges[0], counted.edges[-1], _LEFT, _WIDTH - _RIGHT)
     shares = {
         kind: [count / max(1, sum(counts)) for count in counts]
-        for kind, counts in (("all", histogram.all), ("chosen", histogram.selected))
+        for kind, counts in (("all", counted.all), ("chosen", counted.selected))
     }
     top = max(max(values) for values in shares.values()) or 1.0
     y = _Scale(0, top, _HEIGHT - _BOTTOM, _TOP)
     boxes = []
     for kind, values in shares.items():
-        for low, high, share in zip(histogram.edges, histogram.edges[1:], values, strict=False):
+        for low, high, share in zip(counted.edges, counted.edges[1:], values, strict=False):
             left, right, upper = x(low), x(high), y(share)
             if share:
                 title = f"{low:.3g} to {high:.3g}: {share:.2%} of {_NAMES[kind]}"
                 boxes.append(Box(left, upper, right - left, y(0) - upper, kind, title))
     return Plot(
-        title=f"Distribution of {histogram.score.value}",
-        x_title=histogram.score.value,
+        title=f"Distribution of {counted.score.value}",
+        x_title=counted.score.value,
         y_title="share of samples",
         boxes=tuple(boxes),
         x_ticks=x.ticks(5),
@@ -86,7 +106,21 @@ def histogram_plot(histogram: Histogram) -> Plot:
             for tick in y.ticks(4)
         ),
         legend=(("all", "all samples"), ("chosen", "selected")),
+        summary=summary,
     )
+
+
+def _quartiles(scores: Path, name: ScoreName) -> str:
+    table = pq.read_table(scores, columns=[name.value, "selected"])
+    table = table.filter(table[name.value].is_valid())
+    values = table[name.value].to_numpy()
+    chosen = values[table["selected"].to_numpy()]
+    parts = []
+    for words, some in (("all samples", values), ("the selected", chosen)):
+        if len(some):
+            low, middle, high = np.quantile(some, [0.25, 0.5, 0.75])
+            parts.append(f"{middle:.3g} for {words} (middle half {low:.3g} to {high:.3g})")
+    return f"Median {', '.join(parts)}."
 
 
 _NAMES = {"all": "all samples", "chosen": "the selected"}
@@ -134,7 +168,15 @@ def density_plot(scores: Path) -> Plot | None:
             ("shade-5", "samples (darker is more)"),
             ("mark", "selected (larger is a larger share)"),
         ),
+        summary=_agreement(values[0], values[1]),
     )
+
+
+def _agreement(influence: npt.NDArray[np.float64], effort: npt.NDArray[np.float64]) -> str:
+    found = spearman(influence, effort)
+    if found is None:
+        return "One of the two is the same for every sample."
+    return f"Rank correlation {found:.2f} over {len(influence):,} samples."
 
 
 def strata_plot(strata: Sequence[StratumUse]) -> Plot:
@@ -164,8 +206,19 @@ def strata_plot(strata: Sequence[StratumUse]) -> Plot:
         ),
         y_ticks=(Tick(y(0), "0"), *(Tick(y(log1p(power)), f"{power:,}") for power in powers)),
         legend=(("all", "available"), ("chosen", "selected (the quota)")),
+        summary=_quotas(strata),
         width=width,
     )
+
+
+def _quotas(strata: Sequence[StratumUse]) -> str:
+    quotas = [use.selected for use in strata if use.selected]
+    if not quotas:
+        return "No stratum gave a sample."
+    span = (
+        f"{min(quotas):,}" if min(quotas) == max(quotas) else f"{min(quotas):,} to {max(quotas):,}"
+    )
+    return f"{len(quotas)} of {len(strata)} strata gave samples, {span} each."
 
 
 @dataclass(frozen=True)

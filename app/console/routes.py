@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from app.console import adapters, coresets, datasets, jobs, session
+from app.console import adapters, coresets, datasets, job_form, jobs, operation, session
 from app.console.door import Door
 from app.console.pages import FOLDER
 
@@ -11,7 +11,8 @@ from app.console.pages import FOLDER
 def install_console(app: FastAPI) -> None:
     """Add the pages to ``app``; the door stands around every middleware added before."""
     router = APIRouter(include_in_schema=False)
-    for area in (datasets, jobs, coresets, adapters, session):
+    # The form first: `/console/jobs/new` and `/console/jobs/estimate` are no job's id.
+    for area in (datasets, job_form, jobs, coresets, adapters, operation, session):
         router.include_router(area.router)
     app.include_router(router)
     app.mount("/console/static", StaticFiles(directory=FOLDER / "static"), name="console")

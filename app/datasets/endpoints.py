@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.datasets import service
+from app.datasets.models import DatasetState
 from app.datasets.repository import DatasetRepository
 from app.datasets.schemas import Dataset, DatasetCreate, SampleText
 from app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload, upload_from_files
@@ -116,9 +117,12 @@ def list_datasets(context: ContextDep, page: PageQuery) -> Page[Dataset]:
 
 @router.get("/{dataset_id}", operation_id="get_dataset", responses=documented(404))
 def get_dataset(dataset_id: str, context: ContextDep) -> Dataset:
-    """One data set, with the report of its validation."""
+    """One data set, with the report of its validation, or how far that is."""
     with context.read() as session:
-        return Dataset.of(DatasetRepository(session, context.tenant_id).get(dataset_id))
+        repository = DatasetRepository(session, context.tenant_id)
+        row = repository.get(dataset_id)
+        runs = row.state == DatasetState.VALIDATING
+        return Dataset.of(row, repository.ingest_progress(row) if runs else None)
 
 
 @router.delete(

@@ -1,5 +1,7 @@
 """Queries over data sets."""
 
+from typing import Any
+
 from sqlalchemy import Select, delete, select
 
 from app.datasets.models import DatasetRow
@@ -24,6 +26,11 @@ class DatasetRepository(TenantRepository[DatasetRow]):
         """Whether a worker is validating the data set at this moment."""
         query = self._own_stages(dataset).where(StageRow.state == StageState.RUNNING)
         return self.session.scalars(query.with_for_update()).first() is not None
+
+    def ingest_progress(self, dataset: DatasetRow) -> dict[str, Any] | None:
+        """How far the validation is, where a worker has said so."""
+        stage = self.session.scalars(self._own_stages(dataset)).first()
+        return None if stage is None else stage.progress
 
     def artifact_ids(self, dataset: DatasetRow) -> list[str]:
         """Artifacts of the data set's own stages."""

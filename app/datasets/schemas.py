@@ -1,11 +1,13 @@
 """What data sets look like over HTTP."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from app.datasets.models import DatasetRow, DatasetState
+from app.jobs.schemas import Progress
 from app.kit.schemas import Body
 from dealrec.config import SplitMethod
 
@@ -34,11 +36,14 @@ class Dataset(BaseModel):
     counts: dict[str, int] | None
     report: dict[str, Any] | None
     error: dict[str, Any] | None
+    progress: Progress | None = None
+    """Of the validation while it runs, in bytes read; null in lists."""
 
     @classmethod
-    def of(cls, row: DatasetRow) -> Self:
+    def of(cls, row: DatasetRow, progress: Mapping[str, Any] | None = None) -> Self:
         """The row in the contract's words."""
-        return cls.model_validate(row, from_attributes=True)
+        told = None if progress is None else Progress.model_validate(progress)
+        return cls.model_validate(row, from_attributes=True).model_copy(update={"progress": told})
 
 
 class SampleText(BaseModel):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
 from app.datasets.models import DatasetRow, DatasetState
@@ -13,15 +14,15 @@ from app.jobs.planning import plan_ingest
 from app.jobs.removal import Removal
 from app.jobs.transitions import ENDED_JOBS, lock_dataset
 from app.kit.database import database_now
-from app.kit.errors import Conflict, InUse
+from app.kit.errors import Conflict, InUse, NotFound
 from app.kit.ids import new_id
 from app.kit.pagination import PageRequest, Slice
 from app.kit.storage import Storage
 from app.uploads.service import WholeFile
-from dealrec.config import PromptConfig, Sampling
+from dealrec.config import PromptConfig, PruneConfig, Sampling
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import Prompter
-from dealrec.data.samples import build_samples
+from dealrec.data.samples import Samples, build_samples
 
 
 class StoredUpload:
@@ -127,21 +128,39 @@ def sample_texts(folder: Path, sampling: Sampling, request: PageRequest) -> Slic
     indices = range(min(first, len(samples)), min(first + request.limit + 1, len(samples)))
     kept = indices[: request.limit]
     keys = samples.keys(dataset).slice(kept.start, len(kept)).to_pylist()
-    texts = []
-    for key, index in zip(keys, kept, strict=True):
-        prompted = prompter.prompt(index)
-        texts.append(
-            SampleText(
-                sample_key=key,
-                user_id=dataset.user_ids[int(samples.users[index])].as_py(),
-                history=[dataset.item_ids[int(item)].as_py() for item in samples.history(index)],
-                target=dataset.item_ids[int(samples.targets[index])].as_py(),
-                instruction=prompted.instruction,
-                input=prompted.input,
-                output=prompted.output,
-            )
-        )
+    texts = [
+        _text(dataset, samples, prompter, key, index) for key, index in zip(keys, kept, strict=True)
+    ]
     return Slice(texts, str(kept[-1]) if len(indices) > len(kept) else None)
+
+
+def find_sample(folder: Path, config: PruneConfig, sample_key: str) -> SampleText:
+    """The sample of the stored data set in ``folder`` by its key, as a job of ``config`` reads it.
+
+    Raises :class:`NotFound` for a key that is no sample.
+    """
+    dataset = Dataset.load(folder)
+    samples = build_samples(dataset, config.sampling, config.min_history)
+    index = pc.index(samples.keys(dataset), sample_key).as_py()
+    if index < 0:
+        raise NotFound.of("sample", sample_key)
+    prompter = Prompter(dataset, samples, config.prompt)
+    return _text(dataset, samples, prompter, sample_key, index)
+
+
+def _text(
+    dataset: Dataset, samples: Samples, prompter: Prompter, sample_key: str, index: int
+) -> SampleText:
+    prompted = prompter.prompt(index)
+    return SampleText(
+        sample_key=sample_key,
+        user_id=dataset.user_ids[int(samples.users[index])].as_py(),
+        history=[dataset.item_ids[int(item)].as_py() for item in samples.history(index)],
+        target=dataset.item_ids[int(samples.targets[index])].as_py(),
+        instruction=prompted.instruction,
+        input=prompted.input,
+        output=prompted.output,
+    )
 
 
 def _dependent(job: JobRow) -> dict[str, str]:

@@ -1,4 +1,4 @@
-// The theme, uploads with progress, the log of a job. Everything else is HTMX.
+// The theme, what swaps must not lose, the log of a job. Everything else is HTMX.
 "use strict";
 
 const root = document.documentElement;
@@ -23,77 +23,78 @@ function element(name, className, text) {
   return made;
 }
 
-function showProblem(place, problem) {
-  const list = document.createElement("ul");
-  for (const error of problem.errors ?? []) {
-    list.append(element("li", "", `${error.location}: ${error.message}`));
-  }
-  const box = element("div", "problem", "");
-  box.append(element("strong", "", problem.title), element("p", "", problem.detail), list);
-  place.replaceChildren(box);
-  place.focus();
-}
-
-function upload(form) {
-  const request = new XMLHttpRequest();
-  const state = form.querySelector("[data-upload-state]");
-  const bar = form.querySelector("progress");
-  const words = form.querySelector("[data-upload-words]");
-  const button = form.querySelector("button[type=submit]");
-  const data = new FormData();
-  for (const [name, value] of new FormData(form)) {
-    if (value instanceof File ? value.size : value.trim()) data.append(name, value);
-  }
-  const ended = (problem) => {
-    state.hidden = true;
-    button.disabled = false;
-    showProblem(form.querySelector("[data-upload-problem]"), problem);
-  };
-  request.upload.addEventListener("progress", (event) => {
-    bar.value = event.loaded / event.total;
-    const part = Math.round((100 * event.loaded) / event.total);
-    words.textContent = part < 100 ? `Uploading, ${part} %` : "Storing…";
-  });
-  request.addEventListener("load", () => {
-    let answer = null;
-    try { answer = JSON.parse(request.responseText); } catch { /* not ours: said below */ }
-    if (request.status === 201) location.assign(`/console/datasets/${answer.id}`);
-    else ended(answer ?? { title: "The upload failed", detail: `Status ${request.status}.` });
-  });
-  request.addEventListener("error", () =>
-    ended({ title: "The upload was cut off", detail: "The server could not be reached." }));
-  request.open("POST", "/v1/datasets");
-  request.setRequestHeader("X-CSRF-Token", form.elements.csrf.value);
-  data.delete("csrf");
-  state.hidden = false;
-  button.disabled = true;
-  request.send(data);
-}
-
 function follow(log) {
   const source = new EventSource(log.dataset.events);
   source.addEventListener("message", (message) => {
     const event = JSON.parse(message.data);
     const line = document.createElement("li");
     const rest = Object.entries(event.data).map(([k, v]) => `${k}=${JSON.stringify(v)}`).join(" ");
+    const bad = /failed|died|lost/.test(event.kind) ? " bad" : "";
     line.append(
       element("time", "", event.created_at.slice(11, 19)),
-      element("span", "kind", event.kind),
+      element("span", `kind${bad}`, event.kind),
       element("span", "", [event.stage, rest].filter(Boolean).join(" ")),
     );
+    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     log.append(line);
-    log.scrollTop = log.scrollHeight;
-    if (/^job\.(succeeded|failed|cancelled)$/.test(event.kind) && log.dataset.ended) source.close();
+    if (atEnd) log.scrollTop = log.scrollHeight;
   });
+}
+
+// A swap replaces elements: what was open stays open, what had the focus keeps it or hands it on.
+let open = new Set();
+let focusWasInside = false;
+
+function beforeSwap(event) {
+  const target = event.detail.target;
+  open = new Set([...target.querySelectorAll("details[open][id]")].map((it) => it.id));
+  focusWasInside = target.contains(document.activeElement) && target !== document.activeElement;
+}
+
+function afterSwap(event) {
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  tell(document.querySelector("[data-told]")?.dataset.told);
+  if (!focusWasInside || document.activeElement !== document.body) return;
+  focusWasInside = false;
+  event.detail.elt.querySelector("button, a[href], summary, input")?.focus();
+}
+
+// A state is told when it changes, not whenever the page is redrawn.
+let lastTold = null;
+
+function tell(words) {
+  if (words === undefined || words === lastTold) return;
+  if (lastTold !== null) document.getElementById("announcer").textContent = words;
+  lastTold = words;
+}
+
+function showNeeded(form) {
+  const method = form.elements["selection.method"].value;
+  for (const part of form.querySelectorAll("[data-needed-by]")) {
+    part.hidden = !part.dataset.neededBy.split(" ").includes(method);
+  }
 }
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelector("[data-theme-toggle]")?.addEventListener("click", toggleTheme);
-  for (const form of document.querySelectorAll("form[data-upload]")) {
-    form.addEventListener("submit", (event) => { event.preventDefault(); upload(form); });
-  }
   for (const log of document.querySelectorAll("[data-events]")) follow(log);
-  for (const choice of document.querySelectorAll("select[data-goes]")) {
-    choice.addEventListener("change", () => choice.value && choice.form.requestSubmit());
+  for (const form of document.querySelectorAll("form[data-once]")) {
+    showNeeded(form);
+    form.addEventListener("change", () => showNeeded(form));
+    form.addEventListener("submit", (event) => {
+      // Only the button's own click sends the form twice; HTMX's requests for estimates do not.
+      if (event.submitter) event.submitter.disabled = true;
+    });
   }
+  tell(document.querySelector("[data-told]")?.dataset.told);
+  const offline = document.getElementById("offline");
+  document.body.addEventListener("htmx:beforeSwap", beforeSwap);
+  document.body.addEventListener("htmx:afterSwap", afterSwap);
+  document.body.addEventListener("htmx:sendError", () => { offline.hidden = false; });
+  document.body.addEventListener("htmx:afterOnLoad", () => { offline.hidden = true; });
+});
+
+// Back from the next page, a form can be sent again.
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("form[data-once] button:disabled")) button.disabled = false;
 });

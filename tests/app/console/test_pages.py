@@ -155,7 +155,7 @@ def test_another_selection_is_kept_and_shown_beside_the_first(
     form = {"csrf": token(client), "budget": "6", "selection.strata": "3"}
     answer = client.post(f"/console/coresets/{made.coreset}/reselect", data=form)
     assert answer.status_code == 200
-    assert "Coreset of 6 samples" in answer.text and "Jaccard" in answer.text
+    assert "6 samples of games" in answer.text and "Jaccard" in answer.text
     assert len(client.get(f"/v1/coresets?job_id={made.job}").json()["data"]) == 2
 
 

@@ -1,0 +1,120 @@
+"""The form for a new job: where it starts, what it would cost, and the job made of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from app.console.fields import FormPart, form_of, job_form, read_budget, read_config
+from app.console.pages import render
+from app.console.presets import PRESETS
+from app.console.session import Posted
+from app.datasets.endpoints import list_datasets
+from app.datasets.models import DatasetState
+from app.datasets.schemas import Dataset
+from app.estimates.endpoints import create_estimate
+from app.jobs import endpoints as api
+from app.jobs.models import SELECTING
+from app.jobs.schemas import JobCreate
+from app.kit.context import Context, ContextDep
+from app.kit.errors import NotFound, status_of
+from app.kit.pagination import PageRequest
+from dealrec.config import PruneConfig, parse_budget
+from dealrec.config.selectors import SELECTORS
+from dealrec.errors import DealrecError
+
+router = APIRouter(prefix="/console/jobs", include_in_schema=False)
+_MANY = PageRequest(200, None)
+_DEFAULT = "default"
+
+
+@router.get("/new")
+def new_page(
+    request: Request,
+    context: ContextDep,
+    dataset_id: str = "",
+    preset: str = _DEFAULT,
+    like: str = "",
+) -> Response:
+    """The form at a preset's values, or at those of the job ``like``."""
+    if like:
+        form = _form_like(context, like)
+    elif preset in PRESETS:
+        config = PruneConfig.parse(PRESETS[preset].config).model_dump(mode="json")
+        form = {"dataset_id": dataset_id, **form_of(config)}
+    else:
+        raise NotFound.of("preset", preset)
+    return _page(request, context, form, job_form(form), preset="" if like else preset)
+
+
+@router.post("")
+def create(request: Request, context: ContextDep, form: Posted) -> Response:
+    """Start the job that the form asks for, or show the form again with what is wrong."""
+    answer = Response()
+    try:
+        job = api.create_job(_asked(form), answer, context)
+    except DealrecError as error:
+        return _page(request, context, form, job_form(form), error)
+    return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
+
+
+@router.post("/estimate")
+def estimate_part(request: Request, context: ContextDep, form: Posted) -> Response:
+    """What the job that the form asks for would cost, or what is wrong with the form."""
+    try:
+        found, problem = create_estimate(_asked(form), context), None
+    except DealrecError as error:
+        found, problem = None, error.to_problem()
+    return render(request, "parts/estimate.html", estimate=found, problem=problem)
+
+
+def usable_datasets(context: Context) -> list[Dataset]:
+    """Those that a job can be made on, now or once they are validated."""
+    return [
+        dataset
+        for dataset in list_datasets(context, _MANY).data
+        if dataset.state is not DatasetState.REJECTED
+    ]
+
+
+def _form_like(context: Context, job_id: str) -> dict[str, str]:
+    job = api.get_job(job_id, context)
+    if job.kind not in SELECTING or job.budget is None:
+        raise NotFound.of("job with a form", job_id)
+    asked = job.budget.requested
+    budget = {"budget": f"{asked:,}", "budget_unit": "samples"}
+    if asked < 1:
+        budget = {"budget": f"{100 * asked:.12g}", "budget_unit": "percent"}
+    return {"dataset_id": job.dataset_id, **budget, **form_of(job.config)}
+
+
+def _asked(form: Mapping[str, str]) -> JobCreate:
+    return JobCreate(
+        dataset_id=form.get("dataset_id", ""),
+        budget=parse_budget(read_budget(form)),
+        config=PruneConfig.parse(read_config(form)),
+    )
+
+
+def _page(
+    request: Request,
+    context: Context,
+    form: Mapping[str, str],
+    parts: Sequence[FormPart],
+    error: DealrecError | None = None,
+    *,
+    preset: str = "",
+) -> Response:
+    extra: dict[str, Any] = {"presets": PRESETS.values(), "preset": preset}
+    return render(
+        request,
+        "new_job.html",
+        status=200 if error is None else status_of(error),
+        datasets=usable_datasets(context),
+        form=form,
+        parts=parts,
+        selectors=SELECTORS.values(),
+        problem=error and error.to_problem(),
+        **extra,
+    )

@@ -1,0 +1,31 @@
+"""The page for those who run the server: whether it can work, and what it offers."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.catalogue import list_models, list_selectors, list_surrogates
+from app.console.pages import render
+from app.health import WORKER_SEEN_SECONDS, readyz
+from app.jobs.workers import seen_lately
+from app.kit.context import Context
+
+router = APIRouter(prefix="/console", include_in_schema=False)
+
+
+@router.get("/server")
+def server_page(request: Request) -> Response:
+    """Readiness, the models, surrogates and selectors that may be chosen."""
+    return render(
+        request,
+        "server.html",
+        readiness=readyz(request, Response()),
+        models=list_models().data,
+        surrogates=list_surrogates().data,
+        selectors=list_selectors().data,
+    )
+
+
+def worker_seen(context: Context) -> bool:
+    """Whether a worker has looked for work lately."""
+    with context.read() as session:
+        return seen_lately(session, WORKER_SEEN_SECONDS)

@@ -1,0 +1,98 @@
+// Uploads with progress, and which of a file's columns is which of ours.
+"use strict";
+
+function showProblem(place, problem) {
+  const list = document.createElement("ul");
+  for (const error of problem.errors ?? []) {
+    list.append(element("li", "", `${error.location}: ${error.message}`));
+  }
+  const box = element("div", "problem", "");
+  box.append(element("strong", "", problem.title), element("p", "", problem.detail), list);
+  place.replaceChildren(box);
+  place.focus();
+}
+
+function mapping(form) {
+  const inputs = [...form.querySelectorAll("[data-column]")];
+  const given = inputs.map((input) => [input.dataset.column, input.value.trim()]);
+  return Object.fromEntries(given.filter(([, theirs]) => theirs));
+}
+
+function upload(form) {
+  const request = new XMLHttpRequest();
+  const state = form.querySelector("[data-upload-state]");
+  const bar = form.querySelector("progress");
+  const words = form.querySelector("[data-upload-words]");
+  const button = form.querySelector("button[type=submit]");
+  const data = new FormData();
+  for (const [name, value] of new FormData(form)) {
+    if (name !== "csrf" && (value instanceof File ? value.size : value.trim())) data.append(name, value);
+  }
+  const columns = mapping(form);
+  if (Object.keys(columns).length) data.append("columns", JSON.stringify(columns));
+  const ended = (problem) => {
+    state.hidden = true;
+    button.disabled = false;
+    showProblem(form.querySelector("[data-upload-problem]"), problem);
+  };
+  request.upload.addEventListener("progress", (event) => {
+    const part = Math.floor((100 * event.loaded) / event.total);
+    bar.value = event.loaded / event.total;
+    bar.textContent = `${part} %`;
+    // In steps of ten: whoever listens would hear every one.
+    const told = part < 100 ? `Uploading, ${part - (part % 10)} %` : "Storing…";
+    if (words.textContent !== told) words.textContent = told;
+  });
+  request.addEventListener("load", () => {
+    let answer = null;
+    try { answer = JSON.parse(request.responseText); } catch { /* not ours: said below */ }
+    if (request.status === 201) location.assign(`/console/datasets/${answer.id}`);
+    else ended(answer ?? { title: "The upload failed", detail: `Status ${request.status}.` });
+  });
+  request.addEventListener("error", () =>
+    ended({ title: "The upload was cut off", detail: "The server could not be reached." }));
+  request.open("POST", "/v1/datasets");
+  request.setRequestHeader("X-CSRF-Token", form.elements.csrf.value);
+  form.querySelector("[data-upload-problem]").replaceChildren();
+  state.hidden = false;
+  button.disabled = true;
+  request.send(data);
+}
+
+const FIRST_BYTES = 65536;
+
+// The columns of a plain text file, by its first line; none where that cannot be told from here.
+async function columnsOf(file) {
+  if (/\.(gz|zst|parquet)$/i.test(file.name)) return [];
+  const [line] = (await file.slice(0, FIRST_BYTES).text()).split(/\r?\n/, 1);
+  if (line.startsWith("{")) {
+    try { return Object.keys(JSON.parse(line)); } catch { return []; }
+  }
+  const cells = line.replace(/^\uFEFF/, "").split(line.includes("\t") ? "\t" : ",");
+  return cells.map((cell) => cell.trim().replace(/^"|"$/g, "").replace(/:(token|float)(_seq)?$/, ""));
+}
+
+async function look(form) {
+  const files = ["interactions", "items"].map((name) => form.elements[name].files[0]);
+  const [first, second] = await Promise.all(files.map((file) => (file ? columnsOf(file) : [])));
+  const found = [...new Set([...first, ...second])];
+  form.querySelector("datalist").replaceChildren(...found.map((name) => new Option(name)));
+  const lacks = (columns, ...names) => columns.length && !names.some((name) => columns.includes(name));
+  const missing = [
+    lacks(first, "user_id") && "user_id",
+    lacks(first, "item_id") && "item_id",
+    lacks(first, "timestamp", "position") && "timestamp or position",
+    lacks(second, "title") && "title",
+  ].filter(Boolean);
+  if (!missing.length) return;
+  form.querySelector("[data-columns]").open = true;
+  form.querySelector("[data-columns-found]").textContent =
+    `The files have ${found.join(", ")}. Say which of them is ${missing.join(", ")}.`;
+}
+
+for (const form of document.querySelectorAll("form[data-upload]")) {
+  form.addEventListener("submit", (event) => { event.preventDefault(); upload(form); });
+  for (const input of form.querySelectorAll("input[type=file]")) {
+    input.addEventListener("change", () => look(form));
+  }
+}
