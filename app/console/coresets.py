@@ -21,11 +21,11 @@ from app.datasets.schemas import SampleText
 from app.datasets.service import find_sample, require_ready
 from app.jobs.endpoints import get_job
 from app.jobs.repository import JobRepository
-from app.jobs.schemas import Job
+from app.jobs.schemas import FinetuneJobConfig, Job
 from app.kit.context import Context, ContextDep
 from app.kit.downloads import scratch
 from app.kit.pagination import PageQuery, PageRequest
-from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
+from dealrec.config import PruneConfig, parse_budget
 from dealrec.config.selectors import SELECTORS
 from dealrec.coresets.formats import CoresetFormat
 
@@ -129,7 +129,7 @@ def reselect(request: Request, context: ContextDep, coreset_id: str, form: Poste
 @router.post("/{coreset_id}/finetune")
 def finetune(request: Request, context: ContextDep, coreset_id: str, form: Posted) -> Response:
     """Train an adapter on the coreset, and show the job that does it."""
-    config = FinetuneConfig.parse(read_finetune(form), location="finetune")
+    config = FinetuneJobConfig.parse(read_finetune(form), location="finetune")
     job = api.create_finetune(coreset_id, config, Response(), context)
     return _go(request, f"/console/jobs/{job.id}")
 

@@ -24,7 +24,7 @@ SIGN_IN = "/console/sign-in"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SECURITY = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "img-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
@@ -91,7 +91,8 @@ class _Dressed:
             if headers.get("content-type", "").startswith(MEDIA_TYPE):
                 self._problem = bytearray()
                 return
-            headers.update(_SECURITY)
+            for name, value in _SECURITY.items():
+                headers.setdefault(name, value)  # a page in a frame has a stricter policy
             message["headers"] = headers.raw
         if self._problem is None:
             await self._send(message)

@@ -14,7 +14,7 @@ from app.console.session import Posted
 from app.coresets.endpoints import get_budget_sweep, list_coresets
 from app.datasets.endpoints import get_dataset
 from app.jobs import endpoints as api
-from app.jobs.models import SELECTING, JobState
+from app.jobs.models import SELECTING, JobKind, JobState
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import Job
 from app.jobs.service import scores_prefix
@@ -126,6 +126,7 @@ def _shown(context: Context, job: Job) -> dict[str, Any]:
         "ended": ended,
         "actions": _OFFERED.get(job.state, ()),
         "alike": job.kind in SELECTING,
+        "reported": job.kind is JobKind.COMPARISON and job.state is JobState.SUCCEEDED,
         "mark": f"{job.state.value} {job.coreset_id} {job.adapter_id}",
         "told": _told(job),
         "advice": job.error and advice.for_job(job.error.get("code")),

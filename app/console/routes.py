@@ -3,7 +3,16 @@
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from app.console import adapters, coresets, datasets, job_form, jobs, operation, session
+from app.console import (
+    adapters,
+    comparisons,
+    coresets,
+    datasets,
+    job_form,
+    jobs,
+    operation,
+    session,
+)
 from app.console.door import Door
 from app.console.pages import FOLDER
 
@@ -12,7 +21,7 @@ def install_console(app: FastAPI) -> None:
     """Add the pages to ``app``; the door stands around every middleware added before."""
     router = APIRouter(include_in_schema=False)
     # The form first: `/console/jobs/new` and `/console/jobs/estimate` are no job's id.
-    for area in (datasets, job_form, jobs, coresets, adapters, operation, session):
+    for area in (datasets, job_form, jobs, comparisons, coresets, adapters, operation, session):
         router.include_router(area.router)
     app.include_router(router)
     app.mount("/console/static", StaticFiles(directory=FOLDER / "static"), name="console")

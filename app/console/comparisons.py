@@ -1,0 +1,115 @@
+"""Pages of comparisons: the form for one, and the report that it leaves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from app.console.fields import FormPart, job_form, read_config
+from app.console.job_form import usable_datasets
+from app.console.pages import render
+from app.console.session import Posted
+from app.jobs.comparisons import ReportFormat, create_comparison
+from app.jobs.repository import JobRepository
+from app.jobs.schemas import ComparisonCreate
+from app.jobs.service import report_prefix
+from app.kit.context import Context, ContextDep
+from app.kit.downloads import scratch
+from app.kit.errors import status_of
+from dealrec.config import ComparisonConfig
+from dealrec.config.comparison import CONTROL, Scale
+from dealrec.config.selectors import SELECTORS
+from dealrec.errors import DealrecError
+
+router = APIRouter(prefix="/console", include_in_schema=False)
+_SHARED = frozenset({"", "prompt", "surrogate", "influence", "effort", "selection"})
+_PICKED = "selector."
+_START = {
+    "budgets": "2%, 5%",
+    "seeds": str(ComparisonConfig.model_fields["seeds"].default),
+    "scale": Scale.SMOKE.value,
+    f"{_PICKED}dealrec": "1",
+    f"{_PICKED}{CONTROL}": "1",
+}
+_FRAMED = (
+    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+)
+"""A report shows texts from outside: whoever looks at it runs nothing and asks nobody."""
+
+
+@router.get("/comparisons/new")
+def new_page(request: Request, context: ContextDep, dataset_id: str = "") -> Response:
+    """The form for a comparison."""
+    return _page(request, context, {**_START, "dataset_id": dataset_id})
+
+
+@router.post("/comparisons")
+def create(request: Request, context: ContextDep, form: Posted) -> Response:
+    """Start the comparison that the form asks for, or show the form again with what is wrong."""
+    try:
+        job = create_comparison(_asked(form), Response(), context)
+    except DealrecError as error:
+        return _page(request, context, form, error)
+    return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
+
+
+@router.get("/jobs/{job_id}/report")
+def report_page(context: ContextDep, job_id: str) -> Response:
+    """The report as a page to be looked at, where the API hands out a file."""
+    with context.read() as session:
+        job = JobRepository(session, context.tenant_id).get(job_id)
+        key = f"{report_prefix(session, job)}/{ReportFormat.HTML.stored_as}"
+    with scratch(context.settings) as folder:
+        page = context.storage.fetch_file(key, folder).read_bytes()
+    return Response(page, media_type="text/html", headers={"content-security-policy": _FRAMED})
+
+
+def _asked(form: Mapping[str, str]) -> ComparisonCreate:
+    config = read_config({**form, "use.effort": "1"})
+    return ComparisonCreate.parse(
+        {
+            "dataset_id": form.get("dataset_id", ""),
+            "budgets": [_budget(text) for text in form.get("budgets", "").split(",")],
+            "selectors": [name for name in map(str, SELECTORS) if f"{_PICKED}{name}" in form],
+            "seeds": form.get("seeds", ""),
+            "scale": form.get("scale", ""),
+            "config": config,
+        }
+    )
+
+
+def _budget(text: str) -> Any:
+    """``256``, ``0.05`` or ``5%``; what is none of these is left to be judged."""
+    text = text.strip()
+    try:
+        if text.endswith("%"):
+            return float(f"{float(text[:-1]) / 100:.12g}")
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _shared(form: Mapping[str, str]) -> list[FormPart]:
+    """What all selectors have in common; each has its own method."""
+    return [part for part in job_form({**form, "use.effort": "1"}) if part.name in _SHARED]
+
+
+def _page(
+    request: Request,
+    context: Context,
+    form: Mapping[str, str],
+    error: DealrecError | None = None,
+) -> Response:
+    return render(
+        request,
+        "new_comparison.html",
+        status=200 if error is None else status_of(error),
+        datasets=usable_datasets(context),
+        form=form,
+        parts=_shared(form),
+        selectors=SELECTORS.values(),
+        control=CONTROL,
+        scales=list(Scale),
+        problem=error and error.to_problem(),
+    )
