@@ -64,7 +64,7 @@ def keep_watch(
                     orphans_swept = now
                 remove_stale_scratch(settings, database)
                 swept = now
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # whatever the libraries of database and store raise while away
             log.warning("watch failed", error=type(error).__name__)
         if stopped.wait(min(5.0, settings.sweep_seconds)):
             break
