@@ -10,12 +10,14 @@ from fastapi import FastAPI
 
 from app import catalogue, health
 from app.adapters import endpoints as adapters
+from app.audit import endpoints as audit
 from app.console.routes import install_console
 from app.coresets import endpoints as coresets
 from app.datasets import endpoints as datasets
 from app.estimates import endpoints as estimates
 from app.jobs import comparisons, prune
 from app.jobs import endpoints as jobs
+from app.keys import endpoints as keys
 from app.keys.service import ensure_bootstrap
 from app.kit.database import Database
 from app.kit.gate import Gate
@@ -24,7 +26,11 @@ from app.kit.idempotency.middleware import Idempotency
 from app.kit.logging import configure_logging
 from app.kit.problems import install_problem_handlers
 from app.kit.storage import Storage
+from app.metrics import endpoints as metrics
+from app.metrics.collector import WorkCollector
+from app.metrics.requests import RequestMetrics
 from app.openapi.document import openapi_document
+from app.quotas import endpoints as quotas
 from app.scores import endpoints as scores
 from app.settings import Settings
 from app.uploads import endpoints as uploads
@@ -60,10 +66,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = Database(settings)
     app.state.storage = Storage(settings)
     app.add_middleware(Idempotency)
-    app.add_middleware(Gate, settings=settings)
+    app.state.metrics = RequestMetrics()
+    app.state.metrics.registry.register(WorkCollector(app.state.database))
+    app.add_middleware(Gate, settings=settings, metrics=app.state.metrics)
     install_problem_handlers(app)
     areas = (uploads, datasets, estimates, jobs, scores, prune, comparisons, coresets, adapters)
-    for area in (*areas, catalogue, health):
+    for area in (*areas, catalogue, keys, quotas, audit, health, metrics):
         app.include_router(area.router)
     install_console(app)
     app.add_middleware(SecureHeaders)

@@ -3,7 +3,8 @@
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from limits import parse_many
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,6 +32,29 @@ class Settings(BaseSettings):
 
     require_keys: bool | None = None
     """Whether API keys are asked for; unset: yes exactly when a key exists or ``bootstrap_key`` is set."""
+
+    rate_limit: str | None = None
+    """Most requests of one key, as ``600/minute`` or ``10/second;6000/hour``; where there are no keys,
+    of one address. ``none``: no limit. Unset: ``6000/minute`` for keys, no limit without keys."""
+
+    quota_stored_bytes: int | None = Field(None, ge=0)
+    """Bytes that a tenant may have in storage, unless ``dealrec tenants set`` says otherwise. Unset: no
+    limit."""
+
+    quota_open_jobs: int | None = Field(None, ge=0)
+    """Jobs of a tenant that may be open (not ended) at once, likewise."""
+
+    quota_gpu_seconds: float | None = Field(None, ge=0)
+    """Seconds that stages of a tenant may use a GPU within ``quota_gpu_days``, likewise."""
+
+    quota_gpu_days: float = Field(30.0, gt=0)
+    """The days, up to now, over which GPU seconds are counted."""
+
+    audit_days: float = Field(365.0, gt=0)
+    """How long the audit trail is kept."""
+
+    metrics_open: bool = False
+    """Whether ``/metrics`` is answered without a key (else to keys with the scope ``admin``)."""
 
     max_upload_bytes: int = Field(4 * 2**30, gt=0)
     """Largest body of an upload, counted while it streams."""
@@ -101,6 +125,13 @@ class Settings(BaseSettings):
 
     device: str = "auto"
     """``auto``, ``cpu`` or ``cuda``."""
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, value: str | None) -> str | None:
+        if value not in (None, "none"):
+            parse_many(value)
+        return value
 
     @cached_property
     def resolved_database_url(self) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import and_, or_, select
 from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.jobs.transitions import ENDED_STAGES
 from app.kit.database import Database, database_now
+from app.kit.logging import in_context
 from app.kit.storage import Storage
 from app.settings import Settings
 from worker.claims import Claim
@@ -37,7 +38,8 @@ class Checkpoints:
         self._prefix = f"{PREFIX}/{claim.tenant_id}/{claim.stage_id}"
         self._carried: dict[str, tuple[int, int]] = {}
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._carry_on, name="checkpoints", daemon=True)
+        carry_on = in_context(self._carry_on)
+        self._thread = threading.Thread(target=carry_on, name="checkpoints", daemon=True)
         self.folder = self._stage / str(claim.fence)
         """Where the stage's process finds its checkpoint, and writes the next."""
 

@@ -34,8 +34,9 @@ class PipeReporter:
         self.cancelled = threading.Event()
 
     def send(self, kind: str, **data: Any) -> None:
-        """One line to the parent."""
-        line = json.dumps({"kind": kind, **data})
+        """One line to the parent, which says once it is true that a GPU is used."""
+        gpu = {"used_gpu": True} if _uses_gpu() else {}
+        line = json.dumps({"kind": kind, **gpu, **data})
         with self._lock:
             self._pipe.write(line + "\n")
             self._pipe.flush()
@@ -88,6 +89,13 @@ def _for_lack_of_memory(error: Exception) -> bool:
     """Python's own, an accelerator's, or that of torch's allocator for the CPU, a plain RuntimeError."""
     known = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
     return known or isinstance(error, MemoryError)
+
+
+def _uses_gpu() -> bool:
+    """Whether torch was loaded, and has begun to use a GPU: asking must do neither."""
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)  # it may be half loaded
+    return cuda is not None and hasattr(cuda, "is_initialized") and bool(cuda.is_initialized())
 
 
 def _die_with(parent: int) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from app.jobs.events import record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.jobs.planning import fail_stage, requeue
+from app.jobs.runs import LEASE_LOST
 from app.jobs.transitions import (
     IllegalMove,
     Stale,
@@ -74,6 +75,8 @@ class Claim:
     part: str | None = None
     """Of a stage that several workers share; see :class:`~dealrec.config.stages.StagePart`."""
     shard: int | None = None
+    attempt: int = 1
+    """How often the stage was claimed to be worked on, this time included."""
 
 
 class Standing(Enum):
@@ -162,6 +165,7 @@ def _take(
         owner=owner,
         new_fence=fence,
         attempt=stage.attempt + 1,
+        used_gpu=False,
         lease_until=DatabaseClock(settings.lease_seconds),
         started_at=DatabaseClock(),
     )
@@ -178,6 +182,7 @@ def _claim_on(stage: StageRow, fence: int) -> Claim:
         fence,
         stage.part,
         stage.shard,
+        stage.attempt,
     )
 
 
@@ -188,11 +193,12 @@ def beat(
     lease_seconds: float | None = None,
     progress: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float] | None = None,
+    used_gpu: bool = False,
     events: Iterable[tuple[str, Mapping[str, Any]]] = (),
 ) -> Standing:
     """Renew the lease (if ``lease_seconds``), write what is new, and learn how the claim stands."""
     events = list(events)
-    writes = lease_seconds is not None or progress or metrics or events
+    writes = lease_seconds is not None or progress or metrics or used_gpu or events
     with database.session(write=bool(writes)) as session:
         job = None
         if claim.job_id and events:
@@ -204,6 +210,8 @@ def beat(
             values["progress"] = dict(progress)
         if metrics:
             values["metrics"] = dict(metrics)
+        if used_gpu:
+            values["used_gpu"] = True
         if not _still_held(session, claim, values):
             return Standing.LOST
         if job is not None:
@@ -283,7 +291,8 @@ def died(
             end(session, stage, problem, fence=claim.fence, deaths=deaths, kills=kills)
         else:
             _note(session, stage, "stage.died", code=problem["code"], deaths=deaths)
-            requeue(session, stage, fence=claim.fence, deaths=deaths, kills=kills)
+            code = problem["code"]
+            requeue(session, stage, fence=claim.fence, code=code, deaths=deaths, kills=kills)
 
 
 def release(database: Database, claim: Claim) -> None:
@@ -296,19 +305,22 @@ def release(database: Database, claim: Claim) -> None:
         requeue(session, stage, fence=claim.fence, attempt=stage.attempt - 1)
 
 
-def expire(database: Database, settings: Settings, stage_id: str) -> bool:
-    """Take the stage from a worker whose lease has passed; ``False`` if it has not, after all."""
+def expire(database: Database, settings: Settings, stage_id: str) -> Claim | None:
+    """Take the stage from a worker whose lease has passed; ``None`` if it has not, after all.
+
+    Gives the claim that was lost.
+    """
     with database.session() as session:
         found = session.get(StageRow, stage_id)
         if found is None:
-            return False
+            return None
         held = _claim_on(found, found.fence)
         try:
             stage = locked(session, held)
         except Stale:
-            return False
+            return None
         if stage.lease_until is None or stage.lease_until >= database_now(session):
-            return False
+            return None
         lost = stage.lost_leases + 1
         if lost >= settings.max_lost_leases:
             problem = {
@@ -320,8 +332,8 @@ def expire(database: Database, settings: Settings, stage_id: str) -> bool:
             end(session, stage, problem, fence=stage.fence, lost_leases=lost)
         else:
             _note(session, stage, "stage.lease_lost", lost_leases=lost)
-            requeue(session, stage, fence=stage.fence, lost_leases=lost)
-        return True
+            requeue(session, stage, fence=stage.fence, code=LEASE_LOST, lost_leases=lost)
+        return held
 
 
 def _note(session: Session, stage: StageRow, kind: str, **data: Any) -> None:

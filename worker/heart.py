@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.kit.database import Database
+from app.kit.logging import in_context
 from app.settings import Settings
 from worker.claims import Claim, Standing, beat
 from worker.process import StageProcess
@@ -36,8 +37,11 @@ class Heart:
         self._last: tuple[
             dict[str, Any] | None, dict[str, float], list[tuple[str, Mapping[str, Any]]]
         ] = (None, {}, [])
+        self._used_gpu = False
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat_all, name="heart", daemon=True)
+        self._thread = threading.Thread(
+            target=in_context(self._beat_all), name="heart", daemon=True
+        )
         self.standing = Standing.GOOD
 
     def __enter__(self) -> "Heart":
@@ -59,6 +63,7 @@ class Heart:
         process, self._process = self._process, None
         if process is not None:
             self._last = (process.progress, process.metrics, process.take_events())
+            self._used_gpu = process.used_gpu
         progress, metrics, events = self._last
         beat(
             self._database,
@@ -66,6 +71,7 @@ class Heart:
             lease_seconds=self._settings.lease_seconds,
             progress=progress,
             metrics=metrics,
+            used_gpu=self._used_gpu,
             events=events,
         )
 
@@ -97,15 +103,18 @@ class Heart:
         news = (process.progress, process.metrics) if process else self._written
         progress, metrics = news
         changed = news != self._written
+        news_of_gpu = process is not None and process.used_gpu and not self._used_gpu
         standing = beat(
             self._database,
             self._claim,
             lease_seconds=lease,
             progress=progress if changed else None,
             metrics=metrics if changed else None,
+            used_gpu=news_of_gpu,
             events=process.take_events() if process else (),
         )
         self._written = news
+        self._used_gpu = self._used_gpu or news_of_gpu
         if lease is not None:
             self._renewed = now
         return standing

@@ -33,6 +33,7 @@ class StageProcess:
         """The last line: ``result``, ``cancelled``, ``problem``, ``memory_error``, ``exception``."""
         self.last_line = time.monotonic()
         self.peak_memory_bytes = 0
+        self.used_gpu = False
         self._events: list[tuple[str, Mapping[str, Any]]] = []
         self._lock = threading.Lock()
         self._log = scratch / "output.log"
@@ -148,6 +149,7 @@ class StageProcess:
 
     def _take(self, message: dict[str, Any]) -> None:
         kind = message.pop("kind")
+        self.used_gpu = message.pop("used_gpu", False) or self.used_gpu
         if kind == "progress":
             self.progress = message["progress"]
         elif kind == "metric":

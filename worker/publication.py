@@ -20,6 +20,7 @@ from app.jobs.transitions import lock_dataset, move_stage
 from app.kit.database import Database, database_now
 from app.kit.ids import new_id
 from app.kit.storage import Storage
+from app.quotas.service import require_room
 from dealrec.config.stages import StageName, StagePart
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES
 from worker.assignment import Assignment
@@ -70,7 +71,9 @@ def publish(
 ) -> None:
     """Publish ``result``, or the artifact that another run published first.
 
-    Raises :class:`app.jobs.transitions.Stale` where the claim is lost; nothing has changed then.
+    Raises :class:`app.jobs.transitions.Stale` where the claim is lost, and
+    :class:`app.kit.errors.QuotaExceeded` where the tenant has no room for it; nothing has changed
+    then.
     """
     while True:
         try:
@@ -136,9 +139,12 @@ def _commit(
     with database.session() as session:
         stage = locked(session, claim)
         artifact_id = result.artifact_id
-        if artifact_id is None and assignment.key is not None:
-            if _artifact(session, assignment) is not None:
-                raise _Adopt
+        new = artifact_id is None and assignment.key is not None
+        if new and _artifact(session, assignment) is not None:
+            raise _Adopt
+        made = 0 if artifact_id else result.stored_bytes
+        require_room(session, claim.tenant_id, made + (copies.stored_bytes if copies else 0))
+        if new:
             artifact_id = _add_artifact(session, assignment, result)
         if assignment.name is StageName.INGEST:
             _ready(session, assignment, result)

@@ -14,9 +14,11 @@ from sqlalchemy.exc import OperationalError
 
 from app.jobs.transitions import Stale
 from app.kit.database import Database
+from app.kit.errors import QuotaExceeded
 from app.kit.storage import Storage
+from app.quotas.service import require_gpu_time
 from app.settings import Settings
-from dealrec.config.stages import StageName
+from dealrec.config.stages import STAGES, StageName
 from worker import claims, problems
 from worker.assignment import Assignment, fetch, read_assignment
 from worker.checkpoints import Checkpoints
@@ -62,7 +64,15 @@ class Runner:
     def run(self, claim: Claim) -> None:
         """Run the stage to whatever end it comes to; writes nothing once the claim is lost."""
         scratch = scratch_folder(self._settings, claim)
-        bound = {"stage_id": claim.stage_id, "stage": claim.name, "fence": claim.fence}
+        bound = {
+            "tenant": claim.tenant_id,
+            "job_id": claim.job_id,
+            "dataset_id": claim.dataset_id,
+            "stage_id": claim.stage_id,
+            "stage": claim.name,
+            "attempt": claim.attempt,
+            "fence": claim.fence,
+        }
         with structlog.contextvars.bound_contextvars(**bound):
             scratch.mkdir(parents=True)
             try:
@@ -83,6 +93,7 @@ class Runner:
             checkpoints = Checkpoints(self._settings, self._storage, claim)
             result = find_artifact(self._database, assignment)
             if result is None:
+                self._require_gpu_time(claim)
                 order = fetch(assignment, self._storage, self._settings, scratch)
                 result = self._compute(assignment, order, heart, scratch, checkpoints)
             if result is not None:
@@ -91,6 +102,10 @@ class Runner:
                 checkpoints.forget()
         except Stale:
             raise
+        except QuotaExceeded as error:
+            heart.stop()
+            problem = error.to_problem()
+            self._retried(lambda: self._fail(claim, problem))
         except Exception as error:
             # Storage down, disk full, a bug of ours: counted like a death of the process.
             log.exception("stage run failed")
@@ -106,6 +121,12 @@ class Runner:
         finally:
             # Whatever has happened: files that did not become anybody's are nobody's.
             remove_unreferenced(self._database, self._storage, assignment.prefix)
+
+    def _require_gpu_time(self, claim: Claim) -> None:
+        """A job that was taken while there was some left ends here; a retry goes on from there."""
+        if STAGES[StageName(claim.name)].gpu:
+            with self._database.session(write=False) as session:
+                require_gpu_time(session, claim.tenant_id)
 
     def _compute(
         self,

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy import func, select
 
+from app.audit.repository import forget_old as forget_old_audit
 from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.events import forget_old as forget_old_events
 from app.jobs.models import JobRow, JobState, StageRow, StageState
 from app.jobs.planning import dataset_ready, dataset_rejected, waiting_jobs
+from app.jobs.runs import forget_old as forget_old_runs
 from app.jobs.transitions import lock_dataset
 from app.jobs.wakeups import overdue, wake
 from app.kit.database import Database, database_now
@@ -49,6 +51,8 @@ def sweep(
         with database.session() as session:
             forget_old_answers(session, hours=settings.idempotency_hours)
             forget_old_events(session, days=settings.event_days)
+            forget_old_audit(session, days=settings.audit_days)
+            forget_old_runs(session, days=settings.quota_gpu_days)
     return True
 
 
@@ -71,8 +75,17 @@ def _expire_leases(settings: Settings, database: Database) -> None:
             )
         ).all()
     for stage_id in expired:
-        if expire(database, settings, stage_id):
-            log.warning("lease expired", stage_id=stage_id)
+        lost = expire(database, settings, stage_id)
+        if lost is not None:
+            log.warning(
+                "lease expired",
+                tenant=lost.tenant_id,
+                job_id=lost.job_id,
+                stage_id=stage_id,
+                stage=lost.name,
+                attempt=lost.attempt,
+                fence=lost.fence,
+            )
 
 
 def _start_jobs(database: Database) -> None:

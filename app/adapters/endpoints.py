@@ -68,5 +68,6 @@ def delete_adapter(adapter_id: str, context: ContextDep) -> Response:
     """Delete an adapter."""
     with context.write() as session:
         removal = service.delete_adapter(session, context.tenant_id, adapter_id)
+        context.audit_removal(session, removal.removed)
     removal.delete_files(context.storage)
     return Response(status_code=204)

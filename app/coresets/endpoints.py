@@ -252,6 +252,7 @@ def delete_coreset(coreset_id: str, context: ContextDep, cascade: Cascade = Fals
     """Delete a coreset; with ``cascade``, what was trained on it as well."""
     with context.write() as session:
         removal = service.delete_coreset(session, context.tenant_id, coreset_id, cascade=cascade)
+        context.audit_removal(session, removal.removed)
     removal.delete_files(context.storage)
     return Response(status_code=204)
 

@@ -20,6 +20,7 @@ from app.kit.database import database_now
 from app.kit.ids import new_id
 from app.kit.pagination import Page, PageRequest
 from app.kit.storage import Storage
+from app.quotas.service import require_room
 from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
 from dealrec.config.selectors import KEPT_WITH_SCORES, Need, selector_needs
 from dealrec.config.stages import StageName
@@ -158,8 +159,12 @@ def add_coreset(
     identifier: str,
     stored_bytes: int,
 ) -> CoresetRow:
-    """The row of a stored coreset; raises :class:`NotFound` if its job was deleted meanwhile."""
+    """The row of a stored coreset.
+
+    Raises :class:`NotFound` if its job was deleted meanwhile, and :class:`QuotaExceeded`.
+    """
     JobRepository(session, tenant_id).get(task.job_id, lock=True)
+    require_room(session, tenant_id, stored_bytes)
     row = CoresetRow(
         id=identifier,
         tenant_id=tenant_id,

@@ -135,6 +135,7 @@ def delete_dataset(dataset_id: str, context: ContextDep, cascade: Cascade = Fals
     """Delete a data set that nothing depends on, or everything that was made of it."""
     with context.write() as session:
         removal = service.delete_dataset(session, context.tenant_id, dataset_id, cascade=cascade)
+        context.audit_removal(session, removal.removed)
     removal.delete_files(context.storage)
     return Response(status_code=204)
 

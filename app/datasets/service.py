@@ -18,6 +18,7 @@ from app.kit.errors import Conflict, InUse, NotFound
 from app.kit.ids import new_id
 from app.kit.pagination import PageRequest, Slice
 from app.kit.storage import Storage
+from app.quotas.service import require_room
 from app.uploads.service import WholeFile
 from dealrec.config import PromptConfig, PruneConfig, Sampling
 from dealrec.data.dataset import Dataset
@@ -56,8 +57,10 @@ class StoredUpload:
 
 
 def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> DatasetRow:
-    """The row of an upload, ``validating``, with its ingest queued."""
+    """The row of an upload, ``validating``, with its ingest queued; raises :class:`QuotaExceeded`."""
     upload = stored.upload
+    stored_bytes = sum(int(file["bytes"]) for file in stored.files.values() if file)
+    require_room(session, tenant_id, stored_bytes)
     row = DatasetRow(
         id=stored.dataset_id,
         tenant_id=tenant_id,
@@ -66,7 +69,7 @@ def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> Datas
         split=upload.split.value if upload.split else None,
         columns=upload.columns,
         uploads=stored.files,
-        stored_bytes=sum(int(file["bytes"]) for file in stored.files.values() if file),
+        stored_bytes=stored_bytes,
         created_at=database_now(session),
     )
     plan_ingest(session, row)
@@ -104,6 +107,7 @@ def delete_dataset(session: Session, tenant_id: str, dataset_id: str, *, cascade
     removal.prefixes.append(f"datasets/{tenant_id}/{dataset.id}")
     removal.artifact_ids.update(repository.artifact_ids(dataset))
     repository.delete(dataset)
+    removal.removed.append(("dataset", dataset.id))
     removal.sweep_artifacts()
     return removal
 

@@ -68,7 +68,7 @@ def get_job(job_id: str, context: ContextDep) -> Job:
 )
 def cancel_job(job_id: str, context: ContextDep) -> Job:
     """Stop a job, at once where nothing of it runs, else within seconds."""
-    return _asked(job_id, context, request_cancel)
+    return _asked(job_id, context, "cancel", request_cancel)
 
 
 @router.post(
@@ -76,7 +76,7 @@ def cancel_job(job_id: str, context: ContextDep) -> Job:
 )
 def pause_job(job_id: str, context: ContextDep) -> Job:
     """Let a job rest: what runs stops within seconds and keeps its last checkpoint."""
-    return _asked(job_id, context, request_pause)
+    return _asked(job_id, context, "pause", request_pause)
 
 
 @router.post(
@@ -84,7 +84,7 @@ def pause_job(job_id: str, context: ContextDep) -> Job:
 )
 def resume_job(job_id: str, context: ContextDep) -> Job:
     """Go on with a paused job where it stopped."""
-    return _asked(job_id, context, request_resume)
+    return _asked(job_id, context, "resume", request_resume)
 
 
 @router.post(
@@ -92,7 +92,7 @@ def resume_job(job_id: str, context: ContextDep) -> Job:
 )
 def retry_job(job_id: str, context: ContextDep) -> Job:
     """Try a failed job again; finished stages are kept."""
-    return _asked(job_id, context, request_retry)
+    return _asked(job_id, context, "retry", request_retry)
 
 
 @router.delete(
@@ -102,6 +102,7 @@ def delete_job(job_id: str, context: ContextDep, cascade: Cascade = False) -> Re
     """Delete an ended job with its scores, its coreset and its adapter."""
     with context.write() as session:
         removal = service.delete_job(session, context.tenant_id, job_id, cascade=cascade)
+        context.audit_removal(session, removal.removed)
     removal.delete_files(context.storage)
     return Response(status_code=204)
 
@@ -141,10 +142,10 @@ def list_events(
         return repository.events(repository.get(job_id), page).page(Event.of)
 
 
-def _asked(job_id: str, context: ContextDep, request: JobRequest) -> Job:
+def _asked(job_id: str, context: ContextDep, verb: str, request: JobRequest) -> Job:
     with context.write() as session:
         job = JobRepository(session, context.tenant_id).get(job_id)
         request(session, job)
         answer = service.present(session, job)
-        context.keep(session, answer, 202, f"/v1/jobs/{job_id}")
+        context.keep(session, answer, 202, f"/v1/jobs/{job_id}", action=verb)
         return answer

@@ -135,6 +135,8 @@ class StageRow(TenantOwned, Base):
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
+    used_gpu: Mapped[bool] = mapped_column(default=False)
+    """Whether the present run, or the last one, has computed on a GPU."""
     error: Mapped[dict[str, Any] | None] = mapped_column(Json)
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     woken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -147,6 +149,39 @@ class StageRow(TenantOwned, Base):
         """What tells this row from others of its stage, for events; empty for the stage itself."""
         facts = {"part": self.part, "shard": self.shard}
         return {name: value for name, value in facts.items() if value is not None}
+
+
+class RunOutcome(StrEnum):
+    """How one run of a stage ended."""
+
+    SUCCEEDED = "succeeded"
+    REUSED = "reused"
+    """Nothing was computed: an earlier run had made the same."""
+    FAILED = "failed"
+    DIED = "died"
+    """Its process ended without a result; another run follows."""
+    LOST = "lost"
+    """Its worker vanished; another run follows."""
+    STOPPED = "stopped"
+    """Its job was cancelled or paused, or its worker shut down."""
+
+
+class StageRunRow(TenantOwned, Base):
+    """One run of a stage that has ended, under one claim; outlives the stage, for quotas and metrics."""
+
+    __tablename__ = "stage_runs"
+
+    stage_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    fence: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    name: Mapped[str] = mapped_column(String(20))
+    queue: Mapped[str] = mapped_column(String(20))
+    outcome: Mapped[str] = mapped_column(String(20))
+    code: Mapped[str | None] = mapped_column(String(60))
+    """Of the problem, where there was one."""
+    seconds: Mapped[float] = mapped_column(Float)
+    """From the claim to the end."""
+    used_gpu: Mapped[bool]
+    ended_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class ArtifactRow(TenantOwned, Base):

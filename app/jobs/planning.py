@@ -18,6 +18,7 @@ from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, m
 from app.jobs.wakeups import wake
 from app.kit.errors import Conflict
 from app.kit.ids import new_id
+from app.quotas.service import require_open_job
 from dealrec.config.stages import STAGES, StageName, StageSpec
 from dealrec.errors import InputError
 
@@ -35,12 +36,14 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
 
     ``job`` is new, ``queued``, with its configuration as asked for. Raises :class:`InputError`
     (``budget_too_large``, ``no_samples``, …) where the data set is ready and the job cannot run on
-    it, and :class:`Conflict` (``dataset_rejected``) where there will never be a data set.
+    it, :class:`Conflict` (``dataset_rejected``) where there will never be a data set, and
+    :class:`QuotaExceeded` where the tenant may have no further job.
     """
     # Under the lock an ingest that ends now either sees this job or is seen here.
     dataset = lock_dataset(session, dataset.id)
     if dataset.state == DatasetState.REJECTED:
         raise Conflict("The data set was rejected; see its `error`.", code="dataset_rejected")
+    require_open_job(session, job.tenant_id)
     session.add(job)
     session.flush()
     record(session, job, "job.queued")
@@ -122,6 +125,7 @@ def fail_stage(
         StageState.FAILED,
         fence=fence,
         event={"code": problem["code"]},
+        code=problem["code"],
         error=dict(problem),
         **values,
     )

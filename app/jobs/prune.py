@@ -77,6 +77,7 @@ def _create(
                 session, dataset, budget=budget, config=config, metadata=metadata
             )
             answer = service.present(session, job)
+            context.audit(session, "dataset.create", dataset.id)
             context.keep(session, answer, 202, f"/v1/jobs/{answer.id}")
             return answer
     except Exception:

@@ -19,6 +19,8 @@ class Removal:
         self.session = session
         self.tenant_id = tenant_id
         self.prefixes: list[str] = []
+        self.removed: list[tuple[str, str]] = []
+        """Kind and id of what is gone, for the audit trail."""
         self.artifact_ids: set[str] = set()
         self._gone: set[str] = set()
 
@@ -47,6 +49,7 @@ class Removal:
             self.adapter(adapter)
         self._stages(job)
         self._gone.add(job.id)
+        self.removed.append(("job", job.id))
         self.session.delete(job)
         self.session.flush()
 
@@ -83,6 +86,7 @@ class Removal:
             self.adapter(adapter)
         self._forget(JobRow.coreset_id, coreset.id)
         self.prefixes.append(coreset.prefix)
+        self.removed.append(("coreset", coreset.id))
         self.session.delete(coreset)
         self.session.flush()
 
@@ -90,6 +94,7 @@ class Removal:
         """Remove an adapter; nothing depends on one."""
         self._forget(JobRow.adapter_id, adapter.id)
         self.prefixes.append(adapter.prefix)
+        self.removed.append(("adapter", adapter.id))
         self.session.delete(adapter)
         self.session.flush()
 

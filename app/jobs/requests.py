@@ -20,6 +20,7 @@ from app.jobs.planning import (
 )
 from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
 from app.kit.errors import Conflict
+from app.quotas.service import require_gpu_time, require_open_job
 from dealrec.config.stages import StageName
 
 JobRequest = Callable[[Session, JobRow], None]
@@ -63,12 +64,13 @@ def request_resume(session: Session, job: JobRow) -> None:
 
     Raises :class:`Conflict` (``job_not_paused``) for any other, one that is still ``pausing``
     included, and :class:`~dealrec.errors.InputError` where the job waited for a data set on which it
-    cannot run.
+    cannot run, and :class:`QuotaExceeded`.
     """
     dataset = lock_dataset(session, job.dataset_id)
     job = lock_job(session, job.id)
     if job.state != JobState.PAUSED:
         raise _refused(job, "resume", "job_not_paused")
+    require_gpu_time(session, job.tenant_id)
     move_job(session, job, JobState.QUEUED if job.started_at is None else JobState.RUNNING)
     _go_on(session, job, dataset)
 
@@ -77,7 +79,8 @@ def request_retry(session: Session, job: JobRow) -> None:
     """Try a failed job again: finished stages are kept, the others get all their attempts anew.
 
     Raises :class:`Conflict` (``job_not_failed``; ``dataset_rejected``), and
-    :class:`~dealrec.errors.InputError` where the job cannot run on its data set.
+    :class:`~dealrec.errors.InputError` where the job cannot run on its data set, and
+    :class:`QuotaExceeded`.
     """
     dataset = lock_dataset(session, job.dataset_id)
     job = lock_job(session, job.id)
@@ -85,6 +88,7 @@ def request_retry(session: Session, job: JobRow) -> None:
         raise _refused(job, "retry", "job_not_failed")
     if dataset.state == DatasetState.REJECTED:
         raise Conflict("The data set was rejected; see its `error`.", code="dataset_rejected")
+    require_open_job(session, job.tenant_id)
     to = JobState.QUEUED if job.started_at is None else JobState.RUNNING
     move_job(session, job, to, error=None)
     for stage in stages_of(session, job):

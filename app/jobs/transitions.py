@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.datasets.models import DatasetRow
 from app.jobs.events import append, record
 from app.jobs.models import JobRow, JobState, StageRow, StageState
+from app.jobs.runs import StageRun
 from app.kit.database import DatabaseClock, SecondsSince
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
@@ -138,9 +139,12 @@ def move_stage(
     fence: int | None = None,
     new_fence: int | None = None,
     event: dict[str, Any] | None = None,
+    code: str | None = None,
     **values: Any,
 ) -> None:
     """Move the stage and record ``stage.<state>`` (with ``event`` as its data) on its job.
+
+    A move that ends a run is kept as such, with the ``code`` of what went wrong.
 
     ``fence`` is the caller's claim; a stage that was claimed again since raises :class:`Stale`, as
     does one that is no longer in the state that was read. ``new_fence`` is set by a claim alone.
@@ -151,6 +155,7 @@ def move_stage(
     if to not in STAGE_MOVES[state]:
         raise IllegalMove(f"stage {stage.id}: {state} to {to}")
     now = DatabaseClock()
+    run = StageRun.of(stage) if state is StageState.RUNNING else None
     if state is StageState.RUNNING:
         elapsed = func.coalesce(SecondsSince(StageRow.started_at), 0.0)
         values["spent_seconds"] = StageRow.spent_seconds + elapsed
@@ -173,6 +178,8 @@ def move_stage(
         .returning(StageRow),
         {"state": to.value, **values},
     )
+    if run is not None:
+        run.end(session, to, code=code, reused=bool(values.get("reused")))
     if stage.job_id is not None:
         job = session.get_one(JobRow, stage.job_id)
         facts = {"attempt": stage.attempt} if to is StageState.RUNNING else {}

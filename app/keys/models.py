@@ -1,11 +1,12 @@
 """Tables of tenants and API keys."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kit.models import Base, Id, TenantOwned, UtcDateTime
+from app.kit.models import Base, Id, Json, TenantOwned, UtcDateTime
 
 
 class Tenant(Base):
@@ -15,6 +16,9 @@ class Tenant(Base):
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
+    quotas: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    """Its own limits by :class:`~app.quotas.schemas.Quota`, null for none; one that is not there is
+    as the settings say."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -29,6 +33,8 @@ class ApiKey(TenantOwned, Base):
     """The first characters, to tell keys apart."""
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """SHA-256 of the key (which has 256 random bits: no slow hash is needed)."""
+    scopes: Mapped[list[str]] = mapped_column(Json)
+    """Of :class:`~app.keys.scopes.Scope`."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,51 +1,87 @@
-"""API keys: made, hashed, checked."""
+"""API keys: made, hashed, checked, revoked."""
 
 import hashlib
 import re
 import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from app.keys import repository
 from app.keys.models import ApiKey
+from app.keys.scopes import ALL_SCOPES, Scope
 from app.kit.database import Database, database_now
-from app.kit.errors import Unauthenticated
+from app.kit.errors import ScopeMissing, Unauthenticated
 from app.kit.ids import new_id
 from app.settings import Settings
 from dealrec.errors import FieldError, InputError
 
+DEFAULT_TENANT = "default"
 _KEY = re.compile(r"dr_[A-Za-z0-9_-]{20,200}", re.ASCII)
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 _SHOWN = 9
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, and what they may do."""
+
+    tenant_id: str
+    key_id: str | None
+    """Null where no keys exist: then it is somebody on this machine."""
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """Raises :class:`ScopeMissing`."""
+        if scope not in self.scopes:
+            raise ScopeMissing(scope.value, sorted(self.scopes))
+
+
 def create_key(
-    session: Session, name: str, tenant_id: str = "default", expires_days: int | None = None
+    session: Session,
+    name: str,
+    tenant_id: str = DEFAULT_TENANT,
+    *,
+    scopes: Iterable[Scope],
+    expires_days: int | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key and its text, which is not kept: 256 random bits behind ``dr_``.
 
     Raises :class:`InputError` (``invalid_tenant``, ``invalid_name``).
     """
+    require_tenant_name(tenant_id)
+    if not name.strip() or len(name) > 200:
+        raise InputError("A key needs a name of up to 200 characters.", code="invalid_name")
+    text = f"dr_{secrets.token_urlsafe(32)}"
+    return _store(session, text, name, tenant_id, scopes, expires_days), text
+
+
+def require_tenant_name(tenant_id: str) -> None:
+    """Raises :class:`InputError` (``invalid_tenant``)."""
     if not _TENANT.fullmatch(tenant_id):
         raise InputError(
             "A tenant is named by up to 40 lower-case letters, digits, `-` and `_`.",
             code="invalid_tenant",
             errors=[FieldError("tenant", "lower-case letters, digits, `-` and `_`")],
         )
-    if not name or len(name) > 200:
-        raise InputError("A key needs a name of up to 200 characters.", code="invalid_name")
-    text = f"dr_{secrets.token_urlsafe(32)}"
-    return _store(session, text, name, tenant_id, expires_days), text
+
+
+def revoke_key(session: Session, key: ApiKey) -> None:
+    """No request is answered to it any more; once revoked it stays so, from the first time on."""
+    if key.revoked_at is None:
+        key.revoked_at = database_now(session)
+        session.flush()
 
 
 def ensure_bootstrap(database: Database, settings: Settings) -> None:
-    """Make the tenant ``default``, and the bootstrap key valid for it.
+    """Make the tenant ``default``, and the bootstrap key valid for it, with all scopes.
 
     Raises :class:`InputError` (``invalid_key``) for a bootstrap key that does not look like one.
     """
     with database.session() as session:
-        repository.ensure_tenant(session, "default", database_now(session))
+        repository.ensure_tenant(session, DEFAULT_TENANT, database_now(session))
         if settings.bootstrap_key is None:
             return
         text = settings.bootstrap_key.get_secret_value()
@@ -55,7 +91,7 @@ def ensure_bootstrap(database: Database, settings: Settings) -> None:
                 code="invalid_key",
             )
         if not repository.key_exists(session, _hash(text)):
-            _store(session, text, "bootstrap", "default", None)
+            _store(session, text, "bootstrap", DEFAULT_TENANT, ALL_SCOPES, None)
 
 
 def keys_required(session: Session, settings: Settings) -> bool:
@@ -67,29 +103,38 @@ def keys_required(session: Session, settings: Settings) -> bool:
 
 def authenticate(
     database: Database, settings: Settings, authorization: str | None, *, needed: bool
-) -> tuple[str | None, bool]:
-    """The tenant of the ``Authorization`` header, and whether keys are required at all.
+) -> Caller | None:
+    """Who sent the ``Authorization`` header; one question to the database where the key is valid.
 
-    Raises :class:`Unauthenticated` where a key is required and ``needed`` on this path, but is
-    missing or not valid.
+    ``None``: keys are required, though not ``needed`` on this path. Raises
+    :class:`Unauthenticated` where one is needed, but is missing or not valid.
     """
+    scheme, _, text = (authorization or "").partition(" ")
+    text = text.strip()
+    shown = scheme.lower() == "bearer" and _KEY.fullmatch(text) is not None
     with database.session(write=False) as session:
+        if shown and needed and settings.require_keys is not False:
+            key = repository.valid_key(session, _hash(text))
+            if key is not None:
+                return Caller(key.tenant_id, key.id, frozenset(map(Scope, key.scopes)))
         if not keys_required(session, settings):
-            return None, False
-        if not needed:
-            return None, True
-        scheme, _, text = (authorization or "").partition(" ")
-        text = text.strip()
-        if scheme.lower() != "bearer" or not _KEY.fullmatch(text):
-            raise Unauthenticated("Send `Authorization: Bearer dr_…`.")
-        key = repository.valid_key(session, _hash(text), database_now(session))
-        if key is None:
-            raise Unauthenticated("The key is unknown, has expired or was revoked.")
-        return key.tenant_id, True
+            return Caller(DEFAULT_TENANT, None, ALL_SCOPES)
+    if not needed:
+        return None
+    raise Unauthenticated(
+        "The key is unknown, has expired or was revoked."
+        if shown
+        else "Send `Authorization: Bearer dr_…`."
+    )
 
 
 def _store(
-    session: Session, text: str, name: str, tenant_id: str, expires_days: int | None
+    session: Session,
+    text: str,
+    name: str,
+    tenant_id: str,
+    scopes: Iterable[Scope],
+    expires_days: int | None,
 ) -> ApiKey:
     now = database_now(session)
     repository.ensure_tenant(session, tenant_id, now)
@@ -99,6 +144,7 @@ def _store(
         name=name,
         prefix=text[:_SHOWN],
         key_hash=_hash(text),
+        scopes=[scope.value for scope in Scope if scope in set(scopes)],
         created_at=now,
         expires_at=None if expires_days is None else now + timedelta(days=expires_days),
         revoked_at=None,

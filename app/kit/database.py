@@ -19,6 +19,7 @@ from app.kit.dispatch import Dispatcher
 from app.kit.models import UtcDateTime
 from app.settings import Settings
 
+_SETTINGS = "settings"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 _POSTGRES_NOW = select(func.clock_timestamp())
 _SQLITE_NOW = text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
@@ -30,7 +31,9 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self.url = settings.resolved_database_url
         self.engine = _create_engine(self.url)
-        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._sessions = sessionmaker(
+            self.engine, expire_on_commit=False, info={_SETTINGS: settings}
+        )
         self.dispatcher = Dispatcher(settings.broker_url) if settings.broker_url else None
         if self.dispatcher:
             self.dispatcher.attach(self._sessions)
@@ -66,6 +69,12 @@ class Database:
         if self.dispatcher:
             self.dispatcher.close()
         self.engine.dispose()
+
+
+def settings_of(session: Session) -> Settings:
+    """Those of the process whose session it is: rules that hold within any transaction need them."""
+    settings: Settings = session.info[_SETTINGS]
+    return settings
 
 
 class DatabaseClock(FunctionElement[datetime]):

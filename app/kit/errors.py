@@ -1,6 +1,6 @@
 """The errors of the service: each carries its HTTP status and its stable code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dealrec.errors import DealrecError, FieldError, InputError
@@ -12,7 +12,10 @@ __all__ = [
     "NotFound",
     "PayloadTooLarge",
     "PermissionDenied",
+    "QuotaExceeded",
     "RangeNotSatisfiable",
+    "RateLimited",
+    "ScopeMissing",
     "ServiceError",
     "Unauthenticated",
     "status_of",
@@ -35,6 +38,8 @@ class ServiceError(DealrecError):
     ) -> None:
         super().__init__(detail, code=code, title=title, errors=errors)
         self.extra = extra
+        self.headers: Mapping[str, str] = {}
+        """Of the answer."""
 
     def to_problem(self) -> dict[str, Any]:
         """The problem with this error's further members (``limit``, ``dependents``, …)."""
@@ -56,6 +61,10 @@ class Unauthenticated(ServiceError):
     code = "unauthenticated"
     title = "A valid API key is needed"
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.headers = {"www-authenticate": "Bearer"}
+
 
 class PermissionDenied(ServiceError):
     """The caller may not do this (403)."""
@@ -63,6 +72,54 @@ class PermissionDenied(ServiceError):
     status = 403
     code = "forbidden"
     title = "This is not allowed"
+
+
+class ScopeMissing(PermissionDenied):
+    """The caller's key has not the scope that this needs (403); ``scope`` names it."""
+
+    code = "scope_missing"
+    title = "The key may not do this"
+
+    def __init__(self, scope: str, given: Sequence[str]) -> None:
+        super().__init__(
+            f"This needs a key with the scope `{scope}`; yours has {', '.join(given)}. "
+            f"`dealrec keys create NAME --scopes {scope}` makes one.",
+            scope=scope,
+        )
+
+
+class QuotaExceeded(ServiceError):
+    """The tenant would have more than it may: 403, or 429 where waiting helps.
+
+    ``quota`` names it, with its ``limit`` and what is ``used`` already.
+    """
+
+    status = 403
+    code = "quota_exceeded"
+    title = "The tenant's quota is used up"
+
+    def __init__(
+        self, detail: str, *, quota: str, limit: float, used: float, waiting_helps: bool = False
+    ) -> None:
+        super().__init__(detail, quota=quota, limit=limit, used=used)
+        if waiting_helps:
+            self.status = 429
+
+
+class RateLimited(ServiceError):
+    """More requests than the rate limit allows (429); ``retry_after`` is in seconds."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+
+    def __init__(self, limit: str, retry_after: int) -> None:
+        super().__init__(
+            f"At most {limit} are answered. Try again in {retry_after} s.",
+            limit=limit,
+            retry_after=retry_after,
+        )
+        self.headers = {"retry-after": str(retry_after)}
 
 
 class NotFound(ServiceError):

@@ -1,29 +1,35 @@
-"""The gate before every route: who is asking, and how much may be sent, before a body is read."""
+"""The gate before every route: who asks, may they, how much and how often; before a body is read."""
 
 import ipaddress
+import re
 import time
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.keys.service import authenticate
-from app.kit.errors import PayloadTooLarge, PermissionDenied
+from app.keys.scopes import needed_scope
+from app.keys.service import Caller, authenticate
+from app.kit.errors import PayloadTooLarge, PermissionDenied, Unauthenticated
+from app.kit.ids import new_id
 from app.kit.problems import error_response, internal_error
+from app.kit.rates import Rates
+from app.metrics.requests import RequestMetrics
 from app.settings import Settings
 from dealrec.errors import DealrecError
 
-DEFAULT_TENANT = "default"
+REQUEST_ID = "x-request-id"
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/console/sign-in"})
 _OPEN_FILES = "/console/static/"
 _UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/prune"})
 _PART_PATHS = "/v1/uploads/"
+_METRICS = "/metrics"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}", re.ASCII)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOG = structlog.get_logger("dealrec.requests")
 
@@ -36,11 +42,13 @@ class _TooLarge(HTTPException):
 
 
 class Gate:
-    """Pure ASGI: authentication, the limit of the body, one log line, and no error unanswered."""
+    """Pure ASGI: authentication, scopes, limits, one log line, and no error unanswered."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: RequestMetrics) -> None:
         self.app = app
         self.settings = settings
+        self.metrics = metrics
+        self.rates = Rates(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":  # there is none: nothing is served past this gate
@@ -49,18 +57,28 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, began = time.perf_counter(), False
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
+        scope.setdefault("state", {}).update(request_id=request_id, caller=None)
+        # Bound to this request's task, and to every thread that it runs in.
+        with structlog.contextvars.bound_contextvars(request_id=request_id, tenant=None):
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, began = time.perf_counter(), 0.0
         status = 500
 
         async def watched_send(message: Message) -> None:
             nonlocal began, status
             if message["type"] == "http.response.start":
-                began, status = True, message["status"]
+                began, status = time.perf_counter(), message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = scope["state"]["request_id"]
             await send(message)
 
         path = scope["path"]
         try:
-            await self._admit(scope)
+            await run_in_threadpool(self._admit, scope)
+            self._know(scope["state"]["caller"])
             await self._limited(scope, receive, watched_send)
         except DealrecError as error:
             await error_response(error, path)(scope, receive, watched_send)
@@ -72,30 +90,41 @@ class Gate:
                 raise
             await internal_error(path)(scope, receive, watched_send)
         finally:
+            ended = time.perf_counter()
+            self.metrics.observe(scope, status, (began or ended) - started)
             _LOG.info(
                 "request",
                 method=scope["method"],
                 path=path,
                 status=status,
-                tenant=scope.get("state", {}).get("tenant_id"),
-                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                milliseconds=round((ended - started) * 1000, 1),
             )
 
-    async def _admit(self, scope: Scope) -> None:
-        """Put the caller's tenant into the request's state, or refuse."""
-        headers = Headers(scope=scope)
+    def _admit(self, scope: Scope) -> None:
+        """Put the caller into the request's state, or refuse."""
+        headers, path = Headers(scope=scope), scope["path"]
+        needed = not (_is_open(path) or (path == _METRICS and self.settings.metrics_open))
         database = scope["app"].state.database
-        tenant, keys_needed = await run_in_threadpool(
-            authenticate,
-            database,
-            self.settings,
-            headers.get("authorization"),
-            needed=not _is_open(scope["path"]),
-        )
-        if not keys_needed:
+        try:
+            caller = authenticate(
+                database, self.settings, headers.get("authorization"), needed=needed
+            )
+        except Unauthenticated:
+            self.rates.count(_peer(scope))  # guessing is limited, too
+            raise
+        scope["state"]["caller"] = caller
+        if caller is None:
+            return
+        if caller.key_id is None:
             require_loopback(scope, headers)
-            tenant = DEFAULT_TENANT
-        scope.setdefault("state", {})["tenant_id"] = tenant
+        if needed:
+            self.rates.count(caller.key_id or _peer(scope), local=caller.key_id is None)
+            caller.require(needed_scope(scope["method"], path))
+
+    @staticmethod
+    def _know(caller: Caller | None) -> None:
+        if caller is not None:
+            structlog.contextvars.bind_contextvars(tenant=caller.tenant_id)
 
     def _limit(self, scope: Scope) -> int:
         """Bytes that the body may have."""
@@ -146,8 +175,7 @@ def require_loopback(scope: Scope, headers: Headers) -> None:
     where something may change, the ``Origin`` must be this machine's. Raises
     :class:`PermissionDenied` (``loopback_only``).
     """
-    peer: Any = (scope.get("client") or ("",))[0]
-    hosts = [str(peer), _host(f"//{headers.get('host', '')}")]
+    hosts = [_peer(scope), _host(f"//{headers.get('host', '')}")]
     origin = headers.get("origin")
     if origin is not None and scope["method"] not in _SAFE_METHODS:
         hosts.append(_host(origin))
@@ -158,6 +186,10 @@ def require_loopback(scope: Scope, headers: Headers) -> None:
             code="loopback_only",
             title="Only this machine may ask",
         )
+
+
+def _peer(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
 
 
 def _host(address: str) -> str:

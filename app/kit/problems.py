@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from app.kit.errors import status_of
+from app.kit.errors import ServiceError, status_of
 from dealrec.config.base import plain_message
 from dealrec.errors import DealrecError
 
@@ -67,7 +67,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
-        for status in sorted({401, 403, 413, 422, 500, *statuses})
+        for status in sorted({401, 403, 413, 422, 429, 500, *statuses})
     }
 
 
@@ -82,7 +82,7 @@ def problem_response(
 def error_response(error: DealrecError, path: str) -> ProblemResponse:
     """The answer to any error of this project."""
     status = status_of(error)
-    headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    headers = error.headers if isinstance(error, ServiceError) else None
     return problem_response(error.to_problem(), status, path, headers)
 
 

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-_AREAS = ("keys", "datasets", "jobs", "coresets", "adapters", "uploads", "kit.idempotency")
+_AREAS = ("keys", "audit", "datasets", "jobs", "coresets", "adapters", "uploads", "kit.idempotency")
 
 
 def import_tables() -> None:

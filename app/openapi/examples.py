@@ -117,6 +117,18 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "seeds": 5,
         "config": {"surrogate": {"model": "sasrec"}, "effort": {"model": "smollm2-135m"}},
     },
+    "KeyCreate": {"name": "nightly pipeline", "scopes": ["read", "write"], "expires_days": 90},
+    "NewKey": {
+        "id": "key_01j9zq4m7c0000000000000000",
+        "object": "key",
+        "name": "nightly pipeline",
+        "prefix": "dr_Jx3fQa",
+        "scopes": ["read", "write"],
+        "created_at": _CREATED,
+        "expires_at": "2026-05-30T12:00:00Z",
+        "revoked_at": None,
+        "key": "dr_Jx3fQa…",
+    },
     "Problem": {
         "type": "urn:dealrec:problem:budget_too_large",
         "title": "The budget is above the number of samples",

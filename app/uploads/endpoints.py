@@ -123,6 +123,7 @@ def complete_upload(upload_id: str, context: ContextDep) -> Upload:
     try:
         with context.write() as session:
             row, unneeded = service.finish(session, row, whole)
+            context.audit(session, "upload.complete", row.id)
             upload = Upload.of(row, [])
     except Exception:
         context.storage.delete_prefix(whole.key)
@@ -140,5 +141,6 @@ def delete_upload(upload_id: str, context: ContextDep) -> Response:
     with context.write() as session:
         repository = UploadRepository(session, context.tenant_id)
         repository.delete(repository.get(upload_id, lock=True))
+        context.audit(session, "upload.delete", upload_id)
     context.storage.delete_prefix(service.upload_prefix(context.tenant_id, upload_id))
     return Response(status_code=204)

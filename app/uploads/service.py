@@ -14,6 +14,7 @@ from app.kit.errors import Conflict, PayloadTooLarge
 from app.kit.ids import new_id
 from app.kit.storage import Storage
 from app.kit.text import shown_filename
+from app.quotas.service import require_room
 from app.settings import Settings
 from app.uploads.models import UploadPartRow, UploadRow
 from app.uploads.repository import UploadRepository, expired
@@ -38,9 +39,13 @@ def upload_prefix(tenant_id: str, upload_id: str) -> str:
 def add_upload(
     session: Session, settings: Settings, tenant_id: str, body: UploadCreate
 ) -> UploadRow:
-    """A new upload without parts; raises :class:`PayloadTooLarge`."""
+    """A new upload without parts, whose room is taken from now on.
+
+    Raises :class:`PayloadTooLarge` and :class:`QuotaExceeded`.
+    """
     if body.bytes > settings.max_upload_bytes:
         raise PayloadTooLarge(settings.max_upload_bytes)
+    require_room(session, tenant_id, body.bytes)
     now = database_now(session)
     row = UploadRow(
         id=new_id("up"),

@@ -1,6 +1,6 @@
 """A client of the real application, and what finished jobs leave behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from app.adapters.models import AdapterRow
 from app.coresets.models import CoresetRow
 from app.datasets.models import DatasetRow, DatasetState
 from app.jobs.models import ArtifactRow, JobKind, JobRow, JobState, ScoreRow, StageRow, StageState
+from app.keys.scopes import ALL_SCOPES, Scope
 from app.keys.service import create_key
 from app.kit.database import Database, database_now
 from app.kit.downloads import file_sha256
@@ -63,9 +64,13 @@ def csv() -> bytes:
 
 @pytest.fixture
 def make_key(database: Database) -> Callable[..., dict[str, str]]:
-    def make(tenant: str = "default", expires_days: int | None = None) -> dict[str, str]:
+    def make(
+        tenant: str = "default",
+        expires_days: int | None = None,
+        scopes: Iterable[Scope] = ALL_SCOPES,
+    ) -> dict[str, str]:
         with database.session() as session:
-            _, text = create_key(session, "test", tenant, expires_days)
+            _, text = create_key(session, "test", tenant, scopes=scopes, expires_days=expires_days)
         return {"authorization": f"Bearer {text}"}
 
     return make

@@ -26,10 +26,11 @@ class Idempotency:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        if scope.get("method") != "POST" or HEADER not in headers:
+        caller = scope["state"]["caller"] if HEADER in headers else None
+        if scope.get("method") != "POST" or caller is None:  # nobody is known on an open path
             await self.app(scope, receive, send)
             return
-        database, tenant = scope["app"].state.database, scope["state"]["tenant_id"]
+        database, tenant = scope["app"].state.database, caller.tenant_id
         body = BodyHash(headers.get("content-type", ""))
         route = f"POST {scope['path']}?{scope['query_string'].decode('latin-1')}"[:500]
         found = await run_in_threadpool(

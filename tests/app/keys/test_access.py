@@ -1,6 +1,7 @@
 """Who may ask, and what they see."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -9,11 +10,13 @@ from pydantic import SecretStr
 
 from app.kit.database import Database
 from app.main import create_app
+from app.openapi.examples import EXAMPLES
 from app.settings import Settings
 from tests.app.conftest import Finisher
 
-IDS = ("dataset_id", "job_id", "coreset_id", "adapter_id", "upload_id", "name", "number")
+IDS = ("key_id", "dataset_id", "job_id", "coreset_id", "adapter_id", "upload_id", "name", "number")
 OPEN = {"/healthz", "/readyz"}
+LISTS = ("/v1/datasets", "/v1/jobs", "/v1/coresets", "/v1/adapters", "/v1/keys", "/v1/audit")
 QUERIES = {"sample_key": "u1", "against": "cs_x", "budgets": "5"}
 
 
@@ -49,19 +52,43 @@ def test_every_route_hides_another_tenants_things(
     with make_client() as client:
         upload = client.post("/v1/uploads", json={"filename": "a", "bytes": 1}, headers=owner)
         ids["upload_id"] = upload.json()["id"]
+        ids["key_id"] = client.get("/v1/keys", headers=owner).json()["data"][0]["id"]
+        secrets = {*ids.values()} - {"adapter_config.json", "1"}
         for method, path in routes(app):
             if "{" in path:
                 answer = client.request(
                     method, filled(path, ids), params=QUERIES, headers=stranger, json={}
                 )
                 assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
-            elif method == "GET" and path in ("/v1/datasets", "/v1/jobs", "/v1/coresets"):
-                assert client.get(path, headers=stranger).json()["data"] == []
-                assert client.get(path, headers=owner).json()["data"] != []
-        body = {"dataset_id": made.dataset, "budget": 2}
-        assert client.post("/v1/jobs", json=body, headers=stranger).status_code == 404
+            if "{" in path or path in OPEN:
+                continue
+            body, names = body_of_ids(app, method, path, ids)
+            answer = client.request(method, path, headers=stranger, json=body)
+            assert not [secret for secret in secrets if secret in answer.text] or names, path
+            assert answer.status_code == 404 if names else answer.status_code < 500, path
+        for path in LISTS:
+            mine, theirs = (client.get(path, headers=key).json() for key in (stranger, owner))
+            assert not {one["id"] for one in mine["data"]} & {one["id"] for one in theirs["data"]}
+            assert theirs["data"], path
         assert client.get(f"/v1/coresets?job_id={made.job}", headers=stranger).status_code == 404
         assert client.get(f"/v1/jobs/{made.job}", headers=owner).status_code == 200
+
+
+def body_of_ids(
+    app: FastAPI, method: str, path: str, ids: dict[str, str]
+) -> tuple[dict[str, Any] | None, bool]:
+    """The documented example of the body with other ids in it, and whether it has any."""
+    operation = app.openapi()["paths"][path][method.lower()]
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None, False
+    body = dict(EXAMPLES[content["schema"]["$ref"].rsplit("/", 1)[1]])
+    named = {
+        field: ids["upload_id" if field.endswith("upload_id") else field]
+        for field in body
+        if field.endswith("_id")
+    }
+    return body | named, bool(named)
 
 
 def test_every_route_needs_the_key_before_the_body_is_read(

@@ -1,0 +1,40 @@
+"""``dealrec audit``, for whoever runs the server."""
+
+from typing import Annotated
+
+import typer
+
+from app.kit.commands import DataDir, JsonOption, opened
+from dealrec.terminal import command, print_json, say
+
+
+def register(application: typer.Typer) -> None:
+    """Add the command."""
+    application.command("audit")(command(audit_command))
+
+
+def audit_command(
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
+    data_dir: DataDir = None,
+    json: JsonOption = False,
+) -> None:
+    """Show who did what, newest first."""
+    from app.audit.repository import newest
+    from app.audit.schemas import AuditEvent
+
+    with opened(data_dir) as database, database.session(write=False) as session:
+        rows = newest(session, tenant, limit)
+    if json:
+        print_json(
+            [
+                {**AuditEvent.of(row).model_dump(mode="json"), "tenant": row.tenant_id}
+                for row in rows
+            ]
+        )
+        return
+    for row in rows:
+        by = row.key_id or row.actor
+        say(
+            f"{row.created_at:%Y-%m-%d %H:%M:%S}  {row.tenant_id}  {by}  {row.action}  {row.object_id}"
+        )

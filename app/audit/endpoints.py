@@ -1,0 +1,34 @@
+"""The audit trail of the caller's own tenant over HTTP, for its administrators."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.audit.models import AuditRow
+from app.audit.repository import AuditRepository
+from app.audit.schemas import AuditEvent
+from app.kit.context import ContextDep
+from app.kit.pagination import Page, PageQuery
+from app.kit.problems import documented
+from app.kit.text import require_storable
+
+router = APIRouter(prefix="/v1/audit", tags=["administration"])
+
+
+@router.get("", operation_id="list_audit_events", responses=documented())
+def list_audit_events(
+    context: ContextDep,
+    page: PageQuery,
+    action: Annotated[str | None, Query(max_length=60, description="As `job.cancel`")] = None,
+    object_id: Annotated[str | None, Query(max_length=40)] = None,
+) -> Page[AuditEvent]:
+    """Who did what, newest first."""
+    require_storable([action, object_id])
+    with context.read() as session:
+        repository = AuditRepository(session, context.tenant_id)
+        query = repository.query()
+        if action is not None:
+            query = query.where(AuditRow.action == action)
+        if object_id is not None:
+            query = query.where(AuditRow.object_id == object_id)
+        return repository.page(query, page).page(AuditEvent.of)

@@ -1,0 +1,26 @@
+"""What the audit trail looks like over HTTP."""
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel
+
+from app.audit.models import Actor, AuditRow
+
+
+class AuditEvent(BaseModel):
+    """One act: ``actor`` did ``action`` to the object ``object_id``."""
+
+    id: str
+    object: Literal["audit_event"] = "audit_event"
+    action: str
+    object_id: str
+    actor: Actor
+    key_id: str | None
+    request_id: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: AuditRow) -> Self:
+        """The row in the contract's words."""
+        return cls.model_validate(row, from_attributes=True)

@@ -1,0 +1,33 @@
+"""Writing to the audit trail."""
+
+from sqlalchemy.orm import Session
+
+from app.audit.models import Actor, AuditRow
+from app.kit.database import database_now
+from app.kit.ids import new_id
+
+
+def record(
+    session: Session,
+    tenant_id: str,
+    action: str,
+    object_id: str,
+    *,
+    actor: Actor,
+    key_id: str | None = None,
+    request_id: str | None = None,
+) -> None:
+    """One act, in the caller's transaction: it is there exactly if its effect is."""
+    session.add(
+        AuditRow(
+            id=new_id("au"),
+            tenant_id=tenant_id,
+            action=action,
+            object_id=object_id,
+            actor=actor.value,
+            key_id=key_id,
+            request_id=request_id,
+            created_at=database_now(session),
+        )
+    )
+    session.flush()

@@ -1,0 +1,48 @@
+"""Keys of the caller's own tenant over HTTP, for its administrators."""
+
+from fastapi import APIRouter, Response
+
+from app.keys import service
+from app.keys.repository import KeyRepository
+from app.keys.schemas import Key, KeyCreate, NewKey
+from app.kit.context import ContextDep
+from app.kit.pagination import Page, PageQuery
+from app.kit.problems import documented
+
+router = APIRouter(prefix="/v1/keys", tags=["administration"])
+
+
+@router.post("", status_code=201, operation_id="create_key", responses=documented())
+def create_key(body: KeyCreate, response: Response, context: ContextDep) -> NewKey:
+    """Make a key; its text is in this answer alone.
+
+    An ``Idempotency-Key`` has no effect here: to repeat the answer, the text would have to be kept.
+    """
+    with context.write() as session:
+        row, text = service.create_key(
+            session,
+            body.name,
+            context.tenant_id,
+            scopes=body.scopes,
+            expires_days=body.expires_days,
+        )
+        context.audit(session, "key.create", row.id)
+    response.headers["cache-control"] = "no-store"
+    return NewKey(**Key.of(row).model_dump(), key=text)
+
+
+@router.get("", operation_id="list_keys", responses=documented())
+def list_keys(context: ContextDep, page: PageQuery) -> Page[Key]:
+    """All keys of the tenant, expired and revoked ones too, newest first."""
+    with context.read() as session:
+        repository = KeyRepository(session, context.tenant_id)
+        return repository.page(repository.query(), page).page(Key.of)
+
+
+@router.delete("/{key_id}", status_code=204, operation_id="revoke_key", responses=documented(404))
+def revoke_key(key_id: str, context: ContextDep) -> Response:
+    """Revoke a key, from the next request on; it stays in the list."""
+    with context.write() as session:
+        service.revoke_key(session, KeyRepository(session, context.tenant_id).get(key_id))
+        context.audit(session, "key.revoke", key_id)
+    return Response(status_code=204)

@@ -1,0 +1,120 @@
+"""What all workers do, read from the database when somebody scrapes: they are other processes."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import structlog
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from app.jobs.models import StageState
+from app.kit.database import Database, database_now
+from app.kit.dispatch import QUEUES
+from app.metrics import repository
+from app.metrics.runs import RunCounters
+
+_LOG = structlog.get_logger("dealrec.metrics")
+_KEPT_SECONDS = 5.0
+"""Scrapes that follow one another faster are given the same answer."""
+_SETTLED_SECONDS = 120.0
+"""After so long no transaction can commit an earlier end of a run."""
+_WORKER_SEEN_SECONDS = 60.0
+
+
+class WorkCollector(Collector):
+    """Gauges are as the tables are now; counters begin with this process, as Prometheus expects.
+
+    Runs are counted once they cannot change any more, so that each scrape reads those of the last
+    minutes alone. Every API process tells the same: aggregate over instances with ``max``.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()
+        self._answer: list[Metric] = []
+        self._answered = -_KEPT_SECONDS
+        self._settled = RunCounters()
+        self._settled_until: datetime | None = None
+        self._claims = 0
+
+    def collect(self) -> Iterator[Metric]:
+        """Of the last few seconds; without the database, that it is away."""
+        with self._lock:
+            if time.monotonic() - self._answered >= _KEPT_SECONDS:
+                self._answer = self._asked()
+                self._answered = time.monotonic()
+            yield from self._answer
+
+    def _asked(self) -> list[Metric]:
+        up = GaugeMetricFamily("dealrec_database_up", "Whether the database answers")
+        try:
+            with self._database.session(write=False) as session:
+                found = [*self._gauges(session), *self._counters(session)]
+        except SQLAlchemyError as error:
+            _LOG.warning("database_not_ready", error=type(error).__name__)
+            up.add_metric((), 0)
+            return [up]
+        up.add_metric((), 1)
+        return [up, *found]
+
+    def _gauges(self, session: Session) -> Iterator[Metric]:
+        now = database_now(session)
+        depth = GaugeMetricFamily(
+            "dealrec_queue_depth", "Stages that wait to be claimed", labels=("queue",)
+        )
+        oldest = GaugeMetricFamily(
+            "dealrec_queue_oldest_seconds",
+            "How long the first of them has waited",
+            labels=("queue",),
+        )
+        queued = {
+            queue: (count, since) for queue, count, since in repository.queued_stages(session)
+        }
+        for queue in QUEUES:
+            count, since = queued.get(queue, (0, None))
+            depth.add_metric((queue,), count)
+            waited = (now - since).total_seconds() if since else 0.0
+            oldest.add_metric((queue,), max(0.0, waited))
+        stages = GaugeMetricFamily(
+            "dealrec_stages", "Stages that have not ended", labels=("stage", "state")
+        )
+        for name, state, count in repository.open_stages(session):
+            stages.add_metric((name, state), count)
+        jobs = GaugeMetricFamily("dealrec_jobs", "Jobs that have not ended", labels=("state",))
+        for state, count in repository.open_jobs(session):
+            jobs.add_metric((state,), count)
+        seen = repository.worker_queues(session, now, _WORKER_SEEN_SECONDS)
+        takers = Counter(queue for queues in seen for queue in queues)
+        workers = GaugeMetricFamily(
+            "dealrec_workers", "Workers seen within a minute, by queue", labels=("queue",)
+        )
+        for queue in QUEUES:
+            workers.add_metric((queue,), takers[queue])
+        yield from (depth, oldest, stages, jobs, workers)
+
+    def _counters(self, session: Session) -> Iterator[Metric]:
+        now = database_now(session)
+        if self._settled_until is None:
+            self._settled_until = now - timedelta(seconds=time.monotonic() - self._begun)
+        settled = max(self._settled_until, now - timedelta(seconds=_SETTLED_SECONDS))
+        if settled > self._settled_until:
+            self._settled.add(repository.ended_runs(session, self._settled_until, settled))
+            self._settled_until = settled
+        runs = self._settled.copy().add(repository.ended_runs(session, settled, None))
+        running = sum(
+            count
+            for _, state, count in repository.open_stages(session)
+            if state == StageState.RUNNING
+        )
+        # A run that ends between the two questions must not look like a counter that began anew.
+        self._claims = max(self._claims, runs.outcomes.total() + running)
+        yield CounterMetricFamily(
+            "dealrec_stage_claims", "Times that a worker claimed a stage", value=self._claims
+        )
+        yield from runs.families()

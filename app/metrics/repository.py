@@ -1,0 +1,60 @@
+"""What metrics ask the database: short questions, answered from indices, over all tenants."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session
+
+from app.jobs.models import JobRow, StageRow, StageRunRow, StageState, WorkerRow
+from app.jobs.transitions import ENDED_JOBS, ENDED_STAGES
+
+EndedRun = Row[str, str, str | None, float, bool]
+"""Name, outcome, code, seconds, and whether a GPU was used."""
+
+
+def open_stages(session: Session) -> Sequence[Row[str, str, int]]:
+    """Stage, state and number of those that have not ended."""
+    return session.execute(
+        select(StageRow.name, StageRow.state, func.count())
+        .where(StageRow.state.in_(set(StageState) - ENDED_STAGES))
+        .group_by(StageRow.name, StageRow.state)
+    ).all()
+
+
+def queued_stages(session: Session) -> Sequence[Row[str, int, datetime | None]]:
+    """Queue, number of stages that wait in it, and since when the first of them does."""
+    return session.execute(
+        select(StageRow.queue, func.count(), func.min(StageRow.queued_at))
+        .where(StageRow.state == StageState.QUEUED)
+        .group_by(StageRow.queue)
+    ).all()
+
+
+def open_jobs(session: Session) -> Sequence[Row[str, int]]:
+    """State and number of jobs that have not ended."""
+    return session.execute(
+        select(JobRow.state, func.count())
+        .where(JobRow.state.not_in(ENDED_JOBS))
+        .group_by(JobRow.state)
+    ).all()
+
+
+def worker_queues(session: Session, now: datetime, seconds: float) -> list[list[str]]:
+    """The queues of each worker that was seen within ``seconds``."""
+    since = now - timedelta(seconds=seconds)
+    return list(session.scalars(select(WorkerRow.queues).where(WorkerRow.seen_at >= since)))
+
+
+def ended_runs(session: Session, since: datetime, before: datetime | None) -> Sequence[EndedRun]:
+    """Runs that ended from ``since`` on."""
+    query = select(
+        StageRunRow.name,
+        StageRunRow.outcome,
+        StageRunRow.code,
+        StageRunRow.seconds,
+        StageRunRow.used_gpu,
+    ).where(StageRunRow.ended_at >= since)
+    if before is not None:
+        query = query.where(StageRunRow.ended_at < before)
+    return session.execute(query).all()

@@ -1,0 +1,92 @@
+"""Counters of ended runs, added up in this process."""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from app.jobs.models import RunOutcome
+from app.jobs.runs import LEASE_LOST
+from app.metrics.repository import EndedRun
+
+_SECONDS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+_LOST = frozenset({LEASE_LOST, "worker_lost"})
+
+
+@dataclass
+class RunCounters:
+    """How many runs ended in which way, and how long those took that succeeded."""
+
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By stage and outcome."""
+    failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By stage and code."""
+    buckets: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By stage and index of the first bound that is not below."""
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    gpu_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def add(self, rows: Iterable[EndedRun]) -> "RunCounters":
+        """Count these, too."""
+        for name, outcome, code, seconds, used_gpu in rows:
+            self.outcomes[name, outcome] += 1
+            if code is not None:
+                self.failures[name, code] += 1
+            if outcome == RunOutcome.SUCCEEDED:
+                self.buckets[name, bisect_left(_SECONDS, seconds)] += 1
+                self.seconds[name] += seconds
+            if used_gpu:
+                self.gpu_seconds[name] += seconds
+        return self
+
+    def copy(self) -> "RunCounters":
+        """Counters that can be added to without changing these."""
+        return deepcopy(self)
+
+    def families(self) -> Iterator[Metric]:
+        """In Prometheus' words."""
+        runs = CounterMetricFamily(
+            "dealrec_stage_runs", "Runs of stages that ended", labels=("stage", "outcome")
+        )
+        for labels, count in sorted(self.outcomes.items()):
+            runs.add_metric(labels, count)
+        yield runs
+        failures = CounterMetricFamily(
+            "dealrec_stage_failures",
+            "Runs of stages that ended with a problem, by its code",
+            labels=("stage", "code"),
+        )
+        for labels, count in sorted(self.failures.items()):
+            failures.add_metric(labels, count)
+        yield failures
+        lost = sum(count for (_, code), count in self.failures.items() if code in _LOST)
+        yield CounterMetricFamily(
+            "dealrec_lost_leases", "Runs of stages whose worker vanished", value=lost
+        )
+        gpu = CounterMetricFamily(
+            "dealrec_stage_gpu_seconds", "Seconds of runs that used a GPU", labels=("stage",)
+        )
+        for name, seconds in sorted(self.gpu_seconds.items()):
+            gpu.add_metric((name,), seconds)
+        yield gpu
+        yield self._histogram()
+
+    def _histogram(self) -> Metric:
+        family = HistogramMetricFamily(
+            "dealrec_stage_seconds", "Seconds of runs that succeeded", labels=("stage",)
+        )
+        bounds = [*(str(bound) for bound in _SECONDS), "+Inf"]
+        for name, seconds in sorted(self.seconds.items()):
+            count, buckets = 0, []
+            for index, bound in enumerate(bounds):
+                count += self.buckets[name, index]
+                buckets.append((bound, count))
+            family.add_metric((name,), buckets, seconds)
+        return family

@@ -1,0 +1,17 @@
+"""Quotas over HTTP."""
+
+from fastapi import APIRouter
+
+from app.kit.context import ContextDep
+from app.kit.problems import documented
+from app.quotas import service
+from app.quotas.schemas import QuotaUses
+
+router = APIRouter(prefix="/v1/quotas", tags=["administration"])
+
+
+@router.get("", operation_id="get_quotas", responses=documented())
+def get_quotas(context: ContextDep) -> QuotaUses:
+    """What the tenant may use, and what it uses of it."""
+    with context.read() as session:
+        return QuotaUses(data=service.uses(session, context.tenant_id))

@@ -1,0 +1,66 @@
+"""Queries over what a tenant uses. The rows themselves are asked: nothing can drift from them."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.adapters.models import AdapterRow
+from app.coresets.models import CoresetRow
+from app.datasets.models import DatasetRow
+from app.jobs.models import ArtifactRow, JobRow, StageRunRow
+from app.jobs.transitions import ENDED_JOBS
+from app.keys.models import Tenant
+from app.keys.repository import ensure_tenant
+from app.kit.database import database_now
+from app.uploads.models import UploadRow
+
+_STORED = (
+    (UploadRow, UploadRow.bytes),
+    (DatasetRow, DatasetRow.stored_bytes),
+    (ArtifactRow, ArtifactRow.stored_bytes),
+    (CoresetRow, CoresetRow.stored_bytes),
+    (AdapterRow, AdapterRow.stored_bytes),
+)
+
+
+def own_quotas(session: Session, tenant_id: str) -> dict[str, Any]:
+    """The limits that the tenant has of its own; empty for a tenant that is not known."""
+    return session.scalar(select(Tenant.quotas).where(Tenant.id == tenant_id)) or {}
+
+
+def lock_tenant(session: Session, tenant_id: str) -> None:
+    """Until the transaction ends nobody else counts what the tenant uses, to add to it.
+
+    It is the last of the locks that a transaction takes on what it shares with others.
+    """
+    ensure_tenant(session, tenant_id, database_now(session))
+    session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
+
+
+def stored_bytes(session: Session, tenant_id: str) -> int:
+    """Of everything stored, an upload as declared."""
+    session.flush()
+    return sum(
+        int(session.scalar(select(func.sum(column)).where(table.tenant_id == tenant_id)) or 0)
+        for table, column in _STORED
+    )
+
+
+def open_jobs(session: Session, tenant_id: str) -> int:
+    """Jobs that have not ended."""
+    session.flush()
+    query = select(func.count()).where(
+        JobRow.tenant_id == tenant_id, JobRow.state.not_in(ENDED_JOBS)
+    )
+    return session.scalar(query) or 0
+
+
+def gpu_seconds(session: Session, tenant_id: str, days: float) -> float:
+    """That runs of stages used a GPU which ended within the last ``days``."""
+    since = database_now(session) - timedelta(days=days)
+    query = select(func.sum(StageRunRow.seconds)).where(
+        StageRunRow.tenant_id == tenant_id, StageRunRow.used_gpu, StageRunRow.ended_at >= since
+    )
+    return float(session.scalar(query) or 0.0)

@@ -1,0 +1,112 @@
+"""The rules of quotas: asked in the transaction of the effect, under the tenant's lock.
+
+So two requests at once cannot both take the last of it, and where the question cannot be answered
+nothing happens.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy.orm import Session
+
+from app.keys.models import Tenant
+from app.kit.database import settings_of
+from app.kit.errors import NotFound, QuotaExceeded
+from app.quotas import repository
+from app.quotas.schemas import Quota, QuotaUse
+
+_MORE = "Whoever runs this server can allow more: `dealrec tenants set`."
+
+
+def require_room(session: Session, tenant_id: str, adding: int) -> None:
+    """Raises :class:`QuotaExceeded` where ``adding`` bytes, not counted yet, are too many."""
+    limit = _limit(session, tenant_id, Quota.STORED_BYTES)
+    if limit is None:
+        return
+    repository.lock_tenant(session, tenant_id)
+    used = repository.stored_bytes(session, tenant_id)
+    if used + adding > limit:
+        raise QuotaExceeded(
+            f"{used:,} of {limit:,.0f} bytes are used, and {adding:,} more are needed. Delete what "
+            f"is not needed any more (data sets, jobs, coresets, adapters, uploads). {_MORE}",
+            quota=Quota.STORED_BYTES.value,
+            limit=limit,
+            used=used,
+        )
+
+
+def require_open_job(session: Session, tenant_id: str) -> None:
+    """Raises :class:`QuotaExceeded` where one more job may not be open, or no more GPU be used."""
+    require_gpu_time(session, tenant_id)
+    limit = _limit(session, tenant_id, Quota.OPEN_JOBS)
+    if limit is None:
+        return
+    repository.lock_tenant(session, tenant_id)
+    used = repository.open_jobs(session, tenant_id)
+    if used + 1 > limit:
+        raise QuotaExceeded(
+            f"{used} jobs are open, of {limit:,.0f} at once. Wait until one has ended, or cancel "
+            f"one. {_MORE}",
+            quota=Quota.OPEN_JOBS.value,
+            limit=limit,
+            used=used,
+            waiting_helps=True,
+        )
+
+
+def require_gpu_time(session: Session, tenant_id: str) -> None:
+    """Raises :class:`QuotaExceeded` where the tenant's GPU seconds are used up."""
+    limit = _limit(session, tenant_id, Quota.GPU_SECONDS)
+    if limit is None:
+        return
+    days = settings_of(session).quota_gpu_days
+    used = repository.gpu_seconds(session, tenant_id, days)
+    if used >= limit:
+        raise QuotaExceeded(
+            f"{used:,.0f} of {limit:,.0f} GPU seconds in {days:g} days are used. Wait until some of "
+            f"them are longer ago. {_MORE}",
+            quota=Quota.GPU_SECONDS.value,
+            limit=limit,
+            used=used,
+        )
+
+
+def uses(session: Session, tenant_id: str) -> list[QuotaUse]:
+    """Every quota of the tenant, with what is used of it."""
+    used = {
+        Quota.STORED_BYTES: repository.stored_bytes(session, tenant_id),
+        Quota.OPEN_JOBS: repository.open_jobs(session, tenant_id),
+        Quota.GPU_SECONDS: repository.gpu_seconds(
+            session, tenant_id, settings_of(session).quota_gpu_days
+        ),
+    }
+    return [
+        QuotaUse(quota=quota, limit=_limit(session, tenant_id, quota), used=used[quota])
+        for quota in Quota
+    ]
+
+
+def set_quotas(
+    session: Session, tenant_id: str, own: Mapping[Quota, float | None], reset: frozenset[Quota]
+) -> None:
+    """Give the tenant limits of its own (null: none); ``reset`` ones are as the settings say again.
+
+    Raises :class:`NotFound`.
+    """
+    tenant = session.get(Tenant, tenant_id, with_for_update=True)
+    if tenant is None:
+        raise NotFound.of("tenant", tenant_id)
+    kept = {name: limit for name, limit in tenant.quotas.items() if Quota(name) not in reset}
+    tenant.quotas = kept | {quota.value: limit for quota, limit in own.items()}
+    session.flush()
+
+
+def _limit(session: Session, tenant_id: str, quota: Quota) -> float | None:
+    own = repository.own_quotas(session, tenant_id)
+    settings = settings_of(session)
+    defaults = {
+        Quota.STORED_BYTES: settings.quota_stored_bytes,
+        Quota.OPEN_JOBS: settings.quota_open_jobs,
+        Quota.GPU_SECONDS: settings.quota_gpu_seconds,
+    }
+    limit: float | None = own.get(quota.value, defaults[quota])
+    return limit
