@@ -209,7 +209,9 @@ class Runner:
             self._fail(claim, problems.too_expensive(limit))
         else:
             problem = _death(process, ending, end, self._settings.stage_memory_bytes)
-            log.error(problem["code"], **ending, how=process.how_it_died(), output=process.output())
+            # What the process printed may quote rows; it is all there is where it died without a word.
+            output = process.output() if kind == "died" else None
+            log.error(problem["code"], **ending, how=process.how_it_died(), output=output)
             for_memory = problem["code"] in problems.FOR_MEMORY
             claims.died(self._database, self._settings, claim, problem, for_memory=for_memory)
 
