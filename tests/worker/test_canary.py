@@ -23,10 +23,12 @@ from tests.worker.makers import TINY, interactions, new_job
 from tests.worker.processes import embedded, until
 
 HEAD, _, LINES = interactions().partition("\n")
-ROWS = f"{HEAD}\n{re.sub(r'([ui])(?=[0-9])', MARKER + r'-\1', LINES)}".encode()
+MARKED = re.sub("([ui])(?=[0-9])", MARKER + r"-\1", LINES)
+ROWS = f"{HEAD}\n{MARKED}".encode()
 TITLES = ("item_id,title\n" + "".join(f"{MARKER}-i{n},{MARKER} {n}\n" for n in range(30))).encode()
 REJECTED = {
-    "no such column": f"{MARKER},b\n{MARKER},1\n".encode(),
+    "no such column": f"a,b\n{MARKER},1\n".encode(),
+    "a row for a header": f"{MARKER},b,1000\n{MARKER},1,2\n".encode(),
     "no usable row": f"user_id,item_id,timestamp\n{MARKER},{MARKER},{MARKER}\n".encode() * 9,
     "no text": b"user_id,item_id,timestamp\n" + MARKER.encode() + b"\xff\x00,\xfe\n",
     "not compressed": b"\x1f\x8b" + MARKER.encode() * 9,

@@ -70,6 +70,15 @@ def acts(client: TestClient, finisher: Finisher, csv: bytes) -> Iterator[tuple[s
     yield "retry_job", ("POST", f"/v1/jobs/{job}/retry", {}, "job.retry")
     few = {"json": {"budget": 3}}
     yield "create_coreset", ("POST", f"/v1/jobs/{made.job}/coresets", few, "coreset.create")
+    compared = {
+        "dataset_id": made.dataset,
+        "budgets": [5],
+        "selectors": ["dealrec", "random"],
+        "seeds": 2,
+        "config": {"effort": None},
+    }
+    yield "create_comparison", ("POST", "/v1/comparisons", {"json": compared}, "job.create")
+    client.post(f"/v1/jobs/{trail(client)[0]['object_id']}/cancel")
     path = f"/v1/coresets/{made.coreset}/finetunes"
     yield "create_finetune", ("POST", path, {"json": {}}, "job.create")
     client.post(f"/v1/jobs/{client.get('/v1/jobs').json()['data'][0]['id']}/cancel")
