@@ -92,7 +92,7 @@ def _when_training(database: Database, job: JobRow, act: Callable[[], object]) -
     """``act()`` in a thread, once the job's first stage shows progress."""
 
     def watch() -> None:
-        for _ in range(600):
+        for _ in range(2400):  # a busy machine takes long to start a process
             with database.session(write=False) as session:
                 progress = session.scalars(
                     select(StageRow.progress).where(StageRow.job_id == job.id)

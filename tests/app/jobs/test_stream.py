@@ -15,6 +15,7 @@ from app.jobs.events import record
 from app.jobs.models import JobRow
 from app.kit.database import Database
 from tests.app.conftest import Finisher
+from tests.worker.processes import until
 
 STREAM = {"accept": "text/event-stream"}
 
@@ -26,6 +27,7 @@ def address(app: FastAPI) -> Iterator[str]:
     socket = server.config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
+    until(lambda: server.started, 20)
     yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     server.should_exit = True
     thread.join(20)
