@@ -53,6 +53,8 @@ celery.conf.update(
     worker_concurrency=1,
     worker_pool="prefork",
     worker_pool_start_method="spawn",
+    # One that is slow to start, on a busy machine, is not killed for it, again and again (4 s).
+    worker_proc_alive_timeout=60.0,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_soft_shutdown_timeout=settings.cancel_grace_seconds + 10,
     worker_enable_remote_control=False,
