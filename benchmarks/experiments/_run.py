@@ -19,7 +19,7 @@ from dealrec.terminal import stage_display
 FINETUNE = FinetuneConfig(
     epochs=2, learning_rate=1e-3, lora=LoraSettings(last_layers=2, dropout=0.0)
 )
-EVALUATION = EvaluationConfig(users=400, ranking_users=0)
+EVALUATION = EvaluationConfig(users=300, ranking_users=0)
 """Titles of so few users are too few for a ranking that shows anything; NLL is what is compared."""
 
 

@@ -9,10 +9,12 @@ from benchmarks._report import Target, finish
 from benchmarks.experiments._problem import for_design, load_problem
 from benchmarks.experiments._run import arguments, run
 
-SELECTORS: list[str | dict[str, Any]] = [
+CONTROLS: list[dict[str, Any]] = [
     {"method": "random", "runs": 8},
     {"method": "stratified_random", "runs": 8},
-    "dealrec",
+    {"method": "dealrec"},
+]
+SELECTORS: list[str] = [
     "dealrec_paper",
     "influence",
     "effort",
@@ -21,14 +23,11 @@ SELECTORS: list[str | dict[str, Any]] = [
     "el2n",
     "goracs",
     "gradient_match",
-    "moderate",
-    "herding",
-    "k_center",
-    "d2",
-    "tf_dcon",
-    "recranker",
 ]
 """(a)"""
+
+OTHERS: list[str] = ["moderate", "herding", "k_center", "d2", "tf_dcon", "recranker"]
+"""The rest of what can be selected by."""
 
 PARTS: list[dict[str, Any]] = [
     {"label": "dealrec, no effort", "method": "dealrec", "selection": {"effort_weight": 0}},
@@ -64,21 +63,32 @@ DESIGNS: list[dict[str, Any]] = [
 """What a default might be."""
 
 
+ASKED: dict[str, list[Any]] = {
+    "a": SELECTORS,
+    "b": PARTS,
+    "c": OPTIONS,
+    "others": OTHERS,
+    "designs": DESIGNS,
+}
+
+
 def main() -> None:
     """Run it, and say what holds."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--budget", type=int, default=256)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--parts", default="a,b,c,designs", help="of these, by commas")
+    parser.add_argument("--full-data-runs", type=int, default=1)
     options = parser.parse_args()
     dataset = for_design(load_problem(options.data, options.users, options.work))
     report = run(
         dataset,
-        [*SELECTORS, *DESIGNS, *PARTS, *OPTIONS],
+        [*CONTROLS, *(selector for name in options.parts.split(",") for selector in ASKED[name])],
         options,
         name="selectors",
         budgets=[options.budget],
         seeds=options.seeds,
-        full_data_runs=1,
+        full_data_runs=options.full_data_runs,
     )
     found = {
         row.against: row
