@@ -1,0 +1,46 @@
+"""Experiment (d): does a better surrogate make a better coreset? On the data for design.
+
+``python -m benchmarks.experiments.surrogates --data DATA --work WORK``
+"""
+
+from benchmarks._report import Target, finish
+from benchmarks.experiments._problem import for_design, load_problem
+from benchmarks.experiments._run import arguments, run
+
+SURROGATES = ("sasrec", "bert4rec", "gru4rec")
+BY_INFLUENCE = ("dealrec", "influence", "balanced")
+
+
+def main() -> None:
+    """Run it, and say what holds."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--budget", type=int, default=256)
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    dataset = for_design(load_problem(options.data, options.users, options.work))
+    targets = []
+    for model in SURROGATES:
+        report = run(
+            dataset,
+            [{"method": "random", "runs": 8}, *BY_INFLUENCE],
+            options,
+            name=f"surrogate-{model}",
+            budgets=[options.budget],
+            seeds=options.seeds,
+            config={"surrogate": {"model": model}},
+        )
+        targets += [
+            Target(
+                f"{model}: NLL of {row.selector} less random",
+                "interval < 0",
+                row.mean,
+                row.better is True,
+            )
+            for row in report.differences
+            if (row.against, row.metric) == ("random", "nll")
+        ]
+    finish("experiments.surrogates", targets)
+
+
+if __name__ == "__main__":
+    main()
