@@ -1,0 +1,203 @@
+"""Evaluations and comparisons, from HTTP through the worker to their reports."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from fastapi.testclient import TestClient
+
+from app.kit.database import Database
+from app.kit.storage import Storage
+from app.main import create_app
+from app.settings import Settings
+from dealrec.comparison.pipeline import compare_selectors
+from dealrec.config.language_models import LANGUAGE_MODELS, LanguageModel
+from dealrec.config.runtime import Runtime
+from dealrec.data.synthetic import write_sample_data
+from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
+from worker.checkpoints import PREFIX
+from worker.claims import claim
+from worker.runner import Runner
+
+KEPT_BEFORE_THE_KILL = 3
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=database_url, torch_threads=1)
+
+
+@pytest.fixture
+def client(settings: Settings, database: Database) -> Iterator[TestClient]:
+    app = create_app(settings)
+    with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 50000)) as client:
+        yield client
+
+
+@pytest.fixture
+def run_all(settings: Settings, database: Database, storage: Storage) -> Callable[[], None]:
+    """Runs stages until none is queued."""
+    runner = Runner(settings, database, storage, lambda: False)
+
+    def run() -> None:
+        while (taken := claim(database, settings, "test", queues=["cpu", "gpu"])) is not None:
+            runner.run(taken)
+
+    return run
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    write_sample_data(folder, users=60, items=30)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A tiny language model that this server allows."""
+    folder = tmp_path / "model"
+    tiny_model().save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    entry = LanguageModel(str(folder), 10_000, "llama", "apache-2.0", None, "1")
+    monkeypatch.setitem(LANGUAGE_MODELS, entry.name, entry)
+    return entry.name
+
+
+@pytest.fixture
+def dataset_id(client: TestClient, source: Path, run_all: Callable[[], None]) -> str:
+    with (source / "interactions.csv").open("rb") as one, (source / "items.csv").open("rb") as two:
+        made = client.post("/v1/datasets", files={"interactions": one, "items": two})
+    run_all()
+    identifier: str = made.json()["id"]
+    assert client.get(f"/v1/datasets/{identifier}").json()["state"] == "ready"
+    return identifier
+
+
+def config(model: str) -> dict[str, Any]:
+    return {
+        "effort": None,
+        "surrogate": {"epochs": 1, "hidden_size": 8, "heads": 1, "layers": 1},
+        "finetune": {
+            "model": model,
+            "learning_rate": 0.01,
+            "checkpoint_steps": 1000,
+            "lora": {"last_layers": 1},
+        },
+        "evaluation": {"users": 12, "ranking_users": 6, "beams": 2, "max_title_tokens": 4},
+    }
+
+
+def comparison(model: str) -> dict[str, Any]:
+    return {
+        "budgets": [8, 0.25],
+        "selectors": ["influence", {"method": "stratified_random", "label": "<b>strata</b>"}],
+        "seeds": 3,
+        "config": config(model),
+    }
+
+
+def finished(client: TestClient, job_id: str) -> dict[str, Any]:
+    job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
+    assert job["state"] == "succeeded", job["error"]
+    return job
+
+
+def without_seconds(report: dict[str, Any]) -> dict[str, Any]:
+    """What a report says of anything but time."""
+    timed = {"costs", "full_cost", "verdict", "findings"}
+    kept = {name: value for name, value in report.items() if name not in timed}
+    kept["runs"] = [
+        {name: value for name, value in run.items() if not name.endswith("_seconds")}
+        for run in report["runs"]
+    ]
+    return kept
+
+
+class Killer(threading.Thread):
+    """Kills the stage's process once it has kept some runs; ``kept`` is how long each had trained."""
+
+    def __init__(self, checkpoints: Path) -> None:
+        super().__init__(daemon=True)
+        self.checkpoints = checkpoints
+        self.kept: set[float] = set()
+
+    def run(self) -> None:
+        deadline = time.monotonic() + 120
+        while len(self.kept) < KEPT_BEFORE_THE_KILL and time.monotonic() < deadline:
+            time.sleep(0.005)
+            files = [json.loads(path.read_text()) for path in self.checkpoints.rglob("*.json")]
+            self.kept = {file["finetune_seconds"] for file in files if "finetune_seconds" in file}
+        for child in psutil.Process().children():
+            if "worker.child" in child.cmdline():
+                child.kill()
+
+
+def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
+    client: TestClient,
+    settings: Settings,
+    run_all: Callable[[], None],
+    source: Path,
+    model: str,
+    dataset_id: str,
+    tmp_path: Path,
+) -> None:
+    body = {"dataset_id": dataset_id, "budget": 8, "config": config(model)}
+    pruned = client.post("/v1/jobs", json=body).json()
+    assert [stage["name"] for stage in pruned["stages"]][-3:] == ["select", "finetune", "evaluate"]
+    assert pruned["evaluation"] is None
+    run_all()
+    pruned = finished(client, pruned["id"])
+    evaluation = pruned["evaluation"]
+    assert evaluation["split"] == "test"
+    assert (evaluation["users"], evaluation["ranking_users"]) == (12, 6)
+    assert set(evaluation["metrics"]) == set(evaluation["standard_errors"])
+    assert evaluation["metrics"]["nll"] < evaluation["untrained"]["nll"]
+
+    trained = client.post(
+        f"/v1/coresets/{pruned['coreset_id']}/finetunes",
+        json={**config(model)["finetune"], "evaluation": config(model)["evaluation"]},
+    ).json()
+    asked = {"dataset_id": dataset_id, **comparison(model)}
+    compared = client.post("/v1/comparisons", json=asked).json()["id"]
+    killer = Killer(settings.data_dir / PREFIX)
+    killer.start()
+    run_all()
+    killer.join()
+    assert finished(client, trained["id"])["evaluation"] == evaluation
+
+    job = finished(client, compared)
+    stages = {stage["name"]: stage for stage in job["stages"]}
+    assert stages["surrogate"]["reused"] and stages["influence"]["reused"]
+    assert stages["compare"]["attempt"] == 2
+    assert stages["compare"]["metrics"]["runs"] == 18
+    events = client.get(f"/v1/jobs/{compared}/events?limit=200").json()["data"]
+    assert [event["kind"] for event in events].count("stage.died") == 1
+
+    report = client.get(f"/v1/jobs/{compared}/report?format=json").json()
+    assert killer.kept <= {run["finetune_seconds"] for run in report["runs"]}
+    expected = compare_selectors(
+        source / "interactions.csv",
+        items=source / "items.csv",
+        config=comparison(model),
+        out=tmp_path / "undisturbed",
+        runtime=Runtime(threads=1),
+    )
+    assert without_seconds(report) == without_seconds(expected.model_dump(mode="json"))
+    scored = {stage["name"]: stage["seconds"] for stage in pruned["stages"]}
+    (cost,) = (c for c in report["costs"] if (c["selector"], c["budget"]) == ("influence", 8))
+    assert cost["stages"] == {
+        name: pytest.approx(scored[name], abs=0.2) for name in ("surrogate", "influence")
+    }
+    page = client.get(f"/v1/jobs/{compared}/report").text
+    assert "&lt;b&gt;strata&lt;/b&gt;" in page and "<b>strata" not in page
