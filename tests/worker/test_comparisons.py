@@ -1,5 +1,6 @@
 """Evaluations and comparisons, from HTTP through the worker to their reports."""
 
+import contextlib
 import json
 import threading
 import time
@@ -136,8 +137,11 @@ class Killer(threading.Thread):
         deadline = time.monotonic() + 120
         while len(self.kept) < KEPT_BEFORE_THE_KILL and time.monotonic() < deadline:
             time.sleep(0.005)
-            files = [json.loads(path.read_text()) for path in self.checkpoints.rglob("*.json")]
-            self.kept = {file["finetune_seconds"] for file in files if "finetune_seconds" in file}
+            with contextlib.suppress(FileNotFoundError):  # those of an earlier stage go
+                files = [json.loads(path.read_text()) for path in self.checkpoints.rglob("*.json")]
+                self.kept = {
+                    file["finetune_seconds"] for file in files if "finetune_seconds" in file
+                }
         for child in psutil.Process().children():
             if "worker.child" in child.cmdline():
                 child.kill()
@@ -164,18 +168,12 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
     assert set(evaluation["metrics"]) == set(evaluation["standard_errors"])
     assert evaluation["metrics"]["nll"] < evaluation["untrained"]["nll"]
 
-    trained = client.post(
-        f"/v1/coresets/{pruned['coreset_id']}/finetunes",
-        json={**config(model)["finetune"], "evaluation": config(model)["evaluation"]},
-    ).json()
     asked = {"dataset_id": dataset_id, **comparison(model)}
     compared = client.post("/v1/comparisons", json=asked).json()["id"]
     killer = Killer(settings.data_dir / PREFIX)
     killer.start()
     run_all()
     killer.join()
-    assert finished(client, trained["id"])["evaluation"] == evaluation
-
     job = finished(client, compared)
     stages = {stage["name"]: stage for stage in job["stages"]}
     assert stages["surrogate"]["reused"] and stages["influence"]["reused"]

@@ -129,6 +129,10 @@ def test_fine_tuning_is_a_job_of_its_own(client: TestClient, finisher: Finisher)
     )
     assert job["config"]["lora"]["rank"] == 4
     assert [stage["name"] for stage in job["stages"]] == ["finetune"]
+    body = {"evaluation": {"users": 50}}
+    measured = client.post(f"/v1/coresets/{made.coreset}/finetunes", json=body).json()
+    assert [stage["name"] for stage in measured["stages"]] == ["finetune", "evaluate"]
+    assert measured["config"]["evaluation"]["users"] == 50
     unknown = client.post(f"/v1/coresets/{made.coreset}/finetunes", json={"model": "x"})
     assert unknown.json()["code"] == "unknown_model"
 
