@@ -67,7 +67,7 @@ class JobRow(TenantOwned, Base):
     budget_requested: Mapped[Any] = mapped_column(Json, nullable=True)
     """A count or a fraction, as asked for; null for a job that makes no coreset."""
     budget_samples: Mapped[int | None] = mapped_column(BigInt)
-    """Null until the data set is ready."""
+    """Of a comparison: its largest budget. Null until the data set is ready."""
     config: Mapped[dict[str, Any]] = mapped_column(Json)
     """``PruneConfig`` (``FinetuneJobConfig`` for ``finetune``, ``ComparisonConfig`` for
     ``comparison``), resolved once the data set is ready."""

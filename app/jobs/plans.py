@@ -28,7 +28,7 @@ class Plan:
     """The job's, resolved."""
     keys: Mapping[StageName, str]
     budget: int | None = None
-    """Of the job's coreset; ``None`` where it makes none."""
+    """Of the job's coreset, or the largest that is compared; ``None``: no selection is made."""
     measured: "Measured | None" = None
     """Whose effort is measured; ``None``: nobody's."""
 
@@ -83,7 +83,8 @@ def plan(job: JobRow, dataset: DatasetRow) -> Plan:
             return Plan(
                 comparison.model_dump(mode="json"),
                 comparison_keys(comparison, dataset_sha256=dataset.sha256, budget=largest),
-                measured=_measured(comparison.config, samples, largest),
+                largest,
+                _measured(comparison.config, samples, largest),
             )
         case JobKind.PRUNE | JobKind.SELECT:
             config = config.resolved(has_validation=validation)

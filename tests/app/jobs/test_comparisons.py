@@ -73,18 +73,24 @@ def test_it_scores_what_any_of_its_selectors_looks_at(
     assert [stage["name"] for stage in job.json()["stages"]] == stages
 
 
+@pytest.mark.parametrize("candidates", [None, 2])
 def test_its_scores_are_those_of_a_job_with_the_same_configuration(
-    client: TestClient, finisher: Finisher, database: Database
+    client: TestClient, finisher: Finisher, database: Database, candidates: int | None
 ) -> None:
     dataset = finisher.dataset()
-    prune = client.post("/v1/jobs", json={"dataset_id": dataset.id, "budget": 7}).json()["id"]
-    first = client.post("/v1/comparisons", json=asked(dataset)).json()["id"]
-    other = client.post("/v1/comparisons", json=asked(dataset, seeds=3)).json()["id"]
+    config = {"effort": {"candidates": candidates}}
+    body = {"dataset_id": dataset.id, "budget": 30, "config": config}
+    prune = client.post("/v1/jobs", json=body).json()["id"]
+    first, other = (
+        client.post("/v1/comparisons", json=asked(dataset, config=config, seeds=seeds)).json()["id"]
+        for seeds in (2, 3)
+    )
     keys = {}
     with database.session(write=False) as session:
         for job in (prune, first, other):
-            rows = stages_of(session, session.get_one(JobRow, job))
-            keys[job] = {row.name: row.key for row in rows}
+            row = session.get_one(JobRow, job)
+            assert row.budget_samples == 30  # what the pool of candidates is drawn for
+            keys[job] = {stage.name: stage.key for stage in stages_of(session, row)}
     for name in ("surrogate", "influence", "effort"):
         assert keys[prune][name] == keys[first][name] == keys[other][name]
     assert keys[first]["compare"] != keys[other]["compare"]
