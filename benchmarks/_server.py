@@ -27,7 +27,7 @@ def served(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         "DEALREC_DATA_DIR": str(settings.data_dir),
         "DEALREC_DATABASE_URL": settings.resolved_database_url,
         "DEALREC_UPLOAD_PART_BYTES": str(settings.upload_part_bytes),
-        "DEALREC_TORCH_THREADS": "1",
+        "DEALREC_TORCH_THREADS": str(settings.torch_threads or 1),
     }
     command = [sys.executable, "-m", "dealrec", "serve", "--port", str(port)]
     settings.data_dir.mkdir(parents=True, exist_ok=True)

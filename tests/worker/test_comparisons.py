@@ -155,6 +155,7 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
     model: str,
     dataset_id: str,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     body = {"dataset_id": dataset_id, "budget": 8, "config": config(model)}
     pruned = client.post("/v1/jobs", json=body).json()
@@ -184,6 +185,7 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
 
     report = client.get(f"/v1/jobs/{compared}/report?format=json").json()
     assert killer.kept <= {run["finetune_seconds"] for run in report["runs"]}
+    monkeypatch.delitem(LANGUAGE_MODELS, model)  # a folder, to the library
     expected = compare_selectors(
         source / "interactions.csv",
         items=source / "items.csv",
