@@ -22,7 +22,13 @@ HEAVY_PARTS = {
     "dealrec.language_models",
     "dealrec.pipeline",
 }
-TORCH_FREE = ("dealrec/config", "dealrec/data", "dealrec/selection", "dealrec/coresets")
+TORCH_FREE = (
+    "dealrec/client",
+    "dealrec/config",
+    "dealrec/data",
+    "dealrec/selection",
+    "dealrec/coresets",
+)
 
 
 def modules(folder: str) -> list[Path]:

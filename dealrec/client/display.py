@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from dealrec.client.records import Progress as StageProgress
 from dealrec.terminal import Reporter, stage_display
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def job_display(show: bool) -> Iterator[Callable[["Job[Any]"], None]]:
     """A bar for each stage of a job; give it the job each time that it was asked for."""
     with stage_display(quiet=not show) as stages:
         reporters: dict[str, Reporter] = {}
+        said: dict[str, StageProgress] = {}
 
         def shown(job: "Job[Any]") -> None:
             for stage in job.stages:
@@ -52,8 +54,9 @@ def job_display(show: bool) -> Iterator[Callable[["Job[Any]"], None]]:
                 for name, value in stage.metrics.items():
                     if any(mark in name for mark in _SHOWN_METRICS):
                         reporter.metric(name, value)
-                if stage.progress is not None and stage.progress.total:
-                    progress = stage.progress
+                progress = stage.progress
+                if progress is not None and progress.total and progress != said.get(stage.name):
+                    said[stage.name] = progress
                     reporter.progress(progress.done, progress.total, progress.unit)
 
         yield shown

@@ -35,15 +35,10 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
 }
 """By operation; of one with two ways to create, both."""
 
-MAKES_NOTHING = {
-    "complete_upload",
-    "cancel_job",
-    "pause_job",
-    "resume_job",
-    "retry_job",
-    "create_estimate",
-}
-"""POSTs that change what is there, or only ask. Whichever is repeated finds it done, or refuses."""
+STEERS = {"cancel_job", "pause_job", "resume_job", "retry_job"}
+"""POSTs that change a job: repeated with its key, such a one does nothing more either."""
+MAKES_NOTHING = {"complete_upload", "create_estimate"}
+"""A POST that finds its work done when it is repeated, and one that only asks."""
 SECRET = {"create_key"}
 """Their answer must not be kept."""
 
@@ -55,10 +50,10 @@ def operations() -> dict[str, dict[str, Any]]:
 
 
 def test_every_post_of_the_document_is_looked_at_here() -> None:
-    assert operations().keys() == REQUESTS.keys() | MAKES_NOTHING | SECRET
+    assert operations().keys() == REQUESTS.keys() | STEERS | MAKES_NOTHING | SECRET
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("name", [*REQUESTS, *sorted(STEERS)])
 def test_the_document_says_that_the_operation_takes_a_key(name: str) -> None:
     parameters = operations()[name].get("parameters", [])
     assert {"$ref": "#/components/parameters/IdempotencyKey"} in parameters

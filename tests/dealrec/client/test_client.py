@@ -3,14 +3,21 @@
 import asyncio
 import json
 from pathlib import Path
+from secrets import token_hex
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
+from app.kit.database import Database
+from app.settings import Settings
 from dealrec.client import ApiError, AsyncClient, Client
+from dealrec.client.job import Job
+from dealrec.client.transport import BlockingTransport
 from dealrec.config import PruneConfig
 from dealrec.errors import DealrecError, InputError
 from tests.app.conftest import Finished
-from tests.dealrec.client.conftest import CONFIG, ENDLESS, Service
+from tests.dealrec.client.conftest import CONFIG, ENDLESS, Service, served
 
 
 def test_one_line_from_a_file_to_the_samples(client: Client, data: Path, tmp_path: Path) -> None:
@@ -170,6 +177,16 @@ def test_what_can_be_chosen_is_listed(client: Client) -> None:
     assert "dealrec" in [choice.name for choice in client.selectors()]
 
 
+def test_what_a_newer_service_adds_is_kept(service: Service, finished: Finished) -> None:
+    body = httpx.get(f"{service.url}/v1/jobs/{finished.job}", timeout=60).json()
+    newer = {**body, "state": "hibernating", "carbon_grams": 3}
+    with Client(service.url) as client:
+        job = Job[BlockingTransport].said(client.transport, newer)
+        assert job.state == "hibernating"
+        assert job.model_extra is not None and job.model_extra["carbon_grams"] == 3
+        assert job.coreset.id == finished.coreset
+
+
 def test_a_problem_is_one_typed_error(client: Client, data: Path) -> None:
     with pytest.raises(DealrecError) as caught:
         client.prune(data, budget=12, config={"selection": {"strata": 0}})
@@ -185,6 +202,22 @@ def test_what_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> No
         Client("http://127.0.0.1:1").prune(tmp_path / "none.csv", budget=1)
     with pytest.raises(InputError, match="http://"):
         Client("127.0.0.1:8000")
+
+
+def test_a_key_is_sent_and_never_shown(tmp_path: Path) -> None:
+    key = f"dr_{token_hex(20)}"
+    settings = Settings(data_dir=tmp_path / "keyed", bootstrap_key=SecretStr(key))
+    database = Database(settings)
+    database.migrate()
+    database.dispose()
+    with served(settings) as url:
+        with Client(url, key) as client:
+            assert list(client.jobs.list()) == []
+            assert key not in repr(client.transport.server)
+        with Client(url) as client, pytest.raises(ApiError) as caught:
+            client.selectors()
+    assert (caught.value.status, caught.value.code) == (401, "unauthenticated")
+    assert caught.value.exit_status == 2
 
 
 def test_methods_show_what_they_take() -> None:
