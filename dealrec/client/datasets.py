@@ -12,10 +12,11 @@ from dealrec.client.errors import ApiError
 from dealrec.client.exchange import ask, creating, delete, new_key, without_none
 from dealrec.client.files import local_file
 from dealrec.client.lists import listed
-from dealrec.client.records import Area, M, Remote, SampleText
+from dealrec.client.records import Area, M, Progress, Remote, SampleText
 from dealrec.client.transport import Request
 from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
+from dealrec.terminal import stage_display
 
 IN_PARTS_FROM_BYTES = 64 * 2**20
 """Files that have more together are sent in parts, so that a broken line costs one part only."""
@@ -68,6 +69,8 @@ class Dataset(Remote[M]):
     name: str
     state: str
     """``validating``, ``ready`` or ``rejected``."""
+    progress: Progress | None = None
+    """Of the validation while it runs, in bytes read."""
     created_at: datetime
     sha256: str | None = None
     split: str | None = None
@@ -76,18 +79,28 @@ class Dataset(Remote[M]):
     error: Mapping[str, Any] | None = None
 
     @operation
-    async def wait(self, *, timeout: float | None = None) -> "Dataset[M]":
-        """The data set once it is ready.
+    async def wait(self, *, timeout: float | None = None, progress: bool = False) -> "Dataset[M]":
+        """The data set once it is ready; ``progress`` shows its validation on standard error.
 
         Raises :class:`ApiError` with its ``error`` where it is rejected, and ``wait_timed_out``.
         """
-        found = await until(
-            self.transport,
-            lambda: fetch_dataset(self.transport, self.id),
-            lambda dataset: dataset.state != "validating",
-            what=f"The validation of {self.id}",
-            timeout=timeout,
-        )
+        with stage_display(quiet=not progress) as stages:
+            reporter = stages("ingest")
+
+            async def looked_at() -> Dataset[M]:
+                dataset = await fetch_dataset(self.transport, self.id)
+                if dataset.progress is not None:
+                    told = dataset.progress
+                    reporter.progress(told.done, told.total, told.unit)
+                return dataset
+
+            found = await until(
+                self.transport,
+                looked_at,
+                lambda dataset: dataset.state != "validating",
+                what=f"The validation of {self.id}",
+                timeout=timeout,
+            )
         if found.error is not None:
             raise ApiError.of(found.error)
         return found

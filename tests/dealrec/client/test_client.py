@@ -49,11 +49,14 @@ def test_the_blocking_client_works_within_a_running_loop(service: Service) -> No
     assert asyncio.run(listed()) >= 0
 
 
-def test_a_data_set_is_made_judged_read_and_deleted(client: Client, data: Path) -> None:
+def test_a_data_set_is_made_judged_read_and_deleted(
+    client: Client, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     renamed = data.with_name("reviews.csv")
     renamed.write_text(data.read_text().replace("user_id", "reviewer", 1))
     made = client.datasets.create(renamed, name="mine", columns={"user_id": "reviewer"})
-    ready = made.wait(timeout=30)
+    ready = made.wait(timeout=30, progress=True)
+    assert "ingest: started" in capsys.readouterr().err
     assert (ready.state, ready.name, ready.split) == ("ready", "mine", "global_time")
     assert ready.counts is not None and ready.counts["users"] == 60
     samples = list(ready.samples("per_interaction"))
