@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo serve test chaos chaos-machine chaos-service docs lint clean
+.PHONY: install demo serve test chaos chaos-machine chaos-service fuzz hostile docs lint clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -34,6 +34,14 @@ chaos-machine: install
 
 chaos-service: install
 	$(BIN)/python -m tests.chaos
+
+# The whole OpenAPI document under fire, on both databases, with and without keys.
+fuzz: install
+	$(BIN)/python -m tests.fuzz
+
+# Files and requests that attack, the big ones too: needs 6 GB of disk for a while.
+hostile: install
+	$(BIN)/python -m tests.hostile
 
 # The documentation as a site, in build/site.
 docs: install

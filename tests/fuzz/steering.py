@@ -1,0 +1,67 @@
+"""Steers requests to where there is something to find.
+
+What is made from the document alone rarely hits a data set that exists, a part of the right length
+or a file that is a table. So requests that are valid by the document get such values now and then;
+those that are made to be refused stay as they are.
+"""
+
+import itertools
+import json
+
+from schemathesis import Case, GenerationMode
+
+from tests.fuzz.objects import PART
+from tests.fuzz.server import Server
+from tests.worker.makers import TINY, interactions
+
+_KEY = "Idempotency-Key"
+_FORMS = {
+    "create_dataset": {"interactions": interactions().encode()},
+    "prune": {
+        "interactions": interactions().encode(),
+        "budget": "10",
+        "config": json.dumps(TINY),
+    },
+}
+
+
+class Steering:
+    """Changes requests in place; what all requests stand on is never deleted."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._spare = {name: list(ids) for name, ids in server.spare.items()}
+        self._count = itertools.count()
+
+    def steer(self, case: Case) -> None:
+        """Called before a request leaves."""
+        if _KEY in case.headers and self._one_in(4) is False:
+            case.headers[_KEY] = f"fuzz-{next(self._count)}"
+        if case.method == "DELETE":
+            self._protect(case)
+        if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
+            return
+        if self._one_in(2):
+            self._fill(case, case.operation.definition.raw.get("operationId", ""))
+
+    def _one_in(self, number: int) -> bool:
+        return next(self._count) % number == 0
+
+    def _protect(self, case: Case) -> None:
+        for name, value in case.path_parameters.items():
+            if value in self._server.ids.get(name, ()):
+                spare = self._spare.get(name)
+                case.path_parameters[name] = spare.pop() if spare else f"{value[:-4]}zzzz"
+
+    def _fill(self, case: Case, operation: str) -> None:
+        if operation in ("create_job", "create_estimate"):
+            dataset = self._server.ids["dataset_id"][0]
+            case.body = {**case.body, "dataset_id": dataset, "budget": 10, "config": TINY}
+        elif operation in _FORMS and isinstance(case.body, dict):
+            if "interactions_upload_id" not in case.body:
+                case.body = {**case.body, **_FORMS[operation]}
+        elif operation == "put_upload_part":
+            case.path_parameters["number"] = 1
+            case.body = PART
+        elif operation == "create_coreset":
+            case.body = {"budget": 7}

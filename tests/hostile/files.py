@@ -1,0 +1,236 @@
+"""Files that attack, and what each must get: the code of its refusal, or ``ready`` with what is told.
+
+Contents are made when they are sent: what is big is a stream, what is drawn comes from a seed.
+"""
+
+import gzip
+import io
+import itertools
+import pickle
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from tests.hostile import parquet
+
+MEBI = 2**20
+GOOD = b"user_id,item_id,timestamp\n" + b"".join(
+    b"u%d,i%d,%d\n" % (n // 5, n % 7, n) for n in range(60)
+)
+HEADER = b"user_id,item_id,timestamp\n"
+Content = bytes | Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class HostileFile:
+    """A file of a form; ``items`` goes beside it where that is the one that attacks."""
+
+    content: Content
+    expected: str
+    """A problem's code, or ``ready``."""
+    told: str | None = None
+    """A reason or a warning in the report of what is ready."""
+    filename: bytes = b"interactions.csv"
+    shown: str | None = None
+    """How the report shows the file's name, where that matters."""
+    items: bytes | None = None
+    quick: bool = False
+    """Whether ``make test`` sends it."""
+
+
+def repeated(piece: bytes, size: int) -> Callable[[], Iterator[bytes]]:
+    """A stream of ``size`` bytes, ``piece`` again and again."""
+    block = piece * (MEBI // len(piece))
+    return lambda: itertools.repeat(block, size // len(block))
+
+
+def packed(content: Callable[[], Iterator[bytes]], kind: str) -> Callable[[], Iterator[bytes]]:
+    """The stream in one gzip or zstd stream, packed while it is sent."""
+
+    def gzipped() -> Iterator[bytes]:
+        packer = zlib.compressobj(9, wbits=31)
+        for piece in content():
+            yield packer.compress(piece)
+        yield packer.flush()
+
+    def zstandard() -> Iterator[bytes]:
+        sink = pa.BufferOutputStream()
+        with pa.CompressedOutputStream(sink, "zstd") as stream:
+            for piece in content():
+                stream.write(piece)
+        yield sink.getvalue().to_pybytes()
+
+    return gzipped if kind == "gzip" else zstandard
+
+
+def before(head: bytes, content: Callable[[], Iterator[bytes]]) -> Callable[[], Iterator[bytes]]:
+    """``head``, then the stream."""
+    return lambda: itertools.chain([head], content())
+
+
+def made(content: Callable[[], bytes]) -> Callable[[], Iterator[bytes]]:
+    """What ``content`` makes once it is sent."""
+    return lambda: iter([content()])
+
+
+def zstd(content: bytes) -> bytes:
+    """One zstd frame."""
+    return bytes(pa.Codec("zstd").compress(content, asbytes=True))
+
+
+def zipped(name: str) -> bytes:
+    """A ZIP archive, as `torch.save` writes one too."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr(name, GOOD)
+    return sink.getvalue()
+
+
+def tarred() -> bytes:
+    """A tar archive in gzip, with a path that climbs out of its folder."""
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w:gz") as archive:
+        member = tarfile.TarInfo("../../etc/passwd")
+        member.size = len(GOOD)
+        archive.addfile(member, io.BytesIO(GOOD))
+    return sink.getvalue()
+
+
+def array() -> bytes:
+    """A NumPy file that needs pickle."""
+    sink = io.BytesIO()
+    np.save(sink, np.array([{}], object), allow_pickle=True)
+    return sink.getvalue()
+
+
+class _Runs:
+    """Unpickled, it would run a command."""
+
+    def __reduce__(self) -> object:
+        import os
+
+        return os.system, ("touch /tmp/unpickled",)
+
+
+def objects(*values: str) -> bytes:
+    """JSON Lines: each value as the timestamp of a row, among good rows."""
+    row = '{"user_id": "u%d", "item_id": "i%d", "timestamp": %s}'
+    lines = [row % (n // 3, n, n) for n in range(30)]
+    return "\n".join([*lines, *(row % (0, 99, value) for value in values)]).encode()
+
+
+def named(filename: bytes, shown: str, *, quick: bool = False) -> HostileFile:
+    """A good file with a name that is none."""
+    return HostileFile(GOOD, "ready", filename=filename, shown=shown, quick=quick)
+
+
+LATE_NUL = GOOD + b"u\x00,i1,5\n"
+TITLES = b'item_id,title\ni0,"=HYPERLINK(""http://x"",""y"")"\ni1,+1\ni2,@SUM(A1)\ni3,-1+1|x\n'
+BIG_ROWS = before(HEADER, repeated(b"u,i,1\nv,i,2\n", 3072 * MEBI))
+
+FILES: dict[str, HostileFile] = {
+    # Archives and compression
+    "gzip in gzip": HostileFile(gzip.compress(gzip.compress(GOOD)), "unsupported_format"),
+    "gzip in zstd": HostileFile(zstd(gzip.compress(GOOD)), "unsupported_format", quick=True),
+    "zstd in gzip": HostileFile(gzip.compress(zstd(GOOD)), "unsupported_format"),
+    "zip": HostileFile(zipped("interactions.csv"), "unsupported_format"),
+    "torch's own": HostileFile(zipped("archive/data.pkl"), "unsupported_format", quick=True),
+    "tar in gzip": HostileFile(tarred(), "unsupported_format"),
+    "gzip cut short": HostileFile(gzip.compress(GOOD)[:-9], "truncated_stream", quick=True),
+    "zstd cut short": HostileFile(zstd(GOOD)[:-9], "truncated_stream"),
+    "gzip with rubbish behind": HostileFile(gzip.compress(GOOD) + b"rubbish", "corrupt_stream"),
+    "zstd that asks for a window of 2 GiB": HostileFile(
+        b"\x28\xb5\x2f\xfd\x00\xa8" + bytes(50), "corrupt_stream"
+    ),
+    "gzip bomb of zeros": HostileFile(
+        packed(repeated(b"\x00", 2048 * MEBI), "gzip"), "not_tabular"
+    ),
+    "gzip bomb of one line": HostileFile(
+        packed(before(HEADER, repeated(b"a", 2048 * MEBI)), "gzip"), "line_too_long"
+    ),
+    "zstd bomb of one line": HostileFile(
+        packed(before(HEADER, repeated(b"a", 512 * MEBI)), "zstd"), "line_too_long", quick=True
+    ),
+    "gzip bomb of rows": HostileFile(packed(BIG_ROWS, "gzip"), "file_too_expensive"),
+    "gzip bomb of empty lines": HostileFile(
+        packed(before(HEADER, repeated(b"\n", 2048 * MEBI)), "gzip"), "file_too_expensive"
+    ),
+    "gzip bomb of a Parquet file": HostileFile(
+        packed(before(b"PAR1", repeated(b"\x00", 5 * 1024 * MEBI)), "gzip"), "file_too_large"
+    ),
+    # Pickles and their like
+    "pickle": HostileFile(pickle.dumps(_Runs()), "not_tabular", quick=True),
+    "pickle of protocol 2": HostileFile(pickle.dumps(_Runs(), 2), "not_tabular"),
+    "pickle of protocol 1": HostileFile(pickle.dumps({"user_id": 1}, 1), "not_tabular"),
+    "pickle of protocol 0": HostileFile(pickle.dumps(_Runs(), 0), "missing_column"),
+    "NumPy": HostileFile(array(), "not_tabular"),
+    # Parquet
+    "Parquet with a footer that is longer than the file": HostileFile(
+        made(parquet.long_footer), "truncated_stream", quick=True
+    ),
+    "Parquet without its end": HostileFile(parquet.GOOD[:-20], "truncated_stream"),
+    "Parquet of nothing but magic": HostileFile(b"PAR1PAR1", "truncated_stream"),
+    "Parquet that declares 2^45 bytes": HostileFile(made(parquet.huge_group), "file_too_large"),
+    "Parquet that declares 2^40 rows": HostileFile(made(parquet.many_rows), "file_too_large"),
+    "Parquet that declares more rows than it has": HostileFile(
+        made(parquet.more_rows), "corrupt_stream", quick=True
+    ),
+    "Parquet with a page of rubbish": HostileFile(made(parquet.broken_page), "corrupt_stream"),
+    "Parquet with 5,000 columns": HostileFile(made(parquet.wide), "too_many_columns"),
+    "Parquet of one long text, 2 million times": HostileFile(
+        made(parquet.dictionary_bomb), "file_too_expensive"
+    ),
+    # Text that is none, or none that we read
+    "UTF-16 with its mark": HostileFile(GOOD.decode().encode("utf-16"), "invalid_encoding"),
+    "UTF-16 without": HostileFile(GOOD.decode().encode("utf-16-le"), "not_tabular"),
+    "UTF-32": HostileFile(GOOD.decode().encode("utf-32"), "invalid_encoding"),
+    "Latin-1": HostileFile(GOOD + b"Jos\xe9,i,1\n", "invalid_encoding"),
+    "NUL bytes": HostileFile(LATE_NUL, "not_tabular"),
+    "HTML": HostileFile(b"<!doctype html><script>alert(1)</script>", "not_tabular"),
+    "an empty file": HostileFile(b"", "empty_file"),
+    "UTF-8 with its mark": HostileFile(b"\xef\xbb\xbf" + GOOD, "ready", quick=True),
+    "mixed line ends": HostileFile(
+        GOOD.replace(b"\n", b"\r\n", 20).replace(b"\n", b"\r", 5) + b"u,i,1\r", "ready"
+    ),
+    # Too much of something
+    "ten million columns": HostileFile(repeated(b"a,", 20 * MEBI), "line_too_long", quick=True),
+    "a thousand and one columns": HostileFile(
+        HEADER.strip() + b"".join(b",c%d" % n for n in range(998)) + b"\n",
+        "too_many_columns",
+    ),
+    "a header cell of 200 KB": HostileFile(HEADER.strip() + b"," + b"x" * 200_000, "not_tabular"),
+    "one line of 1 GiB": HostileFile(before(HEADER, repeated(b"a", 1024 * MEBI)), "line_too_long"),
+    "a quote that is never closed": HostileFile(
+        GOOD + b'u,"' + b"a\n" * MEBI, "line_too_long", quick=True
+    ),
+    "columns of one name": HostileFile(b"user_id,user_id,item_id\n", "duplicate_column"),
+    "JSON of 100,000 levels": HostileFile(
+        objects("[" * 100_000 + "]" * 100_000), "ready", told="invalid_json", quick=True
+    ),
+    "JSON of 400,000 levels": HostileFile(objects('{"a":' * 200_000), "ready", told="invalid_json"),
+    "JSON numbers without end": HostileFile(
+        objects("9" * 100_000, "1e999999", "-1e400"), "ready", told="invalid_timestamp"
+    ),
+    "JSON's NaN and Infinity": HostileFile(
+        objects("NaN", "-Infinity"), "ready", told="invalid_timestamp"
+    ),
+    # Names that are paths, and texts that are formulas
+    "a name that climbs": named(b"../../../../etc/passwd", "passwd", quick=True),
+    "a name from the root": named(b"/etc/passwd", "passwd"),
+    "a name of another system": named(b"C:\\windows\\win.ini", "win.ini"),
+    "a name with NUL": named(b"a\x00b.csv", "ab.csv", quick=True),
+    "a name of 3,000 characters": named(b"a" * 3000 + b".csv", "a" * 196 + ".csv"),
+    "a name that runs backwards": named("a\u202evsc.exe".encode(), "avsc.exe"),
+    "a name that is no UTF-8": named(b"\xff\xfe.csv", "\ufffd\ufffd.csv"),
+    "formulas for titles": HostileFile(
+        GOOD, "ready", told="items_not_in_items_file", items=TITLES, quick=True
+    ),
+    "items of another world": HostileFile(
+        GOOD, "items_do_not_match", items=b"item_id,title\nz,Z\n"
+    ),
+}

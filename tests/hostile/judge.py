@@ -1,0 +1,32 @@
+"""Whether each attack got what it must."""
+
+from tests.hostile.files import FILES, MEBI
+from tests.hostile.forms import REQUESTS
+from tests.hostile.run import Outcomes
+
+LARGEST_GROWTH = 100 * MEBI
+"""Resident memory that the API may have gained over all attacks."""
+
+
+def judged_request(name: str, outcomes: Outcomes) -> str | None:
+    """What was wrong with the answer, if anything was."""
+    request, got = REQUESTS[name], outcomes.answers[name]
+    wanted = (request.status, request.code)
+    return None if got == wanted else f"{name}: {got}, not {wanted}"
+
+
+def judged_file(name: str, outcomes: Outcomes) -> str | None:
+    """What was wrong with the data set, if anything was."""
+    file, dataset = FILES[name], outcomes.datasets[name]
+    error, report = dataset["error"], dataset["report"]
+    got = dataset["state"] if error is None else error["code"]
+    if got != file.expected:
+        return f"{name}: {got}, not {file.expected}"
+    if file.told is not None:
+        entries = [*report["rejections"], *report["warnings"]]
+        told = {entry.get("reason") or entry.get("code") for entry in entries}
+        if file.told not in told:
+            return f"{name}: told {sorted(told)}, not {file.told}"
+    if file.shown is not None and dataset["name"] != file.shown.split(".", 1)[0]:
+        return f"{name}: shown as {dataset['name']!r}"
+    return None
