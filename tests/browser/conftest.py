@@ -1,18 +1,31 @@
-"""A real server with its worker, and headless Chromium; skipped where there is no browser."""
+"""A real server with its worker, and headless Chromium; skipped where there is no browser.
+
+The server asks for keys: every test signs in as a tenant of its own.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
+from app.keys.service import create_key
+from app.kit.database import Database
+from app.kit.ids import new_id
+from app.kit.storage import Storage
+from app.settings import Settings
+from tests.browser.results import Results
+
+_PATIENCE = 60_000
+"""Milliseconds: what takes a second may take long on a busy machine."""
+expect.set_options(timeout=_PATIENCE)
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -26,10 +39,21 @@ _FLAGS = (
 
 @dataclass
 class Server:
-    """Where it listens, and its data folder."""
+    """Where it listens, and the database and storage that it works on."""
 
     url: str
-    data: Path
+    database: Database
+    storage: Storage
+
+    def key(self, tenant: str) -> str:
+        """A new API key."""
+        with self.database.session() as session:
+            return create_key(session, "browser", tenant)[1]
+
+    def client(self, tenant: str) -> httpx.Client:
+        """A pipeline of the tenant."""
+        headers = {"authorization": f"Bearer {self.key(tenant)}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -44,23 +68,25 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("console")
     given = {k: v for k, v in os.environ.items() if not k.startswith("DEALREC_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "dealrec.cli", "serve", "--port", "0", "--data-dir", str(data)],
-        env={**given, "DEALREC_TORCH_THREADS": "1"},
+        env={**given, "DEALREC_TORCH_THREADS": "1", "DEALREC_REQUIRE_KEYS": "true"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
     assert process.stdout is not None
-    line = process.stdout.readline()
-    url = line.split()[-1]
+    url = process.stdout.readline().split()[-1]
+    settings = Settings(data_dir=data)
+    database = Database(settings)
     try:
         _wait_until_it_answers(url)
-        yield Server(url, data)
+        yield Server(url, database, Storage(settings))
     finally:
+        database.dispose()
         process.terminate()
         process.wait(30)
 
@@ -79,24 +105,71 @@ def _wait_until_it_answers(url: str) -> None:
             return
 
 
+@pytest.fixture(scope="session")
+def results(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Of the tenant ``done``: jobs that have ended in every way, a coreset, an adapter, a report."""
+    server.key("done")  # makes the tenant
+    return Results.made(server.database, server.storage, tmp_path_factory.mktemp("results"), "done")
+
+
 @dataclass
 class Watched:
-    """A page and all that its console complained of."""
+    """A page, and all that went wrong on it; a test takes out what it provokes."""
 
     page: Page
-    errors: list[str]
+    errors: list[str] = field(default_factory=list)
+
+    def listen(self) -> None:
+        """Note errors of the console, of scripts and of requests."""
+        self.page.on("console", lambda m: m.type == "error" and self.errors.append(m.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("requestfailed", self._failed)
+        self.page.on("response", self._refused)
+
+    def _failed(self, request: Request) -> None:
+        # Leaving a page ends its stream of events; a download is no page.
+        if request.failure != "net::ERR_ABORTED":
+            self.errors.append(f"{request.failure} {request.url}")
+
+    def _refused(self, response: Response) -> None:
+        if response.status >= 400:
+            self.errors.append(f"{response.status} {response.url}")
 
 
-@pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
-def watched(browser: Browser, server: Server, request: pytest.FixtureRequest) -> Iterator[Watched]:
-    context = browser.new_context(
-        base_url=server.url,
-        viewport={"width": request.param, "height": 900},
-        accept_downloads=True,
-    )
-    page, errors = context.new_page(), []
-    page.set_default_timeout(20_000)
-    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield Watched(page, errors)
-    context.close()
+@pytest.fixture
+def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watched]]:
+    """Opens a browser of its own, signed in as ``tenant`` (a new one if not given)."""
+    contexts = []
+
+    def open_one(width: int = 1280, tenant: str | None = "") -> Watched:
+        context = browser.new_context(
+            base_url=server.url,
+            viewport={"width": width, "height": 900},
+            accept_downloads=True,
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        if tenant is not None:
+            key = server.key(tenant or new_id("tn").replace("_", "-"))
+            context.add_cookies([{"name": "dealrec_key", "value": key, "url": server.url}])
+        page = context.new_page()
+        page.set_default_timeout(_PATIENCE)
+        watched = Watched(page)
+        watched.listen()
+        return watched
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``interactions.csv`` and ``items.csv``, and the first once more under other column names."""
+    folder = tmp_path_factory.mktemp("sample")
+    command = [sys.executable, "-m", "dealrec.cli", "sample-data", str(folder)]
+    subprocess.run([*command, "--users", "120", "--items", "60"], check=True, capture_output=True)
+    rows = (folder / "interactions.csv").read_text().split("\n", 1)[1]
+    renamed = f"reviewer,asin,timestamp\n{rows}u1,,1700000000\n"
+    (folder / "reviews.csv").write_text(renamed)
+    return folder

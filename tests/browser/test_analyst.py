@@ -1,113 +1,131 @@
-"""What the analyst does: upload, watch the job, look at scores and reasons, download."""
+"""What the analyst does: upload, watch the job, read why, select again, compare, download."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watched
+from tests.browser.looks import look
 
-_SHOTS = os.environ.get("DEALREC_TEST_SHOTS")
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sample")
-    command = [sys.executable, "-m", "dealrec.cli", "sample-data", str(folder), "--users", "120"]
-    subprocess.run([*command, "--items", "60"], check=True, capture_output=True)
-    with (folder / "interactions.csv").open("a") as file:
-        file.write("u1,,1700000000\n")
-    return folder
+Open = Callable[..., Watched]
 
 
-def look(page: Page, name: str) -> None:
-    """No violation of WCAG in light and dark, and nothing wider than the window."""
-    width = page.viewport_size["width"]
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-        found = Axe().run(page).response["violations"]
-        assert not found, f"{name} {theme}: " + json.dumps(
-            [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found], indent=1
-        )
-        if _SHOTS:
-            page.screenshot(path=f"{_SHOTS}/{name}-{width}-{theme}.png", full_page=True)
-    page.emulate_media(color_scheme="light")
-
-
-def test_from_upload_to_download(watched: Watched, sample: Path, tmp_path: Path) -> None:
+def test_from_upload_to_download(open_page: Open, sample: Path, tmp_path: Path) -> None:
+    watched = open_page()
     page = watched.page
     page.goto("/")
-    look(page, "overview")
-    page.get_by_role("link", name="Data sets", exact=True).click()
-    look(page, "datasets")
+    page.get_by_role("link", name="Add your interactions").click()
+    _upload(page, sample)
+    page.get_by_role("link", name="New job").click()
+    _start_a_job(page)
+    _watch(page)
+    page.get_by_role("link", name="Open coreset").click()
+    kept = _read_why(page)
+    _select_again(page)
+    _compare_budgets(page)
+    assert kept != _download(page, tmp_path, "JSON Lines")
+    for words in ("Parquet", "CSV", "Alpaca", "Manifest", "Report"):
+        assert _download(page, tmp_path, words), words
+    assert not watched.errors
 
-    page.get_by_label("Interactions").set_input_files(sample / "interactions.csv")
+
+def _upload(page: Page, sample: Path) -> None:
+    """A file that calls its columns otherwise, with a row that cannot be used."""
+    page.get_by_label("Interactions").set_input_files(sample / "reviews.csv")
     page.get_by_label("Items").set_input_files(sample / "items.csv")
+    expect(page.get_by_text("Say which of them is user_id")).to_be_visible()
+    page.get_by_label("user_id is called").fill("reviewer")
+    page.get_by_label("item_id is called").fill("asin")
     page.get_by_label("Name", exact=True).fill("Spring games")
+    look(page, "upload")
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("heading", name="Spring games")).to_be_visible()
     expect(page.get_by_text("accepted rows")).to_be_visible(timeout=60_000)
-    expect(page.get_by_role("cell", name="empty item id")).to_be_visible()
-    expect(page.locator("summary").filter(has_text="user").first).to_be_visible()
-    look(page, "dataset")
+    expect(page.get_by_role("cell", name="The item id is empty.")).to_be_visible()
+    first = page.locator("#samples details").first
+    first.locator("summary").click()
+    expect(first.get_by_text("Instruction")).to_be_visible()
+    page.get_by_label("One sample is").select_option("per_interaction")
+    expect(page.locator("#samples code").first).to_have_text("u0001:1")
 
-    page.get_by_role("link", name="New job").click()
-    page.get_by_label("Measure effort").uncheck()
+
+def _start_a_job(page: Page) -> None:
+    page.get_by_role("link", name="Without a language model").click()
+    expect(page.get_by_label("Measure effort")).not_to_be_checked()
     page.get_by_label("Epochs").first.fill("1")
     page.get_by_label("Budget", exact=True).fill("20")
-    look(page, "new-job")
+    expect(page.get_by_text("Samples taken")).to_be_visible()
+    expect(page.locator(".sums")).to_contain_text("24")
     page.get_by_role("button", name="Start the job").click()
-    expect(page.get_by_role("heading", name="Prune job")).to_be_visible()
+
+
+def _watch(page: Page) -> None:
+    """All of it on one page, which is never loaded anew."""
+    expect(page.get_by_role("heading", name="Prune job on Spring games")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.evaluate("window.sameAsBefore = true")
     look(page, "job-running")
-    page.get_by_role("link", name="Open coreset").wait_for(timeout=120_000)
+    page.get_by_role("link", name="Open coreset").wait_for(timeout=150_000)
     expect(page.get_by_role("img", name="Distribution of overall")).to_be_visible()
     expect(page.get_by_text("job.succeeded")).to_be_visible()
-    look(page, "job")
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
+    expect(page.locator("#announcer")).to_have_text("Job succeeded")
+    assert page.evaluate("window.sameAsBefore")
 
-    page.get_by_role("link", name="Open coreset").click()
+
+def _read_why(page: Page) -> str:
     expect(page.get_by_role("img", name="Strata, from the lowest")).to_be_visible()
     page.get_by_role("button", name="Why").first.click()
     expect(page.get_by_text("Taken: stratum").first).to_be_visible()
-    look(page, "coreset")
+    shown = set(page.locator(".sample code").all_text_contents())
+    left_out = next(key for key in (f"u{n:04}" for n in range(1, 121)) if key not in shown)
+    page.get_by_label("Look up any sample").fill(left_out)
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator("#looked-up code").first).to_have_text(left_out)
+    expect(page.locator("#looked-up .badge")).to_be_visible()
+    return page.url
+
+
+def _select_again(page: Page) -> None:
     page.get_by_label("Budget", exact=True).fill("12")
-    page.get_by_label("Strata K").fill("4")
+    page.get_by_label("Strata K").first.fill("4")
     page.get_by_role("button", name="Select", exact=True).click()
-    expect(page.get_by_role("heading", name="Coreset of 12 samples")).to_be_visible()
+    expect(page.get_by_role("heading", name="12 samples of Spring games")).to_be_visible()
     expect(page.get_by_text("Jaccard")).to_be_visible()
-    look(page, "coreset-diff")
+    page.get_by_text("Lost samples").click()
+    page.locator(".keys button").last.click()
+    expect(page.locator("#compared")).to_contain_text("left out")
 
+
+def _compare_budgets(page: Page) -> None:
+    page.get_by_label("Budgets").fill("6, 24")
+    page.get_by_role("button", name="Show").click()
+    table = page.get_by_role("region", name="Other budgets")
+    expect(table.get_by_role("rowheader", name="24")).to_be_visible()
+    look(page, "coreset-compared")
+
+
+def _download(page: Page, folder: Path, words: str) -> str:
     with page.expect_download() as waiting:
-        page.get_by_role("link", name="jsonl").click()
-    path = tmp_path / "coreset.jsonl"
+        page.get_by_role("link", name=words, exact=True).click()
+    path = folder / waiting.value.suggested_filename
     waiting.value.save_as(path)
-    assert len(path.read_text().splitlines()) == 12
-    assert not watched.errors
+    if words == "JSON Lines":
+        lines = path.read_text().splitlines()
+        assert len([json.loads(line)["sample_key"] for line in lines]) == 12
+    return path.name
 
 
-def test_a_wrong_form_comes_back_with_what_is_wrong(watched: Watched, sample: Path) -> None:
+def test_a_wrong_form_comes_back_with_what_is_wrong(open_page: Open, sample: Path) -> None:
+    watched = open_page(width=390)
     page = watched.page
     page.goto("/console/datasets")
     page.get_by_label("Interactions").set_input_files(sample / "items.csv")
-    page.get_by_text("Other column names").click()
-    page.get_by_label("Our names").fill("{")
+    page.get_by_label("Name", exact=True).fill("x\u0000y")
     page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_role("alert")).to_contain_text("columns")
-    assert page.get_by_role("button", name="Upload").is_enabled()
+    expect(page.get_by_role("alert").filter(has_text="name")).to_be_visible()
+    expect(page.get_by_role("button", name="Upload")).to_be_enabled()
     look(page, "upload-problem")
-
-
-def test_the_theme_can_be_changed_by_keyboard_and_stays(watched: Watched) -> None:
-    page = watched.page
-    page.goto("/")
-    page.keyboard.press("Tab")
-    expect(page.get_by_text("Skip to content")).to_be_focused()
-    page.get_by_role("button", name="Light / dark").press("Enter")
-    page.reload()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    assert not watched.errors
+    assert all("422" in error for error in watched.errors)

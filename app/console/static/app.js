@@ -69,7 +69,7 @@ function tell(words) {
 }
 
 function showNeeded(form) {
-  const method = form.elements["selection.method"].value;
+  const method = form.elements["selection.method"]?.value;
   for (const part of form.querySelectorAll("[data-needed-by]")) {
     part.hidden = !part.dataset.neededBy.split(" ").includes(method);
   }

@@ -1,6 +1,9 @@
 """The job form against the models that it is made from."""
 
-from app.console.fields import job_form, read_budget, read_config
+import pytest
+
+from app.console.fields import form_of, job_form, read_budget, read_config
+from app.console.presets import PRESETS
 from dealrec.config import FinetuneConfig, PruneConfig
 
 
@@ -22,3 +25,12 @@ def test_every_option_of_the_models_has_a_field() -> None:
 def test_a_budget_is_a_count_or_a_percentage() -> None:
     assert read_budget({"budget": "1,024", "budget_unit": "samples"}) == "1024"
     assert read_budget({"budget": "29", "budget_unit": "percent"}) == "0.29"
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_a_presets_form_asks_for_the_presets_configuration(preset) -> None:
+    config = PruneConfig.parse(preset.config)
+    form = form_of(config.model_dump(mode="json"))
+    shown = {f.name: f.value for part in job_form(form) for f in part.fields}
+    sent = {**shown, **{name: "1" for name in form if name.startswith("use.")}}
+    assert PruneConfig.parse(read_config(sent)) == config

@@ -34,6 +34,8 @@ def test_every_page_forbids_inline_scripts_and_styles_and_has_none(
         f"/console/jobs/{made.job}",
         f"/console/jobs/{made.finetune}",
         f"/console/jobs/{made.job}/plots",
+        "/console/comparisons/new",
+        "/console/server",
         "/console/coresets",
         f"/console/coresets/{made.coreset}",
         "/console/adapters",
@@ -178,3 +180,100 @@ def test_a_stage_that_workers_share_shows_how_many_shards_are_done(
     body = {"dataset_id": finisher.dataset().id, "budget": 5, "config": config}
     job = client.post("/v1/jobs", json=body).json()["id"]
     assert "0 of 6 shards" in client.get(f"/console/jobs/{job}").text
+
+
+def test_a_job_like_another_starts_at_its_values_and_presets_at_theirs(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    form = client.get(f"/console/jobs/new?like={made.job}").text
+    assert re.search(r'name="selection.strata" value="5"', form)
+    assert re.search(r'name="budget" value="12"', form)
+    assert 'name="use.effort" value="1" checked' not in form
+    published = client.get("/console/jobs/new?preset=published").text
+    assert '<option value="dealrec_paper" selected>' in published
+    assert client.get(f"/console/jobs/new?like={made.finetune}").status_code == 404
+    assert client.get("/console/jobs/new?preset=best").status_code == 404
+
+
+def test_a_sample_that_was_left_out_is_looked_up_with_its_words(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    taken = {
+        s["sample_key"] for s in client.get(f"/v1/coresets/{made.coreset}/samples").json()["data"]
+    }
+    scores = client.get(f"/v1/jobs/{made.job}/scores").json()["data"]
+    key = next(score["sample_key"] for score in scores if score["sample_key"] not in taken)
+    place = f"/console/coresets/{made.coreset}/explanation"
+    part = client.get(place, params={"sample_key": key, "text": "true"}).text
+    assert key in part and "left out" in part and "Instruction" in part
+    assert client.get(place, params={"sample_key": "nobody", "text": "true"}).status_code == 404
+
+
+def test_other_budgets_are_shown_beside_random_ones_or_what_is_wrong_with_them(
+    client: TestClient, finisher: Finisher
+) -> None:
+    sweep = f"/console/jobs/{finisher.all().job}/sweep"
+    table = client.get(sweep, params={"budgets": "6, 0.5"}).text
+    assert re.findall(r'<th scope="row"[^>]*>(\d+)</th>', table) == ["6", "30"]
+    assert "invalid_budget" in client.get(sweep, params={"budgets": "few"}).text
+
+
+def test_a_live_page_gets_buttons_and_results_only_when_they_change(
+    client: TestClient, finisher: Finisher
+) -> None:
+    live = f"/console/jobs/{finisher.all().job}/live"
+    changed = client.get(live, params={"seen": "running None None"}).text
+    assert 'id="job-results" hx-swap-oob="true"' in changed and "every 1s" not in changed
+    body = {"dataset_id": finisher.dataset().id, "budget": 5}
+    job = client.post("/v1/jobs", json=body).json()["id"]
+    page = client.get(f"/console/jobs/{job}").text
+    again = re.search(r'hx-get="([^"]+/live\?seen=[^"]+)"', page)[1]
+    assert "hx-swap-oob" not in client.get(again).text
+
+
+def test_an_adapter_is_asked_for_on_the_coresets_page(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    form = {"csrf": token(client), "finetune.epochs": "2", "finetune.lora.rank": "4"}
+    place = f"/console/coresets/{made.coreset}/finetune"
+    answer = client.post(place, data=form, follow_redirects=False)
+    job = client.get(f"/v1/jobs/{answer.headers['location'].rsplit('/', 1)[-1]}").json()
+    assert job["kind"] == "finetune" and job["source_coreset_id"] == made.coreset
+    assert job["config"]["epochs"] == 2 and job["config"]["lora"]["rank"] == 4
+
+
+def test_a_comparison_is_asked_for_as_over_the_api(client: TestClient, finisher: Finisher) -> None:
+    form = {
+        "csrf": token(client),
+        "dataset_id": finisher.dataset().id,
+        "budgets": "10, 20%",
+        "seeds": "2",
+        "scale": "smoke",
+        "selector.influence": "1",
+        "surrogate.epochs": "3",
+    }
+    made = client.post("/console/comparisons", data=form, follow_redirects=False)
+    config = client.get(f"/v1/jobs/{made.headers['location'].rsplit('/', 1)[-1]}").json()["config"]
+    assert config["budgets"] == [10, 0.2] and config["seeds"] == 2
+    assert [selector["method"] for selector in config["selectors"]] == ["random", "influence"]
+    assert config["config"]["surrogate"]["epochs"] == 3
+    wrong = client.post("/console/comparisons", data={**form, "budgets": "10, many"})
+    assert (
+        wrong.status_code == 422 and "budgets.1" in wrong.text and 'value="10, many"' in wrong.text
+    )
+
+
+def test_coresets_and_adapters_are_deleted_by_their_buttons(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    csrf = {"csrf": token(client)}
+    client.post(f"/console/adapters/{made.adapter}/delete", data=csrf)
+    assert client.get(f"/v1/adapters/{made.adapter}").status_code == 404
+    form = {**csrf, "budget": "6", "selection.strata": "3"}
+    again = client.post(f"/console/coresets/{made.coreset}/reselect", data=form)
+    client.post(f"{again.url.path}/delete", data=csrf)
+    assert len(client.get(f"/v1/coresets?job_id={made.job}").json()["data"]) == 1

@@ -1,0 +1,29 @@
+"""How a page looks: pictures at two widths in light and dark, WCAG, nothing wider than the window."""
+
+import json
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+SHOTS = Path("build/screenshots")
+_WIDTHS = {"desktop": 1280, "phone": 390}
+
+
+def look(page: Page, name: str) -> None:
+    """Take the pictures into ``build/screenshots``; fails on what axe finds in either scheme."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    before = page.viewport_size
+    for device, width in _WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            page.screenshot(path=SHOTS / f"{name}-{device}-{scheme}.png", full_page=True)
+            if device == "phone" and scheme == "dark":
+                continue  # the colours are those of the desktop, the layout that of the light one
+            found = Axe().run(page).response["violations"]
+            shown = [(v["id"], [n["html"][:200] for n in v["nodes"]]) for v in found]
+            assert not found, f"{name} {device} {scheme}: {json.dumps(shown, indent=1)}"
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size(before)

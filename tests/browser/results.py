@@ -1,0 +1,146 @@
+"""What jobs of a tenant have left behind, without the hours that they would take."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.datasets.models import DatasetRow, DatasetState
+from app.jobs.models import ArtifactRow, JobKind, JobRow, JobState, StageRow, StageState
+from app.kit.database import Database, database_now
+from app.kit.ids import new_id
+from app.kit.storage import Storage
+from dealrec.comparison.report import write_comparison_report
+from dealrec.config import ComparisonConfig
+from tests.app.conftest import CONFIG, Finished, Finisher
+from tests.dealrec.comparison.reports import comparison_report
+
+_MISSING = {
+    "title": "The input cannot be used",
+    "detail": "wrong.csv:1:user_id: There is no column `user_id`.",
+    "code": "missing_column",
+    "errors": [{"location": "wrong.csv:1:user_id", "message": "There is no column `user_id`."}],
+}
+_KILLED = {
+    "title": "The stage's process was killed",
+    "detail": "The process was killed (SIGKILL), most often because the machine had no memory left.",
+    "code": "stage_killed",
+    "stage": "surrogate",
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """Ids, all of one tenant."""
+
+    tenant: str
+    finished: Finished
+    rejected: str
+    failed: str
+    comparison: str
+
+    @classmethod
+    def made(cls, database: Database, storage: Storage, folder: Path, tenant: str) -> "Results":
+        """As the worker leaves them; the numbers of scores and reports are drawn."""
+        finished = Finisher(database, storage, folder).all(tenant)
+        with database.session() as session:
+            common = {"tenant_id": tenant, "created_at": database_now(session)}
+            rejected = DatasetRow(
+                **common,
+                id=new_id("ds"),
+                name="Wrong columns",
+                state=DatasetState.REJECTED.value,
+                uploads={},
+                error=_MISSING,
+            )
+            failed = JobRow(
+                **common,
+                id=new_id("job"),
+                dataset_id=finished.dataset,
+                kind=JobKind.PRUNE.value,
+                state=JobState.FAILED.value,
+                budget_requested=0.2,
+                budget_samples=12,
+                config=CONFIG.model_dump(mode="json"),
+                job_metadata={},
+                error=_KILLED,
+            )
+            session.add_all([rejected, failed])
+        comparison = _comparison(database, storage, folder, tenant, finished.dataset)
+        return cls(tenant, finished, rejected.id, failed.id, comparison)
+
+    def pages(self) -> dict[str, str]:
+        """Every page that shows something, by a name for its picture."""
+        made = self.finished
+        return {
+            "overview": "/",
+            "datasets": "/console/datasets",
+            "dataset": f"/console/datasets/{made.dataset}",
+            "dataset-rejected": f"/console/datasets/{self.rejected}",
+            "dataset-delete": f"/console/datasets/{made.dataset}/delete",
+            "jobs": "/console/jobs",
+            "job-new": "/console/jobs/new?preset=published",
+            "job": f"/console/jobs/{made.job}",
+            "job-finetune": f"/console/jobs/{made.finetune}",
+            "job-failed": f"/console/jobs/{self.failed}",
+            "job-comparison": f"/console/jobs/{self.comparison}",
+            "comparison-new": "/console/comparisons/new",
+            "coresets": "/console/coresets",
+            "coreset": f"/console/coresets/{made.coreset}",
+            "adapters": "/console/adapters",
+            "adapter": f"/console/adapters/{made.adapter}",
+            "server": "/console/server",
+        }
+
+
+def _comparison(
+    database: Database, storage: Storage, folder: Path, tenant: str, dataset: str
+) -> str:
+    out = folder / "report"
+    out.mkdir()
+    found = comparison_report()
+    write_comparison_report(found, out / "report.html")
+    (out / "report.json").write_text(found.model_dump_json())
+    job, stage, artifact = new_id("job"), new_id("st"), new_id("art")
+    prefix = f"artifacts/{tenant}/{stage}/1"
+    storage.put_folder(prefix, out)
+    config = ComparisonConfig(budgets=(128,), selectors=[{"method": "dealrec"}])
+    with database.session() as session:
+        now = database_now(session)
+        session.add_all(
+            [
+                JobRow(
+                    id=job,
+                    tenant_id=tenant,
+                    dataset_id=dataset,
+                    kind=JobKind.COMPARISON.value,
+                    state=JobState.SUCCEEDED.value,
+                    config=config.model_dump(mode="json"),
+                    job_metadata={},
+                    created_at=now,
+                    started_at=now,
+                    finished_at=now,
+                ),
+                ArtifactRow(
+                    id=artifact,
+                    tenant_id=tenant,
+                    stage="compare",
+                    key=stage.ljust(64, "0")[:64],
+                    prefix=prefix,
+                    created_at=now,
+                ),
+            ]
+        )
+        session.flush()
+        session.add(
+            StageRow(
+                id=stage,
+                tenant_id=tenant,
+                dataset_id=dataset,
+                job_id=job,
+                name="compare",
+                queue="gpu",
+                state=StageState.SUCCEEDED.value,
+                artifact_id=artifact,
+                needs=[],
+            )
+        )
+    return job

@@ -1,0 +1,58 @@
+"""What the platform engineer does: keys, tenants that do not see each other, readiness."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Server, Watched
+from tests.browser.looks import look
+from tests.browser.results import Results
+
+Open = Callable[..., Watched]
+
+
+def test_a_key_opens_the_console_and_signing_out_closes_it(
+    open_page: Open, server: Server, results: Results
+) -> None:
+    watched = open_page(tenant=None)
+    page = watched.page
+    page.goto("/console/jobs")
+    look(page, "sign-in")
+    page.get_by_label("API key").fill(f"dr_{'x' * 30}")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").filter(has_text="unknown")).to_be_visible()
+    look(page, "sign-in-problem")
+    page.get_by_label("API key").fill(server.key(results.tenant))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=results.failed)).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.goto("/console/jobs")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert all("401" in error for error in watched.errors)
+
+
+def test_a_tenant_sees_nothing_of_another(open_page: Open, results: Results) -> None:
+    watched = open_page(tenant="somebody-else")
+    page = watched.page
+    for path in results.pages().values():
+        answer = page.goto(path)
+        assert answer is not None
+        for theirs in (results.finished.dataset, results.finished.job, results.finished.coreset):
+            if theirs in path:
+                assert answer.status == 404
+            else:
+                assert theirs not in page.content()
+    assert all("404" in error for error in watched.errors)
+
+
+def test_the_servers_page_says_that_it_is_ready(open_page: Open) -> None:
+    watched = open_page(width=390)
+    page = watched.page
+    page.goto("/")
+    page.get_by_role("link", name="Server").click()
+    expect(page.locator(".badge").first).to_have_text("ready")
+    expect(page.get_by_text("seen in the last minute")).to_be_visible()
+    page.get_by_role("link", name="Readiness").click()
+    expect(page.get_by_text('"status":"ready"')).to_be_visible()
+    assert not watched.errors
