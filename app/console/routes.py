@@ -10,6 +10,7 @@ from app.console import (
     datasets,
     job_form,
     jobs,
+    keys,
     operation,
     session,
 )
@@ -21,7 +22,17 @@ def install_console(app: FastAPI) -> None:
     """Add the pages to ``app``; the door stands around every middleware added before."""
     router = APIRouter(include_in_schema=False)
     # The form first: `/console/jobs/new` and `/console/jobs/estimate` are no job's id.
-    for area in (datasets, job_form, jobs, comparisons, coresets, adapters, operation, session):
+    for area in (
+        datasets,
+        job_form,
+        jobs,
+        comparisons,
+        coresets,
+        adapters,
+        keys,
+        operation,
+        session,
+    ):
         router.include_router(area.router)
     app.include_router(router)
     app.mount("/console/static", StaticFiles(directory=FOLDER / "static"), name="console")

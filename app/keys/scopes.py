@@ -5,8 +5,8 @@ from enum import StrEnum
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _HARMLESS = frozenset({"/v1/estimates", "/console/jobs/estimate", "/console/sign-out"})
 """POSTs that change nothing on the server."""
-_ADMINISTRATION = frozenset({"/v1/keys", "/v1/audit", "/metrics"})
-_ADMINISTRATION_BELOW = "/v1/keys/"
+_ADMINISTRATION = frozenset({"/v1/keys", "/v1/audit", "/metrics", "/console/keys"})
+_ADMINISTRATION_BELOW = ("/v1/keys/", "/console/keys/")
 
 
 class Scope(StrEnum):

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
+from app.keys.scopes import ALL_SCOPES
 from app.keys.service import create_key
 from app.kit.database import Database
 from app.kit.ids import new_id
@@ -48,7 +49,7 @@ class Server:
     def key(self, tenant: str) -> str:
         """A new API key."""
         with self.database.session() as session:
-            return create_key(session, "browser", tenant)[1]
+            return create_key(session, "browser", tenant, scopes=ALL_SCOPES)[1]
 
     def client(self, tenant: str) -> httpx.Client:
         """A pipeline of the tenant."""

@@ -87,6 +87,7 @@ class Results:
             "coreset": f"/console/coresets/{made.coreset}",
             "adapters": "/console/adapters",
             "adapter": f"/console/adapters/{made.adapter}",
+            "keys": "/console/keys",
             "server": "/console/server",
         }
 

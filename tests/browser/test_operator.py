@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import httpx
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Server, Watched
@@ -44,6 +45,30 @@ def test_a_tenant_sees_nothing_of_another(open_page: Open, results: Results) -> 
             else:
                 assert theirs not in page.content()
     assert all("404" in error for error in watched.errors)
+
+
+def test_a_key_is_made_shown_once_used_and_revoked(open_page: Open, server: Server) -> None:
+    watched = open_page()
+    page = watched.page
+    page.goto("/")
+    page.get_by_role("link", name="Keys").click()
+    page.get_by_label("Name").fill("nightly")
+    page.get_by_role("button", name="Make the key").click()
+    headers = {"authorization": f"Bearer {page.locator('#made-key').inner_text()}"}
+    assert httpx.get(f"{server.url}/v1/datasets", headers=headers).status_code == 200
+    assert httpx.get(f"{server.url}/metrics", headers=headers).status_code == 403
+    look(page, "key-made")
+    page.goto("/console/keys")
+    expect(page.locator("#made-key")).to_have_count(0)
+    page.get_by_role("button", name="Revoke nightly").click()
+    expect(page.get_by_role("row", name="nightly")).to_contain_text("revoked")
+    assert httpx.get(f"{server.url}/v1/datasets", headers=headers).status_code == 401
+    assert not watched.errors
+
+
+def test_metrics_are_for_an_administrators_key(server: Server) -> None:
+    with server.client("operations") as client:
+        assert "dealrec_" in client.get("/metrics").text
 
 
 def test_the_servers_page_says_that_it_is_ready(open_page: Open) -> None:

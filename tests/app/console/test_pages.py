@@ -14,7 +14,11 @@ KEY_COOKIE = "dealrec_key"
 
 def token(client: TestClient) -> str:
     """The token of the forms that this browser was given."""
-    found = re.search(r'name="csrf" value="([^"]+)"', client.get("/console/datasets").text)
+    return token_of(client.get("/console/datasets").text)
+
+
+def token_of(page: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
     assert found is not None
     return found[1]
 
@@ -36,6 +40,7 @@ def test_every_page_forbids_inline_scripts_and_styles_and_has_none(
         f"/console/jobs/{made.job}/plots",
         "/console/comparisons/new",
         "/console/server",
+        "/console/keys",
         "/console/coresets",
         f"/console/coresets/{made.coreset}",
         "/console/adapters",
@@ -277,3 +282,20 @@ def test_coresets_and_adapters_are_deleted_by_their_buttons(
     again = client.post(f"/console/coresets/{made.coreset}/reselect", data=form)
     client.post(f"{again.url.path}/delete", data=csrf)
     assert len(client.get(f"/v1/coresets?job_id={made.job}").json()["data"]) == 1
+
+
+def test_the_page_of_keys_is_for_administrators(
+    client: TestClient, make_key: Callable[..., dict[str, str]]
+) -> None:
+    for scopes, status in (({"read", "write"}, 403), ({"admin"}, 200)):
+        answer = client.get("/console/keys", headers=make_key("ours", scopes=scopes))
+        assert answer.status_code == status
+    csrf = token_of(answer.text)
+    admin = make_key("ours", scopes={"admin"})
+    form = {"csrf": csrf, "name": "nightly"}
+    wrong = client.post("/console/keys", data=form, headers=admin)
+    assert wrong.status_code == 422 and "scopes" in wrong.text
+    made = client.post("/console/keys", data={**form, "scope.read": "1"}, headers=admin).text
+    key = re.search(r"dr_[A-Za-z0-9_-]{20,}", made)[0]
+    assert client.get("/v1/jobs", headers={"authorization": f"Bearer {key}"}).status_code == 200
+    assert key not in client.get("/console/keys", headers=admin).text

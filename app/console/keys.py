@@ -1,0 +1,80 @@
+"""The page of the tenant's keys, for its administrators."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse, Response
+
+from app.console.pages import render
+from app.console.session import Posted
+from app.keys import endpoints as api
+from app.keys.schemas import KeyCreate, NewKey
+from app.keys.scopes import Scope
+from app.kit.context import Context, ContextDep
+from app.kit.errors import status_of
+from app.kit.pagination import PageQuery, PageRequest
+from dealrec.config.base import field_errors
+from dealrec.errors import DealrecError, InputError
+
+router = APIRouter(prefix="/console/keys", include_in_schema=False)
+_FIRST = PageRequest(50, None)
+_SCOPE = "scope."
+_START = {f"{_SCOPE}{Scope.READ.value}": "1", f"{_SCOPE}{Scope.WRITE.value}": "1"}
+
+
+@router.get("")
+def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
+    """All keys, and the form for another."""
+    return _page(request, context, page, _START)
+
+
+@router.post("")
+def create(request: Request, context: ContextDep, form: Posted) -> Response:
+    """Make a key, and show its text this once."""
+    try:
+        made = api.create_key(_asked(form), Response(), context)
+    except DealrecError as error:
+        return _page(request, context, _FIRST, form, error=error)
+    return _page(request, context, _FIRST, _START, made=made)
+
+
+@router.post("/{key_id}/revoke")
+def revoke(context: ContextDep, key_id: str, _form: Posted) -> Response:
+    """Revoke the key, from the next request on."""
+    api.revoke_key(key_id, context)
+    return RedirectResponse("/console/keys", status_code=303)
+
+
+def _asked(form: Mapping[str, str]) -> KeyCreate:
+    asked = {
+        "name": form.get("name", ""),
+        "scopes": [scope for scope in Scope if f"{_SCOPE}{scope.value}" in form],
+        "expires_days": form.get("expires_days", "").strip() or None,
+    }
+    try:
+        return KeyCreate.model_validate(asked)
+    except ValidationError as error:
+        errors = field_errors(error, "")
+        raise InputError("The key cannot be made so.", code="invalid_key", errors=errors) from None
+
+
+def _page(
+    request: Request,
+    context: Context,
+    page: PageRequest,
+    form: Mapping[str, str],
+    *,
+    made: NewKey | None = None,
+    error: DealrecError | None = None,
+) -> Response:
+    return render(
+        request,
+        "keys.html",
+        status=200 if error is None else status_of(error),
+        keys=api.list_keys(context, page),
+        scopes=list(Scope),
+        form=form,
+        made=made,
+        problem=error and error.to_problem(),
+    )
