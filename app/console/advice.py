@@ -2,7 +2,7 @@
 
 _SMALLER = (
     "Give the machine more memory, or make a job like this one with smaller batches "
-    "(`batch_tokens`, `curvature_tokens`). A retry keeps every finished stage."
+    "(batch_tokens, curvature_tokens). A retry keeps every finished stage."
 )
 _AGAIN = (
     "Retry: finished stages are kept. If it fails in the same way, hand the log below to whoever "
@@ -16,7 +16,7 @@ _JOB = {
     "worker_lost": "See that the workers stay up, then retry: finished stages are kept.",
     "training_diverged": "Make a job like this one with a lower learning rate.",
     "non_finite_loss": "Make a job like this one with a lower learning rate.",
-    "solver_diverged": "Make a job like this one with more damping, or with the solver `cg`.",
+    "solver_diverged": "Make a job like this one with more damping, or with the solver cg.",
     "model_not_available": "Install the model on every worker, then retry.",
 }
 _DATASET = {
