@@ -35,6 +35,7 @@ REJECTED = {
     "json": json.dumps({"user_id": MARKER, "item_id": [MARKER]}).encode() + b"\n{" + b"x" * 9,
 }
 NAME = f"{MARKER}.csv"
+OF_RUNS = {"worker.runner", "worker.heart", "worker.checkpoints"}
 
 
 def problems(value: Any) -> list[Any]:
@@ -97,6 +98,7 @@ def test_a_marker_in_all_that_users_send_is_said_nowhere(
     worker_log = (settings.data_dir / "worker.log").read_text()
     assert len(api_log) > 20 and "stage_raised" in worker_log
     assert len(said) > 10 and all(page["data"] for page in events)
+    _say_whose_they_are(worker_log)
     secrets = (MARKER, text)
     for place, told in {
         "log of the API": api_log,
@@ -110,6 +112,16 @@ def test_a_marker_in_all_that_users_send_is_said_nowhere(
             assert secret not in json.dumps(told, ensure_ascii=False), place
     # A report says which row of which of the user's own files; it repeats nothing of the row.
     assert all(secret not in json.dumps(reports).replace(NAME, "") for secret in secrets)
+
+
+def _say_whose_they_are(worker_log: str) -> None:
+    """Every line of a stage's run names it, its job and which run it is."""
+    lines = [json.loads(line) for line in worker_log.splitlines()]
+    of_runs = [line for line in lines if line["logger"] in OF_RUNS]
+    assert {line["event"] for line in of_runs} >= {"stage run ended", "stage_raised"}
+    for line in of_runs:
+        assert {"tenant", "job_id", "dataset_id", "stage_id", "stage", "attempt"} <= line.keys()
+        assert line["fence"] >= line["attempt"] >= 1
 
 
 def _upload(client: TestClient, content: bytes) -> str:
