@@ -184,7 +184,8 @@ class _Runs:
         found = {run.identity: kept.read(run.identity, run.sha256) for run in chosen}
         missing = [run for run in chosen if found[run.identity] is None]
         if missing:
-            needed = np.unique(np.concatenate([run.indices for run in missing]))
+            # Of all runs: states differ in the last place with the texts beside which they are made.
+            needed = np.unique(np.concatenate([run.indices for run in chosen]))
             self._recommender.keep(self.prompts(needed), self._reporter)
         untrained = kept.untrained() or kept.write_untrained(
             self._recommender.untrained(lambda: self._reporter.progress(0, 1, "step")).means
