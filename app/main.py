@@ -30,6 +30,7 @@ from app.metrics import endpoints as metrics
 from app.metrics.collector import WorkCollector
 from app.metrics.requests import RequestMetrics
 from app.openapi.document import openapi_document
+from app.openapi.page import install_docs_page
 from app.quotas import endpoints as quotas
 from app.scores import endpoints as scores
 from app.settings import Settings
@@ -59,6 +60,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         summary="Data pruning for LLM recommenders",
         description="Post interactions and a budget, get the coreset worth fine-tuning on.",
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
     )
@@ -73,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     areas = (uploads, datasets, estimates, jobs, scores, prune, comparisons, coresets, adapters)
     for area in (*areas, catalogue, keys, quotas, audit, health, metrics):
         app.include_router(area.router)
+    install_docs_page(app)
     install_console(app)
     app.add_middleware(SecureHeaders)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]

@@ -12,9 +12,8 @@ _DATA = "default-src 'none'; frame-ancestors 'none'"
 _REPORT = f"{_DATA}; style-src 'unsafe-inline'; img-src data:; sandbox"
 """Reports are pages of their own style and drawings; titles in them come from uploads."""
 _DOCS = (
-    "default-src 'none'; connect-src 'self'; img-src 'self' data: https://fastapi.tiangolo.com; "
-    "style-src 'unsafe-inline' https://cdn.jsdelivr.net; "
-    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
+    "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 )
 """Swagger UI, as FastAPI writes its page."""
 

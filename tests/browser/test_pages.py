@@ -46,6 +46,13 @@ def test_what_is_not_there_is_said_on_a_page(open_page: Open) -> None:
     look(page, "problem")
 
 
+def test_the_page_of_the_api_shows_its_operations(open_page: Open) -> None:
+    watched = open_page()
+    watched.page.goto("/docs")
+    expect(watched.page.get_by_text("/v1/prune", exact=True)).to_be_visible()
+    assert not watched.errors
+
+
 def test_the_theme_can_be_changed_by_keyboard_and_stays(open_page: Open) -> None:
     watched = open_page()
     page = watched.page

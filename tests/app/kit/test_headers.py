@@ -1,5 +1,7 @@
 """What answers tell browsers."""
 
+import re
+
 from fastapi.testclient import TestClient
 
 from tests.app.conftest import Finisher
@@ -26,5 +28,13 @@ def test_reports_run_nothing_and_the_console_keeps_its_own_policy(
     assert "script-src" not in report.headers["content-security-policy"]
     assert report.headers["content-disposition"].startswith("attachment")
     assert "script-src 'self'" in client.get("/").headers["content-security-policy"]
-    docs = client.get("/docs").headers["content-security-policy"]
-    assert "cdn.jsdelivr.net" in docs
+
+
+def test_the_page_of_the_api_needs_no_other_server(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert "https:" not in page.headers["content-security-policy"]
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(files) == 3
+    for path in files:
+        assert path.startswith("/console/static/")
+        assert client.get(path).status_code == 200
