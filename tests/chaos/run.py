@@ -35,7 +35,7 @@ LIMITS = {
 """Short leases. The numbers of deaths and lost leases that fail a stage stay at their defaults."""
 
 _AHEAD = 4
-"""Jobs that are there beyond what the disturbances so far account for."""
+"""Jobs at once, and beyond what the disturbances so far account for."""
 _END_SECONDS = 240.0
 
 
@@ -129,11 +129,14 @@ class Chaos:
         return posted
 
     def _keep_pace(self, done: int) -> None:
+        """No more than a few jobs at once: their later stages are to be disturbed as well."""
         jobs = self._scene.jobs
         due = math.ceil(done / self._disturbances * self._jobs) + _AHEAD
-        while len(jobs) < min(due, self._jobs):
+        left = sum(ended(self._scene, job) is None for job in jobs)
+        while left < _AHEAD and len(jobs) < min(due, self._jobs):
             self._post()
-        if all(ended(self._scene, job) for job in jobs):
+            left += 1
+        if not left:
             self._post()  # nothing would be left to disturb
 
     def _wait_for_the_end(self) -> None:

@@ -19,6 +19,8 @@ from dealrec.config.stages import StageName, StagePart
 
 _PATIENCE = 10.0
 _LOOK_SECONDS = 0.02
+_SLACK = 1.0
+"""By so many a stage may be ahead of the one that was aimed at least often."""
 
 
 class Moment(StrEnum):
@@ -115,6 +117,7 @@ class Watch:
         self._draw = draw
         self._done: set[str] = set()
         self._aimed: Counter[tuple[str, Moment]] = Counter()
+        self._seen: set[str] = set()
 
     def look(self) -> list[Running]:
         """What runs, and what has succeeded since the last look; nothing while the database is away."""
@@ -170,9 +173,13 @@ class Watch:
     def _aim(
         self, suits: Callable[[Running], bool], moments: tuple[Moment, ...]
     ) -> tuple[str, Moment] | None:
-        """A stage that runs now, and a moment that it has before it."""
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
+        """A stage that runs now, and a moment that it has before it.
+
+        One that was aimed at far more often than others is left alone for a while: its job comes to
+        its later stages only then.
+        """
+        patience = time.monotonic() + _PATIENCE
+        while time.monotonic() < patience + _PATIENCE:
             reach = [
                 (running, moment)
                 for running in self.look()
@@ -180,15 +187,27 @@ class Watch:
                 for moment in LIFE[LIFE.index(running.moment) :]
                 if moment in moments
             ]
-            if reach:
-                self._draw.shuffle(reach)
-                running, moment = min(
-                    reach, key=lambda one: self._aimed[one[0].name, one[1]] / _WEIGHTS[one[1]]
-                )
+            self._seen.update(running.name for running, _ in reach)
+            self._draw.shuffle(reach)
+            least = min(reach, key=self._turn, default=None)
+            in_turn = least is not None and self._turn(least) <= self._fewest() + _SLACK
+            if least is not None and (in_turn or time.monotonic() > patience):
+                running, moment = least
                 self._aimed[running.name, moment] += 1
                 return running.stage_id, moment
             time.sleep(_LOOK_SECONDS)
         return None
+
+    def _turn(self, aim: tuple[Running, Moment]) -> float:
+        """How often it was aimed at, for its weight."""
+        running, moment = aim
+        return self._aimed[running.name, moment] / _WEIGHTS[moment]
+
+    def _fewest(self) -> float:
+        """Aims inside the stage that had the fewest, for their weight."""
+        return min(
+            self._aimed[name, Moment.INSIDE] / _WEIGHTS[Moment.INSIDE] for name in self._seen
+        )
 
     def _moment(self, row: Any) -> Moment:
         if row.state == StageState.SUCCEEDED:
