@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 from celery import Celery
 from redis.exceptions import RedisError
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.jobs.models import JobRow, JobState, StageRow, StageState
@@ -303,3 +303,13 @@ def ended(scene: Scene, job: Posted) -> JobState | None:
         return None
     over = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
     return JobState(state) if state in over else None
+
+
+def stages_done(scene: Scene) -> int:
+    """How many stages have succeeded; 0 while the database is away."""
+    done = select(func.count()).where(StageRow.state == StageState.SUCCEEDED)
+    try:
+        with scene.machines.database.session(write=False) as session:
+            return session.scalar(done) or 0
+    except SQLAlchemyError:
+        return 0

@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from tests.chaos.client import Client
 from tests.chaos.disk import SmallDisk
-from tests.chaos.disturbances import Scene, ended
+from tests.chaos.disturbances import Scene
 from tests.chaos.machines import Machines
-from tests.chaos.run import machines_of
+from tests.chaos.run import machines_of, wait_for_the_end
 from tests.chaos.watch import Watch
 from tests.chaos.work import Undisturbed, draw_work
 
@@ -71,11 +71,8 @@ def count_leaks(shape: str, folder: Path, undisturbed: Undisturbed, jobs: int = 
 
 def _run(scene: Scene, jobs: int) -> None:
     kinds = itertools.cycle(itertools.islice(draw_work(1, models=False), _KINDS))
-    posted = [scene.client.post(work) for work in itertools.islice(kinds, jobs)]
-    deadline = time.monotonic() + 240
-    while any(ended(scene, job) is None for job in posted):
-        assert time.monotonic() < deadline, "the jobs do not come to an end"
-        scene.wait(0.5)
+    scene.jobs = [scene.client.post(work) for work in itertools.islice(kinds, jobs)]
+    assert wait_for_the_end(scene), "the jobs do not come to an end"
 
 
 def _at_rest(machines: Machines) -> Held:

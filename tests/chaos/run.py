@@ -17,7 +17,7 @@ import psutil
 from app.kit.storage import Storage
 from tests.chaos.client import Client, Posted
 from tests.chaos.disk import SmallDisk
-from tests.chaos.disturbances import BOTH, DEPLOYED, Scene, ended
+from tests.chaos.disturbances import BOTH, DEPLOYED, Scene, ended, stages_done
 from tests.chaos.judge import Verdict, judge
 from tests.chaos.machines import Deployed, Embedded, Machines
 from tests.chaos.watch import Moment, Watch
@@ -37,6 +37,7 @@ LIMITS = {
 _AHEAD = 4
 """Jobs at once, and beyond what the disturbances so far account for."""
 _END_SECONDS = 240.0
+"""Without a stage that ends."""
 
 
 @dataclass
@@ -140,12 +141,20 @@ class Chaos:
             self._post()  # nothing would be left to disturb
 
     def _wait_for_the_end(self) -> None:
-        deadline = time.monotonic() + _END_SECONDS
-        left = list(self._scene.jobs)
-        while left and time.monotonic() < deadline:
-            self._scene.wait(0.5)
-            left = [job for job in left if ended(self._scene, job) is None]
+        wait_for_the_end(self._scene)
         self._scene.wait(4 * self._scene.machines.settings.sweep_seconds)
+
+
+def wait_for_the_end(scene: Scene) -> bool:
+    """Until every job has ended; ``False`` where for minutes none of their stages did."""
+    left, begun = list(scene.jobs), time.monotonic()
+    done = 0
+    while left and time.monotonic() - begun < _END_SECONDS:
+        scene.wait(0.5)
+        left = [job for job in left if ended(scene, job) is None]
+        if (now := stages_done(scene)) > done:
+            done, begun = now, time.monotonic()
+    return not left
 
 
 def chaos(
