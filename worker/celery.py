@@ -6,13 +6,16 @@ done twice rests on :mod:`worker.claims` alone.
 
 import math
 import os
+import signal
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import structlog
 from celery import Celery
 from celery.signals import (
     setup_logging,
@@ -33,12 +36,16 @@ from worker.claims import claim
 from worker.loop import keep_watch, worker_name
 from worker.runner import Runner
 
+log = structlog.get_logger(__name__)
+
 _STOP_FILE = "DEALREC_WORKER_STOP_FILE"
 """Its file says to the pool's process, which gets no signal, that the worker shuts down."""
 
 _ASK_SECONDS = 5.0
 _IDLE_SECONDS = 15.0
 """A worker that gets no message for so long, while some wait or the broker is away, is not there."""
+_STUCK_SECONDS = 60.0
+"""A worker that gets none for so long, while some wait in a broker that is there, ends itself."""
 
 settings = Settings()
 celery = Celery("dealrec", broker=settings.broker_url)
@@ -91,10 +98,14 @@ def _stopping() -> bool:
     return path is not None and Path(path).exists()
 
 
-class _Watch:
-    """The thread of the worker's main process that sweeps and says that the worker lives."""
+class Watch:
+    """The thread of the worker's main process that sweeps and says that the worker lives.
 
-    def __init__(self) -> None:
+    ``end`` ends the worker; whatever looks after the process starts another.
+    """
+
+    def __init__(self, end: Callable[[], object]) -> None:
+        self._end = end
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._database: Database | None = None
@@ -102,9 +113,10 @@ class _Watch:
         self._asked = -math.inf
         self._received = -1
         self._idle_since = time.monotonic()
+        self._stuck_since: float | None = None
 
-    def start(self, queues: list[str]) -> None:
-        self._database, self._queues = Database(settings), queues
+    def start(self, database: Database, queues: list[str]) -> None:
+        self._database, self._queues = database, queues
         self._thread = threading.Thread(
             target=keep_watch,
             args=(
@@ -124,23 +136,32 @@ class _Watch:
         """Whether this worker takes what is there: it has a message, or none has waited for long.
 
         A connection may be up, and the process alive, while nothing arrives: seen after a broker
-        came back. So the queues are asked, over a connection of their own.
+        came back, for good. So the queues are asked, over a connection of their own.
         """
         now, received = time.monotonic(), sum(state.total_count.values())
         if received != self._received or state.reserved_requests:
-            self._received, self._idle_since = received, now
+            self._received, self._idle_since, self._stuck_since = received, now, None
         elif now - self._asked >= _ASK_SECONDS:
             self._asked = now
-            if self._reached_and_empty():
+            waiting = self._waiting()
+            if waiting is False:
                 self._idle_since = now
+            if not waiting:
+                self._stuck_since = None
+            elif self._stuck_since is None:
+                self._stuck_since = now
+            elif now - self._stuck_since >= _STUCK_SECONDS:
+                log.error("messages wait and do not arrive; the worker ends")
+                self._end()
         return now - self._idle_since < _IDLE_SECONDS
 
-    def _reached_and_empty(self) -> bool:
+    def _waiting(self) -> bool | None:
+        """Whether messages wait in this worker's queues; ``None`` where the broker is away."""
         assert self._database is not None and self._database.dispatcher is not None
         try:
-            return not any(self._database.dispatcher.depth(queue) for queue in self._queues)
+            return any(self._database.dispatcher.depth(queue) for queue in self._queues)
         except Exception:  # whatever the broker's library raises while it is down
-            return False
+            return None
 
     def stop(self) -> None:
         self._stopped.set()
@@ -149,7 +170,7 @@ class _Watch:
             self._database.dispose()
 
 
-_watch = _Watch()
+_watch = Watch(lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 @setup_logging.connect
@@ -165,7 +186,7 @@ def _before_pool(**_: Any) -> None:
 @worker_ready.connect
 def _ready(sender: Any, **_: Any) -> None:
     queues = sorted(queue.name for queue in sender.task_consumer.queues)
-    _watch.start([name for name in queues if name in QUEUES])
+    _watch.start(Database(settings), [name for name in queues if name in QUEUES])
 
 
 @worker_shutting_down.connect

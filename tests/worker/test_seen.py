@@ -68,3 +68,32 @@ def test_a_celery_worker_without_its_broker_is_not_there_until_it_takes_messages
         until(lambda: seen() != last, 60)
     broker.kill()
     database.dispose()
+
+
+def test_a_worker_whose_messages_lie_there_ends_itself_but_not_for_a_broker_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from worker import celery
+
+    monkeypatch.setattr(celery, "_ASK_SECONDS", 0.0)
+    monkeypatch.setattr(celery, "_STUCK_SECONDS", 0.3)
+    broker, ended = Broker(*free_ports(1)), threading.Event()
+    database = Database(Settings(data_dir=tmp_path, broker_url=broker.url))
+    watch = celery.Watch(ended.set)
+    watch._database, watch._queues = database, ["cpu", "gpu"]
+
+    def ends_within(seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not ended.is_set():
+            watch.consuming()
+        return ended.is_set()
+
+    assert not ends_within(0.6), "nothing waits"
+    broker.kill()
+    assert not ends_within(0.6), "the broker is away"
+    broker.start()
+    broker.client().lpush("gpu", "a message that nobody takes")
+    assert not ends_within(0.2), "it may arrive yet"
+    assert ends_within(10)
+    broker.kill()
+    database.dispose()
