@@ -57,7 +57,7 @@ class Server:
         return httpx.Client(base_url=self.url, headers=headers, timeout=60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     found = os.environ.get("DEALREC_TEST_CHROMIUM") or shutil.which("chromium")
     if found is None:
@@ -68,7 +68,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("console")
     given = {k: v for k, v in os.environ.items() if not k.startswith("DEALREC_")}
@@ -106,7 +106,7 @@ def _wait_until_it_answers(url: str) -> None:
             return
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def results(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Of the tenant ``done``: jobs that have ended in every way, a coreset, an adapter, a report."""
     server.key("done")  # makes the tenant
@@ -164,7 +164,7 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watche
         context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``interactions.csv`` and ``items.csv``, and the first once more under other column names."""
     folder = tmp_path_factory.mktemp("sample")

@@ -71,6 +71,8 @@ def serve(folder: Path, url: str | None, *, keys: bool) -> Iterator[Server]:
     database.migrate()
     headers = {"authorization": f"Bearer {KEY}"} if keys else {}
     variables = {**environment(settings), **_NO_WORKER}
+    # Not by whether a key exists: the requests make keys.
+    variables["DEALREC_REQUIRE_KEYS"] = str(keys)
     if keys:
         variables["DEALREC_BOOTSTRAP_KEY"] = KEY
     (port,) = free_ports(1)
@@ -85,6 +87,8 @@ def serve(folder: Path, url: str | None, *, keys: bool) -> Iterator[Server]:
             storage = Storage(settings)
             stays, goes = (finished(database, storage, folder / name) for name in ("a", "b"))
             pause_and_fail(client, database, ids)
+            if keys:  # the one that requests show is not to be revoked
+                ids["key_id"] = [key["id"] for key in client.get("/v1/keys").json()["data"]]
         for name, value in stays.items():
             ids.setdefault(name, []).append(value)
         ids["job_id"].append(comparison(database, storage, stays["dataset_id"], folder / "c"))
