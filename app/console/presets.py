@@ -18,7 +18,7 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("default", "Default", "Influence and effort; what measured best here.", {}),
+        Preset("default", "Default", "Influence and effort; every option as it is by default.", {}),
         Preset(
             "fast",
             "Without a language model",
