@@ -26,7 +26,7 @@ _FORMS = {
 
 
 class Steering:
-    """Changes requests in place; what all requests stand on is never deleted."""
+    """Changes requests in place; what all requests stand on is never deleted, an upload stays open."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -39,6 +39,9 @@ class Steering:
             case.headers[_KEY] = f"fuzz-{next(self._count)}"
         if case.method == "DELETE":
             self._protect(case)
+        open_upload = self._server.ids["upload_id"][-1]
+        if case.path.endswith("/complete") and open_upload in case.path_parameters.values():
+            case.path_parameters["upload_id"] = self._server.ids["upload_id"][0]
         if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
             return
         if self._one_in(2):
@@ -61,7 +64,7 @@ class Steering:
             if "interactions_upload_id" not in case.body:
                 case.body = {**case.body, **_FORMS[operation]}
         elif operation == "put_upload_part":
-            case.path_parameters["number"] = 1
+            case.path_parameters |= {"upload_id": self._server.ids["upload_id"][-1], "number": 1}
             case.body = PART
         elif operation == "create_coreset":
             case.body = {"budget": 7}
