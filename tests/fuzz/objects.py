@@ -17,7 +17,7 @@ from tests.worker.processes import embedded, until
 
 PART = b"user_id,it"
 """The whole of the upload that waits for its one part."""
-_JOBS = 3
+_JOBS = 5
 _PAGE = "<!doctype html><title>Report</title>"
 
 
@@ -66,8 +66,10 @@ def finished(database: Database, storage: Storage, folder: Path) -> dict[str, st
     }
 
 
-def pause_and_fail(client: httpx.Client, database: Database, ids: dict[str, list[str]]) -> None:
-    """Jobs that have not run: some paused, some failed."""
+def pause_and_fail(
+    client: httpx.Client, database: Database, ids: dict[str, list[str]]
+) -> tuple[list[str], list[str]]:
+    """Jobs that have not run: some paused, some failed; two of each are given back, not in ``ids``."""
     body = {"dataset_id": ids["dataset_id"][0], "budget": 11, "config": TINY}
     jobs = [
         client.post("/v1/jobs", json=body).raise_for_status().json()["id"] for _ in range(2 * _JOBS)
@@ -78,7 +80,8 @@ def pause_and_fail(client: httpx.Client, database: Database, ids: dict[str, list
         for job in jobs[_JOBS:]:
             row = session.get_one(JobRow, job)
             row.state = JobState.FAILED.value
-    ids["job_id"] += jobs
+    ids["job_id"] += jobs[2:-2]
+    return jobs[:2], jobs[-2:]
 
 
 def comparison(database: Database, storage: Storage, dataset_id: str, folder: Path) -> str:

@@ -26,6 +26,8 @@ from tests.fuzz.objects import comparison, finished, pause_and_fail, real_object
 from tests.worker.processes import ROOT, environment
 
 KEY = "dr_for_the_fuzzer_and_nobody_else"
+PAUSED = "paused"
+"""Among the spare things: jobs that can be resumed."""
 _NO_WORKER = {"DEALREC_BROKER_URL": "memory://"}
 """With a broker, ``serve`` starts no worker of its own; this one lies in the API's own memory."""
 
@@ -86,13 +88,15 @@ def serve(folder: Path, url: str | None, *, keys: bool) -> Iterator[Server]:
             ids = real_objects(client, settings)
             storage = Storage(settings)
             stays, goes = (finished(database, storage, folder / name) for name in ("a", "b"))
-            pause_and_fail(client, database, ids)
+            paused, failed = pause_and_fail(client, database, ids)
             if keys:  # the one that requests show is not to be revoked
                 ids["key_id"] = [key["id"] for key in client.get("/v1/keys").json()["data"]]
         for name, value in stays.items():
             ids.setdefault(name, []).append(value)
         ids["job_id"].append(comparison(database, storage, stays["dataset_id"], folder / "c"))
         spare = {name: [value] for name, value in goes.items()}
+        spare["job_id"] += failed
+        spare[PAUSED] = paused
         yield Server(base, headers, psutil.Process(process.pid), ids, spare)
     finally:
         process.terminate()

@@ -11,7 +11,7 @@ import json
 from schemathesis import Case, GenerationMode
 
 from tests.fuzz.objects import PART
-from tests.fuzz.server import Server
+from tests.fuzz.server import PAUSED, Server
 from tests.worker.makers import TINY, interactions
 
 _KEY = "Idempotency-Key"
@@ -66,5 +66,11 @@ class Steering:
         elif operation == "put_upload_part":
             case.path_parameters |= {"upload_id": self._server.ids["upload_id"][-1], "number": 1}
             case.body = PART
+        elif operation == "create_comparison":
+            dataset = self._server.ids["dataset_id"][0]
+            asked = {"budgets": [3], "selectors": ["random"], "seeds": 2, "config": TINY}
+            case.body = {"dataset_id": dataset, **asked}
+        elif operation == "resume_job" and self._spare[PAUSED]:
+            case.path_parameters["job_id"] = self._spare[PAUSED].pop()
         elif operation == "create_coreset":
             case.body = {"budget": 7}
