@@ -12,7 +12,7 @@ from benchmarks.experiments._run import arguments, run
 CONTROLS: list[dict[str, Any]] = [
     {"method": "random", "runs": 8},
     {"method": "stratified_random", "runs": 8},
-    {"method": "dealrec"},
+    {"method": "dealrec", "runs": 5},
 ]
 SELECTORS: list[str] = [
     "dealrec_paper",
@@ -76,7 +76,7 @@ def main() -> None:
     """Run it, and say what holds."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--budget", type=int, default=256)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--parts", default="a,b,c,designs", help="of these, by commas")
     parser.add_argument("--full-data-runs", type=int, default=1)
     options = parser.parse_args()

@@ -34,7 +34,7 @@ class Scale(StrEnum):
 
 _FINETUNE = {
     Scale.SMOKE: FinetuneConfig(
-        epochs=2, learning_rate=1e-3, lora=LoraSettings(last_layers=4, dropout=0.0)
+        epochs=2, learning_rate=1e-3, lora=LoraSettings(last_layers=2, dropout=0.0)
     ),
     Scale.FULL: FinetuneConfig(epochs=3),
 }

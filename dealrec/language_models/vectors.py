@@ -23,6 +23,8 @@ from dealrec.selection.vectors import Float32
 
 _ROWS, _PLACE = "vectors.f32", "vectors.json"
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
+_FORMAT = 2
+"""Of what is written beside the rows: a checkpoint of another format is not gone on from."""
 
 
 def vectors_of(
@@ -85,7 +87,7 @@ class _Store:
     ) -> None:
         self._plan = plan
         self._key = hashlib.sha256(
-            json.dumps([plan.fingerprint, width, made_with], sort_keys=True).encode()
+            json.dumps([_FORMAT, plan.fingerprint, width, made_with], sort_keys=True).encode()
         ).hexdigest()
         self.following = 0
         self._sum = 0
@@ -131,7 +133,7 @@ class _Store:
             kept = json.loads(self._place.path.read_text())
         except (OSError, ValueError):
             return
-        if kept["key"] != self._key:
+        if not isinstance(kept, dict) or kept.get("key") != self._key:
             return
         number, total = 0, 0
         for following, wanted in kept["reached"]:

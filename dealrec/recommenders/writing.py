@@ -1,8 +1,11 @@
 """The titles that a language model writes after prompts, by beam search in batches."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
+from transformers import StoppingCriteria, StoppingCriteriaList
 
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.quiet import quiet_transformers
@@ -58,9 +61,26 @@ def _written(
             max_new_tokens=max_title_tokens,
             pad_token_id=pad,
             eos_token_id=tokenizer.eos_token_id,
+            stopping_criteria=StoppingCriteriaList([_TitleIsWhole(tokenizer, width)]),
         )
     texts = tokenizer.batch_decode(made[:, width:], skip_special_tokens=True)
     return [_title(text) for text in texts]
+
+
+class _TitleIsWhole(StoppingCriteria):  # type: ignore[misc]
+    """Of each row: nothing that it could still write would change :func:`_title`."""
+
+    def __init__(self, tokenizer: Any, width: int) -> None:
+        self._tokenizer, self._width = tokenizer, width
+
+    def __call__(self, input_ids: Tensor, _scores: Tensor, **_kwargs: Any) -> Tensor:
+        texts = self._tokenizer.batch_decode(input_ids[:, self._width :], skip_special_tokens=True)
+        return torch.tensor([_is_whole(text) for text in texts], device=input_ids.device)
+
+
+def _is_whole(text: str) -> bool:
+    begun = text.lstrip()
+    return "\n" in begun or (begun.startswith('"') and '"' in begun[1:])
 
 
 def _title(text: str) -> str:

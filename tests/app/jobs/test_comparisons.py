@@ -41,7 +41,7 @@ def test_a_comparison_is_planned_and_resolved(client: TestClient, finisher: Fini
         "stratified_random",
     ]
     assert config["config"]["influence"]["target"] == "validation"
-    assert config["config"]["finetune"]["lora"]["last_layers"] == 4
+    assert config["config"]["finetune"]["lora"]["last_layers"] == 2
     assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
         "surrogate": "queued",
         "influence": "waiting",
