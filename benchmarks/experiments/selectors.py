@@ -59,6 +59,14 @@ DESIGNS: list[dict[str, Any]] = [
         }
         for strata, lengths, share in ((10, 4, 0.0), (10, 4, 0.25), (10, 4, 0.5))
     ),
+    *(
+        {
+            "label": f"importance_resampling, tilt {tilt}",
+            "method": "importance_resampling",
+            "selection": {"tilt": tilt},
+        }
+        for tilt in (1, 3)
+    ),
 ]
 """What a default might be."""
 

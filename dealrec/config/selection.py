@@ -30,6 +30,7 @@ class SelectionMethod(StrEnum):
     RECRANKER = "recranker"
     GRADIENT_MATCH = "gradient_match"
     GORACS = "goracs"
+    IMPORTANCE_RESAMPLING = "importance_resampling"
 
 
 class Normalisation(StrEnum):
@@ -89,6 +90,9 @@ class SelectionConfig(Config):
     """λ of ``goracs``: the weight of gradient norms beside the transport cost."""
     exchanges: int = Field(20, ge=0, le=10_000)
     """Of a taken sample for another that ``goracs`` tries; each is a transport problem."""
+    tilt: float = Field(1.0, ge=0, le=100)
+    """Of ``importance_resampling``: 0 draws uniformly, 1 as validation is, more favours what is most
+    like validation."""
     seed: int = Field(0, ge=0, lt=2**31)
 
 

@@ -228,6 +228,15 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             (Need.EFFORT, Need.EMBEDDING, Need.VALIDATION_EMBEDDING),
             ("gradient_weight", "exchanges", "seed"),
         ),
+        SelectorEntry(
+            SelectionMethod.IMPORTANCE_RESAMPLING,
+            "Draws that prefer samples like those of validation.",
+            "In the style of Xie et al., NeurIPS 2023 (DSIR), arXiv 2302.03169",
+            "dealrec.selection.importance_resampling:select_by_importance",
+            (Need.EMBEDDING, Need.VALIDATION_EMBEDDING),
+            ("tilt", "seed"),
+            overall="log-odds of being a validation sample",
+        ),
     )
 }
 

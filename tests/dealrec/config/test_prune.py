@@ -103,6 +103,7 @@ EXTRA = {
     "herding": {"embedding"},
     "gradient_match": {"gradients"},
     "goracs": {"embedding"},
+    "importance_resampling": {"embedding"},
 }
 
 
