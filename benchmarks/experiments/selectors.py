@@ -29,44 +29,54 @@ SELECTORS: list[str] = [
 OTHERS: list[str] = ["moderate", "herding", "k_center", "d2", "tf_dcon", "recranker"]
 """The rest of what can be selected by."""
 
-PARTS: list[dict[str, Any]] = [
-    {"label": "dealrec, no effort", "method": "dealrec", "selection": {"effort_weight": 0}},
-    {"label": "dealrec, one stratum", "method": "dealrec", "selection": {"strata": 1}},
-    {"label": "dealrec, no pruning", "method": "dealrec", "selection": {"hard_prune": 0}},
-]
+
+def _variants(method: str, changes: dict[str, dict[str, Any]], runs: int) -> list[dict[str, Any]]:
+    return [
+        {"label": f"{method}, {label}", "method": method, "selection": changed, "runs": runs}
+        for label, changed in changes.items()
+    ]
+
+
+PARTS = _variants(
+    "dealrec",
+    {
+        "no effort": {"effort_weight": 0},
+        "one stratum": {"strata": 1},
+        "no pruning": {"hard_prune": 0},
+    },
+    runs=2,
+)
 """(b) Beside ``influence`` and ``effort`` alone, which are selectors of their own."""
 
-OPTIONS: list[dict[str, Any]] = [
-    {"label": "dealrec, λ 1", "method": "dealrec", "selection": {"effort_weight": 1}},
-    {"label": "dealrec, K 25", "method": "dealrec", "selection": {"strata": 25}},
-    {"label": "dealrec, K 75", "method": "dealrec", "selection": {"strata": 75}},
-    {"label": "dealrec, 30 % pruned", "method": "dealrec", "selection": {"hard_prune": 0.3}},
+OPTIONS = _variants(
+    "dealrec",
     {
-        "label": "dealrec, ranks and quantiles",
-        "method": "dealrec",
-        "selection": {"normalisation": "rank", "stratum_edges": "quantile"},
+        "λ 1": {"effort_weight": 1},
+        "K 25": {"strata": 25},
+        "K 75": {"strata": 75},
+        "30 % pruned": {"hard_prune": 0.3},
+        "ranks and quantiles": {"normalisation": "rank", "stratum_edges": "quantile"},
     },
-]
+    runs=2,
+)
 """(c)"""
 
-
-DESIGNS: list[dict[str, Any]] = [
-    *(
+DESIGNS = [
+    *_variants(
+        "balanced",
         {
-            "label": f"balanced, {strata}×{lengths}, {share:.0%}",
-            "method": "balanced",
-            "selection": {"strata": strata, "length_strata": lengths, "harmful_prune": share},
-        }
-        for strata, lengths, share in ((10, 4, 0.0), (10, 4, 0.25), (10, 4, 0.5))
+            f"10×4, {share:.0%}": {"strata": 10, "length_strata": 4, "harmful_prune": share}
+            for share in (0.0, 0.25, 0.5)
+        },
+        runs=2,
     ),
-    *(
-        {
-            "label": f"importance_resampling, tilt {tilt}",
-            "method": "importance_resampling",
-            "selection": {"tilt": tilt},
-        }
-        for tilt in (1, 3)
+    *_variants(
+        "importance_resampling", {f"tilt {tilt}": {"tilt": tilt} for tilt in (1, 3)}, runs=3
     ),
+    *_variants(
+        "thinned_influence", {f"{most} a target": {"per_target": most} for most in (1, 2)}, runs=3
+    ),
+    *_variants("dealrec", {"no effort, no pruning": {"effort_weight": 0, "hard_prune": 0}}, runs=3),
 ]
 """What a default might be."""
 

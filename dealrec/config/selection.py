@@ -18,6 +18,7 @@ class SelectionMethod(StrEnum):
     RANDOM = "random"
     STRATIFIED_RANDOM = "stratified_random"
     INFLUENCE = "influence"
+    THINNED_INFLUENCE = "thinned_influence"
     EFFORT = "effort"
     EL2N = "el2n"
     GRAND = "grand"
@@ -90,6 +91,8 @@ class SelectionConfig(Config):
     """λ of ``goracs``: the weight of gradient norms beside the transport cost."""
     exchanges: int = Field(20, ge=0, le=10_000)
     """Of a taken sample for another that ``goracs`` tries; each is a transport problem."""
+    per_target: int = Field(1, ge=1, le=1_000_000)
+    """Of ``thinned_influence``: so many samples of one target at most, as long as others have some."""
     tilt: float = Field(1.0, ge=0, le=100)
     """Of ``importance_resampling``: 0 draws uniformly, 1 as validation is, more favours what is most
     like validation."""

@@ -122,6 +122,15 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             overall="normalised influence",
         ),
         SelectorEntry(
+            SelectionMethod.THINNED_INFLUENCE,
+            "The samples with the highest influence, few of one target.",
+            "Our own",
+            "dealrec.selection.thinned_influence:select_thinned",
+            (Need.INFLUENCE, Need.TARGETS),
+            ("per_target", "seed"),
+            overall="influence by rank",
+        ),
+        SelectorEntry(
             SelectionMethod.EFFORT,
             "The samples with the highest effort.",
             _DEALREC + " (its ablation)",

@@ -104,6 +104,7 @@ EXTRA = {
     "gradient_match": {"gradients"},
     "goracs": {"embedding"},
     "importance_resampling": {"embedding"},
+    "thinned_influence": set(),
 }
 
 

@@ -56,6 +56,7 @@ def configs(methods=tuple(SelectionMethod)):
         clusters=st.sampled_from([1, 3, 50]),
         neighbours=st.sampled_from([1, 5]),
         exchanges=st.just(3),
+        per_target=st.sampled_from([1, 3]),
         tilt=st.sampled_from([0.0, 1.0, 5.0]),
         seed=st.integers(0, 5),
     )

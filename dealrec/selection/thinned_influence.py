@@ -1,0 +1,26 @@
+"""``thinned_influence``: the highest influence, few samples of one target."""
+
+import numpy as np
+
+from dealrec.config import Normalisation, SelectionConfig
+from dealrec.selection.interface import Scores, Selection, priorities
+from dealrec.selection.normalisation import normalise
+from dealrec.selection.results import as_one
+
+
+def select_thinned(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+    """The samples with the highest influence, at most ``per_target`` of those with one target.
+
+    Influence is high for samples of the same few items; what a language model learns from the
+    second title of an item is little. Where all targets have given that many and the budget is not spent,
+    each may give as many again, and so on. Equal ones are drawn. This is our own.
+    """
+    assert scores.targets is not None
+    order = np.lexsort((priorities(scores, config.seed), -scores.influence, scores.targets))
+    counts = np.bincount(scores.targets)
+    first = np.cumsum(counts) - counts
+    of_target = np.empty(len(scores), dtype=np.int64)
+    of_target[order] = np.arange(len(scores)) - first[scores.targets[order]]
+    rounds = of_target // config.per_target
+    taken = np.lexsort((priorities(scores, config.seed), -scores.influence, rounds))[:budget]
+    return as_one(taken.astype(np.int64), normalise(scores.influence, Normalisation.RANK))
