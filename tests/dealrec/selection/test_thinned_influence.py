@@ -13,7 +13,7 @@ def _select(scores, budget, per_target):
     return select(scores, budget, config).indices
 
 
-@pytest.mark.parametrize("per_target", [1, 2, 5])
+@pytest.mark.parametrize("per_target", [1, 2])
 def test_no_target_gives_more_than_it_may_and_no_better_sample_is_passed_over(per_target):
     scores = whole_scores(600)
     taken = _select(scores, 100, per_target)
