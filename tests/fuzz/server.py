@@ -28,6 +28,8 @@ from tests.worker.processes import ROOT, environment
 KEY = "dr_for_the_fuzzer_and_nobody_else"
 PAUSED = "paused"
 """Among the spare things: jobs that can be resumed."""
+COMPARISON = "comparison"
+"""Among the spare things: a job with a report. It stays."""
 _NO_WORKER = {"DEALREC_BROKER_URL": "memory://"}
 """With a broker, ``serve`` starts no worker of its own; this one lies in the API's own memory."""
 
@@ -93,8 +95,9 @@ def serve(folder: Path, url: str | None, *, keys: bool) -> Iterator[Server]:
                 ids["key_id"] = [key["id"] for key in client.get("/v1/keys").json()["data"]]
         for name, value in stays.items():
             ids.setdefault(name, []).append(value)
-        ids["job_id"].append(comparison(database, storage, stays["dataset_id"], folder / "c"))
-        spare = {name: [value] for name, value in goes.items()}
+        compared = comparison(database, storage, stays["dataset_id"], folder / "c")
+        ids["job_id"].append(compared)
+        spare = {name: [value] for name, value in goes.items()} | {COMPARISON: [compared]}
         spare["job_id"] += failed
         spare[PAUSED] = paused
         yield Server(base, headers, psutil.Process(process.pid), ids, spare)

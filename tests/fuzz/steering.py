@@ -11,7 +11,7 @@ import json
 from schemathesis import Case, GenerationMode
 
 from tests.fuzz.objects import PART
-from tests.fuzz.server import PAUSED, Server
+from tests.fuzz.server import COMPARISON, PAUSED, Server
 from tests.worker.makers import TINY, interactions
 
 _KEY = "Idempotency-Key"
@@ -72,5 +72,7 @@ class Steering:
             case.body = {"dataset_id": dataset, **asked}
         elif operation == "resume_job" and self._spare[PAUSED]:
             case.path_parameters["job_id"] = self._spare[PAUSED].pop()
+        elif operation == "get_comparison_report":
+            case.path_parameters["job_id"] = self._spare[COMPARISON][0]
         elif operation == "create_coreset":
             case.body = {"budget": 7}
