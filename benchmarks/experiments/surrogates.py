@@ -3,31 +3,45 @@
 ``python -m benchmarks.experiments.surrogates --data DATA --work WORK``
 """
 
+from typing import Any
+
 from benchmarks._report import Target, finish
 from benchmarks.experiments._problem import for_design, load_problem
 from benchmarks.experiments._run import arguments, run
 
-SURROGATES = ("sasrec", "bert4rec", "gru4rec")
-BY_INFLUENCE = ("dealrec", "influence", "balanced")
+SURROGATES: dict[str, dict[str, Any]] = {
+    "sasrec": {"model": "sasrec"},
+    "bert4rec": {"model": "bert4rec"},
+    "gru4rec": {"model": "gru4rec"},
+    "sasrec, mean of 3": {"model": "sasrec", "ensemble": 3},
+}
+BY_INFLUENCE: list[Any] = [
+    "influence",
+    {
+        "label": "dealrec, no effort, no pruning",
+        "method": "dealrec",
+        "selection": {"effort_weight": 0, "hard_prune": 0},
+    },
+]
 
 
 def main() -> None:
     """Run it, and say what holds."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--budget", type=int, default=256)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     dataset = for_design(load_problem(options.data, options.users, options.work))
     targets = []
-    for model in SURROGATES:
+    for model, surrogate in SURROGATES.items():
         report = run(
             dataset,
             [{"method": "random", "runs": 8}, *BY_INFLUENCE],
             options,
-            name=f"surrogate-{model}",
+            name=f"surrogate-{model.replace(', ', '-').replace(' ', '-')}",
             budgets=[options.budget],
             seeds=options.seeds,
-            config={"surrogate": {"model": model}},
+            config={"surrogate": surrogate},
         )
         targets += [
             Target(

@@ -18,6 +18,7 @@ class SelectionMethod(StrEnum):
     RANDOM = "random"
     STRATIFIED_RANDOM = "stratified_random"
     INFLUENCE = "influence"
+    INFLUENCE_STRATA = "influence_strata"
     THINNED_INFLUENCE = "thinned_influence"
     EFFORT = "effort"
     EL2N = "el2n"

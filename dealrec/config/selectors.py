@@ -122,6 +122,16 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             overall="normalised influence",
         ),
         SelectorEntry(
+            SelectionMethod.INFLUENCE_STRATA,
+            "Random draws over strata of influence alone, nothing left out.",
+            _DEALREC + " (without effort)",
+            "dealrec.selection.influence_strata:select_influence_strata",
+            (Need.INFLUENCE,),
+            ("strata", "seed"),
+            overall="normalised influence",
+            strata=_SHARES,
+        ),
+        SelectorEntry(
             SelectionMethod.THINNED_INFLUENCE,
             "The samples with the highest influence, few of one target.",
             "Our own",

@@ -105,6 +105,7 @@ EXTRA = {
     "goracs": {"embedding"},
     "importance_resampling": {"embedding"},
     "thinned_influence": set(),
+    "influence_strata": set(),
 }
 
 
