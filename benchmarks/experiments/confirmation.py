@@ -1,4 +1,4 @@
-"""The confirmatory run of what was designed: test users, fresh seeds, two budgets, Games and a synthetic domain.
+"""The confirmatory run of what was designed: test users, fresh seeds, two budgets, two domains.
 
 ``python -m benchmarks.experiments.confirmation --data DATA --work WORK``
 """
@@ -19,7 +19,7 @@ FRESH = 1000
 """Where the seeds of selection and training begin; the experiments for design began at 0."""
 CONTROLS = ("random", "stratified_random")
 DESIGNED = SelectionMethod.INFLUENCE_STRATA.value
-"""What the experiments on validation users led to; settled, with its options, before test users were asked."""
+"""What the experiments on validation users led to; settled, with its options, before this was run."""
 USERS = 600
 """Held out: differences between selectors are small beside those between users."""
 _SYNTHETIC_USERS, _SYNTHETIC_ITEMS, _SYNTHETIC_SEED = 3000, 1000, 11
