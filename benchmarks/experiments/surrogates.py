@@ -15,14 +15,7 @@ SURROGATES: dict[str, dict[str, Any]] = {
     "gru4rec": {"model": "gru4rec"},
     "sasrec, mean of 3": {"model": "sasrec", "ensemble": 3},
 }
-BY_INFLUENCE: list[Any] = [
-    "influence",
-    {
-        "label": "dealrec, no effort, no pruning",
-        "method": "dealrec",
-        "selection": {"effort_weight": 0, "hard_prune": 0},
-    },
-]
+BY_INFLUENCE = ("influence", "influence_strata")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ def select_influence_strata(scores: Scores, budget: int, config: SelectionConfig
     Influence has long tails: most samples move the risk hardly, few do so by far. ``strata`` ranges of
     equal width over all of it share the budget evenly as far as they have samples, so what
     moves the risk in either direction is taken nearly whole, and the many in the middle are
-    represented. Beside ``dealrec`` it leaves out effort, which prefers short and odd titles, and
+    represented. Beside ``dealrec`` it leaves out effort, which prefers short titles, and
     hard pruning, which drops the samples that help most.
     """
     fixed = {"stratum_edges": StratumEdges.EQUAL_WIDTH, "hard_prune": 0.0}

@@ -11,9 +11,9 @@ from dealrec.selection.results import as_one
 def select_thinned(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
     """The samples with the highest influence, at most ``per_target`` of those with one target.
 
-    Influence is high for samples of the same few items; what a language model learns from the
-    second title of an item is little. Where all targets have given that many and the budget is not spent,
-    each may give as many again, and so on. Equal ones are drawn. This is our own.
+    Influence is high for samples of the same few items; this spreads it over more. On Games that did
+    not help (``benchmarks/RESULTS.md``). Where all targets have given that many and the budget is not
+    spent, each may give as many again, and so on. Equal ones are drawn. This is our own.
     """
     assert scores.targets is not None
     order = np.lexsort((priorities(scores, config.seed), -scores.influence, scores.targets))

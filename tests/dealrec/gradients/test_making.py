@@ -1,5 +1,7 @@
 """Gradients of every sample of a data set, and of validation samples."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,22 @@ def test_rows_that_are_older_than_what_is_said_of_them_are_made_again(tmp_path, 
     again = gradients_of(loaded, plan, counted, CONFIG, checkpoint_dir=tmp_path)
     assert seen == plan.order[plan.bounds[2] :].tolist()
     assert np.array_equal(again, whole)
+
+
+def test_a_checkpoint_of_an_earlier_format_is_begun_anew(tmp_path, monkeypatch):
+    store = "dealrec.language_models.vectors"
+    monkeypatch.setattr(f"{store}._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    loaded, dataset = tiny_loaded(), ring_dataset(users=20)
+    samples = build_samples(dataset)
+    prompted = Prompter(dataset, samples, PromptConfig()).prompt
+    plan = plan_batches(Encoder(loaded.tokenizer, 512), prompted, len(samples), CONFIG)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(f"{store}._FORMAT", 1)
+        gradients_of(loaded, plan, prompted, CONFIG, checkpoint_dir=tmp_path)
+    place = tmp_path / "vectors.json"
+    place.write_text(json.dumps({"key": json.loads(place.read_text())["key"], "next": 2}))
+    made = gradients_of(loaded, plan, prompted, CONFIG, checkpoint_dir=tmp_path)
+    assert np.array_equal(made, gradients_of(loaded, plan, prompted, CONFIG))
 
 
 def test_a_disk_without_room_for_the_rows_is_told_and_costs_the_checkpoints_alone(
