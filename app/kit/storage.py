@@ -13,6 +13,8 @@ from obstore.store import LocalStore, S3Store
 from app.settings import Settings
 
 _KEY = re.compile(r"[A-Za-z0-9_.@+=-]+(/[A-Za-z0-9_.@+=-]+)*")
+_WRITE_BYTES, _WRITES = 8 * 1024 * 1024, 3
+"""Of a stream, what is sent at a time, and how many of these are on their way at once."""
 
 
 class Storage:
@@ -43,7 +45,9 @@ class Storage:
 
         ``pieces`` may itself read from this store: it is asked here, not within the store's runtime.
         """
-        writer = obstore.open_writer(self._store, _checked(key))
+        writer = obstore.open_writer(
+            self._store, _checked(key), buffer_size=_WRITE_BYTES, max_concurrency=_WRITES
+        )
         try:
             for piece in pieces:
                 writer.write(piece)
