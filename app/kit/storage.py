@@ -14,7 +14,9 @@ from app.settings import Settings
 
 _KEY = re.compile(r"[A-Za-z0-9_.@+=-]+(/[A-Za-z0-9_.@+=-]+)*")
 _WRITE_BYTES, _WRITES = 8 * 1024 * 1024, 3
-"""Of a stream, what is sent at a time, and how many of these are on their way at once."""
+"""Of a stream, what is stored at a time, and how many of these are on their way at once."""
+_READ_BYTES = 2 * 1024 * 1024
+"""Of a stream, what is read at a time."""
 
 
 class Storage:
@@ -118,7 +120,7 @@ class Storage:
         if start >= end:
             return iter(())
         result = obstore.get(self._store, key, options={"range": (start, end)})
-        return (bytes(chunk) for chunk in result.stream())
+        return (bytes(chunk) for chunk in result.stream(min_chunk_size=_READ_BYTES))
 
     def size(self, key: str) -> int:
         """Bytes of ``key``; raises :class:`FileNotFoundError`."""
