@@ -22,7 +22,7 @@ from app.kit.pagination import Page, PageRequest
 from app.kit.storage import Storage
 from app.quotas.service import require_room
 from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
-from dealrec.config.selectors import KEPT_WITH_SCORES, Need, selector_needs
+from dealrec.config.selectors import KEPT_WITH_SCORES, SELECTORS, Need, selector_needs
 from dealrec.config.stages import StageName
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES, read_scores, write_coreset
 from dealrec.coresets.writer import Coreset as WrittenCoreset
@@ -98,20 +98,18 @@ def selection_task(
 
 
 def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
-    if config.effort is not None:
+    if config.effort is not None or Need.EFFORT not in selector_needs(selection):
         return
-    place = None
-    if selection.effort_weight != 0:
+    if "effort_weight" in SELECTORS[selection.method].parameters:
         place = FieldError("selection.effort_weight", "must be 0")
-    elif Need.EFFORT in selector_needs(selection):
+    else:
         place = FieldError("selection.method", "looks at effort")
-    if place is not None:
-        raise InputError(
-            "The job left the language model out: there are no effort scores.",
-            code="no_effort_scores",
-            title="There are no effort scores",
-            errors=[place],
-        )
+    raise InputError(
+        "The job left the language model out: there are no effort scores.",
+        code="no_effort_scores",
+        title="There are no effort scores",
+        errors=[place],
+    )
 
 
 def add_job(session: Session, tenant_id: str, task: SelectionTask) -> JobRow:

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, resolve_budget
+from dealrec.config.effort import EffortConfig
 from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.config.prune import PruneConfig
@@ -118,13 +119,20 @@ class ComparisonConfig(Config):
         """Fill in what ``scale`` says; leave effort out where no selector looks at it."""
         # Every selector says its own method: that of the configuration is of no account.
         selection: dict[str, Any] = {"method": SelectionMethod.RANDOM}
+        left_out = self.config.effort is None and "effort" in self.config.model_fields_set
+        if left_out:
+            unweighed = self.config.selection.model_copy(update={"effort_weight": 0.0})
+            config = self.config.model_copy(update={"selection": unweighed})
+            object.__setattr__(self, "config", config)
         update: dict[str, Any] = {
             "finetune": self.config.finetune or _FINETUNE[self.scale],
             "evaluation": self.config.evaluation or _EVALUATION[self.scale],
         }
         if Need.EFFORT not in self.needs():
             update["effort"], selection["effort_weight"] = None, 0.0
-        elif self.config.effort is None:
+        elif self.config.effort is None and not left_out:
+            update["effort"] = EffortConfig()
+        elif left_out:
             named = self._first_that_needs(frozenset({Need.EFFORT}))
             raise ValueError(
                 f"the selector `{named}` looks at effort, which `effort: null` leaves out"

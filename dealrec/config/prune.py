@@ -10,7 +10,7 @@ from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.selection import SelectionConfig
-from dealrec.config.selectors import VALIDATION, Need, selector_needs
+from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.config.surrogate import SurrogateConfig
 from dealrec.errors import FieldError, InputError
 
@@ -24,8 +24,9 @@ class PruneConfig(Config):
     prompt: PromptConfig = PromptConfig()
     surrogate: SurrogateConfig = SurrogateConfig()
     influence: InfluenceConfig = InfluenceConfig()
-    effort: EffortConfig | None = EffortConfig()
-    """``None`` leaves the LLM out; ``selection.effort_weight`` is then 0."""
+    effort: EffortConfig | None = None
+    """Where it is not given, effort is scored as by default for selectors that look at it, and for
+    no others. ``None`` leaves the LLM out: ``dealrec`` then goes by influence alone."""
     embedding: EmbeddingConfig = EmbeddingConfig()
     gradients: GradientsConfig = GradientsConfig()
     selection: SelectionConfig = SelectionConfig()
@@ -35,8 +36,15 @@ class PruneConfig(Config):
     """How the adapter is measured on held-out users; ``None``: not at all. Needs ``finetune``."""
 
     @model_validator(mode="after")
+    def _effort_for_who_looks_at_it(self) -> "PruneConfig":
+        if "effort" not in self.model_fields_set and Need.EFFORT in selector_needs(self.selection):
+            object.__setattr__(self, "effort", EffortConfig())
+        return self
+
+    @model_validator(mode="after")
     def _no_effort_no_weight(self) -> "PruneConfig":
-        if self.effort is None and self.selection.effort_weight != 0:
+        weighed = "effort_weight" in SELECTORS[self.selection.method].parameters
+        if self.effort is None and weighed and self.selection.effort_weight != 0:
             selection = self.selection.model_copy(update={"effort_weight": 0.0})
             object.__setattr__(self, "selection", selection)
         return self

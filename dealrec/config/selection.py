@@ -65,7 +65,7 @@ class Difficulty(StrEnum):
 class SelectionConfig(Config):
     """How the budget is spent on scored samples. A selector ignores what it does not read."""
 
-    method: SelectionMethod = SelectionMethod.DEALREC
+    method: SelectionMethod = SelectionMethod.INFLUENCE_STRATA
     effort_weight: float = Field(0.3, ge=0, le=1000)
     """λ: the weight of effort beside influence."""
     strata: int = Field(50, ge=1, le=10_000)

@@ -30,7 +30,11 @@ from dealrec.selection.select import select
 from tests.worker.makers import interactions
 
 CONFIG = PruneConfig.model_validate(
-    {"effort": None, "selection": {"strata": 5}, "influence": {"target": "train"}}
+    {
+        "effort": None,
+        "selection": {"method": "dealrec", "strata": 5},
+        "influence": {"target": "train"},
+    }
 )
 
 

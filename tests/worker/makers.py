@@ -18,7 +18,7 @@ TINY: dict[str, Any] = {
     "effort": None,
     "surrogate": {"epochs": 1, "hidden_size": 8, "heads": 1, "layers": 1, "max_length": 10},
     "influence": {"max_iterations": 20},
-    "selection": {"strata": 5},
+    "selection": {"method": "dealrec", "strata": 5},
 }
 
 

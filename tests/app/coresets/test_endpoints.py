@@ -47,7 +47,7 @@ def test_another_budget_is_another_coreset_whose_hash_is_over_its_keys(
 
 BAD = {
     "budget": ({"budget": 61}, "budget_too_large"),
-    "no effort": ({"selection": {"effort_weight": 0.5}}, "no_effort_scores"),
+    "no effort": ({"selection": {"method": "dealrec", "effort_weight": 0.5}}, "no_effort_scores"),
     "effort alone": ({"selection": {"method": "effort"}}, "no_effort_scores"),
     "unknown": ({"selection": {"x": 1}}, "invalid_config"),
     "zero": ({"budget": 0}, "invalid_budget"),

@@ -32,7 +32,9 @@ def test_without_a_past_the_reference_machine_answers(
     client: TestClient, finisher: Finisher
 ) -> None:
     dataset = finisher.dataset()
-    answer = client.post("/v1/estimates", json={"dataset_id": dataset.id, "budget": 0.1})
+    answer = client.post(
+        "/v1/estimates", json={"dataset_id": dataset.id, "budget": 0.1, "config": {"effort": {}}}
+    )
     assert answer.status_code == 200
     found = answer.json()
     assert [stage["name"] for stage in found["stages"]] == [

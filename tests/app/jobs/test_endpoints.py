@@ -24,7 +24,6 @@ def test_a_job_on_a_ready_data_set_is_planned_and_resolved(
     assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
         "surrogate": "queued",
         "influence": "waiting",
-        "effort": "queued",
         "select": "waiting",
     }
     assert client.get(f"/v1/jobs/{job['id']}").json() == job
@@ -130,7 +129,7 @@ def test_prune_makes_data_set_and_job_together(client: TestClient, csv: bytes) -
     assert answer.status_code == 202
     job = answer.json()
     assert job["budget"]["requested"] == 0.2
-    assert job["config"]["selection"]["effort_weight"] == 0
+    assert job["config"]["effort"] is None
     assert client.get(f"/v1/datasets/{job['dataset_id']}").json()["state"] == "validating"
 
 

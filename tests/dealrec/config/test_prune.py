@@ -20,7 +20,9 @@ def test_an_unknown_field_is_named_with_its_place():
 
 
 def test_without_effort_its_weight_is_zero():
-    config = PruneConfig.parse({"effort": None, "selection": {"effort_weight": 0.7}})
+    config = PruneConfig.parse(
+        {"effort": None, "selection": {"method": "dealrec", "effort_weight": 0.7}}
+    )
     assert config.selection.effort_weight == 0
 
 
@@ -39,7 +41,7 @@ def test_validation_needs_a_validation_split():
 
 
 def _keys(budget=10, dataset="a", **parts):
-    config = PruneConfig.parse({"finetune": {}, **parts})
+    config = PruneConfig.parse({"finetune": {}, "effort": {}, **parts})
     return {
         spec.name: stage_key(spec.name, dataset_sha256=dataset, config=config, budget=budget)
         for spec in planned_stages(config)
@@ -94,7 +96,7 @@ def test_a_stage_needs_only_stages_before_it():
 
 EXTRA = {
     "balanced": set(),
-    "dealrec": set(),
+    "dealrec": {"effort"},
     "random": set(),
     "stratified_random": set(),
     "el2n": {"difficulty"},
@@ -102,7 +104,7 @@ EXTRA = {
     "d2": {"difficulty", "embedding"},
     "herding": {"embedding"},
     "gradient_match": {"gradients"},
-    "goracs": {"embedding"},
+    "goracs": {"embedding", "effort"},
     "importance_resampling": {"embedding"},
     "thinned_influence": set(),
     "influence_strata": set(),
@@ -113,7 +115,7 @@ EXTRA = {
 def test_a_stage_is_planned_only_where_the_selector_looks_at_what_it_makes(method):
     config = PruneConfig.parse({"selection": {"method": method, "difficulty": "el2n"}})
     planned = {spec.name.value for spec in planned_stages(config)}
-    assert planned == {"surrogate", "influence", "effort", "select"} | EXTRA[method]
+    assert planned == {"surrogate", "influence", "select"} | EXTRA[method]
 
 
 def test_selectors_share_the_stages_that_they_have_in_common():
