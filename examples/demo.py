@@ -27,6 +27,7 @@ BUDGET = 96
 CONFIG: dict[str, Any] = {
     "prompt": {"item_noun": "story", "history_items": 6},
     "effort": {"model": "smollm2-135m"},
+    "selection": {"method": "dealrec"},
     "finetune": {"model": "smollm2-135m"},
 }
 

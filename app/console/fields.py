@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dealrec.config import FinetuneConfig, PruneConfig, SelectionConfig
+from dealrec.config import EffortConfig, FinetuneConfig, PruneConfig, SelectionConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.selectors import SELECTORS, Need
 from dealrec.config.surrogate import SURROGATES
@@ -67,6 +67,7 @@ _PARTS = {
 }
 _OPTIONAL = frozenset({"effort", "finetune"})
 _NEEDED = {
+    "effort": frozenset({Need.EFFORT}),
     "embedding": frozenset({Need.EMBEDDING, Need.VALIDATION_EMBEDDING}),
     "gradients": frozenset({Need.GRADIENTS, Need.VALIDATION_GRADIENTS}),
 }
@@ -113,7 +114,7 @@ def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
         own = [field for field in fields if _part_of(field.name) == name]
         enabled = None
         if name in _OPTIONAL:
-            enabled = name == "effort" if given is None else f"use.{name}" in given
+            enabled = given is not None and f"use.{name}" in given
         needed_by = _needed_by(_NEEDED[name]) if name in _NEEDED else ()
         parts.append(FormPart(name, title, summary, enabled, tuple(own), needed_by))
     return parts
@@ -199,7 +200,8 @@ def read_budget(form: Mapping[str, str]) -> str:
 
 
 def _defaults() -> dict[str, Any]:
-    return PruneConfig(finetune=FinetuneConfig()).model_dump(mode="json")
+    everything = PruneConfig(effort=EffortConfig(), finetune=FinetuneConfig())
+    return everything.model_dump(mode="json")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -18,12 +18,17 @@ class Preset:
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("default", "Default", "Influence and effort; every option as it is by default.", {}),
         Preset(
-            "fast",
-            "Without a language model",
-            "Influence alone: minutes, also on a small machine.",
-            {"effort": None, "selection": {"effort_weight": 0.0}},
+            "default",
+            "Default",
+            "Strata of influence: minutes, also without a GPU. No language model reads the samples.",
+            {},
+        ),
+        Preset(
+            "effort",
+            "With effort",
+            "DEALRec: influence, and how hard the language model must work to learn a sample.",
+            {"effort": {}, "selection": {"method": "dealrec"}},
         ),
         Preset(
             "published",

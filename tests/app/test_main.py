@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from app.kit.database import Database
-from dealrec.config import PruneConfig, SelectionMethod
+from dealrec.config import EffortConfig, SelectionMethod
 
 PROBLEM = "application/problem+json"
 
@@ -106,7 +106,7 @@ def test_the_document_names_every_operation_and_its_problems(app: FastAPI) -> No
 
 def test_what_can_be_chosen_is_listed_with_its_parameters(client: TestClient) -> None:
     models = client.get("/v1/models").json()["data"]
-    assert PruneConfig().effort.model in [model["name"] for model in models]
+    assert EffortConfig().model in [model["name"] for model in models]
     selectors = client.get("/v1/selectors").json()["data"]
     assert {entry["name"] for entry in selectors} == {method.value for method in SelectionMethod}
     assert {entry["name"]: entry["needs"] for entry in selectors}["d2"] == ["grand", "embedding"]

@@ -52,7 +52,10 @@ def _upload(page: Page, sample: Path) -> None:
 
 
 def _start_a_job(page: Page) -> None:
-    page.get_by_role("link", name="Without a language model").click()
+    expect(page.get_by_label("Measure effort")).not_to_be_checked()
+    page.get_by_label("Method").select_option("dealrec")
+    expect(page.get_by_label("Measure effort")).to_be_checked()
+    page.get_by_label("Method").select_option("influence_strata")
     expect(page.get_by_label("Measure effort")).not_to_be_checked()
     page.get_by_label("Epochs").first.fill("1")
     page.get_by_label("Budget", exact=True).fill("20")

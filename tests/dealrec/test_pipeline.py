@@ -130,7 +130,10 @@ def test_effort_of_candidates_alone_is_measured_selected_from_and_told(
 ):
     def pruned(candidates):
         out = tmp_path / str(candidates)
-        config = SMALL | {"effort": {"model": language_model, "candidates": candidates}}
+        config = SMALL | {
+            "effort": {"model": language_model, "candidates": candidates},
+            "selection": {"method": "dealrec"},
+        }
         return dealrec.prune(data / "interactions.csv", budget=15, out=out, config=config)
 
     few, many, full = pruned(2), pruned(1000), pruned(None)

@@ -75,12 +75,23 @@ function showNeeded(form) {
   }
 }
 
+function tickWanted(form) {
+  const method = form.elements["selection.method"].value;
+  for (const part of form.querySelectorAll("[data-wanted-by]")) {
+    const wanted = part.dataset.wantedBy.split(" ").includes(method);
+    part.querySelector("[name^='use.']").checked = wanted;
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelector("[data-theme-toggle]")?.addEventListener("click", toggleTheme);
   for (const log of document.querySelectorAll("[data-events]")) follow(log);
   for (const form of document.querySelectorAll("form[data-once]")) {
     showNeeded(form);
-    form.addEventListener("change", () => showNeeded(form));
+    form.addEventListener("change", (event) => {
+      showNeeded(form);
+      if (event.target.name === "selection.method") tickWanted(form);
+    });
     form.addEventListener("submit", (event) => {
       // Only the button's own click sends the form twice; HTMX's requests for estimates do not.
       if (event.submitter) event.submitter.disabled = true;

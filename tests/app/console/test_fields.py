@@ -4,15 +4,16 @@ import pytest
 
 from app.console.fields import form_of, job_form, read_budget, read_config
 from app.console.presets import PRESETS
-from dealrec.config import FinetuneConfig, PruneConfig
+from dealrec.config import EffortConfig, FinetuneConfig, PruneConfig
 
 
 def test_the_form_at_its_defaults_asks_for_the_default_configuration() -> None:
     fields = [field for part in job_form() for field in part.fields]
     form = {field.name: field.value for field in fields}
-    assert PruneConfig.parse(read_config({**form, "use.effort": "1"})) == PruneConfig()
+    assert PruneConfig.parse(read_config(form)) == PruneConfig()
     everything = read_config({**form, "use.effort": "1", "use.finetune": "1"})
-    assert PruneConfig.parse(everything) == PruneConfig(finetune=FinetuneConfig())
+    whole = PruneConfig(effort=EffortConfig(), finetune=FinetuneConfig())
+    assert PruneConfig.parse(everything) == whole
 
 
 def test_every_option_of_the_models_has_a_field() -> None:

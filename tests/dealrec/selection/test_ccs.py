@@ -35,7 +35,7 @@ def test_strata_are_of_equal_width_and_crowded_ones_give_no_more_than_others():
 def test_it_is_dealrec_over_the_difficulty():
     scores = whole_scores(300)
     ours = dataclasses.replace(scores, influence=scores.el2n)
-    same = SelectionConfig(effort_weight=0)
+    same = SelectionConfig(method="dealrec", effort_weight=0)
     assert np.array_equal(
         select(scores, 60, SelectionConfig(method="ccs", difficulty="el2n")).indices,
         select(ours, 60, same).indices,

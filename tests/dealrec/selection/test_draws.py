@@ -50,7 +50,7 @@ def test_one_stratum_draws_every_subset_equally_often():
     scores = scores_of([0.1, 0.9, 0.4, 0.6, 0.2])
     counts = dict.fromkeys(combinations(range(5), 2), 0)
     for seed in range(3000):
-        config = SelectionConfig(strata=1, hard_prune=0, seed=seed)
+        config = SelectionConfig(method="dealrec", strata=1, hard_prune=0, seed=seed)
         counts[tuple(select(scores, 2, config).indices.tolist())] += 1
     expected = 3000 / len(counts)
     # chi-squared with 9 degrees of freedom: 27.9 at one in a thousand
@@ -59,14 +59,14 @@ def test_one_stratum_draws_every_subset_equally_often():
 
 def test_one_stratum_without_pruning_is_the_random_selector():
     scores = scores_of(np.random.default_rng(0).normal(size=200))
-    one = SelectionConfig(strata=1, hard_prune=0, seed=7)
+    one = SelectionConfig(method="dealrec", strata=1, hard_prune=0, seed=7)
     control = SelectionConfig(method=SelectionMethod.RANDOM, seed=7)
     assert np.array_equal(select(scores, 60, one).indices, select(scores, 60, control).indices)
 
 
 def test_with_more_strata_than_budget_the_best_filled_ones_give_one_sample_each():
     influence = [0.0] * 3 + [0.4] * 5 + [0.8] * 4 + [1.0]
-    config = SelectionConfig(strata=10, hard_prune=0, effort_weight=0)
+    config = SelectionConfig(method="dealrec", strata=10, hard_prune=0, effort_weight=0)
     used = [use for use in select(scores_of(influence), 2, config).strata if use.selected]
     assert [(use.available, use.selected) for use in used] == [(5, 1), (4, 1)]
 
@@ -75,7 +75,7 @@ def test_with_more_strata_than_budget_the_best_filled_ones_give_one_sample_each(
 @pytest.mark.parametrize("normalisation", Normalisation)
 @pytest.mark.parametrize("constant", [0.0, -2.5])
 def test_constant_scores_are_drawn_from_one_stratum(edges, normalisation, constant):
-    config = SelectionConfig(stratum_edges=edges, normalisation=normalisation)
+    config = SelectionConfig(method="dealrec", stratum_edges=edges, normalisation=normalisation)
     selection = select(scores_of([constant] * 40), 10, config)
     assert len(set(selection.indices.tolist())) == 10
     assert len(selection.strata) == 1
@@ -85,7 +85,9 @@ def test_constant_scores_are_drawn_from_one_stratum(edges, normalisation, consta
 
 def test_seeds_move_draws_but_neither_strata_nor_quotas():
     scores = scores_of(np.random.default_rng(2).normal(size=300))
-    first, second = (select(scores, 50, SelectionConfig(seed=seed)) for seed in (0, 1))
+    first, second = (
+        select(scores, 50, SelectionConfig(method="dealrec", seed=seed)) for seed in (0, 1)
+    )
     assert first.strata == second.strata
     assert np.array_equal(first.stratum, second.stratum)
     assert not np.array_equal(first.indices, second.indices)

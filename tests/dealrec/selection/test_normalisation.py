@@ -82,7 +82,7 @@ def test_the_overall_score_is_influence_plus_weighted_effort():
     scores = Scores(
         pa.array(["a", "b", "c"]), np.array([0.0, 5.0, 10.0]), np.array([4.0, 2.0, 3.0])
     )
-    overall = overall_score(scores, SelectionConfig(effort_weight=0.5))
+    overall = overall_score(scores, SelectionConfig(method="dealrec", effort_weight=0.5))
     assert overall.tolist() == [0.5, 0.5, 1.25]
 
 
@@ -90,5 +90,5 @@ def test_effort_without_weight_changes_nothing():
     influence = np.array([0.0, 5.0, 10.0])
     with_effort = Scores(pa.array(["a", "b", "c"]), influence, np.array([4.0, 2.0, 3.0]))
     without = Scores(pa.array(["a", "b", "c"]), influence, None)
-    config = SelectionConfig(effort_weight=0)
+    config = SelectionConfig(method="dealrec", effort_weight=0)
     assert np.array_equal(overall_score(with_effort, config), overall_score(without, config))

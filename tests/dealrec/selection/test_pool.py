@@ -11,7 +11,7 @@ from dealrec.selection.select import select
 
 N = 40
 MASK = np.arange(N) % 4 == 0
-CONFIG = SelectionConfig(strata=3)
+CONFIG = SelectionConfig(method="dealrec", strata=3)
 
 
 def scores():

@@ -101,7 +101,8 @@ def example(size=1000, seed=0):
 def test_the_same_seed_gives_the_same_set_and_another_seed_another():
     scores = example()
     first, again, other = (
-        select(scores, 100, SelectionConfig(seed=seed)).indices for seed in (0, 0, 1)
+        select(scores, 100, SelectionConfig(method="dealrec", seed=seed)).indices
+        for seed in (0, 0, 1)
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -109,7 +110,7 @@ def test_the_same_seed_gives_the_same_set_and_another_seed_another():
 
 def test_hard_pruning_drops_the_highest_overall_scores():
     scores = example()
-    selection = select(scores, 50, SelectionConfig(hard_prune=0.1))
+    selection = select(scores, 50, SelectionConfig(method="dealrec", hard_prune=0.1))
     dropped = selection.stratum == HARD_PRUNED
     assert dropped.sum() == 100
     assert selection.overall[dropped].min() >= selection.overall[~dropped].max()
@@ -117,7 +118,7 @@ def test_hard_pruning_drops_the_highest_overall_scores():
 
 def test_hard_pruning_never_drops_what_the_budget_needs():
     scores = example(100)
-    selection = select(scores, 97, SelectionConfig(hard_prune=0.9))
+    selection = select(scores, 97, SelectionConfig(method="dealrec", hard_prune=0.9))
     assert (selection.stratum == HARD_PRUNED).sum() == 3
     assert len(selection.indices) == 97
 
@@ -125,13 +126,13 @@ def test_hard_pruning_never_drops_what_the_budget_needs():
 def test_small_strata_give_all_they_have_and_large_ones_share_the_rest():
     influence = np.array([0.0] * 2 + [0.4] * 30 + [1.0] * 68)
     scores = Scores(pa.array([f"{n:03}" for n in range(100)]), influence, None)
-    config = SelectionConfig(effort_weight=0, strata=3, hard_prune=0)
+    config = SelectionConfig(method="dealrec", effort_weight=0, strata=3, hard_prune=0)
     assert [use.selected for use in select(scores, 20, config).strata] == [2, 9, 9]
 
 
 def test_every_sample_of_a_stratum_is_equally_likely():
     scores = Scores(pa.array([f"{n}" for n in range(20)]), np.zeros(20), None)
-    config = SelectionConfig(effort_weight=0, hard_prune=0)
+    config = SelectionConfig(method="dealrec", effort_weight=0, hard_prune=0)
     counts = np.zeros(20)
     for seed in range(2000):
         counts[select(scores, 5, config.model_copy(update={"seed": seed})).indices] += 1
@@ -149,7 +150,7 @@ def test_a_larger_budget_keeps_what_a_smaller_random_selection_took():
 def test_one_outlier_flattens_minmax_but_not_rank():
     influence = np.append(np.linspace(0, 1, 99), 1e6)
     scores = Scores(pa.array([f"{n:03}" for n in range(100)]), influence, None)
-    config = SelectionConfig(effort_weight=0, hard_prune=0, strata=10)
+    config = SelectionConfig(method="dealrec", effort_weight=0, hard_prune=0, strata=10)
     used = [use for use in select(scores, 50, config).strata if use.available]
     assert len(used) == 2
     ranked = config.model_copy(update={"normalisation": Normalisation.RANK})
@@ -165,7 +166,7 @@ def test_a_score_that_is_not_finite_is_refused_and_named(bad):
 
 def test_a_budget_above_the_samples_is_refused():
     with pytest.raises(InputError) as caught:
-        select(example(10), 11, SelectionConfig())
+        select(example(10), 11, SelectionConfig(method="dealrec"))
     assert caught.value.code == "budget_too_large"
 
 
