@@ -90,6 +90,8 @@ class FormField:
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    read_by: tuple[str, ...] = ()
+    """The selectors that read it; none for what is not an option of selection."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,10 @@ def _needed_by(needs: frozenset[Need]) -> tuple[str, ...]:
     return tuple(entry.method.value for entry in SELECTORS.values() if needs & {*entry.needs})
 
 
+def _read_by(option: str) -> tuple[str, ...]:
+    return tuple(entry.method.value for entry in SELECTORS.values() if option in entry.parameters)
+
+
 def _part_of(name: str) -> str:
     head, dot, _ = name.partition(".")
     return head if dot else ""
@@ -251,6 +257,7 @@ def _fields(
             choices=tuple(choices),
             low=kind.get("minimum", kind.get("exclusiveMinimum")),
             high=kind.get("maximum"),
+            read_by=_read_by(name) if prefix == "selection." else (),
         )
 
 

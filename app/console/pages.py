@@ -12,6 +12,7 @@ from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
 from dealrec import __version__
+from dealrec.config.selectors import SELECTORS
 
 FOLDER = Path(__file__).parent
 _CSRF_COOKIE = "dealrec_csrf"
@@ -62,6 +63,19 @@ def _words(name: str) -> str:
     return re.sub(r"_(bytes|seconds)$", "", name).replace("_", " ")
 
 
+def _option(selection: Mapping[str, Any], name: str) -> str:
+    """The value of an option that the selection's method reads; a dash for one that it ignores."""
+    read = name in SELECTORS[selection["method"]].parameters
+    return _number(selection[name]) if read else "–"
+
+
+def _selection(selection: Mapping[str, Any]) -> str:
+    """The method, with λ and K where it reads them."""
+    options = {"λ": _option(selection, "effort_weight"), "K": _option(selection, "strata")}
+    read = [f"{name} {value}" for name, value in options.items() if value != "–"]
+    return ", ".join([str(selection["method"]), *read])
+
+
 templates = Jinja2Templates(directory=FOLDER / "templates")
 templates.env.filters.update(
     number=_number,
@@ -70,6 +84,8 @@ templates.env.filters.update(
     moment=_moment,
     metric=_metric,
     words=_words,
+    option=_option,
+    selection=_selection,
 )
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 

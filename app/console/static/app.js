@@ -86,12 +86,13 @@ function tickWanted(form) {
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelector("[data-theme-toggle]")?.addEventListener("click", toggleTheme);
   for (const log of document.querySelectorAll("[data-events]")) follow(log);
+  for (const form of document.forms) showNeeded(form);
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "selection.method") return;
+    showNeeded(event.target.form);
+    tickWanted(event.target.form);
+  });
   for (const form of document.querySelectorAll("form[data-once]")) {
-    showNeeded(form);
-    form.addEventListener("change", (event) => {
-      showNeeded(form);
-      if (event.target.name === "selection.method") tickWanted(form);
-    });
     form.addEventListener("submit", (event) => {
       // Only the button's own click sends the form twice; HTMX's requests for estimates do not.
       if (event.submitter) event.submitter.disabled = true;

@@ -3,8 +3,9 @@
 import pytest
 
 from app.console.fields import form_of, job_form, read_budget, read_config
+from app.console.pages import templates
 from app.console.presets import PRESETS
-from dealrec.config import EffortConfig, FinetuneConfig, PruneConfig
+from dealrec.config import EffortConfig, FinetuneConfig, PruneConfig, SelectionConfig
 
 
 def test_the_form_at_its_defaults_asks_for_the_default_configuration() -> None:
@@ -21,6 +22,27 @@ def test_every_option_of_the_models_has_a_field() -> None:
     for name in ("surrogate", "influence", "selection", "prompt"):
         options = {f"{name}.{option}" for option in type(getattr(PruneConfig(), name)).model_fields}
         assert options - names <= {"influence.target_samples"}
+
+
+def test_an_option_of_selection_says_which_methods_read_it() -> None:
+    fields = {field.name: field for part in job_form() for field in part.fields}
+    assert "dealrec" in fields["selection.effort_weight"].read_by
+    assert "influence_strata" not in fields["selection.effort_weight"].read_by
+    assert "influence_strata" in fields["selection.strata"].read_by
+    assert fields["selection.method"].read_by == fields["surrogate.seed"].read_by == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("dealrec", "dealrec, λ 0.3, K 50"),
+        ("influence_strata", "influence_strata, K 50"),
+        ("random", "random"),
+    ],
+)
+def test_a_selection_is_described_by_the_options_that_its_method_reads(method, words) -> None:
+    options = SelectionConfig(method=method).model_dump(mode="json")
+    assert templates.env.filters["selection"](options) == words
 
 
 def test_a_budget_is_a_count_or_a_percentage() -> None:
