@@ -4,7 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dealrec.config import EffortConfig, FinetuneConfig, PruneConfig, SelectionConfig
+from dealrec.config import (
+    EffortConfig,
+    EvaluationConfig,
+    FinetuneConfig,
+    PruneConfig,
+    SelectionConfig,
+)
 from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.selectors import SELECTORS, Need
 from dealrec.config.surrogate import SURROGATES
@@ -33,12 +39,13 @@ _MAIN = frozenset(
         "finetune.epochs",
         "finetune.learning_rate",
         "finetune.lora.rank",
+        "evaluation.split",
+        "evaluation.users",
+        "evaluation.ranking_users",
     }
 )
 """Shown at once; the others are folded."""
-_LEFT_OUT = frozenset(
-    {"evaluation", "effort.adapter", "gradients.adapter", "influence.target_samples"}
-)
+_LEFT_OUT = frozenset({"effort.adapter", "gradients.adapter", "influence.target_samples"})
 """Not for a form: paths that a server refuses, lists of thousands of keys."""
 _CHOICES = {
     "surrogate.model": list(SURROGATES),
@@ -64,8 +71,14 @@ _PARTS = {
     "gradients": ("Gradients", "Of the language model, for selectors that look at them."),
     "selection": ("Selection", "How the budget is spent."),
     "finetune": ("Fine-tuning", "Train a LoRA adapter on the coreset."),
+    "evaluation": ("Evaluation", "What held-out users show of the adapter."),
 }
-_OPTIONAL = frozenset({"effort", "finetune"})
+_OPTIONAL = {
+    "effort": "Measure effort",
+    "finetune": "Train an adapter",
+    "evaluation": "Measure the adapter",
+}
+"""What the box says that switches a part on."""
 _NEEDED = {
     "effort": frozenset({Need.EFFORT}),
     "embedding": frozenset({Need.EMBEDDING, Need.VALIDATION_EMBEDDING}),
@@ -102,6 +115,8 @@ class FormPart:
     title: str
     summary: str
     enabled: bool | None
+    switch: str
+    """What the box says that enables it; empty for a part that every job has."""
     fields: tuple[FormField, ...]
     needed_by: tuple[str, ...] = ()
     """The selectors that look at it, where only some do."""
@@ -118,7 +133,8 @@ def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
         if name in _OPTIONAL:
             enabled = given is not None and f"use.{name}" in given
         needed_by = _needed_by(_NEEDED[name]) if name in _NEEDED else ()
-        parts.append(FormPart(name, title, summary, enabled, tuple(own), needed_by))
+        switch = _OPTIONAL.get(name, "")
+        parts.append(FormPart(name, title, summary, enabled, switch, tuple(own), needed_by))
     return parts
 
 
@@ -202,7 +218,9 @@ def read_budget(form: Mapping[str, str]) -> str:
 
 
 def _defaults() -> dict[str, Any]:
-    everything = PruneConfig(effort=EffortConfig(), finetune=FinetuneConfig())
+    everything = PruneConfig(
+        effort=EffortConfig(), finetune=FinetuneConfig(), evaluation=EvaluationConfig()
+    )
     return everything.model_dump(mode="json")
 
 

@@ -5,15 +5,25 @@ import pytest
 from app.console.fields import form_of, job_form, read_budget, read_config
 from app.console.pages import templates
 from app.console.presets import PRESETS
-from dealrec.config import EffortConfig, FinetuneConfig, PruneConfig, SelectionConfig
+from dealrec.config import (
+    EffortConfig,
+    EvaluationConfig,
+    FinetuneConfig,
+    PruneConfig,
+    SelectionConfig,
+)
 
 
 def test_the_form_at_its_defaults_asks_for_the_default_configuration() -> None:
     fields = [field for part in job_form() for field in part.fields]
     form = {field.name: field.value for field in fields}
     assert PruneConfig.parse(read_config(form)) == PruneConfig()
-    everything = read_config({**form, "use.effort": "1", "use.finetune": "1"})
-    whole = PruneConfig(effort=EffortConfig(), finetune=FinetuneConfig())
+    everything = read_config(
+        {**form, "use.effort": "1", "use.finetune": "1", "use.evaluation": "1"}
+    )
+    whole = PruneConfig(
+        effort=EffortConfig(), finetune=FinetuneConfig(), evaluation=EvaluationConfig()
+    )
     assert PruneConfig.parse(everything) == whole
 
 
