@@ -24,6 +24,8 @@ from dealrec.selection.select import select
 from dealrec.surrogates.training import train_surrogate
 
 SEEDS = 20
+_METHOD = SelectionConfig(method=SelectionMethod.DEALREC)
+"""The selector that looks at effort beside influence."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ def agreements(
     seed share members; those of the full method with another seed say how much a draw is worth.
     """
     scores = _scores(data, scratch, loaded, users)
-    full = [select(scores, budget, SelectionConfig(seed=seed)).indices for seed in range(SEEDS)]
+    full = [
+        select(scores, budget, _METHOD.model_copy(update={"seed": seed})).indices
+        for seed in range(SEEDS)
+    ]
     found = []
     for factor in (*factors, len(scores)):
         size = measured_samples(len(scores), budget, factor)
@@ -60,7 +65,7 @@ def agreements(
         found.append(Agreement(name, size, _mean_jaccard(chosen, full)))
     without = Scores(scores.keys, scores.influence, None)
     for name, config in (
-        ("no effort at all", SelectionConfig(effort_weight=0)),
+        ("no effort at all", _METHOD.model_copy(update={"effort_weight": 0.0})),
         ("random, same draws", SelectionConfig(method=SelectionMethod.RANDOM)),
     ):
         chosen = [
@@ -89,7 +94,7 @@ def _scores(data: Path, scratch: Path, loaded: LoadedLanguageModel, users: int) 
 
 
 def _from_pool(scores: Scores, size: int, budget: int, seed: int) -> npt.NDArray[np.int64]:
-    config = SelectionConfig(seed=seed)
+    config = _METHOD.model_copy(update={"seed": seed})
     mask = np.zeros(len(scores), dtype=np.bool_)
     mask[draw_candidates(scores.keys, scores.influence, size, config)] = True
     assert scores.effort is not None

@@ -12,11 +12,11 @@ from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
 from dealrec.data.samples import Samples
 from dealrec.evaluation.ranking import pad
 
-LOGIT_ELEMENTS = 1 << 21
+LOGIT_ELEMENTS = 1 << 23
 """Loss positions of a batch times columns of the softmax: what is held at once.
 
-8 MB in float32, which the allocator uses again for the next batch (:mod:`dealrec.runtime`); smaller
-blocks make the products with the item vectors slower.
+32 MiB in float32, the most that the allocator uses again for the next batch (:mod:`dealrec.runtime`);
+smaller blocks make the products with the item vectors slower.
 """
 BATCH_TOKENS = 8192
 
