@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.downloads import fetch_file
 from dealrec.client.exchange import ask, delete
+from dealrec.client.files import read_parquet
 from dealrec.client.lists import listed
 from dealrec.client.records import (
     Area,
@@ -44,10 +44,8 @@ class Coreset(Remote[M]):
     @operation
     async def to_arrow(self) -> "pa.Table":
         """The members with their texts and scores."""
-        import pyarrow.parquet as pq
-
         answer = await ask(self.transport, self._as_file("parquet"))
-        return await self.transport.call(pq.read_table, BytesIO(answer.content))
+        return await self.transport.call(read_parquet, answer.content)
 
     @operation
     async def download(

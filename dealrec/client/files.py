@@ -3,8 +3,12 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dealrec.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _PIECE_BYTES = 1024 * 1024
 
@@ -33,3 +37,15 @@ def read_range(path: Path, start: int, count: int) -> bytes:
     with path.open("rb") as file:
         file.seek(start)
         return file.read(count)
+
+
+def read_parquet(content: bytes) -> "pa.Table":
+    """The table in a Parquet file's ``content``.
+
+    Neither a Python file nor threads for it: Arrow's threads may still hold such a file when the
+    program ends, and abort it then (apache/arrow#34314).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)

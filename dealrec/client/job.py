@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from dealrec.client.display import job_display
 from dealrec.client.downloads import fetch_file
 from dealrec.client.errors import ApiError
 from dealrec.client.exchange import ask, creating, delete, without_none
+from dealrec.client.files import read_parquet
 from dealrec.client.lists import listed
 from dealrec.client.records import (
     Budget,
@@ -162,11 +162,9 @@ class Job(Remote[M]):
     @operation
     async def scores(self) -> "pa.Table":
         """Every sample's ``influence``, ``effort``, ``overall``, ``stratum`` and ``selected``."""
-        import pyarrow.parquet as pq
-
         path = f"/v1/jobs/{self.id}/scores/download"
         answer = await ask(self.transport, Request("GET", path, {"format": "parquet"}))
-        return await self.transport.call(pq.read_table, BytesIO(answer.content))
+        return await self.transport.call(read_parquet, answer.content)
 
     @operation
     async def download_scores(
