@@ -40,7 +40,7 @@ class Busy:
         until(lambda: self.surrogate().progress is not None, 60)
         streaming = threading.Event()
         threading.Thread(target=self._follow, args=(streaming,), daemon=True).start()
-        assert streaming.wait(10)
+        assert streaming.wait(60)
 
     def surrogate(self) -> StageRow:
         with self.machines.database.session(write=False) as session:
