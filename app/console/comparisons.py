@@ -17,7 +17,7 @@ from app.jobs.service import report_prefix
 from app.kit.context import Context, ContextDep
 from app.kit.downloads import scratch
 from app.kit.errors import status_of
-from dealrec.config import ComparisonConfig
+from dealrec.config import ComparisonConfig, SelectionConfig
 from dealrec.config.comparison import CONTROL, Scale
 from dealrec.config.selectors import SELECTORS
 from dealrec.errors import DealrecError
@@ -29,7 +29,7 @@ _START = {
     "budgets": "2%, 5%",
     "seeds": str(ComparisonConfig.model_fields["seeds"].default),
     "scale": Scale.SMOKE.value,
-    f"{_PICKED}dealrec": "1",
+    f"{_PICKED}{SelectionConfig().method}": "1",
     f"{_PICKED}{CONTROL}": "1",
 }
 _FRAMED = (

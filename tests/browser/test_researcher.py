@@ -23,6 +23,22 @@ def test_a_report_is_read_in_its_frame_and_taken_along(open_page: Open, results:
     assert not watched.errors
 
 
+def test_the_options_that_a_ticked_method_reads_are_shown(
+    open_page: Open, results: Results
+) -> None:
+    page = open_page(tenant=results.tenant).page
+    page.goto("/console/comparisons/new")
+    page.get_by_text("What the methods share").click()
+    weight, seed = page.get_by_label("Effort weight λ"), page.locator("[name='selection.seed']")
+    expect(seed).to_be_visible()
+    expect(weight).to_be_hidden()
+    box = page.get_by_role("checkbox", name="dealrec Random draws over strata")
+    box.check()
+    expect(weight).to_be_visible()
+    box.uncheck()
+    expect(weight).to_be_hidden()
+
+
 def test_a_comparison_is_asked_for_corrected_and_cancelled(
     open_page: Open, results: Results
 ) -> None:

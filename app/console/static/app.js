@@ -68,10 +68,19 @@ function tell(words) {
   lastTold = words;
 }
 
+// One method, or in a comparison all that are ticked.
+function chosenMethods(form) {
+  const method = form.elements["selection.method"];
+  if (method) return [method.value];
+  const boxes = form.querySelectorAll("[name^='selector.']:checked");
+  return [...boxes].map((box) => box.name.slice("selector.".length));
+}
+
 function showNeeded(form) {
-  const method = form.elements["selection.method"]?.value;
+  const methods = chosenMethods(form);
   for (const part of form.querySelectorAll("[data-needed-by]")) {
-    part.hidden = !part.dataset.neededBy.split(" ").includes(method);
+    const by = part.dataset.neededBy.split(" ");
+    part.hidden = !methods.some((method) => by.includes(method));
   }
 }
 
@@ -88,9 +97,9 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const log of document.querySelectorAll("[data-events]")) follow(log);
   for (const form of document.forms) showNeeded(form);
   document.addEventListener("change", (event) => {
-    if (event.target.name !== "selection.method") return;
-    showNeeded(event.target.form);
-    tickWanted(event.target.form);
+    const { name, form } = event.target;
+    if (form) showNeeded(form);
+    if (name === "selection.method") tickWanted(form);
   });
   for (const form of document.querySelectorAll("form[data-once]")) {
     form.addEventListener("submit", (event) => {
