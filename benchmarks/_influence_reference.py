@@ -27,6 +27,6 @@ def one_by_one(model: Surrogate, names: list[str], examples: Examples) -> Iterat
 
 @torch.no_grad()
 def plain_forward(model: Surrogate, batches: list[Batch]) -> None:
-    """The same losses over the same batches, and nothing else."""
+    """The losses of ``batches``, and nothing else."""
     for batch in batches:
         model.sample_losses(batch.sequences, batch.targets, batch.weights)

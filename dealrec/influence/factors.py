@@ -18,7 +18,7 @@ from torch.func import jacfwd, jvp, vjp, vmap
 
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples
-from dealrec.influence.head import Head, curvatures, heads
+from dealrec.influence.head import curvatures, state_gradients
 from dealrec.influence.items import ItemProblem
 from dealrec.influence.problem import HELD, AutogradProblem, Problem, Tick
 from dealrec.influence.softmax import CatalogueSoftmax
@@ -124,10 +124,8 @@ class FactorProblem:
         if kind is Curvature.GAUSS_NEWTON:
             slopes = torch.cat([self._slopes(tokens) for tokens in parts])
             return FactoredCurvature(entering, slopes.transpose(1, 2) @ bends @ slopes)
-        outer = [
-            head.state_gradients() for _, head in heads(self.softmax, states, self.items, targets)
-        ]
-        gradients = torch.cat(outer) * (weights / len(examples))[:, None]
+        gradients = state_gradients(self.softmax, states, self.items, targets)
+        gradients *= (weights / len(examples))[:, None]
         pulled = partial(self._pulled, entering, residual, states, gradients, bends)
 
         def product(vector: Tensor) -> Tensor:
@@ -163,7 +161,7 @@ class FactorProblem:
         return self.tail.after_attention_output(entering @ matrix.T, residual)
 
     def _tokens(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, _Tokens]]:
-        for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
+        for batch in examples.batches(self.dtype, self.device, columns=1):
             tick(0)
             at = batch.positions()
             with torch.no_grad():
@@ -175,8 +173,8 @@ class FactorProblem:
         """[M, d], ``g`` times the token's weight."""
         projected = (tokens.entering @ self.matrix.T).requires_grad_()
         states = self.tail.after_attention_output(projected, tokens.residual)
-        head = Head.at(self.softmax, states, self.items, tokens.targets)
-        outer = head.state_gradients() * tokens.weights[:, None]
+        outer = state_gradients(self.softmax, states, self.items, tokens.targets)
+        outer *= tokens.weights[:, None]
         (gradients,) = torch.autograd.grad(states, projected, outer)
         return gradients
 

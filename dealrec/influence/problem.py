@@ -14,7 +14,7 @@ from torch.func import functional_call, grad, jvp, vjp
 
 from dealrec.config import Curvature, InfluenceParameters
 from dealrec.influence.examples import Batch, Examples, Positions
-from dealrec.influence.head import Head, curvatures, heads
+from dealrec.influence.head import Head, curvatures, heads, state_derivatives, state_gradients
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.interface import Operator, ProductOperator
 from dealrec.surrogates.interface import Surrogate
@@ -102,12 +102,14 @@ class AutogradProblem:
             at = batch.positions()
             function = partial(self._outputs, at=at)
             (states, items), (d_states, d_items), *_ = jvp(function, (self.measured,), (direction,))
-            moved = d_items if self.items_move else None
-            found = [
-                head.derivatives(d_states[part], moved)
-                for part, head in heads(self.softmax, states, items, at.targets)
-            ]
-            values.index_add_(0, batch.index[at.rows], torch.cat(found) * at.weights)
+            if self.items_move:
+                parts = heads(self.softmax, states, items, at.targets)
+                found = torch.cat(
+                    [head.derivatives(d_states[part], d_items) for part, head in parts]
+                )
+            else:
+                found = state_derivatives(self.softmax, states, items, at.targets, d_states)
+            values.index_add_(0, batch.index[at.rows], found * at.weights)
         return values, None
 
     def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
@@ -190,12 +192,13 @@ class AutogradProblem:
         self, outputs: tuple[Tensor, Tensor], at: Positions
     ) -> tuple[Tensor, Tensor | None]:
         """[M, d] and [I, d] (``None``: items stay), of the weighed sum of the losses."""
-        states = torch.empty_like(outputs[0])
-        items = torch.zeros_like(outputs[1]) if self.items_move else None
+        if not self.items_move:
+            found = state_gradients(self.softmax, *outputs, at.targets)
+            return found * at.weights[:, None], None
+        states, items = torch.empty_like(outputs[0]), torch.zeros_like(outputs[1])
         for part, head in heads(self.softmax, *outputs, at.targets):
             states[part] = head.state_gradients() * at.weights[part, None]
-            if items is not None:
-                items += head.item_gradients(at.weights[part])
+            items += head.item_gradients(at.weights[part])
         return states, items
 
     def _outputs(self, p: Parameters, at: Positions) -> tuple[Tensor, Tensor]:

@@ -91,6 +91,19 @@ class CatalogueSoftmax:
         chosen = logits.gather(1, place[:, None]).squeeze(1)
         return torch.logsumexp(logits, 1) - chosen
 
+    def expected_vectors(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+        """[M, d], the columns' vectors times the probabilities that [M, d] states give them.
+
+        Over the whole catalogue this is attention with the states as queries and the items as both
+        keys and values, without scaling: the fused kernel never writes the [M, I] probabilities.
+        """
+        if self.shared is None:
+            return nn.functional.scaled_dot_product_attention(
+                states[None, None], vectors[None, None], vectors[None, None], scale=1.0
+            )[0, 0]
+        p = self.logits(states, vectors, targets).softmax(1)
+        return self.mean_vectors(p, vectors, targets)
+
     def mean_vectors(self, weights: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
         """[M, columns] → [M, d], the columns' vectors times their weights (probabilities, say)."""
         if self.shared is None:

@@ -18,6 +18,7 @@ from dealrec.config.runtime import Runtime
 from dealrec.data.samples import build_samples
 from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
+from dealrec.influence.head import state_gradients
 from dealrec.influence.problem import AutogradProblem
 from dealrec.influence.scoring import score_influence
 from dealrec.influence.softmax import CatalogueSoftmax, inclusion_probabilities, systematic_draw
@@ -80,6 +81,36 @@ def test_the_sum_over_the_columns_estimates_the_sum_over_the_catalogue_without_b
     )
     error = sums.std(0) / np.sqrt(len(sums))
     assert torch.all((sums.mean(0) - exact).abs() < 4.5 * error)
+
+
+@pytest.mark.parametrize("count", [ITEMS, 15])
+@pytest.mark.parametrize("scale", [1.0, 40.0])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-13)])
+def test_expected_vectors_are_the_vectors_times_the_probabilities(count, scale, dtype, tolerance):
+    generator = torch.Generator().manual_seed(0)
+    states = scale * torch.randn(300, 4, generator=generator, dtype=torch.float64)
+    vectors = torch.randn(ITEMS, 4, generator=generator, dtype=torch.float64)
+    targets = torch.arange(300) % ITEMS
+    softmax = drawn(count)
+    exact = softmax.mean_vectors(
+        softmax.logits(states, vectors, targets).softmax(1), vectors, targets
+    )
+    single = CatalogueSoftmax.drawn(FREQUENCIES, count, dtype, CPU)
+    found = single.expected_vectors(states.to(dtype), vectors.to(dtype), targets)
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("count", [ITEMS, 15])
+def test_gradients_by_states_in_rounds_are_those_of_the_losses(count, monkeypatch):
+    monkeypatch.setattr("dealrec.influence.head.LOGIT_ELEMENTS", 7 * ITEMS)
+    generator = torch.Generator().manual_seed(1)
+    states = torch.randn(30, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    vectors = torch.randn(ITEMS, 4, generator=generator, dtype=torch.float64)
+    targets = torch.randint(ITEMS, (30,), generator=generator)
+    softmax = drawn(count)
+    softmax.losses(states, vectors, targets).sum().backward()
+    found = state_gradients(softmax, states, vectors, targets)
+    torch.testing.assert_close(found, states.grad)
 
 
 def plain_losses(model, parameters, outputs, samples, softmax):
