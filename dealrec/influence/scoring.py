@@ -78,7 +78,8 @@ def score_influence(
     undamped = System(tuple(operators), weights, 0.0, v)
     least, largest = extreme_eigenvalues(undamped, v, on_iteration=progress.beat)
     damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
-    system = dataclasses.replace(undamped, damping=damping)
+    whole = largest if len(parts) == 1 else None
+    system = dataclasses.replace(undamped, damping=damping, largest=whole)
     solution = solve(system, config, progress.beat)
     _announce(solution, reporter)
     derivatives, gradient = problem.derivatives(training, solution.vector, progress.tick)

@@ -20,13 +20,8 @@ from dealrec.errors import InputError
 from dealrec.influence.examples import Examples
 from dealrec.influence.fidelity.halves import random_halves, training_of
 from dealrec.influence.fidelity.intervals import Correlations, Floats, Interval, draw_means
-from dealrec.influence.fidelity.predictors import (
-    Predictor,
-    averaged,
-    predict,
-    spread_queries,
-    target_counts,
-)
+from dealrec.influence.fidelity.predictions import Asked, run_predictions
+from dealrec.influence.fidelity.predictors import Predictor, spread_queries, target_counts
 from dealrec.influence.fidelity.trainings import Plan, run_trainings
 from dealrec.progress import Reporter
 
@@ -97,16 +92,10 @@ def datamodeling_scores(
     sets = tuple(queries.values())
     plan = Plan(dataset, config.surrogate, members, scale.seeds, scale.surrogates, sets)
     measured = run_trainings(plan, folder, scale.processes, reporter)
-    predictions: dict[str, list[Floats]] = {}
-    for predictor in predictors:
-        each = [
-            predict(predictor, one.model, samples, members, sets, reporter)
-            for one in measured.surrogates
-        ]
-        predictions[predictor.name] = [
-            averaged([found[place] for found in each]) for place in range(len(sets))
-        ]
-    predictions[COUNT] = [target_counts(training, members, examples) for examples in sets]
+    surrogates = tuple(one.model for one in measured.surrogates)
+    wanted = Asked(tuple(predictors), surrogates, samples, members, sets)
+    predictions = run_predictions(wanted, scale.processes, reporter)
+    predictions[COUNT] = tuple(target_counts(training, members, examples) for examples in sets)
     scores, differences = {}, {}
     for place, kind in enumerate(queries):
         found = {name: values[place] for name, values in predictions.items()}

@@ -7,11 +7,12 @@ symmetric, so one solve a half serves every query, with any solver and parameter
 
 import copy
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from dealrec.config import InfluenceConfig
+from dealrec.config import InfluenceConfig, Solver
 from dealrec.data.dataset import Dataset, Int64
 from dealrec.data.samples import Samples
 from dealrec.influence.examples import Examples
@@ -22,7 +23,6 @@ from dealrec.influence.problem import Problem
 from dealrec.influence.solvers.interface import System
 from dealrec.influence.solvers.solve import solve
 from dealrec.influence.solvers.spectrum import extreme_eigenvalues
-from dealrec.progress import Reporter
 from dealrec.surrogates.interface import Surrogate
 
 
@@ -44,9 +44,9 @@ def predict(
     samples: Samples,
     members: Bools,
     queries: tuple[Examples, ...],
-    reporter: Reporter,
+    tick: Callable[[], None],
 ) -> list[Floats]:
-    """For each set of queries [Q, H], larger where the loss is said to be lower."""
+    """For each set of queries [Q, H], larger where the loss is said to be lower; ``tick`` a half."""
     config = predictor.config
     dtype = getattr(torch, config.dtype)
     model = copy.deepcopy(surrogate).to(dtype=dtype).eval()
@@ -57,7 +57,6 @@ def predict(
     found = [np.empty((len(examples), len(members))) for examples in queries]
     whole = problem.gradient(training, _nothing)
     for half, member in enumerate(members):
-        reporter.progress(half, len(members), "half")
         picked = np.flatnonzero(member[samples.users])
         # A constant over halves changes no rank; without it the solver's effort goes into what does.
         v = problem.gradient(training.take(picked), _nothing) - whole
@@ -66,7 +65,7 @@ def predict(
             u = solve(dataclasses.replace(system, v=v), config, lambda: None).vector
         for place, examples in enumerate(queries):
             found[place][:, half] = problem.derivatives(examples, u, _nothing)[0].cpu().numpy()
-    reporter.progress(len(members), len(members), "half")
+        tick()
     return found
 
 
@@ -82,11 +81,12 @@ def _system(predictor: Predictor, problem: Problem, training: Examples) -> Syste
         training.evenly(config.curvature_tokens), config.curvature, _nothing
     )
     zero = torch.zeros(problem.size, dtype=torch.float64)
-    damping = predictor.absolute_damping
-    if damping is None:
+    damping, largest = predictor.absolute_damping, None
+    if damping is None or config.solver is Solver.LISSA:
         _, largest = extreme_eigenvalues(operator, zero)
-        damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
-    return System((operator,), (1.0,), damping, zero)
+    if damping is None:
+        damping = config.damping * max(largest or 0.0, torch.finfo(torch.float64).tiny)
+    return System((operator,), (1.0,), damping, zero, largest)
 
 
 def _nothing(_examples: int) -> None:

@@ -55,6 +55,8 @@ class System:
     """δ, absolute."""
     v: Tensor
     """[P] float64."""
+    largest: float | None = None
+    """A bound to all parts' eigenvalues, where it is known from other work (a Ritz value)."""
 
     def __call__(self, vector: Tensor) -> Tensor:
         """``(H + δI) vector``."""

@@ -11,7 +11,10 @@ from dealrec.influence.solvers.spectrum import extreme_eigenvalues
 MARGIN = 1.05
 """Of the scale over the largest Ritz value, which lies a little below the largest eigenvalue."""
 _FIRST_LOOK = 16
-"""Iterations before the true residual is looked at; each later look comes at twice the count."""
+"""Iterations before the true residual is looked at, and between looks where one part is the whole.
+
+With several parts each later look comes at twice the count, for the mean is over what is between.
+"""
 
 
 def lissa(
@@ -41,9 +44,11 @@ def lissa(
     v = system.v
     if float(v.norm()) == 0:
         return Solution(torch.zeros_like(v), 0.0, 0, converged=True, negative_curvature=False)
-    largest = max(
-        extreme_eigenvalues(part, v, on_iteration=on_iteration)[1] for part in system.parts
-    )
+    largest = system.largest
+    if largest is None:
+        largest = max(
+            extreme_eigenvalues(part, v, on_iteration=on_iteration)[1] for part in system.parts
+        )
     scale = system.damping + MARGIN * max(largest, 0.0)
     weights = torch.tensor(system.weights, dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
@@ -66,5 +71,6 @@ def lissa(
                 code="solver_diverged",
             )
         residual = system.residual(u)
-        iterations, look = until, 2 * until
+        iterations = until
+        look = until + _FIRST_LOOK if len(system.parts) == 1 else 2 * until
     return Solution(u, residual, iterations, residual <= tolerance, negative_curvature=False)

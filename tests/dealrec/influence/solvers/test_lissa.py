@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -51,3 +53,33 @@ def test_a_zero_gradient_has_the_zero_solution():
     found = lissa(system(matrix([1.0, 1, 1, 1, 1]), v=v), tolerance=1e-8, max_iterations=5, seed=0)
     assert found.converged
     assert not found.vector.any()
+
+
+def test_a_known_bound_spares_the_products_that_would_find_it():
+    a = matrix([0.0, 0.2, 1, 3, 10])
+    products = []
+    found = []
+    for largest in (None, 10.0):
+        asked = dataclasses.replace(system(a, v=V, damping=1.0), largest=largest)
+        count = []
+        found.append(
+            lissa(
+                asked,
+                tolerance=1e-10,
+                max_iterations=20_000,
+                seed=0,
+                on_iteration=lambda count=count: count.append(1),
+            )
+        )
+        products.append(len(count))
+    assert products[1] < products[0]
+    torch.testing.assert_close(found[0].vector, found[1].vector, rtol=1e-8, atol=1e-8)
+
+
+def test_over_one_part_it_stops_soon_after_it_is_there():
+    a, v = matrix([0.0, 0.2, 1, 3, 10]), V
+    for tolerance in (1e-3, 1e-6, 1e-9):
+        asked = system(a, v=v, damping=0.3)
+        found = lissa(asked, tolerance=tolerance, max_iterations=20_000, seed=0)
+        before = lissa(asked, tolerance=0.0, max_iterations=found.iterations - 16, seed=0)
+        assert found.residual <= tolerance < before.residual
