@@ -6,7 +6,10 @@
 
 import argparse
 import copy
+import statistics
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -47,6 +50,8 @@ ONE_BY_ONE = 400
 """Samples of the one-by-one loop, spread evenly; its time a sample stands for all."""
 GENERAL = 4096
 """Samples of the general forward-mode pass."""
+REPEATS = 3
+"""Times that the loop and each pass are timed; their median counts."""
 
 
 def main() -> None:
@@ -179,21 +184,31 @@ def _times(
     """Seconds: the loop and the batched pass and the forward pass over all; jvp and forward on some."""
     factored = make_problem(model, ATTENTION)
     general = AutogradProblem(model, ATTENTION)
-    with timed() as loop:
+
+    def loop() -> None:
         for gradient in one_by_one(copy.deepcopy(model), names, some):
             gradient @ u.to(gradient.dtype)
+
     part = training.evenly(GENERAL)
-    seconds = {}
-    for name, examples, problem in (("all", training, factored), ("part", part, general)):
+    every = _median_seconds(loop) / len(some) * len(training)
+    found = []
+    for examples, problem in ((training, factored), (part, general)):
         batches = list(examples.batches(torch.float32, torch.device("cpu")))
-        plain_forward(model, batches[:4])
-        with timed() as forward:
-            plain_forward(model, batches)
-        with timed() as batched:
-            problem.derivatives(examples, u, _nothing)
-        seconds[name] = (batched.seconds, forward.seconds)
-    every = loop.seconds / len(some) * len(training)
-    return (every, *seconds["all"], *seconds["part"])
+        found.append(_median_seconds(partial(problem.derivatives, examples, u, _nothing)))
+        found.append(_median_seconds(partial(plain_forward, model, batches)))
+    batched, forward, of_part, below = found
+    return every, batched, forward, of_part, below
+
+
+def _median_seconds(work: Callable[[], object]) -> float:
+    """Of :data:`REPEATS` times, after one that warms up."""
+    work()
+    seconds = []
+    for _ in range(REPEATS):
+        with timed() as watch:
+            work()
+        seconds.append(watch.seconds)
+    return statistics.median(seconds)
 
 
 def _sets(dataset: Dataset, samples: Samples, surrogate: TrainedSurrogate) -> list[Target]:

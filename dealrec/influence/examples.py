@@ -10,7 +10,6 @@ from torch import Tensor
 from dealrec.config import SampleLoss, Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
 from dealrec.data.samples import Samples
-from dealrec.evaluation.ranking import pad
 
 LOGIT_ELEMENTS = 1 << 23
 """Loss positions of a batch times columns of the softmax: what is held at once.
@@ -125,32 +124,35 @@ class Examples:
         """
         lengths = self.ends - self.starts
         order = np.argsort(lengths, kind="stable")
+        widths = lengths[order]
         most_losses = max(1, LOGIT_ELEMENTS // (columns or self.n_items))
         start = 0
         while start < len(order):
-            stop = start
-            while stop < len(order):
-                rows, width = stop - start + 1, int(lengths[order[stop]])
-                losses = rows * (width if self.loss is SampleLoss.SEQUENCE else 1)
-                if stop > start and (rows * width > BATCH_TOKENS or losses > most_losses):
-                    break
-                stop += 1
+            most_rows = max(1, BATCH_TOKENS // max(1, int(widths[start])))
+            within = widths[start : start + most_rows]
+            rows = np.arange(1, len(within) + 1)
+            tokens = rows * within
+            losses = tokens if self.loss is SampleLoss.SEQUENCE else rows
+            # Both grow with every row, so those that fit come first.
+            fitting = np.count_nonzero((tokens <= BATCH_TOKENS) & (losses <= most_losses))
+            stop = start + max(1, int(fitting))
             yield self._batch(order[start:stop], dtype, device)
             start = stop
 
     def _batch(self, index: Int64, dtype: torch.dtype, device: torch.device) -> Batch:
-        inputs, lengths = pad(
-            [self.items[self.starts[e] : self.ends[e]] for e in index], self.n_items
-        )
-        targets, _ = pad([self.items[self.starts[e] + 1 : self.ends[e] + 1] for e in index], 0)
-        places = torch.arange(inputs.shape[1])
+        lengths = self.ends[index] - self.starts[index]
+        places = np.arange(int(lengths.max()))
+        known = places < lengths[:, None]
+        at = np.where(known, self.starts[index, None] + places, 0)
+        inputs = np.where(known, self.items[at], self.n_items)
+        targets = np.where(known, self.items[np.where(known, at + 1, 0)], 0)
         if self.loss is SampleLoss.LAST:
-            weights = (places == lengths[:, None] - 1).to(dtype)
+            weights = torch.from_numpy(places == lengths[:, None] - 1).to(dtype)
         else:
-            weights = (places < lengths[:, None]).to(dtype) / lengths[:, None]
+            weights = torch.from_numpy(known).to(dtype) / torch.from_numpy(lengths)[:, None]
         return Batch(
-            torch.from_numpy(np.asarray(index)).to(device),
-            inputs.to(device),
-            targets.to(device),
+            torch.from_numpy(index).to(device),
+            torch.from_numpy(inputs.astype(np.int64)).to(device),
+            torch.from_numpy(targets.astype(np.int64)).to(device),
             weights.to(device),
         )

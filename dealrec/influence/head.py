@@ -16,6 +16,8 @@ from torch import Tensor
 from dealrec.influence.examples import LOGIT_ELEMENTS
 from dealrec.influence.softmax import CatalogueSoftmax
 
+FUSED_TOKENS = 2048
+"""Tokens of one round of the fused kernel, which takes larger blocks from 768 tokens on."""
 ITEM_BLOCK = 4096
 """Items whose products of coordinates are held at once."""
 CURVATURE_ELEMENTS = 1 << 24
@@ -119,10 +121,10 @@ def _rows(a: Tensor, b: Tensor) -> Tensor:
 def state_gradients(
     softmax: CatalogueSoftmax, states: Tensor, items: Tensor, targets: Tensor
 ) -> Tensor:
-    """[M, d], of each token's loss at [M, d] states, in rounds that hold no probabilities longer."""
+    """[M, d], of each token's loss at [M, d] states, in rounds."""
     states, items = states.detach(), items.detach()
     found = torch.empty_like(states)
-    size = max(1, LOGIT_ELEMENTS // softmax.columns)
+    size = FUSED_TOKENS if softmax.fused else max(1, LOGIT_ELEMENTS // softmax.columns)
     for start in range(0, len(states), size):
         part = slice(start, start + size)
         expected = softmax.expected_vectors(states[part], items, targets[part])

@@ -60,6 +60,11 @@ class CatalogueSoftmax:
             return "full_softmax"
         return f"softmax over {len(self.shared):,} drawn items and the target"
 
+    @property
+    def fused(self) -> bool:
+        """Whether :meth:`expected_vectors` holds no probabilities."""
+        return self.shared is None
+
     def shared_vectors(self, vectors: Tensor) -> Tensor:
         """[I, d] item vectors → [K, d], those of the shared columns."""
         return vectors if self.shared is None else vectors[self.shared]
@@ -97,7 +102,7 @@ class CatalogueSoftmax:
         Over the whole catalogue this is attention with the states as queries and the items as both
         keys and values, without scaling: the fused kernel never writes the [M, I] probabilities.
         """
-        if self.shared is None:
+        if self.fused:
             return nn.functional.scaled_dot_product_attention(
                 states[None, None], vectors[None, None], vectors[None, None], scale=1.0
             )[0, 0]

@@ -32,6 +32,14 @@ class SASRec(TiedSurrogate):
         """[B, T] → the last block's attention context and that block's input, [B, T, d] each."""
         return self.blocks.before_last_output(*self._embed(sequences))
 
+    def entering_at(
+        self, sequences: Tensor, rows: Tensor, columns: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """[M, d] each; where each row is asked once, in order, other positions ask nothing."""
+        if not torch.equal(rows, torch.arange(len(sequences), device=rows.device)):
+            return super().entering_at(sequences, rows, columns)
+        return self.blocks.before_last_output_at(*self._embed(sequences), columns)
+
     def after_attention_output(self, projected: Tensor, residual: Tensor) -> Tensor:
         """The rest of the last block, token by token."""
         return self.blocks.last.after_attention(projected, residual)

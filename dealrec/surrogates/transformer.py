@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from dealrec.surrogates.layers import Dropout
@@ -32,6 +33,21 @@ class SelfAttention(nn.Module):
         weights = weights.masked_fill(unseen, -math.inf).softmax(-1)
         gathered: Tensor = weights @ value
         return gathered.transpose(1, 2).reshape(batch, length, size)
+
+    def context_at(self, hidden: Tensor, columns: Tensor, unseen: Tensor) -> Tensor:
+        """[B, T, d], [B] → [B, d], :meth:`context` at one position of each row; ``unseen`` is [T, T]."""
+        batch, length, size = hidden.shape
+        asking = hidden[torch.arange(batch, device=hidden.device), columns]
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        query = nn.functional.linear(asking, weight[:size], bias[:size])
+        key, value = (
+            part.view(batch, length, self.heads, -1).transpose(1, 2)
+            for part in nn.functional.linear(hidden, weight[size:], bias[size:]).chunk(2, dim=-1)
+        )
+        query = query.view(batch, self.heads, 1, -1)
+        weights = query @ key.transpose(2, 3) / math.sqrt(size // self.heads)
+        weights = weights.masked_fill(unseen[columns, None, None], -math.inf).softmax(-1)
+        return (weights @ value).reshape(batch, size)
 
 
 class Block(nn.Module):
@@ -83,6 +99,15 @@ class Blocks(nn.ModuleList):
         for block in list(self)[:-1]:
             hidden = block(hidden, unseen)
         return self.last.attention.context(hidden, unseen), hidden
+
+    def before_last_output_at(
+        self, hidden: Tensor, unseen: Tensor, columns: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`before_last_output` at one position of each row, [B, d] each; ``unseen`` is [T, T]."""
+        for block in list(self)[:-1]:
+            hidden = block(hidden, unseen)
+        rows = torch.arange(len(columns), device=columns.device)
+        return self.last.attention.context_at(hidden, columns, unseen), hidden[rows, columns]
 
     @property
     def last(self) -> Block:

@@ -103,6 +103,7 @@ def test_expected_vectors_are_the_vectors_times_the_probabilities(count, scale, 
 @pytest.mark.parametrize("count", [ITEMS, 15])
 def test_gradients_by_states_in_rounds_are_those_of_the_losses(count, monkeypatch):
     monkeypatch.setattr("dealrec.influence.head.LOGIT_ELEMENTS", 7 * ITEMS)
+    monkeypatch.setattr("dealrec.influence.head.FUSED_TOKENS", 7)
     generator = torch.Generator().manual_seed(1)
     states = torch.randn(30, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     vectors = torch.randn(ITEMS, 4, generator=generator, dtype=torch.float64)

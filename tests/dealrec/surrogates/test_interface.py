@@ -90,6 +90,15 @@ def test_the_two_halves_around_the_attention_output_make_the_whole(model):
         torch.testing.assert_close(states, whole, rtol=1e-12, atol=1e-12)
 
 
+def test_the_first_half_at_the_last_position_of_each_row_is_that_of_all_positions(model):
+    sequences, lengths = random_sequences(5, 6, 0)
+    rows, columns = torch.arange(5), lengths - 1
+    everywhere = model.before_attention_output(sequences)
+    found = model.entering_at(sequences, rows, columns)
+    for part, one in zip(everywhere, found, strict=True):
+        torch.testing.assert_close(one, part[rows, columns], rtol=1e-12, atol=1e-12)
+
+
 def test_sample_losses_are_the_weighted_sums_of_position_losses(model):
     sequences = torch.tensor([[3, 1, 4], [1, 5, 20]])
     targets = torch.tensor([[1, 4, 2], [5, 6, 0]])
