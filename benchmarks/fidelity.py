@@ -53,11 +53,11 @@ def main() -> None:
 
 
 class _Printed(Silent):
-    """A line whenever a part is done."""
+    """A line whenever a tenth of a part is done."""
 
     def progress(self, done: int, total: int, unit: str) -> None:
-        if done == total:
-            print(f"{time.strftime('%H:%M:%S')} {total} of {unit} done", flush=True)
+        if (done and done % max(1, total // 10) == 0) or done == total:
+            print(f"{time.strftime('%H:%M:%S')} {done} of {total}, {unit}", flush=True)
 
 
 def _targets(report: FidelityReport) -> list[Target]:
