@@ -77,11 +77,12 @@ def compare(
         out: Gets ``report.json``, ``report.html`` and ``users.parquet`` (every run's figures by user).
         checkpoint_dir: Where every finished run is kept; a comparison of the same things goes on from
             there and makes the same report.
-        work: Where states of frozen layers are kept, to be used by later comparisons as well;
-            default: a temporary folder beside ``out``.
+        work: Where states of frozen layers and vectors of the catalogue are kept, to be used by later
+            comparisons as well; default: a temporary folder beside ``out``.
         seconds: How long the stages that made ``scores`` took, for the ledger of costs.
         runtime: Device and threads.
-        reporter: Gets ``text`` while states are kept, then ``step`` of all trainings.
+        reporter: Gets ``title`` and ``text`` while vectors and states are kept, then ``step`` of all
+            trainings.
 
     Raises:
         InputError: ``no_held_out_users``, and as the selectors and
@@ -103,7 +104,7 @@ def compare(
             finetune.model, dtype=finetune.dtype, device=device, reporter=reporter
         )
         recommender = BigRec(
-            loaded, dataset, config.config.prompt, finetune, evaluation, work / "trunk"
+            loaded, dataset, config.config.prompt, finetune, evaluation, work / "trunk", reporter
         )
         runs = _Runs(Prompter(dataset, samples, config.config.prompt), recommender, reporter)
         kept = KeptRuns(checkpoint_dir, config, dataset.sha256, loaded.revision)

@@ -52,7 +52,9 @@ class BigRec:
         finetune: FinetuneConfig,
         evaluation: EvaluationConfig,
         folder: Path,
+        reporter: Reporter = SILENT,
     ) -> None:
+        """``folder`` keeps the catalogue's vectors, too; ``reporter`` gets ``title`` while they are made."""
         self._loaded = loaded
         self._encoder = Encoder(loaded.tokenizer, token_limit(loaded, finetune.max_tokens))
         self.users = held_out_users(dataset, prompt, evaluation)
@@ -64,7 +66,15 @@ class BigRec:
             self._trunk = KeptTrunk(
                 loaded, self.trained_layers, folder, batch_tokens=evaluation.batch_tokens
             )
-        self._examination = Examination(loaded, dataset, self.users, evaluation, self._encoder)
+        self._examination = Examination(
+            loaded,
+            dataset,
+            self.users,
+            evaluation,
+            self._encoder,
+            folder=folder / "catalogue",
+            reporter=reporter,
+        )
 
     def token_counts(self, samples: Sequence[PromptedSample]) -> list[int]:
         """Of each sample's text, its end included."""

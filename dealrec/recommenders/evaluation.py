@@ -35,7 +35,7 @@ def evaluate_adapter(
         finetune: What the adapter was trained with; its model, type and text length are used.
         evaluation: Whom to ask, and what.
         runtime: Device and threads.
-        reporter: Gets a ``model`` of two: without the adapter, and with it.
+        reporter: Gets ``title`` of the catalogue, then a ``model`` of two: without the adapter, and with it.
 
     Returns:
         ``split``, ``users``, ``ranking_users``, ``protocol``; ``metrics`` and ``standard_errors`` (over
@@ -52,7 +52,7 @@ def evaluate_adapter(
         finetune.model, dtype=finetune.dtype, device=device, reporter=reporter
     )
     encoder = Encoder(loaded.tokenizer, token_limit(loaded, finetune.max_tokens))
-    examination = Examination(loaded, dataset, users, evaluation, encoder)
+    examination = Examination(loaded, dataset, users, evaluation, encoder, reporter=reporter)
     reporter.progress(0, 2, "model")
     untrained = examination.measure(on_part=lambda: reporter.progress(0, 2, "model"))
     adapted = attach_adapter(loaded, adapter)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from dealrec.evaluation.ranking import CHUNK_ELEMENTS, METRICS, user_metrics
 from dealrec.finetune.training import HiddenStates
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.tokens import EncodedSample, Encoder
-from dealrec.recommenders.grounding import Grounding, text_vectors
+from dealrec.progress import SILENT, Reporter
+from dealrec.recommenders.grounding import Grounding, catalogue_vectors, text_vectors
 from dealrec.recommenders.held_out import HeldOutUsers
 from dealrec.recommenders.titles import title_losses
 from dealrec.recommenders.writing import write_titles
@@ -64,11 +66,17 @@ class Examination:
         users: HeldOutUsers,
         evaluation: EvaluationConfig,
         encoder: Encoder,
+        *,
+        folder: Path | None = None,
+        reporter: Reporter = SILENT,
     ) -> None:
+        """``folder`` keeps the catalogue's vectors; ``reporter`` gets ``title`` while they are made."""
         self._loaded, self._users, self._evaluation = loaded, users, evaluation
         self._prompts = encoder.encode(users.prompts)
         self._shuffled = encoder.encode(users.shuffled)
-        self._grounding = self._catalogue(dataset) if len(users.ranked) else None
+        self._grounding = None
+        if len(users.ranked):
+            self._grounding = self._catalogue(dataset, folder, reporter)
 
     @property
     def texts(self) -> list[EncodedSample]:
@@ -104,9 +112,15 @@ class Examination:
             users |= self._ranking(self._grounding, adapter, on_part)
         return Measured(users, time.perf_counter() - started)
 
-    def _catalogue(self, dataset: Dataset) -> Grounding:
+    def _catalogue(self, dataset: Dataset, folder: Path | None, reporter: Reporter) -> Grounding:
         titles = [title.replace('"', "'") for title in dataset.titles.to_pylist()]
-        items = text_vectors(self._loaded, titles, batch_tokens=self._evaluation.batch_tokens)
+        items = catalogue_vectors(
+            self._loaded,
+            titles,
+            batch_tokens=self._evaluation.batch_tokens,
+            folder=folder,
+            reporter=reporter,
+        )
         _, trained = dataset.subsequences((0,))
         popularity = np.bincount(trained, minlength=dataset.n_items).astype(np.int64)
         return Grounding(items, popularity, self._evaluation.popularity_weight)

@@ -5,7 +5,10 @@ Bao et al., "A Bi-Step Grounding Paradigm for Large Language Models in Recommend
 token is to that of the written title.
 """
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +18,74 @@ from torch import Tensor
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import find_structure
 from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, padded
+from dealrec.progress import SILENT, Reporter
+
+_CHUNK_TITLES = 1024
+"""A process that dies loses the vectors of one file at most."""
+
+
+def catalogue_vectors(
+    loaded: LoadedLanguageModel,
+    titles: Sequence[str],
+    *,
+    batch_tokens: int = 4096,
+    folder: Path | None = None,
+    reporter: Reporter = SILENT,
+) -> Tensor:
+    """[n, h] as :func:`text_vectors`, in chunks that are kept in ``folder``, if there is one.
+
+    What another process kept there for the same model and titles is read. ``reporter`` gets ``title``;
+    raises :class:`~dealrec.errors.Cancelled` when it says so, and ``OSError`` where the disk has no room.
+    """
+    shared = [loaded.name, loaded.revision, str(loaded.model.dtype), batch_tokens]
+    found = []
+    for first in range(0, len(titles), _CHUNK_TITLES):
+        chunk = titles[first : first + _CHUNK_TITLES]
+        digest = hashlib.sha256(json.dumps([*shared, *chunk]).encode()).hexdigest()[:32]
+        path = None if folder is None else folder / f"{digest}.npy"
+        if path is not None and path.is_file():
+            found.append(torch.from_numpy(np.load(path)).to(loaded.device))
+            continue
+
+        def on_batch(done: int, first: int = first) -> None:
+            reporter.progress(first + done, len(titles), "title")
+
+        on_batch(0)
+        vectors = text_vectors(loaded, chunk, batch_tokens=batch_tokens, on_batch=on_batch)
+        if path is not None:
+            _write(path, vectors)
+        found.append(vectors)
+    reporter.progress(len(titles), len(titles), "title")
+    return torch.cat(found)
+
+
+def _write(path: Path, vectors: Tensor) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.save(file, vectors.cpu().numpy())
+    part.replace(path)
 
 
 def text_vectors(
-    loaded: LoadedLanguageModel, texts: Sequence[str], *, batch_tokens: int = 4096
+    loaded: LoadedLanguageModel,
+    texts: Sequence[str],
+    *,
+    batch_tokens: int = 4096,
+    on_batch: Callable[[int], None] = lambda _done: None,
 ) -> Tensor:
     """[n, h] float32: the hidden state of each text's last token, after the final norm.
 
     The model as it is; a caller that trained an adapter leaves it out. An empty text is the
-    end-of-text token.
+    end-of-text token. ``on_batch`` gets the number of texts done, after each batch.
     """
     structure, tokenizer = find_structure(loaded.model), loaded.tokenizer
     end = tokenizer.eos_token_id or 0
     ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
     samples = [EncodedSample(tokens or [end], 0) for tokens in ids]
     found = torch.empty(len(samples), loaded.model.config.hidden_size, device=loaded.device)
+    done = 0
     for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
         taken = [samples[index] for index in batch]
         last = torch.tensor([len(sample) - 1 for sample in taken], device=loaded.device)
@@ -38,6 +94,8 @@ def text_vectors(
                 padded(taken, tokenizer.pad_token_id or 0, loaded.device)
             )
         found[batch] = states[torch.arange(len(taken), device=loaded.device), last].float()
+        done += len(batch)
+        on_batch(done)
     return found
 
 

@@ -1,8 +1,12 @@
 import numpy as np
+import pytest
 import torch
 
+from dealrec.errors import Cancelled
 from dealrec.language_models.tokens import Encoder
-from dealrec.recommenders.grounding import Grounding, text_vectors
+from dealrec.progress import Silent
+from dealrec.recommenders import grounding
+from dealrec.recommenders.grounding import Grounding, catalogue_vectors, text_vectors
 from dealrec.recommenders.writing import write_titles
 from tests.dealrec.language_models.tiny import WORDS, tiny_loaded, tiny_samples
 
@@ -11,10 +15,49 @@ def test_a_title_written_as_it_stands_is_grounded_to_its_item():
     loaded = tiny_loaded()
     titles = [f"{first} {second}" for first in WORDS for second in WORDS]
     items = text_vectors(loaded, titles, batch_tokens=100)
-    grounding = Grounding(items, np.zeros(len(titles), dtype=np.int64))
-    scores = grounding.scores(text_vectors(loaded, titles[::7]))
+    found = Grounding(items, np.zeros(len(titles), dtype=np.int64))
+    scores = found.scores(text_vectors(loaded, titles[::7]))
     assert scores.argmax(1).tolist() == list(range(0, len(titles), 7))
     assert text_vectors(loaded, [""]).isfinite().all()
+
+
+class Seen(Silent):
+    def __init__(self, stop_at=None):
+        self.steps, self.stop_at = [], stop_at
+
+    def progress(self, done, total, unit):
+        if done == self.stop_at:
+            raise Cancelled("stopped")
+        self.steps.append((done, total, unit))
+
+
+def test_a_catalogues_vectors_are_kept_and_go_on_where_they_were_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(grounding, "_CHUNK_TITLES", 10)
+    loaded = tiny_loaded()
+    titles = [f"{first} {second}" for first in WORDS[:5] for second in WORDS[:5]]
+    with pytest.raises(Cancelled):
+        catalogue_vectors(loaded, titles, folder=tmp_path, reporter=Seen(stop_at=25))
+    assert len(list(tmp_path.glob("*.npy"))) == 2
+    computed = []
+
+    def watched(loaded, texts, **rest):
+        computed.extend(texts)
+        return text_vectors(loaded, texts, **rest)
+
+    monkeypatch.setattr(grounding, "text_vectors", watched)
+    seen = Seen()
+    found = catalogue_vectors(loaded, titles, folder=tmp_path, reporter=seen)
+    assert computed == titles[20:]
+    assert seen.steps[0] == (20, 25, "title")
+    assert seen.steps[-1] == (25, 25, "title")
+    torch.testing.assert_close(found, text_vectors(loaded, titles))
+    again = catalogue_vectors(loaded, titles, folder=tmp_path)
+    assert computed == titles[20:]
+    assert torch.equal(again, found)
+    assert not list(tmp_path.glob("*.part"))
+    changed = ["other", *titles[1:]]
+    assert not torch.equal(catalogue_vectors(loaded, changed, folder=tmp_path), found)
+    assert computed == titles[20:] + changed[:10]
 
 
 def test_popularity_lifts_an_item_only_where_it_has_a_weight():
