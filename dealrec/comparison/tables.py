@@ -119,9 +119,13 @@ def _rows(report: ComparisonReport, budget: int) -> list[Row]:
     return sorted(rows, key=lambda row: row.metrics[PRIMARY].mean)
 
 
-def _best(report: ComparisonReport, budget: int, metric: str) -> Row:
+def _best(report: ComparisonReport, budget: int, metric: str) -> Row | None:
+    """The row of the best mean; none where all are level, as in a ranking that found nothing."""
+    rows = _rows(report, budget)
+    if len(rows) > 1 and len({row.metrics[metric].mean for row in rows}) == 1:
+        return None
     sign = 1 if metric in LESS_IS_BETTER else -1
-    return min(_rows(report, budget), key=lambda row: sign * row.metrics[metric].mean)
+    return min(rows, key=lambda row: sign * row.metrics[metric].mean)
 
 
 def _beside(report: ComparisonReport) -> list[str]:

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from dealrec.comparison.report import write_comparison_report
+from dealrec.comparison.results import Figure
 from tests.dealrec.comparison.reports import comparison_report
 
 
@@ -122,6 +123,17 @@ def test_the_best_mean_of_the_table_comes_first_and_the_model_as_it_is_last(smal
     assert heads < places[0]
     assert places == sorted(places)
     assert cells.index("not trained") > places[-1]
+
+
+def test_none_is_the_best_of_a_ranking_in_which_all_are_level(small, tmp_path):
+    nothing = small.model_copy(deep=True)
+    for row in nothing.table:
+        row.metrics["recall@5"] = Figure(mean=0.0, low=0.0, high=0.0)
+    before, after = (
+        Reader(page(report, tmp_path)).tables["Ranking at 128 samples"].count("best")
+        for report in (small, nothing)
+    )
+    assert after == before - 1 > 0
 
 
 def test_ranking_has_every_metric_or_says_that_none_was_asked_for(small, small_page, many_page):
