@@ -75,10 +75,10 @@ def compare(
         config: Resolved.
         budgets: Its budgets in samples, in its order.
         out: Gets ``report.json``, ``report.html`` and ``users.parquet`` (every run's figures by user).
-        checkpoint_dir: Where every finished run is kept; a comparison of the same things goes on from
-            there and makes the same report.
-        work: Where states of frozen layers and vectors of the catalogue are kept, to be used by later
-            comparisons as well; default: a temporary folder beside ``out``.
+        checkpoint_dir: Where every finished run and the catalogue's vectors are kept; a comparison of
+            the same things goes on from there and makes the same report.
+        work: Where states of frozen layers are kept, to be used by later comparisons as well;
+            default: a temporary folder beside ``out``.
         seconds: How long the stages that made ``scores`` took, for the ledger of costs.
         runtime: Device and threads.
         reporter: Gets ``title`` and ``text`` while vectors and states are kept, then ``step`` of all
@@ -104,7 +104,14 @@ def compare(
             finetune.model, dtype=finetune.dtype, device=device, reporter=reporter
         )
         recommender = BigRec(
-            loaded, dataset, config.config.prompt, finetune, evaluation, work / "trunk", reporter
+            loaded,
+            dataset,
+            config.config.prompt,
+            finetune,
+            evaluation,
+            work / "trunk",
+            (checkpoint_dir or work) / "catalogue",
+            reporter,
         )
         runs = _Runs(Prompter(dataset, samples, config.config.prompt), recommender, reporter)
         kept = KeptRuns(checkpoint_dir, config, dataset.sha256, loaded.revision)

@@ -25,6 +25,9 @@ from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.interface import Operator, ProductOperator
 from dealrec.surrogates.interface import Surrogate, TokenwiseTail
 
+SLOPE_TOKENS = 512
+"""Tokens whose slopes are made at once: automatic differentiation holds several of each."""
+
 
 @dataclass(frozen=True)
 class _Tokens:
@@ -181,9 +184,8 @@ class FactorProblem:
     def _slopes(self, tokens: _Tokens) -> Tensor:
         """[M, d, d], ``F``."""
         with torch.no_grad():
-            found: Tensor = vmap(jacfwd(self.tail.after_attention_output))(
-                tokens.entering @ self.matrix.T, tokens.residual
-            )
+            slope = vmap(jacfwd(self.tail.after_attention_output), chunk_size=SLOPE_TOKENS)
+            found: Tensor = slope(tokens.entering @ self.matrix.T, tokens.residual)
         return found
 
 

@@ -52,9 +52,10 @@ class BigRec:
         finetune: FinetuneConfig,
         evaluation: EvaluationConfig,
         folder: Path,
+        catalogue: Path | None = None,
         reporter: Reporter = SILENT,
     ) -> None:
-        """``folder`` keeps the catalogue's vectors, too; ``reporter`` gets ``title`` while they are made."""
+        """``catalogue`` keeps the catalogue's vectors; ``reporter`` gets ``title`` while they are made."""
         self._loaded = loaded
         self._encoder = Encoder(loaded.tokenizer, token_limit(loaded, finetune.max_tokens))
         self.users = held_out_users(dataset, prompt, evaluation)
@@ -72,7 +73,7 @@ class BigRec:
             self.users,
             evaluation,
             self._encoder,
-            folder=folder / "catalogue",
+            folder=catalogue,
             reporter=reporter,
         )
 

@@ -11,6 +11,7 @@ from dealrec.comparison.pipeline import compare_selectors
 from dealrec.comparison.results import ComparisonReport
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
+from dealrec.recommenders import grounding
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 
 STAGES_BEFORE = {"surrogate": {"epochs": 1, "hidden_size": 8}, "effort": None}
@@ -148,6 +149,17 @@ def test_a_stopped_comparison_goes_on_with_the_run_it_was_in(data, result, tmp_p
     for first, second in zip(whole.runs, again.runs, strict=True):
         assert first.coreset_sha256 == second.coreset_sha256
         assert first.metrics == second.metrics
+
+
+def test_a_stopped_comparison_keeps_the_vectors_of_the_catalogue(data, tmp_path, monkeypatch):
+    with pytest.raises(Cancelled):
+        _compare(data, tmp_path / "out", _Stopping(after=11))
+
+    def never(*_args, **_options):
+        raise AssertionError("the vectors of the catalogue were made again")
+
+    monkeypatch.setattr(grounding, "text_vectors", never)
+    _compare(data, tmp_path / "out", _Stopping(after=None))
 
 
 def test_nothing_to_measure_on_is_said_before_anything_is_trained(data, tmp_path):
