@@ -27,7 +27,7 @@ from dealrec.influence.scores import InfluenceScores
 from dealrec.progress import Reporter, StageReporters
 from dealrec.selection.interface import Scores
 from dealrec.selection.vectors import MadeVectors
-from dealrec.surrogates.ensemble import train_ensemble
+from dealrec.surrogates.ensemble import Ensemble, load_ensemble, train_ensemble
 
 PROMPT = PromptConfig(item_noun="game", history_items=5, title_characters=60)
 """Short texts: what two cores can read many of."""
@@ -46,12 +46,13 @@ class _Kept(Protocol):
 Made = TypeVar("Made", bound=_Kept)
 
 
-def load_problem(data: Path, users: int, work: Path) -> Dataset:
-    """``users`` users of the folder's data, those with a validation item first, in all splits."""
+def load_problem(data: Path, users: int | None, work: Path) -> Dataset:
+    """``users`` users of the folder's data, those with a validation item first; ``None``: all of them."""
     folder = work / "dataset"
     if not (folder / "dataset.json").is_file():
         ingest(data / "interactions.csv.gz", items=data / "items.csv.gz", out=folder)
-    return small_problem(Dataset.load(folder), users)
+    dataset = Dataset.load(folder)
+    return dataset if users is None else small_problem(dataset, users)
 
 
 def for_design(dataset: Dataset) -> Dataset:
@@ -126,11 +127,8 @@ class _Gathering:
         self._runtime, self._stages = runtime, stages
         self.samples = build_samples(dataset, config.sampling, config.min_history)
         self.seconds: dict[StageName, float] = {}
-        ensemble = train_ensemble(
-            dataset, config.surrogate, runtime=runtime, reporter=stages(StageName.SURROGATE)
-        )
-        self._ensemble = ensemble
-        self.seconds[StageName.SURROGATE] = float(ensemble.metrics["seconds"])
+        self._ensemble = self._trained()
+        self.seconds[StageName.SURROGATE] = float(self._ensemble.metrics["seconds"])
 
     def influence(self) -> InfluenceScores:
         config = self._config.influence
@@ -213,6 +211,17 @@ class _Gathering:
             ),
         )
 
+    def _trained(self) -> Ensemble:
+        config = self._config.surrogate
+
+        def train(folder: Path) -> None:
+            reporter = self._stages(StageName.SURROGATE)
+            train_ensemble(self._dataset, config, runtime=self._runtime, reporter=reporter).save(
+                folder
+            )
+
+        return load_ensemble(self._kept(StageName.SURROGATE, [config], train))
+
     def _made(
         self,
         stage: StageName,
@@ -221,16 +230,27 @@ class _Gathering:
         make: Callable[[Reporter], Made],
         of: str | None = None,
     ) -> Made:
+        folder = self._kept(stage, options, lambda part: make(self._stages(stage)).save(part), of)
+        found = kind.load(folder)
+        self.seconds[stage] = float(found.diagnostics.get("seconds", 0.0))
+        return found
+
+    def _kept(
+        self,
+        stage: StageName,
+        options: list[Any],
+        write: Callable[[Path], None],
+        of: str | None = None,
+    ) -> Path:
+        """The folder that ``write`` filled, now or earlier."""
         parts = [of or self._dataset.sha256, *(part.model_dump_json() for part in options)]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         folder = self._work / "scores" / f"{stage.value}-{digest}"
         if not folder.is_dir():
             part = folder.with_suffix(".part")
-            make(self._stages(stage)).save(part)
+            write(part)
             part.rename(folder)
-        found = kind.load(folder)
-        self.seconds[stage] = float(found.diagnostics.get("seconds", 0.0))
-        return found
+        return folder
 
 
 def _training_sha256(dataset: Dataset) -> str:

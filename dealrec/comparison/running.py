@@ -90,11 +90,42 @@ def compare(
         Cancelled: When ``reporter`` says so.
         OSError: The disk has no room.
     """
+    keys = samples.keys(dataset).to_pylist()
+    chosen = choose_runs(keys, scores, config, budgets=budgets, reporter=reporter)
+    return compare_chosen(
+        dataset,
+        samples,
+        chosen,
+        config,
+        budgets=budgets,
+        out=out,
+        checkpoint_dir=checkpoint_dir,
+        work=work,
+        seconds=seconds,
+        runtime=runtime,
+        reporter=reporter,
+    )
+
+
+def compare_chosen(
+    dataset: Dataset,
+    samples: Samples,
+    chosen: list[Chosen],
+    config: ComparisonConfig,
+    *,
+    budgets: Sequence[int],
+    out: Path,
+    checkpoint_dir: Path | None = None,
+    work: Path | None = None,
+    seconds: Mapping[StageName, float],
+    runtime: Runtime | None = None,
+    reporter: Reporter = SILENT,
+) -> ComparisonReport:
+    """:func:`compare` on what :func:`choose_runs` gave for the same arguments."""
     finetune, evaluation = config.config.finetune, config.config.evaluation
     assert finetune is not None
     assert evaluation is not None
     device = apply_runtime(runtime or Runtime())
-    chosen = _choose(samples.keys(dataset).to_pylist(), scores, config, tuple(budgets), reporter)
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if work is None:
@@ -130,34 +161,36 @@ def compare(
     return report
 
 
-def _choose(
+def choose_runs(
     keys: list[str],
     scores: Scores,
     config: ComparisonConfig,
-    budgets: tuple[int, ...],
-    reporter: Reporter,
+    *,
+    budgets: Sequence[int],
+    reporter: Reporter = SILENT,
 ) -> list[Chosen]:
-    """The samples of every run; trainings on all data come last."""
-    planned = config.planned(budgets)
+    """The samples of every run; trainings on all data come last.
+
+    Args:
+        keys: Of the samples, in dense order.
+        scores: All that the selectors look at.
+        config: Resolved.
+        budgets: Its budgets in samples, in its order.
+        reporter: Gets a ``selection`` of all.
+    """
+    planned = config.planned(tuple(budgets))
     found = []
     for done, run in enumerate(planned):
         reporter.progress(done, len(planned), "selection")
-        started = time.perf_counter()
-        indices = select(scores, run.budget, run.selection).indices
-        found.append(_chosen(run, indices, keys, time.perf_counter() - started))
-    assert config.config.finetune is not None
-    everything = np.arange(len(scores), dtype=np.int64)
-    digest = member_sha256(keys) if config.full_data_runs else ""
-    for number in range(config.full_data_runs):
-        seed = config.config.finetune.seed + number
-        finetune = config.config.finetune.model_copy(update={"seed": seed})
-        found.append(
-            Chosen(ALL_DATA, len(scores), number, 0, finetune, everything, digest, seconds=0.0)
-        )
-    return found
+        found.append(choose_run(keys, scores, run))
+    return found + [everything(keys, config, number) for number in range(config.full_data_runs)]
 
 
-def _chosen(run: PlannedRun, indices: Indices, keys: list[str], seconds: float) -> Chosen:
+def choose_run(keys: list[str], scores: Scores, run: PlannedRun) -> Chosen:
+    """The samples of one run of a selector."""
+    started = time.perf_counter()
+    indices = select(scores, run.budget, run.selection).indices
+    seconds = time.perf_counter() - started
     return Chosen(
         selector=run.selector,
         budget=run.budget,
@@ -167,6 +200,22 @@ def _chosen(run: PlannedRun, indices: Indices, keys: list[str], seconds: float) 
         indices=indices,
         sha256=member_sha256(keys[index] for index in indices.tolist()),
         seconds=seconds,
+    )
+
+
+def everything(keys: list[str], config: ComparisonConfig, number: int) -> Chosen:
+    """Training ``number`` on all samples."""
+    assert config.config.finetune is not None
+    finetune = config.config.finetune
+    return Chosen(
+        ALL_DATA,
+        len(keys),
+        number,
+        selection_seed=0,
+        finetune=finetune.model_copy(update={"seed": finetune.seed + number}),
+        indices=np.arange(len(keys), dtype=np.int64),
+        sha256=member_sha256(keys),
+        seconds=0.0,
     )
 
 

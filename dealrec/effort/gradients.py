@@ -14,6 +14,7 @@ from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
 from dealrec.language_models.structure import find_structure, last_layer, not_supported
 from dealrec.language_models.tokens import EncodedSample, Targets, loss_targets, padded
+from dealrec.runtime import repeatable_attention
 
 _LOGITS_AT_ONCE = 512
 """Positions whose logits are held together: bounds memory for large vocabularies."""
@@ -111,7 +112,11 @@ class GradientMeter:
         targets = loss_targets(tokens, samples, self._config.loss_on)
         weights = _weights(targets, len(samples), self._config.reduction)
         decoder = self._reuse if isinstance(self._reuse, PrefixReuse) else self._structure
-        with _factors(self._layer, self._measured) as factors, torch.no_grad():
+        with (
+            repeatable_attention(self._device),
+            _factors(self._layer, self._measured) as factors,
+            torch.no_grad(),
+        ):
             hidden = decoder.hidden_states(tokens)
             gradient = _hidden_gradient(hidden.detach(), targets, weights, self._structure.output)
         if len(factors) < len(self._measured) or any(

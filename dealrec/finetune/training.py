@@ -43,8 +43,9 @@ from dealrec.runtime import apply_runtime
 HiddenStates = Callable[[Sequence[EncodedSample]], Tensor]
 """Samples -> [b, t, h] hidden states of their tokens, padded on the right."""
 
-_TOKENS_AT_ONCE = 2048
-"""Padded tokens whose activations are held together; a step's batch is cut into such parts."""
+_TOKENS_AT_ONCE, _TOKENS_AT_ONCE_ON_CPU = 16_384, 2048
+"""Padded tokens whose activations are held together; a step's batch is cut into such parts. An
+accelerator spends a pass of few tokens on starting kernels; a CPU's caches like few tokens."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def train_adapter(
     encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
     encoded = encoder.encode(examples)
     training = Training(loaded, encoded, config)
+    at_once = training.tokens_at_once
     training.tokens_at_once //= pieces
-    at_once = _TOKENS_AT_ONCE
     fingerprint = training_fingerprint(config, loaded.revision, examples)
     kept = None
     if checkpoint_dir is not None:
@@ -193,7 +194,8 @@ class Training:
         )
         self.step = 0
         self.losses: list[float] = []
-        self.tokens_at_once = _TOKENS_AT_ONCE
+        on_cpu = self._device.type == "cpu"
+        self.tokens_at_once = _TOKENS_AT_ONCE_ON_CPU if on_cpu else _TOKENS_AT_ONCE
 
     def advance(self) -> float:
         """Make one step; its loss, before the step.

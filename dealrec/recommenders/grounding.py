@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.memory import run_in_halves
 from dealrec.language_models.structure import find_structure
 from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, padded
 from dealrec.progress import SILENT, Reporter
@@ -86,7 +87,8 @@ def text_vectors(
     samples = [EncodedSample(tokens or [end], 0) for tokens in ids]
     found = torch.empty(len(samples), loaded.model.config.hidden_size, device=loaded.device)
     done = 0
-    for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
+
+    def read(batch: Sequence[int]) -> None:
         taken = [samples[index] for index in batch]
         last = torch.tensor([len(sample) - 1 for sample in taken], device=loaded.device)
         with torch.no_grad():
@@ -94,6 +96,9 @@ def text_vectors(
                 padded(taken, tokenizer.pad_token_id or 0, loaded.device)
             )
         found[batch] = states[torch.arange(len(taken), device=loaded.device), last].float()
+
+    for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
+        run_in_halves(batch, read)
         done += len(batch)
         on_batch(done)
     return found

@@ -11,6 +11,7 @@ from torch import nn
 from dealrec.config import LossSpan
 from dealrec.finetune.training import HiddenStates
 from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.memory import run_in_halves
 from dealrec.language_models.structure import find_structure
 from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, loss_targets, padded
 
@@ -48,8 +49,8 @@ def title_losses(
     loaded.model.eval()
     structure, pad = find_structure(loaded.model), loaded.tokenizer.pad_token_id or 0
     sums = np.empty(len(samples))
-    for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
-        on_batch()
+
+    def measure(batch: Sequence[int]) -> None:
         taken = [samples[index] for index in batch]
         tokens = padded(taken, pad, loaded.device)
         targets = loss_targets(tokens, taken, LossSpan.ANSWER)
@@ -59,5 +60,9 @@ def title_losses(
             losses = nn.functional.cross_entropy(logits, targets.labels, reduction="none")
         found = losses.new_zeros(len(taken)).index_add_(0, targets.rows, losses)
         sums[batch] = found.double().cpu().numpy()
+
+    for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
+        on_batch()
+        run_in_halves(batch, measure)
     counts = [len(sample) - sample.first_label(LossSpan.ANSWER) for sample in samples]
     return TitleLosses(sums, np.array(counts, dtype=np.int64))

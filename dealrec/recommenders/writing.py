@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.memory import run_in_halves
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.language_models.tokens import EncodedSample, batches_by_tokens
 
@@ -34,13 +35,17 @@ def write_titles(
     loaded.model.eval()
     written = [""] * len(samples)
     lengths = [(sample.answer + max_title_tokens) * beams for sample in samples]
-    for batch in batches_by_tokens(lengths, batch_tokens):
-        on_batch()
+
+    def write(batch: Sequence[int]) -> None:
         prompts = [samples[index].ids[: samples[index].answer] for index in batch]
         for index, title in zip(
             batch, _written(loaded, prompts, beams, max_title_tokens), strict=True
         ):
             written[index] = title
+
+    for batch in batches_by_tokens(lengths, batch_tokens):
+        on_batch()
+        run_in_halves(batch, write)
     return written
 
 
