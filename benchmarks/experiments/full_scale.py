@@ -4,6 +4,9 @@ All samples of Games, 1,024 chosen, LoRA on every layer:
 ``python -m benchmarks.experiments.full_scale --data DATA --work WORK``. Between the kernels of a small
 model a GPU is idle, so trainings run in several processes beside each other. What ended is kept in WORK;
 the same command goes on from there, and ``--parts report`` makes the reports on another machine.
+
+For CPUs ``--smoke --trials test`` trains the last two layers alone and leaves out what takes a pass of the
+language model over all samples.
 """
 
 import argparse
@@ -17,10 +20,11 @@ from queue import Empty
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks._report import Target, device_text, finish
 from benchmarks.experiments._problem import PROMPT, for_design, load_problem, scores_of
-from benchmarks.experiments._run import print_table
+from benchmarks.experiments._run import FINETUNE, print_table
 from benchmarks.experiments.confirmation import CONTROLS, DESIGNED
 from benchmarks.experiments.selectors import CONTROLS as DESIGN_CONTROLS
 from benchmarks.experiments.selectors import SELECTORS
@@ -32,7 +36,7 @@ from dealrec.config.comparison import ALL_DATA, ComparisonConfig, PlannedRun
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.selectors import Need
 from dealrec.config.stages import StageName
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import build_samples
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
 from dealrec.recommenders.bigrec import BigRec
@@ -62,6 +66,8 @@ class Settings:
     ranking_users: int
     budget: int
     seeds: int
+    fresh_runs: int
+    smoke: bool
     trials: tuple[str, ...]
 
 
@@ -146,31 +152,28 @@ class Trial:
         settings, of_design = self._settings, self.name == DESIGN
         reading = {"model": settings.model, "dtype": "bfloat16", "batch_tokens": BATCH_TOKENS}
         first = 0 if of_design else FRESH
-        finetune = FinetuneConfig(
-            model=settings.model,
-            epochs=2,
-            learning_rate=1e-3,
-            batch_size=32,
-            dtype="bfloat16",
-            lora=LoraSettings(dropout=0.0),
-            seed=first,
+        large = FinetuneConfig(
+            epochs=2, learning_rate=1e-3, batch_size=32, lora=LoraSettings(dropout=0.0)
         )
+        changes = {"model": settings.model, "dtype": "bfloat16", "seed": first}
         controls = [*DESIGN_CONTROLS, {"method": DESIGNED, "runs": 5}]
-        fresh = [{"method": name, "runs": 8} for name in (*CONTROLS, DESIGNED)]
+        fresh = [{"method": name, "runs": settings.fresh_runs} for name in (*CONTROLS, DESIGNED)]
         return {
             "budgets": [settings.budget],
             "selectors": [*controls, *SELECTORS] if of_design else fresh,
             "seeds": settings.seeds,
-            "full_data_runs": int(of_design),
+            "full_data_runs": int(of_design and not settings.smoke),
             "config": {
                 "prompt": PROMPT.model_dump(),
                 "selection": {"seed": first},
                 **({"effort": reading, "gradients": reading} if of_design else {}),
-                "finetune": finetune.model_dump(),
+                "finetune": (FINETUNE if settings.smoke else large)
+                .model_copy(update=changes)
+                .model_dump(),
                 "evaluation": {
                     "users": settings.held_out,
                     "ranking_users": settings.ranking_users,
-                    "batch_tokens": BATCH_TOKENS,
+                    "batch_tokens": 4096 if settings.smoke else BATCH_TOKENS,
                 },
             },
         }
@@ -184,6 +187,7 @@ class Trainer:
         config = trial.comparison.config
         assert config.finetune is not None
         assert config.evaluation is not None
+        self._finetune = config.finetune
         self._recommender = BigRec(
             loaded,
             trial.dataset,
@@ -196,8 +200,14 @@ class Trainer:
         self._prompter = Prompter(trial.dataset, trial.samples, config.prompt)
         self._kept = trial.kept_runs(loaded.revision)
 
-    def untrained(self) -> None:
-        """Measure the model as it is."""
+    def prepare(self) -> None:
+        """Keep the frozen layers' states, where some are frozen, and measure the model as it is."""
+        trial = self._trial
+        if self._finetune.lora.last_layers is not None:
+            chosen = [trial.choose(task).indices for _, task in trial.tasks]
+            with stage_display() as stages:
+                needed = np.unique(np.concatenate(chosen))
+                self._recommender.keep(self._prompts(needed), stages(StageName.COMPARE))
         if self._kept.untrained() is None:
             self._kept.write_untrained(self._recommender.untrained().means)
 
@@ -206,7 +216,8 @@ class Trainer:
         chosen = self._trial.choose(task)
         if self._kept.read(chosen.identity, chosen.sha256) is not None:
             return
-        prompts = [self._prompter.prompt(index) for index in chosen.indices.tolist()]
+        prompts = self._prompts(chosen.indices)
+        self._recommender.keep(prompts)
         result = self._recommender.train_and_measure(prompts, chosen.finetune)
         self._kept.write(chosen.identity, chosen.sha256, result)
         print(
@@ -215,6 +226,9 @@ class Trainer:
             f"{result.measured.seconds:.1f} s, NLL {result.measured.means['nll']:.3f}",
             flush=True,
         )
+
+    def _prompts(self, indices: npt.NDArray[np.int64]) -> list[PromptedSample]:
+        return [self._prompter.prompt(index) for index in indices.tolist()]
 
 
 def _load(settings: Settings, threads: int | None) -> LoadedLanguageModel:
@@ -258,7 +272,7 @@ def first_alone(settings: Settings) -> None:
     trials = [Trial(name, settings) for name in settings.trials]
     trainers = [Trainer(trial, loaded, settings) for trial in trials]
     for trainer in trainers:
-        trainer.untrained()
+        trainer.prepare()
     print("alone:", end=" ")
     trainers[0].run(trials[0].comparison.planned(trials[0].budgets)[0])
 
@@ -347,6 +361,8 @@ def main() -> None:
     parser.add_argument("--ranking-users", type=int, default=500)
     parser.add_argument("--budget", type=int, default=1024)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--fresh-runs", type=int, default=8, help="of each, on test users")
+    parser.add_argument("--smoke", action="store_true", help="train two layers: for CPUs")
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=600, help="no run is begun after")
     options = parser.parse_args()
@@ -361,6 +377,8 @@ def main() -> None:
         ranking_users=options.ranking_users,
         budget=options.budget,
         seeds=options.seeds,
+        fresh_runs=options.fresh_runs,
+        smoke=options.smoke,
         trials=tuple(options.trials.split(",")),
     )
     parts = options.parts.split(",")
