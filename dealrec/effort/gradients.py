@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dealrec.config.effort import GradientOptions, Reduction
 from dealrec.effort.parameters import Measured, measured_layers
 from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.memory import run_in_halves
 from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
 from dealrec.language_models.structure import find_structure, last_layer, not_supported
 from dealrec.language_models.tokens import EncodedSample, Targets, loss_targets, padded
@@ -94,18 +95,13 @@ class GradientMeter:
             return torch.cat(
                 [self.measure(samples[start : start + size], reduce) for start in starts]
             )
-        try:
-            return reduce(self._measurements(samples))
-        except torch.OutOfMemoryError:
-            if len(samples) == 1:
-                raise
-        # Outside the handler: the error keeps the failed batch's tensors alive.
-        torch.cuda.empty_cache()
-        self.halvings += 1
-        half = (len(samples) + 1) // 2
-        return torch.cat(
-            [self.measure(samples[:half], reduce), self.measure(samples[half:], reduce)]
-        )
+        parts: list[Tensor] = []
+
+        def run(batch: Sequence[int]) -> None:
+            parts.append(reduce(self._measurements([samples[index] for index in batch])))
+
+        self.halvings += run_in_halves(range(len(samples)), run)
+        return torch.cat(parts)
 
     def _measurements(self, samples: Sequence[EncodedSample]) -> list["Measurement"]:
         tokens = padded(samples, self._pad, self._device)
