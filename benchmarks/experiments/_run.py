@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks._report import device_text
 from benchmarks.experiments._problem import PROMPT, scores_of
 from dealrec.comparison.results import ComparisonReport
-from dealrec.comparison.running import compare
+from dealrec.comparison.running import choose_runs, compare
 from dealrec.config import EvaluationConfig, FinetuneConfig, LoraSettings
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.runtime import environment_runtime
@@ -64,18 +64,20 @@ def run(
         samples, scores, seconds = scores_of(
             dataset, comparison.config, comparison.needs(), options.work, runtime, stages
         )
+        reporter = stages(StageName.COMPARE)
+        keys, budgets = samples.keys(dataset).to_pylist(), comparison.resolved_budgets(len(samples))
         report = compare(
             dataset,
             samples,
-            scores,
+            choose_runs(keys, scores, comparison, budgets=budgets, reporter=reporter),
             comparison,
-            budgets=comparison.resolved_budgets(len(samples)),
+            budgets=budgets,
             out=(options.out or options.work / "reports") / name,
             checkpoint_dir=options.work / "runs",
             work=options.work,
             seconds=seconds,
             runtime=runtime,
-            reporter=stages(StageName.COMPARE),
+            reporter=reporter,
         )
     print(f"\n{name}: {report.data.samples:,} samples, {report.data.held_out_users} users held out")
     print(f"device: {device_text()}")

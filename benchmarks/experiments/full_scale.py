@@ -14,7 +14,6 @@ import json
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -23,160 +22,19 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._report import Target, device_text, finish
-from benchmarks.experiments._problem import PROMPT, for_design, load_problem, scores_of
-from benchmarks.experiments._run import FINETUNE, print_table
-from benchmarks.experiments.confirmation import CONTROLS, DESIGNED
-from benchmarks.experiments.selectors import CONTROLS as DESIGN_CONTROLS
-from benchmarks.experiments.selectors import SELECTORS
-from dealrec.comparison.kept import KeptRuns
+from benchmarks.experiments._run import print_table
+from benchmarks.experiments._trial import DESIGN, TEST, Settings, Trial
+from benchmarks.experiments.confirmation import DESIGNED
 from dealrec.comparison.results import ComparisonReport
-from dealrec.comparison.running import Chosen, choose_run, compare_chosen, everything
-from dealrec.config import FinetuneConfig, LoraSettings
-from dealrec.config.comparison import ALL_DATA, ComparisonConfig, PlannedRun
-from dealrec.config.runtime import Runtime, environment_runtime
-from dealrec.config.selectors import Need
+from dealrec.comparison.running import Chosen, compare
+from dealrec.config.comparison import ALL_DATA, CONTROL, PlannedRun
+from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName
 from dealrec.data.prompts import PromptedSample, Prompter
-from dealrec.data.samples import build_samples
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
 from dealrec.recommenders.bigrec import BigRec
 from dealrec.runtime import apply_runtime
-from dealrec.selection.select import member_sha256
 from dealrec.terminal import stage_display
-
-DESIGN, TEST = "design", "test"
-FRESH = 2000
-"""Where the seeds of the confirmatory run begin."""
-BATCH_TOKENS = 65_536
-_OF_LANGUAGE_MODEL = {Need.EFFORT, Need.GRADIENTS, Need.VALIDATION_GRADIENTS}
-Task = tuple[str, PlannedRun | int]
-"""A trial, and one of its runs or the number of a training on all data."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What every process is told."""
-
-    data: Path
-    work: Path
-    out: Path
-    model: str
-    users: int | None
-    held_out: int
-    ranking_users: int
-    budget: int
-    seeds: int
-    fresh_runs: int
-    smoke: bool
-    trials: tuple[str, ...]
-
-
-class Trial:
-    """Selectors on users of one kind: its data, and what is compared on them."""
-
-    def __init__(self, name: str, settings: Settings) -> None:
-        self.name, self._settings = name, settings
-        dataset = load_problem(settings.data, settings.users, settings.work)
-        self.dataset = for_design(dataset) if name == DESIGN else dataset
-        comparison = ComparisonConfig.parse(self._asked())
-        self.comparison = comparison.resolved(has_validation=True)
-        config = self.comparison.config
-        self.samples = build_samples(self.dataset, config.sampling, config.min_history)
-        self.keys: list[str] = self.samples.keys(self.dataset).to_pylist()
-        self.budgets = self.comparison.resolved_budgets(len(self.samples))
-        self._scores: Any = None
-
-    def score(self, *, surrogate_alone: bool = False) -> dict[StageName, float]:
-        """Have all that the selectors look at, or what takes no language model; each stage's seconds."""
-        config, needs = self.comparison.config, self.comparison.needs()
-        if surrogate_alone:
-            config, needs = config.model_copy(update={"effort": None}), needs - _OF_LANGUAGE_MODEL
-        with stage_display() as stages:
-            _, self._scores, seconds = scores_of(
-                self.dataset,
-                config,
-                needs,
-                self._settings.work,
-                environment_runtime(),
-                stages,
-            )
-        return seconds
-
-    @property
-    def tasks(self) -> list[Task]:
-        """Trainings on all data first: they take longest."""
-        full = [(self.name, number) for number in range(self.comparison.full_data_runs)]
-        return full + [(self.name, run) for run in self.comparison.planned(self.budgets)]
-
-    def choose(self, task: PlannedRun | int) -> Chosen:
-        """The run's samples, chosen once and kept."""
-        if isinstance(task, int):
-            return everything(self.keys, self.comparison, task)
-        path = self._choice(task)
-        if not path.is_file():
-            if self._scores is None:
-                self.score()
-            chosen = choose_run(self.keys, self._scores, task)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_text(
-                json.dumps({"indices": chosen.indices.tolist(), "seconds": chosen.seconds})
-            )
-            part.rename(path)
-        kept = json.loads(path.read_text())
-        return Chosen(
-            selector=task.selector,
-            budget=task.budget,
-            number=task.number,
-            selection_seed=task.selection.seed,
-            finetune=task.finetune,
-            indices=np.array(kept["indices"], dtype=np.int64),
-            sha256=member_sha256(self.keys[index] for index in kept["indices"]),
-            seconds=kept["seconds"],
-        )
-
-    def was_chosen(self, task: PlannedRun | int) -> bool:
-        """Whether :meth:`choose` has only to read."""
-        return isinstance(task, int) or self._choice(task).is_file()
-
-    def kept_runs(self, revision: str) -> KeptRuns:
-        """Those of this trial and a model's revision."""
-        folder = self._settings.work / "runs"
-        return KeptRuns(folder, self.comparison, self.dataset.sha256, revision)
-
-    def _choice(self, run: PlannedRun) -> Path:
-        name = f"{self.name}-{run.selector}-{run.budget}-{run.number}.json"
-        return self._settings.work / "chosen" / name
-
-    def _asked(self) -> dict[str, Any]:
-        settings, of_design = self._settings, self.name == DESIGN
-        reading = {"model": settings.model, "dtype": "bfloat16", "batch_tokens": BATCH_TOKENS}
-        first = 0 if of_design else FRESH
-        large = FinetuneConfig(
-            epochs=2, learning_rate=1e-3, batch_size=32, lora=LoraSettings(dropout=0.0)
-        )
-        changes = {"model": settings.model, "dtype": "bfloat16", "seed": first}
-        controls = [*DESIGN_CONTROLS, {"method": DESIGNED, "runs": 5}]
-        fresh = [{"method": name, "runs": settings.fresh_runs} for name in (*CONTROLS, DESIGNED)]
-        return {
-            "budgets": [settings.budget],
-            "selectors": [*controls, *SELECTORS] if of_design else fresh,
-            "seeds": settings.seeds,
-            "full_data_runs": int(of_design and not settings.smoke),
-            "config": {
-                "prompt": PROMPT.model_dump(),
-                "selection": {"seed": first},
-                **({"effort": reading, "gradients": reading} if of_design else {}),
-                "finetune": (FINETUNE if settings.smoke else large)
-                .model_copy(update=changes)
-                .model_dump(),
-                "evaluation": {
-                    "users": settings.held_out,
-                    "ranking_users": settings.ranking_users,
-                    "batch_tokens": 4096 if settings.smoke else BATCH_TOKENS,
-                },
-            },
-        }
 
 
 class Trainer:
@@ -317,14 +175,14 @@ def report(name: str, settings: Settings) -> ComparisonReport | None:
         for selector in trial.comparison.selectors
         if len(ended[selector.name]) > 1
     ]
-    if len(ended["random"]) < 2:
+    if len(ended[CONTROL]) < 2:
         return None
     full = len(ended.get(ALL_DATA, []))
     comparison = trial.comparison.model_copy(
         update={"selectors": tuple(asked), "full_data_runs": full}
     )
     labels = [*(selector.name for selector in asked), *([ALL_DATA] if full else [])]
-    found = compare_chosen(
+    found = compare(
         trial.dataset,
         trial.samples,
         [chosen for label in labels for chosen in ended[label]],

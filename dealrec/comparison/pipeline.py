@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from dealrec.comparison.results import ComparisonReport
-from dealrec.comparison.running import compare
+from dealrec.comparison.running import choose_runs, compare
 from dealrec.config import Split, SplitMethod
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.runtime import Runtime, environment_runtime
@@ -84,10 +84,12 @@ def compare_selectors(
             runtime=runtime,
             stages=stages,
         )
+        reporter = stages(StageName.COMPARE)
+        keys = samples.keys(dataset).to_pylist()
         report = compare(
             dataset,
             samples,
-            gathered.scores,
+            choose_runs(keys, gathered.scores, config, budgets=budgets, reporter=reporter),
             config,
             budgets=budgets,
             out=out,
@@ -95,7 +97,7 @@ def compare_selectors(
             work=kept,
             seconds=gathered.seconds,
             runtime=runtime,
-            reporter=stages(StageName.COMPARE),
+            reporter=reporter,
         )
     if work is None:
         shutil.rmtree(kept)

@@ -55,7 +55,7 @@ class Chosen:
 def compare(
     dataset: Dataset,
     samples: Samples,
-    scores: Scores,
+    chosen: Sequence[Chosen],
     config: ComparisonConfig,
     *,
     budgets: Sequence[int],
@@ -71,7 +71,7 @@ def compare(
     Args:
         dataset: Whose users are held out.
         samples: What is selected from.
-        scores: All that the selectors look at.
+        chosen: Its runs, as :func:`choose_runs` gives them.
         config: Resolved.
         budgets: Its budgets in samples, in its order.
         out: Gets ``report.json``, ``report.html`` and ``users.parquet`` (every run's figures by user).
@@ -79,49 +79,17 @@ def compare(
             the same things goes on from there and makes the same report.
         work: Where states of frozen layers are kept, to be used by later comparisons as well;
             default: a temporary folder beside ``out``.
-        seconds: How long the stages that made ``scores`` took, for the ledger of costs.
+        seconds: How long each stage before the selection took, for the ledger of costs.
         runtime: Device and threads.
         reporter: Gets ``title`` and ``text`` while vectors and states are kept, then ``step`` of all
             trainings.
 
     Raises:
-        InputError: ``no_held_out_users``, and as the selectors and
+        InputError: ``no_held_out_users``, and as
             :func:`~dealrec.language_models.loading.load_language_model`.
         Cancelled: When ``reporter`` says so.
         OSError: The disk has no room.
     """
-    keys = samples.keys(dataset).to_pylist()
-    chosen = choose_runs(keys, scores, config, budgets=budgets, reporter=reporter)
-    return compare_chosen(
-        dataset,
-        samples,
-        chosen,
-        config,
-        budgets=budgets,
-        out=out,
-        checkpoint_dir=checkpoint_dir,
-        work=work,
-        seconds=seconds,
-        runtime=runtime,
-        reporter=reporter,
-    )
-
-
-def compare_chosen(
-    dataset: Dataset,
-    samples: Samples,
-    chosen: list[Chosen],
-    config: ComparisonConfig,
-    *,
-    budgets: Sequence[int],
-    out: Path,
-    checkpoint_dir: Path | None = None,
-    work: Path | None = None,
-    seconds: Mapping[StageName, float],
-    runtime: Runtime | None = None,
-    reporter: Reporter = SILENT,
-) -> ComparisonReport:
-    """:func:`compare` on what :func:`choose_runs` gave for the same arguments."""
     finetune, evaluation = config.config.finetune, config.config.evaluation
     assert finetune is not None
     assert evaluation is not None
@@ -149,7 +117,7 @@ def compare_chosen(
         ran = runs.run(chosen, kept)
         counts = recommender.token_counts(runs.prompts(np.arange(len(samples))))
         report = summarise(
-            Ran(dataset, samples, config, tuple(budgets), chosen, ran),
+            Ran(dataset, samples, config, tuple(budgets), list(chosen), ran),
             recommender=recommender,
             loaded=loaded,
             text_tokens=np.array(counts, dtype=np.int64),
@@ -162,7 +130,7 @@ def compare_chosen(
 
 
 def choose_runs(
-    keys: list[str],
+    keys: Sequence[str],
     scores: Scores,
     config: ComparisonConfig,
     *,
@@ -177,6 +145,10 @@ def choose_runs(
         config: Resolved.
         budgets: Its budgets in samples, in its order.
         reporter: Gets a ``selection`` of all.
+
+    Raises:
+        InputError: As the selectors.
+        Cancelled: When ``reporter`` says so.
     """
     planned = config.planned(tuple(budgets))
     found = []
@@ -186,11 +158,15 @@ def choose_runs(
     return found + [everything(keys, config, number) for number in range(config.full_data_runs)]
 
 
-def choose_run(keys: list[str], scores: Scores, run: PlannedRun) -> Chosen:
+def choose_run(keys: Sequence[str], scores: Scores, run: PlannedRun) -> Chosen:
     """The samples of one run of a selector."""
     started = time.perf_counter()
     indices = select(scores, run.budget, run.selection).indices
-    seconds = time.perf_counter() - started
+    return chosen_run(keys, run, indices, time.perf_counter() - started)
+
+
+def chosen_run(keys: Sequence[str], run: PlannedRun, indices: Indices, seconds: float) -> Chosen:
+    """A run whose selection gave ``indices`` after ``seconds``."""
     return Chosen(
         selector=run.selector,
         budget=run.budget,
@@ -203,7 +179,7 @@ def choose_run(keys: list[str], scores: Scores, run: PlannedRun) -> Chosen:
     )
 
 
-def everything(keys: list[str], config: ComparisonConfig, number: int) -> Chosen:
+def everything(keys: Sequence[str], config: ComparisonConfig, number: int) -> Chosen:
     """Training ``number`` on all samples."""
     assert config.config.finetune is not None
     finetune = config.config.finetune

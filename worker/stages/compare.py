@@ -1,6 +1,6 @@
 """Trains and measures on the coresets of several selectors."""
 
-from dealrec.comparison.running import compare
+from dealrec.comparison.running import choose_runs, compare
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
@@ -18,12 +18,19 @@ def run(context: StageContext) -> StageResult:
         for name, facts in context.facts.items()
         if facts["seconds"] is not None
     }
+    budgets = comparison.resolved_budgets(len(samples))
     report = compare(
         dataset,
         samples,
-        load_scores(context, dataset, samples),
+        choose_runs(
+            samples.keys(dataset).to_pylist(),
+            load_scores(context, dataset, samples),
+            comparison,
+            budgets=budgets,
+            reporter=context.reporter,
+        ),
         comparison,
-        budgets=comparison.resolved_budgets(len(samples)),
+        budgets=budgets,
         out=context.out,
         checkpoint_dir=context.checkpoint_dir,
         seconds=seconds,
