@@ -1,8 +1,11 @@
 """Attention whose gradients are the same each time."""
 
+from contextlib import contextmanager
+
 import torch
 
 from dealrec.config import EffortConfig
+from dealrec.effort import gradients
 from dealrec.effort.gradients import GradientMeter
 from dealrec.runtime import repeatable_attention
 from tests.dealrec.effort.reference import encoded
@@ -34,3 +37,20 @@ def test_effort_is_the_same_with_either():
     with repeatable_attention(torch.device("cuda")):
         again = GradientMeter(loaded, EffortConfig()).norms(samples)
     torch.testing.assert_close(again, norms, rtol=1e-4, atol=0)
+
+
+def test_effort_asks_for_it_while_its_graph_is_built(monkeypatch):
+    loaded, seen, inside = tiny_loaded(), [], []
+
+    @contextmanager
+    def asked(device):
+        inside.append(device)
+        yield
+        inside.pop()
+
+    monkeypatch.setattr(gradients, "repeatable_attention", asked)
+    meter = GradientMeter(loaded, EffortConfig())
+    for layer in loaded.model.model.layers:
+        layer.self_attn.register_forward_hook(lambda *_: seen.append(list(inside)))
+    meter.norms(encoded(loaded, 3))
+    assert seen == [[torch.device("cpu")]] * len(loaded.model.model.layers)
