@@ -10,6 +10,7 @@ from app.console.fields import FormPart, job_form, read_config
 from app.console.job_form import usable_datasets
 from app.console.pages import render
 from app.console.session import Posted
+from app.estimates.endpoints import create_comparison_estimate
 from app.jobs.comparisons import ReportFormat, create_comparison
 from app.jobs.repository import JobRepository
 from app.jobs.schemas import ComparisonCreate
@@ -52,6 +53,16 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
     except DealrecError as error:
         return _page(request, context, form, error)
     return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
+
+
+@router.post("/comparisons/estimate")
+def estimate_part(request: Request, context: ContextDep, form: Posted) -> Response:
+    """What the comparison that the form asks for would cost, or what is wrong with the form."""
+    try:
+        found, problem = create_comparison_estimate(_asked(form), context), None
+    except DealrecError as error:
+        found, problem = None, error.to_problem()
+    return render(request, "parts/estimate.html", estimate=found, problem=problem)
 
 
 @router.get("/jobs/{job_id}/report")

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from app.datasets.repository import DatasetRepository
 from app.estimates import service
 from app.estimates.schemas import Estimate
-from app.jobs.schemas import JobCreate
+from app.jobs.schemas import ComparisonCreate, JobCreate
 from app.kit.context import ContextDep
 from app.kit.problems import documented
 
@@ -18,3 +18,19 @@ def create_estimate(body: JobCreate, context: ContextDep) -> Estimate:
     with context.read() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
         return service.estimate(session, context.tenant_id, body, dataset)
+
+
+@router.post(
+    "/comparison", operation_id="create_comparison_estimate", responses=documented(404, 409)
+)
+def create_comparison_estimate(body: ComparisonCreate, context: ContextDep) -> Estimate:
+    """What a comparison would cost, all its trainings counted; makes nothing."""
+    with context.read() as session:
+        dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
+        return service.estimate_comparison(
+            session,
+            context.tenant_id,
+            body,
+            dataset,
+            max_runs=context.settings.max_comparison_runs,
+        )

@@ -44,6 +44,9 @@ class Estimate(BaseModel):
     object: Literal["estimate"] = "estimate"
     dataset_id: str
     budget: BudgetUse
+    """Of a comparison: its largest."""
     seconds: float
     """Of all stages, one after the other; shards on several workers take less."""
+    trainings: int | None = None
+    """Of a comparison: over all selectors, budgets and seeds."""
     stages: list[StageEstimate]

@@ -1,23 +1,19 @@
 """Estimates: work in units that a stage's time is in proportion to, times a rate learnt from the past."""
 
-from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.datasets.models import DatasetRow, DatasetState
 from app.estimates.repository import Finished, finished_stages, made_keys
 from app.estimates.schemas import Basis, Calibration, Estimate, StageEstimate
-from app.jobs.models import SELECTING
-from app.jobs.plans import count_samples, has_validation, require_samples
-from app.jobs.schemas import BudgetUse, JobCreate
-from app.jobs.service import require_known_models
+from app.estimates.work import Task, Work
+from app.jobs.models import JobKind
+from app.jobs.plans import Plan, plan_comparison, plan_prune, require_samples
+from app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
+from app.jobs.service import require_known_models, require_run_count
 from app.kit.errors import Conflict
-from dealrec.config import EvaluationConfig, PruneConfig, resolve_budget
-from dealrec.config.embedding import EmbeddingSource
-from dealrec.config.stage_keys import stage_key
-from dealrec.config.stages import StageName, planned_stages
+from dealrec.config.stages import StageName
 
 START_SECONDS = 4.0
 """Of a stage's process before it works, and of its files' way; the rest is in proportion to the work."""
@@ -32,16 +28,9 @@ _REFERENCE = {
     StageName.SELECT: 1e-4,
     StageName.FINETUNE: 0.5,
     StageName.EVALUATE: 0.1,
+    StageName.COMPARE: 0.1,
 }
 """Seconds a unit of work on two cores without a GPU, rounded up; language models of 135M parameters."""
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What a stage has to do: its amount, and what must be alike where rates carry over."""
-
-    units: float
-    alike: tuple[Any, ...]
 
 
 def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: DatasetRow) -> Estimate:
@@ -50,37 +39,65 @@ def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: Dataset
     Raises :class:`Conflict` (``dataset_not_ready``, ``dataset_rejected``) and what making the job
     would raise.
     """
+    _require_ready(dataset)
+    require_known_models(body.config)
+    plan = plan_prune(body.config, body.budget, dataset)
+    return _estimate(session, tenant_id, JobKind.PRUNE, plan, dataset, body.budget)
+
+
+def estimate_comparison(
+    session: Session,
+    tenant_id: str,
+    body: ComparisonCreate,
+    dataset: DatasetRow,
+    *,
+    max_runs: int,
+) -> Estimate:
+    """What the comparison of ``body`` would cost on ``dataset``; raises as :func:`estimate`."""
+    _require_ready(dataset)
+    config = body.comparison()
+    require_run_count(config, max_runs)
+    require_known_models(config.config)
+    plan = plan_comparison(config, dataset)
+    sizes = config.resolved_budgets(require_samples(dataset, config.config))
+    largest = config.budgets[sizes.index(max(sizes))]
+    found = _estimate(session, tenant_id, JobKind.COMPARISON, plan, dataset, largest)
+    return found.model_copy(update={"trainings": config.run_count})
+
+
+def _require_ready(dataset: DatasetRow) -> None:
     if dataset.state == DatasetState.REJECTED:
         raise Conflict("The data set was rejected; see its `error`.", code="dataset_rejected")
     if dataset.state != DatasetState.READY:
         raise Conflict(
             "The data set is still validated; ask again once it is ready.", code="dataset_not_ready"
         )
-    require_known_models(body.config)
-    counts: dict[str, int] = dataset.counts or {}
-    config = body.config.resolved(has_validation=has_validation(counts))
-    samples = require_samples(dataset, config)
-    budget = resolve_budget(body.budget, samples)
-    assert dataset.sha256 is not None
-    keys = {
-        spec.name: stage_key(spec.name, dataset_sha256=dataset.sha256, config=config, budget=budget)
-        for spec in planned_stages(config)
-    }
-    made = made_keys(session, tenant_id, keys.values())
+
+
+def _estimate(
+    session: Session,
+    tenant_id: str,
+    kind: JobKind,
+    plan: Plan,
+    dataset: DatasetRow,
+    requested: float,
+) -> Estimate:
+    assert plan.budget is not None
+    task = Task.of(kind, plan.config, dataset, plan.budget)
+    made = made_keys(session, tenant_id, plan.keys.values())
     past = finished_stages(session, tenant_id)
-    stages = []
-    for name, key in keys.items():
-        work = _work(name, config, counts, samples, budget)
-        stages.append(_stage(name, work, past, reused=key in made))
+    stages = [
+        _stage(name, task.work(name), past, reused=key in made) for name, key in plan.keys.items()
+    ]
     return Estimate(
         dataset_id=dataset.id,
-        budget=BudgetUse(requested=body.budget, samples=budget),
+        budget=BudgetUse(requested=requested, samples=plan.budget),
         seconds=round(sum(stage.seconds for stage in stages), 1),
         stages=stages,
     )
 
 
-def _stage(name: StageName, work: _Work, past: list[Finished], *, reused: bool) -> StageEstimate:
+def _stage(name: StageName, work: Work, past: list[Finished], *, reused: bool) -> StageEstimate:
     like = [
         (one, before.units)
         for one in past
@@ -100,62 +117,10 @@ def _stage(name: StageName, work: _Work, past: list[Finished], *, reused: bool) 
     )
 
 
-def _work_of(finished: Finished) -> _Work | None:
-    """What a finished stage had to do; ``None`` where its job no longer says so."""
-    job, dataset = finished.job, finished.dataset
-    if job.kind not in SELECTING or job.budget_samples is None:
+def _work_of(finished: Finished) -> Work | None:
+    """What a finished stage had to do; ``None`` where its job does not say so."""
+    job = finished.job
+    if job.kind == JobKind.FINETUNE or job.budget_samples is None:
         return None
-    config = PruneConfig.parse(job.config)
-    samples = _samples(dataset, config)
-    return _work(finished.name, config, dataset.counts or {}, samples, job.budget_samples)
-
-
-def _samples(dataset: DatasetRow, config: PruneConfig) -> int:
-    return count_samples(dataset.train_lengths or {}, config.sampling, config.min_history)
-
-
-def _work(
-    name: StageName, config: PruneConfig, counts: dict[str, int], samples: int, budget: int
-) -> _Work:
-    surrogate, items = config.surrogate, counts["items"]
-    match name:
-        case StageName.SURROGATE:
-            units = surrogate.epochs * counts["train"] * surrogate.ensemble
-            return _Work(units, (surrogate.model, surrogate.loss, surrogate.hidden_size))
-        case StageName.INFLUENCE:
-            influence = config.influence
-            columns = min(influence.loss_items or items, items)
-            curved = 3 * min(influence.curvature_tokens, samples)
-            passes = samples + counts.get("valid", 0) + curved
-            alike = (influence.parameters, influence.curvature, influence.solver)
-            return _Work(passes * columns * surrogate.ensemble, (surrogate.model, *alike))
-        case StageName.EFFORT:
-            assert config.effort is not None
-            pool = min((config.effort.candidates or samples) * budget, samples)
-            return _Work(pool, (config.effort.model, config.effort.dtype))
-        case StageName.DIFFICULTY:
-            return _Work(samples * items * surrogate.ensemble, (surrogate.model,))
-        case StageName.EMBEDDING:
-            embedding = config.embedding
-            written = embedding.source is EmbeddingSource.LANGUAGE_MODEL
-            return _Work(samples, (embedding.source, embedding.model if written else None))
-        case StageName.GRADIENTS:
-            units = samples + counts.get("valid", 0)
-            return _Work(units, (config.gradients.model, config.gradients.dtype))
-        case StageName.SELECT:
-            return _Work(samples, (config.selection.method,))
-        case StageName.FINETUNE:
-            assert config.finetune is not None
-            return _Work(config.finetune.epochs * budget, (config.finetune.model,))
-        case StageName.EVALUATE:
-            assert config.finetune is not None
-            return _asked(config.finetune.model, config.evaluation, counts["users"])
-        case _:
-            raise ValueError(f"{name} is no stage of such a job")
-
-
-def _asked(model: str, evaluation: EvaluationConfig | None, users: int) -> _Work:
-    """Texts that are read, with the adapter and without; a written title counts by its tokens."""
-    assert evaluation is not None
-    written = min(evaluation.ranking_users, users) * evaluation.beams * evaluation.max_title_tokens
-    return _Work(4 * min(evaluation.users, users) + written / 4, (model,))
+    task = Task.of(job.kind, job.config, finished.dataset, job.budget_samples)
+    return task.work(finished.name)

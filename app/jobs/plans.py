@@ -68,36 +68,48 @@ def plan(job: JobRow, dataset: DatasetRow) -> Plan:
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_validation_split``, …)
     where the job cannot run on them.
     """
-    assert dataset.sha256 is not None
-    validation = has_validation(dataset.counts or {})
-    config = stage_config(job)
-    _require_held_out(dataset.counts or {}, config.evaluation)
     match JobKind(job.kind):
         case JobKind.FINETUNE:
             assert job.source_coreset_id is not None
+            config = stage_config(job)
+            _require_held_out(dataset.counts or {}, config.evaluation)
             return Plan(job.config, finetune_keys(job.source_coreset_id, config))
         case JobKind.COMPARISON:
-            comparison = ComparisonConfig.parse(job.config).resolved(has_validation=validation)
-            samples = require_samples(dataset, comparison.config)
-            largest = max(comparison.resolved_budgets(samples))
-            return Plan(
-                comparison.model_dump(mode="json"),
-                comparison_keys(comparison, dataset_sha256=dataset.sha256, budget=largest),
-                largest,
-                _measured(comparison.config, samples, largest),
-            )
+            return plan_comparison(ComparisonConfig.parse(job.config), dataset)
         case JobKind.PRUNE | JobKind.SELECT:
-            config = config.resolved(has_validation=validation)
-            samples = require_samples(dataset, config)
-            budget = resolve_budget(job.budget_requested, samples)
-            keys = {
-                spec.name: stage_key(
-                    spec.name, dataset_sha256=dataset.sha256, config=config, budget=budget
-                )
-                for spec in planned_stages(config)
-            }
-            resolved = config.model_dump(mode="json")
-            return Plan(resolved, keys, budget, _measured(config, samples, budget))
+            return plan_prune(PruneConfig.parse(job.config), job.budget_requested, dataset)
+
+
+def plan_prune(config: PruneConfig, requested: float, dataset: DatasetRow) -> Plan:
+    """A job that makes a coreset of ``requested`` samples; raises as :func:`plan`."""
+    counts = dataset.counts or {}
+    assert dataset.sha256 is not None
+    _require_held_out(counts, config.evaluation)
+    config = config.resolved(has_validation=has_validation(counts))
+    samples = require_samples(dataset, config)
+    budget = resolve_budget(requested, samples)
+    keys = {
+        spec.name: stage_key(spec.name, dataset_sha256=dataset.sha256, config=config, budget=budget)
+        for spec in planned_stages(config)
+    }
+    resolved = config.model_dump(mode="json")
+    return Plan(resolved, keys, budget, _measured(config, samples, budget))
+
+
+def plan_comparison(comparison: ComparisonConfig, dataset: DatasetRow) -> Plan:
+    """A job that compares selectors; raises as :func:`plan`."""
+    counts = dataset.counts or {}
+    assert dataset.sha256 is not None
+    _require_held_out(counts, comparison.config.evaluation)
+    comparison = comparison.resolved(has_validation=has_validation(counts))
+    samples = require_samples(dataset, comparison.config)
+    largest = max(comparison.resolved_budgets(samples))
+    return Plan(
+        comparison.model_dump(mode="json"),
+        comparison_keys(comparison, dataset_sha256=dataset.sha256, budget=largest),
+        largest,
+        _measured(comparison.config, samples, largest),
+    )
 
 
 def _require_held_out(counts: Mapping[str, int], evaluation: EvaluationConfig | None) -> None:

@@ -66,6 +66,18 @@ def require_known_model(name: str, location: str) -> None:
         )
 
 
+def require_run_count(config: ComparisonConfig, max_runs: int) -> None:
+    """Raises :class:`InputError` (``comparison_too_large``) for more trainings than ``max_runs``."""
+    if config.run_count > max_runs:
+        raise InputError(
+            f"The comparison has {config.run_count:,} trainings (budgets × selectors × seeds, and "
+            f"those on all data); this server takes {max_runs:,} at most.",
+            code="comparison_too_large",
+            title="The comparison is too large",
+            errors=[FieldError("seeds", f"{max_runs} trainings at most")],
+        )
+
+
 def add_prune_job(
     session: Session,
     dataset: DatasetRow,
@@ -122,14 +134,7 @@ def add_comparison_job(
     Raises :class:`InputError` (``comparison_too_large``, ``unknown_model``, ``budget_too_large``,
     ``no_validation_split``, …) and :class:`Conflict` (``dataset_rejected``).
     """
-    if config.run_count > max_runs:
-        raise InputError(
-            f"The comparison has {config.run_count:,} trainings (budgets × selectors × seeds, and "
-            f"those on all data); this server takes {max_runs:,} at most.",
-            code="comparison_too_large",
-            title="The comparison is too large",
-            errors=[FieldError("seeds", f"{max_runs} trainings at most")],
-        )
+    require_run_count(config, max_runs)
     require_known_models(config.config)
     job = _new_job(session, dataset.tenant_id, JobKind.COMPARISON, dataset.id)
     job.job_metadata = dict(metadata)

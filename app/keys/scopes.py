@@ -3,7 +3,15 @@
 from enum import StrEnum
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_HARMLESS = frozenset({"/v1/estimates", "/console/jobs/estimate", "/console/sign-out"})
+_HARMLESS = frozenset(
+    {
+        "/v1/estimates",
+        "/v1/estimates/comparison",
+        "/console/jobs/estimate",
+        "/console/comparisons/estimate",
+        "/console/sign-out",
+    }
+)
 """POSTs that change nothing on the server."""
 _ADMINISTRATION = frozenset({"/v1/keys", "/v1/audit", "/metrics", "/console/keys"})
 _ADMINISTRATION_BELOW = ("/v1/keys/", "/console/keys/")

@@ -59,20 +59,42 @@ class Jobs(Area[M]):
 
         What came out is :meth:`Job.report`. A selector is a name, or a name with options.
         """
-        given = {
-            "seeds": seeds,
-            "full_data_runs": full_data_runs,
-            "scale": scale,
-            "config": None if config is None else plain(config),
-            "metadata": metadata,
-        }
-        body = {
-            "dataset_id": dataset_id,
-            "budgets": list(budgets),
-            "selectors": list(selectors),
-            **without_none(given),
-        }
+        body = comparison_body(
+            dataset_id,
+            budgets,
+            selectors,
+            seeds=seeds,
+            full_data_runs=full_data_runs,
+            scale=scale,
+            config=None if config is None else plain(config),
+            metadata=metadata,
+        )
         return await create_job(self.transport, "/v1/comparisons", body, idempotency_key)
+
+    @operation
+    async def estimate_comparison(
+        self,
+        dataset_id: str,
+        *,
+        budgets: Sequence[float],
+        selectors: Sequence[str | Mapping[str, Any]],
+        seeds: int | None = None,
+        full_data_runs: int | None = None,
+        scale: str | None = None,
+        config: Config | None = None,
+    ) -> Estimate:
+        """What such a comparison would cost, all its trainings counted; makes nothing."""
+        body = comparison_body(
+            dataset_id,
+            budgets,
+            selectors,
+            seeds=seeds,
+            full_data_runs=full_data_runs,
+            scale=scale,
+            config=None if config is None else plain(config),
+        )
+        answer = await ask(self.transport, Request("POST", "/v1/estimates/comparison", json=body))
+        return Estimate.model_validate(answer.json())
 
     @operation
     async def get(self, identifier: str) -> Job[M]:
@@ -95,3 +117,18 @@ def job_body(
     """A job as the service takes it."""
     given = {"config": None if config is None else plain(config), "metadata": metadata}
     return {"dataset_id": dataset_id, "budget": budget, **without_none(given)}
+
+
+def comparison_body(
+    dataset_id: str,
+    budgets: Sequence[float],
+    selectors: Sequence[str | Mapping[str, Any]],
+    **options: Any,
+) -> dict[str, Any]:
+    """A comparison as the service takes it; options that are ``None`` are the service's to say."""
+    return {
+        "dataset_id": dataset_id,
+        "budgets": list(budgets),
+        "selectors": list(selectors),
+        **without_none(options),
+    }

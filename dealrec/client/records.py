@@ -111,7 +111,10 @@ class Estimate(Record):
 
     dataset_id: str
     budget: Budget
+    """Of a comparison: its largest."""
     seconds: float
+    trainings: int | None = None
+    """Of a comparison."""
     stages: list[StageEstimate]
 
 

@@ -1,5 +1,6 @@
 """The tokens that all texts begin with, run through a decoder once instead of once a text."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -56,7 +57,7 @@ class PrefixReuse:
         handle = self._layers[-2].register_forward_hook(hold)
         try:
             with self._running(self._layers[:-1]) as decoder:
-                decoder(input_ids=tokens, past_key_values=cache, use_cache=True)
+                decoder(input_ids=tokens, use_cache=True, **{_cache_argument(decoder): cache})
         finally:
             handle.remove()
         return outputs[0]
@@ -71,6 +72,12 @@ class PrefixReuse:
             yield decoder
         finally:
             decoder.layers = whole
+
+
+def _cache_argument(decoder: Any) -> str:
+    """What this decoder calls the keys and values of earlier tokens; transformers is renaming it."""
+    names = inspect.signature(decoder.forward).parameters
+    return "cache" if "cache" in names else "past_key_values"
 
 
 def reuse_prefix(

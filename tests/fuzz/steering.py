@@ -66,7 +66,7 @@ class Steering:
         elif operation == "put_upload_part":
             case.path_parameters |= {"upload_id": self._server.ids["upload_id"][-1], "number": 1}
             case.body = PART
-        elif operation == "create_comparison":
+        elif operation in ("create_comparison", "create_comparison_estimate"):
             dataset = self._server.ids["dataset_id"][0]
             asked = {"budgets": [3], "selectors": ["random"], "seeds": 2, "config": TINY}
             case.body = {"dataset_id": dataset, **asked}

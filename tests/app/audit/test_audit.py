@@ -19,7 +19,7 @@ from worker.sweeper import sweep
 
 Act = tuple[str, str, dict[str, Any], str]
 """Method, path, the rest of the request, and the action."""
-NOT_KEPT = {"create_estimate", "put_upload_part"}
+NOT_KEPT = {"create_estimate", "create_comparison_estimate", "put_upload_part"}
 """What changes nothing, and parts, of which a file has thousands."""
 
 

@@ -250,27 +250,6 @@ def test_an_adapter_is_asked_for_on_the_coresets_page(
     assert job["config"]["epochs"] == 2 and job["config"]["lora"]["rank"] == 4
 
 
-def test_a_comparison_is_asked_for_as_over_the_api(client: TestClient, finisher: Finisher) -> None:
-    form = {
-        "csrf": token(client),
-        "dataset_id": finisher.dataset().id,
-        "budgets": "10, 20%",
-        "seeds": "2",
-        "scale": "smoke",
-        "selector.influence": "1",
-        "surrogate.epochs": "3",
-    }
-    made = client.post("/console/comparisons", data=form, follow_redirects=False)
-    config = client.get(f"/v1/jobs/{made.headers['location'].rsplit('/', 1)[-1]}").json()["config"]
-    assert config["budgets"] == [10, 0.2] and config["seeds"] == 2
-    assert [selector["method"] for selector in config["selectors"]] == ["random", "influence"]
-    assert config["config"]["surrogate"]["epochs"] == 3
-    wrong = client.post("/console/comparisons", data={**form, "budgets": "10, many"})
-    assert (
-        wrong.status_code == 422 and "budgets.1" in wrong.text and 'value="10, many"' in wrong.text
-    )
-
-
 def test_coresets_and_adapters_are_deleted_by_their_buttons(
     client: TestClient, finisher: Finisher
 ) -> None:

@@ -142,3 +142,20 @@ def test_what_no_job_could_do_is_422(client: TestClient, finisher: Finisher) -> 
     dataset = finisher.dataset()
     answer = client.post("/v1/estimates", json={"dataset_id": dataset.id, "budget": 10_000_000})
     assert (answer.status_code, answer.json()["code"]) == (422, "budget_too_large")
+
+
+def test_an_evaluation_without_held_out_users_is_422_as_in_a_job(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    dataset = finisher.dataset()
+    with database.session() as session:
+        row = session.get_one(DatasetRow, dataset.id)
+        row.counts = {**(row.counts or {}), "valid": 0, "valid_users": 0, "test": 0}
+    body = {
+        "dataset_id": dataset.id,
+        "budget": 5,
+        "config": {"finetune": {}, "evaluation": {}},
+    }
+    for path in ("/v1/estimates", "/v1/jobs"):
+        answer = client.post(path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_held_out_users"), path

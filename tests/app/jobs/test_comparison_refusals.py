@@ -19,6 +19,8 @@ def database_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
 
 
+MAKING_OR_ESTIMATING = ("/v1/comparisons", "/v1/estimates/comparison")
+
 BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "no budget": ({"budgets": []}, "invalid_budget", "budgets"),
     "budget 0": ({"budgets": [5, 0]}, "invalid_budget", "budgets.1"),
@@ -77,10 +79,11 @@ def test_a_bad_comparison_gets_its_code_and_leaves_nothing(
 ) -> None:
     body = json.dumps(asked(finisher.dataset(), **change))
     headers = {"content-type": "application/json"}
-    answer = client.post("/v1/comparisons", content=body, headers=headers)
-    problem = answer.json()
-    assert (answer.status_code, problem["code"]) == (422, code)
-    assert problem["errors"][0]["location"] == location
+    for path in MAKING_OR_ESTIMATING:
+        answer = client.post(path, content=body, headers=headers)
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (422, code)
+        assert problem["errors"][0]["location"] == location
     assert client.get("/v1/jobs").json()["data"] == []
 
 
@@ -100,8 +103,9 @@ def test_what_looks_at_a_split_that_is_not_there_is_named(
     with database.session() as session:
         row = session.get_one(DatasetRow, dataset.id)
         row.counts = {**(row.counts or {}), "valid": 0, "valid_users": 0, "test": test}
-    problem = client.post("/v1/comparisons", json=asked(dataset, **change)).json()
-    assert (problem["status"], problem["code"]) == (422, code)
-    named = "`gradient_match`" if "selectors" in change else ""
-    assert named in problem["detail"]
-    assert problem["errors"]
+    for path in MAKING_OR_ESTIMATING:
+        problem = client.post(path, json=asked(dataset, **change)).json()
+        assert (problem["status"], problem["code"]) == (422, code)
+        named = "`gradient_match`" if "selectors" in change else ""
+        assert named in problem["detail"]
+        assert problem["errors"]

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import httpx
 import pytest
@@ -163,10 +164,12 @@ def test_finetunes_and_adapters_are_reached(
 
 
 def test_a_comparison_is_a_job(client: Client, finished: Finished) -> None:
-    job = client.jobs.compare(
-        finished.dataset, budgets=[10], selectors=["dealrec", {"method": "influence"}], seeds=2
-    )
+    asked: dict[str, Any] = {"selectors": ["dealrec", {"method": "influence"}], "seeds": 2}
+    estimate = client.jobs.estimate_comparison(finished.dataset, budgets=[10], **asked)
+    job = client.jobs.compare(finished.dataset, budgets=[10], **asked)
     job.cancel()
+    assert estimate.trainings == 6
+    assert [stage.name for stage in estimate.stages] == [stage.name for stage in job.stages]
     assert job.kind == "comparison"
     assert [stage.name for stage in job.stages][:2] == ["surrogate", "influence"]
     with pytest.raises(ApiError) as caught:

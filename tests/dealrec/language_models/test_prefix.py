@@ -32,6 +32,7 @@ def reuse(model, longest=40):
     return structure, reuse_prefix(model, structure, PREFIX, longest)
 
 
+@pytest.mark.filterwarnings("error::FutureWarning")
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 @pytest.mark.parametrize("architecture", ["llama", "mistral", "qwen2", "qwen3", "gemma"])
 def test_hidden_states_are_those_of_the_whole_decoder(architecture, attention):

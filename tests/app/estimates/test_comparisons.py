@@ -1,0 +1,90 @@
+"""Estimates of comparisons over HTTP."""
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.kit.database import Database
+from tests.app.conftest import Finisher
+from tests.app.estimates.test_endpoints import finish
+from tests.app.jobs.test_comparisons import asked
+
+PATH = "/v1/estimates/comparison"
+SECONDS = {"surrogate": 64.0, "influence": 24.0, "effort": 30.0, "compare": 404.0}
+
+
+def compared(client: TestClient, body: dict[str, Any]) -> dict[str, Any]:
+    """The estimate of the stage that trains and measures."""
+    stages: list[dict[str, Any]] = client.post(PATH, json=body).json()["stages"]
+    return stages[-1]
+
+
+def test_every_training_is_counted_and_nothing_is_made(
+    client: TestClient, finisher: Finisher
+) -> None:
+    body = asked(finisher.dataset())
+    answer = client.post(PATH, json=body)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert found["trainings"] == 3 * 2 * 2  # random was added
+    assert [stage["name"] for stage in found["stages"]] == [
+        "surrogate",
+        "influence",
+        "effort",
+        "compare",
+    ]
+    assert found["seconds"] == pytest.approx(sum(s["seconds"] for s in found["stages"]), abs=0.2)
+    assert client.get("/v1/jobs").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    "more", [{"seeds": 4}, {"budgets": [5, 0.5, 0.9]}, {"full_data_runs": 3}, {"scale": "full"}]
+)
+def test_more_trainings_take_longer_and_what_comes_before_does_not(
+    client: TestClient, finisher: Finisher, more: dict[str, Any]
+) -> None:
+    body = asked(finisher.dataset(), config={"effort": {"candidates": None}})
+    less, longer = (
+        client.post(PATH, json=one).json()["stages"] for one in (body, {**body, **more})
+    )
+    assert less[:-1] == longer[:-1]
+    assert longer[-1]["seconds"] > less[-1]["seconds"]
+
+
+def test_the_largest_budget_is_named_as_it_was_asked_for(
+    client: TestClient, finisher: Finisher
+) -> None:
+    dataset = finisher.dataset()
+    found = client.post(PATH, json=asked(dataset, budgets=[5, 0.5, 7])).json()
+    assert found["budget"] == {
+        "requested": 0.5,
+        "samples": dataset.counts["samples_per_user"] // 2,
+    }
+
+
+def test_a_finished_comparison_says_how_long_the_next_one_takes(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    body = asked(finisher.dataset())
+    job = client.post("/v1/comparisons", json=body).json()
+    finish(database, job["id"], SECONDS)
+    again = {stage["name"]: stage for stage in client.post(PATH, json=body).json()["stages"]}
+    assert {name: again[name]["seconds"] for name in SECONDS} == pytest.approx(SECONDS, abs=0.2)
+    assert again["compare"]["calibrated_on"] == {"basis": "finished_stages", "stages": 1}
+    more = compared(client, {**body, "seeds": 4})
+    assert 404 < more["seconds"] < 808
+    unlike = compared(client, {**body, "scale": "full"})
+    assert unlike["calibrated_on"] == {"basis": "reference", "stages": 0}
+
+
+def test_a_comparison_teaches_the_estimates_of_jobs(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    dataset = finisher.dataset()
+    job = client.post("/v1/comparisons", json=asked(dataset)).json()
+    finish(database, job["id"], SECONDS)
+    found = client.post("/v1/estimates", json={"dataset_id": dataset.id, "budget": 5}).json()
+    surrogate = found["stages"][0]
+    assert (surrogate["name"], surrogate["seconds"]) == ("surrogate", pytest.approx(64, abs=0.2))
+    assert found["trainings"] is None
