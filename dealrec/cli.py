@@ -11,6 +11,7 @@ import typer
 
 from dealrec import __version__
 from dealrec.client.cli import register as register_client
+from dealrec.client.comparison_cli import register as register_comparisons
 from dealrec.comparison.command import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budget
 from dealrec.config.runtime import environment_runtime, yielding_environment
@@ -55,6 +56,7 @@ def register(application: typer.Typer) -> None:
     ):
         application.command(name)(command(function))
     register_client(application)
+    register_comparisons(application)
 
 
 def prune_command(

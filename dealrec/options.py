@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dealrec.config import parse_budget
+from dealrec.config.comparison import Scale
 from dealrec.errors import FieldError, InputError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
@@ -19,6 +21,33 @@ ColumnOption = Annotated[
     list[str] | None,
     typer.Option(metavar="OURS=THEIRS", help="A column that the file calls otherwise."),
 ]
+
+BudgetsOption = Annotated[str, typer.Option(help="Counts or fractions, by commas: 256,1024.")]
+SelectorsOption = Annotated[
+    str, typer.Option(help="Names by commas; random selection is always added.")
+]
+SeedsOption = Annotated[int, typer.Option(min=2, help="Runs of each selector.")]
+FullDataRunsOption = Annotated[
+    int, typer.Option(min=0, help="Trainings on all samples; 0 extrapolates their cost.")
+]
+ScaleOption = Annotated[
+    Scale, typer.Option(help="smoke: minutes on a CPU; full: every layer, many users.")
+]
+COMPARED = "dealrec,stratified_random"
+"""Where ``--selectors`` is not given."""
+
+
+def comparison(budget: str, selectors: str, **options: Any) -> dict[str, Any]:
+    """What a command was asked to compare, as :class:`~dealrec.config.ComparisonConfig` takes it.
+
+    Raises :class:`InputError` (``invalid_budget``).
+    """
+    budgets = [parse_budget(text) for text in _listed(budget)]
+    return {"budgets": budgets, "selectors": _listed(selectors), **options}
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def configuration(path: Path | None, assignments: Sequence[str]) -> dict[str, Any]:

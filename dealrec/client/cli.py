@@ -64,7 +64,7 @@ def submit_command(
     json: JsonOption = False,
 ) -> None:
     """Send data to a server and have a coreset made; says the job's id."""
-    with _client(server, key) as client:
+    with asking(server, key) as client:
         job = client.prune(
             interactions,
             items=items,
@@ -77,9 +77,9 @@ def submit_command(
             progress=not json,
         )
         if watch:
-            _watch(client, job.id, json=json)
+            watch_job(client, job.id, json=json)
         elif json:
-            print_json(_plain(job))
+            print_json(plain_record(job))
         else:
             say(job.id)
 
@@ -91,10 +91,10 @@ def status_command(
     json: JsonOption = False,
 ) -> None:
     """Say how far a job is."""
-    with _client(server, key) as client:
+    with asking(server, key) as client:
         job = client.jobs.get(job_id)
     if json:
-        print_json(_plain(job))
+        print_json(plain_record(job))
         return
     left = "" if job.eta_seconds is None else f", about {job.eta_seconds:,.0f} s left"
     say(f"{job.id} ({job.kind}): {job.state}{left}")
@@ -123,8 +123,8 @@ def watch_command(
 
     With ``--json``: its events, one a line as they happen, and the job itself as the last line.
     """
-    with _client(server, key) as client:
-        _watch(client, job_id, json=json)
+    with asking(server, key) as client:
+        watch_job(client, job_id, json=json)
 
 
 def coreset_command(
@@ -140,14 +140,14 @@ def coreset_command(
     json: JsonOption = False,
 ) -> None:
     """Fetch a coreset; a file that came half is completed."""
-    with _client(server, key) as client:
+    with asking(server, key) as client:
         made_by_job = identifier.startswith("job_")
         coreset = (
             client.jobs.get(identifier).coreset if made_by_job else client.coresets.get(identifier)
         )
         coreset.download(out, format=format_, progress=not json)
     if json:
-        print_json({"out": str(out), **_plain(coreset)})
+        print_json({"out": str(out), **plain_record(coreset)})
     else:
         say(f"{coreset.size:,} samples in {out}")
         say(f"sha256 {coreset.sha256}")
@@ -164,7 +164,7 @@ def adapter_command(
 ) -> None:
     """Fetch a LoRA adapter; one that came half is completed."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _client(server, key) as client:
+    with asking(server, key) as client:
         made_by_job = identifier.startswith("job_")
         adapter = (
             client.jobs.get(identifier).adapter if made_by_job else client.adapters.get(identifier)
@@ -178,7 +178,7 @@ def adapter_command(
             file.replace(out / file.name)
     archive.unlink()
     if json:
-        print_json({"out": str(out), **_plain(adapter)})
+        print_json({"out": str(out), **plain_record(adapter)})
     else:
         say(f"adapter of {adapter.model} in {out}")
 
@@ -190,28 +190,30 @@ def upload_command(
     json: JsonOption = False,
 ) -> None:
     """Send a file in parts; a second attempt sends what is missing. Says the upload's id."""
-    with _client(server, key) as client:
+    with asking(server, key) as client:
         upload = client.uploads.send(file, progress=not json)
     if json:
-        print_json(_plain(upload))
+        print_json(plain_record(upload))
     else:
         say(upload.id)
 
 
-def _client(server: str, key: str | None) -> "Client":
+def asking(server: str, key: str | None) -> "Client":
+    """A client of ``server``, to be closed."""
     from dealrec.client.clients import Client
 
     return Client(server, key)
 
 
-def _watch(client: "Client", job_id: str, *, json: bool) -> None:
+def watch_job(client: "Client", job_id: str, *, json: bool) -> None:
+    """Show the job until it has ended or is paused; raises ``typer.Exit`` (1) where it failed."""
     if not json:
         job = client.jobs.get(job_id).wait(progress=True)
         said = job.coreset_id or job.adapter_id or ""
         say(f"{job.id} {job.state} {said}".rstrip())
         return
     job = _events_as_lines(client, job_id)
-    print_json_line(_plain(job))
+    print_json_line(plain_record(job))
     if job.state in ("failed", "cancelled"):
         raise typer.Exit(1)
 
@@ -219,13 +221,14 @@ def _watch(client: "Client", job_id: str, *, json: bool) -> None:
 def _events_as_lines(client: "Client", job_id: str) -> "Job[Any]":
     job = client.jobs.get(job_id)
     for event in job.follow():
-        print_json_line({"object": "event", **_plain(event)})
+        print_json_line({"object": "event", **plain_record(event)})
         # A job that was paused once may have gone on since.
         if event.kind == "job.paused" and client.jobs.get(job_id).state == "paused":
             break
     return client.jobs.get(job_id)
 
 
-def _plain(record: Any) -> dict[str, Any]:
+def plain_record(record: Any) -> dict[str, Any]:
+    """What the service said, for ``--json``."""
     plain: dict[str, Any] = record.model_dump(mode="json")
     return plain

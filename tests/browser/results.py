@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.models import ArtifactRow, JobKind, JobRow, JobState, StageRow, StageState
+from app.jobs.models import JobKind, JobRow, JobState
 from app.kit.database import Database, database_now
 from app.kit.ids import new_id
 from app.kit.storage import Storage
-from dealrec.comparison.report import write_comparison_report
-from dealrec.config import ComparisonConfig
+from tests.app.comparisons import finished_comparison
 from tests.app.conftest import CONFIG, Finished, Finisher
-from tests.dealrec.comparison.reports import comparison_report
 
 _MISSING = {
     "title": "The input cannot be used",
@@ -64,7 +62,7 @@ class Results:
                 error=_KILLED,
             )
             session.add_all([rejected, failed])
-        comparison = _comparison(database, storage, folder, tenant, finished.dataset)
+        comparison = finished_comparison(database, storage, folder, tenant, finished.dataset)
         return cls(tenant, finished, rejected.id, failed.id, comparison)
 
     def pages(self) -> dict[str, str]:
@@ -90,58 +88,3 @@ class Results:
             "keys": "/console/keys",
             "server": "/console/server",
         }
-
-
-def _comparison(
-    database: Database, storage: Storage, folder: Path, tenant: str, dataset: str
-) -> str:
-    out = folder / "report"
-    out.mkdir()
-    found = comparison_report()
-    write_comparison_report(found, out / "report.html")
-    (out / "report.json").write_text(found.model_dump_json())
-    job, stage, artifact = new_id("job"), new_id("st"), new_id("art")
-    prefix = f"artifacts/{tenant}/{stage}/1"
-    storage.put_folder(prefix, out)
-    config = ComparisonConfig(budgets=(128,), selectors=[{"method": "dealrec"}])
-    with database.session() as session:
-        now = database_now(session)
-        session.add_all(
-            [
-                JobRow(
-                    id=job,
-                    tenant_id=tenant,
-                    dataset_id=dataset,
-                    kind=JobKind.COMPARISON.value,
-                    state=JobState.SUCCEEDED.value,
-                    config=config.model_dump(mode="json"),
-                    job_metadata={},
-                    created_at=now,
-                    started_at=now,
-                    finished_at=now,
-                ),
-                ArtifactRow(
-                    id=artifact,
-                    tenant_id=tenant,
-                    stage="compare",
-                    key=stage.ljust(64, "0")[:64],
-                    prefix=prefix,
-                    created_at=now,
-                ),
-            ]
-        )
-        session.flush()
-        session.add(
-            StageRow(
-                id=stage,
-                tenant_id=tenant,
-                dataset_id=dataset,
-                job_id=job,
-                name="compare",
-                queue="gpu",
-                state=StageState.SUCCEEDED.value,
-                artifact_id=artifact,
-                needs=[],
-            )
-        )
-    return job

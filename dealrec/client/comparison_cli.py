@@ -1,0 +1,136 @@
+"""Commands that have a server compare selectors: submit-comparison, report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dealrec.client.cli import (
+    DEFAULT_SERVER,
+    JobArgument,
+    KeyOption,
+    ServerOption,
+    asking,
+    plain_record,
+    watch_job,
+)
+from dealrec.config import SplitMethod
+from dealrec.config.comparison import Scale
+from dealrec.options import (
+    COMPARED,
+    BudgetsOption,
+    ColumnOption,
+    ConfigOption,
+    FullDataRunsOption,
+    JsonOption,
+    ScaleOption,
+    SeedsOption,
+    SelectorsOption,
+    SetOption,
+    comparison,
+    configuration,
+    pair,
+)
+from dealrec.terminal import command, print_json, say
+
+if TYPE_CHECKING:
+    from dealrec.client.records import Estimate
+
+_DATASET = "ds_"
+
+
+def register(application: typer.Typer) -> None:
+    """Add this part's subcommands."""
+    for name, function in (
+        ("submit-comparison", submit_comparison_command),
+        ("report", report_command),
+    ):
+        application.command(name)(command(function))
+
+
+def submit_comparison_command(
+    data: Annotated[
+        str, typer.Argument(help="File of interactions, or the id of a data set (ds_…) there.")
+    ],
+    budget: BudgetsOption,
+    selectors: SelectorsOption = COMPARED,
+    items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the data set is called.")] = None,
+    seeds: SeedsOption = 3,
+    full_data_runs: FullDataRunsOption = 0,
+    scale: ScaleOption = Scale.SMOKE,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    column: ColumnOption = None,
+    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what it would take, and start nothing.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay until the job has ended.")] = False,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Have a server compare selectors; says the job's id, or with --estimate what it would take."""
+    asked = comparison(
+        budget,
+        selectors,
+        seeds=seeds,
+        full_data_runs=full_data_runs,
+        scale=scale.value,
+        config=configuration(config, set_ or []),
+    )
+    with asking(server, key) as client:
+        if data.startswith(_DATASET) and not Path(data).exists():
+            dataset = client.datasets.get(data)
+        else:
+            dataset = client.datasets.create(
+                data,
+                items=items,
+                name=name,
+                columns=dict(pair(text, "--column") for text in column or []) or None,
+                split=None if split is None else split.value,
+                progress=not json,
+            )
+        if estimate:
+            found = client.jobs.estimate_comparison(dataset.wait().id, **asked)
+            if json:
+                print_json(plain_record(found))
+            else:
+                _say(found)
+            return
+        job = client.jobs.compare(dataset.id, **asked)
+        if watch:
+            watch_job(client, job.id, json=json)
+        elif json:
+            print_json(plain_record(job))
+        else:
+            say(job.id)
+
+
+def report_command(
+    job_id: JobArgument,
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    format_: Annotated[str, typer.Option("--format", help="html, json or parquet.")] = "html",
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fetch the report of a comparison, and say its verdict."""
+    with asking(server, key) as client:
+        job = client.jobs.get(job_id)
+        job.download_report(out, format=format_)
+        verdict = job.report()["verdict"]
+    if json:
+        print_json({"out": str(out), "job_id": job_id, "verdict": verdict})
+    else:
+        say(verdict)
+        say(f"report {out}")
+
+
+def _say(estimate: "Estimate") -> None:
+    say(f"data set {estimate.dataset_id}")
+    say(f"{estimate.trainings:,} trainings, about {estimate.seconds:,.0f} s")
+    for stage in estimate.stages:
+        seconds = "there already" if stage.reused else f"{stage.seconds:,.0f} s"
+        say(f"  {stage.name:<10} {seconds}")
