@@ -40,7 +40,7 @@ def parse_budget(value: Any) -> int | float:
     except ValidationError:
         message = "give a whole number from 1 up, or a fraction between 0 and 1"
         raise InputError(
-            f"The budget cannot be used: {message}.",
+            f"{message.capitalize()}.",
             code="invalid_budget",
             title="The budget cannot be used",
             errors=[FieldError("budget", message)],
