@@ -11,8 +11,7 @@ import numpy as np
 from benchmarks.experiments._problem import PROMPT, for_design, load_problem, scores_of
 from benchmarks.experiments._run import FINETUNE
 from benchmarks.experiments.confirmation import CONTROLS, DESIGNED
-from benchmarks.experiments.selectors import CONTROLS as DESIGN_CONTROLS
-from benchmarks.experiments.selectors import SELECTORS
+from benchmarks.experiments.selectors import SELECTORS, controls
 from dealrec.comparison.kept import KeptRuns
 from dealrec.comparison.running import Chosen, choose_run, chosen_run, everything
 from dealrec.config import FinetuneConfig, LoraSettings
@@ -129,11 +128,11 @@ class Trial:
             epochs=2, learning_rate=1e-3, batch_size=32, lora=LoraSettings(dropout=0.0)
         )
         changes = {"model": settings.model, "dtype": "bfloat16", "seed": first}
-        controls = [*DESIGN_CONTROLS, {"method": DESIGNED, "runs": 5}]
+        beside = [*controls(8), {"method": DESIGNED, "runs": 5}]
         fresh = [{"method": name, "runs": settings.fresh_runs} for name in (*CONTROLS, DESIGNED)]
         return {
             "budgets": [settings.budget],
-            "selectors": [*controls, *SELECTORS] if of_design else fresh,
+            "selectors": [*beside, *SELECTORS] if of_design else fresh,
             "seeds": settings.seeds,
             "full_data_runs": int(of_design and not settings.smoke),
             "config": {

@@ -9,11 +9,13 @@ from benchmarks._report import Target, finish
 from benchmarks.experiments._problem import for_design, load_problem
 from benchmarks.experiments._run import arguments, run
 
-CONTROLS: list[dict[str, Any]] = [
-    {"method": "random", "runs": 8},
-    {"method": "stratified_random", "runs": 8},
-    {"method": "dealrec", "runs": 5},
-]
+
+def controls(runs: int) -> list[dict[str, Any]]:
+    """What everything else is set beside: run more often, and ``dealrec`` five times at most."""
+    often = [{"method": name, "runs": runs} for name in ("random", "stratified_random")]
+    return [*often, {"method": "dealrec", "runs": min(runs, 5)}]
+
+
 SELECTORS: list[str] = [
     "dealrec_paper",
     "influence",
@@ -95,13 +97,17 @@ def main() -> None:
     parser = arguments(__doc__ or "")
     parser.add_argument("--budget", type=int, default=256)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--control-runs", type=int, default=8, help="of the random selectors")
     parser.add_argument("--parts", default="a,b,c,designs", help="of these, by commas")
     parser.add_argument("--full-data-runs", type=int, default=1)
     options = parser.parse_args()
     dataset = for_design(load_problem(options.data, options.users, options.work))
     report = run(
         dataset,
-        [*CONTROLS, *(selector for name in options.parts.split(",") for selector in ASKED[name])],
+        [
+            *controls(options.control_runs),
+            *(selector for name in options.parts.split(",") for selector in ASKED[name]),
+        ],
         options,
         name="selectors",
         budgets=[options.budget],
