@@ -76,12 +76,7 @@ def submit_command(
             idempotency_key=idempotency_key,
             progress=not json,
         )
-        if watch:
-            watch_job(client, job.id, json=json)
-        elif json:
-            print_json(plain_record(job))
-        else:
-            say(job.id)
+        say_job(client, job, watch=watch, json=json)
 
 
 def status_command(
@@ -124,7 +119,7 @@ def watch_command(
     With ``--json``: its events, one a line as they happen, and the job itself as the last line.
     """
     with asking(server, key) as client:
-        watch_job(client, job_id, json=json)
+        _watch(client, job_id, json=json)
 
 
 def coreset_command(
@@ -205,7 +200,17 @@ def asking(server: str, key: str | None) -> "Client":
     return Client(server, key)
 
 
-def watch_job(client: "Client", job_id: str, *, json: bool) -> None:
+def say_job(client: "Client", job: "Job[Any]", *, watch: bool, json: bool) -> None:
+    """What is said of a job that was just made: its id, or all of it, or how it goes."""
+    if watch:
+        _watch(client, job.id, json=json)
+    elif json:
+        print_json(plain_record(job))
+    else:
+        say(job.id)
+
+
+def _watch(client: "Client", job_id: str, *, json: bool) -> None:
     """Show the job until it has ended or is paused; raises ``typer.Exit`` (1) where it failed."""
     if not json:
         job = client.jobs.get(job_id).wait(progress=True)

@@ -1,5 +1,6 @@
 """Commands that have a server compare selectors: submit-comparison, report."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +13,11 @@ from dealrec.client.cli import (
     ServerOption,
     asking,
     plain_record,
-    watch_job,
+    say_job,
 )
 from dealrec.config import SplitMethod
 from dealrec.config.comparison import Scale
+from dealrec.errors import FieldError, InputError
 from dealrec.options import (
     COMPARED,
     BudgetsOption,
@@ -82,6 +84,7 @@ def submit_comparison_command(
     )
     with asking(server, key) as client:
         if data.startswith(_DATASET) and not Path(data).exists():
+            _require_none({"--items": items, "--name": name, "--column": column, "--split": split})
             dataset = client.datasets.get(data)
         else:
             dataset = client.datasets.create(
@@ -100,12 +103,7 @@ def submit_comparison_command(
                 _say(found)
             return
         job = client.jobs.compare(dataset.id, **asked)
-        if watch:
-            watch_job(client, job.id, json=json)
-        elif json:
-            print_json(plain_record(job))
-        else:
-            say(job.id)
+        say_job(client, job, watch=watch, json=json)
 
 
 def report_command(
@@ -126,6 +124,17 @@ def report_command(
     else:
         say(verdict)
         say(f"report {out}")
+
+
+def _require_none(options: Mapping[str, object]) -> None:
+    """Raises :class:`InputError` (``invalid_option``): a data set that is there was read with its own."""
+    for name, value in options.items():
+        if value:
+            raise InputError(
+                f"{name} says how a file is read; the data set is there already. Leave it out.",
+                code="invalid_option",
+                errors=[FieldError(name, "goes with a file alone")],
+            )
 
 
 def _say(estimate: "Estimate") -> None:

@@ -10,13 +10,17 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
 import uvicorn
+from typer.testing import CliRunner, Result
 
 from app.kit.database import Database
 from app.kit.storage import Storage
 from app.main import create_app
 from app.settings import Settings
 from dealrec.client import Client
+from dealrec.client.cli import register
+from dealrec.client.comparison_cli import register as register_comparisons
 from tests.app.conftest import Finished, Finisher
 from tests.dealrec.client.proxy import Proxy, proxied
 from tests.worker.makers import TINY, interactions
@@ -28,6 +32,7 @@ ENDLESS: dict[str, Any] = {
     "surrogate": {**TINY["surrogate"], "epochs": 9999, "patience": 9999},
 }
 PART_BYTES = 64 * 1024
+Run = Callable[..., Result]
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,20 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with embedded(settings), served(settings) as url:
         yield Service(url, database, Storage(settings))
     database.dispose()
+
+
+@pytest.fixture
+def run(service: Service) -> Run:
+    """A command that asks the service, invoked."""
+    application = typer.Typer()
+    register(application)
+    register_comparisons(application)
+
+    def invoked(*arguments: object) -> Result:
+        environment = {"DEALREC_SERVER": service.url}
+        return CliRunner().invoke(application, [str(a) for a in arguments], env=environment)
+
+    return invoked
 
 
 @pytest.fixture

@@ -5,31 +5,13 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
-from dealrec.client.cli import register
 from tests.app.conftest import Finished
-from tests.dealrec.client.conftest import CONFIG, ENDLESS, Service
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(service: Service) -> Run:
-    application = typer.Typer()
-    register(application)
-
-    def invoked(*arguments: object) -> Result:
-        environment = {"DEALREC_SERVER": service.url}
-        return CliRunner().invoke(application, [str(a) for a in arguments], env=environment)
-
-    return invoked
+from tests.dealrec.client.conftest import CONFIG, ENDLESS, Run, Service
 
 
 @pytest.fixture

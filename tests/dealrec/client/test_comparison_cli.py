@@ -4,30 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-import typer
-from typer.testing import CliRunner, Result
-
 from dealrec.client import Client
-from dealrec.client.comparison_cli import register
 from tests.app.comparisons import finished_comparison
 from tests.app.conftest import Finished
-from tests.dealrec.client.conftest import Service
-from tests.dealrec.client.test_cli import Run
+from tests.dealrec.client.conftest import Run, Service
 
 ASKED = ("--budget", "10,0.2", "--selectors", "influence", "--seeds", 2)
-
-
-@pytest.fixture
-def run(service: Service) -> Run:
-    application = typer.Typer()
-    register(application)
-
-    def invoked(*arguments: object) -> Result:
-        environment = {"DEALREC_SERVER": service.url}
-        return CliRunner().invoke(application, [str(a) for a in arguments], env=environment)
-
-    return invoked
 
 
 def test_what_it_would_take_is_said_and_the_data_set_is_used_again(
@@ -59,6 +41,16 @@ def test_a_comparison_is_submitted_as_it_was_asked_for(
     assert (job.kind, config["budgets"], config["seeds"]) == ("comparison", [10, 0.2], 2)
     assert [one["method"] for one in config["selectors"]] == ["random", "influence"]
     assert (config["scale"], config["config"]["surrogate"]["epochs"]) == ("full", 3)
+
+
+def test_what_says_how_a_file_is_read_goes_with_no_data_set(
+    run: Run, finished: Finished, client: Client
+) -> None:
+    said = run("submit-comparison", finished.dataset, *ASKED, "--column", "user_id=u")
+    assert said.exit_code == 2
+    assert "--column" in said.stderr
+    kinds = {job.kind for job in client.jobs.list(dataset_id=finished.dataset)}
+    assert "comparison" not in kinds
 
 
 def test_a_report_is_fetched_with_its_verdict(
