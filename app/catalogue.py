@@ -5,7 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app.kit.problems import documented
+from dealrec.app.kit.problems import documented
 from dealrec.config import SelectionConfig, SurrogateConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.selectors import SELECTORS, listed_needs

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from app.audit import cli as audit
-from app.keys import cli as keys
-from app.kit.commands import DataDir, JsonOption, settings_for
+from dealrec.app.audit import cli as audit
+from dealrec.app.keys import cli as keys
+from dealrec.app.kit.commands import DataDir, JsonOption, settings_for
 from dealrec.terminal import command, print_json, say
 
 
@@ -24,14 +24,14 @@ def serve_command(
     data_dir: DataDir = None,
 ) -> None:
     """Run the API and, where no broker is set, the embedded worker."""
-    from app.serve import serve
+    from dealrec.app.serve import serve
 
     serve(settings_for(data_dir), host, port)
 
 
 def migrate_command(data_dir: DataDir = None, json: JsonOption = False) -> None:
     """Bring the database to the newest schema."""
-    from app.kit.database import Database
+    from dealrec.app.kit.database import Database
 
     database = Database(settings_for(data_dir))
     database.migrate()

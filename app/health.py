@@ -6,11 +6,11 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from app.jobs.workers import seen_lately
-from app.kit.database import Database
-from app.kit.problems import documented
-from app.kit.storage import Storage
 from dealrec import __version__
+from dealrec.app.jobs.workers import seen_lately
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.problems import documented
+from dealrec.app.kit.storage import Storage
 
 router = APIRouter(tags=["operation"])
 _LOG = structlog.get_logger("dealrec.health")

@@ -8,34 +8,34 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from app import catalogue, health
-from app.adapters import endpoints as adapters
-from app.audit import endpoints as audit
-from app.console.routes import install_console
-from app.coresets import endpoints as coresets
-from app.datasets import endpoints as datasets
-from app.estimates import endpoints as estimates
-from app.jobs import comparisons, prune
-from app.jobs import endpoints as jobs
-from app.keys import endpoints as keys
-from app.keys.service import ensure_bootstrap
-from app.kit.database import Database
-from app.kit.gate import Gate
-from app.kit.headers import SecureHeaders
-from app.kit.idempotency.middleware import Idempotency
-from app.kit.logging import configure_logging
-from app.kit.problems import install_problem_handlers
-from app.kit.storage import Storage
-from app.metrics import endpoints as metrics
-from app.metrics.collector import WorkCollector
-from app.metrics.requests import RequestMetrics
-from app.openapi.document import openapi_document
-from app.openapi.page import install_docs_page
-from app.quotas import endpoints as quotas
-from app.scores import endpoints as scores
-from app.settings import Settings
-from app.uploads import endpoints as uploads
 from dealrec import __version__
+from dealrec.app import catalogue, health
+from dealrec.app.adapters import endpoints as adapters
+from dealrec.app.audit import endpoints as audit
+from dealrec.app.console.routes import install_console
+from dealrec.app.coresets import endpoints as coresets
+from dealrec.app.datasets import endpoints as datasets
+from dealrec.app.estimates import endpoints as estimates
+from dealrec.app.jobs import comparisons, prune
+from dealrec.app.jobs import endpoints as jobs
+from dealrec.app.keys import endpoints as keys
+from dealrec.app.keys.service import ensure_bootstrap
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.gate import Gate
+from dealrec.app.kit.headers import SecureHeaders
+from dealrec.app.kit.idempotency.middleware import Idempotency
+from dealrec.app.kit.logging import configure_logging
+from dealrec.app.kit.problems import install_problem_handlers
+from dealrec.app.kit.storage import Storage
+from dealrec.app.metrics import endpoints as metrics
+from dealrec.app.metrics.collector import WorkCollector
+from dealrec.app.metrics.requests import RequestMetrics
+from dealrec.app.openapi.document import openapi_document
+from dealrec.app.openapi.page import install_docs_page
+from dealrec.app.quotas import endpoints as quotas
+from dealrec.app.scores import endpoints as scores
+from dealrec.app.settings import Settings
+from dealrec.app.uploads import endpoints as uploads
 
 _STALE_SECONDS = 24 * 3600
 

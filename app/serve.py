@@ -11,13 +11,13 @@ from typing import Self
 import structlog
 import uvicorn
 
-from app.keys.service import ensure_bootstrap, keys_required
-from app.kit.database import Database
-from app.kit.gate import is_loopback
-from app.kit.logging import configure_logging
-from app.kit.protocol import BoundedProtocol
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.keys.service import ensure_bootstrap, keys_required
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.gate import is_loopback
+from dealrec.app.kit.logging import configure_logging
+from dealrec.app.kit.protocol import BoundedProtocol
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 from dealrec.errors import InputError
 from dealrec.terminal import say
 
@@ -97,7 +97,7 @@ class EmbeddedWorker:
                 if self._stopping.is_set():
                     return
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "worker.loop"],
+                    [sys.executable, "-m", "dealrec.worker.loop"],
                     env=self._environment,
                     stdin=subprocess.DEVNULL,
                 )

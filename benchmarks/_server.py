@@ -13,7 +13,7 @@ from socket import socket
 
 import httpx
 
-from app.settings import Settings
+from dealrec.app.settings import Settings
 
 
 @contextmanager

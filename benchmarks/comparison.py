@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 
-from app.settings import Settings
 from benchmarks._report import Target, finish, timed
 from benchmarks._server import served
+from dealrec.app.settings import Settings
 
 _PROMPT = {"item_noun": "game", "history_items": 5, "title_characters": 60}
 """Short texts: what two cores can read many of."""
@@ -154,7 +154,7 @@ def _stage(job: dict[str, Any]) -> dict[str, Any]:
 
 def _kill_stage(service: psutil.Process) -> None:
     for process in service.children(recursive=True):
-        if "worker.child" in process.cmdline():
+        if "dealrec.worker.child" in process.cmdline():
             process.kill()
 
 

@@ -18,9 +18,9 @@ from benchmarks._report import Target, finish, timed
 from dealrec.config.effort import EffortConfig
 from dealrec.config.runtime import environment_runtime
 from dealrec.effort.gradients import GradientMeter
-from dealrec.evaluation.correlation import spearman
 from dealrec.language_models import LoadedLanguageModel, load_language_model
 from dealrec.language_models.tokens import Encoder
+from dealrec.metrics.correlation import spearman
 from dealrec.runtime import apply_runtime
 
 MODEL = "smollm2-135m"

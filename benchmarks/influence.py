@@ -30,7 +30,6 @@ from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import Samples, build_samples
-from dealrec.evaluation.correlation import spearman
 from dealrec.influence.averaging import average
 from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
@@ -40,6 +39,7 @@ from dealrec.influence.solvers.cg import conjugate_gradient
 from dealrec.influence.solvers.exact import exact
 from dealrec.influence.solvers.interface import ProductOperator, System
 from dealrec.influence.solvers.spectrum import extreme_eigenvalues
+from dealrec.metrics.correlation import spearman
 from dealrec.runtime import apply_runtime
 from dealrec.surrogates.interface import Surrogate
 from dealrec.surrogates.storage import TrainedSurrogate

@@ -82,8 +82,8 @@ def select_stage(folder: Path, _users: int) -> None:
     from dealrec.coresets.writer import REPORT, write_coreset
     from dealrec.data.dataset import Dataset
     from dealrec.data.samples import build_samples
-    from dealrec.evaluation.report import write_report
     from dealrec.influence.scores import InfluenceScores
+    from dealrec.reports.report import write_report
     from dealrec.selection.interface import Scores
     from dealrec.selection.select import select
 

@@ -23,18 +23,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import func, select
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.models import JobKind, JobRow, JobState, ScoreRow
-from app.jobs.planning import plan_job
-from app.kit.database import Database, database_now
-from app.kit.ids import new_id
-from app.settings import Settings
 from benchmarks._load import Load, poll
 from benchmarks._report import Target, finish, timed
 from benchmarks._server import served
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.lifecycle import plan_job
+from dealrec.app.jobs.models import JobKind, JobRow, JobState, ScoreRow
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.ids import new_id
+from dealrec.app.settings import Settings
 from dealrec.data.synthetic import write_sample_data
-from worker.claims import claim
-from worker.scores import write_scores
+from dealrec.worker.claims import claim
+from dealrec.worker.scores import write_scores
 
 _TRAINING = {"effort": None, "surrogate": {"epochs": 10_000, "patience": 10_000}}
 _CONNECTIONS = 6

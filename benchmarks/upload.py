@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from app.settings import Settings
 from benchmarks._report import Target, finish, timed
 from benchmarks._server import log_path, served
+from dealrec.app.settings import Settings
 from dealrec.client.files import file_sha256
 
 _BLOCK_ROWS = 100_000

@@ -116,7 +116,7 @@ def _coreset(
     out: Path,
 ) -> Coreset:
     """All stages up to the selection; the coreset's folder is ``out``."""
-    from dealrec.evaluation.report import write_report
+    from dealrec.reports.report import write_report
 
     needs = selector_needs(config.selection)
     gathered = gather(dataset, samples, config, needs, budget=size, runtime=runtime, stages=stages)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 

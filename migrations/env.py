@@ -5,8 +5,8 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import JSON, BigInteger
 
-from app.kit.models import Base, UtcDateTime
-from app.kit.tables import import_tables
+from dealrec.app.kit.models import Base, UtcDateTime
+from dealrec.app.kit.tables import import_tables
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:

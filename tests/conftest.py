@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
 
 hypothesis.settings.register_profile("chaos")
 

@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow
-from app.jobs.plans import stage_config
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.composition import stage_config
+from dealrec.app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
 from dealrec.config.stages import StageName
-from worker.claims import Claim
+from dealrec.worker.claims import Claim
 
 
 @dataclass(frozen=True)

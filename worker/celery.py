@@ -1,7 +1,7 @@
 """The Celery application and its one task. The message carries a stage's id, nothing else.
 
 Late acknowledgement, a prefetch of one and the spawned pool reduce waste; that nothing is lost or
-done twice rests on :mod:`worker.claims` alone.
+done twice rests on :mod:`dealrec.worker.claims` alone.
 """
 
 import math
@@ -26,15 +26,15 @@ from celery.signals import (
 )
 from celery.worker import state
 
-from app.jobs.wakeups import TASK
-from app.kit.database import Database
-from app.kit.dispatch import BROKER_OPTIONS, QUEUES
-from app.kit.logging import configure_logging
-from app.kit.storage import Storage
-from app.settings import Settings
-from worker.claims import claim
-from worker.loop import keep_watch, worker_name
-from worker.runner import Runner
+from dealrec.app.jobs.wakeups import TASK
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.dispatch import BROKER_OPTIONS, QUEUES
+from dealrec.app.kit.logging import configure_logging
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import claim
+from dealrec.worker.loop import keep_watch, worker_name
+from dealrec.worker.runner import Runner
 
 log = structlog.get_logger(__name__)
 

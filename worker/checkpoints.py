@@ -13,13 +13,13 @@ from pathlib import Path
 import structlog
 from sqlalchemy import and_, or_, select
 
-from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.jobs.transitions import ENDED_STAGES
-from app.kit.database import Database, database_now
-from app.kit.logging import in_context
-from app.kit.storage import Storage
-from app.settings import Settings
-from worker.claims import Claim
+from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.transitions import ENDED_STAGES
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.logging import in_context
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import Claim
 
 log = structlog.get_logger(__name__)
 

@@ -17,8 +17,8 @@ import traceback
 from typing import Any
 
 from dealrec.errors import Cancelled, DealrecError
-from worker.stages.context import StageContext
-from worker.stages.registry import load_stage
+from dealrec.worker.stages.context import StageContext
+from dealrec.worker.stages.registry import load_stage
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_SECONDS = 0.25

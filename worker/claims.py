@@ -13,11 +13,11 @@ from sqlalchemy import CursorResult, bindparam, func, literal_column, select, up
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session, aliased
 
-from app.jobs.events import record
-from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.jobs.planning import fail_stage, requeue
-from app.jobs.runs import LEASE_LOST
-from app.jobs.transitions import (
+from dealrec.app.jobs.events import record
+from dealrec.app.jobs.lifecycle import fail_stage, requeue
+from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.runs import LEASE_LOST
+from dealrec.app.jobs.transitions import (
     IllegalMove,
     Stale,
     lock_dataset,
@@ -25,9 +25,9 @@ from app.jobs.transitions import (
     move_job,
     move_stage,
 )
-from app.kit.database import Database, DatabaseClock, database_now
-from app.settings import Settings
-from worker.rejection import reject_dataset
+from dealrec.app.kit.database import Database, DatabaseClock, database_now
+from dealrec.app.settings import Settings
+from dealrec.worker.rejection import reject_dataset
 
 _CANDIDATES = 16
 _ROUNDS = 5

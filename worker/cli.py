@@ -25,7 +25,7 @@ def worker(
     ] = "cpu,gpu",
 ) -> None:
     """Run a Celery worker: stages of jobs, one at a time (DEALREC_BROKER_URL names the broker)."""
-    from app.settings import Settings
+    from dealrec.app.settings import Settings
 
     names = [name.strip() for name in queues.split(",")]
     if not set(names) <= set(_QUEUES):
@@ -33,17 +33,17 @@ def worker(
     if not Settings().broker_url:
         raise typer.BadParameter("DEALREC_BROKER_URL is not set; `dealrec serve` needs no worker.")
     # The process becomes Celery's, so that signals and exit status are its own.
-    command = [sys.executable, "-m", "celery", "--app", "worker.celery:celery", "worker"]
+    command = [sys.executable, "-m", "celery", "--app", "dealrec.worker.celery:celery", "worker"]
     command += ["--queues", ",".join(names), "--hostname", f"dealrec-{os.getpid()}@%h"]
     os.execv(sys.executable, [*command, "--without-gossip", "--without-mingle"])  # noqa: S606
 
 
 def sweep() -> None:
     """Look once for expired leases, lost wake-ups, jobs that were not started and nobody's files."""
-    from app.kit.database import Database
-    from app.kit.storage import Storage
-    from app.settings import Settings
-    from worker.sweeper import sweep as sweep_once
+    from dealrec.app.kit.database import Database
+    from dealrec.app.kit.storage import Storage
+    from dealrec.app.settings import Settings
+    from dealrec.worker.sweeper import sweep as sweep_once
 
     settings = Settings()
     database = Database(settings)

@@ -1,11 +1,11 @@
-"""``python -m worker.health``: exit status 0 if a worker of this host was seen lately."""
+"""``python -m dealrec.worker.health``: exit status 0 if a worker of this host was seen lately."""
 
 import socket
 import sys
 
-from app.jobs.workers import seen_lately
-from app.kit.database import Database
-from app.settings import Settings
+from dealrec.app.jobs.workers import seen_lately
+from dealrec.app.kit.database import Database
+from dealrec.app.settings import Settings
 
 _SECONDS = 60.0
 

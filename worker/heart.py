@@ -8,11 +8,11 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.kit.database import Database
-from app.kit.logging import in_context
-from app.settings import Settings
-from worker.claims import Claim, Standing, beat
-from worker.process import StageProcess
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.logging import in_context
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import Claim, Standing, beat
+from dealrec.worker.process import StageProcess
 
 log = structlog.get_logger(__name__)
 

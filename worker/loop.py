@@ -1,6 +1,6 @@
 """The embedded worker: claims straight from the database, one stage at a time, no broker.
 
-``dealrec serve`` starts it as ``python -m worker.loop``; it ends when its parent does.
+``dealrec serve`` starts it as ``python -m dealrec.worker.loop``; it ends when its parent does.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from secrets import token_hex
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.jobs.workers import gone, saw
-from app.kit.database import Database
-from app.kit.dispatch import QUEUES
-from app.kit.logging import configure_logging
-from app.kit.storage import Storage
-from app.settings import Settings
-from worker.claims import claim
-from worker.runner import Runner
-from worker.scratch import remove_stale_scratch
-from worker.sweeper import sweep
+from dealrec.app.jobs.workers import gone, saw
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.dispatch import QUEUES
+from dealrec.app.kit.logging import configure_logging
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import claim
+from dealrec.worker.runner import Runner
+from dealrec.worker.scratch import remove_stale_scratch
+from dealrec.worker.sweeper import sweep
 
 _LOOKS_SECONDS = 30.0
 """A worker that has neither run nor looked for work for so long is not there."""

@@ -7,12 +7,12 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.adapters.models import AdapterRow
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, StageRow, StageState
-from app.kit.database import Database
-from app.kit.storage import Storage
+from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import ArtifactRow, StageRow, StageState
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
 
 log = structlog.get_logger(__name__)
 

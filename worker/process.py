@@ -20,7 +20,7 @@ _RESIDENT = ("RssAnon:", "RssShmem:")
 
 
 class StageProcess:
-    """Starts ``python -m worker.child`` in a session of its own and listens to it.
+    """Starts ``python -m dealrec.worker.child`` in a session of its own and listens to it.
 
     What the process prints goes to ``scratch/output.log``. Use as a context manager: at its end
     the process group is gone.
@@ -40,7 +40,7 @@ class StageProcess:
         read_end, write_end = os.pipe()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker.child"],
+                [sys.executable, "-m", "dealrec.worker.child"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -10,22 +10,22 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.adapters.models import AdapterRow
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow, StageState
-from app.jobs.planning import advance, dataset_ready
-from app.jobs.plans import stage_config
-from app.jobs.transitions import lock_dataset, move_stage
-from app.kit.database import Database, database_now
-from app.kit.ids import new_id
-from app.kit.storage import Storage
-from app.quotas.service import require_room
+from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.composition import stage_config
+from dealrec.app.jobs.lifecycle import advance, dataset_ready
+from dealrec.app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow, StageState
+from dealrec.app.jobs.transitions import lock_dataset, move_stage
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.storage import Storage
+from dealrec.app.quotas.service import require_room
 from dealrec.config.stages import StageName, StagePart
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES
-from worker.assignment import Assignment
-from worker.claims import locked
-from worker.scores import write_scores
+from dealrec.worker.assignment import Assignment
+from dealrec.worker.claims import locked
+from dealrec.worker.scores import write_scores
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def publish(
 ) -> None:
     """Publish ``result``, or the artifact that another run published first.
 
-    Raises :class:`app.jobs.transitions.Stale` where the claim is lost, and
-    :class:`app.kit.errors.QuotaExceeded` where the tenant has no room for it; nothing has changed
+    Raises :class:`dealrec.app.jobs.transitions.Stale` where the claim is lost, and
+    :class:`dealrec.app.kit.errors.QuotaExceeded` where the tenant has no room for it; nothing has changed
     then.
     """
     while True:

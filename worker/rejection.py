@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.planning import dataset_rejected
-from app.jobs.transitions import lock_dataset
-from app.kit.database import Database
-from app.kit.storage import Storage
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.lifecycle import dataset_rejected
+from dealrec.app.jobs.transitions import lock_dataset
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
 
 
 def reject_dataset(

@@ -12,22 +12,22 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from app.jobs.transitions import Stale
-from app.kit.database import Database
-from app.kit.errors import QuotaExceeded
-from app.kit.storage import Storage
-from app.quotas.service import require_gpu_time
-from app.settings import Settings
+from dealrec.app.jobs.transitions import Stale
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.errors import QuotaExceeded
+from dealrec.app.kit.storage import Storage
+from dealrec.app.quotas.service import require_gpu_time
+from dealrec.app.settings import Settings
 from dealrec.config.stages import STAGES, StageName
-from worker import claims, problems
-from worker.assignment import Assignment, fetch, read_assignment
-from worker.checkpoints import Checkpoints
-from worker.claims import Claim, Standing
-from worker.heart import Heart
-from worker.process import StageProcess
-from worker.publication import Result, find_artifact, publish, remove_unreferenced
-from worker.rejection import remove_rejected_files
-from worker.scratch import scratch_folder
+from dealrec.worker import claims, problems
+from dealrec.worker.assignment import Assignment, fetch, read_assignment
+from dealrec.worker.checkpoints import Checkpoints
+from dealrec.worker.claims import Claim, Standing
+from dealrec.worker.heart import Heart
+from dealrec.worker.process import StageProcess
+from dealrec.worker.publication import Result, find_artifact, publish, remove_unreferenced
+from dealrec.worker.rejection import remove_rejected_files
+from dealrec.worker.scratch import scratch_folder
 
 log = structlog.get_logger(__name__)
 

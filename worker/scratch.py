@@ -5,10 +5,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from app.jobs.models import StageRow, StageState
-from app.kit.database import Database
-from app.settings import Settings
-from worker.claims import Claim
+from dealrec.app.jobs.models import StageRow, StageState
+from dealrec.app.kit.database import Database
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import Claim
 
 
 def scratch_folder(settings: Settings, claim: Claim) -> Path:

@@ -6,24 +6,24 @@ from contextlib import contextmanager
 import structlog
 from sqlalchemy import func, select
 
-from app.audit.repository import forget_old as forget_old_audit
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.events import forget_old as forget_old_events
-from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.jobs.planning import dataset_ready, dataset_rejected, waiting_jobs
-from app.jobs.runs import forget_old as forget_old_runs
-from app.jobs.transitions import lock_dataset
-from app.jobs.wakeups import overdue, wake
-from app.kit.database import Database, database_now
-from app.kit.dispatch import QUEUES
-from app.kit.idempotency.store import forget_old as forget_old_answers
-from app.kit.storage import Storage
-from app.settings import Settings
-from app.uploads.service import expire_uploads
-from worker import checkpoints
-from worker.claims import expire
-from worker.orphans import remove_orphans
-from worker.rejection import remove_rejected_files
+from dealrec.app.audit.repository import forget_old as forget_old_audit
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.events import forget_old as forget_old_events
+from dealrec.app.jobs.lifecycle import dataset_ready, dataset_rejected, waiting_jobs
+from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.runs import forget_old as forget_old_runs
+from dealrec.app.jobs.transitions import lock_dataset
+from dealrec.app.jobs.wakeups import overdue, wake
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.dispatch import QUEUES
+from dealrec.app.kit.idempotency.store import forget_old as forget_old_answers
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.app.uploads.service import expire_uploads
+from dealrec.worker import checkpoints
+from dealrec.worker.claims import expire
+from dealrec.worker.orphans import remove_orphans
+from dealrec.worker.rejection import remove_rejected_files
 
 log = structlog.get_logger(__name__)
 

@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.adapters import service
-from app.adapters.repository import AdapterRepository
-from app.adapters.schemas import Adapter
-from app.kit.context import ContextDep
-from app.kit.downloads import download, new_scratch
-from app.kit.pagination import Page, PageQuery
-from app.kit.problems import documented
+from dealrec.app.adapters import service
+from dealrec.app.adapters.repository import AdapterRepository
+from dealrec.app.adapters.schemas import Adapter
+from dealrec.app.kit.context import ContextDep
+from dealrec.app.kit.downloads import download, new_scratch
+from dealrec.app.kit.pagination import Page, PageQuery
+from dealrec.app.kit.problems import documented
 
 router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
 

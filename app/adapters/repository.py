@@ -1,7 +1,7 @@
 """Queries over adapters."""
 
-from app.adapters.models import AdapterRow
-from app.kit.repository import TenantRepository
+from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.kit.repository import TenantRepository
 
 
 class AdapterRepository(TenantRepository[AdapterRow]):

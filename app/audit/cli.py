@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.kit.commands import DataDir, JsonOption, opened
+from dealrec.app.kit.commands import DataDir, JsonOption, opened
 from dealrec.terminal import command, print_json, say
 
 
@@ -20,8 +20,8 @@ def audit_command(
     json: JsonOption = False,
 ) -> None:
     """Show who did what, newest first."""
-    from app.audit.repository import newest
-    from app.audit.schemas import AuditEvent
+    from dealrec.app.audit.repository import newest
+    from dealrec.app.audit.schemas import AuditEvent
 
     with opened(data_dir) as database, database.session(write=False) as session:
         rows = newest(session, tenant, limit)

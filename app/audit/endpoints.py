@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.audit.models import AuditRow
-from app.audit.repository import AuditRepository
-from app.audit.schemas import AuditEvent
-from app.kit.context import ContextDep
-from app.kit.pagination import Page, PageQuery
-from app.kit.problems import documented
-from app.kit.text import require_storable
+from dealrec.app.audit.models import AuditRow
+from dealrec.app.audit.repository import AuditRepository
+from dealrec.app.audit.schemas import AuditEvent
+from dealrec.app.kit.context import ContextDep
+from dealrec.app.kit.pagination import Page, PageQuery
+from dealrec.app.kit.problems import documented
+from dealrec.app.kit.text import require_storable
 
 router = APIRouter(prefix="/v1/audit", tags=["administration"])
 

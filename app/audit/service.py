@@ -2,9 +2,9 @@
 
 from sqlalchemy.orm import Session
 
-from app.audit.models import Actor, AuditRow
-from app.kit.database import database_now
-from app.kit.ids import new_id
+from dealrec.app.audit.models import Actor, AuditRow
+from dealrec.app.kit.database import database_now
+from dealrec.app.kit.ids import new_id
 
 
 def record(

@@ -7,15 +7,15 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
-from app.adapters import endpoints as api
-from app.adapters.repository import AdapterRepository
-from app.adapters.schemas import Adapter
-from app.console.datasets import names as dataset_names
-from app.console.pages import render
-from app.console.session import Posted
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import scratch
-from app.kit.pagination import PageQuery
+from dealrec.app.adapters import endpoints as api
+from dealrec.app.adapters.repository import AdapterRepository
+from dealrec.app.adapters.schemas import Adapter
+from dealrec.app.console.datasets import names as dataset_names
+from dealrec.app.console.pages import render
+from dealrec.app.console.session import Posted
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import scratch
+from dealrec.app.kit.pagination import PageQuery
 
 router = APIRouter(prefix="/console/adapters", include_in_schema=False)
 _CARD = "README.md"

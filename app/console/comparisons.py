@@ -6,18 +6,18 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.console.fields import FormPart, job_form, read_config
-from app.console.job_form import usable_datasets
-from app.console.pages import render
-from app.console.session import Posted
-from app.estimates.endpoints import create_comparison_estimate
-from app.jobs.comparisons import ReportFormat, create_comparison
-from app.jobs.repository import JobRepository
-from app.jobs.schemas import ComparisonCreate
-from app.jobs.service import report_prefix
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import scratch
-from app.kit.errors import status_of
+from dealrec.app.console.fields import FormPart, job_form, read_config
+from dealrec.app.console.job_form import usable_datasets
+from dealrec.app.console.pages import render
+from dealrec.app.console.session import Posted
+from dealrec.app.estimates.endpoints import create_comparison_estimate
+from dealrec.app.jobs.comparisons import ReportFormat, create_comparison
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import ComparisonCreate
+from dealrec.app.jobs.service import report_prefix
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import scratch
+from dealrec.app.kit.errors import status_of
 from dealrec.config import ComparisonConfig, SelectionConfig
 from dealrec.config.comparison import CONTROL, Scale
 from dealrec.config.selectors import SELECTORS

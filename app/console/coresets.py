@@ -5,26 +5,26 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.console.datasets import names as dataset_names
-from app.console.fields import finetune_fields, read_budget, read_finetune, selection_fields
-from app.console.jobs import sweep_budgets
-from app.console.pages import render
-from app.console.plots import score_plots, strata_plot
-from app.console.session import Posted
-from app.coresets import endpoints as api
-from app.coresets.repository import CoresetRepository
-from app.coresets.schemas import CoresetCreate
-from app.coresets.service import scores_key
-from app.datasets.endpoints import get_dataset
-from app.datasets.repository import DatasetRepository
-from app.datasets.schemas import SampleText
-from app.datasets.service import find_sample, require_ready
-from app.jobs.endpoints import get_job
-from app.jobs.repository import JobRepository
-from app.jobs.schemas import FinetuneJobConfig, Job
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import scratch
-from app.kit.pagination import PageQuery, PageRequest
+from dealrec.app.console.datasets import names as dataset_names
+from dealrec.app.console.fields import finetune_fields, read_budget, read_finetune, selection_fields
+from dealrec.app.console.jobs import sweep_budgets
+from dealrec.app.console.pages import render
+from dealrec.app.console.plots import score_plots, strata_plot
+from dealrec.app.console.session import Posted
+from dealrec.app.coresets import endpoints as api
+from dealrec.app.coresets.repository import CoresetRepository
+from dealrec.app.coresets.schemas import CoresetCreate
+from dealrec.app.coresets.service import scores_key
+from dealrec.app.datasets.endpoints import get_dataset
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.datasets.schemas import SampleText
+from dealrec.app.datasets.service import find_sample, require_ready
+from dealrec.app.jobs.endpoints import get_job
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import scratch
+from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.config import PruneConfig, parse_budget
 from dealrec.config.selectors import SELECTORS
 from dealrec.coresets.formats import CoresetFormat

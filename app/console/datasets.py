@@ -5,17 +5,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.adapters.endpoints import list_adapters
-from app.console import advice
-from app.console.operation import worker_seen
-from app.console.pages import render
-from app.console.session import Posted
-from app.coresets.endpoints import list_coresets
-from app.datasets import endpoints as api
-from app.datasets.models import DatasetState
-from app.jobs.endpoints import list_jobs
-from app.kit.context import Context, ContextDep
-from app.kit.pagination import PageQuery, PageRequest
+from dealrec.app.adapters.endpoints import list_adapters
+from dealrec.app.console.help import help_with_dataset
+from dealrec.app.console.pages import render
+from dealrec.app.console.session import Posted
+from dealrec.app.console.status import worker_seen
+from dealrec.app.coresets.endpoints import list_coresets
+from dealrec.app.datasets import endpoints as api
+from dealrec.app.datasets.models import DatasetState
+from dealrec.app.jobs.endpoints import list_jobs
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.config import Sampling, SplitMethod
 from dealrec.data.columns import Column
 
@@ -61,8 +61,8 @@ def dataset_page(request: Request, context: ContextDep, dataset_id: str) -> Resp
     """One data set: its counts, its report, its samples, its jobs."""
     dataset = api.get_dataset(dataset_id, context)
     jobs = list_jobs(context, _MANY, dataset_id=dataset_id)
-    told = advice.for_dataset(dataset.error.get("code")) if dataset.error else None
-    return render(request, "dataset.html", dataset=dataset, jobs=jobs, advice=told)
+    told = help_with_dataset(dataset.error.get("code")) if dataset.error else None
+    return render(request, "dataset.html", dataset=dataset, jobs=jobs, help_text=told)
 
 
 @router.get("/console/datasets/{dataset_id}/live")

@@ -6,20 +6,20 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.console.fields import FormPart, form_of, job_form, read_budget, read_config
-from app.console.pages import render
-from app.console.presets import PRESETS
-from app.console.session import Posted
-from app.datasets.endpoints import list_datasets
-from app.datasets.models import DatasetState
-from app.datasets.schemas import Dataset
-from app.estimates.endpoints import create_estimate
-from app.jobs import endpoints as api
-from app.jobs.models import SELECTING
-from app.jobs.schemas import JobCreate
-from app.kit.context import Context, ContextDep
-from app.kit.errors import NotFound, status_of
-from app.kit.pagination import PageRequest
+from dealrec.app.console.fields import FormPart, form_of, job_form, read_budget, read_config
+from dealrec.app.console.pages import render
+from dealrec.app.console.presets import PRESETS
+from dealrec.app.console.session import Posted
+from dealrec.app.datasets.endpoints import list_datasets
+from dealrec.app.datasets.models import DatasetState
+from dealrec.app.datasets.schemas import Dataset
+from dealrec.app.estimates.endpoints import create_estimate
+from dealrec.app.jobs import endpoints as api
+from dealrec.app.jobs.models import SELECTING
+from dealrec.app.jobs.schemas import JobCreate
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.errors import NotFound, status_of
+from dealrec.app.kit.pagination import PageRequest
 from dealrec.config import PruneConfig, parse_budget
 from dealrec.config.selectors import SELECTORS
 from dealrec.errors import DealrecError

@@ -5,24 +5,24 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from app.console import advice
-from app.console.datasets import names as dataset_names
-from app.console.operation import worker_seen
-from app.console.pages import render
-from app.console.plots import score_plots
-from app.console.session import Posted
-from app.coresets.endpoints import get_budget_sweep, list_coresets
-from app.datasets.endpoints import get_dataset
-from app.jobs import endpoints as api
-from app.jobs.models import SELECTING, JobKind, JobState
-from app.jobs.repository import JobRepository
-from app.jobs.schemas import Job
-from app.jobs.service import scores_prefix
-from app.jobs.transitions import ENDED_JOBS
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import scratch
-from app.kit.errors import NotFound
-from app.kit.pagination import PageQuery, PageRequest
+from dealrec.app.console.datasets import names as dataset_names
+from dealrec.app.console.help import help_with_job
+from dealrec.app.console.pages import render
+from dealrec.app.console.plots import score_plots
+from dealrec.app.console.session import Posted
+from dealrec.app.console.status import worker_seen
+from dealrec.app.coresets.endpoints import get_budget_sweep, list_coresets
+from dealrec.app.datasets.endpoints import get_dataset
+from dealrec.app.jobs import endpoints as api
+from dealrec.app.jobs.models import SELECTING, JobKind, JobState
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import Job
+from dealrec.app.jobs.service import scores_prefix
+from dealrec.app.jobs.transitions import ENDED_JOBS
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import scratch
+from dealrec.app.kit.errors import NotFound
+from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.coresets.writer import SCORES
 from dealrec.errors import DealrecError
 
@@ -129,7 +129,7 @@ def _shown(context: Context, job: Job) -> dict[str, Any]:
         "reported": job.kind is JobKind.COMPARISON and job.state is JobState.SUCCEEDED,
         "mark": f"{job.state.value} {job.coreset_id} {job.adapter_id}",
         "told": _told(job),
-        "advice": job.error and advice.for_job(job.error.get("code")),
+        "help_text": job.error and help_with_job(job.error.get("code")),
         "no_worker": job.state is JobState.QUEUED and not worker_seen(context),
         "coresets": coresets,
         "budgets": sweep_budgets(coresets[-1].size) if coresets else "",

@@ -6,14 +6,14 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from app.console.pages import render
-from app.console.session import Posted
-from app.keys import endpoints as api
-from app.keys.schemas import KeyCreate, NewKey
-from app.keys.scopes import Scope
-from app.kit.context import Context, ContextDep
-from app.kit.errors import status_of
-from app.kit.pagination import PageQuery, PageRequest
+from dealrec.app.console.pages import render
+from dealrec.app.console.session import Posted
+from dealrec.app.keys import endpoints as api
+from dealrec.app.keys.schemas import KeyCreate, NewKey
+from dealrec.app.keys.scopes import Scope
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.errors import status_of
+from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.config.base import field_errors
 from dealrec.errors import DealrecError, InputError
 

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from app.coresets.schemas import StratumUse
-from app.scores.schemas import Histogram, ScoreName
-from app.scores.service import histogram
-from dealrec.evaluation.correlation import spearman
+from dealrec.app.coresets.schemas import StratumUse
+from dealrec.app.scores.schemas import Histogram, ScoreName
+from dealrec.app.scores.service import histogram
+from dealrec.metrics.correlation import spearman
 
 _BARS = 40
 _BINS = (40, 26)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
 
-from app.console import (
+from dealrec.app.console import (
     adapters,
     comparisons,
     coresets,
@@ -11,15 +11,15 @@ from app.console import (
     job_form,
     jobs,
     keys,
-    operation,
     session,
+    status,
 )
-from app.console.door import Door
-from app.console.pages import FOLDER
+from dealrec.app.console.auth import Authentication
+from dealrec.app.console.pages import FOLDER
 
 
 def install_console(app: FastAPI) -> None:
-    """Add the pages to ``app``; the door stands around every middleware added before."""
+    """Add the pages to ``app``; authentication stands around every middleware added before."""
     router = APIRouter(include_in_schema=False)
     # The form first: `/console/jobs/new` and `/console/jobs/estimate` are no job's id.
     for area in (
@@ -30,10 +30,10 @@ def install_console(app: FastAPI) -> None:
         coresets,
         adapters,
         keys,
-        operation,
+        status,
         session,
     ):
         router.include_router(area.router)
     app.include_router(router)
     app.mount("/console/static", StaticFiles(directory=FOLDER / "static"), name="console")
-    app.add_middleware(Door)
+    app.add_middleware(Authentication)

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
-from app.console.door import CSRF_HEADER, KEY_COOKIE, SIGN_IN, is_console, same_token
-from app.console.pages import render, set_cookie
-from app.keys.service import authenticate
-from app.kit.errors import PermissionDenied, Unauthenticated
+from dealrec.app.console.auth import CSRF_HEADER, KEY_COOKIE, SIGN_IN, is_console, same_token
+from dealrec.app.console.pages import render, set_cookie
+from dealrec.app.keys.service import authenticate
+from dealrec.app.kit.errors import PermissionDenied, Unauthenticated
 
 router = APIRouter(prefix="/console", include_in_schema=False)
 

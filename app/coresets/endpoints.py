@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.coresets import insight, service
-from app.coresets.models import CoresetRow
-from app.coresets.repository import CoresetRepository
-from app.coresets.schemas import (
+from dealrec.app.coresets import insight, service
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.coresets.repository import CoresetRepository
+from dealrec.app.coresets.schemas import (
     BudgetSweep,
     Coreset,
     CoresetCreate,
@@ -16,15 +16,15 @@ from app.coresets.schemas import (
     CoresetSample,
     Explanation,
 )
-from app.datasets.endpoints import Cascade
-from app.jobs.repository import JobRepository
-from app.jobs.schemas import FinetuneJobConfig, Job
-from app.jobs.service import add_finetune_job, present
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import download, new_scratch, scratch
-from app.kit.pagination import Page, PageQuery
-from app.kit.problems import documented
-from app.kit.text import require_storable
+from dealrec.app.datasets.endpoints import Cascade
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
+from dealrec.app.jobs.service import add_finetune_job, present
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import download, new_scratch, scratch
+from dealrec.app.kit.pagination import Page, PageQuery
+from dealrec.app.kit.problems import documented
+from dealrec.app.kit.text import require_storable
 from dealrec.coresets.formats import CoresetFormat, write_format
 
 router = APIRouter(prefix="/v1", tags=["coresets"])

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from app.coresets.schemas import (
+from dealrec.app.coresets.schemas import (
     CoresetDiff,
     Explanation,
     Reason,
@@ -21,7 +21,7 @@ from app.coresets.schemas import (
     SweepPoint,
     SweepSelection,
 )
-from app.kit.errors import NotFound
+from dealrec.app.kit.errors import NotFound
 from dealrec.config import PruneConfig, SelectionConfig, SelectionMethod, resolve_budget
 from dealrec.coresets.writer import covered, read_scores
 from dealrec.data.dataset import Dataset

@@ -1,7 +1,7 @@
 """Queries over coresets."""
 
-from app.coresets.models import CoresetRow
-from app.kit.repository import TenantRepository
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.kit.repository import TenantRepository
 
 
 class CoresetRepository(TenantRepository[CoresetRow]):

@@ -8,19 +8,19 @@ from typing import Any
 import pyarrow.parquet as pq
 from sqlalchemy.orm import Session
 
-from app.coresets.models import CoresetRow
-from app.coresets.repository import CoresetRepository
-from app.coresets.schemas import CoresetCreate, CoresetSample
-from app.datasets.service import require_ready
-from app.jobs.models import SELECTING, JobRow
-from app.jobs.removal import Removal
-from app.jobs.repository import JobRepository
-from app.jobs.service import add_select_job, scores_prefix
-from app.kit.database import database_now
-from app.kit.ids import new_id
-from app.kit.pagination import Page, PageRequest
-from app.kit.storage import Storage
-from app.quotas.service import require_room
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.coresets.repository import CoresetRepository
+from dealrec.app.coresets.schemas import CoresetCreate, CoresetSample
+from dealrec.app.datasets.service import require_ready
+from dealrec.app.jobs.models import SELECTING, JobRow
+from dealrec.app.jobs.removal import Removal
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.service import add_select_job, scores_prefix
+from dealrec.app.kit.database import database_now
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.pagination import Page, PageRequest
+from dealrec.app.kit.storage import Storage
+from dealrec.app.quotas.service import require_room
 from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
 from dealrec.config.selectors import KEPT_WITH_SCORES, SELECTORS, Need, selector_needs
 from dealrec.config.stages import StageName
@@ -127,7 +127,7 @@ def select_again(
 
     Raises :class:`InputError` (``budget_too_large``).
     """
-    from dealrec.evaluation.report import write_report
+    from dealrec.reports.report import write_report
 
     stored = storage.fetch_folder(task.dataset_prefix, folder / "dataset")
     dataset = Dataset.load(stored)

@@ -5,18 +5,24 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.datasets import service
-from app.datasets.models import DatasetState
-from app.datasets.repository import DatasetRepository
-from app.datasets.schemas import Dataset, DatasetCreate, SampleText
-from app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload, upload_from_files
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import scratch
-from app.kit.multipart import read_form
-from app.kit.pagination import Page, PageQuery
-from app.kit.problems import documented
-from app.kit.schemas import is_json, read_json
-from app.uploads.service import whole_file
+from dealrec.app.datasets import service
+from dealrec.app.datasets.models import DatasetState
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.datasets.schemas import Dataset, DatasetCreate, SampleText
+from dealrec.app.datasets.uploads import (
+    FIELDS,
+    FILES,
+    DatasetUpload,
+    dataset_upload,
+    upload_from_files,
+)
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import scratch
+from dealrec.app.kit.multipart import read_form
+from dealrec.app.kit.pagination import Page, PageQuery
+from dealrec.app.kit.problems import documented
+from dealrec.app.kit.schemas import is_json, read_json
+from dealrec.app.uploads.service import whole_file
 from dealrec.config import Sampling, SplitMethod
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Select, delete, select
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import JobRow, StageRow, StageState
-from app.kit.repository import TenantRepository
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import JobRow, StageRow, StageState
+from dealrec.app.kit.repository import TenantRepository
 
 
 class DatasetRepository(TenantRepository[DatasetRow]):

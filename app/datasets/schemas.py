@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.schemas import Progress
-from app.kit.schemas import Body
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.schemas import Progress
+from dealrec.app.kit.schemas import Body
 from dealrec.config import SplitMethod
 
 

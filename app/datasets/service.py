@@ -5,21 +5,21 @@ from pathlib import Path
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.datasets.repository import DatasetRepository
-from app.datasets.schemas import SampleText
-from app.datasets.uploads import DatasetUpload, SourceFile
-from app.jobs.models import JobRow
-from app.jobs.planning import plan_ingest
-from app.jobs.removal import Removal
-from app.jobs.transitions import ENDED_JOBS, lock_dataset
-from app.kit.database import database_now
-from app.kit.errors import Conflict, InUse, NotFound
-from app.kit.ids import new_id
-from app.kit.pagination import PageRequest, Slice
-from app.kit.storage import Storage
-from app.quotas.service import require_room
-from app.uploads.service import WholeFile
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.datasets.schemas import SampleText
+from dealrec.app.datasets.uploads import DatasetUpload, SourceFile
+from dealrec.app.jobs.lifecycle import plan_ingest
+from dealrec.app.jobs.models import JobRow
+from dealrec.app.jobs.removal import Removal
+from dealrec.app.jobs.transitions import ENDED_JOBS, lock_dataset
+from dealrec.app.kit.database import database_now
+from dealrec.app.kit.errors import Conflict, InUse, NotFound
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.pagination import PageRequest, Slice
+from dealrec.app.kit.storage import Storage
+from dealrec.app.quotas.service import require_room
+from dealrec.app.uploads.service import WholeFile
 from dealrec.config import PromptConfig, PruneConfig, Sampling
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import Prompter

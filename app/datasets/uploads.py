@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.datasets.schemas import DatasetCreate
-from app.kit.multipart import Form, UploadedFile
-from app.kit.schemas import parse_json
-from app.uploads.service import WholeFile
+from dealrec.app.datasets.schemas import DatasetCreate
+from dealrec.app.kit.multipart import Form, UploadedFile
+from dealrec.app.kit.schemas import parse_json
+from dealrec.app.uploads.service import WholeFile
 from dealrec.config import SplitMethod
 from dealrec.errors import FieldError, InputError
 

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter
 
-from app.datasets.repository import DatasetRepository
-from app.estimates import service
-from app.estimates.schemas import Estimate
-from app.jobs.schemas import ComparisonCreate, JobCreate
-from app.kit.context import ContextDep
-from app.kit.problems import documented
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.estimates import service
+from dealrec.app.estimates.schemas import Estimate
+from dealrec.app.jobs.schemas import ComparisonCreate, JobCreate
+from dealrec.app.kit.context import ContextDep
+from dealrec.app.kit.problems import documented
 
 router = APIRouter(prefix="/v1/estimates", tags=["jobs"])
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from app.jobs.schemas import BudgetUse
+from dealrec.app.jobs.schemas import BudgetUse
 from dealrec.config.stages import StageName
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import JobKind
-from app.jobs.plans import count_samples
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.composition import count_samples
+from dealrec.app.jobs.models import JobKind
 from dealrec.config import ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
 from dealrec.config.embedding import EmbeddingSource
 from dealrec.config.stages import StageName

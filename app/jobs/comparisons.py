@@ -4,13 +4,13 @@ from enum import StrEnum
 
 from fastapi import APIRouter, Request, Response
 
-from app.datasets.repository import DatasetRepository
-from app.jobs import service
-from app.jobs.repository import JobRepository
-from app.jobs.schemas import ComparisonCreate, Job
-from app.kit.context import ContextDep
-from app.kit.downloads import download, new_scratch
-from app.kit.problems import documented
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.jobs import service
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import ComparisonCreate, Job
+from dealrec.app.kit.context import ContextDep
+from dealrec.app.kit.downloads import download, new_scratch
+from dealrec.app.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["comparisons"])
 

@@ -5,24 +5,24 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 
-from app.datasets.endpoints import Cascade
-from app.datasets.repository import DatasetRepository
-from app.jobs import service
-from app.jobs.models import JobState
-from app.jobs.repository import JobRepository
-from app.jobs.requests import (
+from dealrec.app.datasets.endpoints import Cascade
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.jobs import service
+from dealrec.app.jobs.controls import (
     JobRequest,
     request_cancel,
     request_pause,
     request_resume,
     request_retry,
 )
-from app.jobs.schemas import Event, Job, JobCreate
-from app.jobs.stream import follow, news
-from app.kit.context import ContextDep
-from app.kit.pagination import Page, PageQuery, PageRequest
-from app.kit.problems import documented
-from app.kit.text import require_storable
+from dealrec.app.jobs.models import JobState
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import Event, Job, JobCreate
+from dealrec.app.jobs.stream import follow, news
+from dealrec.app.kit.context import ContextDep
+from dealrec.app.kit.pagination import Page, PageQuery, PageRequest
+from dealrec.app.kit.problems import documented
+from dealrec.app.kit.text import require_storable
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

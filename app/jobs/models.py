@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Float, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+from dealrec.app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
 
 
 class JobKind(StrEnum):

@@ -4,16 +4,16 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from app.datasets.endpoints import UPLOAD_PROPERTIES, multipart_body
-from app.datasets.service import StoredUpload, add_dataset
-from app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload
-from app.jobs import service
-from app.jobs.schemas import Job, Metadata
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import scratch
-from app.kit.multipart import Form, read_form
-from app.kit.problems import documented
-from app.kit.schemas import parse_json
+from dealrec.app.datasets.endpoints import UPLOAD_PROPERTIES, multipart_body
+from dealrec.app.datasets.service import StoredUpload, add_dataset
+from dealrec.app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload
+from dealrec.app.jobs import service
+from dealrec.app.jobs.schemas import Job, Metadata
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import scratch
+from dealrec.app.kit.multipart import Form, read_form
+from dealrec.app.kit.problems import documented
+from dealrec.app.kit.schemas import parse_json
 from dealrec.config import PruneConfig, parse_budget
 from dealrec.config.base import field_errors
 from dealrec.errors import FieldError, InputError

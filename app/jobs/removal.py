@@ -3,13 +3,13 @@
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from app.adapters.models import AdapterRow
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, JobRow, StageRow
-from app.jobs.transitions import ENDED_JOBS, lock_job
-from app.kit.errors import InUse
-from app.kit.storage import Storage
+from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import ArtifactRow, JobRow, StageRow
+from dealrec.app.jobs.transitions import ENDED_JOBS, lock_job
+from dealrec.app.kit.errors import InUse
+from dealrec.app.kit.storage import Storage
 
 
 class Removal:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
-from app.kit.pagination import PageRequest, Slice
-from app.kit.repository import TenantRepository
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
+from dealrec.app.kit.pagination import PageRequest, Slice
+from dealrec.app.kit.repository import TenantRepository
 from dealrec.config.stages import StageName
 
 # Made once: every poll of a job asks this.

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.jobs.models import (
+from dealrec.app.jobs.models import (
     EventRow,
     JobKind,
     JobRow,
@@ -14,7 +14,7 @@ from app.jobs.models import (
     StageRow,
     StageState,
 )
-from app.kit.schemas import Body
+from dealrec.app.kit.schemas import Body
 from dealrec.config import Budget, ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
 from dealrec.config.stages import StagePart
 

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.jobs.models import ArtifactRow, StageRow, StageState
-from app.jobs.plans import Measured
-from app.kit.ids import new_id
+from dealrec.app.jobs.composition import Measured
+from dealrec.app.jobs.models import ArtifactRow, StageRow, StageState
+from dealrec.app.kit.ids import new_id
 from dealrec.config.effort import measured_samples, shard_count
 from dealrec.config.stages import StagePart
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
 
-from app.jobs.repository import JobRepository
-from app.jobs.schemas import Event
-from app.jobs.transitions import ENDED_JOBS
-from app.kit.context import Context
-from app.kit.errors import NotFound
-from app.kit.pagination import PageRequest
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import Event
+from dealrec.app.jobs.transitions import ENDED_JOBS
+from dealrec.app.kit.context import Context
+from dealrec.app.kit.errors import NotFound
+from dealrec.app.kit.pagination import PageRequest
 
 _POLL_SECONDS = 0.5
 _KEEPALIVE_SECONDS = 15.0

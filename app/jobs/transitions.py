@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from app.datasets.models import DatasetRow
-from app.jobs.events import append, record
-from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.jobs.runs import StageRun
-from app.kit.database import DatabaseClock, SecondsSince
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.events import append, record
+from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.runs import StageRun
+from dealrec.app.kit.database import DatabaseClock, SecondsSince
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset(

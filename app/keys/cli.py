@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from app.keys.scopes import Scope
-from app.kit.commands import DataDir, JsonOption, opened
-from app.quotas.schemas import Quota
+from dealrec.app.keys.scopes import Scope
+from dealrec.app.kit.commands import DataDir, JsonOption, opened
+from dealrec.app.quotas.schemas import Quota
 from dealrec.errors import FieldError, InputError
 from dealrec.terminal import command, print_json, say
 
@@ -37,10 +37,10 @@ def create_key_command(
     json: JsonOption = False,
 ) -> None:
     """Make an API key. It is shown this once: only its hash is kept."""
-    from app.audit.models import Actor
-    from app.audit.service import record
-    from app.keys.schemas import Key
-    from app.keys.service import create_key
+    from dealrec.app.audit.models import Actor
+    from dealrec.app.audit.service import record
+    from dealrec.app.keys.schemas import Key
+    from dealrec.app.keys.service import create_key
 
     wanted = _scopes(scopes)
     with opened(data_dir) as database, database.session() as session:
@@ -57,8 +57,8 @@ def list_keys_command(
     tenant: OneTenant = None, data_dir: DataDir = None, json: JsonOption = False
 ) -> None:
     """Show every key, without its text."""
-    from app.keys.repository import all_keys
-    from app.keys.schemas import Key
+    from dealrec.app.keys.repository import all_keys
+    from dealrec.app.keys.schemas import Key
 
     with opened(data_dir) as database, database.session(write=False) as session:
         rows = all_keys(session, tenant)
@@ -80,11 +80,11 @@ def revoke_key_command(
     json: JsonOption = False,
 ) -> None:
     """Revoke a key, from the next request on."""
-    from app.audit.models import Actor
-    from app.audit.service import record
-    from app.keys.models import ApiKey
-    from app.keys.service import revoke_key
-    from app.kit.errors import NotFound
+    from dealrec.app.audit.models import Actor
+    from dealrec.app.audit.service import record
+    from dealrec.app.keys.models import ApiKey
+    from dealrec.app.keys.service import revoke_key
+    from dealrec.app.kit.errors import NotFound
 
     with opened(data_dir) as database, database.session() as session:
         row = session.get(ApiKey, key_id)
@@ -100,8 +100,8 @@ def revoke_key_command(
 
 def list_tenants_command(data_dir: DataDir = None, json: JsonOption = False) -> None:
     """Show every tenant: what it uses, and what it may."""
-    from app.keys.repository import all_tenants
-    from app.quotas.service import uses
+    from dealrec.app.keys.repository import all_tenants
+    from dealrec.app.quotas.service import uses
 
     with opened(data_dir) as database, database.session(write=False) as session:
         found = {tenant.id: uses(session, tenant.id) for tenant in all_tenants(session)}
@@ -127,12 +127,12 @@ def set_tenant_command(
     json: JsonOption = False,
 ) -> None:
     """Give a tenant quotas of its own; it is made if new."""
-    from app.audit.models import Actor
-    from app.audit.service import record
-    from app.keys.repository import ensure_tenant
-    from app.keys.service import require_tenant_name
-    from app.kit.database import database_now
-    from app.quotas.service import set_quotas, uses
+    from dealrec.app.audit.models import Actor
+    from dealrec.app.audit.service import record
+    from dealrec.app.keys.repository import ensure_tenant
+    from dealrec.app.keys.service import require_tenant_name
+    from dealrec.app.kit.database import database_now
+    from dealrec.app.quotas.service import set_quotas, uses
 
     given = {
         Quota.STORED_BYTES: stored_bytes,

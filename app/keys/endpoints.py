@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Response
 
-from app.keys import service
-from app.keys.repository import KeyRepository
-from app.keys.schemas import Key, KeyCreate, NewKey
-from app.kit.context import ContextDep
-from app.kit.pagination import Page, PageQuery
-from app.kit.problems import documented
+from dealrec.app.keys import service
+from dealrec.app.keys.repository import KeyRepository
+from dealrec.app.keys.schemas import Key, KeyCreate, NewKey
+from dealrec.app.kit.context import ContextDep
+from dealrec.app.kit.pagination import Page, PageQuery
+from dealrec.app.kit.problems import documented
 
 router = APIRouter(prefix="/v1/keys", tags=["administration"])
 

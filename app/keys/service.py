@@ -9,13 +9,13 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from app.keys import repository
-from app.keys.models import ApiKey
-from app.keys.scopes import ALL_SCOPES, Scope
-from app.kit.database import Database, database_now
-from app.kit.errors import ScopeMissing, Unauthenticated
-from app.kit.ids import new_id
-from app.settings import Settings
+from dealrec.app.keys import repository
+from dealrec.app.keys.models import ApiKey
+from dealrec.app.keys.scopes import ALL_SCOPES, Scope
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.errors import ScopeMissing, Unauthenticated
+from dealrec.app.kit.ids import new_id
+from dealrec.app.settings import Settings
 from dealrec.errors import FieldError, InputError
 
 DEFAULT_TENANT = "default"

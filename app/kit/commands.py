@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.settings import Settings
+from dealrec.app.settings import Settings
 
 if TYPE_CHECKING:
-    from app.kit.database import Database
+    from dealrec.app.kit.database import Database
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of database and files.")]
@@ -24,7 +24,7 @@ def settings_for(data_dir: Path | None) -> Settings:
 @contextmanager
 def opened(data_dir: Path | None) -> Iterator["Database"]:
     """The database, at the newest schema where it is SQLite."""
-    from app.kit.database import Database
+    from dealrec.app.kit.database import Database
 
     database = Database(settings_for(data_dir))
     try:

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from app.audit import service as trail
-from app.audit.models import Actor
-from app.keys.service import Caller
-from app.kit.database import Database
-from app.kit.idempotency.store import Reservation
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.audit import service as trail
+from dealrec.app.audit.models import Actor
+from dealrec.app.keys.service import Caller
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.idempotency.store import Reservation
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
 
 
 class Answer(Protocol):

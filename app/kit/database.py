@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.kit.dispatch import Dispatcher
-from app.kit.models import UtcDateTime
-from app.settings import Settings
+from dealrec.app.kit.dispatch import Dispatcher
+from dealrec.app.kit.models import UtcDateTime
+from dealrec.app.settings import Settings
 
 _SETTINGS = "settings"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"

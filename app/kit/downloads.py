@@ -15,9 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
-from app.kit.errors import BadRequest, RangeNotSatisfiable, ServiceError
-from app.kit.problems import error_response
-from app.settings import Settings
+from dealrec.app.kit.errors import BadRequest, RangeNotSatisfiable, ServiceError
+from dealrec.app.kit.problems import error_response
+from dealrec.app.settings import Settings
 
 
 def new_scratch(settings: Settings) -> Path:

@@ -13,14 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.keys.scopes import needed_scope
-from app.keys.service import Caller, authenticate
-from app.kit.errors import PayloadTooLarge, PermissionDenied, Unauthenticated
-from app.kit.ids import new_id
-from app.kit.problems import error_response, internal_error
-from app.kit.rates import Rates
-from app.metrics.requests import RequestMetrics
-from app.settings import Settings
+from dealrec.app.keys.scopes import needed_scope
+from dealrec.app.keys.service import Caller, authenticate
+from dealrec.app.kit.errors import PayloadTooLarge, PermissionDenied, Unauthenticated
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.problems import error_response, internal_error
+from dealrec.app.kit.rates import Rates
+from dealrec.app.metrics.requests import RequestMetrics
+from dealrec.app.settings import Settings
 from dealrec.errors import DealrecError
 
 REQUEST_ID = "x-request-id"

@@ -11,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from app.kit.text import require_storable, shown_filename
+from dealrec.app.kit.text import require_storable, shown_filename
 from dealrec.errors import FieldError, InputError
 
 _MAX_FIELD_BYTES = 256 * 1024

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from app.kit.errors import ServiceError, status_of
+from dealrec.app.kit.errors import ServiceError, status_of
 from dealrec.config.base import plain_message
 from dealrec.errors import DealrecError
 

@@ -12,8 +12,8 @@ from limits import RateLimitItem, parse_many
 from limits.storage import storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from app.kit.errors import RateLimited
-from app.settings import Settings
+from dealrec.app.kit.errors import RateLimited
+from dealrec.app.settings import Settings
 
 _LOG = structlog.get_logger("dealrec.rates")
 _DEFAULT = "6000/minute"

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from app.kit.errors import NotFound
-from app.kit.pagination import PageRequest, Slice, invalid_cursor
+from dealrec.app.kit.errors import NotFound
+from dealrec.app.kit.pagination import PageRequest, Slice, invalid_cursor
 
 Row = TypeVar("Row", bound=Any)
 _ID = re.compile(r"[a-z]{2,5}_[0-9a-z]{1,32}", re.ASCII)

@@ -7,7 +7,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from app.kit.text import require_storable
+from dealrec.app.kit.text import require_storable
 from dealrec.errors import FieldError, InputError
 
 

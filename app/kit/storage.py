@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 from obstore.store import LocalStore, S3Store
 
-from app.settings import Settings
+from dealrec.app.settings import Settings
 
 _KEY = re.compile(r"[A-Za-z0-9_.@+=-]+(/[A-Za-z0-9_.@+=-]+)*")
 _WRITE_BYTES, _WRITES = 8 * 1024 * 1024, 3

@@ -8,4 +8,4 @@ _AREAS = ("keys", "audit", "datasets", "jobs", "coresets", "adapters", "uploads"
 def import_tables() -> None:
     """Make every table known to ``Base.metadata``."""
     for area in _AREAS:
-        import_module(f"app.{area}.models")
+        import_module(f"dealrec.app.{area}.models")

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import choose_encoder
 
-from app.kit.problems import documented
+from dealrec.app.kit.problems import documented
 
 router = APIRouter(tags=["operation"])
 

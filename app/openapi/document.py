@@ -6,10 +6,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from app.datasets.schemas import DatasetCreate
-from app.kit.idempotency.middleware import LONGEST_KEY
-from app.kit.problems import Problem, documented
-from app.openapi.examples import EXAMPLES
+from dealrec.app.datasets.schemas import DatasetCreate
+from dealrec.app.kit.idempotency.middleware import LONGEST_KEY
+from dealrec.app.kit.problems import Problem, documented
+from dealrec.app.openapi.examples import EXAMPLES
 
 _KEEPING = frozenset(
     {

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from app.kit.context import ContextDep
-from app.kit.problems import documented
-from app.quotas import service
-from app.quotas.schemas import QuotaUses
+from dealrec.app.kit.context import ContextDep
+from dealrec.app.kit.problems import documented
+from dealrec.app.quotas import service
+from dealrec.app.quotas.schemas import QuotaUses
 
 router = APIRouter(prefix="/v1/quotas", tags=["administration"])
 

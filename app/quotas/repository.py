@@ -6,15 +6,15 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.adapters.models import AdapterRow
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, JobRow, StageRunRow
-from app.jobs.transitions import ENDED_JOBS
-from app.keys.models import Tenant
-from app.keys.repository import ensure_tenant
-from app.kit.database import database_now
-from app.uploads.models import UploadRow
+from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import ArtifactRow, JobRow, StageRunRow
+from dealrec.app.jobs.transitions import ENDED_JOBS
+from dealrec.app.keys.models import Tenant
+from dealrec.app.keys.repository import ensure_tenant
+from dealrec.app.kit.database import database_now
+from dealrec.app.uploads.models import UploadRow
 
 _STORED = (
     (UploadRow, UploadRow.bytes),

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.jobs.repository import JobRepository
-from app.jobs.service import scores_prefix
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import download, new_scratch, scratch
-from app.kit.pagination import Page, PageQuery
-from app.kit.problems import documented
-from app.scores import service
-from app.scores.schemas import Histogram, Score, ScoreFormat, ScoreName
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.service import scores_prefix
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import download, new_scratch, scratch
+from dealrec.app.kit.pagination import Page, PageQuery
+from dealrec.app.kit.problems import documented
+from dealrec.app.scores import service
+from dealrec.app.scores.schemas import Histogram, Score, ScoreFormat, ScoreName
 from dealrec.coresets.writer import SCORES
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/scores", tags=["scores"])

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from app.jobs.models import ScoreRow
+from dealrec.app.jobs.models import ScoreRow
 
 
 class ScoreFormat(StrEnum):

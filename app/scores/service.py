@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from app.scores.schemas import Histogram, ScoreFormat, ScoreName
+from dealrec.app.scores.schemas import Histogram, ScoreFormat, ScoreName
 from dealrec.coresets.cells import shown_table
 from dealrec.errors import FieldError, InputError
 

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Path as PathParameter
 from starlette.concurrency import run_in_threadpool
 
-from app.kit.context import Context, ContextDep
-from app.kit.downloads import scratch
-from app.kit.errors import Conflict, PayloadTooLarge
-from app.kit.problems import documented
-from app.uploads import service
-from app.uploads.repository import UploadRepository
-from app.uploads.schemas import Upload, UploadCreate, UploadPart
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.downloads import scratch
+from dealrec.app.kit.errors import Conflict, PayloadTooLarge
+from dealrec.app.kit.problems import documented
+from dealrec.app.uploads import service
+from dealrec.app.uploads.repository import UploadRepository
+from dealrec.app.uploads.schemas import Upload, UploadCreate, UploadPart
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from app.kit.database import database_now
-from app.kit.errors import NotFound
-from app.kit.repository import TenantRepository
-from app.uploads.models import UploadPartRow, UploadRow
+from dealrec.app.kit.database import database_now
+from dealrec.app.kit.errors import NotFound
+from dealrec.app.kit.repository import TenantRepository
+from dealrec.app.uploads.models import UploadPartRow, UploadRow
 
 
 class UploadRepository(TenantRepository[UploadRow]):

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.kit.schemas import Body
-from app.uploads.models import UploadPartRow, UploadRow
+from dealrec.app.kit.schemas import Body
+from dealrec.app.uploads.models import UploadPartRow, UploadRow
 
 
 class UploadState(StrEnum):

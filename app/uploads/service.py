@@ -9,16 +9,16 @@ from secrets import token_hex
 
 from sqlalchemy.orm import Session
 
-from app.kit.database import Database, database_now
-from app.kit.errors import Conflict, PayloadTooLarge
-from app.kit.ids import new_id
-from app.kit.storage import Storage
-from app.kit.text import shown_filename
-from app.quotas.service import require_room
-from app.settings import Settings
-from app.uploads.models import UploadPartRow, UploadRow
-from app.uploads.repository import UploadRepository, expired
-from app.uploads.schemas import UploadCreate
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.errors import Conflict, PayloadTooLarge
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.storage import Storage
+from dealrec.app.kit.text import shown_filename
+from dealrec.app.quotas.service import require_room
+from dealrec.app.settings import Settings
+from dealrec.app.uploads.models import UploadPartRow, UploadRow
+from dealrec.app.uploads.repository import UploadRepository, expired
+from dealrec.app.uploads.schemas import UploadCreate
 from dealrec.errors import FieldError, InputError
 
 

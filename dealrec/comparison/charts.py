@@ -8,7 +8,7 @@ import altair as alt
 from dealrec.comparison.results import Cost, Figure, FullCost
 from dealrec.comparison.wording import Gain
 from dealrec.config.comparison import ALL_DATA
-from dealrec.evaluation.charts import ALL, CHOSEN, data, svg
+from dealrec.reports.charts import ALL, CHOSEN, data, svg
 
 WORSE = "#d4643c"
 _STANDING = {

@@ -18,7 +18,7 @@ from dealrec.comparison.tables import (
 )
 from dealrec.comparison.wording import gain, number, words
 from dealrec.config.comparison import CONTROL, ComparisonConfig
-from dealrec.evaluation.pages import write_page
+from dealrec.reports.pages import write_page
 
 _SHADES = 10
 

@@ -14,7 +14,7 @@ from dealrec.comparison.results import (
     Row,
     SameAgainstSame,
 )
-from dealrec.evaluation.crossed import (
+from dealrec.metrics.crossed import (
     difference,
     estimate,
     holm,
@@ -44,7 +44,7 @@ def table(figures: Figures) -> list[Row]:
 def differences(figures: Figures, controls: Sequence[str]) -> list[Compare]:
     """Every group of two runs or more less the control's of the same budget, for every metric.
 
-    Corrected for being many by :func:`~dealrec.evaluation.crossed.holm`: those in the primary metric
+    Corrected for being many by :func:`~dealrec.metrics.crossed.holm`: those in the primary metric
     among themselves, since they are what a verdict is about; the others over all.
     """
     found = []

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from dealrec.checkpoints import CheckpointFile
 from dealrec.effort.plan import EffortPlan, Shard
 from dealrec.effort.scores import EffortScores
-from dealrec.evaluation.correlation import spearman
+from dealrec.metrics.correlation import spearman
 from dealrec.progress import SILENT, Reporter
 
 _SCORES = "part.parquet"

@@ -9,7 +9,7 @@ import torch
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Int64
 from dealrec.data.samples import Samples
-from dealrec.evaluation.ranking import pad
+from dealrec.metrics.ranking import pad
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.selection.vectors import Float32

@@ -9,9 +9,9 @@ from dealrec.config import InfluenceConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
-from dealrec.evaluation.correlation import spearman
 from dealrec.influence.scores import InfluenceScores
 from dealrec.influence.scoring import score_influence
+from dealrec.metrics.correlation import spearman
 from dealrec.progress import SILENT, Reporter
 from dealrec.surrogates.ensemble import Ensemble
 

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from dealrec.checkpoints import CheckpointFile
 from dealrec.data.prompts import PromptedSample
+from dealrec.disk import reserve
 from dealrec.effort.plan import EffortPlan
 from dealrec.errors import DealrecError
 from dealrec.language_models.tokens import EncodedSample, Encoder
 from dealrec.progress import SILENT, Reporter
-from dealrec.reserved import reserve
 from dealrec.selection.vectors import Float32
 
 _ROWS, _PLACE = "vectors.f32", "vectors.json"

@@ -13,10 +13,10 @@ import torch
 
 from dealrec.config import EvaluationConfig
 from dealrec.data.dataset import Dataset
-from dealrec.evaluation.ranking import CHUNK_ELEMENTS, METRICS, user_metrics
 from dealrec.finetune.training import HiddenStates
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.tokens import EncodedSample, Encoder
+from dealrec.metrics.ranking import CHUNK_ELEMENTS, METRICS, user_metrics
 from dealrec.progress import SILENT, Reporter
 from dealrec.recommenders.grounding import Grounding, catalogue_vectors, text_vectors
 from dealrec.recommenders.held_out import HeldOutUsers

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dealrec.disk import reserve
 from dealrec.errors import InputError
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import Structure, find_structure, not_supported
 from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, padded
 from dealrec.progress import SILENT, Reporter
-from dealrec.reserved import reserve
 
 _CHUNK_TEXTS = 1024
 """A process that dies loses the texts of one file at most."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
 from dealrec.errors import InputError
-from dealrec.evaluation.ranking import pad
+from dealrec.metrics.ranking import pad
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dealrec.config import Split, SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.errors import DealrecError
-from dealrec.evaluation.ranking import (
+from dealrec.metrics.ranking import (
     Questions,
     RankingMetrics,
     build_questions,

@@ -9,18 +9,26 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.adapters.models import AdapterRow
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.models import ArtifactRow, JobKind, JobRow, JobState, ScoreRow, StageRow, StageState
-from app.keys.scopes import ALL_SCOPES, Scope
-from app.keys.service import create_key
-from app.kit.database import Database, database_now
-from app.kit.downloads import file_sha256
-from app.kit.ids import new_id
-from app.kit.storage import Storage
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.models import (
+    ArtifactRow,
+    JobKind,
+    JobRow,
+    JobState,
+    ScoreRow,
+    StageRow,
+    StageState,
+)
+from dealrec.app.keys.scopes import ALL_SCOPES, Scope
+from dealrec.app.keys.service import create_key
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.downloads import file_sha256
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.storage import Storage
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 from dealrec.config import PruneConfig
 from dealrec.coresets.writer import score_table, write_coreset
 from dealrec.data.ingest import ingest

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from app.kit.database import Database
+from dealrec.app.kit.database import Database
 from dealrec.config import EffortConfig, SelectionMethod
 
 PROBLEM = "application/problem+json"
@@ -76,7 +76,7 @@ def test_an_unforeseen_error_says_nothing_of_the_inside(
 
 
 def test_importing_the_application_is_quick_and_loads_no_torch() -> None:
-    code = "import app.main, sys; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    code = "import dealrec.app.main, sys; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     started = time.process_time()
     result = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True

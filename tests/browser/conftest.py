@@ -16,12 +16,12 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
-from app.keys.scopes import ALL_SCOPES
-from app.keys.service import create_key
-from app.kit.database import Database
-from app.kit.ids import new_id
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.keys.scopes import ALL_SCOPES
+from dealrec.app.keys.service import create_key
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
 from tests.browser.results import Results
 
 _PATIENCE = 60_000

@@ -15,15 +15,15 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.jobs.wakeups import TASK
-from app.kit.dispatch import QUEUES
-from app.kit.storage import Storage
+from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.wakeups import TASK
+from dealrec.app.kit.dispatch import QUEUES
+from dealrec.app.kit.storage import Storage
+from dealrec.worker.sweeper import sweep
 from tests.chaos.client import Client, Posted
 from tests.chaos.disk import SmallDisk
 from tests.chaos.machines import Machines
 from tests.chaos.watch import LIFE, WITH_A_PROCESS, Moment, Running, Watch
-from worker.sweeper import sweep
 
 
 @dataclass

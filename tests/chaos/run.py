@@ -14,7 +14,8 @@ from socket import socket
 
 import psutil
 
-from app.kit.storage import Storage
+from dealrec.app.kit.storage import Storage
+from dealrec.worker.sweeper import sweep
 from tests.chaos.client import Client, Posted
 from tests.chaos.disk import SmallDisk
 from tests.chaos.disturbances import BOTH, DEPLOYED, Scene, ended, stages_done
@@ -22,7 +23,6 @@ from tests.chaos.judge import Verdict, judge
 from tests.chaos.machines import Deployed, Embedded, Machines
 from tests.chaos.watch import Moment, Watch
 from tests.chaos.work import Outcome, Undisturbed, Work, draw_work
-from worker.sweeper import sweep
 
 LIMITS = {
     "lease_seconds": 3.0,

@@ -13,8 +13,8 @@ import psutil
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.jobs.models import StageRow, StageState
-from app.kit.database import Database
+from dealrec.app.jobs.models import StageRow, StageState
+from dealrec.app.kit.database import Database
 from dealrec.config.stages import StageName, StagePart
 
 _PATIENCE = 10.0
@@ -84,7 +84,7 @@ class Running:
             return None
         try:
             for process in owner.children():
-                if "worker.child" in process.cmdline():
+                if "dealrec.worker.child" in process.cmdline():
                     return process
         except psutil.Error:
             pass

@@ -4,8 +4,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 
 SNAPSHOT = Path(__file__).parent / "openapi.json"
 

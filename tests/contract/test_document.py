@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from app.main import create_app
-from app.openapi.examples import EXAMPLES
-from app.settings import Settings
+from dealrec.app.main import create_app
+from dealrec.app.openapi.examples import EXAMPLES
+from dealrec.app.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from app.kit.database import Database
-from app.kit.models import Base
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.models import Base
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 from tests.app.conftest import Finished, Finisher
 
 CSV = b"user_id,item_id,timestamp\n" + b"".join(b"u%d,i%d,%d\n" % (n % 4, n, n) for n in range(24))

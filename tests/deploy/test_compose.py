@@ -11,8 +11,8 @@ import yaml
 from compose_spec import PyCompose
 from typer.testing import CliRunner
 
-from app.kit.dispatch import QUEUES
-from app.settings import Settings
+from dealrec.app.kit.dispatch import QUEUES
+from dealrec.app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEALREC = ("api", "migrate", "worker-cpu", "worker-gpu")

@@ -17,9 +17,9 @@ import httpx
 import psutil
 from pydantic import SecretStr
 
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
 from tests.chaos.machines import Postgres
 from tests.chaos.run import free_ports
 from tests.fuzz.objects import comparison, finished, pause_and_fail, real_objects

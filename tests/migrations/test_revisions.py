@@ -1,9 +1,9 @@
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from app.kit.database import Database
-from app.kit.models import Base
-from app.kit.tables import import_tables
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.models import Base
+from dealrec.app.kit.tables import import_tables
 
 
 def test_migrations_make_exactly_the_tables_of_the_models(database: Database) -> None:

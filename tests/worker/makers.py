@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.models import JobKind, JobRow, JobState
-from app.jobs.planning import plan_ingest, plan_job
-from app.kit.database import Database, database_now
-from app.kit.ids import new_id
-from app.kit.storage import Storage
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.lifecycle import plan_ingest, plan_job
+from dealrec.app.jobs.models import JobKind, JobRow, JobState
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.storage import Storage
 
 TENANT = "tn_test"
 TINY: dict[str, Any] = {

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.settings import Settings
+from dealrec.app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,8 +23,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def embedded(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """``python -m worker.loop``."""
-    with _process([sys.executable, "-m", "worker.loop"], settings) as process:
+    """``python -m dealrec.worker.loop``."""
+    with _process([sys.executable, "-m", "dealrec.worker.loop"], settings) as process:
         yield process
 
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.models import AdapterRow
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import JobKind, JobRow, JobState
-from app.jobs.planning import plan_job
-from app.kit.database import Database, database_now
-from app.kit.ids import new_id
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.lifecycle import plan_job
+from dealrec.app.jobs.models import JobKind, JobRow, JobState
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import claim
+from dealrec.worker.runner import Runner
 from tests.worker.makers import TENANT, TINY, new_job, upload
-from worker.claims import claim
-from worker.runner import Runner
 
 LORA = {"epochs": 1, "batch_size": 4, "max_tokens": 64}
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import JobRow
-from app.keys.scopes import ALL_SCOPES
-from app.keys.service import create_key
-from app.kit.database import Database
-from app.kit.logging import configure_logging
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import JobRow
+from dealrec.app.keys.scopes import ALL_SCOPES
+from dealrec.app.keys.service import create_key
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.logging import configure_logging
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 from tests.worker.canary import MARKER
 from tests.worker.makers import TINY, interactions, new_job
@@ -35,7 +35,7 @@ REJECTED = {
     "json": json.dumps({"user_id": MARKER, "item_id": [MARKER]}).encode() + b"\n{" + b"x" * 9,
 }
 NAME = f"{MARKER}.csv"
-OF_RUNS = {"worker.runner", "worker.heart", "worker.checkpoints"}
+OF_RUNS = {"dealrec.worker.runner", "dealrec.worker.heart", "dealrec.worker.checkpoints"}
 
 
 def problems(value: Any) -> list[Any]:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs.models import StageRow, StageState
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.jobs.models import StageRow, StageState
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker import claims
+from dealrec.worker.checkpoints import PREFIX, Checkpoints, remove_ended
+from dealrec.worker.claims import Claim, claim
 from tests.worker.makers import new_job, ready_dataset
-from worker import claims
-from worker.checkpoints import PREFIX, Checkpoints, remove_ended
-from worker.claims import Claim, claim
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
-from app.jobs.planning import queue_stage, stages_of
-from app.jobs.requests import request_cancel, request_pause, request_resume, request_retry
-from app.jobs.transitions import Stale
-from app.kit.database import Database
-from app.kit.errors import Conflict
-from app.settings import Settings
+from dealrec.app.jobs.controls import request_cancel, request_pause, request_resume, request_retry
+from dealrec.app.jobs.lifecycle import queue_stage, stages_of
+from dealrec.app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.transitions import Stale
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.settings import Settings
+from dealrec.worker import claims
+from dealrec.worker.claims import Claim, Standing, beat, claim
 from tests.worker.makers import TINY, new_job, ready_dataset
-from worker import claims
-from worker.claims import Claim, Standing, beat, claim
 
 PROBLEM = {"code": "stage_died", "title": "t", "detail": "d", "type": "x"}
 

@@ -13,18 +13,18 @@ import psutil
 import pytest
 from fastapi.testclient import TestClient
 
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 from dealrec.comparison.pipeline import compare_selectors
 from dealrec.config.language_models import LANGUAGE_MODELS, LanguageModel
 from dealrec.config.runtime import Runtime
 from dealrec.data.synthetic import write_sample_data
+from dealrec.worker.checkpoints import PREFIX
+from dealrec.worker.claims import claim
+from dealrec.worker.runner import Runner
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
-from worker.checkpoints import PREFIX
-from worker.claims import claim
-from worker.runner import Runner
 
 KEPT_BEFORE_THE_KILL = 3
 UNLIKE = {"costs", "full_cost", "verdict", "findings", "p_value", "corrected_p_value"}
@@ -152,7 +152,7 @@ class Killer(threading.Thread):
                     file["finetune_seconds"] for file in files if "finetune_seconds" in file
                 }
         for child in psutil.Process().children():
-            if "worker.child" in child.cmdline():
+            if "dealrec.worker.child" in child.cmdline():
                 child.kill()
 
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from sqlalchemy import select
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, EventRow, JobRow, StageRow
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import ArtifactRow, EventRow, JobRow, StageRow
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import claim
+from dealrec.worker.runner import Runner
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 from tests.worker.makers import TINY, new_job, upload
-from worker.claims import claim
-from worker.runner import Runner
 
 MEBIBYTE = 2**20
 SMALL = 64 * MEBIBYTE

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow
-from app.kit.database import Database, database_now
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import ArtifactRow
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import claim
+from dealrec.worker.orphans import remove_orphans
+from dealrec.worker.sweeper import sweep
 from tests.worker.makers import TENANT, new_job, ready_dataset
-from worker.claims import claim
-from worker.orphans import remove_orphans
-from worker.sweeper import sweep
 
 
 def store(storage: Storage, tmp_path: Path, prefix: str) -> str:

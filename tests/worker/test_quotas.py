@@ -10,21 +10,21 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import select, update
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import JobRow, StageRow, StageRunRow
-from app.jobs.planning import stages_of
-from app.jobs.requests import request_retry
-from app.keys.repository import ensure_tenant
-from app.kit.database import Database, database_now
-from app.kit.storage import Storage
-from app.quotas.repository import gpu_seconds, stored_bytes
-from app.quotas.schemas import Quota
-from app.quotas.service import set_quotas
-from app.settings import Settings
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.controls import request_retry
+from dealrec.app.jobs.lifecycle import stages_of
+from dealrec.app.jobs.models import JobRow, StageRow, StageRunRow
+from dealrec.app.keys.repository import ensure_tenant
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.storage import Storage
+from dealrec.app.quotas.repository import gpu_seconds, stored_bytes
+from dealrec.app.quotas.schemas import Quota
+from dealrec.app.quotas.service import set_quotas
+from dealrec.app.settings import Settings
+from dealrec.worker.child import PipeReporter
+from dealrec.worker.claims import beat, claim, expire, release
+from dealrec.worker.runner import Runner
 from tests.worker.makers import TENANT, interactions, new_job, ready_dataset, upload
-from worker.child import PipeReporter
-from worker.claims import beat, claim, expire, release
-from worker.runner import Runner
 
 DAYS = 30.0
 

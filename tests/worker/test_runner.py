@@ -11,19 +11,19 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import EventRow, JobRow, StageRow
-from app.jobs.requests import request_cancel, request_pause
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.controls import request_cancel, request_pause
+from dealrec.app.jobs.models import EventRow, JobRow, StageRow
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker import heart
+from dealrec.worker.checkpoints import PREFIX
+from dealrec.worker.claims import Claim, claim
+from dealrec.worker.runner import Runner
+from dealrec.worker.sweeper import sweep
 from tests.chaos.disk import SmallDisk
 from tests.worker.makers import TENANT, TINY, interactions, new_job, upload
-from worker import heart
-from worker.checkpoints import PREFIX
-from worker.claims import Claim, claim
-from worker.runner import Runner
-from worker.sweeper import sweep
 
 ENDLESS = {**TINY, "surrogate": {**TINY["surrogate"], "epochs": 10_000, "patience": 10_000}}
 
@@ -81,7 +81,7 @@ def _job(database: Database, job: JobRow) -> JobRow:
 def _child() -> psutil.Process | None:
     for process in psutil.Process().children():
         try:
-            if "worker.child" in process.cmdline():
+            if "dealrec.worker.child" in process.cmdline():
                 return process
         except psutil.Error:
             continue

@@ -4,10 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import select
 
-from app.jobs.models import ScoreRow
-from app.kit.database import Database
+from dealrec.app.jobs.models import ScoreRow
+from dealrec.app.kit.database import Database
+from dealrec.worker.scores import write_scores
 from tests.worker.makers import TENANT, new_job, ready_dataset
-from worker.scores import write_scores
 
 TABLE = pa.table(
     {

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from app.kit.database import Database
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.settings import Settings
+from dealrec.worker import claims
+from dealrec.worker.scratch import remove_stale_scratch, scratch_folder
 from tests.worker.makers import new_job, ready_dataset
-from worker import claims
-from worker.scratch import remove_stale_scratch, scratch_folder
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from app.jobs.models import WorkerRow
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.jobs.models import WorkerRow
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.loop import keep_watch
 from tests.chaos.machines import Broker
 from tests.chaos.run import free_ports
 from tests.worker.processes import celery_worker, until
-from worker.loop import keep_watch
 
 
 @pytest.mark.parametrize("consuming", [False, True])
@@ -73,7 +73,7 @@ def test_a_celery_worker_without_its_broker_is_not_there_until_it_takes_messages
 def test_a_worker_whose_messages_lie_there_ends_itself_but_not_for_a_broker_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from worker import celery
+    from dealrec.worker import celery
 
     monkeypatch.setattr(celery, "_ASK_SECONDS", 0.0)
     monkeypatch.setattr(celery, "_STUCK_SECONDS", 0.3)

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, JobRow, ScoreRow, StageRow, WorkerRow
-from app.jobs.planning import stages_of
-from app.jobs.wakeups import wake
-from app.jobs.workers import seen_lately
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.lifecycle import stages_of
+from dealrec.app.jobs.models import ArtifactRow, JobRow, ScoreRow, StageRow, WorkerRow
+from dealrec.app.jobs.wakeups import wake
+from dealrec.app.jobs.workers import seen_lately
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
 from dealrec.pipeline import prune
 from tests.worker.makers import TINY, interactions, new_job, upload
 from tests.worker.processes import celery_worker, embedded, until

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, EventRow, JobRow, StageRow, StageState
-from app.jobs.planning import stages_of
-from app.jobs.service import present
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.lifecycle import stages_of
+from dealrec.app.jobs.models import ArtifactRow, EventRow, JobRow, StageRow, StageState
+from dealrec.app.jobs.service import present
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.claims import claim
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 from tests.worker.makers import TINY, new_job, ready_dataset, upload
 from tests.worker.processes import embedded, until
-from worker.claims import claim
 
 BUDGET = 12
 

@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.models import JobState, StageRow, StageState
-from app.jobs.planning import plan_ingest
-from app.jobs.requests import request_cancel, request_pause, request_resume, request_retry
-from app.jobs.transitions import ENDED_JOBS, ENDED_STAGES, Stale
-from app.kit.database import Database, database_now
-from app.kit.ids import new_id
-from app.settings import Settings
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.controls import request_cancel, request_pause, request_resume, request_retry
+from dealrec.app.jobs.lifecycle import plan_ingest
+from dealrec.app.jobs.models import JobState, StageRow, StageState
+from dealrec.app.jobs.transitions import ENDED_JOBS, ENDED_STAGES, Stale
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.ids import new_id
+from dealrec.app.settings import Settings
+from dealrec.worker import claims
+from dealrec.worker.claims import Standing
+from dealrec.worker.sweeper import sweep
 from tests.worker.invariants import Invariants
 from tests.worker.makers import TENANT
 from tests.worker.world import WORKERS
-from worker import claims
-from worker.claims import Standing
-from worker.sweeper import sweep
 
 LONG = hypothesis_settings.get_current_profile_name() == "chaos"
 

@@ -6,13 +6,13 @@ import pytest
 from obstore.exceptions import GenericError
 from sqlalchemy import select
 
-from app.jobs.models import WorkerRow
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.jobs.models import WorkerRow
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.loop import keep_watch
+from dealrec.worker.sweeper import _alone, sweep
 from tests.worker.processes import until
-from worker.loop import keep_watch
-from worker.sweeper import _alone, sweep
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

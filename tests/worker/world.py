@@ -19,22 +19,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 from sqlalchemy import event, select, update
 
-from app.coresets.models import CoresetRow
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, EventRow, JobRow, JobState, StageRow, StageState
-from app.jobs.requests import JobRequest, request_resume
-from app.jobs.transitions import Stale
-from app.kit import ids
-from app.kit.database import Database, database_now
-from app.kit.errors import Conflict
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.coresets.models import CoresetRow
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.controls import JobRequest, request_resume
+from dealrec.app.jobs.models import ArtifactRow, EventRow, JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.transitions import Stale
+from dealrec.app.kit import ids
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker import claims
+from dealrec.worker.assignment import read_assignment
+from dealrec.worker.claims import Claim
+from dealrec.worker.publication import Result, publish
+from dealrec.worker.sweeper import sweep
 from tests.worker.makers import TINY, new_job, ready_dataset
-from worker import claims
-from worker.assignment import read_assignment
-from worker.claims import Claim
-from worker.publication import Result, publish
-from worker.sweeper import sweep
 
 PROBLEM = {"code": "stage_died", "title": "t", "detail": "d", "type": "x"}
 DETAILS: dict[str, dict[str, Any]] = {

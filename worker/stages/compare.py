@@ -4,8 +4,8 @@ from dealrec.comparison.running import choose_runs, compare
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
-from worker.stages.context import StageContext, StageResult
-from worker.stages.scored import load_scores
+from dealrec.worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.scored import load_scores
 
 
 def run(context: StageContext) -> StageResult:

@@ -55,7 +55,7 @@ class StageContext:
 
     @classmethod
     def from_order(cls, order: Mapping[str, Any], reporter: Reporter) -> Self:
-        """From what the parent wrote (see :func:`worker.assignment.fetch`)."""
+        """From what the parent wrote (see :func:`dealrec.worker.assignment.fetch`)."""
         out, checkpoint_dir = Path(order["out"]), Path(order["checkpoint_dir"])
         comparison = order["comparison"]
         out.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from dealrec.effort.parts import EffortPart, merge_effort
 from dealrec.effort.plan import EffortPlan, plan_effort
 from dealrec.effort.scoring import score_effort_shard
 from dealrec.influence.scores import InfluenceScores
-from worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:

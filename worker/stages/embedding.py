@@ -5,7 +5,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
 from dealrec.embedding.making import embed
 from dealrec.surrogates.ensemble import load_ensemble
-from worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:

@@ -7,7 +7,7 @@ from dealrec.config.stages import StageName
 from dealrec.coresets.writer import MANIFEST
 from dealrec.data.dataset import Dataset
 from dealrec.recommenders.evaluation import evaluate_adapter
-from worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:

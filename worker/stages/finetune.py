@@ -9,7 +9,7 @@ from dealrec.config.stages import StageName
 from dealrec.coresets.members import read_members
 from dealrec.coresets.writer import MANIFEST, MEMBERS
 from dealrec.finetune.training import finetune
-from worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:

@@ -3,7 +3,7 @@
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
 from dealrec.gradients.making import project_gradients
-from worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:

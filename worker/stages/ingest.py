@@ -5,7 +5,7 @@ import numpy as np
 from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset
 from dealrec.data.ingest import ingest
-from worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:

@@ -5,10 +5,10 @@ from importlib import import_module
 from typing import cast
 
 from dealrec.config.stages import StageName
-from worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def load_stage(name: str) -> Callable[[StageContext], StageResult]:
     """``run`` of the module named after the stage."""
-    module = import_module(f"worker.stages.{StageName(name).value}")
+    module = import_module(f"dealrec.worker.stages.{StageName(name).value}")
     return cast("Callable[[StageContext], StageResult]", module.run)

@@ -10,7 +10,7 @@ from dealrec.effort.scores import EffortScores
 from dealrec.influence.scores import InfluenceScores
 from dealrec.selection.interface import Scores
 from dealrec.selection.vectors import MadeVectors
-from worker.stages.context import StageContext
+from dealrec.worker.stages.context import StageContext
 
 
 def load_scores(context: StageContext, dataset: Dataset, samples: Samples) -> Scores:

@@ -6,10 +6,10 @@ from dealrec.config.stages import EXTRA_STAGES, SCORE_STAGES
 from dealrec.coresets.writer import REPORT, write_coreset
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
-from dealrec.evaluation.report import write_report
+from dealrec.reports.report import write_report
 from dealrec.selection.select import select
-from worker.stages.context import StageContext, StageResult
-from worker.stages.scored import load_scores
+from dealrec.worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.scored import load_scores
 
 
 def run(context: StageContext) -> StageResult:

@@ -2,7 +2,7 @@
 
 from dealrec.data.dataset import Dataset
 from dealrec.surrogates.ensemble import train_ensemble
-from worker.stages.context import StageContext, StageResult
+from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:

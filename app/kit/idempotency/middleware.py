@@ -5,8 +5,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.kit.idempotency.hashing import BodyHash
-from app.kit.idempotency.store import Answered, Reservation, give_back, reserve, reused
+from dealrec.app.kit.idempotency.hashing import BodyHash
+from dealrec.app.kit.idempotency.store import Answered, Reservation, give_back, reserve, reused
 from dealrec.errors import FieldError, InputError
 
 HEADER = "idempotency-key"
@@ -17,7 +17,7 @@ class Idempotency:
     """Pure ASGI, behind the gate: reserves the key, hashes the body as the application reads it.
 
     The endpoint keeps its answer in the transaction of its effect
-    (:meth:`app.kit.context.Context.keep`). An answer that created nothing is not kept, so that the
+    (:meth:`dealrec.app.kit.context.Context.keep`). An answer that created nothing is not kept, so that the
     key may be used again once what was wrong is put right.
     """
 

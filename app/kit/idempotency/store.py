@@ -8,11 +8,11 @@ from sqlalchemy import CursorResult, delete, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.kit.database import Database, database_now
-from app.kit.errors import Conflict
-from app.kit.idempotency.hashing import BodyHash
-from app.kit.idempotency.models import IdempotencyRow
-from app.kit.ids import new_id
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.kit.idempotency.hashing import BodyHash
+from dealrec.app.kit.idempotency.models import IdempotencyRow
+from dealrec.app.kit.ids import new_id
 
 _STALE_SECONDS = 60.0
 """A reservation of this age may be taken over: its process was killed, or it is a long upload, which

@@ -19,7 +19,6 @@ from dealrec.config import InfluenceConfig, InfluenceParameters
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
 from dealrec.errors import InputError
-from dealrec.evaluation.correlation import spearman
 from dealrec.influence.examples import Batch, Examples, Positions
 from dealrec.influence.factors import make_problem
 from dealrec.influence.fidelity.intervals import DRAWS, Floats, Interval
@@ -30,6 +29,7 @@ from dealrec.influence.solvers.interface import ProductOperator, System
 from dealrec.influence.solvers.solve import solve
 from dealrec.influence.solvers.spectrum import extreme_eigenvalues
 from dealrec.influence.targets import target_examples
+from dealrec.metrics.correlation import spearman
 from dealrec.progress import SILENT, Reporter
 from dealrec.surrogates.interface import Surrogate, softmax_losses
 

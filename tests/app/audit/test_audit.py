@@ -8,14 +8,14 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from app.audit.models import AuditRow
-from app.audit.repository import forget_old
-from app.jobs.models import JobRow
-from app.kit.database import Database, database_now
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.audit.models import AuditRow
+from dealrec.app.audit.repository import forget_old
+from dealrec.app.jobs.models import JobRow
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.worker.sweeper import sweep
 from tests.app.conftest import Finisher
-from worker.sweeper import sweep
 
 Act = tuple[str, str, dict[str, Any], str]
 """Method, path, the rest of the request, and the action."""

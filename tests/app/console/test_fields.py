@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.console.fields import form_of, job_form, read_budget, read_config
-from app.console.pages import templates
-from app.console.presets import PRESETS
+from dealrec.app.console.fields import form_of, job_form, read_budget, read_config
+from dealrec.app.console.pages import templates
+from dealrec.app.console.presets import PRESETS
 from dealrec.config import (
     EffortConfig,
     EvaluationConfig,

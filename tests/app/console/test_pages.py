@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
-from app.kit.database import Database
+from dealrec.app.kit.database import Database
 from tests.app.conftest import Finisher
 
 KEY_COOKIE = "dealrec_key"

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.console.plots import density_plot, histogram_plot, score_plots, strata_plot
-from app.coresets.schemas import StratumUse
-from app.scores.schemas import Histogram, ScoreName
+from dealrec.app.console.plots import density_plot, histogram_plot, score_plots, strata_plot
+from dealrec.app.coresets.schemas import StratumUse
+from dealrec.app.scores.schemas import Histogram, ScoreName
 
 
 def test_the_density_of_many_samples_has_few_shapes_and_loses_none(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.kit.database import Database
+from dealrec.app.kit.database import Database
 from tests.app.conftest import Finisher
 from tests.app.estimates.test_endpoints import finish
 from tests.app.jobs.test_comparisons import asked

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import ArtifactRow, StageRow, StageState
-from app.kit.database import Database, database_now
-from app.kit.ids import new_id
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import ArtifactRow, StageRow, StageState
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.ids import new_id
 from tests.app.conftest import Finisher
 
 Headers = Callable[..., dict[str, str]]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app.datasets.models import DatasetRow
-from app.kit.database import Database
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.kit.database import Database
 from tests.app.conftest import Finisher
 from tests.app.jobs.test_comparisons import asked
 

@@ -11,9 +11,9 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.pool import QueuePool
 
-from app.jobs.events import record
-from app.jobs.models import JobRow
-from app.kit.database import Database
+from dealrec.app.jobs.events import record
+from dealrec.app.jobs.models import JobRow
+from dealrec.app.kit.database import Database
 from tests.app.conftest import Finisher
 from tests.worker.processes import until
 

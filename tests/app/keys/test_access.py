@@ -8,10 +8,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from app.kit.database import Database
-from app.main import create_app
-from app.openapi.examples import EXAMPLES
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.main import create_app
+from dealrec.app.openapi.examples import EXAMPLES
+from dealrec.app.settings import Settings
 from tests.app.conftest import Finisher
 
 IDS = ("key_id", "dataset_id", "job_id", "coreset_id", "adapter_id", "upload_id", "name", "number")
@@ -119,8 +119,8 @@ def test_expired_and_revoked_keys_are_refused(
 ) -> None:
     from sqlalchemy import update
 
-    from app.keys.models import ApiKey
-    from app.kit.database import database_now
+    from dealrec.app.keys.models import ApiKey
+    from dealrec.app.kit.database import database_now
 
     with make_client() as client:
         for column in (ApiKey.expires_at, ApiKey.revoked_at):

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from app.cli import register
+from dealrec.app.cli import register
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.keys.scopes import Scope, needed_scope
-from app.kit.database import Database
+from dealrec.app.keys.scopes import Scope, needed_scope
+from dealrec.app.kit.database import Database
 from tests.app.keys.test_access import IDS, OPEN, filled, routes
 
 ADMINISTRATION = ("/v1/keys", "/v1/audit", "/metrics")

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from fastapi.testclient import TestClient
 
-from app.settings import Settings
+from dealrec.app.settings import Settings
 from tests.app.conftest import Finisher
 
 

@@ -11,8 +11,8 @@ import structlog
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from app.kit.database import Database
-from app.kit.logging import configure_logging, in_context
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.logging import configure_logging, in_context
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
-from app.kit.database import Database
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 
 LOCAL = {"base_url": "http://127.0.0.1:8000", "client": ("127.0.0.1", 50000)}
 

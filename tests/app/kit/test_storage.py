@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from app.kit.storage import Storage
-from app.settings import Settings
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
 
 
 @pytest.fixture

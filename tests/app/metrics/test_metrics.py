@@ -11,15 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from sqlalchemy import update
 
-from app.jobs.models import StageRunRow
-from app.jobs.workers import saw
-from app.kit.database import Database, database_now
-from app.main import create_app
-from app.metrics import collector
-from app.settings import Settings
+from dealrec.app.jobs.models import StageRunRow
+from dealrec.app.jobs.workers import saw
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.main import create_app
+from dealrec.app.metrics import collector
+from dealrec.app.settings import Settings
 from dealrec.errors import DealrecError
+from dealrec.worker.claims import claim, died, expire, fail
 from tests.worker.makers import new_job, ready_dataset
-from worker.claims import claim, died, expire, fail
 
 
 @pytest.fixture(autouse=True)

@@ -6,15 +6,15 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from app.datasets.models import DatasetRow
-from app.jobs.models import JobRow, StageRunRow
-from app.keys.repository import ensure_tenant
-from app.kit.database import Database, database_now
-from app.kit.errors import QuotaExceeded
-from app.kit.storage import Storage
-from app.quotas.schemas import Quota
-from app.quotas.service import require_room, set_quotas
-from app.settings import Settings
+from dealrec.app.datasets.models import DatasetRow
+from dealrec.app.jobs.models import JobRow, StageRunRow
+from dealrec.app.keys.repository import ensure_tenant
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.errors import QuotaExceeded
+from dealrec.app.kit.storage import Storage
+from dealrec.app.quotas.schemas import Quota
+from dealrec.app.quotas.service import require_room, set_quotas
+from dealrec.app.settings import Settings
 from tests.app.conftest import Finisher
 
 
@@ -153,7 +153,7 @@ def _run(
 ) -> None:
     from datetime import timedelta
 
-    from app.kit.ids import new_id
+    from dealrec.app.kit.ids import new_id
 
     with database.session() as session:
         session.add(

@@ -8,11 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from app.kit.database import Database, database_now
-from app.kit.storage import Storage
-from app.settings import Settings
-from app.uploads.models import UploadRow
-from app.uploads.service import expire_uploads
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.app.uploads.models import UploadRow
+from dealrec.app.uploads.service import expire_uploads
 from tests.app.datasets.test_endpoints import files_left
 
 

@@ -14,10 +14,10 @@ import typer
 import uvicorn
 from typer.testing import CliRunner, Result
 
-from app.kit.database import Database
-from app.kit.storage import Storage
-from app.main import create_app
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
 from dealrec.client import Client
 from dealrec.client.cli import register
 from dealrec.client.comparison_cli import register as register_comparisons

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.kit.database import Database
-from app.settings import Settings
+from dealrec.app.kit.database import Database
+from dealrec.app.settings import Settings
 from dealrec.client import ApiError, AsyncClient, Client
 from dealrec.client.job import Job
 from dealrec.client.transport import BlockingTransport

@@ -8,7 +8,7 @@ from dealrec.coresets.writer import write_coreset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import build_samples
 from dealrec.data.synthetic import write_sample_data
-from dealrec.evaluation.report import write_report
+from dealrec.reports.report import write_report
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
 

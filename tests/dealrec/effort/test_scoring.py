@@ -7,8 +7,8 @@ from dealrec.effort.plan import plan_batches
 from dealrec.effort.scores import EffortScores
 from dealrec.effort.scoring import measure_effort, measure_shard
 from dealrec.errors import Cancelled, DealrecError
-from dealrec.evaluation.correlation import spearman
 from dealrec.language_models.tokens import Encoder
+from dealrec.metrics.correlation import spearman
 from dealrec.progress import Silent
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
 

@@ -6,10 +6,10 @@ import pytest
 from dealrec.config import InfluenceConfig, SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.samples import build_samples
-from dealrec.evaluation.correlation import spearman
 from dealrec.influence.averaging import average, score_ensemble
 from dealrec.influence.scores import InfluenceScores
 from dealrec.influence.scoring import score_influence
+from dealrec.metrics.correlation import spearman
 from dealrec.surrogates.ensemble import Ensemble, train_ensemble
 from tests.dealrec.surrogates.data import ring_dataset
 

@@ -8,7 +8,7 @@ from dealrec.config.surrogate import SURROGATES
 from dealrec.data.ingest import ingest
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
-from dealrec.evaluation.ranking import build_questions, evaluate_ranking
+from dealrec.metrics.ranking import build_questions, evaluate_ranking
 from dealrec.progress import Silent
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
 from dealrec.surrogates.interface import softmax_losses

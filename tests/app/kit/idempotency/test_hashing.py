@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.kit.idempotency.hashing import BodyHash
+from dealrec.app.kit.idempotency.hashing import BodyHash
 
 
 def digest(content_type, *chunks):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from dealrec.evaluation.correlation import spearman
 from dealrec.influence.fidelity.intervals import Correlations, Interval, draw_means
+from dealrec.metrics.correlation import spearman
 
 GENERATOR = np.random.default_rng(0)
 

@@ -9,16 +9,16 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs import plans
-from app.jobs.events import record
-from app.jobs.models import JobRow, JobState, StageRow, StageState
-from app.jobs.sharding import shard_effort
-from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
-from app.jobs.wakeups import wake
-from app.kit.errors import Conflict
-from app.kit.ids import new_id
-from app.quotas.service import require_open_job
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs import composition
+from dealrec.app.jobs.events import record
+from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.sharding import shard_effort
+from dealrec.app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
+from dealrec.app.jobs.wakeups import wake
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.kit.ids import new_id
+from dealrec.app.quotas.service import require_open_job
 from dealrec.config.stages import STAGES, StageName, StageSpec
 from dealrec.errors import InputError
 
@@ -48,7 +48,7 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     session.flush()
     record(session, job, "job.queued")
     ids: dict[StageName, str] = {}
-    for position, spec in enumerate(plans.job_stages(job)):
+    for position, spec in enumerate(composition.job_stages(job)):
         needs = [ids[name] for name in spec.needs if name in ids]
         ids[spec.name] = _add_stage(session, dataset, job, spec, needs, position).id
     if dataset.state == DatasetState.READY:
@@ -176,7 +176,7 @@ def stages_of(session: Session, job: JobRow) -> list[StageRow]:
 
 def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     """Resolve configuration and budget, key the stages, queue those that need nothing."""
-    plan = plans.plan(job, dataset)
+    plan = composition.plan(job, dataset)
     job.config, job.budget_samples = plan.config, plan.budget
     for stage in stages_of(session, job):
         stage.key = plan.keys[StageName(stage.name)]

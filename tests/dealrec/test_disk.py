@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dealrec.reserved import reserve
+from dealrec.disk import reserve
 from tests.chaos.disk import SmallDisk
 
 

@@ -1,4 +1,4 @@
-"""The console's door: a signed-in browser becomes a caller with a key, a problem becomes a page.
+"""Authentication of the console: a signed-in browser becomes a caller with a key, a problem becomes a page.
 
 The cookie holds the API key itself (``HttpOnly``, ``SameSite=Strict``): what is revoked is out at
 once, and nothing about sessions needs to be kept.
@@ -14,8 +14,8 @@ from starlette.requests import Request, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.console.pages import render_problem
-from app.kit.problems import MEDIA_TYPE
+from dealrec.app.console.pages import render_problem
+from dealrec.app.kit.problems import MEDIA_TYPE
 
 KEY_COOKIE = "dealrec_key"
 CSRF_COOKIE = "dealrec_csrf"
@@ -42,7 +42,7 @@ def same_token(cookies: Mapping[str, str], token: str | None) -> bool:
     return bool(expected) and hmac.compare_digest(expected.encode(), (token or "").encode())
 
 
-class Door:
+class Authentication:
     """Pure ASGI, around the gate, which still judges every request."""
 
     def __init__(self, app: ASGIApp) -> None:

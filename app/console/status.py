@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.catalogue import list_models, list_selectors, list_surrogates
-from app.console.pages import render
-from app.health import WORKER_SEEN_SECONDS, readyz
-from app.jobs.workers import seen_lately
-from app.kit.context import Context
+from dealrec.app.catalogue import list_models, list_selectors, list_surrogates
+from dealrec.app.console.pages import render
+from dealrec.app.health import WORKER_SEEN_SECONDS, readyz
+from dealrec.app.jobs.workers import seen_lately
+from dealrec.app.kit.context import Context
 
 router = APIRouter(prefix="/console", include_in_schema=False)
 

@@ -12,7 +12,7 @@ def write_page(out: Path, package: str, template: str, **facts: Any) -> None:
 
     The template extends ``page.html.j2`` and shows numbers by the filter ``figure``.
     """
-    loaders = [PackageLoader(name) for name in dict.fromkeys((package, "dealrec.evaluation"))]
+    loaders = [PackageLoader(name) for name in dict.fromkeys((package, "dealrec.reports"))]
     environment = Environment(
         loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

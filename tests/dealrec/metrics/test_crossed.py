@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dealrec.evaluation.crossed import difference, holm, rejections_without_a_difference
+from dealrec.metrics.crossed import difference, holm, rejections_without_a_difference
 
 
 def _runs(draw, runs, users, shift=0.0):

@@ -3,17 +3,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
-from app.jobs.planning import (
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.composition import count_samples
+from dealrec.app.jobs.controls import request_cancel
+from dealrec.app.jobs.lifecycle import (
     advance,
     dataset_ready,
     dataset_rejected,
     stages_of,
 )
-from app.jobs.plans import count_samples
-from app.jobs.requests import request_cancel
-from app.jobs.transitions import (
+from dealrec.app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
+from dealrec.app.jobs.transitions import (
     JOB_MOVES,
     STAGE_MOVES,
     IllegalMove,
@@ -21,8 +21,8 @@ from app.jobs.transitions import (
     move_job,
     move_stage,
 )
-from app.kit.database import Database
-from app.kit.errors import Conflict
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.errors import Conflict
 from dealrec.config import Sampling
 from dealrec.errors import InputError
 from tests.worker.makers import TINY, new_job, ready_dataset
@@ -165,7 +165,7 @@ def test_a_stage_moves_only_as_the_table_says(state: Any, tmp_path: Any) -> None
 
 
 def _empty(folder: Any) -> Database:
-    from app.settings import Settings
+    from dealrec.app.settings import Settings
 
     return Database(Settings(data_dir=folder))
 

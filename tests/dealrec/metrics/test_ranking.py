@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from dealrec.config import Split
-from dealrec.evaluation import ranking
-from dealrec.evaluation.ranking import Questions, build_questions, evaluate_ranking
+from dealrec.metrics import ranking
+from dealrec.metrics.ranking import Questions, build_questions, evaluate_ranking
 from tests.dealrec.surrogates.data import ring_dataset
 
 

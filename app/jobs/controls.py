@@ -8,9 +8,8 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from app.datasets.models import DatasetRow, DatasetState
-from app.jobs.models import JobRow, JobState, StageState
-from app.jobs.planning import (
+from dealrec.app.datasets.models import DatasetRow, DatasetState
+from dealrec.app.jobs.lifecycle import (
     cancel_idle,
     fail_job,
     queue_possible,
@@ -18,9 +17,10 @@ from app.jobs.planning import (
     stages_of,
     start_job,
 )
-from app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
-from app.kit.errors import Conflict
-from app.quotas.service import require_gpu_time, require_open_job
+from dealrec.app.jobs.models import JobRow, JobState, StageState
+from dealrec.app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.quotas.service import require_gpu_time, require_open_job
 from dealrec.config.stages import StageName
 
 JobRequest = Callable[[Session, JobRow], None]

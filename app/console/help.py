@@ -26,11 +26,11 @@ _DATASET = {
 }
 
 
-def for_job(code: str | None) -> str:
+def help_with_job(code: str | None) -> str:
     """What to do about a job that failed with this problem code."""
     return _JOB.get(code or "", "Change what the message names, in a job like this one.")
 
 
-def for_dataset(code: str | None) -> str:
+def help_with_dataset(code: str | None) -> str:
     """What to do about a data set that was rejected with this problem code."""
     return _DATASET.get(code or "", "Correct the file where the message says, and upload it again.")

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from dealrec.config import SelectionMethod
 from dealrec.config.selectors import SELECTORS, SelectorEntry
 from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES
-from dealrec.evaluation.charts import histogram, scatter, strata_chart
-from dealrec.evaluation.pages import write_page
+from dealrec.reports.charts import histogram, scatter, strata_chart
+from dealrec.reports.pages import write_page
 from dealrec.selection.interface import StratumUse
 
 _SHOWN_MEMBERS = 100
@@ -37,7 +37,7 @@ def write_report(coreset: Path, out: Path) -> None:
         members = next(file.iter_batches(_SHOWN_MEMBERS))
     write_page(
         out,
-        "dealrec.evaluation",
+        "dealrec.reports",
         "report.html.j2",
         manifest=manifest,
         charts=_charts(scores, selector),

@@ -1,0 +1,1 @@
+"""Pages that people read: charts, and the report of a coreset."""
