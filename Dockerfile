@@ -13,7 +13,7 @@ RUN useradd --system --uid 10001 --create-home dealrec \
     && install --directory --owner=dealrec --group=dealrec /var/lib/dealrec
 
 WORKDIR /srv/dealrec
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 # Torch first: it is large and changes rarely.
 RUN pip install --constraint constraints.txt torch --index-url https://download.pytorch.org/whl/${TORCH}
 COPY app ./app
