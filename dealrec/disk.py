@@ -1,18 +1,61 @@
-"""Files that are written through a memory map: their room is taken before the first byte is."""
+"""Files and folders that appear whole or not at all, and files whose room is reserved first."""
 
 import contextlib
+import glob
 import os
+import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
-def reserve(path: Path, size: int) -> None:
-    """Make the file ``size`` bytes long, of which each has its place on the disk; it keeps its content.
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Write a file or a folder beside ``path`` and rename it to ``path`` when the block ends.
 
-    A write through a map that finds the disk full ends the process by SIGBUS, with no word. So what
-    is mapped is reserved first.
+    The block gets a hidden path beside ``path`` that does not exist yet and that no other writer
+    uses. The rename is one step: a reader sees what was there before or all of what is new. A file
+    replaces an earlier file; a folder replaces an empty folder only. When the block or the rename
+    raises, the unfinished file or folder is removed and ``path`` stays as it was.
+
+    A process that is killed leaves its unfinished file; :func:`remove_unfinished` takes it away.
+    Nothing is flushed to the disk (``fsync``), so a power failure can still lose what was written.
 
     Raises:
-        OSError: Where there is not so much room. A file that was not there before is not there after.
+        OSError: The folder of ``path`` cannot be made, or the rename fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except BaseException:
+        _remove(unfinished)
+        raise
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed processes left of ``path``; nobody else may be writing it meanwhile."""
+    for unfinished in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        _remove(unfinished)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def reserve(path: Path, size: int) -> None:
+    """Make the file ``size`` bytes long with disk space behind every byte; its content is kept.
+
+    A write through a memory map on a full disk ends the process by SIGBUS, without a message. So a
+    file is reserved before it is mapped.
+
+    Raises:
+        OSError: The disk has too little room. A file that did not exist before does not exist after.
     """
     before = path.exists()
     try:

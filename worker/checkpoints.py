@@ -24,7 +24,6 @@ from dealrec.worker.claims import Claim
 log = structlog.get_logger(__name__)
 
 PREFIX = "checkpoints"
-_UNFINISHED = (".tmp", ".part")
 
 
 class Checkpoints:
@@ -102,7 +101,7 @@ class Checkpoints:
         """Store the files that are new since the last time; failing at it is no failure of the stage."""
         try:
             for path in sorted(self.folder.rglob("*")):
-                if not path.is_file() or path.name.startswith(".") or path.suffix in _UNFINISHED:
+                if not path.is_file() or path.name.startswith("."):
                     continue
                 state = path.stat()
                 mark = (state.st_mtime_ns, state.st_size)

@@ -17,6 +17,7 @@ from dealrec.data.ingest import ingest
 from dealrec.data.samples import Samples, build_samples
 from dealrec.difficulty.scores import DifficultyScores
 from dealrec.difficulty.scoring import score_difficulty
+from dealrec.disk import written_whole
 from dealrec.effort.scores import EffortScores
 from dealrec.effort.scoring import score_effort
 from dealrec.embedding.making import embed
@@ -247,9 +248,8 @@ class _Gathering:
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         folder = self._work / "scores" / f"{stage.value}-{digest}"
         if not folder.is_dir():
-            part = folder.with_suffix(".part")
-            write(part)
-            part.rename(folder)
+            with written_whole(folder) as part:
+                write(part)
         return folder
 
 

@@ -20,6 +20,7 @@ from dealrec.config.runtime import environment_runtime
 from dealrec.config.selectors import Need
 from dealrec.config.stages import StageName
 from dealrec.data.samples import build_samples
+from dealrec.disk import written_whole
 from dealrec.terminal import stage_display
 
 DESIGN, TEST = "design", "test"
@@ -95,12 +96,9 @@ class Trial:
             if self._scores is None:
                 self.score()
             chosen = choose_run(self.keys, self._scores, task)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_text(
-                json.dumps({"indices": chosen.indices.tolist(), "seconds": chosen.seconds})
-            )
-            part.rename(path)
+            content = {"indices": chosen.indices.tolist(), "seconds": chosen.seconds}
+            with written_whole(path) as part:
+                part.write_text(json.dumps(content))
         kept = json.loads(path.read_text())
         indices = np.array(kept["indices"], dtype=np.int64)
         return chosen_run(self.keys, task, indices, kept["seconds"])

@@ -25,6 +25,7 @@ from dealrec.client.exchange import Attempts, ask, ask_once, creating, delete
 from dealrec.client.files import file_sha256, local_file, read_range
 from dealrec.client.records import Area, M, Record, Remote
 from dealrec.client.transport import Request, Transport
+from dealrec.disk import written_whole
 
 _REMEMBERED_SECONDS = 7 * 24 * 3600.0
 """After that a note is removed: the service has long forgotten the upload."""
@@ -169,9 +170,9 @@ class _Note:
             return None  # none, or one that was cut short: the file is sent anew
 
     def write(self, upload_id: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         _forget_old(self._folder)
-        self._path.write_text(json.dumps({"upload_id": upload_id}), encoding="utf-8")
+        with written_whole(self._path) as part:
+            part.write_text(json.dumps({"upload_id": upload_id}), encoding="utf-8")
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)

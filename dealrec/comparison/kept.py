@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config.comparison import ComparisonConfig
+from dealrec.disk import written_whole
 from dealrec.recommenders.bigrec import TrainedRun
 
 if TYPE_CHECKING:
@@ -126,6 +127,5 @@ class KeptRuns:
     def _write(path: Path | None, content: dict[str, Any]) -> None:
         if path is None:
             return
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(content))
-        part.replace(path)
+        with written_whole(path) as part:
+            part.write_text(json.dumps(content))

@@ -1,7 +1,5 @@
 """LoRA on a loaded language model, and its folder in the format of peft."""
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from dealrec.config.finetune import FinetuneConfig
+from dealrec.disk import written_whole
 from dealrec.errors import FieldError, InputError
 from dealrec.finetune.model_card import model_card
 from dealrec.language_models.loading import LoadedLanguageModel
@@ -81,15 +80,8 @@ def save_adapter(
     lora.revision = loaded.revision
     lora.inference_mode = True
     lora.target_modules = sorted(lora.target_modules)  # a set: its order would change by run
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
-    try:
+    with written_whole(out) as folder:
         lora.save_pretrained(str(folder))
         save_file(adapter_state(model), folder / "adapter_model.safetensors", {"format": "pt"})
         card = model_card(loaded, config, metrics, facts)
         (folder / "README.md").write_text(card, encoding="utf-8")
-        folder.chmod(0o755)
-        folder.replace(out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise

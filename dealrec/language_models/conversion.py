@@ -6,13 +6,12 @@ float32, so that is what the cache keeps; a model in another type is cast from i
 """
 
 import io
-import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
 
 from dealrec.cache import cache_folder
+from dealrec.disk import remove_unfinished, written_whole
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import SILENT, Reporter
 
@@ -50,16 +49,10 @@ def make_folder_once(target: Path, write: Callable[[Path], None]) -> Path:
     with FileLock(target.with_name(target.name + ".lock")):
         if target.is_dir():
             return target
-        for left in target.parent.glob(f"{target.name}.*.tmp"):  # of a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".tmp", dir=target.parent))
-        try:
+        remove_unfinished(target)
+        with written_whole(target) as folder:
+            folder.mkdir()
             write(folder)
-            folder.chmod(0o755)
-            folder.rename(target)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
     return target
 
 

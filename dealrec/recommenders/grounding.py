@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from dealrec.disk import written_whole
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.memory import run_in_halves
 from dealrec.language_models.structure import find_structure
@@ -54,19 +55,11 @@ def catalogue_vectors(
         on_batch(0)
         vectors = text_vectors(loaded, chunk, batch_tokens=batch_tokens, on_batch=on_batch)
         if path is not None:
-            _write(path, vectors)
+            with written_whole(path) as part, part.open("wb") as file:
+                np.save(file, vectors.cpu().numpy())
         found.append(vectors)
     reporter.progress(len(titles), len(titles), "title")
     return torch.cat(found)
-
-
-def _write(path: Path, vectors: Tensor) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.save(file, vectors.cpu().numpy())
-    part.replace(path)
 
 
 def text_vectors(

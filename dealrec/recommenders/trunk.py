@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dealrec.disk import reserve
+from dealrec.disk import reserve, written_whole
 from dealrec.errors import InputError
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import Structure, find_structure, not_supported
@@ -151,10 +151,8 @@ class KeptTrunk:
         reporter.progress(done[0] + count, done[1], "text")
         seconds = time.perf_counter() - started
         ids = [np.array(text.ids, dtype=np.int32) for text in texts]
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
+        with written_whole(path.with_suffix(".npz")) as part, part.open("wb") as file:
             np.savez(file, ids=np.concatenate(ids), ends=firsts[1:-1], seconds=seconds)
-        part.replace(path.with_suffix(".npz"))
         self._add(path, ids)
         self.seconds += seconds
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from dealrec.disk import written_whole
+
 
 def write_page(out: Path, package: str, template: str, **facts: Any) -> None:
     """Write ``out`` from a template of ``package``, whole or not at all.
@@ -18,9 +20,8 @@ def write_page(out: Path, package: str, template: str, **facts: Any) -> None:
     )
     environment.filters["figure"] = figure
     page = environment.get_template(template).render(**facts)
-    temporary = out.with_name(f".{out.name}.part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(out)
+    with written_whole(out) as part:
+        part.write_text(page, encoding="utf-8")
 
 
 def figure(value: Any) -> str:

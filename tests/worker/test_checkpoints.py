@@ -58,7 +58,7 @@ def test_a_run_on_another_machine_finds_it_in_storage(
     quick = settings.model_copy(update={"checkpoint_seconds": 0.05})
     with Checkpoints(quick, storage, claimed) as first:
         (first.folder / "surrogate.pt").write_bytes(b"after epoch 3")
-        (first.folder / "surrogate.pt.tmp").write_bytes(b"half of epo")
+        (first.folder / ".surrogate.pt.0a1b2c3d.part").write_bytes(b"half of epo")
         deadline = time.monotonic() + 10
         while not storage.keys(PREFIX) and time.monotonic() < deadline:
             time.sleep(0.02)

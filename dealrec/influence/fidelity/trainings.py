@@ -16,6 +16,7 @@ import torch
 from dealrec.config import SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
+from dealrec.disk import written_whole
 from dealrec.influence.examples import Examples
 from dealrec.influence.fidelity.halves import Bools, training_of
 from dealrec.progress import Reporter
@@ -154,7 +155,7 @@ def _finished(
 
 
 def _train(plan: Plan, folder: Path, training: Training) -> None:
-    """Written whole or not at all."""
+    """Train one model and keep it, or its losses for a half, in a file that appears whole."""
     everybody = np.ones(plan.dataset.n_users, dtype=np.bool_)
     members = everybody if training.half is None else plan.members[training.half]
     trained = train_surrogate(
@@ -164,16 +165,13 @@ def _train(plan: Plan, folder: Path, training: Training) -> None:
     )
     path = _path(plan, folder, training)
     if training.half is None:
-        temporary = path.with_name(f".{path.name}")
-        trained.save(temporary)
-        temporary.rename(path)
+        with written_whole(path) as part:
+            trained.save(part)
         return
     losses = [example_losses(trained.model, queries) for queries in plan.queries]
-    temporary = path.with_name(f".{path.name}")
-    with temporary.open("wb") as file:
-        named = {str(place): values for place, values in enumerate(losses)}
+    named = {str(place): values for place, values in enumerate(losses)}
+    with written_whole(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **named)
-    temporary.rename(path)
 
 
 _opened: list[tuple[Plan, Path]] = []

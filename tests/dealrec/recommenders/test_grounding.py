@@ -54,7 +54,7 @@ def test_a_catalogues_vectors_are_kept_and_go_on_where_they_were_stopped(tmp_pat
     again = catalogue_vectors(loaded, titles, folder=tmp_path)
     assert computed == titles[20:]
     assert torch.equal(again, found)
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*"))
     changed = ["other", *titles[1:]]
     assert not torch.equal(catalogue_vectors(loaded, changed, folder=tmp_path), found)
     assert computed == titles[20:] + changed[:10]
