@@ -15,7 +15,7 @@ from dealrec.data.ingest import ingest
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import Samples, build_samples
 from dealrec.effort.gradients import GradientMeter
-from dealrec.effort.plan import EffortPlan, plan_effort
+from dealrec.language_models.batch_plan import BatchPlan, plan_samples
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.tokens import EncodedSample, Encoder, padded
 
@@ -29,7 +29,7 @@ class Games:
 
     dataset: Dataset
     samples: Samples
-    plan: EffortPlan
+    plan: BatchPlan
 
     @classmethod
     def load(cls, data: Path, scratch: Path, config: EffortConfig) -> "Games":
@@ -37,7 +37,7 @@ class Games:
         items, out = data / "items.csv.gz", scratch / "dataset"
         dataset = ingest(data / "interactions.csv.gz", items=items, out=out).dataset
         samples = build_samples(dataset)
-        return cls(dataset, samples, plan_effort(dataset, samples, PROMPT, config))
+        return cls(dataset, samples, plan_samples(dataset, samples, PROMPT, config))
 
     @property
     def padded_tokens(self) -> int:

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.checkpoints import CheckpointFile
-from dealrec.effort.plan import EffortPlan, Shard
 from dealrec.effort.scores import EffortScores
+from dealrec.language_models.batch_plan import BatchPlan, Shard
 from dealrec.metrics.correlation import spearman
 from dealrec.progress import SILENT, Reporter
 
@@ -31,7 +31,7 @@ class EffortPart:
 
     shard: Shard
     scores: npt.NDArray[np.float64]
-    """Gradient norms, in the order of :meth:`EffortPlan.samples`."""
+    """Gradient norms, in the order of :meth:`BatchPlan.samples`."""
     plan: str
     """The fingerprint of the plan that it is a part of."""
     diagnostics: dict[str, Any]
@@ -62,7 +62,7 @@ class EffortPart:
         )
 
 
-def merge_effort(plan: EffortPlan, parts: Sequence[EffortPart]) -> EffortScores:
+def merge_effort(plan: BatchPlan, parts: Sequence[EffortPart]) -> EffortScores:
     """The effort of all samples from the parts of ``plan``, in any order.
 
     Samples outside the plan have no effort: NaN.
@@ -110,7 +110,7 @@ class ShardCheckpoint:
     """
 
     folder: Path | None
-    plan: EffortPlan
+    plan: BatchPlan
     shard: Shard
     measured_with: dict[str, Any]
     """JSON: what the scores depend on besides the plan."""

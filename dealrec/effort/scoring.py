@@ -15,10 +15,10 @@ from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples
 from dealrec.effort.gradients import GradientMeter
 from dealrec.effort.parts import EffortPart, ShardCheckpoint, merge_effort
-from dealrec.effort.plan import EffortPlan, Shard, plan_batches, plan_effort
 from dealrec.effort.scores import EffortScores
 from dealrec.errors import DealrecError
 from dealrec.language_models.adapters import with_adapter
+from dealrec.language_models.batch_plan import BatchPlan, Shard, plan_batches, plan_samples
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
 from dealrec.language_models.tokens import Encoder, token_limit
 from dealrec.progress import SILENT, Reporter
@@ -28,7 +28,7 @@ __all__ = [
     "measure_effort",
     "measure_shard",
     "merge_effort",
-    "plan_effort",
+    "plan_samples",
     "score_effort",
     "score_effort_shard",
 ]
@@ -57,7 +57,7 @@ def score_effort(
         DealrecError: ``non_finite_score``, naming the sample.
         Cancelled: When ``reporter`` says so, between batches.
     """
-    plan = plan_effort(dataset, samples, prompt, config, candidates=candidates, reporter=reporter)
+    plan = plan_samples(dataset, samples, prompt, config, candidates=candidates, reporter=reporter)
     part = score_effort_shard(
         plan,
         plan.whole(),
@@ -73,7 +73,7 @@ def score_effort(
 
 
 def score_effort_shard(
-    plan: EffortPlan,
+    plan: BatchPlan,
     shard: Shard,
     dataset: Dataset,
     samples: Samples,
@@ -126,7 +126,7 @@ def measure_effort(
 
 def measure_shard(
     loaded: LoadedLanguageModel,
-    plan: EffortPlan,
+    plan: BatchPlan,
     shard: Shard,
     prompted: Callable[[int], PromptedSample],
     config: EffortConfig,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dealrec.config.embedding import EmbeddingConfig
 from dealrec.data.prompts import PromptedSample
-from dealrec.effort.plan import EffortPlan
+from dealrec.language_models.batch_plan import BatchPlan
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
 from dealrec.language_models.structure import find_structure
@@ -20,7 +20,7 @@ from dealrec.selection.vectors import Float32
 
 def hidden_states(
     loaded: LoadedLanguageModel,
-    plan: EffortPlan,
+    plan: BatchPlan,
     prompted: Callable[[int], PromptedSample],
     config: EmbeddingConfig,
     skipped: int,

@@ -10,7 +10,7 @@ from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import Samples, validation_samples
-from dealrec.effort.plan import EffortPlan, plan_effort
+from dealrec.language_models.batch_plan import BatchPlan, plan_samples
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.selection.vectors import Float32, MadeVectors, Vectors
@@ -92,7 +92,7 @@ def _of_language_model(
     device = apply_runtime(runtime or Runtime())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
 
-    def states(of: Samples, plan: EffortPlan, name: str) -> Float32:
+    def states(of: Samples, plan: BatchPlan, name: str) -> Float32:
         return hidden_states(
             loaded,
             plan,
@@ -104,10 +104,10 @@ def _of_language_model(
             pieces=pieces,
         )
 
-    whole = plan_effort(dataset, samples, prompt, config, reporter=reporter)
+    whole = plan_samples(dataset, samples, prompt, config, reporter=reporter)
     others = None
     if validation is not None:
-        plan = plan_effort(dataset, validation, prompt, config, reporter=reporter)
+        plan = plan_samples(dataset, validation, prompt, config, reporter=reporter)
         others = states(validation, plan, "validation")
     facts = {"model": loaded.name, "revision": loaded.revision, "device": device.type}
     return facts, Vectors(states(samples, whole, "samples"), others)

@@ -15,9 +15,9 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples, validation_samples
 from dealrec.effort.gradients import GradientMeter
-from dealrec.effort.plan import EffortPlan, plan_effort
 from dealrec.gradients.projection import Sketch
 from dealrec.language_models.adapters import with_adapter
+from dealrec.language_models.batch_plan import BatchPlan, plan_samples
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
 from dealrec.language_models.tokens import Encoder, token_limit
 from dealrec.language_models.vectors import vectors_of
@@ -55,7 +55,7 @@ def project_gradients(
     def of(some: Samples, name: str) -> Float32:
         return gradients_of(
             loaded,
-            plan_effort(dataset, some, prompt, config, reporter=reporter),
+            plan_samples(dataset, some, prompt, config, reporter=reporter),
             Prompter(dataset, some, prompt).prompt,
             config,
             checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / name,
@@ -81,7 +81,7 @@ def project_gradients(
 
 def gradients_of(
     loaded: LoadedLanguageModel,
-    plan: EffortPlan,
+    plan: BatchPlan,
     prompted: Callable[[int], PromptedSample],
     config: GradientsConfig,
     *,

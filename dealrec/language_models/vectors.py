@@ -15,8 +15,8 @@ from torch import Tensor
 from dealrec.checkpoints import CheckpointFile
 from dealrec.data.prompts import PromptedSample
 from dealrec.disk import reserve
-from dealrec.effort.plan import EffortPlan
 from dealrec.errors import DealrecError
+from dealrec.language_models.batch_plan import BatchPlan
 from dealrec.language_models.tokens import EncodedSample, Encoder
 from dealrec.progress import SILENT, Reporter
 from dealrec.selection.vectors import Float32
@@ -28,7 +28,7 @@ _FORMAT = 2
 
 
 def vectors_of(
-    plan: EffortPlan,
+    plan: BatchPlan,
     prompted: Callable[[int], PromptedSample],
     encoder: Encoder,
     measure: Callable[[Sequence[EncodedSample]], Tensor],
@@ -80,7 +80,7 @@ class _Store:
     def __init__(
         self,
         folder: Path | None,
-        plan: EffortPlan,
+        plan: BatchPlan,
         width: int,
         made_with: dict[str, Any],
         reporter: Reporter,

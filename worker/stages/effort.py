@@ -9,9 +9,9 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples, build_samples
 from dealrec.effort.candidates import candidate_pool
 from dealrec.effort.parts import EffortPart, merge_effort
-from dealrec.effort.plan import EffortPlan, plan_effort
 from dealrec.effort.scoring import score_effort_shard
 from dealrec.influence.scores import InfluenceScores
+from dealrec.language_models.batch_plan import BatchPlan, plan_samples
 from dealrec.worker.stages.context import StageContext, StageResult
 
 
@@ -39,10 +39,10 @@ def run(context: StageContext) -> StageResult:
     return StageResult(scores.diagnostics)
 
 
-def _plan(context: StageContext) -> EffortPlan:
+def _plan(context: StageContext) -> BatchPlan:
     dataset, samples = _samples(context)
     assert context.config.effort is not None
-    return plan_effort(
+    return plan_samples(
         dataset,
         samples,
         context.config.prompt,
@@ -52,11 +52,11 @@ def _plan(context: StageContext) -> EffortPlan:
     )
 
 
-def _planned(context: StageContext) -> EffortPlan:
-    return EffortPlan.load(context.parts[StagePart.PLAN])
+def _planned(context: StageContext) -> BatchPlan:
+    return BatchPlan.load(context.parts[StagePart.PLAN])
 
 
-def _measured(context: StageContext, plan: EffortPlan) -> EffortPart:
+def _measured(context: StageContext, plan: BatchPlan) -> EffortPart:
     """The shard that is asked for; it is all of the plan where there is one."""
     dataset, samples = _samples(context)
     assert context.config.effort is not None

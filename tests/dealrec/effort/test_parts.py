@@ -9,7 +9,7 @@ from dealrec.effort.parts import EffortPart
 from dealrec.effort.scoring import measure_effort, measure_shard, merge_effort
 from dealrec.errors import Cancelled
 from dealrec.progress import Silent
-from tests.dealrec.effort.test_plan import tiny_plan
+from tests.dealrec.language_models.test_batch_plan import tiny_plan
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
 from tests.dealrec.test_checkpoints import FAILURE, Events
 

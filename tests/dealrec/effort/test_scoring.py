@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from dealrec.config.effort import EffortConfig
-from dealrec.effort.plan import plan_batches
 from dealrec.effort.scores import EffortScores
 from dealrec.effort.scoring import measure_effort, measure_shard
 from dealrec.errors import Cancelled, DealrecError
+from dealrec.language_models.batch_plan import plan_batches
 from dealrec.language_models.tokens import Encoder
 from dealrec.metrics.correlation import spearman
 from dealrec.progress import Silent

@@ -8,8 +8,8 @@ from dealrec.config import EmbeddingConfig, PromptConfig, SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import build_samples, validation_samples
-from dealrec.effort.plan import plan_effort
 from dealrec.embedding.making import embed
+from dealrec.language_models.batch_plan import plan_samples
 from dealrec.language_models.loading import load_language_model
 from dealrec.language_models.tokens import Encoder
 from dealrec.surrogates.ensemble import train_ensemble
@@ -53,7 +53,7 @@ def test_the_language_models_vector_is_the_mean_state_after_the_instruction(tmp_
     )
     made = embed(dataset, samples, PromptConfig(), config, None, runtime=RUNTIME)
     loaded = load_language_model(str(tmp_path), dtype="float32", device="cpu")
-    shared = len(plan_effort(dataset, samples, PromptConfig(), config).prefix)
+    shared = len(plan_samples(dataset, samples, PromptConfig(), config).prefix)
     assert shared > 20
     encoder = Encoder(loaded.tokenizer, 512)
     for of, found in ((samples, made.vectors.samples), (validation, made.vectors.validation)):

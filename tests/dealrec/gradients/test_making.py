@@ -9,9 +9,9 @@ from dealrec.config import GradientsConfig, PromptConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import build_samples
-from dealrec.effort.plan import plan_batches
 from dealrec.errors import Cancelled
 from dealrec.gradients.making import gradients_of, project_gradients
+from dealrec.language_models.batch_plan import plan_batches
 from dealrec.language_models.tokens import Encoder
 from dealrec.progress import Silent
 from tests.chaos.disk import SmallDisk

@@ -8,7 +8,7 @@ from dealrec.config.effort import EffortConfig, shard_count
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import build_samples
 from dealrec.data.synthetic import write_sample_data
-from dealrec.effort.plan import EffortPlan, Shard, plan_batches, plan_effort
+from dealrec.language_models.batch_plan import BatchPlan, Shard, plan_batches, plan_samples
 from dealrec.language_models.tokens import Encoder
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model, tiny_samples
 
@@ -52,7 +52,7 @@ def test_a_single_sample_keeps_a_token_behind_its_prefix():
 def test_the_same_data_and_configuration_give_the_same_plan_and_others_another(tmp_path):
     plan = tiny_plan()
     plan.save(tmp_path)
-    _assert_same(EffortPlan.load(tmp_path), plan)
+    _assert_same(BatchPlan.load(tmp_path), plan)
     _assert_same(tiny_plan(shard_samples=3), plan)
     others = [tiny_plan(39), tiny_plan(reduction="sum"), tiny_plan(batch_tokens=301)]
     assert len({plan.fingerprint, *(other.fingerprint for other in others)}) == 4
@@ -100,8 +100,8 @@ def test_a_plan_of_a_data_set_needs_no_weights(tmp_path):
     byte_tokenizer().save_pretrained(model)
     samples = build_samples(dataset, Sampling.PER_USER, 1)
     config = EffortConfig(model=str(model))
-    plan = plan_effort(dataset, samples, PromptConfig(item_noun="film"), config)
+    plan = plan_samples(dataset, samples, PromptConfig(item_noun="film"), config)
     assert plan.count == len(samples) == len(plan.order)
     assert "Name the film" in byte_tokenizer().decode(list(plan.prefix))
-    other = plan_effort(dataset, samples, PromptConfig(item_noun="book"), config)
+    other = plan_samples(dataset, samples, PromptConfig(item_noun="book"), config)
     assert other.fingerprint != plan.fingerprint

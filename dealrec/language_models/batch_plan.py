@@ -1,4 +1,4 @@
-"""The batches of an effort run: an object that follows from data and configuration alone."""
+"""The batches in which a language model reads samples, from data and configuration alone."""
 
 import hashlib
 import json
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +14,15 @@ import pyarrow.parquet as pq
 
 from dealrec.config.data import PromptConfig
 from dealrec.config.effort import TokenOptions
-from dealrec.data.dataset import Dataset
+from dealrec.data.dataset import Dataset, Int32, Int64
 from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples
+from dealrec.language_models.loading import load_tokenizer
+from dealrec.language_models.tokens import Encoder, batches_by_tokens
 from dealrec.progress import SILENT, Reporter
 
-if TYPE_CHECKING:
-    from dealrec.language_models.tokens import Encoder
-
-Int64 = npt.NDArray[np.int64]
-Int32 = npt.NDArray[np.int32]
-
-BATCHES = "plan.parquet"
-FACTS = "plan.json"
+_BATCHES = "plan.parquet"
+_FACTS = "plan.json"
 _ENCODED_AT_ONCE = 1024
 
 
@@ -40,52 +35,52 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class EffortPlan:
-    """Which samples are measured together.
+class BatchPlan:
+    """The samples that are measured together, for effort, embeddings and gradients.
 
-    ``m`` of the ``n`` samples of a data set are measured, in ``k`` batches, longest samples first.
-    A batch's numbers depend on its own samples alone, so shards (ranges of batches) that are
-    measured apart and merged give what one run gives, bit for bit on a CPU.
+    ``m`` of the ``n`` samples of a data set are measured in ``k`` batches, longest samples first.
+    The results of a batch depend on its own samples alone, so shards (ranges of batches) measured
+    apart and merged equal a single run, bit for bit on a CPU.
     """
 
     count: int
-    """n."""
+    """``n``, the samples of the data set."""
     order: Int64
     """[m] dense sample indices, batch after batch."""
     bounds: Int64
-    """[k + 1]; batch ``j`` is ``order[bounds[j]:bounds[j + 1]]``."""
+    """[k + 1] where each batch begins; batch ``j`` is ``order[bounds[j]:bounds[j + 1]]``."""
     tokens: Int32
-    """[m] tokens of each sample as the model reads it, in the order of ``order``."""
+    """[m] the number of tokens of each sample as the model reads it, in the order of ``order``."""
     answer_tokens: Int32
-    """[m] of them in the answer, the end of text included."""
+    """[m] how many of these tokens are the answer, the end of text included."""
     prefix: tuple[int, ...]
     """Tokens that all measured samples begin with: the instruction."""
     fingerprint: str
-    """SHA-256 over all that the scores are made from, the language model's weights aside."""
+    """SHA-256 over everything the results depend on except the language model's weights."""
 
     @property
     def batches(self) -> int:
-        """How many: ``k``."""
+        """``k``, the number of batches."""
         return len(self.bounds) - 1
 
     def batch(self, number: int) -> list[int]:
-        """The dense sample indices of one batch."""
+        """Return the dense sample indices of one batch."""
         indices: list[int] = self.order[self.bounds[number] : self.bounds[number + 1]].tolist()
         return indices
 
     def samples(self, shard: Shard) -> Int64:
-        """The dense sample indices of a shard, batch after batch."""
+        """Return the dense sample indices of a shard, batch after batch."""
         return self.order[self.bounds[shard.first] : self.bounds[shard.last]]
 
     def whole(self) -> Shard:
-        """All batches."""
+        """Return the shard that holds every batch."""
         return Shard(0, self.batches)
 
     def shards(self, count: int) -> list[Shard]:
-        """``count`` consecutive ranges of batches that take about equally long.
+        """Cut the batches into ``count`` consecutive ranges that take about equally long.
 
-        Cost is counted in tokens, padding included. Where there are fewer batches than shards some
-        of the shards are empty.
+        The cost of a batch is its number of tokens, padding included. Some shards are empty if
+        there are fewer batches than shards.
         """
         sizes = np.diff(self.bounds)
         cost = np.concatenate(
@@ -97,7 +92,7 @@ class EffortPlan:
         return [Shard(first, last) for first, last in pairwise(edges)]
 
     def save(self, folder: Path) -> None:
-        """Write ``plan.parquet`` (one row a measured sample) and ``plan.json``."""
+        """Write ``plan.parquet`` (one row per measured sample) and ``plan.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         table = pa.table(
             {
@@ -107,15 +102,15 @@ class EffortPlan:
                 "answer_tokens": self.answer_tokens,
             }
         )
-        pq.write_table(table, folder / BATCHES, compression="zstd")
+        pq.write_table(table, folder / _BATCHES, compression="zstd")
         facts = {"count": self.count, "prefix": self.prefix, "fingerprint": self.fingerprint}
-        (folder / FACTS).write_text(json.dumps(facts, indent=2))
+        (folder / _FACTS).write_text(json.dumps(facts, indent=2))
 
     @classmethod
-    def load(cls, folder: Path) -> "EffortPlan":
-        """Read what :meth:`save` wrote."""
-        table = pq.read_table(folder / BATCHES)
-        facts = json.loads((folder / FACTS).read_text())
+    def load(cls, folder: Path) -> "BatchPlan":
+        """Read a plan that :meth:`save` wrote."""
+        table = pq.read_table(folder / _BATCHES)
+        facts = json.loads((folder / _FACTS).read_text())
         sizes = np.bincount(table["batch"].to_numpy())
         return cls(
             count=facts["count"],
@@ -128,7 +123,7 @@ class EffortPlan:
         )
 
 
-def plan_effort(
+def plan_samples(
     dataset: Dataset,
     samples: Samples,
     prompt: PromptConfig,
@@ -136,25 +131,22 @@ def plan_effort(
     *,
     candidates: Int64 | None = None,
     reporter: Reporter = SILENT,
-) -> EffortPlan:
-    """Put the samples into words and tokens once, for their lengths, and cut batches from these.
+) -> BatchPlan:
+    """Render and tokenize each sample once to learn its length, and cut batches by length.
 
-    Only the tokenizer is loaded, never the model.
+    This loads the tokenizer but not the model.
 
     Args:
-        dataset: Where the titles are.
-        samples: ``n`` of them.
-        prompt: How they are put into words.
-        config: Model, token limit and tokens of a batch.
-        candidates: Dense indices of the samples to measure, ascending; default: all.
-        reporter: Hears of no progress while lengths are taken, and may cancel.
+        dataset: The data set with the items' titles.
+        samples: Its ``n`` samples.
+        prompt: The words around a sample.
+        config: The model, the token limit and the tokens of a batch.
+        candidates: Dense indices of the samples to measure, ascending; all samples by default.
+        reporter: Asked regularly whether to cancel; its progress stays at 0.
 
     Raises:
         InputError: ``unknown_model``, ``model_not_available``, ``max_tokens_too_small``.
     """
-    from dealrec.language_models.loading import load_tokenizer
-    from dealrec.language_models.tokens import Encoder
-
     tokenizer, longest = load_tokenizer(config.model, reporter=reporter)
     return plan_batches(
         Encoder(tokenizer, min(config.max_tokens, longest or config.max_tokens)),
@@ -168,7 +160,7 @@ def plan_effort(
 
 
 def plan_batches(
-    encoder: "Encoder",
+    encoder: Encoder,
     prompted: Callable[[int], PromptedSample],
     count: int,
     config: TokenOptions,
@@ -176,13 +168,12 @@ def plan_batches(
     candidates: Int64 | None = None,
     identity: object = None,
     reporter: Reporter = SILENT,
-) -> EffortPlan:
-    """As :func:`plan_effort`, of the samples ``prompted(0)`` to ``prompted(count - 1)``.
+) -> BatchPlan:
+    """Plan the batches of the samples ``prompted(0)`` to ``prompted(count - 1)``.
 
-    ``identity`` (JSON) says what the samples are, for the fingerprint.
+    ``identity`` (JSON) identifies the samples and enters the fingerprint. The other arguments and
+    the errors are those of :func:`plan_samples`.
     """
-    from dealrec.language_models.tokens import batches_by_tokens
-
     measured = np.arange(count, dtype=np.int64) if candidates is None else candidates
     tokens = np.empty(len(measured), dtype=np.int32)
     answers = np.empty(len(measured), dtype=np.int32)
@@ -193,16 +184,16 @@ def plan_batches(
         tokens[part] = [len(sample) for sample in encoded]
         answers[part] = [len(sample) - sample.answer for sample in encoded]
         prompts = [sample.ids[: sample.answer] for sample in encoded]
-        # What the first and the last in lexical order begin with, all begin with.
+        # A prefix of both the lexically first and the last prompt is a prefix of all prompts.
         extremes = [min(prompts + extremes[:1]), max(prompts + extremes[1:])]
     batches = batches_by_tokens(tokens.tolist(), config.batch_tokens)
     places = np.array([place for batch in batches for place in batch], dtype=np.int64)
     common = takewhile(lambda pair: pair[0] == pair[1], zip(*extremes, strict=False))
-    # One token at least is left to each sample.
+    # Each sample keeps at least one token of its own.
     prefix = tuple(token for token, _ in common)[: max(0, int(min(tokens, default=1)) - 1)]
     order = measured[places]
     settings = config.model_dump(mode="json", exclude={"shard_samples"})
-    return EffortPlan(
+    return BatchPlan(
         count=count,
         order=order,
         bounds=np.cumsum([0, *map(len, batches)], dtype=np.int64),
