@@ -1,5 +1,7 @@
 """LoRA training: a plain loop, so that what is computed and what is kept is all in sight."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dealrec.checkpoints import TrainingCheckpoint
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.prompts import PromptedSample
@@ -18,13 +21,6 @@ from dealrec.finetune.adapter import (
     attach_lora,
     load_adapter_state,
     save_adapter,
-)
-from dealrec.finetune.checkpoints import (
-    Checkpoint,
-    checkpoint_file,
-    read_checkpoint,
-    training_fingerprint,
-    write_checkpoint,
 )
 from dealrec.finetune.schedule import Schedule
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
@@ -123,14 +119,16 @@ def train_adapter(
     started = time.monotonic()
     encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
     encoded = encoder.encode(examples)
-    training = Training(loaded, encoded, config)
+    training = LoraTraining(loaded, encoded, config)
     at_once = training.tokens_at_once
     training.tokens_at_once //= pieces
-    fingerprint = training_fingerprint(config, loaded.revision, examples)
-    kept = None
-    if checkpoint_dir is not None:
-        kept = checkpoint_file(checkpoint_dir, reporter)
-        training.restore(read_checkpoint(checkpoint_dir, fingerprint, loaded.device))
+    checkpoint = TrainingCheckpoint(
+        None if checkpoint_dir is None else checkpoint_dir / "finetune.pt",
+        _fingerprint(config, loaded.revision, examples),
+        LoraTrainingState,
+        reporter,
+    )
+    training.restore(checkpoint.read(loaded.device))
     steps = training.schedule.steps
     try:
         reporter.progress(training.step, steps, "step")
@@ -139,13 +137,11 @@ def train_adapter(
             if training.tokens_at_once < at_once:
                 at_once = training.tokens_at_once
                 reporter.event("replanned", batch_tokens=at_once)
-            due = training.step % config.checkpoint_steps == 0 or training.step == steps
-            if kept is not None and due:
-                write_checkpoint(kept, fingerprint, training.checkpoint())
+            if training.step % config.checkpoint_steps == 0 or training.step == steps:
+                checkpoint.write(training.state())
             reporter.progress(training.step, steps, "step")
     except Cancelled:
-        if kept is not None:
-            write_checkpoint(kept, fingerprint, training.checkpoint())
+        checkpoint.write(training.state())
         raise
     last_epoch = training.losses[-training.schedule.steps_per_epoch :]
     metrics = {
@@ -160,7 +156,31 @@ def train_adapter(
     return FinetuneResult(metrics, loaded.revision)
 
 
-class Training:
+def _fingerprint(config: FinetuneConfig, revision: str, examples: Sequence[PromptedSample]) -> str:
+    """SHA-256 of everything that the training computes from.
+
+    ``checkpoint_steps`` is left out because it changes no result.
+    """
+    settings = config.model_dump(mode="json", exclude={"checkpoint_steps"})
+    digest = hashlib.sha256(json.dumps([settings, revision], sort_keys=True).encode())
+    for example in examples:
+        texts = [example.instruction, example.input, example.output]
+        digest.update(json.dumps(texts).encode() + b"\n")
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class LoraTrainingState:
+    """The state after ``step`` optimizer steps."""
+
+    step: int
+    losses: list[float]
+    """The loss of each step so far."""
+    adapter: dict[str, Tensor]
+    optimizer: dict[str, Any]
+
+
+class LoraTraining:
     """A training between two steps.
 
     The loss of a step is the mean cross-entropy over all target tokens of its batch. Dropout is
@@ -255,16 +275,16 @@ class Training:
     def _whole(self, samples: Sequence[EncodedSample]) -> Tensor:
         return self._structure.hidden_states(padded(samples, self._pad, self._device))
 
-    def checkpoint(self) -> Checkpoint:
-        """The state, to be restored by :meth:`restore`."""
-        return Checkpoint(
+    def state(self) -> LoraTrainingState:
+        """The state that :meth:`restore` takes."""
+        return LoraTrainingState(
             self.step, self.losses, adapter_state(self.model), self._optimizer.state_dict()
         )
 
-    def restore(self, checkpoint: Checkpoint | None) -> None:
-        """Go on from ``checkpoint``, if there is one."""
-        if checkpoint is None:
+    def restore(self, state: LoraTrainingState | None) -> None:
+        """Go on from ``state``, if there is one."""
+        if state is None:
             return
-        load_adapter_state(self.model, checkpoint.adapter)
-        self._optimizer.load_state_dict(checkpoint.optimizer)
-        self.step, self.losses = checkpoint.step, checkpoint.losses
+        load_adapter_state(self.model, state.adapter)
+        self._optimizer.load_state_dict(state.optimizer)
+        self.step, self.losses = state.step, state.losses

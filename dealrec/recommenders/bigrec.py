@@ -13,7 +13,7 @@ from typing import Any
 from dealrec.config import EvaluationConfig, FinetuneConfig, PromptConfig
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import PromptedSample
-from dealrec.finetune.training import HiddenStates, Training
+from dealrec.finetune.training import HiddenStates, LoraTraining
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.language_models.tokens import Encoder, token_limit
@@ -114,7 +114,7 @@ class BigRec:
         ends the run, and leaves the model as it was.
         """
         encoded = self._encoder.encode(samples)
-        training = Training(self._loaded, encoded, finetune, self._hidden_states)
+        training = LoraTraining(self._loaded, encoded, finetune, self._hidden_states)
         try:
             started = time.perf_counter()
             while training.step < training.schedule.steps:

@@ -1,13 +1,18 @@
 """One trainer for every surrogate: bucketed batches, early stopping, the best checkpoint kept."""
 
+import hashlib
+import json
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dealrec.checkpoints import TrainingCheckpoint
 from dealrec.config import Split, SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
@@ -21,13 +26,6 @@ from dealrec.metrics.ranking import (
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
-from dealrec.surrogates.checkpoints import (
-    Checkpoint,
-    checkpoint_file,
-    read_checkpoint,
-    training_fingerprint,
-    write_checkpoint,
-)
 from dealrec.surrogates.losses import make_loss
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.storage import TrainedSurrogate
@@ -71,17 +69,18 @@ def train_surrogate(
     started = time.perf_counter()
     with torch.random.fork_rng():
         training = Training(dataset, config, device, reporter)
-        fingerprint = training_fingerprint(config, dataset.sha256)
-        kept = None
-        if checkpoint_dir is not None:
-            kept = checkpoint_file(checkpoint_dir, reporter)
-            training.restore(read_checkpoint(checkpoint_dir, fingerprint, device))
-            started -= training.seconds
+        checkpoint = TrainingCheckpoint(
+            None if checkpoint_dir is None else checkpoint_dir / "surrogate.pt",
+            _fingerprint(config, dataset.sha256),
+            SurrogateTrainingState,
+            reporter,
+        )
+        training.restore(checkpoint.read(device))
+        started -= training.seconds
         while not training.finished:
             training.epoch()
-            if kept is not None:
-                training.seconds = time.perf_counter() - started
-                write_checkpoint(kept, fingerprint, training.checkpoint())
+            training.seconds = time.perf_counter() - started
+            checkpoint.write(training.state())
         training.model.load_state_dict(training.best_model)
     metrics = {"epochs": float(len(training.history)), "best_epoch": float(training.best_epoch)}
     for split in (Split.VALID, Split.TEST):
@@ -95,6 +94,28 @@ def train_surrogate(
         if name in metrics:
             reporter.metric(name, metrics[name])
     return TrainedSurrogate(training.model.eval().cpu(), config, metrics, training.history)
+
+
+@dataclass(frozen=True)
+class SurrogateTrainingState:
+    """The state after as many epochs as ``history`` has rows.
+
+    Random numbers follow from the epoch alone, so they are no part of it.
+    """
+
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    history: list[dict[str, float]]
+    best_epoch: int
+    best_model: dict[str, Tensor]
+    seconds: float
+    """Time spent on training so far."""
+
+
+def _fingerprint(config: SurrogateConfig, dataset_sha256: str) -> str:
+    """SHA-256 of everything that the training computes from."""
+    parts = [config.model_dump(mode="json"), dataset_sha256]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 class Training:
@@ -166,9 +187,9 @@ class Training:
             on_chunk=self._tick,
         )
 
-    def checkpoint(self) -> Checkpoint:
+    def state(self) -> SurrogateTrainingState:
         """Everything that the next epoch depends on."""
-        return Checkpoint(
+        return SurrogateTrainingState(
             self.model.state_dict(),
             self.optimizer.state_dict(),
             self.history,
@@ -177,15 +198,14 @@ class Training:
             self.seconds,
         )
 
-    def restore(self, checkpoint: Checkpoint | None) -> None:
-        """Go on from ``checkpoint``, if there is one."""
-        if checkpoint is None:
+    def restore(self, state: SurrogateTrainingState | None) -> None:
+        """Go on from ``state``, if there is one."""
+        if state is None:
             return
-        self.model.load_state_dict(checkpoint.model)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.history = checkpoint.history
-        self.best_epoch, self.best_model = checkpoint.best_epoch, checkpoint.best_model
-        self.seconds = checkpoint.seconds
+        self.model.load_state_dict(state.model)
+        self.optimizer.load_state_dict(state.optimizer)
+        self.history, self.seconds = state.history, state.seconds
+        self.best_epoch, self.best_model = state.best_epoch, state.best_model
 
     def train_pass(self, epoch: int) -> float:
         """One pass over the training positions; gives back the mean loss over them."""

@@ -4,7 +4,7 @@ import torch
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.errors import InputError
 from dealrec.finetune.adapter import adapter_state
-from dealrec.finetune.training import Training
+from dealrec.finetune.training import LoraTraining
 from dealrec.language_models.structure import find_structure
 from dealrec.language_models.tokens import Encoder, padded
 from dealrec.recommenders.trunk import KeptTrunk, Trunk
@@ -19,7 +19,7 @@ def _trained(kept_at=None):
     kept = None if kept_at is None else KeptTrunk(loaded, 1, kept_at, batch_tokens=300)
     if kept:
         kept.keep(samples)
-    training = Training(loaded, samples, CONFIG, kept and kept.hidden_states)
+    training = LoraTraining(loaded, samples, CONFIG, kept and kept.hidden_states)
     while training.step < training.schedule.steps:
         training.advance()
     return training
