@@ -5,7 +5,8 @@ Importing this package loads nothing heavy; :func:`prune` imports the science wh
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from dealrec.version import __version__
+
 __all__ = ["PruneConfig", "__version__", "prune"]
 
 if TYPE_CHECKING:

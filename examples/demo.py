@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from dealrec.client import ApiError, Client
-from dealrec.client.job import Job
+from dealrec.client.resources import Job
 from dealrec.client.transport import BlockingTransport
 from dealrec.data.synthetic import write_sample_data
 from dealrec.terminal import say

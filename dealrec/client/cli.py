@@ -20,7 +20,7 @@ from dealrec.terminal import command, print_json, print_json_line, say
 
 if TYPE_CHECKING:
     from dealrec.client.clients import Client
-    from dealrec.client.job import Job
+    from dealrec.client.resources import Job
 
 ServerOption = Annotated[
     str, typer.Option("--server", envvar="DEALREC_SERVER", help="Address of the service.")

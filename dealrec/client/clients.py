@@ -6,18 +6,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self
 
-from dealrec import __version__
 from dealrec.client.adapters import Adapters
 from dealrec.client.binding import operation
 from dealrec.client.coresets import Coresets
 from dealrec.client.datasets import Datasets, Source, dataset_in_parts
-from dealrec.client.exchange import ask, creating, new_key, without_none
-from dealrec.client.job import Job, create_job, plain
+from dealrec.client.exchange import ask, creating, new_key, plain, without_none
 from dealrec.client.jobs import Config, Jobs, job_body
 from dealrec.client.records import Choice, LanguageModel, M
+from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import AsyncTransport, BlockingTransport, Request, Server
 from dealrec.client.uploads import Uploads
 from dealrec.errors import InputError
+from dealrec.version import __version__
 
 _AGENT = f"dealrec/{__version__}"
 DEFAULT_URL = "http://127.0.0.1:8000"

@@ -1,17 +1,14 @@
 """What a person sees while something is sent, fetched or waited for; on standard error."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from dealrec.client.records import Progress as StageProgress
+from dealrec.client.records import Stage
 from dealrec.terminal import Reporter, stage_display
-
-if TYPE_CHECKING:
-    from dealrec.client.job import Job
 
 _UNTOUCHED = frozenset({"waiting", "queued"})
 _SHOWN_METRICS = ("@", "loss")
@@ -38,14 +35,14 @@ def transfer_display(
 
 
 @contextmanager
-def job_display(show: bool) -> Iterator[Callable[["Job[Any]"], None]]:
-    """A bar for each stage of a job; give it the job each time that it was asked for."""
+def job_display(show: bool) -> Iterator[Callable[[Sequence[Stage]], None]]:
+    """Show a bar for each stage of a job; call what it gives with the stages as they are now."""
     with stage_display(quiet=not show) as stages:
         reporters: dict[str, Reporter] = {}
         said: dict[str, StageProgress] = {}
 
-        def shown(job: "Job[Any]") -> None:
-            for stage in job.stages:
+        def show_stages(now: Sequence[Stage]) -> None:
+            for stage in now:
                 if stage.state in _UNTOUCHED:
                     continue
                 if stage.name not in reporters:
@@ -59,4 +56,4 @@ def job_display(show: bool) -> Iterator[Callable[["Job[Any]"], None]]:
                     said[stage.name] = progress
                     reporter.progress(progress.done, progress.total, progress.unit)
 
-        yield shown
+        yield show_stages

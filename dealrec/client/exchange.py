@@ -1,11 +1,13 @@
 """Asking until an answer comes: what is tried again, how often, and how long it waits between."""
 
+import json
 import random
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 import httpx
+from pydantic import BaseModel
 
 from dealrec.client.errors import ApiError
 from dealrec.client.transport import Request, Transport
@@ -80,11 +82,11 @@ async def delete(transport: Transport, path: str, *, cascade: bool | None = None
 
 
 def creating(
-    path: str, json: Any = None, *, idempotency_key: str | None = None, **parts: Any
+    path: str, body: Any = None, *, idempotency_key: str | None = None, **parts: Any
 ) -> Request:
     """A POST that has an effect; its key makes the service answer a repetition with the first answer."""
     headers = {"idempotency-key": idempotency_key or new_key()}
-    return Request("POST", path, json=json, headers=headers, **parts)
+    return Request("POST", path, json=body, headers=headers, **parts)
 
 
 def new_key() -> str:
@@ -95,3 +97,11 @@ def new_key() -> str:
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the caller gave; the service has its own defaults for the rest."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def plain(config: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
+    """The options that the caller set, as JSON."""
+    if isinstance(config, BaseModel):
+        return config.model_dump(mode="json", exclude_unset=True)
+    copied: dict[str, Any] = json.loads(json.dumps(dict(config)))
+    return copied

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from dealrec.client.binding import operation, sequence
-from dealrec.client.exchange import ask, without_none
-from dealrec.client.job import Job, create_job, fetch_job, plain
+from dealrec.client.exchange import ask, plain, without_none
 from dealrec.client.lists import listed
 from dealrec.client.records import Area, Estimate, M
+from dealrec.client.resources import Job, create_job, fetch_job
 from dealrec.client.transport import Request
 from dealrec.config import PruneConfig
 

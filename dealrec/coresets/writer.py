@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dealrec import __version__
 from dealrec.config import PruneConfig
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import Prompter
@@ -18,6 +17,7 @@ from dealrec.data.samples import Samples
 from dealrec.selection.interface import Int64, Scores, Selection
 from dealrec.selection.select import member_sha256
 from dealrec.selection.uniform import select_uniform
+from dealrec.version import __version__
 
 SCORES = "scores.parquet"
 MEMBERS = "members.parquet"

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from dealrec.data.columns import Column
 from dealrec.data.findings import FileFindings
 from dealrec.data.limits import Limits
-from dealrec.data.readers import BadRow, TableReader, counted_batches
+from dealrec.data.tables import BadRow, TableReader, counted_batches
 from dealrec.data.values import as_text, clean_title, holds_nul, is_blank, longer_than
 from dealrec.errors import InputError
 

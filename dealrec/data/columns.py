@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from dealrec.data.detection import file_error
-from dealrec.data.readers import TableReader
+from dealrec.data.tables import TableReader
 from dealrec.errors import FieldError, InputError
 
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from dealrec.data.detection import Format, file_error
-from dealrec.data.readers import BadRow, Batch, Int64
 from dealrec.data.streams import UnpackedFile
+from dealrec.data.tables import BadRow, Batch, Int64
 
 Bool = npt.NDArray[np.bool_]
 
@@ -26,12 +26,11 @@ class DelimitedReader:
         self._file = file
         self._delimiter = "," if layout is Format.CSV else "\t"
         self._quoted = layout is not Format.RECBOLE
-        self._layout = layout
         _, header, _ = next(self._records())
         self.column_names = self._header(header)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Batches of text columns; see :class:`dealrec.data.readers.TableReader`."""
+        """Batches of text columns; see :class:`dealrec.data.tables.TableReader`."""
         for block, starts, lines in self._blocks():
             yield self._parse(block, starts, lines, columns)
 

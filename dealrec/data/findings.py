@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dealrec.data.detection import file_error
-from dealrec.data.readers import BadRow
+from dealrec.data.tables import BadRow
 from dealrec.errors import FieldError, InputError
 
 SHOWN = 100

@@ -18,10 +18,11 @@ from dealrec.data.dataset import SPLIT_CODES, Dataset
 from dealrec.data.findings import SHOWN, FileFindings, warning
 from dealrec.data.interactions import Interactions, read_interactions
 from dealrec.data.limits import Limits
-from dealrec.data.readers import BadRow, open_table
+from dealrec.data.readers import open_table
 from dealrec.data.samples import build_samples
 from dealrec.data.sequences import Sequences, arrange
 from dealrec.data.splits import default_method
+from dealrec.data.tables import BadRow
 from dealrec.errors import FieldError, InputError
 from dealrec.progress import SILENT, Reporter
 

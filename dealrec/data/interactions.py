@@ -14,7 +14,7 @@ from dealrec.data.columns import Column
 from dealrec.data.dataset import SPLIT_CODES, Int8, Int32, Int64
 from dealrec.data.findings import SHOWN, FileFindings
 from dealrec.data.limits import Limits
-from dealrec.data.readers import BadRow, Batch, TableReader, counted_batches
+from dealrec.data.tables import BadRow, Batch, TableReader, counted_batches
 from dealrec.data.values import OrderValues, as_order, as_text, holds_nul, is_blank, longer_than
 
 Float64 = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from dealrec.data.detection import file_error
-from dealrec.data.readers import BadRow, Batch, is_name
 from dealrec.data.streams import UnpackedFile
+from dealrec.data.tables import BadRow, Batch, is_name
 
 _decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).decode
 
@@ -34,7 +34,7 @@ class JsonLinesReader:
             raise file_error(self.name, "not_tabular", "No line holds a JSON object.")
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Batches of text columns; see :class:`dealrec.data.readers.TableReader`."""
+        """Batches of text columns; see :class:`dealrec.data.tables.TableReader`."""
         for lines, first in self._lines():
             yield self._batch(lines, first, columns)
 

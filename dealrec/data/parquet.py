@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.data.detection import Compression, file_error
-from dealrec.data.readers import Batch, is_name
 from dealrec.data.streams import UnpackedFile
+from dealrec.data.tables import Batch, is_name
 
 _BATCH_ROWS = 2**18
 _Answer = TypeVar("_Answer")
@@ -35,7 +35,7 @@ class ParquetReader:
         self._check(schema, file)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Batches of typed columns; see :class:`dealrec.data.readers.TableReader`."""
+        """Batches of typed columns; see :class:`dealrec.data.tables.TableReader`."""
         row = 1
         batches = self._guarded(
             "corrupt_stream",

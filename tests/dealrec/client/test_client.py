@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from dealrec.app.kit.database import Database
 from dealrec.app.settings import Settings
 from dealrec.client import ApiError, AsyncClient, Client
-from dealrec.client.job import Job
+from dealrec.client.resources import Job
 from dealrec.client.transport import BlockingTransport
 from dealrec.config import PruneConfig
 from dealrec.errors import DealrecError, InputError

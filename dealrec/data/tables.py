@@ -1,0 +1,68 @@
+"""A table in a file, whatever its format: its columns, then its rows in batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dealrec.data.detection import file_error
+from dealrec.data.limits import Limits
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used; ``reason`` is a code of :mod:`dealrec.data.findings`."""
+
+    row: int
+    column: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``n`` rows of some columns, with their places in the file."""
+
+    columns: dict[str, pa.Array]
+    """The cells of each column, [n]; all text, except that Parquet columns keep their types."""
+    rows: Int64
+    """[n] line in the file, where the header is line 1; in Parquet the number of the row from 1."""
+    bad: list[BadRow]
+    """Lines that could not be read as a row: a wrong number of cells, or no JSON object. They are
+    not among the ``n`` rows."""
+
+
+def is_name(name: str) -> bool:
+    """Whether a column of this name can be kept: it has no NUL and no lone surrogate."""
+    return "\x00" not in name and not any("\ud800" <= c <= "\udfff" for c in name)
+
+
+class TableReader(Protocol):
+    """A table in a file."""
+
+    name: str
+    column_names: list[str]
+    """The names as the file has them; those of RecBole files lose their ``:type``."""
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """Read the named columns in file order; no more than a batch is held in memory."""
+        ...
+
+
+def counted_batches(table: TableReader, columns: Sequence[str], limits: Limits) -> Iterator[Batch]:
+    """Read the table's batches and count their rows.
+
+    Raises:
+        InputError: ``file_too_large`` when there are more than ``limits.rows`` rows.
+    """
+    rows = 0
+    for batch in table.batches(columns):
+        rows += len(batch.rows) + len(batch.bad)
+        if rows > limits.rows:
+            message = f"There are more than {limits.rows:,} rows."
+            raise file_error(table.name, "file_too_large", message)
+        yield batch
