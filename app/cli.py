@@ -7,6 +7,7 @@ import typer
 from dealrec.app.audit import cli as audit
 from dealrec.app.keys import cli as keys
 from dealrec.app.kit.commands import DataDir, JsonOption, settings_for
+from dealrec.app.quotas import cli as quotas
 from dealrec.terminal import command, print_json, say
 
 
@@ -15,6 +16,7 @@ def register(application: typer.Typer) -> None:
     application.command("serve")(command(serve_command))
     application.command("migrate")(command(migrate_command))
     keys.register(application)
+    quotas.register(application)
     audit.register(application)
 
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from dealrec import __version__
-from dealrec.app.jobs.workers import seen_lately
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.storage import Storage
+from dealrec.app.stages.workers import seen_lately
 
 router = APIRouter(tags=["operation"])
 _LOG = structlog.get_logger("dealrec.health")

@@ -16,13 +16,13 @@ from dealrec.app.console.routes import install_console
 from dealrec.app.coresets import endpoints as coresets
 from dealrec.app.datasets import endpoints as datasets
 from dealrec.app.estimates import endpoints as estimates
+from dealrec.app.gate.headers import SecureHeaders
+from dealrec.app.gate.middleware import Gate
 from dealrec.app.jobs import comparisons, prune
 from dealrec.app.jobs import endpoints as jobs
 from dealrec.app.keys import endpoints as keys
 from dealrec.app.keys.service import ensure_bootstrap
 from dealrec.app.kit.database import Database
-from dealrec.app.kit.gate import Gate
-from dealrec.app.kit.headers import SecureHeaders
 from dealrec.app.kit.idempotency.middleware import Idempotency
 from dealrec.app.kit.logging import configure_logging
 from dealrec.app.kit.problems import install_problem_handlers

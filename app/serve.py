@@ -11,11 +11,11 @@ from typing import Self
 import structlog
 import uvicorn
 
+from dealrec.app.gate.middleware import is_loopback
+from dealrec.app.gate.protocol import BoundedProtocol
 from dealrec.app.keys.service import ensure_bootstrap, keys_required
 from dealrec.app.kit.database import Database
-from dealrec.app.kit.gate import is_loopback
 from dealrec.app.kit.logging import configure_logging
-from dealrec.app.kit.protocol import BoundedProtocol
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
 from dealrec.errors import InputError

@@ -26,12 +26,12 @@ from sqlalchemy import func, select
 from benchmarks._load import Load, poll
 from benchmarks._report import Target, finish, timed
 from benchmarks._server import served
-from dealrec.app.datasets.models import DatasetRow, DatasetState
 from dealrec.app.jobs.lifecycle import plan_job
-from dealrec.app.jobs.models import JobKind, JobRow, JobState, ScoreRow
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import JobKind, JobRow, JobState, ScoreRow
 from dealrec.data.synthetic import write_sample_data
 from dealrec.worker.claims import claim
 from dealrec.worker.scores import write_scores

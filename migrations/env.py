@@ -5,8 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import JSON, BigInteger
 
-from dealrec.app.kit.models import Base, UtcDateTime
-from dealrec.app.kit.tables import import_tables
+from dealrec.app.tables.base import Base, UtcDateTime
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
@@ -21,7 +20,6 @@ def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     return False
 
 
-import_tables()
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,

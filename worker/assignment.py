@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.composition import stage_config
-from dealrec.app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
 from dealrec.config.stages import StageName
 from dealrec.worker.claims import Claim
 

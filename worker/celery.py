@@ -26,12 +26,12 @@ from celery.signals import (
 )
 from celery.worker import state
 
-from dealrec.app.jobs.wakeups import TASK
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.dispatch import BROKER_OPTIONS, QUEUES
 from dealrec.app.kit.logging import configure_logging
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.stages.wakeups import TASK
 from dealrec.worker.claims import claim
 from dealrec.worker.loop import keep_watch, worker_name
 from dealrec.worker.runner import Runner

@@ -13,12 +13,11 @@ from pathlib import Path
 import structlog
 from sqlalchemy import and_, or_, select
 
-from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.transitions import ENDED_STAGES
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.logging import in_context
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import ENDED_STAGES, JobRow, JobState, StageRow, StageState
 from dealrec.worker.claims import Claim
 
 log = structlog.get_logger(__name__)

@@ -13,11 +13,12 @@ from sqlalchemy import CursorResult, bindparam, func, literal_column, select, up
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session, aliased
 
-from dealrec.app.jobs.events import record
 from dealrec.app.jobs.lifecycle import fail_stage, requeue
-from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.runs import LEASE_LOST
-from dealrec.app.jobs.transitions import (
+from dealrec.app.kit.database import Database, DatabaseClock, database_now
+from dealrec.app.settings import Settings
+from dealrec.app.stages.events import record
+from dealrec.app.stages.runs import LEASE_LOST
+from dealrec.app.stages.transitions import (
     IllegalMove,
     Stale,
     lock_dataset,
@@ -25,8 +26,7 @@ from dealrec.app.jobs.transitions import (
     move_job,
     move_stage,
 )
-from dealrec.app.kit.database import Database, DatabaseClock, database_now
-from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState
 from dealrec.worker.rejection import reject_dataset
 
 _CANDIDATES = 16

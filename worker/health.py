@@ -3,9 +3,9 @@
 import socket
 import sys
 
-from dealrec.app.jobs.workers import seen_lately
 from dealrec.app.kit.database import Database
 from dealrec.app.settings import Settings
+from dealrec.app.stages.workers import seen_lately
 
 _SECONDS = 60.0
 

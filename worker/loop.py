@@ -16,12 +16,12 @@ from secrets import token_hex
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from dealrec.app.jobs.workers import gone, saw
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.dispatch import QUEUES
 from dealrec.app.kit.logging import configure_logging
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.stages.workers import gone, saw
 from dealrec.worker.claims import claim
 from dealrec.worker.runner import Runner
 from dealrec.worker.scratch import remove_stale_scratch

@@ -7,12 +7,12 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dealrec.app.adapters.models import AdapterRow
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import ArtifactRow, StageRow, StageState
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
+from dealrec.app.tables.adapters import AdapterRow
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, StageRow, StageState
 
 log = structlog.get_logger(__name__)
 

@@ -10,17 +10,17 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from dealrec.app.adapters.models import AdapterRow
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow, DatasetState
 from dealrec.app.jobs.composition import stage_config
 from dealrec.app.jobs.lifecycle import advance, dataset_ready
-from dealrec.app.jobs.models import ArtifactRow, JobKind, JobRow, StageRow, StageState
-from dealrec.app.jobs.transitions import lock_dataset, move_stage
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.service import require_room
+from dealrec.app.stages.transitions import lock_dataset, move_stage
+from dealrec.app.tables.adapters import AdapterRow
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow, StageState
 from dealrec.config.stages import StageName, StagePart
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES
 from dealrec.worker.assignment import Assignment
@@ -71,7 +71,7 @@ def publish(
 ) -> None:
     """Publish ``result``, or the artifact that another run published first.
 
-    Raises :class:`dealrec.app.jobs.transitions.Stale` where the claim is lost, and
+    Raises :class:`dealrec.app.stages.transitions.Stale` where the claim is lost, and
     :class:`dealrec.app.kit.errors.QuotaExceeded` where the tenant has no room for it; nothing has changed
     then.
     """

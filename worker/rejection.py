@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
 from dealrec.app.jobs.lifecycle import dataset_rejected
-from dealrec.app.jobs.transitions import lock_dataset
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
+from dealrec.app.stages.transitions import lock_dataset
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
 
 
 def reject_dataset(

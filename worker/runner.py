@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.exc import OperationalError
 
-from dealrec.app.jobs.transitions import Stale
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.errors import QuotaExceeded
 from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.service import require_gpu_time
 from dealrec.app.settings import Settings
+from dealrec.app.stages.transitions import Stale
 from dealrec.config.stages import STAGES, StageName
 from dealrec.worker import claims, problems
 from dealrec.worker.assignment import Assignment, fetch, read_assignment

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from dealrec.app.jobs.models import ScoreRow
+from dealrec.app.tables.jobs import ScoreRow
 
 _COLUMNS = ("sample_key", "influence", "effort", "overall", "stratum", "selected")
 _ROWS = 50_000

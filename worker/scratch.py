@@ -5,9 +5,9 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from dealrec.app.jobs.models import StageRow, StageState
 from dealrec.app.kit.database import Database
 from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import StageRow, StageState
 from dealrec.worker.claims import Claim
 
 

@@ -7,18 +7,18 @@ import structlog
 from sqlalchemy import func, select
 
 from dealrec.app.audit.repository import forget_old as forget_old_audit
-from dealrec.app.datasets.models import DatasetRow, DatasetState
-from dealrec.app.jobs.events import forget_old as forget_old_events
 from dealrec.app.jobs.lifecycle import dataset_ready, dataset_rejected, waiting_jobs
-from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.runs import forget_old as forget_old_runs
-from dealrec.app.jobs.transitions import lock_dataset
-from dealrec.app.jobs.wakeups import overdue, wake
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.dispatch import QUEUES
 from dealrec.app.kit.idempotency.store import forget_old as forget_old_answers
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.stages.events import forget_old as forget_old_events
+from dealrec.app.stages.runs import forget_old as forget_old_runs
+from dealrec.app.stages.transitions import lock_dataset
+from dealrec.app.stages.wakeups import overdue, wake
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState
 from dealrec.app.uploads.service import expire_uploads
 from dealrec.worker import checkpoints
 from dealrec.worker.claims import expire

@@ -1,7 +1,7 @@
 """Queries over adapters."""
 
-from dealrec.app.adapters.models import AdapterRow
 from dealrec.app.kit.repository import TenantRepository
+from dealrec.app.tables.adapters import AdapterRow
 
 
 class AdapterRepository(TenantRepository[AdapterRow]):

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
-from dealrec.app.adapters.models import AdapterRow
+from dealrec.app.tables.adapters import AdapterRow
 
 
 class AdapterFile(BaseModel):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.adapters.models import AdapterRow
 from dealrec.app.adapters.repository import AdapterRepository
-from dealrec.app.jobs.removal import Removal
 from dealrec.app.kit.errors import NotFound
+from dealrec.app.removal import Removal
+from dealrec.app.tables.adapters import AdapterRow
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from dealrec.app.audit.models import AuditRow
 from dealrec.app.audit.repository import AuditRepository
 from dealrec.app.audit.schemas import AuditEvent
 from dealrec.app.kit.context import ContextDep
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.text import require_storable
+from dealrec.app.tables.audit import AuditRow
 
 router = APIRouter(prefix="/v1/audit", tags=["administration"])
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from dealrec.app.audit.models import AuditRow
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.repository import TenantRepository
+from dealrec.app.tables.audit import AuditRow
 
 
 class AuditRepository(TenantRepository[AuditRow]):

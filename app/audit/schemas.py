@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel
 
-from dealrec.app.audit.models import Actor, AuditRow
+from dealrec.app.tables.audit import Actor, AuditRow
 
 
 class AuditEvent(BaseModel):

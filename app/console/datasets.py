@@ -12,10 +12,10 @@ from dealrec.app.console.session import Posted
 from dealrec.app.console.status import worker_seen
 from dealrec.app.coresets.endpoints import list_coresets
 from dealrec.app.datasets import endpoints as api
-from dealrec.app.datasets.models import DatasetState
 from dealrec.app.jobs.endpoints import list_jobs
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.pagination import PageQuery, PageRequest
+from dealrec.app.tables.datasets import DatasetState
 from dealrec.config import Sampling, SplitMethod
 from dealrec.data.columns import Column
 

@@ -11,15 +11,15 @@ from dealrec.app.console.pages import render
 from dealrec.app.console.presets import PRESETS
 from dealrec.app.console.session import Posted
 from dealrec.app.datasets.endpoints import list_datasets
-from dealrec.app.datasets.models import DatasetState
 from dealrec.app.datasets.schemas import Dataset
 from dealrec.app.estimates.endpoints import create_estimate
 from dealrec.app.jobs import endpoints as api
-from dealrec.app.jobs.models import SELECTING
 from dealrec.app.jobs.schemas import JobCreate
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.errors import NotFound, status_of
 from dealrec.app.kit.pagination import PageRequest
+from dealrec.app.tables.datasets import DatasetState
+from dealrec.app.tables.jobs import SELECTING
 from dealrec.config import PruneConfig, parse_budget
 from dealrec.config.selectors import SELECTORS
 from dealrec.errors import DealrecError

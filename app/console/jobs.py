@@ -14,15 +14,14 @@ from dealrec.app.console.status import worker_seen
 from dealrec.app.coresets.endpoints import get_budget_sweep, list_coresets
 from dealrec.app.datasets.endpoints import get_dataset
 from dealrec.app.jobs import endpoints as api
-from dealrec.app.jobs.models import SELECTING, JobKind, JobState
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import Job
 from dealrec.app.jobs.service import scores_prefix
-from dealrec.app.jobs.transitions import ENDED_JOBS
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.errors import NotFound
 from dealrec.app.kit.pagination import PageQuery, PageRequest
+from dealrec.app.tables.jobs import ENDED_JOBS, SELECTING, JobKind, JobState
 from dealrec.coresets.writer import SCORES
 from dealrec.errors import DealrecError
 

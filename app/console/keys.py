@@ -10,7 +10,7 @@ from dealrec.app.console.pages import render
 from dealrec.app.console.session import Posted
 from dealrec.app.keys import endpoints as api
 from dealrec.app.keys.schemas import KeyCreate, NewKey
-from dealrec.app.keys.scopes import Scope
+from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.errors import status_of
 from dealrec.app.kit.pagination import PageQuery, PageRequest

@@ -6,8 +6,8 @@ from starlette.responses import Response
 from dealrec.app.catalogue import list_models, list_selectors, list_surrogates
 from dealrec.app.console.pages import render
 from dealrec.app.health import WORKER_SEEN_SECONDS, readyz
-from dealrec.app.jobs.workers import seen_lately
 from dealrec.app.kit.context import Context
+from dealrec.app.stages.workers import seen_lately
 
 router = APIRouter(prefix="/console", include_in_schema=False)
 

@@ -6,7 +6,6 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from dealrec.app.coresets import insight, service
-from dealrec.app.coresets.models import CoresetRow
 from dealrec.app.coresets.repository import CoresetRepository
 from dealrec.app.coresets.schemas import (
     BudgetSweep,
@@ -16,7 +15,6 @@ from dealrec.app.coresets.schemas import (
     CoresetSample,
     Explanation,
 )
-from dealrec.app.datasets.endpoints import Cascade
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
 from dealrec.app.jobs.service import add_finetune_job, present
@@ -24,7 +22,9 @@ from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import download, new_scratch, scratch
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
+from dealrec.app.kit.schemas import Cascade
 from dealrec.app.kit.text import require_storable
+from dealrec.app.tables.coresets import CoresetRow
 from dealrec.coresets.formats import CoresetFormat, write_format
 
 router = APIRouter(prefix="/v1", tags=["coresets"])

@@ -1,7 +1,7 @@
 """Queries over coresets."""
 
-from dealrec.app.coresets.models import CoresetRow
 from dealrec.app.kit.repository import TenantRepository
+from dealrec.app.tables.coresets import CoresetRow
 
 
 class CoresetRepository(TenantRepository[CoresetRow]):

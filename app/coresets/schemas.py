@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
-from dealrec.app.coresets.models import CoresetRow
 from dealrec.app.kit.schemas import Body
+from dealrec.app.tables.coresets import CoresetRow
 from dealrec.config import Budget
 
 

@@ -8,12 +8,9 @@ from typing import Any
 import pyarrow.parquet as pq
 from sqlalchemy.orm import Session
 
-from dealrec.app.coresets.models import CoresetRow
 from dealrec.app.coresets.repository import CoresetRepository
 from dealrec.app.coresets.schemas import CoresetCreate, CoresetSample
 from dealrec.app.datasets.service import require_ready
-from dealrec.app.jobs.models import SELECTING, JobRow
-from dealrec.app.jobs.removal import Removal
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.service import add_select_job, scores_prefix
 from dealrec.app.kit.database import database_now
@@ -21,6 +18,9 @@ from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.service import require_room
+from dealrec.app.removal import Removal
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.jobs import SELECTING, JobRow
 from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
 from dealrec.config.selectors import KEPT_WITH_SCORES, SELECTORS, Need, selector_needs
 from dealrec.config.stages import StageName

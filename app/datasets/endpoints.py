@@ -1,12 +1,11 @@
 """Data sets over HTTP."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from dealrec.app.datasets import service
-from dealrec.app.datasets.models import DatasetState
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import Dataset, DatasetCreate, SampleText
 from dealrec.app.datasets.uploads import (
@@ -21,13 +20,12 @@ from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.multipart import read_form
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
-from dealrec.app.kit.schemas import is_json, read_json
+from dealrec.app.kit.schemas import Cascade, is_json, read_json
+from dealrec.app.tables.datasets import DatasetState
 from dealrec.app.uploads.service import whole_file
 from dealrec.config import Sampling, SplitMethod
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
-
-Cascade = Annotated[bool, Query(description="Take along all that depends on it")]
 
 UPLOAD_PROPERTIES: dict[str, Any] = {
     "interactions": {

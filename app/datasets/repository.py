@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Select, delete, select
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import JobRow, StageRow, StageState
 from dealrec.app.kit.repository import TenantRepository
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobRow, StageRow, StageState
 
 
 class DatasetRepository(TenantRepository[DatasetRow]):

@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
-from dealrec.app.jobs.schemas import Progress
 from dealrec.app.kit.schemas import Body
+from dealrec.app.stages.schemas import Progress
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.config import SplitMethod
 
 

@@ -5,20 +5,20 @@ from pathlib import Path
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import SampleText
 from dealrec.app.datasets.uploads import DatasetUpload, SourceFile
-from dealrec.app.jobs.lifecycle import plan_ingest
-from dealrec.app.jobs.models import JobRow
-from dealrec.app.jobs.removal import Removal
-from dealrec.app.jobs.transitions import ENDED_JOBS, lock_dataset
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import Conflict, InUse, NotFound
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import PageRequest, Slice
 from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.service import require_room
+from dealrec.app.removal import Removal
+from dealrec.app.stages.queueing import plan_ingest
+from dealrec.app.stages.transitions import lock_dataset
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
 from dealrec.app.uploads.service import WholeFile
 from dealrec.config import PromptConfig, PruneConfig, Sampling
 from dealrec.data.dataset import Dataset

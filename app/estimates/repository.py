@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import ArtifactRow, JobRow, StageRow, StageState
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, JobRow, StageRow, StageState
 from dealrec.config.stages import StageName
 
 _LATEST = 400

@@ -4,15 +4,15 @@ from statistics import median
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
 from dealrec.app.estimates.repository import Finished, finished_stages, made_keys
 from dealrec.app.estimates.schemas import Basis, Calibration, Estimate, StageEstimate
 from dealrec.app.estimates.work import Task, Work
 from dealrec.app.jobs.composition import Plan, plan_comparison, plan_prune, require_samples
-from dealrec.app.jobs.models import JobKind
 from dealrec.app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
 from dealrec.app.jobs.service import require_known_models, require_run_count
 from dealrec.app.kit.errors import Conflict
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import JobKind
 from dealrec.config.stages import StageName
 
 START_SECONDS = 4.0

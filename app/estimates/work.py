@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.composition import count_samples
-from dealrec.app.jobs.models import JobKind
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobKind
 from dealrec.config import ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
 from dealrec.config.embedding import EmbeddingSource
 from dealrec.config.stages import StageName

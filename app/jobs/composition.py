@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import JobKind, JobRow
 from dealrec.app.jobs.schemas import FinetuneJobConfig
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobKind, JobRow
 from dealrec.config import (
     ComparisonConfig,
     EvaluationConfig,

@@ -8,19 +8,13 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
-from dealrec.app.jobs.lifecycle import (
-    cancel_idle,
-    fail_job,
-    queue_possible,
-    queue_stage,
-    stages_of,
-    start_job,
-)
-from dealrec.app.jobs.models import JobRow, JobState, StageState
-from dealrec.app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
+from dealrec.app.jobs.lifecycle import cancel_idle, fail_job, queue_possible, stages_of, start_job
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.quotas.service import require_gpu_time, require_open_job
+from dealrec.app.stages.queueing import queue_stage
+from dealrec.app.stages.transitions import lock_dataset, lock_job, move_job, move_stage
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import ENDED_JOBS, JobRow, JobState, StageState
 from dealrec.config.stages import StageName
 
 JobRequest = Callable[[Session, JobRow], None]

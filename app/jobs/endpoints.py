@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 
-from dealrec.app.datasets.endpoints import Cascade
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.jobs import service
 from dealrec.app.jobs.controls import (
@@ -15,14 +14,15 @@ from dealrec.app.jobs.controls import (
     request_resume,
     request_retry,
 )
-from dealrec.app.jobs.models import JobState
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import Event, Job, JobCreate
 from dealrec.app.jobs.stream import follow, news
 from dealrec.app.kit.context import ContextDep
 from dealrec.app.kit.pagination import Page, PageQuery, PageRequest
 from dealrec.app.kit.problems import documented
+from dealrec.app.kit.schemas import Cascade
 from dealrec.app.kit.text import require_storable
+from dealrec.app.tables.jobs import JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -9,26 +9,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
 from dealrec.app.jobs import composition
-from dealrec.app.jobs.events import record
-from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
 from dealrec.app.jobs.sharding import shard_effort
-from dealrec.app.jobs.transitions import ENDED_JOBS, lock_dataset, lock_job, move_job, move_stage
-from dealrec.app.jobs.wakeups import wake
 from dealrec.app.kit.errors import Conflict
-from dealrec.app.kit.ids import new_id
 from dealrec.app.quotas.service import require_open_job
-from dealrec.config.stages import STAGES, StageName, StageSpec
+from dealrec.app.stages.events import record
+from dealrec.app.stages.queueing import add_stage, queue_stage
+from dealrec.app.stages.transitions import lock_dataset, lock_job, move_job, move_stage
+from dealrec.app.stages.wakeups import wake
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import ENDED_JOBS, JobRow, JobState, StageRow, StageState
+from dealrec.config.stages import StageName
 from dealrec.errors import InputError
-
-
-def plan_ingest(session: Session, dataset: DatasetRow) -> None:
-    """Add and queue the stage that validates the data set."""
-    session.add(dataset)
-    session.flush()
-    stage = _add_stage(session, dataset, None, STAGES[StageName.INGEST], [], position=0)
-    queue_stage(session, stage)
 
 
 def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
@@ -50,7 +42,7 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     ids: dict[StageName, str] = {}
     for position, spec in enumerate(composition.job_stages(job)):
         needs = [ids[name] for name in spec.needs if name in ids]
-        ids[spec.name] = _add_stage(session, dataset, job, spec, needs, position).id
+        ids[spec.name] = add_stage(session, dataset, job, spec, needs, position).id
     if dataset.state == DatasetState.READY:
         start_job(session, job, dataset)
 
@@ -185,37 +177,6 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     for stage in stages_of(session, job):
         if not stage.needs:
             queue_stage(session, stage)
-
-
-def _add_stage(
-    session: Session,
-    dataset: DatasetRow,
-    job: JobRow | None,
-    spec: StageSpec,
-    needs: list[str],
-    position: int,
-) -> StageRow:
-    stage = StageRow(
-        id=new_id("st"),
-        tenant_id=dataset.tenant_id,
-        dataset_id=dataset.id,
-        job_id=job.id if job else None,
-        name=spec.name.value,
-        position=position,
-        needs=needs,
-        queue="gpu" if spec.gpu else "cpu",
-        state=StageState.WAITING.value,
-        fence=0,
-    )
-    session.add(stage)
-    session.flush()
-    return stage
-
-
-def queue_stage(session: Session, stage: StageRow) -> None:
-    """Let the stage be claimed, and tell a worker."""
-    move_stage(session, stage, StageState.QUEUED)
-    wake(session, stage)
 
 
 def cancel_idle(session: Session, job: JobRow) -> None:

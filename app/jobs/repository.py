@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
 from dealrec.app.kit.pagination import PageRequest, Slice
 from dealrec.app.kit.repository import TenantRepository
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
 from dealrec.config.stages import StageName
 
 # Made once: every poll of a job asks this.

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from dealrec.app.jobs.models import (
+from dealrec.app.kit.schemas import Body
+from dealrec.app.stages.schemas import Progress
+from dealrec.app.tables.jobs import (
     EventRow,
     JobKind,
     JobRow,
@@ -14,7 +16,6 @@ from dealrec.app.jobs.models import (
     StageRow,
     StageState,
 )
-from dealrec.app.kit.schemas import Body
 from dealrec.config import Budget, ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
 from dealrec.config.stages import StagePart
 
@@ -63,14 +64,6 @@ class BudgetUse(BaseModel):
 
     requested: int | float
     samples: int | None
-
-
-class Progress(BaseModel):
-    """How far a stage is."""
-
-    done: int
-    total: int
-    unit: str
 
 
 class Shards(BaseModel):

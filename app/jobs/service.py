@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.lifecycle import plan_job
-from dealrec.app.jobs.models import JobKind, JobRow, JobState
-from dealrec.app.jobs.removal import Removal
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import Conflict, NotFound
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import Page, PageRequest
+from dealrec.app.removal import Removal
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 from dealrec.config import ComparisonConfig, PruneConfig
 from dealrec.config.language_models import LANGUAGE_MODELS, language_model
 from dealrec.config.stages import StageName

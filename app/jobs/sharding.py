@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dealrec.app.jobs.composition import Measured
-from dealrec.app.jobs.models import ArtifactRow, StageRow, StageState
 from dealrec.app.kit.ids import new_id
+from dealrec.app.tables.jobs import ArtifactRow, StageRow, StageState
 from dealrec.config.effort import measured_samples, shard_count
 from dealrec.config.stages import StagePart
 

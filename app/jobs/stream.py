@@ -9,10 +9,10 @@ from starlette.concurrency import run_in_threadpool
 
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import Event
-from dealrec.app.jobs.transitions import ENDED_JOBS
 from dealrec.app.kit.context import Context
 from dealrec.app.kit.errors import NotFound
 from dealrec.app.kit.pagination import PageRequest
+from dealrec.app.tables.jobs import ENDED_JOBS
 
 _POLL_SECONDS = 0.5
 _KEEPALIVE_SECONDS = 15.0

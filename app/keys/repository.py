@@ -6,9 +6,9 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, exists, or_, select
 from sqlalchemy.orm import Session
 
-from dealrec.app.keys.models import ApiKey, Tenant
 from dealrec.app.kit.database import DatabaseClock
 from dealrec.app.kit.repository import TenantRepository
+from dealrec.app.tables.keys import ApiKey, Tenant
 
 # Made once: every request asks one of these.
 _ANY_KEY = select(exists().where(ApiKey.id.is_not(None)))

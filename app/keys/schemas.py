@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from dealrec.app.keys.models import ApiKey
-from dealrec.app.keys.scopes import Scope
+from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.schemas import Body
+from dealrec.app.tables.keys import ApiKey
 
 
 class KeyCreate(Body):

@@ -4,39 +4,23 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
 from dealrec.app.keys import repository
-from dealrec.app.keys.models import ApiKey
-from dealrec.app.keys.scopes import ALL_SCOPES, Scope
+from dealrec.app.kit.caller import ALL_SCOPES, Caller, Scope
 from dealrec.app.kit.database import Database, database_now
-from dealrec.app.kit.errors import ScopeMissing, Unauthenticated
+from dealrec.app.kit.errors import Unauthenticated
 from dealrec.app.kit.ids import new_id
 from dealrec.app.settings import Settings
+from dealrec.app.tables.keys import ApiKey
 from dealrec.errors import FieldError, InputError
 
 DEFAULT_TENANT = "default"
 _KEY = re.compile(r"dr_[A-Za-z0-9_-]{20,200}", re.ASCII)
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 _SHOWN = 9
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks, and what they may do."""
-
-    tenant_id: str
-    key_id: str | None
-    """Null where no keys exist: then it is somebody on this machine."""
-    scopes: frozenset[Scope]
-
-    def require(self, scope: Scope) -> None:
-        """Raises :class:`ScopeMissing`."""
-        if scope not in self.scopes:
-            raise ScopeMissing(scope.value, sorted(self.scopes))
 
 
 def create_key(

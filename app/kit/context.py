@@ -8,13 +8,13 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from dealrec.app.audit import service as trail
-from dealrec.app.audit.models import Actor
-from dealrec.app.keys.service import Caller
+from dealrec.app.kit import trail
+from dealrec.app.kit.caller import Caller
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.idempotency.store import Reservation
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.audit import Actor
 
 
 class Answer(Protocol):

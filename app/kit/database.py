@@ -16,8 +16,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from dealrec.app.kit.dispatch import Dispatcher
-from dealrec.app.kit.models import UtcDateTime
 from dealrec.app.settings import Settings
+from dealrec.app.tables.base import UtcDateTime
 
 _SETTINGS = "settings"
 MIGRATIONS = Path(__file__).parents[2] / "migrations"

@@ -1,14 +1,16 @@
-"""What request bodies share."""
+"""The parts that requests of several areas share."""
 
 import json
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from dealrec.app.kit.text import require_storable
 from dealrec.errors import FieldError, InputError
+
+Cascade = Annotated[bool, Query(description="Take along all that depends on it")]
 
 
 class Body(BaseModel):

@@ -12,11 +12,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from dealrec.app.jobs.models import StageState
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.dispatch import QUEUES
 from dealrec.app.metrics import repository
 from dealrec.app.metrics.runs import RunCounters
+from dealrec.app.tables.jobs import StageState
 
 _LOG = structlog.get_logger("dealrec.metrics")
 _KEPT_SECONDS = 5.0

@@ -6,8 +6,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from dealrec.app.jobs.models import JobRow, StageRow, StageRunRow, StageState, WorkerRow
-from dealrec.app.jobs.transitions import ENDED_JOBS, ENDED_STAGES
+from dealrec.app.tables.jobs import (
+    ENDED_JOBS,
+    ENDED_STAGES,
+    JobRow,
+    StageRow,
+    StageRunRow,
+    StageState,
+    WorkerRow,
+)
 
 EndedRun = Row[str, str, str | None, float, bool]
 """Name, outcome, code, seconds, and whether a GPU was used."""

@@ -12,9 +12,9 @@ from prometheus_client.core import (
     Metric,
 )
 
-from dealrec.app.jobs.models import RunOutcome
-from dealrec.app.jobs.runs import LEASE_LOST
 from dealrec.app.metrics.repository import EndedRun
+from dealrec.app.stages.runs import LEASE_LOST
+from dealrec.app.tables.jobs import RunOutcome
 
 _SECONDS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 _LOST = frozenset({LEASE_LOST, "worker_lost"})

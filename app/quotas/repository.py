@@ -6,15 +6,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dealrec.app.adapters.models import AdapterRow
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import ArtifactRow, JobRow, StageRunRow
-from dealrec.app.jobs.transitions import ENDED_JOBS
-from dealrec.app.keys.models import Tenant
 from dealrec.app.keys.repository import ensure_tenant
 from dealrec.app.kit.database import database_now
-from dealrec.app.uploads.models import UploadRow
+from dealrec.app.tables.adapters import AdapterRow
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ENDED_JOBS, ArtifactRow, JobRow, StageRunRow
+from dealrec.app.tables.keys import Tenant
+from dealrec.app.tables.uploads import UploadRow
 
 _STORED = (
     (UploadRow, UploadRow.bytes),

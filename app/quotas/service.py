@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.keys.models import Tenant
 from dealrec.app.kit.database import settings_of
 from dealrec.app.kit.errors import NotFound, QuotaExceeded
 from dealrec.app.quotas import repository
 from dealrec.app.quotas.schemas import Quota, QuotaUse
+from dealrec.app.tables.keys import Tenant
 
 _MORE = "Whoever runs this server can allow more: `dealrec tenants set`."
 

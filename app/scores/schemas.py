@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel
 
-from dealrec.app.jobs.models import ScoreRow
+from dealrec.app.tables.jobs import ScoreRow
 
 
 class ScoreFormat(StrEnum):

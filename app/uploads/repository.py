@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import NotFound
 from dealrec.app.kit.repository import TenantRepository
-from dealrec.app.uploads.models import UploadPartRow, UploadRow
+from dealrec.app.tables.uploads import UploadPartRow, UploadRow
 
 
 class UploadRepository(TenantRepository[UploadRow]):

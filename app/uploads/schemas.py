@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, StringConstraints
 
 from dealrec.app.kit.schemas import Body
-from dealrec.app.uploads.models import UploadPartRow, UploadRow
+from dealrec.app.tables.uploads import UploadPartRow, UploadRow
 
 
 class UploadState(StrEnum):

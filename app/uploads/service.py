@@ -16,7 +16,7 @@ from dealrec.app.kit.storage import Storage
 from dealrec.app.kit.text import shown_filename
 from dealrec.app.quotas.service import require_room
 from dealrec.app.settings import Settings
-from dealrec.app.uploads.models import UploadPartRow, UploadRow
+from dealrec.app.tables.uploads import UploadPartRow, UploadRow
 from dealrec.app.uploads.repository import UploadRepository, expired
 from dealrec.app.uploads.schemas import UploadCreate
 from dealrec.errors import FieldError, InputError

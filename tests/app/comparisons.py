@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dealrec.app.jobs.models import ArtifactRow, JobKind, JobRow, JobState, StageRow, StageState
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
+from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, JobState, StageRow, StageState
 from dealrec.comparison.report import write_comparison_report
 from dealrec.config import ComparisonConfig
 from tests.dealrec.comparison.reports import comparison_report

@@ -9,10 +9,18 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from dealrec.app.adapters.models import AdapterRow
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow, DatasetState
-from dealrec.app.jobs.models import (
+from dealrec.app.keys.service import create_key
+from dealrec.app.kit.caller import ALL_SCOPES, Scope
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.downloads import file_sha256
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.storage import Storage
+from dealrec.app.main import create_app
+from dealrec.app.settings import Settings
+from dealrec.app.tables.adapters import AdapterRow
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import (
     ArtifactRow,
     JobKind,
     JobRow,
@@ -21,14 +29,6 @@ from dealrec.app.jobs.models import (
     StageRow,
     StageState,
 )
-from dealrec.app.keys.scopes import ALL_SCOPES, Scope
-from dealrec.app.keys.service import create_key
-from dealrec.app.kit.database import Database, database_now
-from dealrec.app.kit.downloads import file_sha256
-from dealrec.app.kit.ids import new_id
-from dealrec.app.kit.storage import Storage
-from dealrec.app.main import create_app
-from dealrec.app.settings import Settings
 from dealrec.config import PruneConfig
 from dealrec.coresets.writer import score_table, write_coreset
 from dealrec.data.ingest import ingest

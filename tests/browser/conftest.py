@@ -16,8 +16,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
 
-from dealrec.app.keys.scopes import ALL_SCOPES
 from dealrec.app.keys.service import create_key
+from dealrec.app.kit.caller import ALL_SCOPES
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
-from dealrec.app.jobs.models import JobKind, JobRow, JobState
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 from tests.app.comparisons import finished_comparison
 from tests.app.conftest import CONFIG, Finished, Finisher
 

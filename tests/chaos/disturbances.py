@@ -15,10 +15,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.wakeups import TASK
 from dealrec.app.kit.dispatch import QUEUES
 from dealrec.app.kit.storage import Storage
+from dealrec.app.stages.wakeups import TASK
+from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState
 from dealrec.worker.sweeper import sweep
 from tests.chaos.client import Client, Posted
 from tests.chaos.disk import SmallDisk

@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dealrec.app.adapters.models import AdapterRow
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import (
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.app.tables.adapters import AdapterRow
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import (
     ArtifactRow,
     EventRow,
     JobRow,
@@ -24,8 +26,6 @@ from dealrec.app.jobs.models import (
     StageRow,
     StageState,
 )
-from dealrec.app.kit.storage import Storage
-from dealrec.app.settings import Settings
 from tests.chaos.client import Posted
 from tests.chaos.work import Outcome
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from dealrec.app.jobs.lifecycle import stages_of
-from dealrec.app.jobs.models import JobRow, StageRow
+from dealrec.app.tables.jobs import JobRow, StageRow
 from tests.chaos.client import Client, Posted
 from tests.chaos.machines import STOP_SECONDS, Deployed, Embedded, Machines, Service
 from tests.chaos.run import free_ports

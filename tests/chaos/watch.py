@@ -13,8 +13,8 @@ import psutil
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from dealrec.app.jobs.models import StageRow, StageState
 from dealrec.app.kit.database import Database
+from dealrec.app.tables.jobs import StageRow, StageState
 from dealrec.config.stages import StageName, StagePart
 
 _PATIENCE = 10.0

@@ -8,9 +8,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
 from dealrec.app.kit.database import Database
-from dealrec.app.kit.models import Base
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
+from dealrec.app.tables.base import Base
 from tests.app.conftest import Finished, Finisher
 
 CSV = b"user_id,item_id,timestamp\n" + b"".join(b"u%d,i%d,%d\n" % (n % 4, n, n) for n in range(24))

@@ -11,7 +11,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
-from dealrec.app.kit.protocol import LONGEST_HEAD
+from dealrec.app.gate.protocol import LONGEST_HEAD
 from tests.fuzz.server import Server
 from tests.fuzz.steering import Steering
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import httpx
 
-from dealrec.app.jobs.models import ArtifactRow, JobKind, JobRow, JobState, StageRow, StageState
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, JobState, StageRow, StageState
 from dealrec.config.stages import StageName
 from dealrec.coresets.writer import REPORT
 from tests.app.conftest import Finisher

@@ -2,12 +2,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from dealrec.app.kit.database import Database
-from dealrec.app.kit.models import Base
-from dealrec.app.kit.tables import import_tables
+from dealrec.app.tables.base import Base
 
 
 def test_migrations_make_exactly_the_tables_of_the_models(database: Database) -> None:
-    import_tables()
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []

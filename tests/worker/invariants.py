@@ -4,8 +4,15 @@ from collections import Counter
 
 from hypothesis.stateful import invariant
 
-from dealrec.app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.transitions import ENDED_JOBS, ENDED_STAGES
+from dealrec.app.tables.jobs import (
+    ENDED_JOBS,
+    ENDED_STAGES,
+    EventRow,
+    JobRow,
+    JobState,
+    StageRow,
+    StageState,
+)
 from dealrec.config.stages import StageName
 from tests.worker.world import WORKERS, World
 

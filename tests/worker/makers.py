@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
-from dealrec.app.jobs.lifecycle import plan_ingest, plan_job
-from dealrec.app.jobs.models import JobKind, JobRow, JobState
+from dealrec.app.jobs.lifecycle import plan_job
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
+from dealrec.app.stages.queueing import plan_ingest
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 
 TENANT = "tn_test"
 TINY: dict[str, Any] = {

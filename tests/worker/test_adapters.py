@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from dealrec.app.adapters.models import AdapterRow
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.lifecycle import plan_job
-from dealrec.app.jobs.models import JobKind, JobRow, JobState
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.adapters import AdapterRow
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 from dealrec.worker.claims import claim
 from dealrec.worker.runner import Runner
 from tests.worker.makers import TENANT, TINY, new_job, upload

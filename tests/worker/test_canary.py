@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import JobRow
-from dealrec.app.keys.scopes import ALL_SCOPES
 from dealrec.app.keys.service import create_key
+from dealrec.app.kit.caller import ALL_SCOPES
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.logging import configure_logging
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobRow
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 from tests.worker.canary import MARKER
 from tests.worker.makers import TINY, interactions, new_job

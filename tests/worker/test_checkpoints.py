@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dealrec.app.jobs.models import StageRow, StageState
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import StageRow, StageState
 from dealrec.worker import claims
 from dealrec.worker.checkpoints import PREFIX, Checkpoints, remove_ended
 from dealrec.worker.claims import Claim, claim

@@ -6,12 +6,13 @@ import pytest
 from sqlalchemy import select
 
 from dealrec.app.jobs.controls import request_cancel, request_pause, request_resume, request_retry
-from dealrec.app.jobs.lifecycle import queue_stage, stages_of
-from dealrec.app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.transitions import Stale
+from dealrec.app.jobs.lifecycle import stages_of
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.settings import Settings
+from dealrec.app.stages.queueing import queue_stage
+from dealrec.app.stages.transitions import Stale
+from dealrec.app.tables.jobs import EventRow, JobRow, JobState, StageRow, StageState
 from dealrec.worker import claims
 from dealrec.worker.claims import Claim, Standing, beat, claim
 from tests.worker.makers import TINY, new_job, ready_dataset

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import JobRow, ScoreRow
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobRow, ScoreRow
 from dealrec.config.runtime import Runtime
 from dealrec.pipeline import prune
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model

@@ -10,11 +10,11 @@ import pytest
 import torch
 from sqlalchemy import select
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import ArtifactRow, EventRow, JobRow, StageRow
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, StageRow
 from dealrec.worker.claims import claim
 from dealrec.worker.runner import Runner
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import ArtifactRow
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow
 from dealrec.worker.claims import claim
 from dealrec.worker.orphans import remove_orphans
 from dealrec.worker.sweeper import sweep

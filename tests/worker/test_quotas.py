@@ -10,10 +10,8 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import select, update
 
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.controls import request_retry
 from dealrec.app.jobs.lifecycle import stages_of
-from dealrec.app.jobs.models import JobRow, StageRow, StageRunRow
 from dealrec.app.keys.repository import ensure_tenant
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.storage import Storage
@@ -21,6 +19,8 @@ from dealrec.app.quotas.repository import gpu_seconds, stored_bytes
 from dealrec.app.quotas.schemas import Quota
 from dealrec.app.quotas.service import set_quotas
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobRow, StageRow, StageRunRow
 from dealrec.worker.child import PipeReporter
 from dealrec.worker.claims import beat, claim, expire, release
 from dealrec.worker.runner import Runner

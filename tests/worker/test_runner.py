@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.controls import request_cancel, request_pause
-from dealrec.app.jobs.models import EventRow, JobRow, StageRow
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import EventRow, JobRow, StageRow
 from dealrec.worker import heart
 from dealrec.worker.checkpoints import PREFIX
 from dealrec.worker.claims import Claim, claim

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import select
 
-from dealrec.app.jobs.models import ScoreRow
 from dealrec.app.kit.database import Database
+from dealrec.app.tables.jobs import ScoreRow
 from dealrec.worker.scores import write_scores
 from tests.worker.makers import TENANT, new_job, ready_dataset
 

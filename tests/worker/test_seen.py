@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from dealrec.app.jobs.models import WorkerRow
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import WorkerRow
 from dealrec.worker.loop import keep_watch
 from tests.chaos.machines import Broker
 from tests.chaos.run import free_ports

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.lifecycle import stages_of
-from dealrec.app.jobs.models import JobRow
 from dealrec.app.jobs.service import add_select_job
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobRow
 from dealrec.config import PruneConfig
 from dealrec.config.runtime import Runtime
 from dealrec.pipeline import prune

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.lifecycle import stages_of
-from dealrec.app.jobs.models import ArtifactRow, JobRow, ScoreRow, StageRow, WorkerRow
-from dealrec.app.jobs.wakeups import wake
-from dealrec.app.jobs.workers import seen_lately
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.stages.wakeups import wake
+from dealrec.app.stages.workers import seen_lately
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, JobRow, ScoreRow, StageRow, WorkerRow
 from dealrec.pipeline import prune
 from tests.worker.makers import TINY, interactions, new_job, upload
 from tests.worker.processes import celery_worker, embedded, until

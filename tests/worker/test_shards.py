@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.lifecycle import stages_of
-from dealrec.app.jobs.models import ArtifactRow, EventRow, JobRow, StageRow, StageState
 from dealrec.app.jobs.service import present
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, StageRow, StageState
 from dealrec.worker.claims import claim
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 from tests.worker.makers import TINY, new_job, ready_dataset, upload

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
 from dealrec.app.jobs.controls import request_cancel, request_pause, request_resume, request_retry
-from dealrec.app.jobs.lifecycle import plan_ingest
-from dealrec.app.jobs.models import JobState, StageRow, StageState
-from dealrec.app.jobs.transitions import ENDED_JOBS, ENDED_STAGES, Stale
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.settings import Settings
+from dealrec.app.stages.queueing import plan_ingest
+from dealrec.app.stages.transitions import Stale
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import ENDED_JOBS, ENDED_STAGES, JobState, StageRow, StageState
 from dealrec.worker import claims
 from dealrec.worker.claims import Standing
 from dealrec.worker.sweeper import sweep

@@ -6,10 +6,10 @@ import pytest
 from obstore.exceptions import GenericError
 from sqlalchemy import select
 
-from dealrec.app.jobs.models import WorkerRow
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import WorkerRow
 from dealrec.worker.loop import keep_watch
 from dealrec.worker.sweeper import _alone, sweep
 from tests.worker.processes import until

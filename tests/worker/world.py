@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 from sqlalchemy import event, select, update
 
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.controls import JobRequest, request_resume
-from dealrec.app.jobs.models import ArtifactRow, EventRow, JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.transitions import Stale
 from dealrec.app.kit import ids
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.stages.transitions import Stale
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, JobState, StageRow, StageState
 from dealrec.worker import claims
 from dealrec.worker.assignment import read_assignment
 from dealrec.worker.claims import Claim

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.kit.idempotency.hashing import BodyHash
-from dealrec.app.kit.idempotency.models import IdempotencyRow
 from dealrec.app.kit.ids import new_id
+from dealrec.app.tables.idempotency import IdempotencyRow
 
 _STALE_SECONDS = 60.0
 """A reservation of this age may be taken over: its process was killed, or it is a long upload, which

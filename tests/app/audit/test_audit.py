@@ -8,12 +8,12 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from dealrec.app.audit.models import AuditRow
 from dealrec.app.audit.repository import forget_old
-from dealrec.app.jobs.models import JobRow
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.audit import AuditRow
+from dealrec.app.tables.jobs import JobRow
 from dealrec.worker.sweeper import sweep
 from tests.app.conftest import Finisher
 

@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from dealrec.app.jobs.models import ArtifactRow
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
+from dealrec.app.tables.jobs import ArtifactRow
 from tests.app.conftest import Finished, Finisher
 
 

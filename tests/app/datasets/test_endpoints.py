@@ -6,10 +6,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import StageRow
 from dealrec.app.kit.database import Database
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import StageRow
 from tests.app.conftest import Finisher
 
 

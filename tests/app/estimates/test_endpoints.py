@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import ArtifactRow, StageRow, StageState
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, StageRow, StageState
 from tests.app.conftest import Finisher
 
 Headers = Callable[..., dict[str, str]]

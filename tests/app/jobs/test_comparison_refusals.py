@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.kit.database import Database
+from dealrec.app.tables.datasets import DatasetRow
 from tests.app.conftest import Finisher
 from tests.app.jobs.test_comparisons import asked
 

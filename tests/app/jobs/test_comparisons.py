@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.jobs.lifecycle import stages_of
-from dealrec.app.jobs.models import ArtifactRow, JobRow, JobState, StageRow, StageState
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ArtifactRow, JobRow, JobState, StageRow, StageState
 from tests.app.conftest import Finisher
 
 

@@ -3,8 +3,8 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from dealrec.app.datasets.models import DatasetRow
 from dealrec.app.kit.database import Database
+from dealrec.app.tables.datasets import DatasetRow
 from tests.app.conftest import Finisher
 from tests.app.datasets.test_endpoints import files_left
 

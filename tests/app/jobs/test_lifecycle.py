@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dealrec.app.datasets.models import DatasetRow, DatasetState
 from dealrec.app.jobs.composition import count_samples
 from dealrec.app.jobs.controls import request_cancel
 from dealrec.app.jobs.lifecycle import (
@@ -12,8 +11,9 @@ from dealrec.app.jobs.lifecycle import (
     dataset_rejected,
     stages_of,
 )
-from dealrec.app.jobs.models import EventRow, JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.transitions import (
+from dealrec.app.kit.database import Database
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.stages.transitions import (
     JOB_MOVES,
     STAGE_MOVES,
     IllegalMove,
@@ -21,8 +21,8 @@ from dealrec.app.jobs.transitions import (
     move_job,
     move_stage,
 )
-from dealrec.app.kit.database import Database
-from dealrec.app.kit.errors import Conflict
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import EventRow, JobRow, JobState, StageRow, StageState
 from dealrec.config import Sampling
 from dealrec.errors import InputError
 from tests.worker.makers import TINY, new_job, ready_dataset

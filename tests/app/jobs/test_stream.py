@@ -11,9 +11,9 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.pool import QueuePool
 
-from dealrec.app.jobs.events import record
-from dealrec.app.jobs.models import JobRow
 from dealrec.app.kit.database import Database
+from dealrec.app.stages.events import record
+from dealrec.app.tables.jobs import JobRow
 from tests.app.conftest import Finisher
 from tests.worker.processes import until
 

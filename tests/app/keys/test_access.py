@@ -119,8 +119,8 @@ def test_expired_and_revoked_keys_are_refused(
 ) -> None:
     from sqlalchemy import update
 
-    from dealrec.app.keys.models import ApiKey
     from dealrec.app.kit.database import database_now
+    from dealrec.app.tables.keys import ApiKey
 
     with make_client() as client:
         for column in (ApiKey.expires_at, ApiKey.revoked_at):

@@ -11,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from sqlalchemy import update
 
-from dealrec.app.jobs.models import StageRunRow
-from dealrec.app.jobs.workers import saw
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.main import create_app
 from dealrec.app.metrics import collector
 from dealrec.app.settings import Settings
+from dealrec.app.stages.workers import saw
+from dealrec.app.tables.jobs import StageRunRow
 from dealrec.errors import DealrecError
 from dealrec.worker.claims import claim, died, expire, fail
 from tests.worker.makers import new_job, ready_dataset

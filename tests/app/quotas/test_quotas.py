@@ -6,8 +6,6 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import JobRow, StageRunRow
 from dealrec.app.keys.repository import ensure_tenant
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.errors import QuotaExceeded
@@ -15,6 +13,8 @@ from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.schemas import Quota
 from dealrec.app.quotas.service import require_room, set_quotas
 from dealrec.app.settings import Settings
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobRow, StageRunRow
 from tests.app.conftest import Finisher
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
-from dealrec.app.uploads.models import UploadRow
+from dealrec.app.tables.uploads import UploadRow
 from dealrec.app.uploads.service import expire_uploads
 from tests.app.datasets.test_endpoints import files_left
 

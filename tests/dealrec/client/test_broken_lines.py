@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dealrec.app.jobs.models import EventRow
+from dealrec.app.tables.jobs import EventRow
 from dealrec.client import ApiError, AsyncClient, Client
 from tests.app.conftest import Finished
 from tests.dealrec.client.conftest import CONFIG, ENDLESS, Service

@@ -13,7 +13,7 @@ from secrets import token_hex
 
 import pytest
 
-from dealrec.app.uploads.models import UploadRow
+from dealrec.app.tables.uploads import UploadRow
 from dealrec.cache import cache_folder
 from dealrec.client import ApiError, AsyncClient, Client
 from tests.dealrec.client.conftest import CONFIG, PART_BYTES, Service

@@ -8,12 +8,12 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, update
 
-from dealrec.app.jobs.models import JobRow
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.kit.idempotency.hashing import BodyHash
-from dealrec.app.kit.idempotency.models import IdempotencyRow
 from dealrec.app.kit.idempotency.store import Reservation, forget_old, give_back, reserve
+from dealrec.app.tables.idempotency import IdempotencyRow
+from dealrec.app.tables.jobs import JobRow
 from tests.app.conftest import Finisher
 from tests.worker.makers import TENANT
 

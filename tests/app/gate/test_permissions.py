@@ -6,7 +6,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from dealrec.app.keys.scopes import Scope, needed_scope
+from dealrec.app.gate.permissions import needed_scope
+from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.database import Database
 from tests.app.keys.test_access import IDS, OPEN, filled, routes
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from dealrec.app.kit.protocol import LONGEST_HEAD, BoundedProtocol
+from dealrec.app.gate.protocol import LONGEST_HEAD, BoundedProtocol
 from tests.worker.processes import until
 
 

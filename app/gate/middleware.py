@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dealrec.app.keys.scopes import needed_scope
-from dealrec.app.keys.service import Caller, authenticate
+from dealrec.app.gate.permissions import needed_scope
+from dealrec.app.gate.rates import Rates
+from dealrec.app.keys.service import authenticate
+from dealrec.app.kit.caller import Caller
 from dealrec.app.kit.errors import PayloadTooLarge, PermissionDenied, Unauthenticated
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.problems import error_response, internal_error
-from dealrec.app.kit.rates import Rates
 from dealrec.app.metrics.requests import RequestMetrics
 from dealrec.app.settings import Settings
 from dealrec.errors import DealrecError

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dealrec.app.kit.models import Base, Id, Json, UtcDateTime
+from dealrec.app.tables.base import Base, Id, Json, UtcDateTime
 
 
 class IdempotencyRow(Base):

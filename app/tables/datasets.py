@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dealrec.app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+from dealrec.app.tables.base import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
 
 
 class DatasetState(StrEnum):

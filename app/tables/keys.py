@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dealrec.app.kit.models import Base, Id, Json, TenantOwned, UtcDateTime
+from dealrec.app.tables.base import Base, Id, Json, TenantOwned, UtcDateTime
 
 
 class Tenant(Base):
@@ -34,7 +34,7 @@ class ApiKey(TenantOwned, Base):
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """SHA-256 of the key (which has 256 random bits: no slow hash is needed)."""
     scopes: Mapped[list[str]] = mapped_column(Json)
-    """Of :class:`~dealrec.app.keys.scopes.Scope`."""
+    """Of :class:`~dealrec.app.gate.permissions.Scope`."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -2,9 +2,9 @@
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.audit.models import Actor, AuditRow
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.ids import new_id
+from dealrec.app.tables.audit import Actor, AuditRow
 
 
 def record(

@@ -7,8 +7,8 @@ from typing import Self
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from dealrec.app.jobs.models import RunOutcome, StageRow, StageRunRow, StageState
 from dealrec.app.kit.database import database_now
+from dealrec.app.tables.jobs import RunOutcome, StageRow, StageRunRow, StageState
 
 LEASE_LOST = "lease_lost"
 """The code of a run whose worker vanished."""

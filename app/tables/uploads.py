@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dealrec.app.kit.models import Base, BigInt, Id, TenantOwned, UtcDateTime
+from dealrec.app.tables.base import Base, BigInt, Id, TenantOwned, UtcDateTime
 
 
 class UploadRow(TenantOwned, Base):

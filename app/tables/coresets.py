@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dealrec.app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+from dealrec.app.tables.base import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
 
 
 class CoresetRow(TenantOwned, Base):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dealrec.app.kit.models import Base, Id, TenantOwned, UtcDateTime
+from dealrec.app.tables.base import Base, Id, TenantOwned, UtcDateTime
 
 
 class Actor(StrEnum):

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Float, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from dealrec.app.kit.models import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+from dealrec.app.tables.base import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
 
 
 class JobKind(StrEnum):
@@ -51,6 +51,10 @@ class StageState(StrEnum):
     CANCELLED = "cancelled"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+
+
+ENDED_JOBS = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED})
+ENDED_STAGES = frozenset({StageState.CANCELLED, StageState.SUCCEEDED, StageState.FAILED})
 
 
 class JobRow(TenantOwned, Base):

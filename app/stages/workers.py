@@ -6,8 +6,8 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from dealrec.app.jobs.models import WorkerRow
 from dealrec.app.kit.database import database_now
+from dealrec.app.tables.jobs import WorkerRow
 
 _FORGET = timedelta(days=1)
 

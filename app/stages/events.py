@@ -8,9 +8,9 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from dealrec.app.jobs.models import EventRow, JobRow
 from dealrec.app.kit.database import DatabaseClock, database_now
-from dealrec.app.kit.models import Base
+from dealrec.app.tables.base import Base
+from dealrec.app.tables.jobs import EventRow, JobRow
 
 # Made once, and of the tables themselves: every move of a job or a stage makes an event.
 _COUNT = (

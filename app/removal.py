@@ -3,13 +3,13 @@
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from dealrec.app.adapters.models import AdapterRow
-from dealrec.app.coresets.models import CoresetRow
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.models import ArtifactRow, JobRow, StageRow
-from dealrec.app.jobs.transitions import ENDED_JOBS, lock_job
 from dealrec.app.kit.errors import InUse
 from dealrec.app.kit.storage import Storage
+from dealrec.app.stages.transitions import lock_job
+from dealrec.app.tables.adapters import AdapterRow
+from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ENDED_JOBS, ArtifactRow, JobRow, StageRow
 
 
 class Removal:

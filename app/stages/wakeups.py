@@ -5,9 +5,9 @@ from datetime import timedelta
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from dealrec.app.jobs.models import StageRow, StageState
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.dispatch import send_after_commit
+from dealrec.app.tables.jobs import StageRow, StageState
 
 TASK = "worker.run_stage"
 

@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.models import DatasetRow
-from dealrec.app.jobs.events import append, record
-from dealrec.app.jobs.models import JobRow, JobState, StageRow, StageState
-from dealrec.app.jobs.runs import StageRun
 from dealrec.app.kit.database import DatabaseClock, SecondsSince
+from dealrec.app.stages.events import append, record
+from dealrec.app.stages.runs import StageRun
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import ENDED_JOBS, ENDED_STAGES, JobRow, JobState, StageRow, StageState
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset(
@@ -74,9 +74,6 @@ STAGE_MOVES: dict[StageState, frozenset[StageState]] = {
     StageState.SUCCEEDED: frozenset(),
     StageState.FAILED: frozenset({StageState.WAITING}),
 }
-
-ENDED_JOBS = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED})
-ENDED_STAGES = frozenset({StageState.CANCELLED, StageState.SUCCEEDED, StageState.FAILED})
 
 
 class IllegalMove(Exception):

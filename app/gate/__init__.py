@@ -1,0 +1,1 @@
+"""Every request passes here before it reaches a route: limits, authentication, permissions."""

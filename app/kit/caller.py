@@ -1,0 +1,35 @@
+"""The caller of a request and the scopes of its key."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dealrec.app.kit.errors import ScopeMissing
+
+
+class Scope(StrEnum):
+    """A permission of a key. No scope includes another."""
+
+    READ = "read"
+    """Look at and download everything of the tenant."""
+    WRITE = "write"
+    """Upload, start jobs, cancel, delete."""
+    ADMIN = "admin"
+    """See the tenant's keys, its audit trail, and the server's metrics."""
+
+
+ALL_SCOPES = frozenset(Scope)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The tenant and the key of a request, and what the key permits."""
+
+    tenant_id: str
+    key_id: str | None
+    """``None`` while no keys exist: the caller is then somebody on this machine."""
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """Raises :class:`ScopeMissing`."""
+        if scope not in self.scopes:
+            raise ScopeMissing(scope.value, sorted(self.scopes))
