@@ -22,7 +22,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.progress import SILENT
 from dealrec.runtime import apply_runtime
-from dealrec.surrogates.training import Training, train_surrogate
+from dealrec.surrogates.training import SurrogateTraining, train_surrogate
 
 SEEDS = (0, 1, 2)
 FULL_SOFTMAX_EPOCHS = 4
@@ -55,7 +55,7 @@ def main() -> None:
 
 def _epoch(dataset: Dataset) -> list[Target]:
     config = SurrogateConfig()
-    training = Training(dataset, config, apply_runtime(Runtime()), SILENT)
+    training = SurrogateTraining(dataset, config, apply_runtime(Runtime()), SILENT)
     reference = PaddedEpoch(dataset, config)
     training.train_pass(1)
     seconds = []
@@ -81,7 +81,7 @@ def _default(dataset: Dataset) -> list[Target]:
         trained = train_surrogate(dataset, SurrogateConfig(seed=seed))
         runs.append(trained.metrics)
         print(f"seed {seed}: {_line(trained.metrics)}", flush=True)
-    training = Training(dataset, SurrogateConfig(), apply_runtime(Runtime()), SILENT)
+    training = SurrogateTraining(dataset, SurrogateConfig(), apply_runtime(Runtime()), SILENT)
     training.model.load_state_dict(trained.model.state_dict())
     with timed() as evaluation:
         for split in (Split.VALID, Split.TEST):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dealrec.config.effort import GradientOptions, Reduction
-from dealrec.effort.parameters import Measured, measured_layers
+from dealrec.effort.parameters import MeasuredLayer, measured_layers
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.memory import run_in_halves
 from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
@@ -133,7 +133,7 @@ class GradientMeter:
 class Measurement:
     """The factors of a batch's gradients at one measured part of the layer."""
 
-    part: Measured
+    part: MeasuredLayer
     inputs: Tensor
     output_gradients: Tensor
     own: Tensor
@@ -157,7 +157,7 @@ class _Factor:
 
 
 @contextmanager
-def _factors(layer: nn.Module, measured: Sequence[Measured]) -> Iterator[dict[int, _Factor]]:
+def _factors(layer: nn.Module, measured: Sequence[MeasuredLayer]) -> Iterator[dict[int, _Factor]]:
     """Switch the graph on where ``layer`` begins, and hold the factors of the measured parts.
 
     Run the decoder inside ``torch.no_grad``: everything below the layer then keeps no activations.

@@ -15,7 +15,7 @@ from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import not_supported, projection
 
 
-class Measured(Protocol):
+class MeasuredLayer(Protocol):
     """A layer of the language model, and the parameters whose gradient its factors give."""
 
     @property
@@ -120,7 +120,7 @@ def _own_sizes(module: nn.Module) -> list[int]:
 
 def measured_layers(
     loaded: LoadedLanguageModel, layer: nn.Module, config: GradientOptions
-) -> list[Measured]:
+) -> list[MeasuredLayer]:
     """The parts of the last decoder layer that ``config.parameters`` names.
 
     Raises:
@@ -155,7 +155,7 @@ def lora_downs(config: GradientOptions, widths: list[int]) -> list[Tensor]:
 
 def _fresh_lora(
     model: Any, layer: nn.Module, config: GradientOptions, names: tuple[str, ...]
-) -> list[Measured]:
+) -> list[MeasuredLayer]:
     modules = [projection(model, layer, name) for name in names]
     downs = lora_downs(config, [module.in_features for module in modules])
     return [
@@ -164,9 +164,9 @@ def _fresh_lora(
     ]
 
 
-def _adapter(loaded: LoadedLanguageModel, layer: nn.Module) -> list[Measured]:
+def _adapter(loaded: LoadedLanguageModel, layer: nn.Module) -> list[MeasuredLayer]:
     """The merged adapter's A and B on those of the two projections that it adapts."""
-    measured: list[Measured] = []
+    measured: list[MeasuredLayer] = []
     for name in ("v_proj", "q_proj"):
         module = projection(loaded.model, layer, name)
         for path, factors in loaded.lora.items():
@@ -183,8 +183,8 @@ def _adapter(loaded: LoadedLanguageModel, layer: nn.Module) -> list[Measured]:
     return measured
 
 
-def _all_weights(model: Any, layer: nn.Module) -> list[Measured]:
-    measured: list[Measured] = []
+def _all_weights(model: Any, layer: nn.Module) -> list[MeasuredLayer]:
+    measured: list[MeasuredLayer] = []
     for name, module in layer.named_modules():
         own = dict(module.named_parameters(recurse=False))
         if not own:

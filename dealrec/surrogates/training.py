@@ -30,8 +30,6 @@ from dealrec.surrogates.losses import make_loss
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.storage import TrainedSurrogate
 
-__all__ = ["TrainedSurrogate", "Training", "train_surrogate"]
-
 STOPPING_METRIC = "ndcg@10"
 WARMUP = 0.1
 """Share of all steps over which the learning rate rises; post-LN transformers need it."""
@@ -68,7 +66,7 @@ def train_surrogate(
     device = apply_runtime(runtime or Runtime())
     started = time.perf_counter()
     with torch.random.fork_rng():
-        training = Training(dataset, config, device, reporter)
+        training = SurrogateTraining(dataset, config, device, reporter)
         checkpoint = TrainingCheckpoint(
             None if checkpoint_dir is None else checkpoint_dir / "surrogate.pt",
             _fingerprint(config, dataset.sha256),
@@ -118,7 +116,7 @@ def _fingerprint(config: SurrogateConfig, dataset_sha256: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-class Training:
+class SurrogateTraining:
     """One training run: the model, its optimizer, and what came of each epoch."""
 
     def __init__(

@@ -22,7 +22,7 @@ from dealrec.influence.fidelity.halves import random_halves, training_of
 from dealrec.influence.fidelity.intervals import Correlations, Floats, Interval, draw_means
 from dealrec.influence.fidelity.predictions import Asked, run_predictions
 from dealrec.influence.fidelity.predictors import Predictor, spread_queries, target_counts
-from dealrec.influence.fidelity.trainings import Plan, run_trainings
+from dealrec.influence.fidelity.trainings import TrainingPlan, run_trainings
 from dealrec.progress import Reporter
 
 CEILING, COUNT = "ceiling: one seed against another", "target count"
@@ -90,7 +90,7 @@ def datamodeling_scores(
         )
     members = random_halves(candidates, dataset.n_users, scale.halves, scale.seed)
     sets = tuple(queries.values())
-    plan = Plan(dataset, config.surrogate, members, scale.seeds, scale.surrogates, sets)
+    plan = TrainingPlan(dataset, config.surrogate, members, scale.seeds, scale.surrogates, sets)
     measured = run_trainings(plan, folder, scale.processes, reporter)
     surrogates = tuple(one.model for one in measured.surrogates)
     wanted = Asked(tuple(predictors), surrogates, samples, members, sets)

@@ -27,7 +27,7 @@ from dealrec.surrogates.training import train_surrogate
 Floats = npt.NDArray[np.float64]
 
 
-class Training(NamedTuple):
+class PlannedTraining(NamedTuple):
     """One model to train."""
 
     half: int | None
@@ -42,7 +42,7 @@ class Training(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """All that the trainings depend on; the same plan finds its finished trainings again."""
 
     dataset: Dataset
@@ -56,11 +56,11 @@ class Plan:
     queries: tuple[Examples, ...]
     """Sets of examples whose losses are measured."""
 
-    def trainings(self) -> list[Training]:
+    def trainings(self) -> list[PlannedTraining]:
         """On all users first: predictions need them alone."""
-        full = [Training(None, seed) for seed in range(self.surrogates)]
+        full = [PlannedTraining(None, seed) for seed in range(self.surrogates)]
         halves = range(len(self.members))
-        return full + [Training(half, seed) for seed in range(self.seeds) for half in halves]
+        return full + [PlannedTraining(half, seed) for seed in range(self.seeds) for half in halves]
 
     def fingerprint(self) -> str:
         """SHA-256 over what a measured loss depends on, less how many trainings there are."""
@@ -71,7 +71,7 @@ class Plan:
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def configuration(self, training: Training) -> SurrogateConfig:
+    def configuration(self, training: PlannedTraining) -> SurrogateConfig:
         """With a seed of its own."""
         own = 0 if training.half is None else 1_000 * (1 + training.half)
         seed = (self.surrogate.seed + own + training.seed) % 2**31
@@ -79,7 +79,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TrainingResults:
     """What came of the trainings."""
 
     surrogates: list[TrainedSurrogate]
@@ -87,7 +87,9 @@ class Measured:
     """For each set of queries, [seeds, H, Q]."""
 
 
-def run_trainings(plan: Plan, folder: Path, processes: int, reporter: Reporter) -> Measured:
+def run_trainings(
+    plan: TrainingPlan, folder: Path, processes: int, reporter: Reporter
+) -> TrainingResults:
     """Train what ``folder`` does not hold yet, ``processes`` at a time on one thread each.
 
     The result depends on neither ``processes`` nor interruptions.
@@ -109,7 +111,7 @@ def run_trainings(plan: Plan, folder: Path, processes: int, reporter: Reporter) 
             with np.load(_path(plan, folder, one)) as kept:
                 for place, values in enumerate(losses):
                     values[one.seed, one.half] = kept[str(place)]
-    return Measured(surrogates, losses)
+    return TrainingResults(surrogates, losses)
 
 
 def example_losses(model: Surrogate, examples: Examples) -> Floats:
@@ -123,7 +125,7 @@ def example_losses(model: Surrogate, examples: Examples) -> Floats:
     return losses
 
 
-def _path(plan: Plan, folder: Path, training: Training) -> Path:
+def _path(plan: TrainingPlan, folder: Path, training: PlannedTraining) -> Path:
     """A half's name tells its users, so that other halves never take its place."""
     if training.half is None:
         return folder / training.name
@@ -132,8 +134,8 @@ def _path(plan: Plan, folder: Path, training: Training) -> Path:
 
 
 def _finished(
-    plan: Plan, folder: Path, missing: list[Training], processes: int
-) -> Iterator[Training]:
+    plan: TrainingPlan, folder: Path, missing: list[PlannedTraining], processes: int
+) -> Iterator[PlannedTraining]:
     """Each training when it is on disk."""
     if processes == 1 or len(missing) < 2:
         for one in missing:
@@ -154,7 +156,7 @@ def _finished(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _train(plan: Plan, folder: Path, training: Training) -> None:
+def _train(plan: TrainingPlan, folder: Path, training: PlannedTraining) -> None:
     """Train one model and keep it, or its losses for a half, in a file that appears whole."""
     everybody = np.ones(plan.dataset.n_users, dtype=np.bool_)
     members = everybody if training.half is None else plan.members[training.half]
@@ -174,15 +176,15 @@ def _train(plan: Plan, folder: Path, training: Training) -> None:
         np.savez(file, allow_pickle=False, **named)
 
 
-_opened: list[tuple[Plan, Path]] = []
+_opened: list[tuple[TrainingPlan, Path]] = []
 """What a process of the pool works on: one entry, set when the process starts."""
 
 
-def _open(plan: Plan, folder: Path) -> None:
+def _open(plan: TrainingPlan, folder: Path) -> None:
     _opened[:] = [(plan, folder)]
 
 
-def _train_here(training: Training) -> Training:
+def _train_here(training: PlannedTraining) -> PlannedTraining:
     ((plan, folder),) = _opened
     _train(plan, folder, training)
     return training

@@ -4,7 +4,7 @@ import pytest
 from dealrec.config import SampleLoss, SurrogateConfig
 from dealrec.influence.examples import Examples
 from dealrec.influence.fidelity.halves import random_halves
-from dealrec.influence.fidelity.trainings import Plan, run_trainings
+from dealrec.influence.fidelity.trainings import TrainingPlan, run_trainings
 from dealrec.progress import Silent
 from tests.dealrec.surrogates.data import ring_dataset
 
@@ -18,7 +18,7 @@ CONFIG = SurrogateConfig(
 def plan():
     members = random_halves(np.arange(40), 40, 2, seed=0)
     queries = Examples.of_validation(DATASET, 6, SampleLoss.LAST)
-    return Plan(DATASET, CONFIG, members, seeds=2, surrogates=1, queries=(queries,))
+    return TrainingPlan(DATASET, CONFIG, members, seeds=2, surrogates=1, queries=(queries,))
 
 
 class StopsAt(Silent):
