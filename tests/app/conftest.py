@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def app(settings: Settings, database: Database) -> FastAPI:
 
 @pytest.fixture
 def make_client(app: FastAPI) -> Callable[..., TestClient]:
-    def make(**options: object) -> TestClient:
+    def make(**options: Any) -> TestClient:
         options.setdefault("client", ("127.0.0.1", 50000))
         return TestClient(
             app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False, **options
@@ -97,6 +98,12 @@ class Finished:
     coreset: str
     finetune: str
     adapter: str
+
+
+def samples_of(dataset: DatasetRow) -> int:
+    """How many samples it has where each user is one."""
+    assert dataset.counts is not None
+    return dataset.counts["samples_per_user"]
 
 
 class Finisher:

@@ -14,7 +14,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Request, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 from dealrec.app.keys.service import create_key
 from dealrec.app.kit.caller import ALL_SCOPES
@@ -122,10 +130,14 @@ class Watched:
 
     def listen(self) -> None:
         """Note errors of the console, of scripts and of requests."""
-        self.page.on("console", lambda m: m.type == "error" and self.errors.append(m.text))
+        self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("requestfailed", self._failed)
         self.page.on("response", self._refused)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
 
     def _failed(self, request: Request) -> None:
         # Leaving a page ends its stream of events; a download is no page.

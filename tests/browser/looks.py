@@ -14,6 +14,7 @@ def look(page: Page, name: str) -> None:
     """Take the pictures into ``build/screenshots``; fails on what axe finds in either scheme."""
     SHOTS.mkdir(parents=True, exist_ok=True)
     before = page.viewport_size
+    assert before is not None
     for device, width in _WIDTHS.items():
         page.set_viewport_size({"width": width, "height": 900})
         for scheme in ("light", "dark"):

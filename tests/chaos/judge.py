@@ -81,7 +81,10 @@ def _duplicated(session: Session, job: Posted) -> Iterator[str]:
     if row is None:
         return
     done = int(row.state == JobState.SUCCEEDED)
-    wanted = {CoresetRow: done, AdapterRow: done if job.work.config.get("finetune") else 0}
+    wanted: dict[type[CoresetRow] | type[AdapterRow], int] = {
+        CoresetRow: done,
+        AdapterRow: done if job.work.config.get("finetune") else 0,
+    }
     for table, number in wanted.items():
         count = session.scalar(
             select(func.count()).select_from(table).where(table.job_id == job.id)

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import redis
@@ -193,7 +195,7 @@ class Machines(ABC):
 class Embedded(Machines):
     """``dealrec serve``: SQLite, a worker that it starts itself."""
 
-    def __init__(self, folder: Path, logs: Path, port: int, **settings: float) -> None:
+    def __init__(self, folder: Path, logs: Path, port: int, **settings: Any) -> None:
         super().__init__(port)
         self.settings = Settings(data_dir=folder, **settings)
         self.database = Database(self.settings)
@@ -210,7 +212,7 @@ class Deployed(Machines):
     """API, three Celery workers, PostgreSQL and a broker."""
 
     def __init__(
-        self, folder: Path, logs: Path, ports: tuple[int, int], servers: Path, **settings: float
+        self, folder: Path, logs: Path, ports: Sequence[int], servers: Path, **settings: Any
     ) -> None:
         super().__init__(ports[0])
         self.postgres = Postgres(servers / "pg")

@@ -78,12 +78,12 @@ def machines_of(shape: str, folder: Path, disk: SmallDisk) -> Iterator[Machines]
             servers.cleanup()
 
 
-def free_ports(count: int) -> tuple[int, ...]:
+def free_ports(count: int) -> list[int]:
     """Ports of this machine that nobody listens on."""
     sockets = [socket() for _ in range(count)]
     for one in sockets:
         one.bind(("127.0.0.1", 0))
-    ports = tuple(one.getsockname()[1] for one in sockets)
+    ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
         one.close()
     return ports

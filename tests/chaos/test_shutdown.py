@@ -87,7 +87,7 @@ def seconds_to_stop(what: str, service: Service) -> float:
 
 
 def test_the_embedded_server_ends_in_time_and_gives_its_stage_back(tmp_path: Path) -> None:
-    machines = Embedded(tmp_path / "data", tmp_path, *free_ports(1), **SETTINGS)
+    machines = Embedded(tmp_path / "data", tmp_path, free_ports(1)[0], **SETTINGS)
     with running(machines, tmp_path) as busy:
         assert seconds_to_stop("embedded server", machines.api) < STOP_SECONDS
         busy.assert_given_back()

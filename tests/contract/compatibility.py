@@ -125,12 +125,12 @@ def _fits(
     found: list[str] = []
     for choice in _choices(inner):
         resolved = _resolve(one, choice)[0]
-        reasons = [
+        reasons: list[list[str]] = [
             _alternative(one, other, place, resolved, candidate, seen, request=request)
             for candidate in outers
         ]
-        if not any(not reason for reason in reasons):
-            found += min(reasons, key=len)
+        fewest: list[str] = min(reasons, key=len)
+        found += fewest
     return found
 
 

@@ -32,7 +32,7 @@ def test_it_has_the_services_of_the_deployed_shape(compose: dict[str, Any]) -> N
 def test_it_keeps_to_the_compose_specification(compose: dict[str, Any]) -> None:
     interpolated = re.sub(r"\$\{\w+:([-?])([^}]*)}", _value, json.dumps(compose))
     parsed = PyCompose.from_json(interpolated)
-    assert set(parsed.services) == set(compose["services"])
+    assert set(parsed.services or {}) == set(compose["services"])
     wrong = {"services": {"api": {"image": "x", "ports": "not a list"}}}
     with pytest.raises(ValueError, match=r"sequence|list|array"):
         PyCompose.from_json(json.dumps(wrong))

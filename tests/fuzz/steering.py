@@ -7,6 +7,7 @@ those that are made to be refused stay as they are.
 
 import itertools
 import json
+from typing import Any
 
 from schemathesis import Case, GenerationMode
 
@@ -15,7 +16,7 @@ from tests.fuzz.server import COMPARISON, PAUSED, Server
 from tests.worker.makers import TINY, interactions
 
 _KEY = "Idempotency-Key"
-_FORMS = {
+_FORMS: dict[str, dict[str, Any]] = {
     "create_dataset": {"interactions": interactions().encode()},
     "prune": {
         "interactions": interactions().encode(),
@@ -57,7 +58,7 @@ class Steering:
                 case.path_parameters[name] = spare.pop() if spare else f"{value[:-4]}zzzz"
 
     def _fill(self, case: Case, operation: str) -> None:
-        if operation in ("create_job", "create_estimate"):
+        if operation in ("create_job", "create_estimate") and isinstance(case.body, dict):
             dataset = self._server.ids["dataset_id"][0]
             case.body = {**case.body, "dataset_id": dataset, "budget": 10, "config": TINY}
         elif operation in _FORMS and isinstance(case.body, dict):
@@ -68,7 +69,12 @@ class Steering:
             case.body = PART
         elif operation in ("create_comparison", "create_comparison_estimate"):
             dataset = self._server.ids["dataset_id"][0]
-            asked = {"budgets": [3], "selectors": ["random"], "seeds": 2, "config": TINY}
+            asked: dict[str, Any] = {
+                "budgets": [3],
+                "selectors": ["random"],
+                "seeds": 2,
+                "config": TINY,
+            }
             case.body = {"dataset_id": dataset, **asked}
         elif operation == "resume_job" and self._spare[PAUSED]:
             case.path_parameters["job_id"] = self._spare[PAUSED].pop()

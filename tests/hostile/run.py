@@ -43,7 +43,7 @@ def attack(
     outcomes = Outcomes()
     data = folder / "data"
     bounds = {"ingest_memory_bytes": INGEST_BYTES, "ingest_seconds": INGEST_SECONDS}
-    machines = Embedded(data, folder, *free_ports(1), **bounds)
+    machines = Embedded(data, folder, free_ports(1)[0], **bounds)
     machines.keep_up()
     try:
         with httpx.Client(base_url=machines.url, timeout=_PATIENCE) as client:

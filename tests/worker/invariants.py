@@ -47,7 +47,8 @@ class Invariants(World):
                 assert stage.lease_until is None
 
     def _what_has_ended_stays_as_it_is(self) -> None:
-        now = {row.id: row.state for row in [*self.now.jobs, *self.now.stages]}
+        rows: list[JobRow | StageRow] = [*self.now.jobs, *self.now.stages]
+        now = {row.id: row.state for row in rows}
         assert {identifier: now[identifier] for identifier in self.ended} == self.ended
         over = ENDED_JOBS | ENDED_STAGES
         self.ended = {identifier: state for identifier, state in now.items() if state in over}
@@ -91,7 +92,7 @@ class Invariants(World):
         done = [stage for stage in self.now.in_state(StageState.SUCCEEDED) if stage.job_id]
         assert all(stage.artifact_id is not None for stage in done)
         selected = [stage.job_id for stage in done if stage.name == StageName.SELECT]
-        assert sorted(selected) == sorted(self.now.coresets)
+        assert Counter(selected) == Counter(self.now.coresets)
 
 
 def _is_about(event: EventRow, stage: StageRow) -> bool:

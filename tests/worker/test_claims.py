@@ -170,6 +170,7 @@ def test_deaths_are_counted_and_end_in_failure(database: Database, settings: Set
         assert taken is not None
         claims.died(database, settings, taken, PROBLEM)
         assert _stage(database, taken.stage_id).deaths == death
+    assert taken is not None
     ended = _job(database, taken)
     assert ended.state == JobState.FAILED
     assert ended.error == {**PROBLEM, "stage": "surrogate"}

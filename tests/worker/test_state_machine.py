@@ -20,7 +20,7 @@ from dealrec.app.settings import Settings
 from dealrec.app.stages.queueing import plan_ingest
 from dealrec.app.stages.transitions import Stale
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
-from dealrec.app.tables.jobs import ENDED_JOBS, ENDED_STAGES, JobState, StageRow, StageState
+from dealrec.app.tables.jobs import ENDED_JOBS, ENDED_STAGES, JobRow, JobState, StageRow, StageState
 from dealrec.worker import claims
 from dealrec.worker.claims import Standing
 from dealrec.worker.sweeper import sweep
@@ -86,7 +86,8 @@ class Machine(Invariants):
         allowed = job.state == JobState.FAILED and usable
         self._ask(request_retry, job, allowed=allowed)
         if allowed:
-            for row in (job, *self.now.of(job)):
+            rows: tuple[JobRow | StageRow, ...] = (job, *self.now.of(job))
+            for row in rows:
                 if row.state != StageState.SUCCEEDED:
                     self.ended.pop(row.id, None)
 
@@ -154,7 +155,7 @@ class Machine(Invariants):
         with self.database.session(write=False) as session:
             now = database_now(session)
             running = select(StageRow.lease_until).where(StageRow.state == StageState.RUNNING)
-            assert all(lease > now for lease in session.scalars(running))
+            assert all(lease and lease > now for lease in session.scalars(running))
 
     def teardown(self) -> None:
         """Whatever has happened, workers that go on working bring every job to an end."""

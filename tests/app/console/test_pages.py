@@ -18,7 +18,12 @@ def token(client: TestClient) -> str:
 
 
 def token_of(page: str) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    return found_in(page, r'name="csrf" value="([^"]+)"')
+
+
+def found_in(page: str, pattern: str) -> str:
+    """The first group of the pattern where the page first matches it."""
+    found = re.search(pattern, page)
     assert found is not None
     return found[1]
 
@@ -98,7 +103,7 @@ def test_a_browser_signs_in_with_a_key_sees_its_tenant_and_signs_out(
     assert asked.status_code == 303
     assert asked.headers["location"] == "/console/sign-in?next=/console/jobs"
     page = client.get(asked.headers["location"]).text
-    csrf = re.search(r'name="csrf" value="([^"]+)"', page)[1]
+    csrf = token_of(page)
     wrong = client.post("/console/sign-in", data={"key": f"dr_{'x' * 30}", "csrf": csrf})
     assert wrong.status_code == 401 and KEY_COOKIE not in client.cookies
     form = {"key": key, "csrf": csrf, "next": "//elsewhere.example/"}
@@ -234,7 +239,7 @@ def test_a_live_page_gets_buttons_and_results_only_when_they_change(
     body = {"dataset_id": finisher.dataset().id, "budget": 5}
     job = client.post("/v1/jobs", json=body).json()["id"]
     page = client.get(f"/console/jobs/{job}").text
-    again = re.search(r'hx-get="([^"]+/live\?seen=[^"]+)"', page)[1]
+    again = found_in(page, r'hx-get="([^"]+/live\?seen=[^"]+)"')
     assert "hx-swap-oob" not in client.get(again).text
 
 
@@ -275,6 +280,6 @@ def test_the_page_of_keys_is_for_administrators(
     wrong = client.post("/console/keys", data=form, headers=admin)
     assert wrong.status_code == 422 and "scopes" in wrong.text
     made = client.post("/console/keys", data={**form, "scope.read": "1"}, headers=admin).text
-    key = re.search(r"dr_[A-Za-z0-9_-]{20,}", made)[0]
+    key = found_in(made, r"(dr_[A-Za-z0-9_-]{20,})")
     assert client.get("/v1/jobs", headers={"authorization": f"Bearer {key}"}).status_code == 200
     assert key not in client.get("/console/keys", headers=admin).text

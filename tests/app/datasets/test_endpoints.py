@@ -10,7 +10,7 @@ from dealrec.app.kit.database import Database
 from dealrec.app.settings import Settings
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import StageRow
-from tests.app.conftest import Finisher
+from tests.app.conftest import Finisher, samples_of
 
 
 def files_left(settings: Settings) -> list[Path]:
@@ -120,7 +120,7 @@ def test_samples_are_shown_as_the_model_reads_them(client: TestClient, finisher:
     page = client.get(f"/v1/datasets/{dataset.id}/samples?limit=40").json()
     rest = client.get(f"/v1/datasets/{dataset.id}/samples?limit=40&after={page['next']}").json()
     samples = page["data"] + rest["data"]
-    assert len(samples) == dataset.counts["samples_per_user"]
+    assert len(samples) == samples_of(dataset)
     assert len({sample["sample_key"] for sample in samples}) == len(samples)
     assert all(sample["target"] in sample["output"] for sample in samples)
     one = client.get(f"/v1/datasets/{dataset.id}/samples?sampling=per_interaction&limit=1").json()

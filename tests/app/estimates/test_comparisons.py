@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dealrec.app.kit.database import Database
-from tests.app.conftest import Finisher
+from tests.app.conftest import Finisher, samples_of
 from tests.app.estimates.test_endpoints import finish
 from tests.app.jobs.test_comparisons import asked
 
@@ -59,7 +59,7 @@ def test_the_largest_budget_is_named_as_it_was_asked_for(
     found = client.post(PATH, json=asked(dataset, budgets=[5, 0.5, 7])).json()
     assert found["budget"] == {
         "requested": 0.5,
-        "samples": dataset.counts["samples_per_user"] // 2,
+        "samples": samples_of(dataset) // 2,
     }
 
 

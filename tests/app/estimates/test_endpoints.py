@@ -10,7 +10,7 @@ from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ArtifactRow, StageRow, StageState
-from tests.app.conftest import Finisher
+from tests.app.conftest import Finisher, samples_of
 
 Headers = Callable[..., dict[str, str]]
 
@@ -44,7 +44,7 @@ def test_without_a_past_the_reference_machine_answers(
         "select",
     ]
     assert {stage["calibrated_on"]["basis"] for stage in found["stages"]} == {"reference"}
-    assert found["budget"]["samples"] == dataset.counts["samples_per_user"] // 10
+    assert found["budget"]["samples"] == samples_of(dataset) // 10
     assert found["seconds"] == pytest.approx(sum(s["seconds"] for s in found["stages"]), abs=0.2)
     assert client.get("/v1/jobs").json()["data"] == []
 

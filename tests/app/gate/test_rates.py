@@ -1,5 +1,7 @@
 """How often a caller is answered."""
 
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
@@ -8,7 +10,7 @@ from dealrec.app.kit.database import Database
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
 
-LOCAL = {"base_url": "http://127.0.0.1:8000", "client": ("127.0.0.1", 50000)}
+LOCAL: dict[str, Any] = {"base_url": "http://127.0.0.1:8000", "client": ("127.0.0.1", 50000)}
 
 
 @pytest.fixture

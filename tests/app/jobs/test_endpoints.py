@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 
 from dealrec.app.kit.database import Database
 from dealrec.app.tables.datasets import DatasetRow
-from tests.app.conftest import Finisher
+from tests.app.conftest import Finisher, samples_of
 from tests.app.datasets.test_endpoints import files_left
 
 
@@ -18,7 +18,7 @@ def test_a_job_on_a_ready_data_set_is_planned_and_resolved(
     assert answer.status_code == 202
     job = answer.json()
     assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
-    assert job["budget"] == {"requested": 0.1, "samples": dataset.counts["samples_per_user"] // 10}
+    assert job["budget"] == {"requested": 0.1, "samples": samples_of(dataset) // 10}
     assert job["config"]["influence"]["target"] == "validation"
     assert job["metadata"] == {"run": "nightly"}
     assert {stage["name"]: stage["state"] for stage in job["stages"]} == {

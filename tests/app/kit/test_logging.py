@@ -76,7 +76,7 @@ def test_requests_at_once_keep_their_lines_apart(
 
 @pytest.mark.parametrize("given", ["short", "with a blank", "ä" * 9, "x" * 65, 'a"b\\cdefgh'])
 def test_an_id_that_could_disturb_a_log_is_not_taken_over(client: TestClient, given: str) -> None:
-    answer = client.get("/healthz", headers={"x-request-id": given.encode()})
+    answer = client.get("/healthz", headers={b"x-request-id": given.encode()})
     assert answer.headers["x-request-id"].startswith("req_")
 
 

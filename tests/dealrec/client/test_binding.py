@@ -1,17 +1,20 @@
 """Coroutines that the blocking client finishes by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from typing import Generic, TypeVar
 
 import pytest
 
 from dealrec.client.binding import finished, operation, reference, sequence
-from dealrec.client.transport import AsyncTransport, BlockingTransport, Server
+from dealrec.client.transport import AsyncTransport, BlockingTransport, Server, Transport
+
+M = TypeVar("M", bound=Transport)
 
 
-class Thing:
-    def __init__(self, transport: BlockingTransport | AsyncTransport) -> None:
-        self.transport = transport
+class Thing(Generic[M]):
+    def __init__(self, transport: M) -> None:
+        self.transport: M = transport
         self.closed = False
 
     @operation
@@ -35,11 +38,11 @@ class Thing:
 
 
 @pytest.fixture
-def blocking() -> Thing:
+def blocking() -> Thing[BlockingTransport]:
     return Thing(BlockingTransport(Server("http://127.0.0.1"), "test"))
 
 
-def test_a_method_is_finished_when_it_returns(blocking: Thing) -> None:
+def test_a_method_is_finished_when_it_returns(blocking: Thing[BlockingTransport]) -> None:
     assert blocking.double(3, plus=1) == 7
     assert blocking.other == "OTHER"
     assert list(blocking.count()) == list(range(10))
@@ -53,8 +56,9 @@ def test_the_same_method_is_awaited_on_an_event_loop() -> None:
     assert asyncio.run(asked()) == (6, "OTHER", list(range(10)))
 
 
-def test_a_list_that_is_left_early_is_closed(blocking: Thing) -> None:
+def test_a_list_that_is_left_early_is_closed(blocking: Thing[BlockingTransport]) -> None:
     numbers = blocking.count()
+    assert isinstance(numbers, Generator)
     assert next(numbers) == 0
     numbers.close()
     assert blocking.closed
@@ -65,5 +69,7 @@ def test_what_would_wait_for_a_loop_is_a_bug_that_is_said() -> None:
         finished(asyncio.sleep(0))
 
 
-def test_a_method_shows_its_docstring_on_class_and_object(blocking: Thing) -> None:
+def test_a_method_shows_its_docstring_on_class_and_object(
+    blocking: Thing[BlockingTransport],
+) -> None:
     assert Thing.double.__doc__ == blocking.double.__doc__ == "Twice as much."

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def notes() -> list[Path]:
 
 def test_a_large_file_becomes_a_job_in_parts(proxy: Proxy, large: Path) -> None:
     with Client(proxy.url) as client:
-        options = {
+        options: dict[str, Any] = {
             "budget": 0.01,
             "config": CONFIG,
             "name": "mine",

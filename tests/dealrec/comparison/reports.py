@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ _STAGES = {"surrogate": 61.0, "influence": 14.0, "effort": 95.0}
 
 
 def comparison_report(
-    selectors: Sequence[str] = ("random", "stratified_random", "dealrec"),
+    selectors: Sequence[str | Mapping[str, Any]] = ("random", "stratified_random", "dealrec"),
     budgets: Sequence[int] = (128,),
     *,
     runs: int = 3,

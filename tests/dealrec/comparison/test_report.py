@@ -8,6 +8,7 @@ import pytest
 
 from dealrec.comparison.report import write_comparison_report
 from dealrec.comparison.results import Figure
+from dealrec.config.comparison import Scale
 from tests.dealrec.comparison.reports import comparison_report
 
 
@@ -61,7 +62,7 @@ def many():
     """Two budgets, labels that a browser must not take for markup, no ranking, trained on all data."""
     own = {"method": "dealrec", "label": "<b>λ = 1</b> & more", "selection": {"effort_weight": 1}}
     return comparison_report(
-        ("dealrec", own), (64, 2048), scale="full", runs=5, ranking=False, full_data_runs=2
+        ("dealrec", own), (64, 2048), scale=Scale.FULL, runs=5, ranking=False, full_data_runs=2
     )
 
 
@@ -118,7 +119,7 @@ def test_the_table_has_levels_gains_and_corrected_probabilities(small, small_pag
 def test_the_best_mean_of_the_table_comes_first_and_the_model_as_it_is_last(small, small_page):
     cells = Reader(small_page).tables["At 128 samples"]
     means = {row.selector: row.metrics["nll"].mean for row in small.table}
-    places = [cells.index(name) for name in sorted(means, key=means.get)]
+    places = [cells.index(name) for name in sorted(means, key=means.__getitem__)]
     heads = next(place for place, cell in enumerate(cells) if cell == "selector")
     assert heads < places[0]
     assert places == sorted(places)

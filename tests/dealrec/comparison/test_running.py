@@ -1,6 +1,7 @@
 """A whole comparison on a tiny language model: what it leaves, and that it goes on where it was."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -46,7 +47,7 @@ def _config(data, **changes):
 
 
 def _compare(data, out, reporter=None, **changes):
-    stages = {} if reporter is None else {"stages": lambda _stage: reporter}
+    stages: dict[str, Any] = {} if reporter is None else {"stages": lambda _stage: reporter}
     return compare_selectors(
         data / "interactions.csv",
         items=data / "items.csv",

@@ -90,6 +90,7 @@ def test_scores_come_back_as_they_were(made):
     folder, _, dataset, scores = made
     samples = build_samples(dataset, Sampling.PER_INTERACTION)
     again = read_scores(folder / "scores.parquet", samples)
+    assert again.targets is not None
     assert (again.targets == samples.targets).all()
     assert again.keys.equals(scores.keys)
     assert (again.influence == scores.influence).all()

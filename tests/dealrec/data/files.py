@@ -32,8 +32,8 @@ def write_table(table: dict[str, list[str]], layout: str) -> bytes:
         return ("\n".join(lines) + "\n").encode()
     if layout == "inter":
         header = "\t".join(f"{name}:token" for name in table)
-        rows = ["\t".join(row) for row in zip(*table.values(), strict=True)]
-        return ("\n".join([header, *rows]) + "\n").encode()
+        lines = ["\t".join(row) for row in zip(*table.values(), strict=True)]
+        return ("\n".join([header, *lines]) + "\n").encode()
     sink = pa.BufferOutputStream()
     if layout == "parquet":
         pq.write_table(pa.table(table), sink)

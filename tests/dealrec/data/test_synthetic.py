@@ -70,14 +70,14 @@ def test_successors_within_a_genre_follow_far_more_often_than_popularity_would_h
     histories = defaultdict(list)
     for row in rows(folder / "interactions.csv"):
         histories[row["user_id"]].append((int(row["timestamp"]), row["item_id"]))
-    steps = Counter()
+    steps = Counter[tuple[str, str]]()
     for history in histories.values():
         items = [item for _, item in sorted(history, key=lambda pair: pair[0])]
         steps.update(itertools.pairwise(items))
     total = sum(steps.values())
     stayed = sum(count for (a, b), count in steps.items() if genre[a] == genre[b])
     assert stayed / total > 0.7
-    best = defaultdict(int)
+    best = Counter[str]()
     for (a, _), count in steps.items():
         best[a] = max(best[a], count)
     assert sum(best.values()) / total > 0.4

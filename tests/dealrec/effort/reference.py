@@ -38,7 +38,7 @@ def one_by_one(loaded, samples, config):
         gradients = torch.autograd.grad(loss, weights)
         if config.parameters in (P.LORA_B, P.LORA):
             downs = lora_downs(config, [weight.shape[1] for weight in weights])
-            gradients = [g @ down.T for g, down in zip(gradients, downs, strict=True)]
+            gradients = tuple(g @ down.T for g, down in zip(gradients, downs, strict=True))
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         norms.append(flat.double().norm().float())  # millions of squares: not summed in float32
     for weight in weights:

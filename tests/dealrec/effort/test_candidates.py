@@ -40,8 +40,9 @@ def test_a_job_without_the_option_measures_all():
 @pytest.mark.parametrize(("candidates", "size"), [(2, 100), (4, 200), (1000, N)])
 def test_the_pool_is_a_multiple_of_the_budget_up_to_all(candidates, size):
     pool = candidate_pool(KEYS, INFLUENCE, 50, config(candidates))
+    assert pool is not None
     assert len(np.unique(pool)) == len(pool) == size == measured_samples(N, 50, candidates)
-    assert (np.diff(pool) > 0).all()
+    assert np.all(np.diff(pool) > 0)
 
 
 def test_a_pool_as_large_as_the_data_is_the_full_method():

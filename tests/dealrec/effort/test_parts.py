@@ -21,7 +21,8 @@ class StopAfter(Silent):
     """Cancels once ``samples`` are done, and remembers where it began."""
 
     def __init__(self, samples):
-        self.samples, self.began = samples, None
+        self.samples = samples
+        self.began: int | None = None
 
     def progress(self, done, total, unit):
         self.began = done if self.began is None else self.began
@@ -42,7 +43,7 @@ def _checkpoint_every_batch(monkeypatch):
 def test_shards_measured_apart_and_merged_are_one_run_bit_for_bit(count, tmp_path):
     whole = measure_effort(tiny_loaded(), SAMPLES.__getitem__, 40, CONFIG)
     plan = tiny_plan()
-    parts = []
+    parts: list[EffortPart] = []
     for number, shard in enumerate(plan.shards(count)):
         measure(plan, shard).save(tmp_path / str(number))
         parts.insert(0, EffortPart.load(tmp_path / str(number)))
@@ -74,7 +75,7 @@ def test_a_shard_that_was_cut_off_goes_on_after_its_finished_batches(tmp_path):
         measure(plan, shard, reporter=StopAfter(10), checkpoint_dir=tmp_path)
     again = StopAfter(10**6)
     resumed = measure(plan, shard, reporter=again, checkpoint_dir=tmp_path)
-    assert again.began >= 10
+    assert again.began is not None and again.began >= 10
     np.testing.assert_array_equal(resumed.scores, undisturbed.scores)
 
 

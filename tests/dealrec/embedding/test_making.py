@@ -35,6 +35,7 @@ def test_the_surrogates_vector_is_its_state_after_the_target(name):
     )
     model = ensemble.members[0].model
     for of, found in ((samples, made.vectors.samples), (validation, made.vectors.validation)):
+        assert of is not None and found is not None
         assert found.shape == (len(of), 8)
         for index in range(len(of)):
             items = [*of.history(index), of.targets[index]][-5:]
@@ -57,6 +58,7 @@ def test_the_language_models_vector_is_the_mean_state_after_the_instruction(tmp_
     assert shared > 20
     encoder = Encoder(loaded.tokenizer, 512)
     for of, found in ((samples, made.vectors.samples), (validation, made.vectors.validation)):
+        assert of is not None and found is not None
         assert found.shape == (len(of), 16)
         prompter = Prompter(dataset, of, PromptConfig())
         for index in range(len(of)):

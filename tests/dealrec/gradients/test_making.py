@@ -38,6 +38,7 @@ def test_every_sample_and_some_of_validation_get_a_short_gradient(model):
         dataset, samples, PromptConfig(), config, runtime=Runtime(threads=1, device="cpu")
     )
     assert made.vectors.samples.shape == (len(samples), 32)
+    assert made.vectors.validation is not None
     assert made.vectors.validation.shape == (10, 32)
     assert made.diagnostics["validation_samples"] == 10
     assert np.linalg.norm(made.vectors.samples, axis=1).min() > 0

@@ -32,7 +32,7 @@ def one_by_one(loaded, samples, config):
         gradients = torch.autograd.grad(loss, weights)
         if config.parameters in (P.LORA_B, P.LORA):
             downs = lora_downs(config, [weight.shape[1] for weight in weights])
-            gradients = [g @ down.T for g, down in zip(gradients, downs, strict=True)]
+            gradients = tuple(g @ down.T for g, down in zip(gradients, downs, strict=True))
         found.append(torch.cat([gradient.flatten() for gradient in gradients]))
     for weight in weights:
         weight.requires_grad_(requires_grad=False)
@@ -59,12 +59,12 @@ def test_projected_inner_products_are_the_gradients_own_on_average(parameters):
     whole = one_by_one(loaded, samples, config)
     expected = whole @ whole.T
     meter = GradientMeter(loaded, config)
-    products = []
+    each = []
     for seed in range(300):
         short = meter.measure(samples, Sketch(20, seed))
         assert short.shape == (6, 20)
-        products.append(short @ short.T)
-    products = torch.stack(products)
+        each.append(short @ short.T)
+    products = torch.stack(each)
     lengths = expected.diagonal().sqrt()
     scale = lengths[:, None] * lengths[None]
     # The standard deviation of one product is at most about sqrt(2 / 20) of the lengths.

@@ -41,7 +41,7 @@ def test_influence_is_the_average_of_standardised_scores(ensemble):
     expected = sum(s / d for s, d in zip(each, deviations, strict=True)) / 3 * np.mean(deviations)
     np.testing.assert_allclose(found.scores, expected, rtol=1e-12)
     pairs = [spearman(each[a], each[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
-    assert found.diagnostics["member_agreement"] == pytest.approx(np.mean(pairs))
+    assert found.diagnostics["member_agreement"] == pytest.approx(np.mean(np.array(pairs, float)))
     assert len(found.diagnostics["members"]) == 3
     json.dumps(found.diagnostics, allow_nan=False)
 

@@ -13,6 +13,7 @@ def test_the_test_item_is_asked_for_after_everything_before_it():
     users = held_out_users(dataset, PromptConfig(), EvaluationConfig())
     assert users.split is Split.TEST
     samples = held_out_samples(dataset, Split.TEST, 1000)
+    assert samples is not None
     offsets, before = dataset.subsequences((0, 1))
     _, test = dataset.subsequences((2,))
     for index, user in enumerate(samples.users.tolist()):

@@ -19,7 +19,7 @@ def _trained(kept_at=None):
     kept = None if kept_at is None else KeptTrunk(loaded, 1, kept_at, batch_tokens=300)
     if kept:
         kept.keep(samples)
-    training = LoraTraining(loaded, samples, CONFIG, kept and kept.hidden_states)
+    training = LoraTraining(loaded, samples, CONFIG, kept.hidden_states if kept else None)
     while training.step < training.schedule.steps:
         training.advance()
     return training

@@ -36,9 +36,12 @@ def test_stopping_at_the_whole_title_leaves_greedy_titles_as_they_are(monkeypatc
     samples = Encoder(loaded.tokenizer, 256).encode(tiny_samples(60))
     judged = []
     is_whole = writing._is_whole
-    monkeypatch.setattr(
-        writing, "_is_whole", lambda text: judged.append(is_whole(text)) or judged[-1]
-    )
+
+    def judge(text):
+        judged.append(is_whole(text))
+        return judged[-1]
+
+    monkeypatch.setattr(writing, "_is_whole", judge)
     stopped = write_titles(loaded, samples, beams=1, max_title_tokens=48)
     assert judged.count(True) > 5
     assert len(set(stopped)) > 5

@@ -5,7 +5,8 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from dealrec.config import Difficulty, SelectionConfig, SelectionMethod, StratumEdges
-from dealrec.selection.interface import Scores, Vectors
+from dealrec.selection.interface import Scores
+from dealrec.selection.vectors import Vectors
 
 finite = st.floats(-1e6, 1e6)
 

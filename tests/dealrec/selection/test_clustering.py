@@ -6,8 +6,8 @@ import numpy as np
 
 from dealrec.config import SelectionConfig
 from dealrec.selection.clustering import cluster
-from dealrec.selection.interface import Vectors
 from dealrec.selection.select import select
+from dealrec.selection.vectors import Vectors
 from tests.dealrec.selection.inputs import whole_scores
 
 SIZES = (200, 80, 20)

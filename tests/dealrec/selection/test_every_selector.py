@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from dealrec.config import SelectionConfig, SelectionMethod
 from dealrec.config.selectors import SELECTORS, Need, selector_needs
 from dealrec.errors import InputError
-from dealrec.selection.interface import HARD_PRUNED, Vectors
+from dealrec.selection.interface import HARD_PRUNED
 from dealrec.selection.select import select
+from dealrec.selection.vectors import Vectors
 from tests.dealrec.selection.inputs import configs, score_sets, whole_scores
 
 SAME = Vectors(np.ones((60, 2), np.float32), np.ones((3, 2), np.float32))

@@ -7,8 +7,8 @@ import pytest
 
 from dealrec.config import SelectionConfig
 from dealrec.selection.goracs import _costs, _greedy, _transport
-from dealrec.selection.interface import Vectors
 from dealrec.selection.select import select
+from dealrec.selection.vectors import Vectors
 from tests.dealrec.selection.inputs import whole_scores
 
 
@@ -31,7 +31,8 @@ def test_costs_are_distances_less_gradient_norms():
 
 def test_the_lazy_greedy_takes_what_looking_at_every_sample_takes():
     cost = cost_of(whole_scores(60))
-    taken, covered = [], np.ones(cost.shape[1])
+    taken: list[int] = []
+    covered = np.ones(cost.shape[1])
     for _ in range(4):  # fewer than the validation samples: there is something to gain
         gains = np.maximum(covered - cost, 0).sum(1)
         gains[taken] = -1

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from dealrec.config import SelectionConfig
-from dealrec.selection.interface import Vectors
 from dealrec.selection.select import select
+from dealrec.selection.vectors import Vectors
 from tests.dealrec.selection.inputs import whole_scores
 
 CONFIG = SelectionConfig(method="gradient_match")

@@ -11,7 +11,7 @@ from tests.dealrec.selection.inputs import whole_scores
 def test_each_sample_is_the_one_that_brings_the_means_nearest():
     scores = whole_scores(50)
     vectors = scores.embedding.samples.astype(float)
-    taken = []
+    taken: list[int] = []
     for size in range(1, 9):
         left = [sample for sample in range(50) if sample not in taken]
         away = [

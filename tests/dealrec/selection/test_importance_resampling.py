@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 
 from dealrec.config import SelectionConfig
-from dealrec.selection.interface import Vectors
 from dealrec.selection.select import select
+from dealrec.selection.vectors import Vectors
 from tests.dealrec.selection.inputs import whole_scores
 
 SIZE = 4000

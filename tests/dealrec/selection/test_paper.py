@@ -16,7 +16,7 @@ def published_sizes(scores, budget, weight, count):
 
     overall = scaled(scores.influence) + weight * scaled(scores.effort)
     width = (overall.max() - overall.min()) / count
-    strata = {}
+    strata: dict[int, list[int]] = {}
     for sample, value in enumerate(overall):
         index = min(int((value - overall.min()) / width), count - 1)
         strata.setdefault(index, []).append(sample)

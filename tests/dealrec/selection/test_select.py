@@ -86,7 +86,7 @@ def test_the_order_of_the_input_does_not_change_the_set(scores, config, data):
 @given(score_sets(), configs)
 def test_equal_scores_share_a_stratum(scores, config):
     selection = select(scores, 1, config)
-    stratum_of = {}
+    stratum_of: dict[float, int] = {}
     kept = selection.stratum != HARD_PRUNED
     for score, stratum in zip(selection.overall[kept], selection.stratum[kept], strict=True):
         assert stratum_of.setdefault(score, stratum) == stratum

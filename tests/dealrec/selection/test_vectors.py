@@ -15,7 +15,7 @@ def test_vectors_come_back_as_they_were_without_being_read(tmp_path, others):
     assert again.diagnostics == {"seconds": 1.5}
     assert not again.vectors.samples.flags.owndata  # the file's own pages
     assert not again.vectors.samples.flags.writeable
-    if others is None:
-        assert again.vectors.validation is None
+    if again.vectors.validation is None:
+        assert others is None
     else:
         assert np.array_equal(again.vectors.validation, others)

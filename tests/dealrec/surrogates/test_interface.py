@@ -17,7 +17,7 @@ def model(request):
     torch.manual_seed(0)
     config = SurrogateConfig(model=request.param, hidden_size=16, max_length=8)
     surrogate = make_surrogate(N_ITEMS, config).double().eval()
-    surrogate.item_embedding.weight.data[:N_ITEMS].mul_(20)
+    surrogate.get_parameter("item_embedding.weight").data[:N_ITEMS].mul_(20)
     return surrogate
 
 

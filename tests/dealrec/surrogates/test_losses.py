@@ -25,7 +25,9 @@ CPU = torch.device("cpu")
 def model():
     torch.manual_seed(0)
     made = make_surrogate(ITEMS, SurrogateConfig(hidden_size=4, heads=1)).double().eval()
-    made.item_embedding.weight.data[:ITEMS] = torch.randn(ITEMS, 4, dtype=torch.float64)
+    made.get_parameter("item_embedding.weight").data[:ITEMS] = torch.randn(
+        ITEMS, 4, dtype=torch.float64
+    )
     return made
 
 
@@ -115,5 +117,5 @@ def test_bce_has_one_uniform_negative_that_is_never_the_target(model):
     found = [binary_cross_entropy(model, state, torch.tensor([target])).item() for _ in range(3000)]
     for value in found[:50]:
         assert min(abs(value - other) for other in possible) < 1e-12
-    error = np.std(possible) / math.sqrt(len(found))
+    error = float(np.std(possible)) / math.sqrt(len(found))
     assert np.mean(found) == pytest.approx(np.mean(possible), abs=5 * error)

@@ -1,5 +1,7 @@
 """Small symmetric systems whose solution is known."""
 
+from functools import partial
+
 import torch
 
 from dealrec.influence.solvers.interface import ProductOperator, System
@@ -15,6 +17,6 @@ def matrix(eigenvalues, seed=0):
 
 
 def system(*parts, v, damping=0.0, weights=None):
-    operators = tuple(ProductOperator(lambda x, a=a: a @ x, len(a), CPU) for a in parts)
+    operators = tuple(ProductOperator(partial(torch.mv, a), len(a), CPU) for a in parts)
     weights = weights or tuple(1 / len(parts) for _ in parts)
     return System(operators, weights, damping, v)

@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import pytest
 import torch
@@ -61,14 +62,14 @@ def test_a_known_bound_spares_the_products_that_would_find_it():
     found = []
     for largest in (None, 10.0):
         asked = dataclasses.replace(system(a, v=V, damping=1.0), largest=largest)
-        count = []
+        count: list[None] = []
         found.append(
             lissa(
                 asked,
                 tolerance=1e-10,
                 max_iterations=20_000,
                 seed=0,
-                on_iteration=lambda count=count: count.append(1),
+                on_iteration=partial(count.append, None),
             )
         )
         products.append(len(count))
