@@ -17,7 +17,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: install
-	$(BIN)/python examples/demo.py --out build/demo
+	rm -rf build/demo
+	$(BIN)/dealrec demo --out build/demo
 
 serve: install
 	$(BIN)/dealrec serve

@@ -16,6 +16,7 @@ from dealrec.comparison.command import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budget
 from dealrec.config.runtime import environment_runtime, yielding_environment
 from dealrec.config.stages import StageName
+from dealrec.demo import demo_command
 from dealrec.options import (
     ColumnOption,
     ConfigOption,
@@ -52,6 +53,7 @@ def register(application: typer.Typer) -> None:
         ("fidelity", fidelity_command),
         ("selectors", selectors_command),
         ("sample-data", sample_data_command),
+        ("demo", demo_command),
         ("version", version_command),
     ):
         application.command(name)(command(function))

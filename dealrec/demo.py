@@ -1,9 +1,8 @@
-"""Starts the service, posts sample data to it, and brings back a coreset and a LoRA adapter.
+"""``dealrec demo`` starts the service, posts sample data, and fetches a coreset and an adapter.
 
 Everything goes through HTTP, as a client on another machine would do it.
 """
 
-import argparse
 import json
 import shutil
 import socket
@@ -13,15 +12,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
+import typer
 
-from dealrec.client import ApiError, Client
-from dealrec.client.resources import Job
-from dealrec.client.transport import BlockingTransport
-from dealrec.data.synthetic import write_sample_data
+from dealrec.errors import DealrecError, InputError
 from dealrec.terminal import say
+
+if TYPE_CHECKING:
+    from dealrec.client import Client
+    from dealrec.client.resources import Job
+    from dealrec.client.transport import BlockingTransport
 
 BUDGET = 96
 CONFIG: dict[str, Any] = {
@@ -32,14 +33,18 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def main() -> None:
-    """Leave everything that the demo promises in its folder; raises :class:`ApiError`."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("build/demo"))
-    out: Path = parser.parse_args().out
+def demo_command(
+    out: Annotated[Path, typer.Option(help="A new or empty folder for the results.")],
+) -> None:
+    """Run the service on sample data once: a coreset, a report and a LoRA adapter."""
+    from dealrec.data.synthetic import write_sample_data
+
     begun = time.monotonic()
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()):
+        raise InputError(
+            f"{out} holds files already; the demo takes a new folder.", code="folder_in_use"
+        )
     say("1. Sample data: 1,000 users, 500 titles")
     write_sample_data(out / "data")
     say("2. Starting the service")
@@ -61,15 +66,17 @@ def main() -> None:
 
 
 @contextmanager
-def service(data_dir: Path) -> Iterator[Client]:
-    """``dealrec serve`` on a free port, and a client for it."""
+def service(data_dir: Path) -> Iterator["Client"]:
+    """Run ``dealrec serve`` on a free port and give a client for it."""
+    from dealrec.client import Client
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data_dir.mkdir(parents=True)
     url = f"http://127.0.0.1:{port}"
     with (data_dir / "service.log").open("wb") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "dealrec", "serve", f"--port={port}", f"--data-dir={data_dir}"],
             stdout=log,
             stderr=log,
@@ -87,7 +94,9 @@ def service(data_dir: Path) -> Iterator[Client]:
 
 
 def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Poll ``/healthz``; raises ``SystemExit`` with the log where the service does not come up."""
+    """Poll ``/healthz``; raises :class:`DealrecError` with the log if the service does not start."""
+    import httpx
+
     for _ in range(300):
         if process.poll() is not None:
             break
@@ -97,11 +106,11 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise SystemExit(f"The service did not start:\n{log.read_text()}")
+    raise DealrecError(log.read_text(encoding="utf-8"), title="The service did not start")
 
 
-def fetch(job: Job[BlockingTransport], out: Path) -> None:
-    """Coreset, manifest, report, and the adapter's folder."""
+def fetch(job: "Job[BlockingTransport]", out: Path) -> None:
+    """Download the coreset, its manifest and report, and unpack the adapter."""
     coreset = job.coreset
     coreset.download(out / "coreset.jsonl")
     (out / "manifest.json").write_text(json.dumps(coreset.manifest(), indent=2), encoding="utf-8")
@@ -109,10 +118,3 @@ def fetch(job: Job[BlockingTransport], out: Path) -> None:
     archive = job.adapter.download(out / "adapter.zip")
     shutil.unpack_archive(archive, out / "adapter")
     archive.unlink()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except ApiError as error:
-        sys.exit(f"{error.title}: {error.detail}")
