@@ -18,6 +18,7 @@ class Adapter(Remote[M]):
     """A LoRA adapter."""
 
     id: str
+    object: str
     job_id: str
     dataset_id: str
     coreset_id: str

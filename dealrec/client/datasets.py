@@ -66,6 +66,7 @@ class Dataset(Remote[M]):
     """A data set; ``counts``, ``report`` and ``sha256`` are there once it is ``ready``."""
 
     id: str
+    object: str
     name: str
     state: str
     """``validating``, ``ready`` or ``rejected``."""

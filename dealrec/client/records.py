@@ -86,6 +86,28 @@ class Budget(Record):
     samples: int | None = None
 
 
+class Evaluation(Record):
+    """An adapter measured on held-out users, with metrics by name.
+
+    ``nll`` is in nats of a user's true next title (less is better), ``order_gain`` the nats that a
+    shuffled history costs (more is better); ``recall@K`` and ``ndcg@K`` rank the catalogue.
+    """
+
+    split: str
+    """``valid`` or ``test``."""
+    users: int
+    """The number of users asked about."""
+    ranking_users: int
+    """The number of them for whom the catalogue was ranked."""
+    protocol: str
+    """A sentence on how candidates are ranked and which answer is right."""
+    metrics: Mapping[str, float]
+    standard_errors: Mapping[str, float]
+    """Standard errors of the metrics over users."""
+    untrained: Mapping[str, float]
+    """The metrics of the language model without the adapter."""
+
+
 class Event(Record):
     """Something that happened to a job; ``sequence`` counts from 1."""
 
@@ -96,25 +118,35 @@ class Event(Record):
     created_at: datetime
 
 
+class Calibration(Record):
+    """The measurements behind the estimate of a stage."""
+
+    basis: str
+    """``finished_stages`` of this tenant, or the ``reference`` machine where there are none yet."""
+    stages: int
+    """The number of finished stages whose median rate is used; 0 for ``reference``."""
+
+
 class StageEstimate(Record):
-    """What one stage would cost on one worker."""
+    """The cost of one stage on one worker."""
 
     name: str
     seconds: float
     peak_memory_bytes: int | None = None
     reused: bool
-    calibrated_on: Mapping[str, Any]
+    calibrated_on: Calibration
 
 
 class Estimate(Record):
-    """What a job would cost, if it were made now."""
+    """The cost of a job that would be made now."""
 
+    object: str
     dataset_id: str
     budget: Budget
-    """Of a comparison: its largest."""
+    """The largest budget, for a comparison."""
     seconds: float
     trainings: int | None = None
-    """Of a comparison."""
+    """The number of trainings of a comparison; ``None`` for other jobs."""
     stages: list[StageEstimate]
 
 
@@ -177,6 +209,7 @@ class ScoreTriple(Record):
 class Explanation(Record):
     """Where a sample stood in a selection, and what became of it."""
 
+    object: str
     coreset_id: str
     sample_key: str
     selected: bool
@@ -200,6 +233,7 @@ class StratumDiff(Record):
 class CoresetDiff(Record):
     """How a coreset differs from the one that it is set against; the keys are the first thousand."""
 
+    object: str
     coreset_id: str
     against: str
     kept: int
@@ -255,6 +289,7 @@ class LanguageModel(Record):
     """A language model that the service allows."""
 
     name: str
+    object: str
     parameters: int
     architecture: str
     licence: str
@@ -266,6 +301,7 @@ class Choice(Record):
     """A surrogate or a selector; ``parameters`` is a JSON Schema."""
 
     name: str
+    object: str
     summary: str
     needs: list[str]
     parameters: Mapping[str, Any]

@@ -21,6 +21,7 @@ from dealrec.client.records import (
     CoresetDiff,
     CoresetSample,
     Coverage,
+    Evaluation,
     Event,
     Explanation,
     Histogram,
@@ -45,6 +46,7 @@ class Coreset(Remote[M]):
     """A selection that is kept."""
 
     id: str
+    object: str
     job_id: str
     dataset_id: str
     size: int
@@ -131,6 +133,7 @@ class Job(Remote[M]):
     """A job as it was when the service was asked; the methods give it as it is then."""
 
     id: str
+    object: str
     kind: str
     """``prune``, ``select``, ``finetune`` or ``comparison``."""
     metadata: Mapping[str, str] = {}
@@ -142,8 +145,8 @@ class Job(Remote[M]):
     stages: list[Stage]
     coreset_id: str | None = None
     adapter_id: str | None = None
-    evaluation: Mapping[str, Any] | None = None
-    """What its adapter was measured to do, where that was asked for."""
+    evaluation: Evaluation | None = None
+    """The measurements of its adapter, where they were asked for."""
     eta_seconds: float | None = None
     error: Mapping[str, Any] | None = None
     created_at: datetime

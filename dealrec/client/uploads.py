@@ -46,6 +46,7 @@ class Upload(Remote[M]):
     """A file that is sent in parts of ``part_bytes``, numbered from 1; the last has the rest."""
 
     id: str
+    object: str
     state: str
     filename: str
     bytes: int

@@ -1,0 +1,97 @@
+"""The client's records mirror the service's answers without importing it; here they are compared."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+import dealrec.app.adapters.schemas as adapters
+import dealrec.app.catalogue as catalogue
+import dealrec.app.coresets.schemas as coresets
+import dealrec.app.datasets.schemas as datasets
+import dealrec.app.estimates.schemas as estimates
+import dealrec.app.jobs.schemas as jobs
+import dealrec.app.scores.schemas as scores
+import dealrec.app.stages.schemas as stages
+import dealrec.app.uploads.schemas as uploads
+import dealrec.client.clients  # noqa: F401 - defines every record
+from dealrec.client.records import Record, Remote
+
+SCHEMAS: dict[str, type[BaseModel]] = {
+    "Adapter": adapters.Adapter,
+    "AdapterFile": adapters.AdapterFile,
+    "Budget": jobs.BudgetUse,
+    "Calibration": estimates.Calibration,
+    "Choice": catalogue.Choice,
+    "Coreset": coresets.Coreset,
+    "CoresetDiff": coresets.CoresetDiff,
+    "CoresetSample": coresets.CoresetSample,
+    "Coverage": coresets.Coverage,
+    "Dataset": datasets.Dataset,
+    "Estimate": estimates.Estimate,
+    "Evaluation": jobs.Evaluation,
+    "Event": jobs.Event,
+    "Explanation": coresets.Explanation,
+    "Histogram": scores.Histogram,
+    "Job": jobs.Job,
+    "LanguageModel": catalogue.LanguageModelEntry,
+    "Progress": stages.Progress,
+    "SampleText": datasets.SampleText,
+    "ScoreMass": coresets.ScoreMass,
+    "ScoreTriple": coresets.ScoreTriple,
+    "Shards": jobs.Shards,
+    "Stage": jobs.Stage,
+    "StageEstimate": estimates.StageEstimate,
+    "Stratum": coresets.StratumUse,
+    "StratumDiff": coresets.StratumDiff,
+    "SweepCoverage": coresets.SweepCoverage,
+    "SweepPoint": coresets.SweepPoint,
+    "SweepSelection": coresets.SweepSelection,
+    "Upload": uploads.Upload,
+    "UploadPart": uploads.UploadPart,
+}
+
+
+def records(of: type[Record] = Record) -> dict[str, type[Record]]:
+    """Every record class by name, without the generic's instances such as ``Job[Transport]``."""
+    found: dict[str, type[Record]] = {}
+    for record in of.__subclasses__():
+        found |= records(record)
+        if record is not Remote and "[" not in record.__name__:
+            found[record.__name__] = record
+    return found
+
+
+def shape(annotation: Any) -> Any:
+    """A type reduced to the JSON that it stands for: enums are text, models go by the schema's name."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return frozenset(shape(argument) for argument in arguments)
+    if origin is Literal:
+        return {type(argument) for argument in arguments}.pop()
+    if origin in (dict, Mapping):
+        return ("object", *(shape(argument) for argument in arguments))
+    if origin is list:
+        return ("list", shape(arguments[0]))
+    if annotation in (Any, NoneType):
+        return annotation
+    if issubclass(annotation, StrEnum):
+        return str
+    if issubclass(annotation, Record):
+        return SCHEMAS[annotation.__name__]
+    return annotation
+
+
+def test_every_record_has_its_schema():
+    assert records().keys() == SCHEMAS.keys()
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_record_has_the_fields_and_types_of_its_schema(name):
+    record, schema = records()[name], SCHEMAS[name]
+    mirrored = {field: shape(info.annotation) for field, info in record.model_fields.items()}
+    answered = {field: shape(info.annotation) for field, info in schema.model_fields.items()}
+    assert mirrored == answered
