@@ -6,11 +6,11 @@ import structlog
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from dealrec import __version__
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.storage import Storage
 from dealrec.app.stages.workers import seen_lately
+from dealrec.version import __version__
 
 router = APIRouter(tags=["operation"])
 _LOG = structlog.get_logger("dealrec.health")

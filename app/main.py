@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 import structlog
 from fastapi import FastAPI
 
-from dealrec import __version__
 from dealrec.app import catalogue, health
 from dealrec.app.adapters import endpoints as adapters
 from dealrec.app.audit import endpoints as audit
@@ -36,6 +35,7 @@ from dealrec.app.quotas import endpoints as quotas
 from dealrec.app.scores import endpoints as scores
 from dealrec.app.settings import Settings
 from dealrec.app.uploads import endpoints as uploads
+from dealrec.version import __version__
 
 _STALE_SECONDS = 24 * 3600
 

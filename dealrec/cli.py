@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from dealrec import __version__
 from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
 from dealrec.comparison.command import compare_command
@@ -26,6 +25,7 @@ from dealrec.options import (
     pair,
 )
 from dealrec.terminal import command, print_json, say, stage_display
+from dealrec.version import __version__
 
 _GROUP = "dealrec.commands"
 

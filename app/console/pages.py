@@ -11,8 +11,8 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
-from dealrec import __version__
 from dealrec.config.selectors import SELECTORS
+from dealrec.version import __version__
 
 FOLDER = Path(__file__).parent
 _CSRF_COOKIE = "dealrec_csrf"
