@@ -1,4 +1,4 @@
-"""Per-sample gradients of a batch, with a graph over the last decoder layer only."""
+"""Per-sample gradients of a batch, with an autograd graph over the last decoder layer alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,25 +18,25 @@ from dealrec.language_models.tokens import EncodedSample, Targets, loss_targets,
 from dealrec.runtime import repeatable_attention
 
 _LOGITS_AT_ONCE = 512
-"""Positions whose logits are held together: bounds memory for large vocabularies."""
+"""Positions whose logits are in memory together, a bound for large vocabularies."""
 
 
 class GradientMeter:
-    """Measures the gradients of batches of samples on one language model.
+    """Computes the per-sample gradients of batches on one language model.
 
-    The loss of a sample is the cross-entropy of its tokens in the loss span, their mean or sum. The
-    gradient is taken with respect to parameters of the last decoder layer, see
+    The loss of a sample is the mean or the sum of the cross-entropies of its tokens in the loss
+    span. The gradient is taken with respect to parameters of the last decoder layer, see
     :mod:`dealrec.effort.parameters`.
 
     Args:
         loaded: The model.
-        config: What is measured.
-        prefix: Tokens that every sample begins with; run through the layers below the last once,
-            where the architecture allows it.
-        longest: Tokens of the longest sample.
+        config: The parameters, the loss span and the reduction.
+        prefix: The tokens that every sample begins with. If the architecture allows it, they run
+            through the layers below the last only once.
+        longest: The number of tokens of the longest sample.
 
     Raises:
-        InputError: ``model_not_supported`` for an architecture without the parts this needs.
+        InputError: ``model_not_supported`` if the architecture lacks a part that is needed.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class GradientMeter:
         self._measured = measured_layers(loaded, self._layer, config)
         self._reuse = reuse_prefix(loaded.model, self._structure, prefix, longest)
         self.halvings = 0
-        """Batches that did not fit into memory."""
+        """The number of batches that did not fit into memory."""
         self.prefix_tokens = 0
-        """Tokens of each sample that were run through the layers below the last beforehand."""
+        """The number of tokens of each sample that ran through the lower layers beforehand."""
         self.prefix_reuse = "exact"
-        """``exact``, or why no prefix is reused."""
+        """``exact``, or the reason why the prefix is not reused."""
         if isinstance(self._reuse, PrefixReuse):
             self.prefix_tokens = len(prefix)
         else:
@@ -67,34 +67,28 @@ class GradientMeter:
 
     @property
     def numbers(self) -> int:
-        """In a sample's gradient."""
+        """The number of numbers in a sample's gradient."""
         return sum(sum(part.sizes) for part in self._measured)
 
-    def norms(self, samples: Sequence[EncodedSample], pieces: int = 1) -> Tensor:
-        """[b] float32 gradient norms, in the order of ``samples``; see :meth:`measure`."""
+    def norms(self, samples: Sequence[EncodedSample]) -> Tensor:
+        """Compute the [b] float32 gradient norms in the order of ``samples``; see :meth:`measure`."""
 
         def norms(measured: Sequence[Measurement]) -> Tensor:
             return sum((one.squares() for one in measured), start=torch.zeros(())).sqrt()
 
-        return self.measure(samples, norms, pieces)
+        return self.measure(samples, norms)
 
     def measure(
         self,
         samples: Sequence[EncodedSample],
         reduce: Callable[[Sequence["Measurement"]], Tensor],
-        pieces: int = 1,
     ) -> Tensor:
-        """[b, …] what ``reduce`` makes of the samples' gradients, measured ``b / pieces`` at once.
+        """Apply ``reduce`` to the samples' gradients and return its [b, …] results.
 
-        Where the accelerator's memory does not hold the batch its halves are measured one after
-        the other, and so on down to one sample; :attr:`halvings` counts them.
+        ``reduce`` gets one measurement per measured part of the layer. If the accelerator's memory
+        does not hold the batch, its halves are measured one after the other, down to single samples;
+        :attr:`halvings` counts how often this happens.
         """
-        size = -(-len(samples) // pieces)
-        if size < len(samples):
-            starts = range(0, len(samples), size)
-            return torch.cat(
-                [self.measure(samples[start : start + size], reduce) for start in starts]
-            )
         parts: list[Tensor] = []
 
         def run(batch: Sequence[int]) -> None:
@@ -135,22 +129,24 @@ class Measurement:
 
     part: MeasuredLayer
     inputs: Tensor
+    """[b, t, i] the inputs of the part."""
     output_gradients: Tensor
+    """[b, t, …, o] the gradients of the summed losses by the part's outputs."""
     own: Tensor
-    """[b, t] which tokens are a sample's own, not padding."""
+    """[b, t] bool, true for a sample's own tokens and false for padding."""
 
     def squares(self) -> Tensor:
-        """[b] squared norms."""
+        """Compute the [b] squared gradient norms."""
         return self.part.squares(self.inputs, self.output_gradients, self.own)
 
     def gradients(self) -> list[Tensor]:
-        """[b, p] of each parameter, flat."""
+        """Compute the flattened gradient [b, p] of each parameter."""
         return self.part.gradients(self.inputs, self.output_gradients, self.own)
 
 
 @dataclass(frozen=True)
 class _Factor:
-    """What a layer was given, and what it made, in the graph."""
+    """The input of a layer and its output, which is part of the graph."""
 
     input: Tensor
     output: Tensor
@@ -158,11 +154,11 @@ class _Factor:
 
 @contextmanager
 def _factors(layer: nn.Module, measured: Sequence[MeasuredLayer]) -> Iterator[dict[int, _Factor]]:
-    """Switch the graph on where ``layer`` begins, and hold the factors of the measured parts.
+    """Start the graph at the beginning of ``layer`` and record the factors of the measured parts.
 
-    Run the decoder inside ``torch.no_grad``: everything below the layer then keeps no activations.
-    An output that no graph leads to becomes a leaf, so the graph goes from the measured parts to
-    the hidden states and nowhere else. Keys are places in ``measured``.
+    The keys of the result are places in ``measured``. The decoder must run inside
+    ``torch.no_grad``, so that the layers below keep no activations. An output without a graph
+    becomes a leaf, so the graph extends from the measured parts to the hidden states and no further.
     """
     held: dict[int, _Factor] = {}
 
@@ -189,7 +185,7 @@ def _factors(layer: nn.Module, measured: Sequence[MeasuredLayer]) -> Iterator[di
 
 
 def _weights(targets: Targets, samples: int, reduction: Reduction) -> Tensor:
-    """[m] of each target in its sample's loss."""
+    """Compute the [m] weight of each target in its sample's loss."""
     if reduction is Reduction.SUM:
         return torch.ones(len(targets), device=targets.rows.device)
     return 1.0 / torch.bincount(targets.rows, minlength=samples)[targets.rows]
@@ -198,9 +194,9 @@ def _weights(targets: Targets, samples: int, reduction: Reduction) -> Tensor:
 def _hidden_gradient(
     hidden: Tensor, targets: Targets, weights: Tensor, output: nn.Module
 ) -> Tensor:
-    """[b, t, h] gradient of the summed sample losses with respect to the final hidden states.
+    """Compute the gradient [b, t, h] of the summed sample losses by the final hidden states.
 
-    Logits are made for the targets only, a few at a time, and their loss in float32.
+    Only the targets get logits, some at a time; their losses are computed in float32.
     """
     gradient = torch.zeros_like(hidden)
     for first in range(0, len(targets), _LOGITS_AT_ONCE):

@@ -1,7 +1,7 @@
-"""Norms of per-sample gradients, from what a layer was given and what came back to it.
+"""Per-sample gradients and their norms, from a layer's inputs and the gradients of its outputs.
 
-Every sample has its own tokens, so its gradient is a product of its own factors: nothing is added
-up over a batch and taken apart again, and there is no loop over samples.
+A sample's gradient is a product of the factors of its own tokens. So per-sample gradients need no
+loop over samples, and no sum over the batch that would have to be taken apart again.
 """
 
 import torch
@@ -10,16 +10,16 @@ from torch.func import functional_call
 
 
 def gradient_norms(inputs: Tensor, output_gradients: Tensor, tokens: Tensor) -> Tensor:
-    """[b] Frobenius norms of ``G = Σ_t g_t x_tᵀ``, a linear layer's gradient, in float32.
+    """Compute the [b] float32 Frobenius norms of a linear layer's gradients ``G = Σ_t g_t x_tᵀ``.
+
+    The norm comes from the [o, i] gradient itself or from the Gram matrices of the tokens,
+    ``‖G‖² = Σ_tt' (x_t·x_t')(g_t·g_t')``, whichever takes fewer multiplications.
 
     Args:
-        inputs: [b, t, i] ``x``.
-        output_gradients: [b, t, o] ``g``.
-        tokens: [b, t] true for a sample's own tokens; padding contributes exactly nothing,
-            whatever it holds.
-
-    The norm is taken from the [o, i] gradient itself, or from the tokens' Gram matrices,
-    ``‖G‖² = Σ_tt' (x_t·x_t')(g_t·g_t')``, whichever takes fewer multiplications.
+        inputs: [b, t, i] the inputs ``x``.
+        output_gradients: [b, t, o] the gradients ``g`` of the outputs.
+        tokens: [b, t] bool, true for a sample's own tokens. Padding contributes exactly zero,
+            whatever its values are.
     """
     x, g = _own(inputs, tokens), _own(output_gradients, tokens)
     length, width, height = x.shape[1], x.shape[2], g.shape[2]
@@ -31,29 +31,29 @@ def gradient_norms(inputs: Tensor, output_gradients: Tensor, tokens: Tensor) -> 
 
 
 def gradients(inputs: Tensor, output_gradients: Tensor, tokens: Tensor) -> Tensor:
-    """[b, o, i] ``G`` itself, in float32; arguments as in :func:`gradient_norms`."""
+    """Compute the [b, o, i] float32 gradients ``G``; the arguments are as in :func:`gradient_norms`."""
     return _own(output_gradients, tokens).mT @ _own(inputs, tokens)
 
 
 def sums(values: Tensor, tokens: Tensor) -> Tensor:
-    """[b, d] ``Σ_t v_t`` over a sample's own tokens, of [b, t, …, d], in float32.
+    """Sum [b, t, …, d] values over a sample's own tokens: ``Σ_t v_t``, [b, d] float32.
 
-    Further dimensions (heads) are summed like tokens: with ``v = g`` the gradient of a bias, with
-    ``v = g ⊙ x̂`` that of a norm's weight.
+    Further dimensions (heads) are summed like tokens. With ``v = g`` the sum is the gradient of a
+    bias, with ``v = g ⊙ x̂`` the gradient of a norm layer's weight.
     """
     return _own(values, tokens).flatten(1, -2).sum(1)
 
 
 def sum_norms(values: Tensor, tokens: Tensor) -> Tensor:
-    """[b] norms of :func:`sums`."""
+    """Compute the [b] norms of :func:`sums`."""
     norms: Tensor = torch.linalg.vector_norm(sums(values, tokens), dim=-1)
     return norms
 
 
 def normalised(norm: nn.Module, inputs: Tensor) -> Tensor:
-    """``x̂`` of a norm layer ``w ⊙ x̂ + b``, or ``(1 + w) ⊙ x̂ + b``, like ``inputs``.
+    """Compute ``x̂`` of a norm layer ``w ⊙ x̂ + b`` or ``(1 + w) ⊙ x̂ + b``, in the shape of ``inputs``.
 
-    The layer is affine in ``w``, so ``x̂`` is what one more in every weight adds to its output.
+    The layer is affine in ``w``, so ``x̂`` is its output with weights 1 less its output with weights 0.
     """
     weight: Tensor = norm.get_parameter("weight")
     one, zero = (
@@ -65,6 +65,6 @@ def normalised(norm: nn.Module, inputs: Tensor) -> Tensor:
 
 
 def _own(values: Tensor, tokens: Tensor) -> Tensor:
-    """``values`` [b, t, …] in float32, zero in the padding."""
+    """Return ``values`` [b, t, …] in float32 with zeros in the padding."""
     padding = ~tokens.reshape(*tokens.shape, *[1] * (values.dim() - 2))
     return values.float().masked_fill(padding, 0.0)

@@ -1,4 +1,4 @@
-"""The parameter sets of effort: which layers are looked at, and the norms that follow from them."""
+"""The parameter sets of effort: their layers, and the gradients that follow from the layers' factors."""
 
 import math
 from dataclasses import dataclass
@@ -16,26 +16,29 @@ from dealrec.language_models.structure import not_supported, projection
 
 
 class MeasuredLayer(Protocol):
-    """A layer of the language model, and the parameters whose gradient its factors give."""
+    """A layer of the language model and the parameters whose gradients follow from its factors.
+
+    The arguments of the methods are those of :func:`~dealrec.effort.norms.gradient_norms`.
+    """
 
     @property
     def module(self) -> nn.Module:
-        """The layer whose inputs and output gradients are wanted."""
+        """The layer whose inputs and output gradients are needed."""
 
     @property
     def sizes(self) -> list[int]:
-        """Numbers in each parameter, in the order of :meth:`gradients`."""
+        """The number of numbers in each parameter, in the order of :meth:`gradients`."""
 
     def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
-        """[b] squared gradient norms, as :func:`~dealrec.effort.norms.gradient_norms` takes them."""
+        """Compute the [b] squared norms of the gradient over all the parameters."""
 
     def gradients(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> list[Tensor]:
-        """[b, p] of each parameter, flat: the gradients whose norms :meth:`squares` gives."""
+        """Compute the flattened gradient [b, p] of each parameter."""
 
 
 @dataclass(frozen=True)
 class LinearWeights:
-    """Weight and bias of a linear layer: ``Σ_t g_t x_tᵀ`` and ``Σ_t g_t``."""
+    """Weight and bias of a linear layer, with the gradients ``Σ_t g_t x_tᵀ`` and ``Σ_t g_t``."""
 
     module: nn.Linear
 
@@ -56,7 +59,7 @@ class LinearWeights:
 
 @dataclass(frozen=True)
 class NormWeights:
-    """Weight and bias of a norm layer: ``Σ_t g_t ⊙ x̂_t`` and ``Σ_t g_t``."""
+    """Weight and bias of a norm layer, with the gradients ``Σ_t g_t ⊙ x̂_t`` and ``Σ_t g_t``."""
 
     module: nn.Module
 
@@ -79,18 +82,18 @@ class NormWeights:
 
 @dataclass(frozen=True)
 class LoraWeights:
-    """LoRA on a linear layer, ``y = W x + s B A x``.
+    """LoRA on a linear layer, ``y = W x + s B A x``, without dropout.
 
-    With ``g`` the gradient of ``y``, that of B is ``Σ_t g_t (s A x_t)ᵀ`` and that of A is
-    ``Σ_t (s Bᵀ g_t) x_tᵀ``; dropout is off. A fresh LoRA has B = 0: it changes no output, so
-    nothing needs to be attached, and A's gradient is exactly zero.
+    With ``g`` the gradient of ``y``, the gradient of B is ``Σ_t g_t (s A x_t)ᵀ`` and the gradient
+    of A is ``Σ_t (s Bᵀ g_t) x_tᵀ``. A fresh LoRA has B = 0: it changes no output, so it need not be
+    attached, and the gradient of A is exactly zero.
     """
 
     module: nn.Linear
     down: Tensor
-    """[r, i] ``s A``."""
+    """[r, i] the matrix ``s A``."""
     up: Tensor | None = None
-    """[o, r] ``s B``; ``None`` where it is zero."""
+    """[o, r] the matrix ``s B``; ``None`` if it is zero."""
 
     @property
     def sizes(self) -> list[int]:
@@ -113,7 +116,7 @@ class LoraWeights:
 
 
 def _own_sizes(module: nn.Module) -> list[int]:
-    """Of the weight and, where there is one, the bias."""
+    """Return the number of numbers in the weight and, if there is one, in the bias."""
     own = dict(module.named_parameters(recurse=False))
     return [own[name].numel() for name in ("weight", "bias") if name in own]
 
@@ -121,11 +124,12 @@ def _own_sizes(module: nn.Module) -> list[int]:
 def measured_layers(
     loaded: LoadedLanguageModel, layer: nn.Module, config: GradientOptions
 ) -> list[MeasuredLayer]:
-    """The parts of the last decoder layer that ``config.parameters`` names.
+    """Find the parts of the last decoder layer that ``config.parameters`` names.
 
     Raises:
-        InputError: ``model_not_supported`` where the layer has no such parts, or parameters whose
-            gradients do not follow from factors.
+        InputError: ``model_not_supported`` if the layer lacks these parts or has parameters whose
+            gradients do not follow from factors; ``adapter_not_usable`` if the adapter adapts none
+            of them.
     """
     model = loaded.model
     match config.parameters:
@@ -143,7 +147,10 @@ def measured_layers(
 
 
 def lora_downs(config: GradientOptions, widths: list[int]) -> list[Tensor]:
-    """[r, width] ``(α/r) A`` each, A drawn from the seed as peft draws it (Kaiming uniform, a = √5)."""
+    """Draw the matrices ``(α/r) A``, [r, width] each, from the seed.
+
+    The distribution of A is that of the peft library: Kaiming uniform with a = √5.
+    """
     generator = torch.Generator().manual_seed(config.seed)
     downs = []
     for width in widths:
@@ -165,7 +172,7 @@ def _fresh_lora(
 
 
 def _adapter(loaded: LoadedLanguageModel, layer: nn.Module) -> list[MeasuredLayer]:
-    """The merged adapter's A and B on those of the two projections that it adapts."""
+    """Return the merged adapter's A and B on each of the two projections that it adapts."""
     measured: list[MeasuredLayer] = []
     for name in ("v_proj", "q_proj"):
         module = projection(loaded.model, layer, name)

@@ -1,9 +1,9 @@
-"""The effort of a shard of samples: kept while it is measured, saved, and merged with the others."""
+"""The effort of one shard of samples: its checkpoint, its files, and its merge with other shards."""
 
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,19 @@ class EffortPart:
     scores: npt.NDArray[np.float64]
     """Gradient norms, in the order of :meth:`BatchPlan.samples`."""
     plan: str
-    """The fingerprint of the plan that it is a part of."""
-    diagnostics: dict[str, Any]
-    """What was computed, and with what: JSON. ``seconds``, and the batches that memory forced to be
-    ``replanned``, are the part's own; all else is the same for all parts."""
+    """The fingerprint of the shard's plan."""
+    settings: dict[str, Any]
+    """JSON for the manifest: everything the scores depend on besides the plan. It is the same for
+    all parts."""
+    seconds: float
+    """The time of this part's measurement."""
+    replanned: int
+    """The number of this part's batches that were measured in pieces because memory ran out."""
+
+    @property
+    def diagnostics(self) -> dict[str, Any]:
+        """JSON for the manifest: the settings and this part's figures."""
+        return {**self.settings, "seconds": self.seconds, "replanned": self.replanned}
 
     def save(self, folder: Path) -> None:
         """Write ``part.parquet`` (column ``effort``) and ``part.json``."""
@@ -52,24 +61,27 @@ class EffortPart:
 
     @classmethod
     def load(cls, folder: Path) -> "EffortPart":
-        """Read what :meth:`save` wrote."""
+        """Read a part that :meth:`save` wrote."""
         facts = json.loads((folder / _FACTS).read_text())
+        settings = facts["diagnostics"]
         return cls(
             shard=Shard(facts["first"], facts["last"]),
             scores=pq.read_table(folder / _SCORES)["effort"].to_numpy(),
             plan=facts["plan"],
-            diagnostics=facts["diagnostics"],
+            seconds=settings.pop("seconds"),
+            replanned=settings.pop("replanned"),
+            settings=settings,
         )
 
 
 def merge_effort(plan: BatchPlan, parts: Sequence[EffortPart]) -> EffortScores:
-    """The effort of all samples from the parts of ``plan``, in any order.
+    """Merge the parts of ``plan``, in any order, into the effort of all samples.
 
-    Samples outside the plan have no effort: NaN.
+    Samples outside the plan get NaN.
 
     Raises:
-        ValueError: The parts are not those of this plan, each batch once, or were not measured
-            with one and the same model.
+        ValueError: The parts belong to another plan, do not hold each batch exactly once, or were
+            not measured with the same settings.
     """
     parts = sorted(parts, key=lambda part: (part.shard.first, part.shard.last))
     if any(part.plan != plan.fingerprint for part in parts):
@@ -77,24 +89,24 @@ def merge_effort(plan: BatchPlan, parts: Sequence[EffortPart]) -> EffortScores:
     ends = [0, *(part.shard.last for part in parts)]
     if [*(part.shard.first for part in parts), plan.batches] != ends:
         raise ValueError("the parts do not hold every batch exactly once")
-    settings = [{**part.diagnostics, "seconds": 0, "replanned": 0} for part in parts]
-    if any(other != settings[0] for other in settings):
+    settings = parts[0].settings
+    if any(part.settings != settings for part in parts):
         raise ValueError("the parts were not measured with the same model on the same device")
     scores = np.full(plan.count, np.nan)
     tokens = np.zeros(plan.count, dtype=np.int32)
     scores[plan.order] = np.concatenate([part.scores for part in parts])
     tokens[plan.order] = plan.tokens
-    seconds = sum(part.diagnostics["seconds"] for part in parts)
+    seconds = sum(part.seconds for part in parts)
     total = int(plan.tokens.sum())
     diagnostics = {
-        **settings[0],
+        **settings,
         "samples": len(plan.order),
         "samples_without_effort": plan.count - len(plan.order),
         "batches": plan.batches,
         "shards": len(parts),
         "tokens": total,
         "seconds": seconds,
-        "replanned": sum(part.diagnostics["replanned"] for part in parts),
+        "replanned": sum(part.replanned for part in parts),
         "tokens_per_second": total / max(seconds, 1e-9),
         "spearman_with_answer_length": spearman(scores[plan.order], plan.answer_tokens),
     }
@@ -103,19 +115,19 @@ def merge_effort(plan: BatchPlan, parts: Sequence[EffortPart]) -> EffortScores:
 
 @dataclass
 class ShardCheckpoint:
-    """Scores of a shard's finished batches, on disk every few seconds.
+    """Writes the scores of a shard's finished batches to disk every few seconds.
 
-    A checkpoint of another plan, shard, model or device is never resumed. Without a folder nothing
-    is kept.
+    A checkpoint of another plan, shard, model or device is never resumed. Without a folder, nothing
+    is written.
     """
 
     folder: Path | None
     plan: BatchPlan
     shard: Shard
-    measured_with: dict[str, Any]
-    """JSON: what the scores depend on besides the plan."""
+    settings: Mapping[str, object]
+    """JSON: everything the scores depend on besides the plan."""
     reporter: Reporter = SILENT
-    """Hears of a checkpoint that could not be written."""
+    """Receives an event if a checkpoint cannot be written."""
     _written: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -123,7 +135,7 @@ class ShardCheckpoint:
         self._file = None if folder is None else CheckpointFile(folder / _CHECKPOINT, self.reporter)
 
     def resume(self) -> tuple[int, npt.NDArray[np.float64]]:
-        """The first batch that is not finished, and the shard's scores up to it, NaN from there."""
+        """Return the first unfinished batch and the shard's scores up to it, with NaN from there."""
         scores = np.full(len(self.plan.samples(self.shard)), np.nan)
         if self._file is None or not self._file.path.is_file():
             return self.shard.first, scores
@@ -134,7 +146,7 @@ class ShardCheckpoint:
             return int(kept["next"]), scores
 
     def keep(self, following: int, scores: npt.NDArray[np.float64]) -> None:
-        """All batches before ``following`` are finished; written whole or not at all."""
+        """Write the scores of all batches before ``following``, which are finished."""
         if self._file is None or time.monotonic() - self._written < _SECONDS_BETWEEN_CHECKPOINTS:
             return
         finished = len(self.plan.samples(Shard(self.shard.first, following)))
@@ -146,5 +158,5 @@ class ShardCheckpoint:
         self._written = time.monotonic()
 
     def _key(self) -> str:
-        facts = [self.plan.fingerprint, self.shard.first, self.shard.last, self.measured_with]
+        facts = [self.plan.fingerprint, self.shard.first, self.shard.last, dict(self.settings)]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

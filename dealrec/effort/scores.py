@@ -1,4 +1,4 @@
-"""The result of the effort stage."""
+"""The result of the effort stage, in memory and on disk."""
 
 import json
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ class EffortScores:
     """Effort of ``n`` samples, in dense sample order."""
 
     scores: npt.NDArray[np.float64]
-    """[n] gradient norms; bigger means harder to learn. NaN for a sample that was not measured."""
+    """[n] gradient norms; larger means harder to learn. A sample without a measurement has NaN."""
     tokens: npt.NDArray[np.int32]
-    """[n] tokens of each sample as the model read it."""
+    """[n] the number of tokens of each sample as the model read it."""
     diagnostics: dict[str, Any]
-    """What was computed, and with what: JSON."""
+    """JSON for the manifest: the model, the settings and the run's figures."""
 
     @property
     def candidates(self) -> npt.NDArray[np.bool_] | None:
-        """[n] which samples were measured; ``None`` where all were."""
+        """[n] which samples were measured; ``None`` if all were."""
         measured = ~np.isnan(self.scores)
         return None if measured.all() else measured
 
     def save(self, folder: Path) -> None:
-        """Write ``effort.parquet`` (``effort``, null where NaN, and ``tokens``) and ``result.json``."""
+        """Write ``effort.parquet`` (``effort``, null for NaN, and ``tokens``) and ``result.json``."""
         folder.mkdir(parents=True, exist_ok=True)
         effort = pa.array(self.scores, mask=np.isnan(self.scores))
         table = pa.table({"effort": effort, "tokens": self.tokens})
@@ -38,7 +38,7 @@ class EffortScores:
 
     @classmethod
     def load(cls, folder: Path) -> "EffortScores":
-        """Read what :meth:`save` wrote."""
+        """Read scores that :meth:`save` wrote."""
         table = pq.read_table(folder / "effort.parquet")
         return cls(
             scores=table["effort"].to_numpy(),

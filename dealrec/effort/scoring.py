@@ -1,4 +1,4 @@
-"""Effort of every sample of a data set, in one piece or in shards that are merged."""
+"""Computes the effort of every sample of a data set, in one run or in shards that are merged."""
 
 import time
 from collections.abc import Callable
@@ -17,21 +17,19 @@ from dealrec.effort.gradients import GradientMeter
 from dealrec.effort.parts import EffortPart, ShardCheckpoint, merge_effort
 from dealrec.effort.scores import EffortScores
 from dealrec.errors import DealrecError
-from dealrec.language_models.adapters import with_adapter
-from dealrec.language_models.batch_plan import BatchPlan, Shard, plan_batches, plan_samples
-from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
-from dealrec.language_models.tokens import Encoder, token_limit
+from dealrec.language_models.adapters import load_adapted
+from dealrec.language_models.batch_plan import (
+    BatchPlan,
+    Shard,
+    encoded_batches,
+    plan_batches,
+    plan_samples,
+)
+from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.memory import run_in_pieces
+from dealrec.language_models.tokens import Encoder
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
-
-__all__ = [
-    "measure_effort",
-    "measure_shard",
-    "merge_effort",
-    "plan_samples",
-    "score_effort",
-    "score_effort_shard",
-]
 
 
 def score_effort(
@@ -45,17 +43,17 @@ def score_effort(
     reporter: Reporter = SILENT,
     checkpoint_dir: Path | None = None,
 ) -> EffortScores:
-    """The LLM's gradient norm on each of ``n`` samples, or on the ``candidates`` among them.
+    """Compute the LLM's gradient norm on each of ``n`` samples, or on the ``candidates`` among them.
 
-    Memory does not grow with the texts: samples are put into words and tokens twice, once for
-    their lengths, from which the batches follow, and once when their batch is due. With a
-    ``checkpoint_dir`` a run that was cut off goes on after its last finished batches.
+    Memory does not grow with the texts: each sample is rendered and tokenized twice, once to plan
+    the batches by length and once for its batch. With a ``checkpoint_dir``, a run that was cut off
+    goes on after its last finished batches.
 
     Raises:
         InputError: ``unknown_model``, ``model_not_available``, ``model_not_supported``,
             ``adapter_not_usable``, ``max_tokens_too_small``.
-        DealrecError: ``non_finite_score``, naming the sample.
-        Cancelled: When ``reporter`` says so, between batches.
+        DealrecError: ``non_finite_score``, with the sample's key.
+        Cancelled: ``reporter`` cancelled the run between batches.
     """
     plan = plan_samples(dataset, samples, prompt, config, candidates=candidates, reporter=reporter)
     part = score_effort_shard(
@@ -85,19 +83,16 @@ def score_effort_shard(
     checkpoint_dir: Path | None = None,
     pieces: int = 1,
 ) -> EffortPart:
-    """The effort of one of ``plan.shards(...)``; ``plan`` was made from the same other arguments.
+    """Compute the effort of one of ``plan.shards(...)``.
 
-    Each batch is measured in so many ``pieces``, for machines whose memory does not hold it whole;
-    the numbers are the same but for rounding (a few units in the last place of float32).
-
-    Raises as :func:`score_effort`.
+    The data set, the samples, the prompt and the configuration must be those of the plan.
+    Each batch is measured in ``pieces`` parts, for machines whose memory does not hold it whole. The
+    scores differ by rounding alone (a few units in the last place of float32). The errors are those
+    of :func:`score_effort`.
     """
     device = apply_runtime(runtime or Runtime())
-    loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
-    if config.adapter is not None:
-        loaded = with_adapter(loaded, Path(config.adapter).expanduser())
     return measure_shard(
-        loaded,
+        load_adapted(config, device, reporter),
         plan,
         shard,
         Prompter(dataset, samples, prompt).prompt,
@@ -117,8 +112,8 @@ def measure_effort(
     name: Callable[[int], str] = str,
     reporter: Reporter = SILENT,
 ) -> EffortScores:
-    """Effort of the samples ``prompted(0)`` to ``prompted(count - 1)`` on a loaded model."""
-    encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
+    """Measure the samples ``prompted(0)`` to ``prompted(count - 1)`` on a loaded model."""
+    encoder = Encoder.for_model(loaded, config.max_tokens)
     plan = plan_batches(encoder, prompted, count, config, reporter=reporter)
     part = measure_shard(loaded, plan, plan.whole(), prompted, config, name, reporter)
     return merge_effort(plan, [part])
@@ -135,35 +130,28 @@ def measure_shard(
     checkpoint_dir: Path | None = None,
     pieces: int = 1,
 ) -> EffortPart:
-    """As :func:`score_effort_shard`, on a loaded model; ``name`` gives a sample's key."""
+    """Measure a shard as :func:`score_effort_shard` does; ``name`` maps a sample to its key."""
     meter = GradientMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
-    encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
-    measured_with = {
-        "model": loaded.name,
-        "revision": loaded.revision,
-        "device": loaded.device.type,
+    encoder = Encoder.for_model(loaded, config.max_tokens)
+    settings = {
+        **loaded.identity,
         **config.model_dump(mode="json", exclude={"model", "adapter", "shard_samples"}),
         "prefix_tokens": meter.prefix_tokens,
         "prefix_reuse": meter.prefix_reuse,
     }
-    checkpoint = ShardCheckpoint(checkpoint_dir, plan, shard, measured_with, reporter)
+    checkpoint = ShardCheckpoint(checkpoint_dir, plan, shard, settings, reporter)
     following, scores = checkpoint.resume()
-    offset, total = int(plan.bounds[shard.first]), len(scores)
-    reporter.progress(int(plan.bounds[following]) - offset, total, "sample")
+    place = int(plan.bounds[following]) - int(plan.bounds[shard.first])
     started = time.monotonic()
-    for number in range(following, shard.last):
-        batch = plan.batch(number)
-        encoded = encoder.encode([prompted(index) for index in batch])
-        norms = meter.norms(encoded, pieces).double().cpu().numpy()
-        _refuse_non_finite(norms, batch, name)
-        done = int(plan.bounds[number + 1]) - offset
-        scores[done - len(batch) : done] = norms
-        checkpoint.keep(number + 1, scores)
-        reporter.progress(done, total, "sample")
+    for batch in encoded_batches(plan, shard, following, encoder, prompted, reporter):
+        norms = run_in_pieces(batch.samples, meter.norms, pieces).double().cpu().numpy()
+        _refuse_non_finite(norms, batch.indices, name)
+        scores[place : place + len(norms)] = norms
+        place += len(norms)
+        checkpoint.keep(batch.number + 1, scores)
     seconds = time.monotonic() - started
     replanned = meter.halvings + (shard.last - following if pieces > 1 else 0)
-    diagnostics = {**measured_with, "seconds": seconds, "replanned": replanned}
-    return EffortPart(shard, scores, plan.fingerprint, diagnostics)
+    return EffortPart(shard, scores, plan.fingerprint, settings, seconds, replanned)
 
 
 def _refuse_non_finite(

@@ -1,1 +1,1 @@
-"""Sample embeddings: a vector that stands for a sample."""
+"""Sample embeddings: one vector per sample, from the surrogate or from the language model."""

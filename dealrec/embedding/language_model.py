@@ -1,4 +1,4 @@
-"""Samples as hidden states of the language model."""
+"""Embeds samples as hidden states of the language model."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from dealrec.language_models.batch_plan import BatchPlan
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
 from dealrec.language_models.structure import find_structure
-from dealrec.language_models.tokens import EncodedSample, Encoder, padded, token_limit
+from dealrec.language_models.tokens import EncodedSample, Encoder, padded
 from dealrec.language_models.vectors import vectors_of
 from dealrec.progress import SILENT, Reporter
 from dealrec.selection.vectors import Float32
@@ -29,12 +29,11 @@ def hidden_states(
     reporter: Reporter = SILENT,
     pieces: int = 1,
 ) -> Float32:
-    """[n, h] means of the final hidden states over each sample's tokens, its answer included.
+    """Compute [n, h] means of the final hidden states over each sample's tokens, answer included.
 
-    The first ``skipped`` tokens are left out, those that all samples begin with: attention looks
-    back only, so their states are the same for all.
-
-    Raises as :func:`~dealrec.language_models.vectors.vectors_of`.
+    The mean leaves out the first ``skipped`` tokens, with which all samples begin: attention is
+    causal, so their states are the same for all samples. The other arguments and the errors are
+    those of :func:`~dealrec.language_models.vectors.vectors_of`.
     """
     structure = find_structure(loaded.model)
     reuse = reuse_prefix(loaded.model, structure, plan.prefix, int(plan.tokens.max(initial=0)))
@@ -55,13 +54,11 @@ def hidden_states(
     return vectors_of(
         plan,
         prompted,
-        Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens)),
+        Encoder.for_model(loaded, config.max_tokens),
         mean_states,
         int(loaded.model.config.hidden_size),
         made_with={
-            "model": loaded.name,
-            "revision": loaded.revision,
-            "device": loaded.device.type,
+            **loaded.identity,
             "dtype": config.dtype,
             "what": f"hidden states after {skipped} tokens",
         },

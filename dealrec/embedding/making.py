@@ -1,8 +1,7 @@
-"""The embedding of every sample, and of validation samples."""
+"""Computes the embeddings of every sample and of validation samples."""
 
 import time
 from pathlib import Path
-from typing import Any
 
 from dealrec.config import EmbeddingConfig, EmbeddingSource
 from dealrec.config.data import PromptConfig
@@ -29,53 +28,55 @@ def embed(
     checkpoint_dir: Path | None = None,
     pieces: int = 1,
 ) -> MadeVectors:
-    """A vector of each of ``n`` samples and of at most ``config.validation_samples`` others.
+    """Compute the embeddings of ``n`` samples and of validation samples.
 
-    ``ensemble`` is needed for the source ``surrogate`` alone.
+    At most ``config.validation_samples`` validation samples are used. Only the source ``surrogate``
+    needs an ``ensemble``.
 
     Raises:
-        InputError: As :func:`~dealrec.effort.scoring.score_effort`, for ``language_model``.
-        DealrecError: ``non_finite_score``.
-        Cancelled: When ``reporter`` says so, between batches.
+        InputError: The errors of :func:`~dealrec.effort.scoring.score_effort`, if the source is
+            ``language_model``.
+        DealrecError: ``non_finite_score`` if an embedding is not finite.
+        Cancelled: ``reporter`` cancelled the run between batches.
     """
     started = time.perf_counter()
     validation = validation_samples(dataset, config.validation_samples)
     if config.source is EmbeddingSource.SURROGATE:
         assert ensemble is not None
-        facts: dict[str, Any] = {"surrogates": 1}
-        vectors = _of_surrogate(samples, validation, ensemble, runtime, reporter)
+        made = _by_surrogate(samples, validation, ensemble, runtime, reporter)
     else:
-        facts, vectors = _of_language_model(
+        made = _by_language_model(
             dataset, samples, validation, prompt, config, runtime, reporter, checkpoint_dir, pieces
         )
     diagnostics = {
         "source": config.source.value,
-        **facts,
-        "dimension": vectors.samples.shape[1],
+        **made.diagnostics,
+        "dimension": made.vectors.samples.shape[1],
         "samples": len(samples),
         "validation_samples": 0 if validation is None else len(validation),
         "seconds": time.perf_counter() - started,
     }
-    return MadeVectors(vectors, diagnostics)
+    return MadeVectors(made.vectors, diagnostics)
 
 
-def _of_surrogate(
+def _by_surrogate(
     samples: Samples,
     validation: Samples | None,
     ensemble: Ensemble,
     runtime: Runtime | None,
     reporter: Reporter,
-) -> Vectors:
+) -> MadeVectors:
     from dealrec.embedding.surrogate import surrogate_states
 
     model = ensemble.members[0].model
-    return Vectors(
+    vectors = Vectors(
         surrogate_states(model, samples, runtime=runtime, reporter=reporter),
         None if validation is None else surrogate_states(model, validation, runtime=runtime),
     )
+    return MadeVectors(vectors, {"surrogates": 1})
 
 
-def _of_language_model(
+def _by_language_model(
     dataset: Dataset,
     samples: Samples,
     validation: Samples | None,
@@ -85,18 +86,18 @@ def _of_language_model(
     reporter: Reporter,
     checkpoint_dir: Path | None,
     pieces: int,
-) -> tuple[dict[str, Any], Vectors]:
+) -> MadeVectors:
     from dealrec.embedding.language_model import hidden_states
     from dealrec.language_models.loading import load_language_model
 
     device = apply_runtime(runtime or Runtime())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
 
-    def states(of: Samples, plan: BatchPlan, name: str) -> Float32:
+    def states(some: Samples, plan: BatchPlan, name: str) -> Float32:
         return hidden_states(
             loaded,
             plan,
-            Prompter(dataset, of, prompt).prompt,
+            Prompter(dataset, some, prompt).prompt,
             config,
             len(whole.prefix),
             checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / name,
@@ -109,5 +110,5 @@ def _of_language_model(
     if validation is not None:
         plan = plan_samples(dataset, validation, prompt, config, reporter=reporter)
         others = states(validation, plan, "validation")
-    facts = {"model": loaded.name, "revision": loaded.revision, "device": device.type}
-    return facts, Vectors(states(samples, whole, "samples"), others)
+    vectors = Vectors(states(samples, whole, "samples"), others)
+    return MadeVectors(vectors, dict(loaded.identity))

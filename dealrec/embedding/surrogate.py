@@ -1,4 +1,4 @@
-"""Samples as states of the surrogate."""
+"""Embeds samples as hidden states of the surrogate."""
 
 import copy
 from collections.abc import Iterator
@@ -25,9 +25,12 @@ def surrogate_states(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> Float32:
-    """[n, d] the state after each sample's last item, its target: history and answer together.
+    """Compute the [n, d] states after each sample's target, which encode history and answer.
 
-    The model sees the last ``max_length`` items. ``reporter`` may cancel, between batches.
+    The model sees the last ``max_length`` items of history and target.
+
+    Raises:
+        Cancelled: ``reporter`` cancelled the run between batches.
     """
     device = apply_runtime(runtime or Runtime())
     model = copy.deepcopy(model).to(device).eval()
@@ -51,7 +54,7 @@ def surrogate_states(
 
 
 def _batches(samples: Samples, max_length: int) -> Iterator[Int64]:
-    """Every sample once, neighbours in length together."""
+    """Cut the samples into batches of similar length; each sample is in one batch."""
     lengths = np.minimum(samples.target + 1 - samples.start, max_length)
     order = np.argsort(lengths, kind="stable")
     start = 0

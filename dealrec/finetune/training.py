@@ -31,7 +31,6 @@ from dealrec.language_models.tokens import (
     batches_by_tokens,
     loss_targets,
     padded,
-    token_limit,
 )
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
@@ -117,7 +116,7 @@ def train_adapter(
 ) -> FinetuneResult:
     """:func:`finetune` on a loaded model, which has the adapter attached afterwards."""
     started = time.monotonic()
-    encoder = Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens))
+    encoder = Encoder.for_model(loaded, config.max_tokens)
     encoded = encoder.encode(examples)
     training = LoraTraining(loaded, encoded, config)
     at_once = training.tokens_at_once

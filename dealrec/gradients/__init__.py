@@ -1,1 +1,1 @@
-"""Gradients of the language model on every sample, as short vectors."""
+"""Gradients of the language model's loss on every sample, projected to short vectors."""

@@ -1,7 +1,6 @@
-"""The projected gradient of every sample, and of validation samples.
+"""Computes the projected gradient of every sample and of validation samples.
 
-From the same exact per-sample gradients as effort (:mod:`dealrec.effort.gradients`): no loop over
-samples, a graph over the last layer only.
+The per-sample gradients are the exact ones that effort measures (:mod:`dealrec.effort.gradients`).
 """
 
 import time
@@ -16,10 +15,10 @@ from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples, validation_samples
 from dealrec.effort.gradients import GradientMeter
 from dealrec.gradients.projection import Sketch
-from dealrec.language_models.adapters import with_adapter
+from dealrec.language_models.adapters import load_adapted
 from dealrec.language_models.batch_plan import BatchPlan, plan_samples
-from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
-from dealrec.language_models.tokens import Encoder, token_limit
+from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.tokens import Encoder
 from dealrec.language_models.vectors import vectors_of
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
@@ -37,22 +36,21 @@ def project_gradients(
     checkpoint_dir: Path | None = None,
     pieces: int = 1,
 ) -> MadeVectors:
-    """The gradient of each of ``n`` samples and of at most ``config.validation_samples`` others.
+    """Compute the projected gradients of ``n`` samples and of validation samples.
 
-    With a ``checkpoint_dir`` a run that was cut off goes on after its last finished batches.
+    At most ``config.validation_samples`` validation samples are used. With a ``checkpoint_dir``, a
+    run that was cut off goes on after its last finished batches.
 
     Raises:
-        InputError: As :func:`~dealrec.effort.scoring.score_effort`.
-        DealrecError: ``non_finite_score``.
-        Cancelled: When ``reporter`` says so, between batches.
+        InputError: The errors of :func:`~dealrec.effort.scoring.score_effort`.
+        DealrecError: ``non_finite_score`` if a gradient is not finite.
+        Cancelled: ``reporter`` cancelled the run between batches.
     """
     started = time.perf_counter()
     device = apply_runtime(runtime or Runtime())
-    loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
-    if config.adapter is not None:
-        loaded = with_adapter(loaded, Path(config.adapter).expanduser())
+    loaded = load_adapted(config, device, reporter)
 
-    def of(some: Samples, name: str) -> Float32:
+    def gradients(some: Samples, name: str) -> Float32:
         return gradients_of(
             loaded,
             plan_samples(dataset, some, prompt, config, reporter=reporter),
@@ -64,12 +62,10 @@ def project_gradients(
         )
 
     validation = validation_samples(dataset, config.validation_samples)
-    others = None if validation is None else of(validation, "validation")
-    vectors = Vectors(of(samples, "samples"), others)
+    others = None if validation is None else gradients(validation, "validation")
+    vectors = Vectors(gradients(samples, "samples"), others)
     diagnostics = {
-        "model": loaded.name,
-        "revision": loaded.revision,
-        "device": device.type,
+        **loaded.identity,
         **config.model_dump(mode="json", exclude={"model", "adapter", "validation_samples"}),
         "dimension": vectors.samples.shape[1],
         "samples": len(samples),
@@ -89,23 +85,24 @@ def gradients_of(
     reporter: Reporter = SILENT,
     pieces: int = 1,
 ) -> Float32:
-    """[n, k] of the samples ``prompted(0)`` to ``prompted(n - 1)`` of ``plan``, on a loaded model."""
+    """Compute the projected gradients [n, k] of the samples ``prompted(0)`` to ``prompted(n - 1)``.
+
+    ``plan`` holds the batches of all these samples. The other arguments and the errors are those of
+    :func:`~dealrec.language_models.vectors.vectors_of`.
+    """
     meter = GradientMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
     sketch = Sketch(config.dimension, config.seed)
-    made_with = {
-        "model": loaded.name,
-        "revision": loaded.revision,
-        "device": loaded.device.type,
-        "prefix_reuse": meter.prefix_reuse,
-        "what": "gradients",
-    }
     return vectors_of(
         plan,
         prompted,
-        Encoder(loaded.tokenizer, token_limit(loaded, config.max_tokens)),
+        Encoder.for_model(loaded, config.max_tokens),
         lambda encoded: meter.measure(encoded, sketch),
         sketch.width(meter.numbers),
-        made_with=made_with,
+        made_with={
+            **loaded.identity,
+            "prefix_reuse": meter.prefix_reuse,
+            "what": "gradients",
+        },
         checkpoint_dir=checkpoint_dir,
         reporter=reporter,
         pieces=pieces,

@@ -11,11 +11,12 @@ from dealrec.effort.gradients import Measurement
 class Sketch:
     """Adds every number of a gradient, with a random sign, to one of ``k`` random places.
 
-    The count sketch (Charikar et al. 2002; as feature hashing, Weinberger et al., ICML 2009,
-    arXiv 0902.2206): inner products of projected vectors are those of the vectors in expectation,
-    with a variance of about ``(‖a‖²‖b‖² + (a·b)²) / k``, that of a dense Gaussian projection, for one
-    addition a number instead of ``k`` multiplications and no matrix. A gradient of at most ``k``
-    numbers is kept as it is. Places and signs follow from the seed and the sizes alone.
+    This is the count sketch (Charikar et al. 2002; as feature hashing, Weinberger et al., ICML 2009,
+    arXiv 0902.2206). The inner product of two projected vectors equals that of the vectors in
+    expectation, with a variance of about ``(‖a‖²‖b‖² + (a·b)²) / k``. A dense Gaussian projection
+    has the same variance, but needs a matrix and ``k`` multiplications per number instead of one
+    addition. A gradient of at most ``k`` numbers is not projected. The places and signs follow from
+    the seed and the sizes of the parameters alone.
     """
 
     def __init__(self, dimension: int, seed: int) -> None:
@@ -24,11 +25,11 @@ class Sketch:
         self._drawn: list[tuple[Tensor, Tensor]] = []
 
     def width(self, numbers: int) -> int:
-        """Of the projection of so many numbers."""
+        """Return the size of the projection of a gradient of so many ``numbers``."""
         return min(numbers, self._dimension)
 
     def __call__(self, measured: Sequence[Measurement]) -> Tensor:
-        """[b, width] float32, of the gradients of a batch."""
+        """Project the gradients of a batch to [b, width] float32."""
         sizes = [size for one in measured for size in one.part.sizes]
         if sum(sizes) <= self._dimension:
             return torch.cat([part for one in measured for part in one.gradients()], 1)

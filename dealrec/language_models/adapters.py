@@ -1,25 +1,34 @@
-"""A language model with a LoRA adapter merged into it, its factors kept beside it."""
+"""LoRA adapters on a language model: merged into its weights, or attached beside them."""
 
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dealrec.config.effort import GradientOptions
 from dealrec.errors import FieldError, InputError
-from dealrec.language_models.loading import LoadedLanguageModel, LoraFactors
+from dealrec.language_models.loading import (
+    LoadedLanguageModel,
+    LoraFactors,
+    load_language_model,
+)
 from dealrec.language_models.quiet import quiet_transformers
+from dealrec.progress import Reporter
+
+if TYPE_CHECKING:
+    import torch
 
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageModel:
-    """``loaded`` as the PEFT folder ``adapter`` makes it; the model given is changed.
+    """Merge the PEFT folder ``adapter`` into ``loaded``, whose model is changed in place.
 
-    Merged, the adapter costs nothing more, and ``lora`` of the result says what was merged where.
+    A merged adapter adds no cost to a pass. ``lora`` of the result keeps the factors that were merged.
 
     Raises:
-        InputError: ``adapter_not_usable`` for a folder that is no LoRA adapter of this model in
-            safetensors, or a LoRA that is more than ``W + s B A`` (DoRA).
+        InputError: ``adapter_not_usable`` if the folder is not a LoRA adapter of this model in
+            safetensors, or if its LoRA is more than ``W + s B A`` (DoRA).
     """
     from peft.tuners.lora import Linear
 
@@ -48,11 +57,25 @@ def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageMo
     )
 
 
-def attach_adapter(loaded: LoadedLanguageModel, adapter: Path) -> Any:
-    """The PEFT folder's adapter around ``loaded``'s model, as a ``PeftModel`` that can leave it out.
+def load_adapted(
+    config: GradientOptions, device: "torch.device", reporter: Reporter
+) -> LoadedLanguageModel:
+    """Load the model that ``config`` names, with its adapter merged if it names one.
 
     Raises:
-        InputError: ``adapter_not_usable`` for a folder that is no adapter of this model.
+        InputError: ``unknown_model``, ``model_not_available`` or ``adapter_not_usable``.
+    """
+    loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
+    if config.adapter is None:
+        return loaded
+    return with_adapter(loaded, Path(config.adapter).expanduser())
+
+
+def attach_adapter(loaded: LoadedLanguageModel, adapter: Path) -> Any:
+    """Attach the PEFT folder ``adapter`` to ``loaded``'s model, as a ``PeftModel`` that can disable it.
+
+    Raises:
+        InputError: ``adapter_not_usable`` if the folder is not an adapter of this model.
     """
     from peft import PeftModel
 
@@ -65,10 +88,10 @@ def attach_adapter(loaded: LoadedLanguageModel, adapter: Path) -> Any:
 
 
 def require_adapter(adapter: Path) -> None:
-    """Check, without loading anything, that the folder has an adapter's files.
+    """Check, without loading anything, that the folder has the files of an adapter.
 
     Raises:
-        InputError: ``adapter_not_usable``.
+        InputError: ``adapter_not_usable`` if one of them is missing.
     """
     if not all((adapter / name).is_file() for name in _FILES):
         raise _not_usable(adapter, f"it has no {' and '.join(_FILES)}")

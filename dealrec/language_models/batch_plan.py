@@ -18,7 +18,7 @@ from dealrec.data.dataset import Dataset, Int32, Int64
 from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples
 from dealrec.language_models.loading import load_tokenizer
-from dealrec.language_models.tokens import Encoder, batches_by_tokens
+from dealrec.language_models.tokens import EncodedSample, Encoder, batches_by_tokens
 from dealrec.progress import SILENT, Reporter
 
 _BATCHES = "plan.parquet"
@@ -121,6 +121,38 @@ class BatchPlan:
             prefix=tuple(facts["prefix"]),
             fingerprint=facts["fingerprint"],
         )
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """A batch of a plan as tokens."""
+
+    number: int
+    """The place of the batch in the plan."""
+    indices: list[int]
+    """The dense sample indices."""
+    samples: list[EncodedSample]
+
+
+def encoded_batches(
+    plan: BatchPlan,
+    shard: Shard,
+    following: int,
+    encoder: Encoder,
+    prompted: Callable[[int], PromptedSample],
+    reporter: Reporter,
+) -> Iterator[EncodedBatch]:
+    """Tokenize a shard's batches one by one, from batch ``following`` on.
+
+    ``reporter`` is told of a batch's samples when the next batch is asked for, and may cancel then.
+    """
+    offset = int(plan.bounds[shard.first])
+    total = int(plan.bounds[shard.last]) - offset
+    reporter.progress(int(plan.bounds[following]) - offset, total, "sample")
+    for number in range(following, shard.last):
+        indices = plan.batch(number)
+        yield EncodedBatch(number, indices, encoder.encode([prompted(index) for index in indices]))
+        reporter.progress(int(plan.bounds[number + 1]) - offset, total, "sample")
 
 
 def plan_samples(

@@ -1,8 +1,8 @@
-"""GGUF files, dequantized once into safetensors folders that load in a second.
+"""Dequantizes GGUF files once into cached safetensors folders, which load in a second.
 
-Reading a GGUF file through transformers takes some 20 s for 135 million parameters, and its
-weights stay packed, which neither gradients nor LoRA want. The values of the blocks are exact in
-float32, so that is what the cache keeps; a model in another type is cast from it on loading.
+Transformers takes some 20 s to read a GGUF file of 135 million parameters and keeps the weights
+packed, so that neither gradients nor LoRA work on them. float32 holds the dequantized values
+exactly, so the cache keeps float32; loading casts them to any other type.
 """
 
 import io
@@ -16,14 +16,14 @@ from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import SILENT, Reporter
 
 CONVERSION_VERSION = 1
-"""Part of the cached folder's name; raised when the conversion changes."""
+"""The version in the cached folder's name. Raise it when the conversion changes."""
 
 
 def converted_gguf(gguf_file: Path, key: str, reporter: Reporter = SILENT) -> Path:
-    """The cached safetensors folder of ``gguf_file``, made now if there is none.
+    """Return the cached safetensors folder of ``gguf_file``, and make it first if it is missing.
 
-    ``key`` names the content of the file (``smollm2-135m-0.1.2``): a cached folder of that name is
-    taken without looking at the file.
+    ``key`` identifies the content of the file (``smollm2-135m-0.1.2``). If the cache has a folder
+    under that key, the file is not read.
     """
     target = cache_folder() / "language_models" / f"{key}-float32-v{CONVERSION_VERSION}"
 
@@ -35,11 +35,11 @@ def converted_gguf(gguf_file: Path, key: str, reporter: Reporter = SILENT) -> Pa
 
 
 def make_folder_once(target: Path, write: Callable[[Path], None]) -> Path:
-    """``target``, filled by ``write`` unless it is there already.
+    """Return ``target``; fill it with ``write`` first if it does not exist.
 
-    ``write`` fills a temporary folder beside ``target``, which is renamed when complete, so a
-    folder under its final name is never a half one. Of processes that want the same folder at the
-    same time one writes and the others wait; a lock dies with its process.
+    ``write`` fills a temporary folder that is renamed when it is complete, so ``target`` is never
+    half full. If several processes want the same folder, one writes and the others wait. The lock
+    is released when its process ends.
     """
     if target.is_dir():
         return target
@@ -61,7 +61,7 @@ def _dequantize(gguf_file: Path, folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     source, name = str(gguf_file.parent), gguf_file.name
-    # The dequantizing loop draws a bar of its own, which no setting of transformers turns off.
+    # The dequantizing loop draws a progress bar that no setting of transformers turns off.
     with quiet_transformers(), redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=name, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(

@@ -1,4 +1,4 @@
-"""Loads a causal language model with its tokenizer, from wherever its name points to."""
+"""Loads a causal language model and its tokenizer by catalogue name, folder, GGUF file or hub id."""
 
 import hashlib
 import re
@@ -23,36 +23,44 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True)
 class LoraFactors:
-    """LoRA on a linear layer of ``i`` inputs and ``o`` outputs: ``W + scale · up · down``."""
+    """LoRA of rank ``r`` on a linear layer with ``i`` inputs and ``o`` outputs.
+
+    The adapted weights are ``W + scale · up · down``.
+    """
 
     down: "torch.Tensor"
-    """[r, i] A."""
+    """[r, i] the matrix A."""
     up: "torch.Tensor"
-    """[o, r] B."""
+    """[o, r] the matrix B."""
     scale: float
-    """``α/r``, or ``α/√r`` of a rank-stabilized one."""
+    """``α/r``, or ``α/√r`` for rank-stabilized LoRA."""
 
 
 @dataclass(frozen=True)
 class LoadedLanguageModel:
-    """A causal language model in evaluation mode, none of its parameters asking for a gradient."""
+    """A causal language model in evaluation mode; none of its parameters requires a gradient."""
 
     model: Any
-    """A transformers causal language model."""
+    """The causal language model of transformers."""
     tokenizer: Any
-    """Its tokenizer; it has a padding token."""
+    """The tokenizer, which has a padding token."""
     name: str
-    """The catalogue's name, the hub id, or the name of the local file or folder: never a path."""
+    """The catalogue name, the hub id, or the name (never the path) of the local file or folder."""
     revision: str
-    """The catalogue's or the hub's revision; for local files the SHA-256 of their content."""
+    """The revision in the catalogue or on the hub; for local files the SHA-256 of their content."""
     lora: Mapping[str, LoraFactors] = field(default_factory=dict)
-    """Of an adapter that was merged into the model, by the names of its linear layers."""
+    """The factors of a merged adapter, by the names of the linear layers."""
 
     @property
     def device(self) -> "torch.device":
-        """Where its parameters are."""
+        """The device of the model's parameters."""
         device: torch.device = self.model.device
         return device
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """``model``, ``revision`` and ``device``, as manifests and checkpoint keys name them."""
+        return {"model": self.name, "revision": self.revision, "device": self.device.type}
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class _Source:
     local: bool
 
     def options(self) -> dict[str, Any]:
-        """What transformers is told about where to look."""
+        """Return the keyword arguments of ``from_pretrained``."""
         return {
             "local_files_only": self.local,
             "trust_remote_code": False,
@@ -74,20 +82,20 @@ class _Source:
 def load_language_model(
     name_or_path: str, *, dtype: str, device: "torch.device | str", reporter: Reporter = SILENT
 ) -> LoadedLanguageModel:
-    """Load a model from safetensors, without code from its repository.
+    """Load a model from safetensors without running code from its repository.
 
     Args:
-        name_or_path: A name of the catalogue (``smollm2-135m``). From the library and the command
-            line also a local Hugging Face folder, a ``.gguf`` file, or a hub id (``owner/model``).
-            A GGUF file is dequantized once and cached, see
+        name_or_path: A catalogue name (``smollm2-135m``). The library and the command line also
+            accept a local Hugging Face folder, a ``.gguf`` file, or a hub id (``owner/model``). A
+            GGUF file is dequantized once and cached, see
             :mod:`dealrec.language_models.conversion`.
         dtype: ``float32`` or ``bfloat16``.
-        device: Of torch.
-        reporter: Is told when a GGUF file is converted, which takes its time.
+        device: The torch device for the model.
+        reporter: Receives an event before a GGUF file is converted, which takes many seconds.
 
     Raises:
-        InputError: ``unknown_model`` for a name that means nothing; ``model_not_available`` where
-            the files are not at hand or are no causal language model.
+        InputError: ``unknown_model`` if the name means nothing; ``model_not_available`` if the
+            files are missing or are not a causal language model.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -105,10 +113,10 @@ def load_language_model(
 
 
 def load_tokenizer(name_or_path: str, *, reporter: Reporter = SILENT) -> tuple[Any, int | None]:
-    """The model's tokenizer, as :func:`load_language_model` gives it, and the longest text it takes.
+    """Load the tokenizer as :func:`load_language_model` does, and the longest text of the model.
 
-    None of the model's weights are loaded. The length is ``None`` where the model names none.
-    Raises as :func:`load_language_model`.
+    The model's weights are not loaded. The length, in tokens, is ``None`` if the model's
+    configuration has none. The errors are those of :func:`load_language_model`.
     """
     from transformers import AutoConfig
 
@@ -119,16 +127,16 @@ def load_tokenizer(name_or_path: str, *, reporter: Reporter = SILENT) -> tuple[A
 
 
 def longest_text(config: Any) -> int | None:
-    """The number of positions in a model's configuration; ``None`` where it has none."""
+    """Return the number of positions in a model's configuration; ``None`` if it has none."""
     longest: Any = getattr(config, "max_position_embeddings", None)
     return longest if isinstance(longest, int) else None
 
 
 def require_language_model(name_or_path: str) -> None:
-    """Check, without loading anything, that the name means a model that can be at hand.
+    """Check, without loading anything, that the name stands for a model that may be available.
 
     Raises:
-        InputError: ``unknown_model`` or ``model_not_available``, as :func:`load_language_model`.
+        InputError: ``unknown_model`` or ``model_not_available``, as in :func:`load_language_model`.
     """
     entry = language_model(name_or_path)
     if entry is not None:
@@ -199,7 +207,7 @@ def _catalogued(entry: LanguageModel, reporter: Reporter) -> _Source:
 
 
 def _content_hash(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's configuration and safetensors files by name."""
+    """Hash a file with SHA-256, or a folder's configuration and safetensors files with their names."""
     files = (
         [path]
         if path.is_file()

@@ -1,15 +1,22 @@
-"""Batches that an accelerator's memory may not hold."""
+"""Runs a batch in smaller parts when memory does not hold all of it."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
+from torch import Tensor
+
+Sample = TypeVar("Sample")
 
 
 def run_in_halves(batch: Sequence[int], run: Callable[[Sequence[int]], None]) -> int:
-    """``run(batch)``; where memory does not hold it, its halves after each other, down to one.
+    """Call ``run(batch)``; if memory runs out, run its two halves one after the other, recursively.
 
-    ``run`` keeps what it makes itself, and is called again for the same places where it failed.
-    Gives back how often it did. Raises ``torch.OutOfMemoryError`` where a single one does not fit.
+    ``run`` keeps its own results and is called again for places where it failed. Returns how many
+    calls ran out of memory.
+
+    Raises:
+        torch.OutOfMemoryError: A single place does not fit into memory.
     """
     try:
         run(batch)
@@ -18,7 +25,15 @@ def run_in_halves(batch: Sequence[int], run: Callable[[Sequence[int]], None]) ->
             raise
     else:
         return 0
-    # Outside the handler: the error keeps the failed batch's tensors alive.
+    # This is outside the handler because the error keeps the failed batch's tensors alive.
     torch.cuda.empty_cache()
     half = (len(batch) + 1) // 2
     return 1 + run_in_halves(batch[:half], run) + run_in_halves(batch[half:], run)
+
+
+def run_in_pieces(
+    samples: Sequence[Sample], run: Callable[[Sequence[Sample]], Tensor], pieces: int
+) -> Tensor:
+    """Call ``run`` on at most ``pieces`` consecutive parts of ``samples`` and join its tensors."""
+    size = -(-len(samples) // pieces)
+    return torch.cat([run(samples[start : start + size]) for start in range(0, len(samples), size)])

@@ -1,25 +1,24 @@
-"""The tokens that all texts begin with, run through a decoder once instead of once a text."""
+"""Runs the tokens that all texts begin with through a decoder once instead of once per text."""
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dealrec.language_models.structure import Structure
 
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
-"""Of hidden states, relative to the largest: what another order of summation may change."""
+"""The allowed difference of hidden states relative to the largest one, from reordered sums."""
 
 
 class PrefixReuse:
-    """A decoder whose layers below the last keep the keys and values of a shared prefix.
+    """A decoder whose layers below the last reuse the keys and values of a shared prefix.
 
-    The last layer is given every text whole, the prefix's hidden states expanded over the batch:
-    its keys and values are made anew, in the graph where there is one. So gradients of parameters
-    of the last layer are exact, with the prefix tokens' part in them.
+    The last layer processes every text whole; the prefix's hidden states are expanded over the
+    batch. The last layer computes its keys and values anew, inside the graph if there is one, so
+    the gradients of its parameters are exact and include the contribution of the prefix tokens.
     """
 
     def __init__(self, structure: Structure, prefix: Sequence[int], device: torch.device) -> None:
@@ -36,46 +35,23 @@ class PrefixReuse:
         self._kept = [(layer.keys, layer.values) for layer in cache.layers]
 
     def hidden_states(self, tokens: Tensor) -> Tensor:
-        """As :meth:`Structure.hidden_states`, of ``tokens`` [b, t] that begin with the prefix."""
+        """Compute :meth:`Structure.hidden_states` of ``tokens`` [b, t] that begin with the prefix."""
         rows = len(tokens)
         cache = self._cache_type()
         for number, (keys, values) in enumerate(self._kept):
             cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
         states = self._below_last(tokens[:, self._length :], cache)
         whole = torch.cat([self._states.expand(rows, -1, -1), states], dim=1)
-        with self._running(self._layers[-1:]) as decoder:
-            hidden: Tensor = decoder(inputs_embeds=whole, use_cache=False).last_hidden_state
-        return hidden
+        return self._structure.states_above(self._layers[-1:], whole)
 
     def _below_last(self, tokens: Tensor, cache: Any) -> Tensor:
-        """[b, t, h] what the last layer is given, of tokens that follow those in ``cache``."""
-        outputs: list[Tensor] = []
-
-        def hold(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            outputs.append(output if isinstance(output, Tensor) else output[0])
-
-        handle = self._layers[-2].register_forward_hook(hold)
-        try:
-            with self._running(self._layers[:-1]) as decoder:
-                decoder(input_ids=tokens, use_cache=True, **{_cache_argument(decoder): cache})
-        finally:
-            handle.remove()
-        return outputs[0]
-
-    @contextmanager
-    def _running(self, layers: list[nn.Module]) -> Iterator[Any]:
-        """The decoder with some of its layers only."""
-        decoder: Any = self._structure.decoder
-        whole = decoder.layers
-        decoder.layers = nn.ModuleList(layers)
-        try:
-            yield decoder
-        finally:
-            decoder.layers = whole
+        """Compute the last layer's input [b, t, h] for tokens that follow those in ``cache``."""
+        options = {"use_cache": True, _cache_argument(self._structure.decoder): cache}
+        return self._structure.states_below(self._layers[:-1], tokens, **options)
 
 
 def _cache_argument(decoder: Any) -> str:
-    """What this decoder calls the keys and values of earlier tokens; transformers is renaming it."""
+    """Return this decoder's argument for earlier keys and values; transformers is renaming it."""
     names = inspect.signature(decoder.forward).parameters
     return "cache" if "cache" in names else "past_key_values"
 
@@ -83,10 +59,10 @@ def _cache_argument(decoder: Any) -> str:
 def reuse_prefix(
     model: Any, structure: Structure, prefix: Sequence[int], longest: int
 ) -> PrefixReuse | str:
-    """The decoder with ``prefix`` kept, or in words why it cannot be.
+    """Return the decoder with the computed ``prefix``, or the reason in words why it cannot reuse it.
 
-    Whether an architecture allows it is found out, not assumed: on a text of ``longest`` tokens
-    hidden states must be those of the whole decoder.
+    A trial decides whether the architecture allows the reuse: on a text of ``longest`` tokens the
+    hidden states must equal those of the whole decoder.
     """
     if not prefix:
         return "the texts share no prefix"

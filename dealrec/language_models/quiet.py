@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Inside, transformers logs errors only and draws no progress bar; restored afterwards.
+    """Let transformers log errors alone and draw no progress bar; restore its settings afterwards.
 
-    Its notes on what a later version of it will rename are between it and peft, and left out too.
+    Its warnings about later renamings concern the peft library and are suppressed too.
     """
     from transformers.utils import logging
 

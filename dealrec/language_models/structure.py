@@ -1,6 +1,7 @@
-"""The parts of a causal language model that effort and fine-tuning work with."""
+"""The parts of a causal language model: decoder, layers, projections and output layer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,36 +13,71 @@ from dealrec.errors import InputError
 
 @dataclass(frozen=True)
 class Structure:
-    """A causal language model as a decoder, which gives hidden states, and an output layer."""
+    """A causal language model as a decoder, which computes hidden states, and an output layer."""
 
     decoder: nn.Module
-    """Tokens [b, t] -> ``last_hidden_state`` [b, t, h], after the final norm."""
+    """Maps tokens [b, t] to ``last_hidden_state`` [b, t, h], after the final norm."""
     output: nn.Module
-    """Hidden states [..., h] -> logits [..., vocabulary]."""
+    """Maps hidden states [..., h] to logits [..., vocabulary]."""
 
     def layers(self) -> Sequence[nn.Module]:
-        """The decoder's layers from first to last; empty where they are called otherwise."""
+        """Return the decoder's layers from first to last; empty if it has no ``layers``."""
         layers = getattr(self.decoder, "layers", None)
         return list(layers) if isinstance(layers, nn.ModuleList) else []
 
     def hidden_states(self, tokens: Tensor, **options: Any) -> Tensor:
-        """[b, t, h] of right-padded ``tokens`` [b, t].
+        """Compute the final hidden states [b, t, h] of right-padded ``tokens`` [b, t].
 
-        No mask is needed: attention is causal, so no token sees the padding after it, and what the
-        padding itself computes is never read.
+        No mask is needed: attention is causal, so no token sees the padding after it, and the
+        states of the padding are never read.
         """
         hidden: Tensor = self.decoder(
             input_ids=tokens, **{"use_cache": False, **options}
         ).last_hidden_state
         return hidden
 
+    def states_below(self, layers: Sequence[nn.Module], tokens: Tensor, **options: Any) -> Tensor:
+        """Compute the output [b, t, h] of the last of the decoder's first ``layers``.
+
+        The decoder runs these layers alone on right-padded ``tokens`` [b, t]; ``options`` go to it.
+        """
+        outputs: list[Tensor] = []
+
+        def hold(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            outputs.append(output if isinstance(output, Tensor) else output[0])
+
+        handle = layers[-1].register_forward_hook(hold)
+        try:
+            with self._running(layers) as decoder:
+                decoder(input_ids=tokens, **options)
+        finally:
+            handle.remove()
+        return outputs[0]
+
+    def states_above(self, layers: Sequence[nn.Module], states: Tensor) -> Tensor:
+        """Compute the final hidden states [b, t, h] from the input [b, t, h] of the last ``layers``."""
+        with self._running(layers) as decoder:
+            hidden: Tensor = decoder(inputs_embeds=states, use_cache=False).last_hidden_state
+        return hidden
+
+    @contextmanager
+    def _running(self, layers: Sequence[nn.Module]) -> Iterator[Any]:
+        """Restrict the decoder to some of its layers."""
+        decoder: Any = self.decoder
+        whole = decoder.layers
+        decoder.layers = nn.ModuleList(layers)
+        try:
+            yield decoder
+        finally:
+            decoder.layers = whole
+
 
 def find_structure(model: Any) -> Structure:
-    """Take ``model`` apart, and check on a few tokens that the parts make its logits.
+    """Take ``model`` apart, and check on a few tokens that the parts reproduce its logits.
 
     Raises:
-        InputError: ``model_not_supported`` for an architecture that does more to its logits than
-            a decoder and an output layer (it scales or caps them), or is built otherwise.
+        InputError: ``model_not_supported`` if the architecture is not a decoder with an output
+            layer, or if it changes the logits further (scales or caps them).
     """
     try:
         structure = Structure(model.get_decoder(), model.get_output_embeddings())
@@ -59,10 +95,10 @@ def find_structure(model: Any) -> Structure:
 
 
 def last_layer(model: Any, structure: Structure) -> nn.Module:
-    """The last decoder layer.
+    """Return the last decoder layer.
 
     Raises:
-        InputError: ``model_not_supported`` where it cannot be found.
+        InputError: ``model_not_supported`` if it cannot be found.
     """
     layers = structure.layers()
     if not layers:
@@ -71,11 +107,11 @@ def last_layer(model: Any, structure: Structure) -> nn.Module:
 
 
 def projection(model: Any, layer: nn.Module, name: str) -> nn.Linear:
-    """The one linear layer called ``name`` (``v_proj``) in a decoder layer.
+    """Return the only linear layer called ``name`` (``v_proj``) in a decoder layer.
 
     Raises:
-        InputError: ``model_not_supported`` where there is none, as in architectures that compute
-            queries, keys and values in one layer.
+        InputError: ``model_not_supported`` if there is none, as in architectures that compute
+            queries, keys and values in a single layer.
     """
     found = [
         module
@@ -88,7 +124,7 @@ def projection(model: Any, layer: nn.Module, name: str) -> nn.Linear:
 
 
 def not_supported(model: Any, reason: str) -> InputError:
-    """The error for an architecture that cannot be worked with."""
+    """Return the error for an architecture that cannot be used, with the reason."""
     architecture = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
     return InputError(
         f"The architecture `{architecture}` cannot be used: {reason}.",

@@ -1,4 +1,4 @@
-"""Samples as tokens: prompt, answer, end of text; the same for effort, training and generation."""
+"""Turns samples into tokens (prompt, answer, end of text) for effort, training and generation alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,24 +15,27 @@ from dealrec.language_models.loading import LoadedLanguageModel, longest_text
 
 @dataclass(frozen=True)
 class EncodedSample:
-    """Tokens of a sample; the answer, with the end-of-text token, starts at ``answer``."""
+    """A sample as tokens."""
 
     ids: list[int]
+    """The prompt, the answer and the end-of-text token."""
     answer: int
+    """The place in ``ids`` at which the answer starts."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def first_label(self, loss_on: LossSpan) -> int:
-        """The first token that the loss looks at, to the end; nothing predicts the very first."""
+        """Return the place of the first token in the loss; nothing predicts the very first token."""
         return max(self.answer, 1) if loss_on is LossSpan.ANSWER else 1
 
 
 class Encoder:
-    """Turns samples into tokens, no more than ``max_tokens`` of them each.
+    """Turns samples into at most ``max_tokens`` tokens each.
 
-    A longer sample loses the oldest tokens of its input (the history), then, where the instruction
-    alone is too long, the oldest of what is left of the prompt; the answer is never cut.
+    A longer sample loses the oldest tokens of its input (the history). If the instruction alone is
+    too long, the sample also loses the oldest remaining tokens of its prompt. The answer is never
+    cut.
     """
 
     def __init__(self, tokenizer: Any, max_tokens: int) -> None:
@@ -44,11 +47,17 @@ class Encoder:
         end = tokenizer.eos_token_id
         self._end: list[int] = [] if end is None else [end]
 
+    @classmethod
+    def for_model(cls, loaded: LoadedLanguageModel, max_tokens: int) -> "Encoder":
+        """Make the encoder of a model, which may itself take fewer than ``max_tokens`` tokens."""
+        longest = longest_text(loaded.model.config)
+        return cls(loaded.tokenizer, min(max_tokens, longest or max_tokens))
+
     def encode(self, samples: Sequence[PromptedSample]) -> list[EncodedSample]:
-        """Tokens of each sample.
+        """Tokenize each sample.
 
         Raises:
-            InputError: ``max_tokens_too_small`` where an answer alone does not fit.
+            InputError: ``max_tokens_too_small`` if an answer alone does not fit.
         """
         if not samples:
             return []
@@ -69,7 +78,7 @@ class Encoder:
         return ids
 
     def _cut(self, sample: PromptedSample, prompt: str, room: int) -> list[int]:
-        """``room`` tokens of the prompt, without the oldest tokens of its input."""
+        """Return ``room`` tokens of the prompt, without the oldest tokens of its input."""
         if room < 1:
             raise InputError(
                 f"max_tokens is {self._max_tokens}, which is not enough for the longest answer.",
@@ -87,13 +96,8 @@ class Encoder:
         return kept[len(kept) - room :]
 
 
-def token_limit(loaded: LoadedLanguageModel, max_tokens: int) -> int:
-    """``max_tokens``, or the longest text that the model takes if that is shorter."""
-    return min(max_tokens, longest_text(loaded.model.config) or max_tokens)
-
-
 def padded(samples: Sequence[EncodedSample], pad: int, device: torch.device) -> Tensor:
-    """[b, t] tokens, padded on the right to the longest sample."""
+    """Join the samples' tokens into [b, t] int64, padded on the right to the longest sample."""
     length = max(len(sample) for sample in samples)
     rows = [sample.ids + [pad] * (length - len(sample)) for sample in samples]
     return torch.tensor(rows, dtype=torch.long, device=device)
@@ -101,21 +105,21 @@ def padded(samples: Sequence[EncodedSample], pad: int, device: torch.device) -> 
 
 @dataclass(frozen=True)
 class Targets:
-    """What the loss looks at in a padded batch: ``m`` tokens to predict, sample by sample."""
+    """The ``m`` tokens in the loss of a padded batch, sample by sample."""
 
     rows: Tensor
-    """[m] the sample of each."""
+    """[m] the sample of each token."""
     positions: Tensor
-    """[m] the position whose hidden state predicts it: one before its own."""
+    """[m] the position whose hidden state predicts the token: one before the token's own."""
     labels: Tensor
-    """[m] the token itself."""
+    """[m] the tokens themselves."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
 
 def loss_targets(tokens: Tensor, samples: Sequence[EncodedSample], loss_on: LossSpan) -> Targets:
-    """The targets of a padded batch ``tokens`` [b, t]."""
+    """Return the targets of a padded batch ``tokens`` [b, t]."""
     places = [
         (row, position - 1)
         for row, sample in enumerate(samples)
@@ -126,10 +130,11 @@ def loss_targets(tokens: Tensor, samples: Sequence[EncodedSample], loss_on: Loss
 
 
 def batches_by_tokens(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices into ``lengths``, longest first, cut into batches of at most ``budget`` tokens.
+    """Cut the indices into ``lengths``, longest first, into batches of at most ``budget`` tokens.
 
-    A batch counts as its number of samples times its longest one, since shorter ones are padded;
-    one sample longer than the budget is a batch by itself. Follows from the lengths alone.
+    The size of a batch is its number of samples times its longest one, because shorter ones are
+    padded. A sample longer than the budget is a batch by itself. The batches follow from the lengths
+    alone.
     """
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     batches: list[list[int]] = []

@@ -1,22 +1,21 @@
-"""A vector of every sample from a language model, batch after batch, kept while they are made."""
+"""Computes a vector per sample with a language model, batch by batch, with checkpoints on disk."""
 
 import hashlib
 import json
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from dealrec.checkpoints import CheckpointFile
 from dealrec.data.prompts import PromptedSample
 from dealrec.disk import reserve
 from dealrec.errors import DealrecError
-from dealrec.language_models.batch_plan import BatchPlan
+from dealrec.language_models.batch_plan import BatchPlan, encoded_batches
+from dealrec.language_models.memory import run_in_pieces
 from dealrec.language_models.tokens import EncodedSample, Encoder
 from dealrec.progress import SILENT, Reporter
 from dealrec.selection.vectors import Float32
@@ -24,7 +23,7 @@ from dealrec.selection.vectors import Float32
 _ROWS, _PLACE = "vectors.f32", "vectors.json"
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _FORMAT = 2
-"""Of what is written beside the rows: a checkpoint of another format is not gone on from."""
+"""The format of the file beside the rows. A checkpoint of another format is not resumed."""
 
 
 def vectors_of(
@@ -34,47 +33,51 @@ def vectors_of(
     measure: Callable[[Sequence[EncodedSample]], Tensor],
     width: int,
     *,
-    made_with: dict[str, Any],
+    made_with: Mapping[str, str],
     checkpoint_dir: Path | None = None,
     reporter: Reporter = SILENT,
     pieces: int = 1,
 ) -> Float32:
-    """[n, width] what ``measure`` gives of each of the ``n`` samples of ``plan``.
+    """Compute the [n, width] vectors of the ``n`` samples of ``plan``.
 
-    With a ``checkpoint_dir`` finished batches are on disk every few seconds, and a run that was cut
-    off goes on after them if ``made_with`` (JSON: all that the vectors depend on besides the plan)
-    is the same; on a disk without room for all rows they are in memory alone, which is told as the
-    event ``checkpoint_not_written``. Each batch is measured in so many ``pieces``, for machines whose
-    memory does not hold it whole.
+    Args:
+        plan: The batches of all samples.
+        prompted: Maps a dense sample index to the sample in words.
+        encoder: Turns samples into tokens.
+        measure: Maps ``b`` samples to their [b, width] vectors.
+        width: The numbers in a vector.
+        made_with: Everything the vectors depend on besides the plan. A checkpoint made with
+            anything else is not resumed.
+        checkpoint_dir: The folder that receives the finished batches every few seconds, so that a
+            run that was cut off goes on after them. If the disk has no room for all rows, they stay
+            in memory and ``reporter`` receives the event ``checkpoint_not_written``.
+        reporter: Receives the number of finished samples.
+        pieces: The number of parts in which a batch is measured if memory does not hold it whole.
 
     Raises:
-        DealrecError: ``non_finite_score`` for a vector with a number that is none.
-        Cancelled: When ``reporter`` says so, between batches.
+        DealrecError: ``non_finite_score`` if a vector holds a number that is not finite.
+        Cancelled: ``reporter`` cancelled the run between batches.
     """
     store = _Store(checkpoint_dir, plan, width, made_with, reporter)
-    reporter.progress(int(plan.bounds[store.following]), plan.count, "sample")
-    for number in range(store.following, plan.batches):
-        batch = plan.batch(number)
-        encoded = encoder.encode([prompted(index) for index in batch])
-        size = -(-len(batch) // pieces)
-        parts = [measure(encoded[first : first + size]) for first in range(0, len(batch), size)]
-        found = torch.cat(parts).float().cpu().numpy()
+    for batch in encoded_batches(plan, plan.whole(), store.following, encoder, prompted, reporter):
+        found = run_in_pieces(batch.samples, measure, pieces).float().cpu().numpy()
         if not np.isfinite(found).all():
             raise DealrecError(
                 "A vector of the language model holds a number that is not finite.",
                 code="non_finite_score",
                 title="A score is not a finite number",
             )
-        store.keep(number, found)
-        reporter.progress(int(plan.bounds[number + 1]), plan.count, "sample")
+        store.keep(batch.number, found)
     return store.rows
 
 
 class _Store:
-    """The rows, in a file where there is a folder with room for it, and the first batch not in them.
+    """The rows of all samples, and the first batch whose rows are missing.
 
-    Two files are not replaced as one, and may be copied at different moments. So beside the rows lies
-    a sum of them at each checkpoint, and a run goes on from the last whose sum is that of the rows.
+    The rows are in a file if there is a folder with room for it, otherwise in memory. The file and
+    the list of checkpoints beside it are not replaced in one step and may be copied at different
+    moments. So the list holds a checksum of the rows for each checkpoint, and a run resumes from the
+    last checkpoint whose checksum matches.
     """
 
     def __init__(
@@ -82,12 +85,12 @@ class _Store:
         folder: Path | None,
         plan: BatchPlan,
         width: int,
-        made_with: dict[str, Any],
+        made_with: Mapping[str, str],
         reporter: Reporter,
     ) -> None:
         self._plan = plan
         self._key = hashlib.sha256(
-            json.dumps([_FORMAT, plan.fingerprint, width, made_with], sort_keys=True).encode()
+            json.dumps([_FORMAT, plan.fingerprint, width, dict(made_with)], sort_keys=True).encode()
         ).hexdigest()
         self.following = 0
         self._sum = 0
@@ -112,7 +115,7 @@ class _Store:
         self._written = time.monotonic()
 
     def keep(self, number: int, found: Float32) -> None:
-        """``found`` are the rows of batch ``number``; all before it are kept."""
+        """Keep the rows of batch ``number``; all batches before it must be kept already."""
         self.rows[self._plan.batch(number)] = found
         if self._place is None:
             return
@@ -120,14 +123,14 @@ class _Store:
         self._sum = zlib.crc32(np.ascontiguousarray(found).tobytes(), self._sum)
         if time.monotonic() - self._written < _SECONDS_BETWEEN_CHECKPOINTS:
             return
-        self.rows.flush()  # before it is said that they are there
+        self.rows.flush()  # the rows must be on disk before the list says so
         self._reached.append((number + 1, self._sum))
         said = json.dumps({"key": self._key, "reached": self._reached}).encode()
         self._place.write(lambda content: content.write(said))
         self._written = time.monotonic()
 
     def _go_on(self) -> None:
-        """From the last checkpoint whose rows are all there."""
+        """Resume from the last checkpoint whose rows are all in the file."""
         assert self._place is not None
         try:
             kept = json.loads(self._place.path.read_text())

@@ -16,7 +16,7 @@ from dealrec.data.prompts import PromptedSample
 from dealrec.finetune.training import HiddenStates, LoraTraining
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.quiet import quiet_transformers
-from dealrec.language_models.tokens import Encoder, token_limit
+from dealrec.language_models.tokens import Encoder
 from dealrec.progress import SILENT, Reporter
 from dealrec.recommenders.examination import Examination, Measured
 from dealrec.recommenders.held_out import held_out_users
@@ -57,7 +57,7 @@ class BigRec:
     ) -> None:
         """``catalogue`` keeps the catalogue's vectors; ``reporter`` gets ``title`` while they are made."""
         self._loaded = loaded
-        self._encoder = Encoder(loaded.tokenizer, token_limit(loaded, finetune.max_tokens))
+        self._encoder = Encoder.for_model(loaded, finetune.max_tokens)
         self.users = held_out_users(dataset, prompt, evaluation)
         last = finetune.lora.last_layers
         layers = loaded.model.config.num_hidden_layers

@@ -9,7 +9,7 @@ from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.language_models.adapters import attach_adapter
 from dealrec.language_models.loading import load_language_model
-from dealrec.language_models.tokens import Encoder, token_limit
+from dealrec.language_models.tokens import Encoder
 from dealrec.progress import SILENT, Reporter
 from dealrec.recommenders.examination import Examination
 from dealrec.recommenders.held_out import SEEN_ITEMS, held_out_users
@@ -51,7 +51,7 @@ def evaluate_adapter(
     loaded = load_language_model(
         finetune.model, dtype=finetune.dtype, device=device, reporter=reporter
     )
-    encoder = Encoder(loaded.tokenizer, token_limit(loaded, finetune.max_tokens))
+    encoder = Encoder.for_model(loaded, finetune.max_tokens)
     examination = Examination(loaded, dataset, users, evaluation, encoder, reporter=reporter)
     reporter.progress(0, 2, "model")
     untrained = examination.measure(on_part=lambda: reporter.progress(0, 2, "model"))

@@ -6,14 +6,13 @@ coresets share it.
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dealrec.disk import reserve, written_whole
 from dealrec.errors import InputError
@@ -54,35 +53,13 @@ class Trunk:
             raise not_supported(loaded.model, "its layers cannot be run in two parts")
 
     def below(self, tokens: Tensor) -> Tensor:
-        """[b, t, h] what the first trained layer is given, of right-padded ``tokens`` [b, t]."""
-        outputs: list[Tensor] = []
-
-        def hold(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            outputs.append(output if isinstance(output, Tensor) else output[0])
-
-        handle = self._lower[-1].register_forward_hook(hold)
-        try:
-            with torch.no_grad(), self._running(self._lower) as decoder:
-                decoder(input_ids=tokens, use_cache=False)
-        finally:
-            handle.remove()
-        return outputs[0]
+        """Compute the first trained layer's input [b, t, h] for right-padded ``tokens`` [b, t]."""
+        with torch.no_grad():
+            return self._structure.states_below(self._lower, tokens, use_cache=False)
 
     def above(self, states: Tensor) -> Tensor:
-        """[b, t, h] the decoder's hidden states after the final norm, of :meth:`below`'s."""
-        with self._running(self._upper) as decoder:
-            hidden: Tensor = decoder(inputs_embeds=states, use_cache=False).last_hidden_state
-        return hidden
-
-    @contextmanager
-    def _running(self, layers: list[nn.Module]) -> Iterator[Any]:
-        decoder: Any = self._structure.decoder
-        whole = decoder.layers
-        decoder.layers = nn.ModuleList(layers)
-        try:
-            yield decoder
-        finally:
-            decoder.layers = whole
+        """Compute the hidden states [b, t, h] after the final norm from :meth:`below`'s states."""
+        return self._structure.states_above(self._upper, states)
 
 
 class KeptTrunk:

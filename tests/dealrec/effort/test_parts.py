@@ -62,7 +62,7 @@ def test_parts_that_are_not_the_whole_plan_are_refused():
     foreign = dataclasses.replace(second, plan="another")
     with pytest.raises(ValueError, match="another plan"):
         merge_effort(plan, [first, foreign])
-    other = dataclasses.replace(second, diagnostics=second.diagnostics | {"revision": "1"})
+    other = dataclasses.replace(second, settings=second.settings | {"revision": "1"})
     with pytest.raises(ValueError, match="same model"):
         merge_effort(plan, [first, other])
 
