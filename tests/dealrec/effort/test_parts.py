@@ -5,8 +5,8 @@ import pytest
 
 from dealrec.config.effort import EffortConfig
 from dealrec.effort import parts as parts_module
-from dealrec.effort.parts import EffortPart
-from dealrec.effort.scoring import measure_effort, measure_shard, merge_effort
+from dealrec.effort.parts import EffortPart, merge_effort
+from dealrec.effort.scoring import measure_effort, measure_shard
 from dealrec.errors import Cancelled
 from dealrec.progress import Silent
 from tests.dealrec.language_models.test_batch_plan import tiny_plan
