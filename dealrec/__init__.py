@@ -1,6 +1,6 @@
 """Data pruning for LLM recommenders: influence, effort, and a coreset that keeps coverage.
 
-Importing this package loads nothing heavy; :func:`prune` imports the science when it is called.
+Importing this package loads nothing heavy: :func:`prune` is imported when its name is first used.
 """
 
 from typing import TYPE_CHECKING, Any

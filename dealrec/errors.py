@@ -1,4 +1,4 @@
-"""Errors that a person can act on: a stable code, a sentence, and where it was."""
+"""Errors that a person can act on: a stable code, a sentence, and the place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FieldError:
-    """One thing that is wrong in an input.
+    """One fault in an input.
 
     ``location`` is a dotted path (``config.selection.strata``) or a place in a file
     (``interactions.csv:17:timestamp``).
@@ -18,10 +18,10 @@ class FieldError:
 
 
 class DealrecError(Exception):
-    """Root of every error that is the caller's to see.
+    """The base of every error that the caller gets to see.
 
-    ``code`` is stable and machine-readable; the HTTP service gives it back unchanged in its
-    problem documents, and the command line prints ``title: detail``.
+    ``code`` is stable and machine-readable. The HTTP service answers it in its problem documents,
+    and the command line prints ``title: detail``.
     """
 
     code = "internal_error"
@@ -45,11 +45,11 @@ class DealrecError(Exception):
 
     @property
     def exit_status(self) -> int:
-        """Of a command that ends with it: 2 for what the caller can put right, 1 for what is ours."""
+        """The exit status of a command: 2 for faults that the caller can correct, 1 for our own."""
         return 1 if self.code == "internal_error" else 2
 
     def to_problem(self) -> dict[str, Any]:
-        """The body of an RFC 9457 problem, less ``status`` and ``instance``."""
+        """Make an RFC 9457 problem document, without ``status`` and ``instance``."""
         problem: dict[str, Any] = {
             "type": f"urn:dealrec:problem:{self.code}",
             "title": self.title,
@@ -63,7 +63,7 @@ class DealrecError(Exception):
         return problem
 
     def __reduce__(self) -> Any:
-        # Keeps code, title and errors when the error crosses a process boundary.
+        # Pickling keeps code, title and errors when the error crosses a process boundary.
         return (_rebuild, (type(self), self.detail, self.code, self.title, self.errors))
 
 
@@ -81,7 +81,7 @@ class InputError(DealrecError):
 
 
 class Cancelled(DealrecError):
-    """The work was asked to stop; raised from :meth:`dealrec.progress.Reporter.progress`."""
+    """The work was asked to stop; :meth:`dealrec.progress.Reporter.progress` raises it."""
 
     code = "cancelled"
     title = "The work was cancelled"

@@ -1,9 +1,9 @@
-"""Options of commands that are more than a word: configuration files and assignments."""
+"""Options that several commands share, and the configuration that they make."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import typer
 
@@ -19,7 +19,7 @@ SetOption = Annotated[
 ]
 ColumnOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="OURS=THEIRS", help="A column that the file calls otherwise."),
+    typer.Option(metavar="OURS=THEIRS", help="A column that has another name in the file."),
 ]
 
 BudgetsOption = Annotated[str, typer.Option(help="Counts or fractions, by commas: 256,1024.")]
@@ -34,16 +34,42 @@ ScaleOption = Annotated[
     Scale, typer.Option(help="smoke: minutes on a CPU; full: every layer, many users.")
 ]
 COMPARED = "dealrec,stratified_random"
-"""Where ``--selectors`` is not given."""
+"""The default of ``--selectors``."""
 
 
-def comparison(budget: str, selectors: str, **options: Any) -> dict[str, Any]:
-    """What a command was asked to compare, as :class:`~dealrec.config.ComparisonConfig` takes it.
+class ComparisonOptions(TypedDict):
+    """The options of a comparison, as :class:`~dealrec.config.ComparisonConfig` takes them."""
 
-    Raises :class:`InputError` (``invalid_budget``).
+    budgets: list[int | float]
+    selectors: list[str]
+    seeds: int
+    full_data_runs: int
+    scale: Scale
+    config: dict[str, Any]
+
+
+def comparison(
+    budget: str,
+    selectors: str,
+    *,
+    seeds: int,
+    full_data_runs: int,
+    scale: Scale,
+    config: dict[str, Any],
+) -> ComparisonOptions:
+    """Read the options of a command that compares selectors.
+
+    Raises:
+        InputError: ``invalid_budget``.
     """
-    budgets = [parse_budget(text) for text in _listed(budget)]
-    return {"budgets": budgets, "selectors": _listed(selectors), **options}
+    return {
+        "budgets": [parse_budget(text) for text in _listed(budget)],
+        "selectors": _listed(selectors),
+        "seeds": seeds,
+        "full_data_runs": full_data_runs,
+        "scale": scale,
+        "config": config,
+    }
 
 
 def _listed(text: str) -> list[str]:
@@ -51,9 +77,10 @@ def _listed(text: str) -> list[str]:
 
 
 def configuration(path: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
-    """The configuration file's object with ``--set`` assignments applied over it.
+    """Read the configuration file, and apply the ``--set`` assignments to its object.
 
-    Raises :class:`InputError`: ``invalid_json``, ``invalid_option``.
+    Raises:
+        InputError: ``invalid_json`` or ``invalid_option``.
     """
     settings: dict[str, Any] = {}
     if path is not None:
@@ -64,7 +91,7 @@ def configuration(path: Path | None, assignments: Sequence[str]) -> dict[str, An
                 f"{path} cannot be read as JSON: {error}", code="invalid_json"
             ) from None
         if not isinstance(loaded, dict):
-            raise InputError(f"{path} holds no JSON object.", code="invalid_json")
+            raise InputError(f"{path} does not hold a JSON object.", code="invalid_json")
         settings = loaded
     for assignment in assignments:
         key, text = pair(assignment, "--set")
@@ -83,15 +110,16 @@ def configuration(path: Path | None, assignments: Sequence[str]) -> dict[str, An
 
 
 def pair(text: str, option: str) -> tuple[str, str]:
-    """``NAME=VALUE`` as two.
+    """Split ``NAME=VALUE`` into name and value.
 
-    Raises :class:`InputError` (``invalid_option``).
+    Raises:
+        InputError: ``invalid_option``.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InputError(
             f"{option} takes NAME=VALUE, not {text!r}.",
             code="invalid_option",
-            errors=[FieldError(option, "no `=` in it")],
+            errors=[FieldError(option, "there is no `=` in it")],
         )
     return name, value

@@ -1,4 +1,4 @@
-"""How long work reports where it is, and how it learns that it should stop."""
+"""Reports of the progress of long work, through which the work is also cancelled."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -7,27 +7,30 @@ from dealrec.config.stages import StageName
 
 
 class Reporter(Protocol):
-    """What a stage talks to while it works.
+    """Takes the reports of a stage while it works.
 
-    Implementations: a terminal bar, a pipe to the worker's parent process, or nothing at all.
+    Implementations draw a bar on a terminal, write to a pipe to the worker's parent process, or do
+    nothing.
     """
 
     def progress(self, done: int, total: int, unit: str) -> None:
-        """``done`` of ``total`` ``unit``s (``epoch``, ``sample``, ``iteration``) are finished.
+        """Report that ``done`` of ``total`` ``unit``s (``epoch``, ``sample``, …) are finished.
 
-        Called often (every batch): implementations decide how often to show it. Raises
-        :class:`dealrec.errors.Cancelled` where the work should stop.
+        It is called for every batch; implementations decide how often to show it.
+
+        Raises:
+            dealrec.errors.Cancelled: The work should stop.
         """
 
     def metric(self, name: str, value: float) -> None:
-        """A figure worth showing beside the stage, e.g. ``valid_ndcg@10``; the last one wins."""
+        """Report a figure to show beside the stage, e.g. ``valid_ndcg@10``; the latest value counts."""
 
     def event(self, kind: str, **data: Any) -> None:
-        """Something that happened once, e.g. ``early_stopping``; never carries row contents."""
+        """Report something that happened once, e.g. ``early_stopping``; it never holds row contents."""
 
 
 class Silent:
-    """Reports to nobody."""
+    """Ignores all reports."""
 
     def progress(self, done: int, total: int, unit: str) -> None:
         pass
@@ -42,9 +45,9 @@ class Silent:
 SILENT = Silent()
 
 StageReporters = Callable[[StageName], Reporter]
-"""Gives the reporter of a stage when that stage begins."""
+"""Makes the reporter of a stage when the stage begins."""
 
 
 def silent_stages(_stage: StageName) -> Reporter:
-    """Nobody is told of any stage."""
+    """Make a reporter that ignores all reports, for any stage."""
     return SILENT

@@ -1,4 +1,4 @@
-"""What commands show on a terminal: a bar for each stage, and errors that say what to do."""
+"""Output of commands on a terminal: a bar for each stage, results, and errors."""
 
 import json
 import sys
@@ -25,14 +25,14 @@ from dealrec.progress import SILENT, Reporter
 
 P = ParamSpec("P")
 _LINE_SECONDS = 5.0
-"""Without a terminal, a line at most this often."""
+"""Where there is no terminal, a line is written at most this often."""
 
 
 @contextmanager
 def stage_display(*, quiet: bool = False) -> Iterator[Callable[[str], Reporter]]:
-    """Reporters that draw bars on a terminal, or write a line now and then where there is none.
+    """Give a function that makes the reporter of a stage from the stage's name.
 
-    They are asked for by the stage's name.
+    The reporters draw bars on a terminal, or write a line now and then where there is none.
     """
     if quiet:
         yield lambda _stage: SILENT
@@ -69,8 +69,8 @@ class _BarReporter:
         self._bars.update(self._task, metrics=shown[:80])
 
     def event(self, kind: str, **data: Any) -> None:
-        said = " ".join(f"{key}={value}" for key, value in data.items())
-        self._bars.console.print(f"[dim]{kind} {said}")
+        details = " ".join(f"{key}={value}" for key, value in data.items())
+        self._bars.console.print(f"[dim]{kind} {details}")
 
 
 class _LineReporter:
@@ -93,8 +93,8 @@ class _LineReporter:
         pass
 
     def event(self, kind: str, **data: Any) -> None:
-        said = " ".join(f"{key}={value}" for key, value in data.items())
-        _say(f"{self._stage}: {kind} {said}".rstrip())
+        details = " ".join(f"{key}={value}" for key, value in data.items())
+        _say(f"{self._stage}: {kind} {details}".rstrip())
 
 
 def _say(line: str) -> None:
@@ -103,9 +103,9 @@ def _say(line: str) -> None:
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
-    """A command whose :class:`DealrecError` becomes a message and its exit status.
+    """Make a command turn a :class:`DealrecError` into a message and its exit status.
 
-    With ``--json`` the problem is written to standard output as the HTTP service would give it.
+    With ``--json`` the command prints the problem document that the HTTP service would answer.
     """
 
     @wraps(function)
@@ -125,19 +125,16 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Write a JSON document to standard output."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def print_json_line(value: Any) -> None:
-    """One JSON document on a line of its own, at once: of many."""
+    """Write one of many JSON documents as a line to standard output, without delay."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
 def say(line: str) -> None:
-    """A line on standard output, for people."""
+    """Write a line for people to standard output."""
     sys.stdout.write(line + "\n")
-
-
-__all__ = ["Reporter", "command", "print_json", "print_json_line", "say", "stage_display"]

@@ -5,7 +5,7 @@
 >>> job = client.prune("interactions.parquet", items="items.parquet", budget=0.02)  # doctest: +SKIP
 >>> table = job.wait(progress=True).coreset.to_arrow()  # doctest: +SKIP
 
-Importing this package loads nothing; the clients come when they are asked for.
+Importing this package loads nothing heavy: a client is imported when its name is first used.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Adapters: what a language model has learned from a coreset."""
+"""LoRA adapters that were trained on coresets."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -31,16 +31,16 @@ class Adapter(Remote[M]):
 
     @operation
     async def download(self, path: str | Path, *, progress: bool = False) -> Path:
-        """The PEFT folder as a zip; unpacked, ``PeftModel.from_pretrained`` loads it.
+        """Download the PEFT folder as a zip; ``PeftModel.from_pretrained`` loads it once unpacked.
 
-        Goes on where an earlier attempt stopped, and checks the SHA-256.
+        An interrupted download goes on where it stopped, and the SHA-256 is checked at the end.
         """
         request = Request("GET", f"/v1/adapters/{self.id}/download")
         return await fetch_file(self.transport, request, path, progress=progress)
 
     @operation
     async def download_file(self, name: str, path: str | Path, *, progress: bool = False) -> Path:
-        """One of its ``files``, in the same way."""
+        """Download one of the adapter's ``files``, in the same way as :meth:`download`."""
         request = Request("GET", f"/v1/adapters/{self.id}/files/{quote(name, safe='')}")
         return await fetch_file(self.transport, request, path, progress=progress)
 
@@ -51,21 +51,21 @@ class Adapter(Remote[M]):
 
 
 class Adapters(Area[M]):
-    """Adapters of this key's tenant."""
+    """The adapters of the key's tenant."""
 
     @operation
     async def get(self, identifier: str) -> Adapter[M]:
-        """One adapter."""
+        """Fetch one adapter."""
         return await fetch_adapter(self.transport, identifier)
 
     @sequence
     async def list(self) -> AsyncIterator[Adapter[M]]:
-        """All adapters, newest first."""
+        """List all adapters, newest first."""
         async for entry in listed(self.transport, "/v1/adapters"):
-            yield Adapter[M].said(self.transport, entry)
+            yield Adapter[M].received(self.transport, entry)
 
 
 async def fetch_adapter(transport: M, identifier: str) -> Adapter[M]:
-    """The adapter with the list of its files."""
+    """Fetch the adapter with the list of its files."""
     answer = await ask(transport, Request("GET", f"/v1/adapters/{identifier}"))
-    return Adapter[M].said(transport, answer.json())
+    return Adapter[M].received(transport, answer.json())

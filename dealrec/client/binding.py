@@ -1,12 +1,13 @@
-"""One implementation for both clients: coroutines, which the blocking one runs to their end at once.
+"""One implementation serves both clients: the blocking client runs each coroutine to its end at once.
 
-Everything is written as coroutines over a :class:`~dealrec.client.transport.Transport`. On an
-:class:`~dealrec.client.transport.AsyncTransport` they are what they look like. On a
-:class:`~dealrec.client.transport.BlockingTransport` no ``await`` ever suspends (it has slept, sent or
-read by the time it is asked), so a single step finishes them, without an event loop.
+Every method is a coroutine over a :class:`~dealrec.client.transport.Transport`. On an
+:class:`~dealrec.client.transport.AsyncTransport` it is an ordinary coroutine. On a
+:class:`~dealrec.client.transport.BlockingTransport` no ``await`` ever suspends, because the transport
+has already slept, sent or read when it returns; a single step finishes the coroutine without an event
+loop.
 
-The descriptors below give a method the one or the other form, by the transport of the object that
-it is found on, and tell type checkers which.
+The descriptors below turn a method into the blocking or the awaitable form, which depends on the
+transport of its object, and tell type checkers which form it is.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
@@ -23,15 +24,15 @@ M_co = TypeVar("M_co", bound=Transport, covariant=True)
 
 
 class Bound(Protocol[M_co]):
-    """Something that asks the service through a transport."""
+    """An object that asks the service through a transport."""
 
     @property
     def transport(self) -> M_co:
-        """Blocking or not."""
+        """The transport, which is blocking or asynchronous."""
 
 
 class operation(Generic[P, T_co]):  # noqa: N801 - used as a decorator
-    """A method that asks the service: it blocks, or is to be awaited."""
+    """Makes a method that asks the service blocking or awaitable."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, T_co]]) -> None:
         self.function = function
@@ -55,7 +56,7 @@ class operation(Generic[P, T_co]):  # noqa: N801 - used as a decorator
 
 
 class sequence(Generic[P, T_co]):  # noqa: N801
-    """A method that gives one thing after the other, and asks the service as it goes."""
+    """Makes a method that asks the service entry by entry a plain or an asynchronous iterator."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], AsyncIterator[T_co]]) -> None:
         self.function = function
@@ -79,7 +80,7 @@ class sequence(Generic[P, T_co]):  # noqa: N801
 
 
 class reference(Generic[T_co]):  # noqa: N801
-    """Another object that this one leads to: the service is asked when the attribute is read."""
+    """Makes a method an attribute whose value is fetched from the service when it is read."""
 
     def __init__(self, function: Callable[[Any], Coroutine[Any, Any, T_co]]) -> None:
         self.function = function
@@ -101,7 +102,11 @@ class reference(Generic[T_co]):  # noqa: N801
 
 
 def finished(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine that never suspends returns."""
+    """Run a coroutine that never suspends, and return its result.
+
+    Raises:
+        RuntimeError: The coroutine suspended.
+    """
     try:
         coroutine.send(None)
     except StopIteration as end:
@@ -112,7 +117,7 @@ def finished(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def _in_turn(things: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-    """What an asynchronous generator that never suspends gives; it is closed with this one."""
+    """Iterate over an asynchronous generator that never suspends, and close it at the end."""
     try:
         while True:
             try:
@@ -137,5 +142,5 @@ def _method(function: Callable[..., Any], instance: Any, blocking: Callable[[Any
 
 
 def _described(descriptor: Any, function: Callable[..., Any]) -> None:
-    """``help`` shows the docstring and the signature."""
+    """Give the descriptor the docstring and signature that ``help`` shows."""
     update_wrapper(descriptor, function)

@@ -1,4 +1,4 @@
-"""Commands that ask a server: submit, status, watch, coreset, adapter, upload."""
+"""Commands that talk to a server: submit, status, watch, coreset, adapter, upload."""
 
 import tempfile
 import zipfile
@@ -20,6 +20,7 @@ from dealrec.terminal import command, print_json, print_json_line, say
 
 if TYPE_CHECKING:
     from dealrec.client.clients import Client
+    from dealrec.client.records import Record
     from dealrec.client.resources import Job
 
 ServerOption = Annotated[
@@ -34,7 +35,7 @@ DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
 def register(application: typer.Typer) -> None:
-    """Add this part's subcommands."""
+    """Add the subcommands of this module."""
     for name, function in (
         ("submit", submit_command),
         ("status", status_command),
@@ -50,20 +51,20 @@ def submit_command(
     interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
     budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
-    name: Annotated[str | None, typer.Option(help="What the data set is called.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     column: ColumnOption = None,
     split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="The same key again gives the same job again.")
+        str | None, typer.Option(help="A repetition with the same key returns the same job.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay until the job has ended.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Wait until the job has ended.")] = False,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send data to a server and have a coreset made; says the job's id."""
+    """Send data to a server and start a job that makes a coreset; prints the job's id."""
     with asking(server, key) as client:
         job = client.prune(
             interactions,
@@ -85,7 +86,7 @@ def status_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say how far a job is."""
+    """Print the progress of a job."""
     with asking(server, key) as client:
         job = client.jobs.get(job_id)
     if json:
@@ -114,9 +115,10 @@ def watch_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a job's stages until it has ended, or is paused; exit status 1 where it failed.
+    """Show a job's stages until it has ended or is paused; the exit status is 1 when it failed.
 
-    With ``--json``: its events, one a line as they happen, and the job itself as the last line.
+    With ``--json`` it prints the job's events, one a line as they happen, and the job itself as the
+    last line.
     """
     with asking(server, key) as client:
         _watch(client, job_id, json=json)
@@ -124,7 +126,8 @@ def watch_command(
 
 def coreset_command(
     identifier: Annotated[
-        str, typer.Argument(metavar="ID", help="Of a coreset (cs_…), or of the job that made it.")
+        str,
+        typer.Argument(metavar="ID", help="Id of a coreset (cs_…), or of the job that made it."),
     ],
     out: Annotated[Path, typer.Option(help="File to write.")],
     format_: Annotated[
@@ -134,7 +137,7 @@ def coreset_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Fetch a coreset; a file that came half is completed."""
+    """Download a coreset; an interrupted download is resumed."""
     with asking(server, key) as client:
         made_by_job = identifier.startswith("job_")
         coreset = (
@@ -150,14 +153,15 @@ def coreset_command(
 
 def adapter_command(
     identifier: Annotated[
-        str, typer.Argument(metavar="ID", help="Of an adapter (ad_…), or of the job that made it.")
+        str,
+        typer.Argument(metavar="ID", help="Id of an adapter (ad_…), or of the job that made it."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for PeftModel.from_pretrained.")],
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Fetch a LoRA adapter; one that came half is completed."""
+    """Download a LoRA adapter; an interrupted download is resumed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with asking(server, key) as client:
         made_by_job = identifier.startswith("job_")
@@ -184,7 +188,7 @@ def upload_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send a file in parts; a second attempt sends what is missing. Says the upload's id."""
+    """Send a file in parts, and print the upload's id; a second attempt sends the missing parts."""
     with asking(server, key) as client:
         upload = client.uploads.send(file, progress=not json)
     if json:
@@ -194,14 +198,14 @@ def upload_command(
 
 
 def asking(server: str, key: str | None) -> "Client":
-    """A client of ``server``, to be closed."""
+    """Make a client of ``server``, which the caller closes."""
     from dealrec.client.clients import Client
 
     return Client(server, key)
 
 
 def say_job(client: "Client", job: "Job[Any]", *, watch: bool, json: bool) -> None:
-    """What is said of a job that was just made: its id, or all of it, or how it goes."""
+    """Print the id of a new job, or all of it with ``json``, or its progress with ``watch``."""
     if watch:
         _watch(client, job.id, json=json)
     elif json:
@@ -214,8 +218,8 @@ def _watch(client: "Client", job_id: str, *, json: bool) -> None:
     """Show the job until it has ended or is paused; raises ``typer.Exit`` (1) where it failed."""
     if not json:
         job = client.jobs.get(job_id).wait(progress=True)
-        said = job.coreset_id or job.adapter_id or ""
-        say(f"{job.id} {job.state} {said}".rstrip())
+        result = job.coreset_id or job.adapter_id or ""
+        say(f"{job.id} {job.state} {result}".rstrip())
         return
     job = _events_as_lines(client, job_id)
     print_json_line(plain_record(job))
@@ -227,13 +231,12 @@ def _events_as_lines(client: "Client", job_id: str) -> "Job[Any]":
     job = client.jobs.get(job_id)
     for event in job.follow():
         print_json_line({"object": "event", **plain_record(event)})
-        # A job that was paused once may have gone on since.
+        # The event may be old: the job may have been resumed since.
         if event.kind == "job.paused" and client.jobs.get(job_id).state == "paused":
             break
     return client.jobs.get(job_id)
 
 
-def plain_record(record: Any) -> dict[str, Any]:
-    """What the service said, for ``--json``."""
-    plain: dict[str, Any] = record.model_dump(mode="json")
-    return plain
+def plain_record(record: "Record") -> dict[str, Any]:
+    """The record as JSON, for ``--json``."""
+    return record.model_dump(mode="json")

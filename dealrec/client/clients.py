@@ -1,10 +1,10 @@
-"""The two clients: the same service, blocking or on an event loop."""
+"""The two clients of the service: blocking, and for event loops."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self
+from typing import Generic, Self
 
 from dealrec.client.adapters import Adapters
 from dealrec.client.binding import operation
@@ -21,11 +21,11 @@ from dealrec.version import __version__
 
 _AGENT = f"dealrec/{__version__}"
 DEFAULT_URL = "http://127.0.0.1:8000"
-"""Where ``dealrec serve`` listens."""
+"""The address that ``dealrec serve`` listens on."""
 
 
 class Service(Generic[M]):
-    """What both clients offer."""
+    """The requests that both clients offer."""
 
     def __init__(self, transport: M) -> None:
         self.transport = transport
@@ -50,11 +50,12 @@ class Service(Generic[M]):
         idempotency_key: str | None = None,
         progress: bool = False,
     ) -> Job[M]:
-        """Send the files and have a coreset made of them.
+        """Send the files and start a job that makes a coreset from them.
 
-        ``budget`` is a count, or a fraction below 1. Large files go in parts: ``progress`` shows
-        how far they are, and a second attempt, by whatever process, sends what is missing. With an
-        ``idempotency_key`` of yours that attempt gives the first one's job, if there is one.
+        ``budget`` is a count, or a fraction below 1. Large files are sent in parts: ``progress``
+        shows a bar, and a second attempt by any process sends the missing parts. With an
+        ``idempotency_key`` of your own, a second attempt returns the job of the first one, if that
+        made one.
         """
         source = Source.of(interactions, items, name, columns, split)
         key = idempotency_key or new_key()
@@ -66,34 +67,37 @@ class Service(Generic[M]):
             return await create_job(self.transport, "/v1/jobs", body, f"{key}-job")
         form = source.form() | {"budget": f"{budget}"} | _json_fields(config, metadata)
         request = creating("/v1/prune", idempotency_key=key, form=form, files=source.files)
-        return Job[M].said(self.transport, (await ask(self.transport, request)).json())
+        return Job[M].received(self.transport, (await ask(self.transport, request)).json())
 
     @operation
     async def models(self) -> list[LanguageModel]:
-        """Language models, for ``effort.model`` and ``finetune.model``."""
+        """List the language models for ``effort.model`` and ``finetune.model``."""
         answer = await ask(self.transport, Request("GET", "/v1/models"))
         return [LanguageModel.model_validate(entry) for entry in answer.json()["data"]]
 
     @operation
     async def surrogates(self) -> list[Choice]:
-        """Surrogates, for ``surrogate.model``."""
+        """List the surrogates for ``surrogate.model``."""
         answer = await ask(self.transport, Request("GET", "/v1/surrogates"))
         return [Choice.model_validate(entry) for entry in answer.json()["data"]]
 
     @operation
     async def selectors(self) -> list[Choice]:
-        """Selectors, for ``selection.method``."""
+        """List the selectors for ``selection.method``."""
         answer = await ask(self.transport, Request("GET", "/v1/selectors"))
         return [Choice.model_validate(entry) for entry in answer.json()["data"]]
 
 
 class Client(Service[BlockingTransport]):
-    """The service, one call after the other.
+    """The blocking client.
 
-    ``key`` is an API key (``dr_…``), which a service on this machine may do without. ``timeout`` is
-    how many seconds it may be silent within an answer, ``retries`` how often a request is sent
-    again that found nobody or a server that was busy. Every method raises
-    :class:`~dealrec.client.errors.ApiError`.
+    Every method raises :class:`~dealrec.client.errors.ApiError`.
+
+    Args:
+        url: Address of the service.
+        key: API key (``dr_…``); a service on this machine may not need one.
+        timeout: The longest silence within one answer, in seconds.
+        retries: How often a request is repeated when no answer came or the server was busy.
     """
 
     def __init__(
@@ -107,7 +111,7 @@ class Client(Service[BlockingTransport]):
         super().__init__(BlockingTransport(_server(url, key, timeout, retries), _AGENT))
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.transport.close()
 
     def __enter__(self) -> Self:
@@ -123,7 +127,7 @@ class Client(Service[BlockingTransport]):
 
 
 class AsyncClient(Service[AsyncTransport]):
-    """The same with methods to be awaited; see :class:`Client`."""
+    """The client for event loops: as :class:`Client`, with methods to be awaited."""
 
     def __init__(
         self,
@@ -136,7 +140,7 @@ class AsyncClient(Service[AsyncTransport]):
         super().__init__(AsyncTransport(_server(url, key, timeout, retries), _AGENT))
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self.transport.close()
 
     async def __aenter__(self) -> Self:
@@ -154,15 +158,16 @@ class AsyncClient(Service[AsyncTransport]):
 def _server(url: str, key: str | None, timeout: float, retries: int) -> Server:
     if not url.startswith(("http://", "https://")):
         raise InputError(
-            f"{url!r} is no address of a service: it begins with http:// or https://.",
+            f"{url!r} is not an address of a service; it must begin with http:// or https://.",
             code="invalid_url",
         )
     return Server(url.rstrip("/"), key, timeout, retries)
 
 
 def _json_fields(config: Config | None, metadata: Mapping[str, str] | None) -> dict[str, str]:
-    fields: dict[str, Any] = {
-        "config": None if config is None else json.dumps(plain(config)),
-        "metadata": None if metadata is None else json.dumps(dict(metadata)),
-    }
-    return without_none(fields)
+    return without_none(
+        {
+            "config": None if config is None else json.dumps(plain(config)),
+            "metadata": None if metadata is None else json.dumps(dict(metadata)),
+        }
+    )

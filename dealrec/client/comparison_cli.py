@@ -1,4 +1,4 @@
-"""Commands that have a server compare selectors: submit-comparison, report."""
+"""Commands for comparisons on a server: submit-comparison, report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +42,7 @@ _DATASET = "ds_"
 
 
 def register(application: typer.Typer) -> None:
-    """Add this part's subcommands."""
+    """Add the subcommands of this module."""
     for name, function in (
         ("submit-comparison", submit_comparison_command),
         ("report", report_command),
@@ -52,12 +52,13 @@ def register(application: typer.Typer) -> None:
 
 def submit_comparison_command(
     data: Annotated[
-        str, typer.Argument(help="File of interactions, or the id of a data set (ds_…) there.")
+        str,
+        typer.Argument(help="File of interactions, or the id of a data set (ds_…) on the server."),
     ],
     budget: BudgetsOption,
     selectors: SelectorsOption = COMPARED,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
-    name: Annotated[str | None, typer.Option(help="What the data set is called.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
     seeds: SeedsOption = 3,
     full_data_runs: FullDataRunsOption = 0,
     scale: ScaleOption = Scale.SMOKE,
@@ -66,20 +67,20 @@ def submit_comparison_command(
     column: ColumnOption = None,
     split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say what it would take, and start nothing.")
+        bool, typer.Option("--estimate", help="Print the estimated cost, and start nothing.")
     ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay until the job has ended.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Wait until the job has ended.")] = False,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Have a server compare selectors; says the job's id, or with --estimate what it would take."""
+    """Start a comparison of selectors on a server and print its id, or with --estimate its cost."""
     asked = comparison(
         budget,
         selectors,
         seeds=seeds,
         full_data_runs=full_data_runs,
-        scale=scale.value,
+        scale=scale,
         config=configuration(config, set_ or []),
     )
     with asking(server, key) as client:
@@ -100,7 +101,7 @@ def submit_comparison_command(
             if json:
                 print_json(plain_record(found))
             else:
-                _say(found)
+                _say_estimate(found)
             return
         job = client.jobs.compare(dataset.id, **asked)
         say_job(client, job, watch=watch, json=json)
@@ -114,7 +115,7 @@ def report_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Fetch the report of a comparison, and say its verdict."""
+    """Download the report of a comparison, and print its verdict."""
     with asking(server, key) as client:
         job = client.jobs.get(job_id)
         job.download_report(out, format=format_)
@@ -127,19 +128,23 @@ def report_command(
 
 
 def _require_none(options: Mapping[str, object]) -> None:
-    """Raises :class:`InputError` (``invalid_option``): a data set that is there was read with its own."""
+    """Refuse options that say how to read a file when the data set is on the server already.
+
+    Raises:
+        InputError: ``invalid_option``.
+    """
     for name, value in options.items():
         if value:
             raise InputError(
-                f"{name} says how a file is read; the data set is there already. Leave it out.",
+                f"{name} applies to a file, but {_DATASET}… names a data set. Leave it out.",
                 code="invalid_option",
-                errors=[FieldError(name, "goes with a file alone")],
+                errors=[FieldError(name, "applies to a file only")],
             )
 
 
-def _say(estimate: "Estimate") -> None:
+def _say_estimate(estimate: "Estimate") -> None:
     say(f"data set {estimate.dataset_id}")
     say(f"{estimate.trainings:,} trainings, about {estimate.seconds:,.0f} s")
     for stage in estimate.stages:
-        seconds = "there already" if stage.reused else f"{stage.seconds:,.0f} s"
+        seconds = "reused" if stage.reused else f"{stage.seconds:,.0f} s"
         say(f"  {stage.name:<10} {seconds}")

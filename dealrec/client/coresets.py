@@ -8,15 +8,15 @@ from dealrec.client.resources import Coreset, fetch_coreset, listed_coresets
 
 
 class Coresets(Area[M]):
-    """Coresets of this key's tenant."""
+    """The coresets of the key's tenant."""
 
     @operation
     async def get(self, identifier: str) -> Coreset[M]:
-        """One coreset."""
+        """Fetch one coreset."""
         return await fetch_coreset(self.transport, identifier)
 
     @sequence
     async def list(self) -> AsyncIterator[Coreset[M]]:
-        """All coresets, newest first; those of a job are :meth:`Job.coresets`."""
+        """List all coresets, newest first; :meth:`Job.coresets` lists those of a job."""
         async for coreset in listed_coresets(self.transport, None):
             yield coreset

@@ -1,4 +1,4 @@
-"""Data sets: made of files, validated by the service, and read as the language model will."""
+"""Data sets: they are made of files, and the service validates them."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -19,18 +19,18 @@ from dealrec.client.waiting import until
 from dealrec.terminal import stage_display
 
 IN_PARTS_FROM_BYTES = 64 * 2**20
-"""Files that have more together are sent in parts, so that a broken line costs one part only."""
+"""Files that are larger together are sent in parts, so that a broken connection costs one part."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Files to make a data set of, and how to read them."""
+    """The files of a new data set, and how to read them."""
 
     interactions: Path
     items: Path | None
     name: str | None
     columns: Mapping[str, str] | None
-    """Our names to the file's."""
+    """Maps our column names to those of the files."""
     split: str | None
 
     @classmethod
@@ -42,28 +42,28 @@ class Source:
         columns: Mapping[str, str] | None,
         split: str | None,
     ) -> "Source":
-        """Raises :class:`~dealrec.errors.InputError` (``no_such_file``)."""
+        """Check that the files exist; raises :class:`~dealrec.errors.InputError` (``no_such_file``)."""
         catalogue = None if items is None else local_file(items)
         return cls(local_file(interactions), catalogue, name, columns, split)
 
     @property
     def files(self) -> dict[str, Path]:
-        """By their names in the form."""
+        """The files by their names in the form."""
         return without_none({"interactions": self.interactions, "items": self.items})
 
     @property
     def large(self) -> bool:
-        """Whether it goes in parts."""
+        """Whether the files are sent in parts."""
         return sum(path.stat().st_size for path in self.files.values()) > IN_PARTS_FROM_BYTES
 
     def form(self) -> dict[str, str]:
-        """The fields beside the files."""
+        """The form fields beside the files."""
         columns = None if self.columns is None else json.dumps(dict(self.columns))
         return without_none({"name": self.name, "columns": columns, "split": self.split})
 
 
 class Dataset(Remote[M]):
-    """A data set; ``counts``, ``report`` and ``sha256`` are there once it is ``ready``."""
+    """A data set; ``counts``, ``report`` and ``sha256`` are set once it is ``ready``."""
 
     id: str
     object: str
@@ -71,7 +71,7 @@ class Dataset(Remote[M]):
     state: str
     """``validating``, ``ready`` or ``rejected``."""
     progress: Progress | None = None
-    """Of the validation while it runs, in bytes read."""
+    """The progress of a running validation, in bytes read."""
     created_at: datetime
     sha256: str | None = None
     split: str | None = None
@@ -81,9 +81,11 @@ class Dataset(Remote[M]):
 
     @operation
     async def wait(self, *, timeout: float | None = None, progress: bool = False) -> "Dataset[M]":
-        """The data set once it is ready; ``progress`` shows its validation on standard error.
+        """Wait until the data set is ready; ``progress`` shows its validation on standard error.
 
-        Raises :class:`ApiError` with its ``error`` where it is rejected, and ``wait_timed_out``.
+        Raises:
+            ApiError: The data set's ``error`` when it is rejected, or ``wait_timed_out`` after
+                ``timeout`` seconds.
         """
         with stage_display(quiet=not progress) as stages:
             reporter = stages("ingest")
@@ -91,8 +93,8 @@ class Dataset(Remote[M]):
             async def looked_at() -> Dataset[M]:
                 dataset = await fetch_dataset(self.transport, self.id)
                 if dataset.progress is not None:
-                    told = dataset.progress
-                    reporter.progress(told.done, told.total, told.unit)
+                    now = dataset.progress
+                    reporter.progress(now.done, now.total, now.unit)
                 return dataset
 
             found = await until(
@@ -108,19 +110,19 @@ class Dataset(Remote[M]):
 
     @sequence
     async def samples(self, sampling: str | None = None) -> AsyncIterator[SampleText]:
-        """The samples as the language model will read them; ``per_user`` unless told otherwise."""
+        """Iterate over the samples in the words of the prompt; ``sampling`` is ``per_user`` by default."""
         path = f"/v1/datasets/{self.id}/samples"
         async for entry in listed(self.transport, path, {"sampling": sampling}):
             yield SampleText.model_validate(entry)
 
     @operation
     async def delete(self, *, cascade: bool = False) -> None:
-        """Delete a data set that nothing depends on, or with it everything that was made of it."""
+        """Delete the data set; with ``cascade`` also everything that was made from it."""
         await delete(self.transport, f"/v1/datasets/{self.id}", cascade=cascade)
 
 
 class Datasets(Area[M]):
-    """Data sets of this key's tenant."""
+    """The data sets of the key's tenant."""
 
     @operation
     async def create(
@@ -134,9 +136,9 @@ class Datasets(Area[M]):
         idempotency_key: str | None = None,
         progress: bool = False,
     ) -> Dataset[M]:
-        """Send the files; validation goes on after that (:meth:`Dataset.wait`).
+        """Send the files; the service then validates them (see :meth:`Dataset.wait`).
 
-        Large files go in parts, and a second attempt, by whatever process, sends what is missing.
+        Large files are sent in parts, and a second attempt by any process sends the missing parts.
         """
         source = Source.of(interactions, items, name, columns, split)
         key = idempotency_key or new_key()
@@ -145,34 +147,35 @@ class Datasets(Area[M]):
         request = creating(
             "/v1/datasets", idempotency_key=key, form=source.form(), files=source.files
         )
-        return Dataset[M].said(self.transport, (await ask(self.transport, request)).json())
+        return Dataset[M].received(self.transport, (await ask(self.transport, request)).json())
 
     @operation
     async def get(self, identifier: str) -> Dataset[M]:
-        """One data set, with the report of its validation."""
+        """Fetch one data set with the report of its validation."""
         return await fetch_dataset(self.transport, identifier)
 
     @sequence
     async def list(self) -> AsyncIterator[Dataset[M]]:
-        """All data sets, newest first."""
+        """List all data sets, newest first."""
         async for entry in listed(self.transport, "/v1/datasets"):
-            yield Dataset[M].said(self.transport, entry)
+            yield Dataset[M].received(self.transport, entry)
 
 
 async def fetch_dataset(transport: M, identifier: str) -> Dataset[M]:
-    """The data set as it is now."""
+    """Fetch the data set in its present state."""
     answer = await ask(transport, Request("GET", f"/v1/datasets/{identifier}"))
-    return Dataset[M].said(transport, answer.json())
+    return Dataset[M].received(transport, answer.json())
 
 
 async def dataset_in_parts(
     transport: M, source: Source, idempotency_key: str, *, progress: bool
 ) -> Dataset[M]:
-    """Make a data set of files that are sent in parts."""
-    body = {
+    """Send the files in parts and make a data set of them."""
+    uploads = {
         f"{name}_upload_id": (await send_file(transport, path, progress=progress)).id
         for name, path in source.files.items()
     }
-    body |= without_none({"name": source.name, "columns": source.columns, "split": source.split})
+    options = {"name": source.name, "columns": source.columns, "split": source.split}
+    body = {**uploads, **without_none(options)}
     answer = await ask(transport, creating("/v1/datasets", body, idempotency_key=idempotency_key))
-    return Dataset[M].said(transport, answer.json())
+    return Dataset[M].received(transport, answer.json())

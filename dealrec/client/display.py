@@ -1,4 +1,4 @@
-"""What a person sees while something is sent, fetched or waited for; on standard error."""
+"""Progress on standard error while data is sent or fetched, or a job is waited for."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +8,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from dealrec.client.records import Progress as StageProgress
 from dealrec.client.records import Stage
-from dealrec.terminal import Reporter, stage_display
+from dealrec.progress import Reporter
+from dealrec.terminal import stage_display
 
 _UNTOUCHED = frozenset({"waiting", "queued"})
 _SHOWN_METRICS = ("@", "loss")
@@ -18,7 +19,10 @@ _SHOWN_METRICS = ("@", "loss")
 def transfer_display(
     show: bool, description: str, total: int | None
 ) -> Iterator[Callable[[int], None]]:
-    """A bar of bytes; give it how many more are done. Nothing is drawn where no terminal is."""
+    """Show a bar of bytes; call what it gives with the number of bytes since the last call.
+
+    Nothing is drawn where standard error is not a terminal.
+    """
     console = Console(stderr=True)
     if not (show and console.is_terminal):
         yield lambda _count: None
@@ -39,7 +43,7 @@ def job_display(show: bool) -> Iterator[Callable[[Sequence[Stage]], None]]:
     """Show a bar for each stage of a job; call what it gives with the stages as they are now."""
     with stage_display(quiet=not show) as stages:
         reporters: dict[str, Reporter] = {}
-        said: dict[str, StageProgress] = {}
+        shown: dict[str, StageProgress] = {}
 
         def show_stages(now: Sequence[Stage]) -> None:
             for stage in now:
@@ -52,8 +56,8 @@ def job_display(show: bool) -> Iterator[Callable[[Sequence[Stage]], None]]:
                     if any(mark in name for mark in _SHOWN_METRICS):
                         reporter.metric(name, value)
                 progress = stage.progress
-                if progress is not None and progress.total and progress != said.get(stage.name):
-                    said[stage.name] = progress
+                if progress is not None and progress.total and progress != shown.get(stage.name):
+                    shown[stage.name] = progress
                     reporter.progress(progress.done, progress.total, progress.unit)
 
         yield show_stages

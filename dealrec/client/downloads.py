@@ -1,8 +1,9 @@
-"""Files fetched to the last byte: resumed where the line broke, and checked.
+"""Downloads that resume after a broken connection and are checked against their SHA-256.
 
-The service's ``ETag`` is the SHA-256 of the content. A file on its way lies beside its target, under
-a name that has the ``ETag``; so the next attempt, of this process or another, knows what it has the
-beginning of, and the service sends the rest only if the content is still the same (``If-Range``).
+The service's ``ETag`` is the SHA-256 of the content. An unfinished download lies beside its target
+under a name that contains the ``ETag``. So the next attempt, by this or another process, knows which
+content it has the beginning of, and the service sends the rest only if the content is still the same
+(``If-Range``).
 """
 
 import glob
@@ -27,10 +28,11 @@ _PART_NAME = re.compile(r"\.([0-9a-f]{64})\.part")
 async def fetch_file(
     transport: Transport, request: Request, target: str | Path, *, progress: bool = False
 ) -> Path:
-    """Fetch what ``request`` answers into ``target``, which is there whole or not at all.
+    """Fetch the answer to ``request`` into the file ``target``, which appears whole or not at all.
 
-    Raises :class:`ApiError`: the service's, or ``download_damaged`` where the content is not what
-    its ``ETag`` says.
+    Raises:
+        ApiError: The service's error, ``download_damaged`` when the content does not match its
+            ``ETag``, or ``download_unchecked`` when there is no ``ETag`` to check against.
     """
     path = Path(target).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ async def _receive(
         reading = await stack.enter_async_context(transport.open(request))
         status = reading.response.status_code
         if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and download.size:
-            return  # all is there: whether it is right, its hash says
+            return  # all of it is there; the hash decides whether it is right
         if not reading.response.is_success:
             raise ApiError.of_answer(reading.response)
         file = stack.enter_context(download.open(reading))
@@ -68,7 +70,7 @@ async def _receive(
 
 
 class _Download:
-    """The beginning of a file, and what it is the beginning of."""
+    """An unfinished download and the ``ETag`` of its content."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -83,27 +85,27 @@ class _Download:
 
     @property
     def size(self) -> int:
-        """Bytes that are there."""
+        """The number of bytes that have arrived."""
         try:
             return self.part.stat().st_size
         except FileNotFoundError:
             return 0
 
     def asked(self, request: Request) -> Request:
-        """The request for what is missing."""
+        """The request for the bytes that are missing."""
         headers = {**request.headers, "accept-encoding": "identity"}
         if self.size:
             headers |= {"range": f"bytes={self.size}-", "if-range": f'"{self.etag}"'}
         return Request(request.method, request.path, request.query, headers=headers)
 
     def open(self, reading: Reading) -> BinaryIO:
-        """Where the answer's bytes go: behind those that are there, or into a new file."""
+        """Open the unfinished file: to append where the answer continues it, else anew."""
         response = reading.response
         found = _ETAG.fullmatch(response.headers.get("etag", ""))
         if found is None:
             raise ApiError(
-                f"{response.request.url} has no SHA-256 as its ETag: it cannot be checked. "
-                "Does something between here and the service change answers?",
+                f"{response.request.url} has no SHA-256 as its ETag, so it cannot be checked. "
+                "A proxy between here and the service may change answers.",
                 code="download_unchecked",
             )
         if response.status_code == httpx.codes.PARTIAL_CONTENT and found[1] == self.etag:
@@ -113,11 +115,11 @@ class _Download:
         return self.part.open("wb")
 
     def finish(self) -> None:
-        """Check the whole, and give it its name."""
+        """Check the content and rename it to the target."""
         if file_sha256(self.part) != self.etag:
             self.part.unlink()
             raise ApiError(
-                f"{self.target} arrived with other bytes than its ETag promised. Fetch it again.",
+                f"{self.target} does not match the SHA-256 in its ETag. Fetch it again.",
                 code="download_damaged",
             )
         self.part.replace(self.target)

@@ -1,4 +1,4 @@
-"""The one error of the client: the service's problem document, or that no answer came."""
+"""The one error of the client: a problem document of the service, or a missing answer."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -14,19 +14,19 @@ _SHOWN = 200
 
 
 class ApiError(DealrecError):
-    """What the service refused, or could not do, in its own words (RFC 9457).
+    """An error of the service, with the contents of its problem document (RFC 9457).
 
-    ``code``, ``title``, ``detail`` and ``errors`` are the problem's. A job that failed and a data
-    set that was rejected raise it too, with the problem that they keep.
+    ``code``, ``title``, ``detail`` and ``errors`` are those of the document. A failed job and a
+    rejected data set raise it too, with the problem document that is stored with them.
     """
 
-    title = "The service did not do it"
+    title = "The service reported an error"
     status: int | None = None
-    """Of the answer; ``None`` where none came, and for a job or data set that failed later."""
+    """The HTTP status; ``None`` when no answer came, or a job or data set failed later."""
     problem: Mapping[str, Any]
-    """The whole problem document, with the members that belong to its code."""
+    """The whole problem document, with the members that are particular to its code."""
     retry_after: float | None = None
-    """Seconds that the service asked to wait for."""
+    """The wait that the service asked for, in seconds."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ApiError(DealrecError):
 
     @classmethod
     def of(cls, problem: Mapping[str, Any], status: int | None = None) -> Self:
-        """From a problem document."""
+        """Make the error of a problem document."""
         errors = [
             FieldError(str(item.get("location", "")), str(item.get("message", "")))
             for item in problem.get("errors") or ()
@@ -60,7 +60,7 @@ class ApiError(DealrecError):
 
     @classmethod
     def of_answer(cls, response: httpx.Response) -> Self:
-        """From an answer that is no success; what is between here and the service may have made it."""
+        """Make the error of an unsuccessful answer, which may come from a proxy."""
         status = response.status_code
         try:
             problem = response.json()
@@ -69,10 +69,10 @@ class ApiError(DealrecError):
         if isinstance(problem, dict) and "code" in problem:
             error = cls.of(problem, status)
         else:
-            phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else "no known status"
-            said = response.text.strip()[:_SHOWN]
+            phrase = HTTPStatus(status).phrase if status in list(HTTPStatus) else "unknown status"
+            body = response.text.strip()[:_SHOWN]
             error = cls(
-                f"{response.request.url} answered {status} {phrase}: {said or 'nothing more'}",
+                f"{response.request.url} answered {status} {phrase}: {body or 'empty body'}",
                 code=f"http_{status}",
                 status=status,
             )
@@ -81,31 +81,31 @@ class ApiError(DealrecError):
 
     @classmethod
     def no_answer(cls, error: httpx.TransportError, url: str) -> Self:
-        """From a connection that failed."""
+        """Make the error of a failed connection."""
         return cls(
-            f"{url} gave no answer ({type(error).__name__}: {error}). Does the service run there?",
+            f"{url} did not answer ({type(error).__name__}: {error}). Check that the service runs there.",
             code="no_answer",
             title="The service cannot be reached",
         )
 
     @classmethod
     def cannot_ask(cls, error: Exception) -> Self:
-        """From a request that can never be sent."""
+        """Make the error of a request that cannot be sent."""
         return cls(str(error), code="cannot_ask", title="The request cannot be sent")
 
     @property
     def transient(self) -> bool:
-        """Whether the same request may well succeed a moment later."""
+        """Whether the same request may succeed when it is repeated."""
         return self.status in _TRANSIENT or self.code in _TRANSIENT_CODES
 
     @property
     def exit_status(self) -> int:
-        """2 where the request was at fault, 1 where the service, the way to it, or the job was."""
+        """2 when the request was at fault; 1 when the service, the connection or the job was."""
         refused = self.status is not None and 400 <= self.status < 500
         return 2 if refused and not self.transient else 1
 
     def to_problem(self) -> dict[str, Any]:
-        """The problem document as it came."""
+        """The problem document as it was received."""
         return dict(self.problem)
 
     def __reduce__(self) -> Any:
@@ -113,5 +113,5 @@ class ApiError(DealrecError):
 
 
 def _seconds(header: str | None) -> float | None:
-    """``Retry-After`` in seconds; its other form, a date, is not used by this service."""
+    """Read ``Retry-After`` in seconds; the service does not send its other form, a date."""
     return float(header) if header is not None and header.isascii() and header.isdigit() else None

@@ -1,9 +1,9 @@
-"""Asking until an answer comes: what is tried again, how often, and how long it waits between."""
+"""Requests that are repeated until they succeed: which ones, how often, and with which waits."""
 
 import json
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -12,42 +12,46 @@ from pydantic import BaseModel
 from dealrec.client.errors import ApiError
 from dealrec.client.transport import Request, Transport
 
+T = TypeVar("T")
 _FIRST_SECONDS = 0.25
 _LONGEST_SECONDS = 15.0
 _LONGEST_ASKED_SECONDS = 120.0
-"""A service that asks for more (a quota that is used up) is not waited for: its caller should know."""
+"""A longer wait, as for a used-up quota, is raised to the caller instead."""
 
 
 class Attempts:
-    """How often one thing may be tried again; the wait doubles each time, with jitter."""
+    """Counts the failures of one request; the wait doubles with each one, with jitter."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._failed = 0
 
     async def after(self, error: ApiError) -> None:
-        """Wait before the next attempt; raises ``error`` where there is to be none."""
+        """Wait before the next attempt, or raise ``error`` when there is no further attempt."""
         asked = error.retry_after or 0.0
         hopeless = not error.transient or asked > _LONGEST_ASKED_SECONDS
         if hopeless or self._failed >= self._transport.server.retries:
             raise error
         longest = min(_LONGEST_SECONDS, _FIRST_SECONDS * 2**self._failed)
         self._failed += 1
-        # Callers that failed together must not come back together.
+        # Jitter keeps clients that failed together from retrying together.
         wait = random.uniform(0.5 * longest, longest)  # noqa: S311
         await self._transport.sleep(max(wait, asked))
 
     def begin_anew(self) -> None:
-        """Something was achieved since the last failure."""
+        """Forget earlier failures, because there was progress since."""
         self._failed = 0
 
 
 async def ask(transport: Transport, request: Request) -> httpx.Response:
-    """The answer, once it is a success.
+    """Send the request until its answer is a success.
 
-    Connections that fail, 429, 502, 503 and 504 are tried again. So nothing is done twice: every
-    request of this client can be repeated by its nature, or has an ``Idempotency-Key``
-    (:func:`creating`). Raises :class:`ApiError`.
+    Failed connections and the statuses 429, 502, 503 and 504 are tried again. Nothing is done twice:
+    every request of this client is repeatable by nature or has an ``Idempotency-Key``
+    (:func:`creating`).
+
+    Raises:
+        ApiError: The last error, when no further attempt is worthwhile.
     """
     attempts = Attempts(transport)
     while True:
@@ -58,7 +62,7 @@ async def ask(transport: Transport, request: Request) -> httpx.Response:
 
 
 async def ask_once(transport: Transport, request: Request) -> httpx.Response:
-    """The answer to one attempt; raises :class:`ApiError` where it is no success."""
+    """Send the request once; raises :class:`ApiError` when the answer is not a success."""
     response = await transport.send(request)
     if not response.is_success:
         raise ApiError.of_answer(response)
@@ -66,7 +70,7 @@ async def ask_once(transport: Transport, request: Request) -> httpx.Response:
 
 
 async def delete(transport: Transport, path: str, *, cascade: bool | None = None) -> None:
-    """Delete what is at ``path``; that it is gone when asked again is what was wanted."""
+    """Delete the resource at ``path``; a 404 after the first attempt counts as success."""
     attempts, request = Attempts(transport), Request("DELETE", path, {"cascade": cascade})
     again = False
     while True:
@@ -84,23 +88,23 @@ async def delete(transport: Transport, path: str, *, cascade: bool | None = None
 def creating(
     path: str, body: Any = None, *, idempotency_key: str | None = None, **parts: Any
 ) -> Request:
-    """A POST that has an effect; its key makes the service answer a repetition with the first answer."""
+    """Make a POST whose key makes the service answer a repetition with its first answer."""
     headers = {"idempotency-key": idempotency_key or new_key()}
     return Request("POST", path, json=body, headers=headers, **parts)
 
 
 def new_key() -> str:
-    """An ``Idempotency-Key`` that nobody else has."""
+    """Make a unique ``Idempotency-Key``."""
     return uuid4().hex
 
 
-def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the caller gave; the service has its own defaults for the rest."""
+def without_none(values: Mapping[str, T | None]) -> dict[str, T]:
+    """Keep the values that the caller gave; the service has defaults for the rest."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def plain(config: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
-    """The options that the caller set, as JSON."""
+    """Return the options that the caller set, as a JSON object."""
     if isinstance(config, BaseModel):
         return config.model_dump(mode="json", exclude_unset=True)
     copied: dict[str, Any] = json.loads(json.dumps(dict(config)))

@@ -1,4 +1,4 @@
-"""Local files: what is sent, hashed and read in pieces."""
+"""Local files that are hashed, sent, or read in pieces."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,15 +14,15 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def local_file(path: str | Path) -> Path:
-    """The file at ``path``; raises :class:`InputError` (``no_such_file``)."""
+    """Return the path of an existing file; raises :class:`InputError` (``no_such_file``)."""
     found = Path(path).expanduser()
     if not found.is_file():
-        raise InputError(f"{found} is no file.", code="no_such_file", title="A file is missing")
+        raise InputError(f"{found} is not a file.", code="no_such_file", title="A file is missing")
     return found
 
 
 def file_sha256(path: Path, advance: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file's content; ``advance`` is told how many more bytes are read."""
+    """SHA-256 of a file's content; ``advance`` gets the size of each piece in bytes."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(_PIECE_BYTES):
@@ -33,17 +33,17 @@ def file_sha256(path: Path, advance: Callable[[int], None] | None = None) -> str
 
 
 def read_range(path: Path, start: int, count: int) -> bytes:
-    """Up to ``count`` bytes from ``start`` on."""
+    """Read up to ``count`` bytes from position ``start``."""
     with path.open("rb") as file:
         file.seek(start)
         return file.read(count)
 
 
 def read_parquet(content: bytes) -> "pa.Table":
-    """The table in a Parquet file's ``content``.
+    """Read the table in the ``content`` of a Parquet file.
 
-    Neither a Python file nor threads for it: Arrow's threads may still hold such a file when the
-    program ends, and abort it then (apache/arrow#34314).
+    It uses neither a Python file object nor threads: Arrow's threads may still hold such an object
+    when the program ends, and then abort it (apache/arrow#34314).
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""Jobs: made, found, listed, and what they would cost."""
+"""Jobs: creating, finding and listing them, and estimates of their cost."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from dealrec.client.transport import Request
 from dealrec.config import PruneConfig
 
 Config = PruneConfig | Mapping[str, Any]
-"""Options of a job; what is left out has the service's defaults."""
+"""Options of a job; the service has defaults for those that are left out."""
 
 
 class Jobs(Area[M]):
-    """Jobs of this key's tenant."""
+    """The jobs of the key's tenant."""
 
     @operation
     async def create(
@@ -28,7 +28,7 @@ class Jobs(Area[M]):
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job[M]:
-        """Have a coreset made; ``budget`` is a count, or a fraction below 1."""
+        """Start a job that makes a coreset; ``budget`` is a count, or a fraction below 1."""
         body = job_body(dataset_id, budget, config, metadata)
         return await create_job(self.transport, "/v1/jobs", body, idempotency_key)
 
@@ -36,7 +36,7 @@ class Jobs(Area[M]):
     async def estimate(
         self, dataset_id: str, *, budget: float, config: Config | None = None
     ) -> Estimate:
-        """What such a job would cost; makes nothing."""
+        """Estimate the cost of such a job without starting it."""
         body = job_body(dataset_id, budget, config, None)
         answer = await ask(self.transport, Request("POST", "/v1/estimates", json=body))
         return Estimate.model_validate(answer.json())
@@ -55,9 +55,10 @@ class Jobs(Area[M]):
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job[M]:
-        """Have selectors compared, each trained ``seeds`` times at each budget.
+        """Start a comparison of selectors: ``seeds`` trainings of each at each budget.
 
-        What came out is :meth:`Job.report`. A selector is a name, or a name with options.
+        A selector is a name, or a mapping with a name and options. :meth:`Job.report` fetches the
+        result.
         """
         body = comparison_body(
             dataset_id,
@@ -83,7 +84,7 @@ class Jobs(Area[M]):
         scale: str | None = None,
         config: Config | None = None,
     ) -> Estimate:
-        """What such a comparison would cost, all its trainings counted; makes nothing."""
+        """Estimate the cost of such a comparison with all its trainings, without starting it."""
         body = comparison_body(
             dataset_id,
             budgets,
@@ -98,23 +99,23 @@ class Jobs(Area[M]):
 
     @operation
     async def get(self, identifier: str) -> Job[M]:
-        """One job, with its stages as they are now."""
+        """Fetch one job with its stages in their present state."""
         return await fetch_job(self.transport, identifier)
 
     @sequence
     async def list(
         self, *, state: str | None = None, dataset_id: str | None = None
     ) -> AsyncIterator[Job[M]]:
-        """All jobs, newest first."""
+        """List all jobs, newest first, or those of a state or data set."""
         query = {"state": state, "dataset_id": dataset_id}
         async for entry in listed(self.transport, "/v1/jobs", query):
-            yield Job[M].said(self.transport, entry)
+            yield Job[M].received(self.transport, entry)
 
 
 def job_body(
     dataset_id: str, budget: float, config: Config | None, metadata: Mapping[str, str] | None
-) -> dict[str, Any]:
-    """A job as the service takes it."""
+) -> dict[str, object]:
+    """The body of a request for a job."""
     given = {"config": None if config is None else plain(config), "metadata": metadata}
     return {"dataset_id": dataset_id, "budget": budget, **without_none(given)}
 
@@ -123,9 +124,9 @@ def comparison_body(
     dataset_id: str,
     budgets: Sequence[float],
     selectors: Sequence[str | Mapping[str, Any]],
-    **options: Any,
-) -> dict[str, Any]:
-    """A comparison as the service takes it; options that are ``None`` are the service's to say."""
+    **options: object,
+) -> dict[str, object]:
+    """The body of a request for a comparison; options that are ``None`` are left out."""
     return {
         "dataset_id": dataset_id,
         "budgets": list(budgets),

@@ -1,4 +1,4 @@
-"""Lists of the service, page by page."""
+"""Lists of the service, fetched page by page."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -7,13 +7,13 @@ from dealrec.client.exchange import ask
 from dealrec.client.transport import Request, Transport
 
 _PAGE = 200
-"""Entries that are asked for at once: the most that the service gives."""
+"""Entries of a page: the most that the service gives."""
 
 
 async def listed(
     transport: Transport, path: str, query: Mapping[str, Any] | None = None
 ) -> AsyncIterator[Any]:
-    """Every entry of the list at ``path``; the next page is asked for when it is needed."""
+    """Iterate over the list at ``path``; each page is fetched when it is needed."""
     after: str | None = (query or {}).get("after")
     while True:
         page = {**(query or {}), "limit": _PAGE, "after": after}

@@ -1,4 +1,4 @@
-"""What the service answers, as data. Fields that a newer service adds are kept, not refused."""
+"""The answers of the service as data. Fields that a newer service adds are kept."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +13,7 @@ M = TypeVar("M", bound=Transport)
 
 
 class Record(BaseModel):
-    """Something that the service said; states and kinds are plain text, since there may be new ones."""
+    """An answer of the service; states and kinds are plain text, since new ones may be added."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -24,32 +24,32 @@ class Record(BaseModel):
 
 
 class Remote(Record, Generic[M]):
-    """A record as it was when the service was asked, and what can be asked of it."""
+    """A record as it was when the service was asked, with the requests that concern it."""
 
     _transport: M = PrivateAttr()
 
     @classmethod
-    def said(cls, transport: M, body: Any) -> Self:
-        """The record in an answer's body, bound to who asked."""
+    def received(cls, transport: M, body: Any) -> Self:
+        """Read the record in an answer's body; later requests go through ``transport``."""
         record = cls.model_validate(body)
         record._transport = transport
         return record
 
     @property
     def transport(self) -> M:
-        """How the service is asked."""
+        """The transport of requests that concern the record."""
         return self._transport
 
 
 class Area(Generic[M]):
-    """One kind of resource: what makes it, finds it and lists it."""
+    """One kind of resource: the requests that create, find and list it."""
 
     def __init__(self, transport: M) -> None:
         self.transport = transport
 
 
 class Progress(Record):
-    """How far a stage is."""
+    """The progress of a stage."""
 
     done: int
     total: int
@@ -57,7 +57,7 @@ class Progress(Record):
 
 
 class Shards(Record):
-    """How many parts of a sharded stage have succeeded."""
+    """The number of shards of a stage that have succeeded."""
 
     done: int
     total: int
@@ -80,7 +80,7 @@ class Stage(Record):
 
 
 class Budget(Record):
-    """As asked for, and as samples once the data set is ready."""
+    """The budget as it was asked for, and in samples once the data set is ready."""
 
     requested: int | float
     samples: int | None = None
@@ -109,7 +109,7 @@ class Evaluation(Record):
 
 
 class Event(Record):
-    """Something that happened to a job; ``sequence`` counts from 1."""
+    """An event of a job; ``sequence`` counts from 1."""
 
     sequence: int
     kind: str
@@ -151,7 +151,7 @@ class Estimate(Record):
 
 
 class Histogram(Record):
-    """How a score is spread over all samples, and over those that the job selected."""
+    """The histogram of a score over all samples, and over those that the job selected."""
 
     score: str
     edges: list[float]
@@ -160,7 +160,7 @@ class Histogram(Record):
 
 
 class SampleText(Record):
-    """A sample as the language model will read it."""
+    """A sample in the words that the language model reads."""
 
     sample_key: str
     user_id: str
@@ -181,7 +181,7 @@ class CoresetSample(SampleText):
 
 
 class Stratum(Record):
-    """A stratum ``[low, high]`` of the overall score: how many samples it had and gave."""
+    """A stratum ``[low, high]`` of the overall score, with its available and selected samples."""
 
     index: int
     low: float
@@ -191,7 +191,7 @@ class Stratum(Record):
 
 
 class Coverage(Record):
-    """Distinct users and items in the samples, and how each stratum was used."""
+    """The distinct users and items of a coreset, and the use of each stratum."""
 
     users: int
     items: int
@@ -199,7 +199,7 @@ class Coverage(Record):
 
 
 class ScoreTriple(Record):
-    """A number for each score; ``None`` where it was not computed."""
+    """One number for each score; ``None`` where it was not computed."""
 
     influence: float | None = None
     effort: float | None = None
@@ -207,7 +207,7 @@ class ScoreTriple(Record):
 
 
 class Explanation(Record):
-    """Where a sample stood in a selection, and what became of it."""
+    """The place of a sample in a selection, and whether it was selected."""
 
     object: str
     coreset_id: str
@@ -222,7 +222,7 @@ class Explanation(Record):
 
 
 class StratumDiff(Record):
-    """What two coresets take from a stratum."""
+    """The difference of two coresets within a stratum."""
 
     index: int | None = None
     kept: int
@@ -231,7 +231,7 @@ class StratumDiff(Record):
 
 
 class CoresetDiff(Record):
-    """How a coreset differs from the one that it is set against; the keys are the first thousand."""
+    """The difference of a coreset from another one; at most a thousand keys of each kind."""
 
     object: str
     coreset_id: str
@@ -246,7 +246,7 @@ class CoresetDiff(Record):
 
 
 class SweepCoverage(Record):
-    """Distinct users and items of a selection, and the strata that gave at least one sample."""
+    """The distinct users and items of a selection, and the number of strata that it uses."""
 
     users: int
     items: int
@@ -254,14 +254,14 @@ class SweepCoverage(Record):
 
 
 class ScoreMass(Record):
-    """What a selection holds of a score: the mean, and the share of the sum over all samples."""
+    """A score over a selection: its mean, and the share of the sum over all samples."""
 
     mean: float
     share: float | None = None
 
 
 class SweepSelection(Record):
-    """A selection that is not kept."""
+    """A selection that is not stored."""
 
     coverage: SweepCoverage
     influence: ScoreMass
@@ -270,7 +270,7 @@ class SweepSelection(Record):
 
 
 class SweepPoint(SweepSelection):
-    """The job's selection at a budget, beside a random one of the same size."""
+    """The selection of a job at some budget, beside a random one of the same size."""
 
     budget: int | float
     samples: int

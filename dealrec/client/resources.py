@@ -43,7 +43,7 @@ RESTS = ENDED | {"paused"}
 
 
 class Coreset(Remote[M]):
-    """A selection that is kept."""
+    """A stored selection of samples."""
 
     id: str
     object: str
@@ -52,13 +52,13 @@ class Coreset(Remote[M]):
     size: int
     selection: Mapping[str, Any]
     sha256: str
-    """Over the sample keys: equal where the members are."""
+    """SHA-256 of the sample keys; equal for coresets with the same members."""
     coverage: Coverage
     created_at: datetime
 
     @operation
     async def to_arrow(self) -> "pa.Table":
-        """The members with their texts and scores."""
+        """Fetch the members with their texts and scores."""
         answer = await ask(self.transport, self._as_file("parquet"))
         return await self.transport.call(read_parquet, answer.content)
 
@@ -70,41 +70,41 @@ class Coreset(Remote[M]):
         format: str = "jsonl",  # noqa: A002
         progress: bool = False,
     ) -> Path:
-        """The members as a file: ``jsonl``, ``parquet``, ``csv`` or ``alpaca``.
+        """Download the members as a file in the format ``jsonl``, ``parquet``, ``csv`` or ``alpaca``.
 
-        Goes on where an earlier attempt stopped, and checks the SHA-256.
+        An interrupted download goes on where it stopped, and the SHA-256 is checked at the end.
         """
         return await fetch_file(self.transport, self._as_file(format), path, progress=progress)
 
     @sequence
     async def samples(self) -> AsyncIterator[CoresetSample]:
-        """The members one after the other, in dense order."""
+        """Iterate over the members in dense order."""
         async for entry in listed(self.transport, f"/v1/coresets/{self.id}/samples"):
             yield CoresetSample.model_validate(entry)
 
     @operation
     async def manifest(self) -> dict[str, Any]:
-        """What it was made from, and how: enough to make it again."""
+        """Fetch the manifest: all that is needed to make the coreset again."""
         answer = await ask(self.transport, Request("GET", f"/v1/coresets/{self.id}/manifest"))
-        found: dict[str, Any] = answer.json()
-        return found
+        manifest: dict[str, Any] = answer.json()
+        return manifest
 
     @operation
     async def download_report(self, path: str | Path) -> Path:
-        """A self-contained page: how the scores are spread, what was chosen."""
+        """Download the report: one page on the scores and the selection that needs no network."""
         request = Request("GET", f"/v1/coresets/{self.id}/report")
         return await fetch_file(self.transport, request, path)
 
     @operation
     async def explain(self, sample_key: str) -> Explanation:
-        """Why a sample is in, or why not."""
+        """Explain why a sample is in the coreset, or why it is not."""
         path = f"/v1/coresets/{self.id}/explanation"
         answer = await ask(self.transport, Request("GET", path, {"sample_key": sample_key}))
         return Explanation.model_validate(answer.json())
 
     @operation
     async def diff(self, against: str) -> CoresetDiff:
-        """What it has that the coreset of id ``against`` has not, and the other way round."""
+        """Compare the members with those of the coreset whose id is ``against``."""
         path = f"/v1/coresets/{self.id}/diff"
         answer = await ask(self.transport, Request("GET", path, {"against": against}))
         return CoresetDiff.model_validate(answer.json())
@@ -116,13 +116,13 @@ class Coreset(Remote[M]):
         *,
         idempotency_key: str | None = None,
     ) -> "Job[M]":
-        """Train a LoRA adapter on it: a job of kind ``finetune``."""
+        """Start a job of kind ``finetune`` that trains a LoRA adapter on the coreset."""
         path = f"/v1/coresets/{self.id}/finetunes"
         return await create_job(self.transport, path, plain(config or {}), idempotency_key)
 
     @operation
     async def delete(self, *, cascade: bool = False) -> None:
-        """Delete it; with ``cascade``, what was trained on it as well."""
+        """Delete the coreset; with ``cascade`` also the adapters that were trained on it."""
         await delete(self.transport, f"/v1/coresets/{self.id}", cascade=cascade)
 
     def _as_file(self, kind: str) -> Request:
@@ -130,7 +130,7 @@ class Coreset(Remote[M]):
 
 
 class Job(Remote[M]):
-    """A job as it was when the service was asked; the methods give it as it is then."""
+    """A job as it was when the service was asked; the methods return its newer state."""
 
     id: str
     object: str
@@ -155,31 +155,32 @@ class Job(Remote[M]):
 
     @operation
     async def wait(self, *, timeout: float | None = None, progress: bool = False) -> "Job[M]":
-        """The job once it has succeeded, or rests because somebody paused it.
+        """Wait until the job has succeeded or is paused; ``progress`` shows its stages.
 
-        ``progress`` shows its stages on standard error. Raises :class:`ApiError` with the job's
-        ``error`` where it failed, ``job_cancelled``, and ``wait_timed_out``.
+        Raises:
+            ApiError: The job's ``error`` when it failed, ``job_cancelled``, or ``wait_timed_out``
+                after ``timeout`` seconds.
         """
         return await wait_for_job(self.transport, self.id, timeout=timeout, progress=progress)
 
     @operation
     async def cancel(self) -> "Job[M]":
-        """Stop it: at once where nothing of it runs, else within seconds."""
+        """Cancel the job: at once when none of its stages runs, else within seconds."""
         return await _asked(self.transport, self.id, "cancel")
 
     @operation
     async def pause(self) -> "Job[M]":
-        """Let it rest; what runs keeps its last checkpoint."""
+        """Pause the job; a running stage keeps its last checkpoint."""
         return await _asked(self.transport, self.id, "pause")
 
     @operation
     async def resume(self) -> "Job[M]":
-        """Go on with it where it was paused."""
+        """Resume a paused job."""
         return await _asked(self.transport, self.id, "resume")
 
     @operation
     async def retry(self) -> "Job[M]":
-        """Try a failed one again; finished stages are kept."""
+        """Retry a failed job; its finished stages are kept."""
         return await _asked(self.transport, self.id, "retry")
 
     @operation
@@ -189,34 +190,42 @@ class Job(Remote[M]):
 
     @sequence
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
-        """What has happened to it, oldest first, after the event of that ``sequence``."""
+        """Iterate over its events so far, oldest first, after sequence number ``after``."""
         path = f"/v1/jobs/{self.id}/events"
         async for entry in listed(self.transport, path, {"after": str(after)}):
             yield Event.model_validate(entry)
 
     @sequence
     async def follow(self, after: int = 0) -> AsyncIterator[Event]:
-        """What happens to it, as it happens, until it has ended; a lost connection loses none."""
+        """Iterate over its events as they happen, until it ends; a lost connection loses none."""
         async for event in followed(self.transport, f"/v1/jobs/{self.id}/events", after):
             yield event
 
     @reference
     async def coreset(self) -> Coreset[M]:
-        """What a job of kind ``prune`` or ``select`` has made; ``no_coreset`` before that."""
+        """The coreset of a job of kind ``prune`` or ``select``.
+
+        Raises:
+            ApiError: ``no_coreset`` when the job has none (yet).
+        """
         if self.coreset_id is None:
-            raise ApiError(f"{self.id} is {self.state}: it has no coreset.", code="no_coreset")
+            raise ApiError(f"{self.id} is {self.state} and has no coreset.", code="no_coreset")
         return await fetch_coreset(self.transport, self.coreset_id)
 
     @reference
     async def adapter(self) -> Adapter[M]:
-        """What its ``finetune`` stage has made; ``no_adapter`` before that."""
+        """The adapter of its ``finetune`` stage.
+
+        Raises:
+            ApiError: ``no_adapter`` when the job has none (yet).
+        """
         if self.adapter_id is None:
-            raise ApiError(f"{self.id} is {self.state}: it has no adapter.", code="no_adapter")
+            raise ApiError(f"{self.id} is {self.state} and has no adapter.", code="no_adapter")
         return await fetch_adapter(self.transport, self.adapter_id)
 
     @sequence
     async def coresets(self) -> AsyncIterator[Coreset[M]]:
-        """All that was selected from its scores, newest first."""
+        """List the coresets that were selected from its scores, newest first."""
         async for coreset in listed_coresets(self.transport, self.id):
             yield coreset
 
@@ -230,22 +239,23 @@ class Job(Remote[M]):
         progress: bool = False,
         idempotency_key: str | None = None,
     ) -> Coreset[M]:
-        """Another coreset from the same scores, in seconds; what is left out is the job's.
+        """Select another coreset from the same scores, which takes seconds.
 
-        A selector that looks at more than scores is a job of its own, which is waited for.
+        The budget and the selection options that are left out are the job's. A selector that needs
+        more than the scores runs as a job of its own, and its end is waited for.
         """
         body = without_none({"budget": budget, "selection": selection})
         path = f"/v1/jobs/{self.id}/coresets"
         request = creating(path, body, idempotency_key=idempotency_key)
         made = (await ask(self.transport, request)).json()
         if made["object"] == "coreset":
-            return Coreset[M].said(self.transport, made)
+            return Coreset[M].received(self.transport, made)
         job = await wait_for_job(self.transport, made["id"], timeout=timeout, progress=progress)
         return await Job.coreset.function(job)
 
     @operation
     async def budget_sweep(self, budgets: Sequence[float]) -> list[SweepPoint]:
-        """What its selection would hold at other budgets; no coreset is stored."""
+        """Describe its selection at other budgets; no coreset is stored."""
         query = {"budgets": ",".join(f"{budget}" for budget in budgets)}
         answer = await ask(
             self.transport, Request("GET", f"/v1/jobs/{self.id}/budget-sweep", query)
@@ -254,7 +264,7 @@ class Job(Remote[M]):
 
     @operation
     async def scores(self) -> "pa.Table":
-        """Every sample's ``influence``, ``effort``, ``overall``, ``stratum`` and ``selected``."""
+        """Fetch ``influence``, ``effort``, ``overall``, ``stratum`` and ``selected`` of every sample."""
         path = f"/v1/jobs/{self.id}/scores/download"
         answer = await ask(self.transport, Request("GET", path, {"format": "parquet"}))
         return await self.transport.call(read_parquet, answer.content)
@@ -267,23 +277,23 @@ class Job(Remote[M]):
         format: str = "parquet",  # noqa: A002
         progress: bool = False,
     ) -> Path:
-        """The same as a file: ``parquet`` or ``csv``."""
+        """Download :meth:`scores` as a file in the format ``parquet`` or ``csv``."""
         request = Request("GET", f"/v1/jobs/{self.id}/scores/download", {"format": format})
         return await fetch_file(self.transport, request, path, progress=progress)
 
     @operation
     async def histogram(self, score: str = "overall", bins: int = 50) -> Histogram:
-        """How a score is spread, over all samples and over those that it selected."""
+        """Fetch the histogram of a score over all samples and over the selected ones."""
         path = f"/v1/jobs/{self.id}/scores/histogram"
         answer = await ask(self.transport, Request("GET", path, {"score": score, "bins": bins}))
         return Histogram.model_validate(answer.json())
 
     @operation
     async def report(self) -> dict[str, Any]:
-        """What a job of kind ``comparison`` has found."""
+        """Fetch the report of a job of kind ``comparison``."""
         answer = await ask(self.transport, self._report_as("json"))
-        found: dict[str, Any] = answer.json()
-        return found
+        report: dict[str, Any] = answer.json()
+        return report
 
     @operation
     async def download_report(
@@ -292,7 +302,7 @@ class Job(Remote[M]):
         *,
         format: str = "html",  # noqa: A002
     ) -> Path:
-        """The same as a page (``html``), as ``json``, or the figures behind it (``parquet``)."""
+        """Download the report as ``html`` or ``json``, or the figures behind it as ``parquet``."""
         return await fetch_file(self.transport, self._report_as(format), path)
 
     def _report_as(self, kind: str) -> Request:
@@ -300,21 +310,21 @@ class Job(Remote[M]):
 
 
 async def create_job(transport: M, path: str, body: Any, idempotency_key: str | None) -> Job[M]:
-    """The job that a POST answers."""
+    """Send a POST that is answered with a job."""
     request = creating(path, body, idempotency_key=idempotency_key)
-    return Job[M].said(transport, (await ask(transport, request)).json())
+    return Job[M].received(transport, (await ask(transport, request)).json())
 
 
 async def fetch_job(transport: M, identifier: str) -> Job[M]:
-    """The job as it is now."""
+    """Fetch the job in its present state."""
     answer = await ask(transport, Request("GET", f"/v1/jobs/{identifier}"))
-    return Job[M].said(transport, answer.json())
+    return Job[M].received(transport, answer.json())
 
 
 async def wait_for_job(
     transport: M, identifier: str, *, timeout: float | None, progress: bool
 ) -> Job[M]:
-    """As :meth:`Job.wait`."""
+    """Wait for the job as :meth:`Job.wait` does."""
     with job_display(progress) as show:
 
         async def looked_at() -> Job[M]:
@@ -341,12 +351,12 @@ async def _asked(transport: M, identifier: str, action: str) -> Job[M]:
 
 
 async def fetch_coreset(transport: M, identifier: str) -> Coreset[M]:
-    """The coreset as it is kept."""
+    """Fetch one coreset."""
     answer = await ask(transport, Request("GET", f"/v1/coresets/{identifier}"))
-    return Coreset[M].said(transport, answer.json())
+    return Coreset[M].received(transport, answer.json())
 
 
 async def listed_coresets(transport: M, job_id: str | None) -> AsyncIterator[Coreset[M]]:
-    """All coresets, or those of a job."""
+    """List all coresets, or those of a job."""
     async for entry in listed(transport, "/v1/coresets", {"job_id": job_id}):
-        yield Coreset[M].said(transport, entry)
+        yield Coreset[M].received(transport, entry)

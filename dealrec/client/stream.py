@@ -1,4 +1,4 @@
-"""A job's events as they happen, over connections that may break."""
+"""The events of a job as they happen, across broken connections."""
 
 from collections.abc import AsyncIterator
 
@@ -13,10 +13,10 @@ _AGAIN_SECONDS = 1.0
 
 
 async def followed(transport: Transport, path: str, after: int) -> AsyncIterator[Event]:
-    """Events after the one of sequence ``after``, each once, until the service says it was the last.
+    """Iterate over the events after sequence number ``after``, each once, until the job ends.
 
-    The service closes a stream at the job's end, and also when it stops itself: so it is asked
-    again from the last event on, and 204 is what ends it.
+    The service closes a stream when the job ends and also when it shuts down itself. So the stream
+    is opened again after the last event, until the service answers 204: there are no more events.
     """
     attempts = Attempts(transport)
     while True:

@@ -6,7 +6,14 @@ implementation serve both clients (:mod:`dealrec.client.binding`).
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    aclosing,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -24,12 +31,12 @@ _CONNECT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked. It can be sent any number of times: files are opened for each."""
+    """One request. It can be sent repeatedly, since its files are opened anew each time."""
 
     method: str
     path: str
     query: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
-    """What is ``None`` is left out."""
+    """Query parameters; those that are ``None`` are left out."""
     json: Any = None
     content: bytes | None = None
     form: Mapping[str, str] | None = None
@@ -39,72 +46,77 @@ class Request:
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer whose body arrives piece by piece."""
+    """An answer whose body arrives piece by piece. Read ``pieces`` or ``events``, not both."""
 
     response: httpx.Response
     pieces: AsyncIterator[bytes]
-    """As sent, no encoding undone."""
+    """The body's bytes as they were sent, still in their content encoding."""
     events: AsyncIterator[ServerSentEvent]
-    """The same body read as server-sent events: one or the other."""
+    """The body as server-sent events."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where the service is, who asks, and with how much patience."""
+    """The address of the service, the API key, and how long and how often to try."""
 
     url: str
     key: str | None = field(default=None, repr=False)
     timeout: float = 120.0
-    """Seconds that the service may be silent within one answer."""
+    """The longest silence within one answer, in seconds."""
     retries: int = 6
-    """How often a request is sent again that found nobody, or a server that was busy."""
+    """How often a request is repeated when no answer came or the server was busy."""
 
-    def options(self, agent: str) -> dict[str, Any]:
-        """What both kinds of :mod:`httpx` clients are made with."""
-        headers = {"user-agent": agent}
-        if self.key is not None:
-            headers["authorization"] = f"Bearer {self.key}"
-        timeout = httpx.Timeout(self.timeout, connect=_CONNECT_SECONDS)
-        return {"base_url": self.url, "headers": headers, "timeout": timeout}
+    def headers(self, agent: str) -> dict[str, str]:
+        """The headers of every request."""
+        authorization = {} if self.key is None else {"authorization": f"Bearer {self.key}"}
+        return {"user-agent": agent, **authorization}
+
+    def limits(self) -> httpx.Timeout:
+        """The time limits of every request."""
+        return httpx.Timeout(self.timeout, connect=_CONNECT_SECONDS)
 
 
 class Transport(Protocol):
-    """Sends requests; raises :class:`ApiError` (``no_answer``, ``cannot_ask``) where none comes."""
+    """Sends requests.
+
+    Every method that sends raises :class:`ApiError`: ``no_answer`` when no answer comes, and
+    ``cannot_ask`` when the request cannot be sent at all.
+    """
 
     server: Server
 
     async def send(self, request: Request) -> httpx.Response:
-        """The whole answer, whatever its status."""
+        """Return the whole answer, whatever its status."""
 
     def open(self, request: Request) -> AbstractAsyncContextManager[Reading]:
-        """The answer as it arrives."""
+        """Give the answer as it arrives."""
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Wait for ``seconds``."""
 
     async def call(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run something that may block: disk, hashing."""
+        """Run a function that may block, such as hashing or writing to disk."""
 
 
 class BlockingTransport:
-    """Sends on the calling thread; nothing here suspends."""
+    """Sends on the calling thread; its coroutines never suspend."""
 
     def __init__(self, server: Server, agent: str) -> None:
         self.server = server
-        self._http = httpx.Client(**server.options(agent))
+        self._http = httpx.Client(
+            base_url=server.url, headers=server.headers(agent), timeout=server.limits()
+        )
 
     async def send(self, request: Request) -> httpx.Response:
         with _translated(self.server), ExitStack() as files:
-            return self._http.request(request.method, request.path, **_arguments(request, files))
+            return self._http.send(_built(self._http, request, files))
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[Reading]:
         with (
             _translated(self.server),
             ExitStack() as files,
-            self._http.stream(
-                request.method, request.path, **_arguments(request, files)
-            ) as response,
+            closing(self._http.send(_built(self._http, request, files), stream=True)) as response,
         ):
 
             async def pieces() -> AsyncIterator[bytes]:
@@ -126,7 +138,7 @@ class BlockingTransport:
         return function(*arguments)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._http.close()
 
 
@@ -135,20 +147,19 @@ class AsyncTransport:
 
     def __init__(self, server: Server, agent: str) -> None:
         self.server = server
-        self._http = httpx.AsyncClient(**server.options(agent))
+        self._http = httpx.AsyncClient(
+            base_url=server.url, headers=server.headers(agent), timeout=server.limits()
+        )
 
     async def send(self, request: Request) -> httpx.Response:
         with _translated(self.server), ExitStack() as files:
-            return await self._http.request(
-                request.method, request.path, **_arguments(request, files)
-            )
+            return await self._http.send(_built(self._http, request, files))
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[Reading]:
         with _translated(self.server), ExitStack() as files:
-            async with self._http.stream(
-                request.method, request.path, **_arguments(request, files)
-            ) as response:
+            sent = await self._http.send(_built(self._http, request, files), stream=True)
+            async with aclosing(sent) as response:
                 if not response.is_success:
                     await response.aread()
                 events = EventSource(response).aiter_sse()
@@ -161,13 +172,13 @@ class AsyncTransport:
         return await anyio.to_thread.run_sync(function, *arguments)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._http.aclose()
 
 
 @contextmanager
 def _translated(server: Server) -> Iterator[None]:
-    """The errors of :mod:`httpx` as ours."""
+    """Turn errors of :mod:`httpx` into :class:`ApiError`."""
     try:
         yield
     except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
@@ -176,21 +187,20 @@ def _translated(server: Server) -> Iterator[None]:
         raise ApiError.no_answer(error, server.url) from error
 
 
-def _arguments(request: Request, files: ExitStack) -> dict[str, Any]:
-    """The request as :mod:`httpx` takes it; its files are open as long as ``files`` is."""
-    arguments: dict[str, Any] = {
-        "params": {name: value for name, value in request.query.items() if value is not None},
-        "headers": dict(request.headers),
-    }
-    if request.json is not None:
-        arguments["json"] = request.json
-    if request.content is not None:
-        arguments["content"] = request.content
-    if request.form is not None:
-        arguments["data"] = dict(request.form)
-    if request.files:
-        arguments["files"] = {
+def _built(
+    http: httpx.Client | httpx.AsyncClient, request: Request, files: ExitStack
+) -> httpx.Request:
+    """Build the request for :mod:`httpx`; ``files`` closes the files that it opens."""
+    return http.build_request(
+        request.method,
+        request.path,
+        params={name: value for name, value in request.query.items() if value is not None},
+        headers=request.headers,
+        json=request.json,
+        content=request.content,
+        data=request.form,
+        files={
             name: (path.name, files.enter_context(path.open("rb")))
             for name, path in request.files.items()
-        }
-    return arguments
+        },
+    )

@@ -1,9 +1,9 @@
-"""Files sent in parts: a broken line costs one part, and a process that died costs nothing.
+"""Files that are sent in parts: a broken connection costs one part, a killed process costs nothing.
 
-Which parts have arrived is the service's knowledge, asked for again each time. The client remembers
-only the upload's id, under the file's name and SHA-256: a new process that sends the same file to the
-same service goes on with it, wherever the file lies by then. One that is complete is not sent again
-for as long as the service keeps it.
+The service knows which parts have arrived, and is asked each time. The client remembers only the id of
+the upload, under the file's name and SHA-256. So a new process that sends the same file to the same
+service goes on with the upload, even if the file has moved. A complete upload is not sent again while
+the service keeps it.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ from dealrec.client.transport import Request, Transport
 from dealrec.disk import written_whole
 
 _REMEMBERED_SECONDS = 7 * 24 * 3600.0
-"""After that a note is removed: the service has long forgotten the upload."""
+"""Older notes are removed, since the service has forgotten their uploads."""
 
 Advance = Callable[[int], None]
-"""Told how many more bytes are done."""
+"""Called with the number of bytes since the last call."""
 
 
 class UploadPart(Record):
@@ -43,7 +43,7 @@ class UploadPart(Record):
 
 
 class Upload(Remote[M]):
-    """A file that is sent in parts of ``part_bytes``, numbered from 1; the last has the rest."""
+    """A file sent in parts of ``part_bytes`` bytes, numbered from 1; the last part is the rest."""
 
     id: str
     object: str
@@ -54,35 +54,37 @@ class Upload(Remote[M]):
     part_bytes: int
     received_bytes: int
     parts: list[UploadPart]
-    """Those that are there; none once the upload is ``complete``."""
+    """The parts that have arrived; empty once the upload is ``complete``."""
     created_at: datetime
     expires_at: datetime
 
     @operation
     async def delete(self) -> None:
-        """Give the upload up; data sets made from it stay."""
+        """Delete the upload; data sets made from it stay."""
         await delete(self.transport, f"/v1/uploads/{self.id}")
 
 
 class Uploads(Area[M]):
-    """Large files on their way."""
+    """The uploads of the key's tenant."""
 
     @operation
     async def send(self, path: str | Path, *, progress: bool = False) -> Upload[M]:
-        """Send a file and have it put together; goes on where an earlier attempt stopped.
+        """Send a file and complete the upload; an interrupted upload goes on where it stopped.
 
-        Raises :class:`ApiError`, and :class:`~dealrec.errors.InputError` (``no_such_file``).
+        Raises:
+            ApiError: The service refused it, or a part arrived changed (``upload_damaged``).
+            InputError: ``no_such_file``.
         """
         return await send_file(self.transport, local_file(path), progress=progress)
 
     @operation
     async def get(self, identifier: str) -> Upload[M]:
-        """Which parts have arrived."""
+        """Fetch an upload with the parts that have arrived."""
         return await _fetched(self.transport, identifier)
 
 
 async def send_file(transport: M, path: Path, *, progress: bool = False) -> Upload[M]:
-    """As :meth:`Uploads.send`; the upload is ``complete``."""
+    """Send a file as :meth:`Uploads.send` does; the upload that is returned is ``complete``."""
     size = path.stat().st_size
     with transfer_display(progress, f"reading {path.name}", size) as advance:
         sha256 = await transport.call(file_sha256, path, advance)
@@ -91,7 +93,7 @@ async def send_file(transport: M, path: Path, *, progress: bool = False) -> Uplo
     if upload is None:
         body = {"filename": path.name, "bytes": size, "sha256": sha256}
         answer = await ask(transport, creating("/v1/uploads", body))
-        upload = Upload[M].said(transport, answer.json())
+        upload = Upload[M].received(transport, answer.json())
         note.write(upload.id)
     if upload.state == "complete":
         return upload
@@ -113,14 +115,17 @@ async def _send_parts(
         request = Request("PUT", f"/v1/uploads/{upload.id}/parts/{number}", content=data)
         part = UploadPart.model_validate((await ask(transport, request)).json())
         if part.sha256 != hashlib.sha256(data).hexdigest():
-            raise ApiError(f"Part {number} of {path} arrived changed.", code="upload_damaged")
+            raise ApiError(
+                f"Part {number} of {path} was changed on its way.", code="upload_damaged"
+            )
         advance(len(data))
 
 
 async def _complete(transport: M, identifier: str) -> Upload[M]:
-    """Have the parts put together: the state is read before it is asked for again.
+    """Have the service join the parts.
 
-    Joining gigabytes takes a while, and an answer that is lost on its way does not undo it.
+    Joining gigabytes takes a while and may succeed although its answer is lost, so the state is read
+    before the request is repeated.
     """
     attempts = Attempts(transport)
     while True:
@@ -128,7 +133,7 @@ async def _complete(transport: M, identifier: str) -> Upload[M]:
             answer = await ask_once(
                 transport, Request("POST", f"/v1/uploads/{identifier}/complete")
             )
-            return Upload[M].said(transport, answer.json())
+            return Upload[M].received(transport, answer.json())
         except ApiError as error:
             await attempts.after(error)
             upload = await _fetched(transport, identifier)
@@ -138,11 +143,11 @@ async def _complete(transport: M, identifier: str) -> Upload[M]:
 
 async def _fetched(transport: M, identifier: str) -> Upload[M]:
     answer = await ask(transport, Request("GET", f"/v1/uploads/{identifier}"))
-    return Upload[M].said(transport, answer.json())
+    return Upload[M].received(transport, answer.json())
 
 
 async def _remembered(transport: M, note: "_Note") -> Upload[M] | None:
-    """The upload that an earlier attempt began, where the service still has it."""
+    """Fetch the upload that an earlier attempt began, if the service still has it."""
     identifier = note.read()
     if identifier is None:
         return None
@@ -156,11 +161,11 @@ async def _remembered(transport: M, note: "_Note") -> Upload[M] | None:
 
 
 class _Note:
-    """Which upload carries a file to a service: a small file in the cache folder."""
+    """A small file in the cache folder that names the upload of a file to a service."""
 
     def __init__(self, url: str, filename: str, sha256: str) -> None:
         self._folder = cache_folder() / "uploads"
-        # The name is part of it: formats are known by content and name.
+        # The file name counts too, because the format is detected by content and name.
         name = hashlib.sha256(f"{url}\n{filename}\n{sha256}".encode()).hexdigest()
         self._path = self._folder / f"{name}.json"
 
@@ -168,7 +173,7 @@ class _Note:
         try:
             return str(json.loads(self._path.read_text(encoding="utf-8"))["upload_id"])
         except (OSError, ValueError, KeyError, TypeError):
-            return None  # none, or one that was cut short: the file is sent anew
+            return None  # no usable note: the file is sent anew
 
     def write(self, upload_id: str) -> None:
         _forget_old(self._folder)
@@ -181,6 +186,6 @@ class _Note:
 
 def _forget_old(folder: Path) -> None:
     for path in folder.glob("*.json"):
-        with suppress(FileNotFoundError):  # another process was here
+        with suppress(FileNotFoundError):  # another process removed it first
             if time.time() - path.stat().st_mtime > _REMEMBERED_SECONDS:
                 path.unlink()

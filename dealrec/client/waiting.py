@@ -1,4 +1,4 @@
-"""Waiting for what the service works on."""
+"""Polling of a resource until the service has finished with it."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -21,9 +21,10 @@ async def until(
     what: str,
     timeout: float | None,
 ) -> T:
-    """What ``found`` gives once it ``rests``; asked often at first, then every two seconds.
+    """Call ``found`` until its result ``rests``: often at first, then every two seconds.
 
-    Raises :class:`ApiError` (``wait_timed_out``) after ``timeout`` seconds.
+    Raises:
+        ApiError: ``wait_timed_out`` after ``timeout`` seconds; ``what`` names the resource in it.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = _FIRST_SECONDS
@@ -33,9 +34,9 @@ async def until(
             return thing
         if deadline is not None and time.monotonic() >= deadline:
             raise ApiError(
-                f"{what} goes on after {timeout:g} s; wait for it again at any time.",
+                f"{what} has not finished after {timeout:g} s. You can wait for it again.",
                 code="wait_timed_out",
-                title="It takes longer",
+                title="The wait timed out",
             )
         left = pause if deadline is None else deadline - time.monotonic()
         await transport.sleep(max(0.0, min(pause, left)))

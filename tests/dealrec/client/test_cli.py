@@ -89,11 +89,11 @@ def test_a_file_is_uploaded(run: Run, data: Path) -> None:
     [
         (("status", "job_none"), 2, "There is no job 'job_none'"),
         (("coreset", "cs_none", "--out", "x"), 2, "There is no coreset"),
-        (("submit", "none.csv", "--budget", "5"), 2, "none.csv is no file"),
+        (("submit", "none.csv", "--budget", "5"), 2, "none.csv is not a file"),
         (("submit", __file__, "--budget", "0"), 2, "budget"),
         (("submit", __file__, "--budget", "5", "--set", "selection.strata=0"), 2, "strata"),
-        (("status", "job_none", "--server", "ftp://there"), 2, "begins with http"),
-        (("status", "job_none", "--server", "http://127.0.0.1:1"), 1, "gave no answer"),
+        (("status", "job_none", "--server", "ftp://there"), 2, "must begin with http"),
+        (("status", "job_none", "--server", "http://127.0.0.1:1"), 1, "did not answer"),
     ],
 )
 def test_what_cannot_be_done_is_said_with_its_exit_status(

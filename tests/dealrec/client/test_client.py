@@ -99,7 +99,7 @@ def test_a_job_is_paused_resumed_and_cancelled(client: Client, data: Path) -> No
     job.pause()
     assert job.wait(timeout=30).state == "paused"
     assert job.resume().state in ("queued", "running")
-    with pytest.raises(ApiError, match="goes on") as caught:
+    with pytest.raises(ApiError, match="has not finished") as caught:
         job.wait(timeout=0.1)
     assert caught.value.code == "wait_timed_out"
     job.cancel()
@@ -187,7 +187,7 @@ def test_what_a_newer_service_adds_is_kept(service: Service, finished: Finished)
     body = httpx.get(f"{service.url}/v1/jobs/{finished.job}", timeout=60).json()
     newer = {**body, "state": "hibernating", "carbon_grams": 3}
     with Client(service.url) as client:
-        job = Job[BlockingTransport].said(client.transport, newer)
+        job = Job[BlockingTransport].received(client.transport, newer)
         assert job.state == "hibernating"
         assert job.model_extra is not None and job.model_extra["carbon_grams"] == 3
         assert job.coreset.id == finished.coreset
@@ -204,7 +204,7 @@ def test_a_problem_is_one_typed_error(client: Client, data: Path) -> None:
 
 
 def test_what_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a file"):
         Client("http://127.0.0.1:1").prune(tmp_path / "none.csv", budget=1)
     with pytest.raises(InputError, match="http://"):
         Client("127.0.0.1:8000")
