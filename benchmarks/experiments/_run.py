@@ -8,7 +8,8 @@ from typing import Any
 from benchmarks._report import device_text
 from benchmarks.experiments._problem import PROMPT, scores_of
 from dealrec.comparison.results import ComparisonReport
-from dealrec.comparison.running import choose_runs, compare
+from dealrec.comparison.running import compare
+from dealrec.comparison.runs import select_runs
 from dealrec.config import EvaluationConfig, FinetuneConfig, LoraSettings
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.runtime import environment_runtime
@@ -69,7 +70,7 @@ def run(
         report = compare(
             dataset,
             samples,
-            choose_runs(keys, scores, comparison, budgets=budgets, reporter=reporter),
+            select_runs(keys, scores, comparison, budgets=budgets, reporter=reporter),
             comparison,
             budgets=budgets,
             out=(options.out or options.work / "reports") / name,

@@ -13,7 +13,7 @@ from benchmarks.experiments._run import FINETUNE
 from benchmarks.experiments.confirmation import CONTROLS, DESIGNED
 from benchmarks.experiments.selectors import SELECTORS, controls
 from dealrec.comparison.kept import KeptRuns
-from dealrec.comparison.running import Chosen, choose_run, chosen_run, everything
+from dealrec.comparison.runs import SelectedRun, all_data_run, select_run, selected_run
 from dealrec.config import FinetuneConfig, LoraSettings
 from dealrec.config.comparison import ComparisonConfig, PlannedRun
 from dealrec.config.runtime import environment_runtime
@@ -87,32 +87,32 @@ class Trial:
         full = [(self.name, number) for number in range(self.comparison.full_data_runs)]
         return full + [(self.name, run) for run in self.comparison.planned(self.budgets)]
 
-    def choose(self, task: PlannedRun | int) -> Chosen:
-        """The run's samples, chosen once and kept."""
+    def select(self, task: PlannedRun | int) -> SelectedRun:
+        """Select the run's samples; the selection is made once and kept."""
         if isinstance(task, int):
-            return everything(self.keys, self.comparison, task)
-        path = self._choice(task)
+            return all_data_run(self.keys, self.comparison, task)
+        path = self._selection(task)
         if not path.is_file():
             if self._scores is None:
                 self.score()
-            chosen = choose_run(self.keys, self._scores, task)
-            content = {"indices": chosen.indices.tolist(), "seconds": chosen.seconds}
+            selected = select_run(self.keys, self._scores, task)
+            content = {"indices": selected.indices.tolist(), "seconds": selected.seconds}
             with written_whole(path) as part:
                 part.write_text(json.dumps(content))
         kept = json.loads(path.read_text())
         indices = np.array(kept["indices"], dtype=np.int64)
-        return chosen_run(self.keys, task, indices, kept["seconds"])
+        return selected_run(self.keys, task, indices, kept["seconds"])
 
-    def was_chosen(self, task: PlannedRun | int) -> bool:
-        """Whether :meth:`choose` has only to read."""
-        return isinstance(task, int) or self._choice(task).is_file()
+    def was_selected(self, task: PlannedRun | int) -> bool:
+        """Whether :meth:`select` has only to read."""
+        return isinstance(task, int) or self._selection(task).is_file()
 
     def kept_runs(self, revision: str) -> KeptRuns:
-        """Those of this trial and a model's revision."""
+        """Open the trained runs of this trial on a revision of the model."""
         folder = self._settings.work / "runs"
         return KeptRuns(folder, self.comparison, self.dataset.sha256, revision)
 
-    def _choice(self, run: PlannedRun) -> Path:
+    def _selection(self, run: PlannedRun) -> Path:
         asked = [self.dataset.sha256, self.comparison.config, run.selection, run.budget]
         digest = hashlib.sha256("\n".join(map(str, asked)).encode()).hexdigest()[:16]
         name = f"{self.name}-{run.selector}-{run.number}-{digest}.json"

@@ -18,21 +18,18 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from benchmarks._report import Target, device_text, finish
 from benchmarks.experiments._run import print_table
 from benchmarks.experiments._trial import DESIGN, TEST, Settings, Trial
 from benchmarks.experiments.confirmation import DESIGNED
 from dealrec.comparison.results import ComparisonReport
-from dealrec.comparison.running import Chosen, compare
+from dealrec.comparison.running import compare
+from dealrec.comparison.runs import SelectedRun
+from dealrec.comparison.training import RunTrainer
 from dealrec.config.comparison import ALL_DATA, CONTROL, PlannedRun
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName
-from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
-from dealrec.recommenders.bigrec import BigRec
 from dealrec.runtime import apply_runtime
 from dealrec.terminal import stage_display
 
@@ -42,51 +39,40 @@ class Trainer:
 
     def __init__(self, trial: Trial, loaded: LoadedLanguageModel, settings: Settings) -> None:
         self._trial = trial
-        config = trial.comparison.config
-        assert config.finetune is not None
-        assert config.evaluation is not None
-        self._finetune = config.finetune
-        self._recommender = BigRec(
-            loaded,
+        self._trainer = RunTrainer(
             trial.dataset,
-            config.prompt,
-            config.finetune,
-            config.evaluation,
-            settings.work / "trunk",
-            settings.work / "catalogue",
+            trial.samples,
+            trial.comparison,
+            loaded,
+            trunk=settings.work / "trunk",
+            catalogue=settings.work / "catalogue",
         )
-        self._prompter = Prompter(trial.dataset, trial.samples, config.prompt)
         self._kept = trial.kept_runs(loaded.revision)
 
     def prepare(self) -> None:
-        """Keep the frozen layers' states, where some are frozen, and measure the model as it is."""
-        trial = self._trial
-        if self._finetune.lora.last_layers is not None:
-            chosen = [trial.choose(task).indices for _, task in trial.tasks]
+        """Keep the frozen layers' states, if some are frozen, and measure the untrained model."""
+        recommender = self._trainer.recommender
+        if recommender.trained_layers < recommender.layers:
+            selected = [self._trial.select(task) for _, task in self._trial.tasks]
             with stage_display() as stages:
-                needed = np.unique(np.concatenate(chosen))
-                self._recommender.keep(self._prompts(needed), stages(StageName.COMPARE))
-        if self._kept.untrained() is None:
-            self._kept.write_untrained(self._recommender.untrained().means)
+                self._trainer.keep(selected, stages(StageName.COMPARE))
+        if self._kept.read_untrained() is None:
+            self._kept.write_untrained(self._trainer.untrained().means)
 
     def run(self, task: PlannedRun | int) -> None:
-        """Choose, train, measure and keep, unless that was done."""
-        chosen = self._trial.choose(task)
-        if self._kept.read(chosen.identity, chosen.sha256) is not None:
+        """Select, train, measure and keep, unless that was done."""
+        selected = self._trial.select(task)
+        if self._kept.read(selected) is not None:
             return
-        prompts = self._prompts(chosen.indices)
-        self._recommender.keep(prompts)
-        result = self._recommender.train_and_measure(prompts, chosen.finetune)
-        self._kept.write(chosen.identity, chosen.sha256, result)
+        self._trainer.keep([selected])
+        trained = self._trainer.train(selected)
+        self._kept.write(trained)
         print(
-            f"{self._trial.name} {chosen.selector} {chosen.number}: "
-            f"{result.steps} steps in {result.seconds:.1f} s, measured in "
-            f"{result.measured.seconds:.1f} s, NLL {result.measured.means['nll']:.3f}",
+            f"{self._trial.name} {selected.selector} {selected.number}: "
+            f"{trained.steps} steps in {trained.seconds:.1f} s, measured in "
+            f"{trained.measurement.seconds:.1f} s, NLL {trained.measurement.means['nll']:.3f}",
             flush=True,
         )
-
-    def _prompts(self, indices: npt.NDArray[np.int64]) -> list[PromptedSample]:
-        return [self._prompter.prompt(index) for index in indices.tolist()]
 
 
 def _load(settings: Settings, threads: int | None) -> LoadedLanguageModel:
@@ -161,15 +147,15 @@ def report(name: str, settings: Settings) -> ComparisonReport | None:
     trial = Trial(name, settings)
     loaded = _load(settings, threads=None)
     kept = trial.kept_runs(loaded.revision)
-    ended: dict[str, list[Chosen]] = {}
+    ended: dict[str, list[SelectedRun]] = {}
     for _, task in trial.tasks:
         label = ALL_DATA if isinstance(task, int) else task.selector
         before = ended.setdefault(label, [])
         number = task if isinstance(task, int) else task.number
-        if number == len(before) and trial.was_chosen(task):
-            chosen = trial.choose(task)
-            if kept.read(chosen.identity, chosen.sha256) is not None:
-                before.append(chosen)
+        if number == len(before) and trial.was_selected(task):
+            selected = trial.select(task)
+            if kept.read(selected) is not None:
+                before.append(selected)
     asked = [
         selector.model_copy(update={"runs": len(ended[selector.name])})
         for selector in trial.comparison.selectors
@@ -185,7 +171,7 @@ def report(name: str, settings: Settings) -> ComparisonReport | None:
     found = compare(
         trial.dataset,
         trial.samples,
-        [chosen for label in labels for chosen in ended[label]],
+        [run for label in labels for run in ended[label]],
         comparison,
         budgets=trial.budgets,
         out=settings.out / f"full-scale-{name}",

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from dealrec.comparison.results import ComparisonReport
-from dealrec.comparison.running import choose_runs, compare
+from dealrec.comparison.running import compare
+from dealrec.comparison.runs import select_runs
 from dealrec.config import Split, SplitMethod
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.runtime import Runtime, environment_runtime
@@ -89,7 +90,7 @@ def compare_selectors(
         report = compare(
             dataset,
             samples,
-            choose_runs(keys, gathered.scores, config, budgets=budgets, reporter=reporter),
+            select_runs(keys, gathered.scores, config, budgets=budgets, reporter=reporter),
             config,
             budgets=budgets,
             out=out,

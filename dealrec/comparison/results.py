@@ -58,7 +58,7 @@ class Compared(_Result):
     runs: int
 
 
-class Run(_Result):
+class ReportedRun(_Result):
     """One selection, one training, one measurement."""
 
     selector: str
@@ -182,7 +182,7 @@ class ComparisonReport(_Result):
     budgets: list[int]
     untrained: dict[str, float]
     """Metrics of the language model as it is."""
-    runs: list[Run]
+    runs: list[ReportedRun]
     """Those on all data last."""
     table: list[Row]
     differences: list[Compare]

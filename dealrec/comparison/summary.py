@@ -1,8 +1,7 @@
-"""From the figures of all runs to the report."""
+"""The report of a finished comparison."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,9 @@ from dealrec.comparison.results import (
     FullCost,
     Model,
     Overlap,
-    Run,
+    ReportedRun,
 )
+from dealrec.comparison.runs import TrainedRun
 from dealrec.comparison.statistics import (
     Figures,
     differences,
@@ -33,87 +33,89 @@ from dealrec.config.selectors import SELECTORS
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
-from dealrec.language_models.loading import LoadedLanguageModel
-from dealrec.recommenders.bigrec import BigRec
-from dealrec.recommenders.held_out import SEEN_ITEMS
-
-if TYPE_CHECKING:
-    from dealrec.comparison import running
+from dealrec.recommenders.held_out import SEEN_ITEMS, HeldOutUsers
+from dealrec.recommenders.interface import Recommender
 
 Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Ran:
-    """A comparison whose runs have all been made."""
+class FinishedComparison:
+    """A comparison whose runs have all been trained and measured."""
 
     dataset: Dataset
     samples: Samples
     config: ComparisonConfig
     budgets: tuple[int, ...]
-    chosen: list["running.Chosen"]
-    results: "running.Figures"
+    runs: Sequence[TrainedRun]
+    untrained: dict[str, float]
+    """Metrics of the language model without an adapter."""
+    recommender: Recommender
+    users: HeldOutUsers
+    text_tokens: Int64
+    """[n] how many tokens each sample has."""
+    seconds: Mapping[StageName, float]
+    """How long each stage before the selection took."""
 
-    def grouped(self) -> Figures:
-        """[runs, users] of every selector, budget and metric."""
-        found: dict[tuple[str, int], list[dict[str, npt.NDArray[np.float64]]]] = {}
-        for run in self.chosen:
-            users = self.results.figures[run.identity].users
-            found.setdefault((run.selector, run.budget), []).append(users)
+    def figures(self) -> Figures:
+        """Return the [runs, users] figures of every selector, budget and metric."""
+        groups = dict.fromkeys((run.selected.selector, run.selected.budget) for run in self.runs)
+        found = {group: [run.measurement.users for run in self.of(*group)] for group in groups}
         return {
             group: {name: np.stack([users[name] for users in runs]) for name in runs[0]}
             for group, runs in found.items()
         }
 
+    def of(self, selector: str, budget: int) -> list[TrainedRun]:
+        """Return the runs of a selector at a budget."""
+        return [
+            run
+            for run in self.runs
+            if (run.selected.selector, run.selected.budget) == (selector, budget)
+        ]
 
-def summarise(
-    ran: Ran,
-    *,
-    recommender: BigRec,
-    loaded: LoadedLanguageModel,
-    text_tokens: Int64,
-    seconds: Mapping[StageName, float],
-) -> ComparisonReport:
-    """The report; ``text_tokens`` [n] is how many tokens each sample has."""
-    config, figures = ran.config, ran.grouped()
+
+def summarise(finished: FinishedComparison) -> ComparisonReport:
+    """Make the report."""
+    config, figures = finished.config, finished.figures()
     labels = [selector.name for selector in config.selectors]
     bar = SelectionMethod.STRATIFIED_RANDOM.value
     controls = [CONTROL, bar] if bar in labels else [CONTROL]
     rows, found = table(figures), differences(figures, controls)
     smoke = config.scale is Scale.SMOKE
-    cost = _training_cost(ran, recommender)
-    full = _full_cost(ran, text_tokens, cost)
-    random_runs = [figures[CONTROL, budget][PRIMARY] for budget in ran.budgets]
+    cost = _training_cost(finished)
+    full = _full_cost(finished, cost)
+    random_runs = [figures[CONTROL, budget][PRIMARY] for budget in finished.budgets]
     return ComparisonReport(
         smoke=smoke,
         verdict=verdict(found, smoke=smoke),
         findings=findings(rows, found),
-        warnings=_warnings(ran),
-        data=_data(ran, recommender),
-        model=_model(loaded, recommender),
+        warnings=_warnings(config),
+        data=_data(finished),
+        model=_model(finished.recommender),
         selectors=[_compared(config, index) for index in range(len(labels))],
-        budgets=list(ran.budgets),
-        untrained=ran.results.untrained,
-        runs=[_run(run, ran) for run in ran.chosen],
+        budgets=list(finished.budgets),
+        untrained=finished.untrained,
+        runs=[_reported(run) for run in finished.runs],
         table=rows,
         differences=found,
-        overlap=[_overlap(ran, labels, budget) for budget in ran.budgets],
-        costs=_costs(ran, text_tokens, cost, seconds, full),
+        overlap=[_overlap(finished, labels, budget) for budget in finished.budgets],
+        costs=_costs(finished, cost, full),
         full_cost=full,
         same_against_same=same_against_same(max(random_runs, key=len)),
         config=config.model_dump(mode="json"),
     )
 
 
-def _data(ran: Ran, recommender: BigRec) -> Data:
-    users = recommender.users
+def _data(finished: FinishedComparison) -> Data:
+    dataset, samples, users = finished.dataset, finished.samples, finished.users
     return Data(
-        sha256=ran.dataset.sha256,
-        users=ran.dataset.n_users,
-        items=ran.dataset.n_items,
-        samples=len(ran.samples),
-        sampling=ran.samples.unit.value,
-        split_method=ran.dataset.split_method.value,
+        sha256=dataset.sha256,
+        users=dataset.n_users,
+        items=dataset.n_items,
+        samples=len(samples),
+        sampling=samples.unit.value,
+        split_method=dataset.split_method.value,
         held_out=users.split.value,
         held_out_users=len(users.prompts),
         ranking_users=len(users.ranked),
@@ -121,12 +123,13 @@ def _data(ran: Ran, recommender: BigRec) -> Data:
     )
 
 
-def _model(loaded: LoadedLanguageModel, recommender: BigRec) -> Model:
+def _model(recommender: Recommender) -> Model:
+    loaded = recommender.loaded
     return Model(
         name=loaded.name,
         revision=loaded.revision,
         trained_layers=recommender.trained_layers,
-        layers=loaded.model.config.num_hidden_layers,
+        layers=recommender.layers,
         device=loaded.device.type,
     )
 
@@ -143,32 +146,28 @@ def _compared(config: ComparisonConfig, index: int) -> Compared:
     )
 
 
-def _run(run: "running.Chosen", ran: Ran) -> Run:
-    figures = ran.results.figures[run.identity]
-    return Run(
-        selector=run.selector,
-        budget=run.budget,
-        number=run.number,
-        selection_seed=run.selection_seed,
-        training_seed=run.finetune.seed,
-        coreset_sha256=run.sha256,
-        metrics=figures.means,
-        train_loss=figures.train_loss,
-        steps=figures.steps,
-        tokens=figures.tokens,
-        select_seconds=run.seconds,
-        finetune_seconds=figures.finetune_seconds,
-        evaluate_seconds=figures.evaluate_seconds,
+def _reported(run: TrainedRun) -> ReportedRun:
+    selected, measurement = run.selected, run.measurement
+    return ReportedRun(
+        selector=selected.selector,
+        budget=selected.budget,
+        number=selected.number,
+        selection_seed=selected.selection_seed,
+        training_seed=selected.finetune.seed,
+        coreset_sha256=selected.sha256,
+        metrics=measurement.means,
+        train_loss=run.train_loss,
+        steps=run.steps,
+        tokens=run.tokens,
+        select_seconds=selected.seconds,
+        finetune_seconds=run.seconds,
+        evaluate_seconds=measurement.seconds,
     )
 
 
-def _overlap(ran: Ran, labels: list[str], budget: int) -> Overlap:
+def _overlap(finished: FinishedComparison, labels: list[str], budget: int) -> Overlap:
     sets = {
-        label: [
-            run.indices.astype(np.float64)
-            for run in ran.chosen
-            if (run.selector, run.budget) == (label, budget)
-        ]
+        label: [run.selected.indices.astype(np.float64) for run in finished.of(label, budget)]
         for label in labels
     }
     jaccard = [
@@ -178,65 +177,56 @@ def _overlap(ran: Ran, labels: list[str], budget: int) -> Overlap:
     return Overlap(budget=budget, selectors=labels, jaccard=jaccard)
 
 
-def _training_cost(ran: Ran, recommender: BigRec) -> TrainingCost:
-    """Seconds a token over all runs."""
-    figures = ran.results.figures.values()
-    seconds, tokens = sum(f.finetune_seconds for f in figures), sum(f.tokens for f in figures)
-    return TrainingCost(recommender.trunk_seconds_per_token, seconds / tokens)
+def _training_cost(finished: FinishedComparison) -> TrainingCost:
+    """Compute the seconds a token over all runs."""
+    seconds = sum(run.seconds for run in finished.runs)
+    tokens = sum(run.tokens for run in finished.runs)
+    return TrainingCost(finished.recommender.trunk_seconds_per_token, seconds / tokens)
 
 
-def _full_cost(ran: Ran, text_tokens: Int64, cost: TrainingCost) -> FullCost:
-    measured = [
-        ran.results.figures[run.identity].finetune_seconds
-        for run in ran.chosen
-        if len(run.indices) == len(ran.samples)
-    ]
-    assert ran.config.config.finetune is not None
+def _full_cost(finished: FinishedComparison, cost: TrainingCost) -> FullCost:
+    count = len(finished.samples)
+    measured = [run.seconds for run in finished.runs if len(run.selected.indices) == count]
+    assert finished.config.config.finetune is not None
     return full_cost(
         cost,
-        samples=len(ran.samples),
-        text_tokens=int(text_tokens.sum()),
-        epochs=ran.config.config.finetune.epochs,
+        samples=count,
+        text_tokens=int(finished.text_tokens.sum()),
+        epochs=finished.config.config.finetune.epochs,
         measured=float(np.mean(measured)) if measured else None,
     )
 
 
-def _costs(
-    ran: Ran,
-    text_tokens: Int64,
-    cost: TrainingCost,
-    seconds: Mapping[StageName, float],
-    full: FullCost,
-) -> list[Cost]:
-    """Of each selector and budget: the mean of its runs."""
-    config = ran.config
+def _costs(finished: FinishedComparison, cost: TrainingCost, full: FullCost) -> list[Cost]:
+    """Compute the cost of each selector and budget, as the mean of its runs."""
+    config, seconds = finished.config, finished.seconds
     rows = []
     for selector in config.selectors:
         stages = needed_stages(config.selection(selector), config.config)
-        for budget in ran.budgets:
-            runs = [r for r in ran.chosen if (r.selector, r.budget) == (selector.name, budget)]
-            tokens = float(np.mean([text_tokens[run.indices].sum() for run in runs]))
-            figures = [ran.results.figures[run.identity] for run in runs]
+        for budget in finished.budgets:
+            runs = finished.of(selector.name, budget)
+            tokens = [finished.text_tokens[run.selected.indices].sum() for run in runs]
             rows.append(
                 coreset_cost(
                     selector.name,
                     budget,
                     stages={name: seconds[name] for name in stages if name in seconds},
-                    select=float(np.mean([run.seconds for run in runs])),
-                    trunk=cost.trunk * tokens,
-                    finetune=float(np.mean([run.finetune_seconds for run in figures])),
+                    select=float(np.mean([run.selected.seconds for run in runs])),
+                    trunk=cost.trunk * float(np.mean(tokens)),
+                    finetune=float(np.mean([run.seconds for run in runs])),
                     full=full,
                 )
             )
     return rows
 
 
-def _warnings(ran: Ran) -> list[str]:
-    found = []
-    runs = min(selector.runs or ran.config.seeds for selector in ran.config.selectors)
-    if runs < 5:
-        found.append(
+def _warnings(config: ComparisonConfig) -> list[str]:
+    runs = min(selector.runs or config.seeds for selector in config.selectors)
+    if runs >= 5:
+        return []
+    return [
+        (
             f"Some selectors have {runs} runs only. A claim should rest on at least 8 runs of random "
             "selection and 5 of the selector."
         )
-    return found
+    ]

@@ -16,10 +16,10 @@ from dealrec.language_models.quiet import quiet_transformers
 
 
 def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
-    """The model with a fresh float32 LoRA (A from the seed, B zero), as a ``PeftModel``.
+    """Attach a fresh float32 LoRA (A from the seed, B zero), and return the ``PeftModel``.
 
     Raises:
-        InputError: ``unknown_target_modules`` where the model has none of these.
+        InputError: ``unknown_target_modules`` if the model has none of these.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -47,8 +47,18 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     return model
 
 
+def detach_lora(adapted: Any) -> None:
+    """Undo :func:`attach_lora`: the model has its own layers again, and no parameter asks for gradients."""
+    with quiet_transformers():
+        base = adapted.unload()
+    if hasattr(base, "peft_config"):
+        del base.peft_config
+    base.requires_grad_(requires_grad=False)
+    base.eval()
+
+
 def adapter_state(model: Any) -> dict[str, torch.Tensor]:
-    """The adapter's tensors by peft's names."""
+    """Return the adapter's tensors by peft's names."""
     from peft import get_peft_model_state_dict
 
     state: dict[str, torch.Tensor] = get_peft_model_state_dict(model, save_embedding_layers=False)

@@ -1,15 +1,15 @@
-"""LoRA training: a plain loop, so that what is computed and what is kept is all in sight."""
+"""LoRA training of any recommender: a plain loop whose whole state is in sight."""
 
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dealrec.checkpoints import TrainingCheckpoint
 from dealrec.config.finetune import FinetuneConfig
@@ -23,35 +23,27 @@ from dealrec.finetune.adapter import (
     save_adapter,
 )
 from dealrec.finetune.schedule import Schedule
-from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
-from dealrec.language_models.structure import find_structure
-from dealrec.language_models.tokens import (
-    EncodedSample,
-    Encoder,
-    batches_by_tokens,
-    loss_targets,
-    padded,
-)
+from dealrec.language_models.loading import load_language_model
+from dealrec.language_models.tokens import batches_by_tokens
 from dealrec.progress import SILENT, Reporter
+from dealrec.recommenders.interface import Recommender
+from dealrec.recommenders.registry import make_recommender
 from dealrec.runtime import apply_runtime
 
-HiddenStates = Callable[[Sequence[EncodedSample]], Tensor]
-"""Samples -> [b, t, h] hidden states of their tokens, padded on the right."""
-
 _TOKENS_AT_ONCE, _TOKENS_AT_ONCE_ON_CPU = 16_384, 2048
-"""Padded tokens whose activations are held together; a step's batch is cut into such parts. An
-accelerator spends a pass of few tokens on starting kernels; a CPU's caches like few tokens."""
+"""Padded tokens whose activations are held together; a step's batch is cut into such parts. On an
+accelerator a pass of few tokens spends its time on starting kernels; few tokens suit a CPU's caches."""
 
 
 @dataclass(frozen=True)
 class FinetuneResult:
-    """What came of a training; the adapter itself is in its folder."""
+    """The figures of a training; the adapter itself is in its folder."""
 
     metrics: dict[str, float]
-    """``train_loss`` (mean of the last epoch's steps), ``steps``, ``samples``, ``tokens``,
-    ``seconds`` (of this run alone, where it was resumed)."""
+    """``train_loss`` (mean over the steps of the last epoch), ``steps``, ``samples``, ``tokens`` and
+    ``seconds`` (after a resume: of the last run alone)."""
     revision: str
-    """Of the base model."""
+    """The revision of the base model."""
 
 
 def finetune(
@@ -70,16 +62,15 @@ def finetune(
     Args:
         examples: At least one.
         config: Model, adapter and training.
-        out: Must not exist, or be an empty folder; it appears complete or not at all.
+        out: It must not exist, or be an empty folder. It appears complete or not at all.
         checkpoint_dir: Where the training is kept every ``config.checkpoint_steps`` steps, and
             when it is cancelled. A training of the same examples and configuration goes on from
             there, and on a CPU ends with the very same adapter.
-        model_card: What the card says about the data, name by name.
+        model_card: Facts about the data for the card, by name.
         runtime: Device and threads.
-        reporter: Gets a ``step`` of all steps, and the metric ``train_loss``; the event ``replanned``
-            where less of a batch is held at once than before.
-        pieces: By how much less of a batch is held at once from the start, for machines whose memory
-            does not hold the usual.
+        reporter: It gets a ``step`` of all steps, the metric ``train_loss``, and the event
+            ``replanned`` when less of a batch is held at once than before.
+        pieces: Divides how much of a batch is held at once, for machines with too little memory.
 
     Raises:
         InputError: ``no_examples``, ``unknown_model``, ``model_not_available``,
@@ -91,36 +82,8 @@ def finetune(
         raise InputError("There is no sample to train on.", code="no_examples")
     device = apply_runtime(runtime or Runtime())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
-    return train_adapter(
-        loaded,
-        examples,
-        config,
-        out=out,
-        checkpoint_dir=checkpoint_dir,
-        facts=model_card or {},
-        reporter=reporter,
-        pieces=pieces,
-    )
-
-
-def train_adapter(
-    loaded: LoadedLanguageModel,
-    examples: Sequence[PromptedSample],
-    config: FinetuneConfig,
-    *,
-    out: Path,
-    checkpoint_dir: Path | None,
-    facts: Mapping[str, Any],
-    reporter: Reporter,
-    pieces: int = 1,
-) -> FinetuneResult:
-    """:func:`finetune` on a loaded model, which has the adapter attached afterwards."""
     started = time.monotonic()
-    encoder = Encoder.for_model(loaded, config.max_tokens)
-    encoded = encoder.encode(examples)
-    training = LoraTraining(loaded, encoded, config)
-    at_once = training.tokens_at_once
-    training.tokens_at_once //= pieces
+    training = LoraTraining(make_recommender(loaded, config), examples, config)
     checkpoint = TrainingCheckpoint(
         None if checkpoint_dir is None else checkpoint_dir / "finetune.pt",
         _fingerprint(config, loaded.revision, examples),
@@ -128,31 +91,42 @@ def train_adapter(
         reporter,
     )
     training.restore(checkpoint.read(loaded.device))
-    steps = training.schedule.steps
+    _run(training, checkpoint, config.checkpoint_steps, pieces, reporter)
+    metrics = {
+        "train_loss": training.train_loss,
+        "steps": float(training.step),
+        "samples": float(len(examples)),
+        "tokens": float(training.tokens),
+        "seconds": time.monotonic() - started,
+    }
+    save_adapter(training.model, loaded, config, metrics, model_card or {}, out)
+    reporter.metric("train_loss", training.train_loss)
+    return FinetuneResult(metrics, loaded.revision)
+
+
+def _run(
+    training: "LoraTraining",
+    checkpoint: TrainingCheckpoint["LoraTrainingState"],
+    checkpoint_steps: int,
+    pieces: int,
+    reporter: Reporter,
+) -> None:
+    """Make all steps that are left."""
+    steps, at_once = training.schedule.steps, training.tokens_at_once
+    training.tokens_at_once //= pieces
     try:
         reporter.progress(training.step, steps, "step")
-        while training.step < steps:
+        while not training.finished:
             reporter.metric("train_loss", training.advance())
             if training.tokens_at_once < at_once:
                 at_once = training.tokens_at_once
                 reporter.event("replanned", batch_tokens=at_once)
-            if training.step % config.checkpoint_steps == 0 or training.step == steps:
+            if training.finished or training.step % checkpoint_steps == 0:
                 checkpoint.write(training.state())
             reporter.progress(training.step, steps, "step")
     except Cancelled:
         checkpoint.write(training.state())
         raise
-    last_epoch = training.losses[-training.schedule.steps_per_epoch :]
-    metrics = {
-        "train_loss": sum(last_epoch) / len(last_epoch),
-        "steps": float(steps),
-        "samples": float(len(examples)),
-        "tokens": float(sum(map(len, encoded)) * config.epochs),
-        "seconds": time.monotonic() - started,
-    }
-    save_adapter(training.model, loaded, config, metrics, facts, out)
-    reporter.metric("train_loss", metrics["train_loss"])
-    return FinetuneResult(metrics, loaded.revision)
 
 
 def _fingerprint(config: FinetuneConfig, revision: str, examples: Sequence[PromptedSample]) -> str:
@@ -182,30 +156,20 @@ class LoraTrainingState:
 class LoraTraining:
     """A training between two steps.
 
-    The loss of a step is the mean cross-entropy over all target tokens of its batch. Dropout is
-    seeded by step and samples are chosen by step, so ``step``, adapter and optimizer are its whole
-    state. ``hidden_states`` takes the place of the whole decoder where a part of it is kept.
+    The loss of a step is the mean over all terms of its batch. Dropout is seeded by the step and
+    samples are chosen by the step, so step, adapter and optimizer are its whole state.
 
-    ``tokens_at_once`` is how much of a batch is held together. Where an accelerator's memory does not
-    hold it, it is halved, down to one sample, and the step is made again: the same up to rounding and
-    to the draws of dropout.
+    ``tokens_at_once`` is how much of a batch is held together. If an accelerator's memory does not
+    hold it, it is halved, down to one sample, and the step is made again. The result is the same up to
+    rounding and to the draws of dropout.
     """
 
     def __init__(
-        self,
-        loaded: LoadedLanguageModel,
-        samples: Sequence[EncodedSample],
-        config: FinetuneConfig,
-        hidden_states: HiddenStates | None = None,
+        self, recommender: Recommender, samples: Sequence[PromptedSample], config: FinetuneConfig
     ) -> None:
-        self._samples = samples
         self._config = config
-        self._device = loaded.device
-        self._pad = loaded.tokenizer.pad_token_id or 0
-        find_structure(loaded.model)
-        self.model = attach_lora(loaded, config)
-        self._structure = find_structure(loaded.model)
-        self._hidden_states = hidden_states or self._whole
+        self._objective = recommender.objective(samples)
+        self.model = attach_lora(recommender.loaded, config)
         self.schedule = Schedule(config, len(samples))
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
@@ -213,16 +177,32 @@ class LoraTraining:
         )
         self.step = 0
         self.losses: list[float] = []
-        on_cpu = self._device.type == "cpu"
+        on_cpu = recommender.loaded.device.type == "cpu"
         self.tokens_at_once = _TOKENS_AT_ONCE_ON_CPU if on_cpu else _TOKENS_AT_ONCE
 
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are made."""
+        return self.step >= self.schedule.steps
+
+    @property
+    def train_loss(self) -> float:
+        """The mean loss of the steps of the last epoch."""
+        last_epoch = self.losses[-self.schedule.steps_per_epoch :]
+        return sum(last_epoch) / len(last_epoch)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are read over all epochs."""
+        return sum(self._objective.lengths) * self._config.epochs
+
     def advance(self) -> float:
-        """Make one step; its loss, before the step.
+        """Make one step, and return its loss before the step.
 
         Raises:
             DealrecError: ``non_finite_loss``.
         """
-        batch = [self._samples[index] for index in self.schedule.batch(self.step)]
+        batch = self.schedule.batch(self.step)
         for group in self._optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate(self.step)
         self.model.train()
@@ -241,21 +221,21 @@ class LoraTraining:
         self.losses.append(loss)
         return loss
 
-    def _backward(self, batch: Sequence[EncodedSample]) -> float | None:
-        """Gradients of the mean loss over the batch's target tokens; that loss.
+    def _backward(self, batch: Sequence[int]) -> float | None:
+        """Compute the gradients of the batch's mean loss, and return that loss.
 
-        ``None`` where memory did not hold a part of several samples: it goes in smaller ones.
+        Returns ``None`` if memory did not hold a part of several samples; smaller parts may fit.
         """
-        parts = batches_by_tokens([len(sample) for sample in batch], self.tokens_at_once)
-        loss_on = self._config.loss_on
-        total = sum(len(sample) - sample.first_label(loss_on) for sample in batch)
+        lengths = [self._objective.lengths[index] for index in batch]
+        parts = batches_by_tokens(lengths, self.tokens_at_once)
+        total = sum(self._objective.targets[index] for index in batch)
         loss = 0.0
         self._optimizer.zero_grad()
         try:
             with torch.random.fork_rng():
                 torch.manual_seed(self.schedule.dropout_seed(self.step))
                 for part in parts:
-                    share = self._loss_sum([batch[index] for index in part]) / total
+                    share = self._objective.loss_sum([batch[place] for place in part]) / total
                     share.backward()  # type: ignore[no-untyped-call]
                     loss += share.item()
         except torch.OutOfMemoryError:
@@ -263,16 +243,6 @@ class LoraTraining:
                 raise
             return None  # not from here on: the error keeps the failed part's tensors alive
         return loss
-
-    def _loss_sum(self, samples: Sequence[EncodedSample]) -> Tensor:
-        tokens = padded(samples, self._pad, self._device)
-        targets = loss_targets(tokens, samples, self._config.loss_on)
-        hidden = self._hidden_states(samples)
-        logits = self._structure.output(hidden[targets.rows, targets.positions])
-        return nn.functional.cross_entropy(logits.float(), targets.labels, reduction="sum")
-
-    def _whole(self, samples: Sequence[EncodedSample]) -> Tensor:
-        return self._structure.hidden_states(padded(samples, self._pad, self._device))
 
     def state(self) -> LoraTrainingState:
         """The state that :meth:`restore` takes."""

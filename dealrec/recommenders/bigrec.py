@@ -1,148 +1,138 @@
-"""A language model as recommender: trained to write the next title, grounded to the catalogue.
+"""A language model that is trained to write the next title, which is grounded to the catalogue.
 
 Bao et al., "A Bi-Step Grounding Paradigm for Large Language Models in Recommendation Systems"
 (BIGRec), arXiv 2308.08434.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from dealrec.config import EvaluationConfig, FinetuneConfig, PromptConfig
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dealrec.config import EvaluationConfig
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import PromptedSample
-from dealrec.finetune.training import HiddenStates, LoraTraining
-from dealrec.language_models.loading import LoadedLanguageModel
-from dealrec.language_models.quiet import quiet_transformers
-from dealrec.language_models.tokens import Encoder
+from dealrec.language_models.tokens import EncodedSample, loss_targets, padded
+from dealrec.metrics.ranking import CHUNK_ELEMENTS
 from dealrec.progress import SILENT, Reporter
-from dealrec.recommenders.examination import Examination, Measured
-from dealrec.recommenders.held_out import held_out_users
-from dealrec.recommenders.trunk import KeptTrunk
+from dealrec.recommenders.grounding import Grounding, catalogue_vectors, text_vectors
+from dealrec.recommenders.held_out import HeldOutUsers
+from dealrec.recommenders.interface import NLL, ORDER_GAIN, Examination, Floats, Recommender
+from dealrec.recommenders.titles import title_losses
+from dealrec.recommenders.writing import write_titles
+
+NLL_PER_TOKEN = "nll_per_token"  # noqa: S105 - the name of a metric
 
 
-@dataclass(frozen=True)
-class TrainedRun:
-    """A training from the model as it was, and what held-out users showed of it."""
+class BigRec(Recommender):
+    """It learns the tokens of titles, and ranks items by their nearness to the title that it writes."""
 
-    measured: Measured
-    train_loss: float
-    """Mean over the steps of the last epoch."""
-    steps: int
-    tokens: int
-    """Read over all epochs."""
-    seconds: float
-    """Of the training; states kept before are not counted."""
+    def objective(self, samples: Sequence[PromptedSample]) -> "TitleObjective":
+        """Return the cross-entropy of the tokens that ``finetune.loss_on`` names."""
+        return TitleObjective(self, self.encode(samples))
+
+    def examination(
+        self,
+        dataset: Dataset,
+        users: HeldOutUsers,
+        evaluation: EvaluationConfig,
+        *,
+        folder: Path | None = None,
+        reporter: Reporter = SILENT,
+    ) -> "TitleExamination":
+        """As :meth:`Recommender.examination`; the catalogue is read only if a ranking is asked for."""
+        grounding = None
+        if len(users.ranked):
+            items = catalogue_vectors(
+                self.loaded,
+                [title.replace('"', "'") for title in dataset.titles.to_pylist()],
+                batch_tokens=evaluation.batch_tokens,
+                folder=folder,
+                reporter=reporter,
+            )
+            _, trained = dataset.subsequences((0,))
+            popularity = np.bincount(trained, minlength=dataset.n_items).astype(np.int64)
+            grounding = Grounding(items, popularity, evaluation.popularity_weight)
+        return TitleExamination(self, users, evaluation, grounding)
 
 
-class BigRec:
-    """One loaded model that many trainings start from; it is as it was after each.
+class TitleObjective:
+    """Cross-entropy in nats, one term for each token to predict."""
 
-    Where ``finetune.lora.last_layers`` says that the last layers alone are trained, the states that the
-    layers below them give are computed once and kept in ``folder``: see :meth:`keep`.
-    """
+    def __init__(self, recommender: BigRec, samples: Sequence[EncodedSample]) -> None:
+        self._recommender, self._samples = recommender, samples
+        self._loss_on = recommender.finetune.loss_on
+        self.lengths = [len(sample) for sample in samples]
+        self.targets = [len(sample) - sample.first_label(self._loss_on) for sample in samples]
+
+    def loss_sum(self, samples: Sequence[int]) -> Tensor:
+        """As :meth:`Objective.loss_sum`."""
+        batch, loaded = [self._samples[index] for index in samples], self._recommender.loaded
+        tokens = padded(batch, loaded.tokenizer.pad_token_id or 0, loaded.device)
+        targets = loss_targets(tokens, batch, self._loss_on)
+        hidden = self._recommender.hidden_states(batch)[targets.rows, targets.positions]
+        logits = loaded.model.get_output_embeddings()(hidden)
+        return nn.functional.cross_entropy(logits.float(), targets.labels, reduction="sum")
+
+
+class TitleExamination(Examination):
+    """Users are asked for the likelihood of the true title, and for a title of the model's own."""
 
     def __init__(
         self,
-        loaded: LoadedLanguageModel,
-        dataset: Dataset,
-        prompt: PromptConfig,
-        finetune: FinetuneConfig,
+        recommender: BigRec,
+        users: HeldOutUsers,
         evaluation: EvaluationConfig,
-        folder: Path,
-        catalogue: Path | None = None,
-        reporter: Reporter = SILENT,
+        grounding: Grounding | None,
     ) -> None:
-        """``catalogue`` keeps the catalogue's vectors; ``reporter`` gets ``title`` while they are made."""
-        self._loaded = loaded
-        self._encoder = Encoder.for_model(loaded, finetune.max_tokens)
-        self.users = held_out_users(dataset, prompt, evaluation)
-        last = finetune.lora.last_layers
-        layers = loaded.model.config.num_hidden_layers
-        self.trained_layers: int = layers if last is None else min(last, layers)
-        self._trunk = None
-        if self.trained_layers < layers:
-            self._trunk = KeptTrunk(
-                loaded, self.trained_layers, folder, batch_tokens=evaluation.batch_tokens
+        super().__init__(users)
+        self._recommender, self._evaluation = recommender, evaluation
+        self._grounding = grounding
+        self._prompts = recommender.encode(users.prompts)
+        self._shuffled = recommender.encode(users.shuffled)
+
+    @property
+    def texts(self) -> list[EncodedSample]:
+        """The prompts with their answers, in order and shuffled."""
+        return [*self._prompts, *self._shuffled]
+
+    def losses(self, on_part: Callable[[], None]) -> dict[str, Floats]:
+        """Return ``nll``, ``nll_per_token`` and ``order_gain``."""
+        found, shuffled = (
+            title_losses(
+                self._recommender,
+                texts,
+                batch_tokens=self._evaluation.batch_tokens,
+                on_batch=on_part,
             )
-        self._examination = Examination(
+            for texts in (self._prompts, self._shuffled)
+        )
+        return {
+            NLL: found.per_title,
+            NLL_PER_TOKEN: found.per_token,
+            ORDER_GAIN: shuffled.per_title - found.per_title,
+        }
+
+    def scores(self, adapter: Any | None, on_part: Callable[[], None]) -> Iterator[Tensor]:
+        """As :meth:`Examination.scores`; titles are written with the adapter and grounded without."""
+        assert self._grounding is not None
+        loaded, evaluation = self._recommender.loaded, self._evaluation
+        titles = write_titles(
             loaded,
-            dataset,
-            self.users,
-            evaluation,
-            self._encoder,
-            folder=catalogue,
-            reporter=reporter,
+            [self._prompts[index] for index in self.users.ranked.tolist()],
+            beams=evaluation.beams,
+            max_title_tokens=evaluation.max_title_tokens,
+            batch_tokens=evaluation.batch_tokens,
+            on_batch=on_part,
         )
-
-    def token_counts(self, samples: Sequence[PromptedSample]) -> list[int]:
-        """Of each sample's text, its end included."""
-        return [len(sample) for sample in self._encoder.encode(samples)]
-
-    @property
-    def trunk_seconds_per_token(self) -> float:
-        """Of the layers below the trained ones, over all that is kept; 0 where all are trained."""
-        return (
-            self._trunk.seconds / self._trunk.tokens if self._trunk and self._trunk.tokens else 0.0
-        )
-
-    def keep(self, samples: Sequence[PromptedSample], reporter: Reporter = SILENT) -> None:
-        """Run the trunk over ``samples`` and the held-out users; nothing where every layer is trained.
-
-        Raises :class:`~dealrec.errors.Cancelled` when ``reporter`` says so, and ``OSError`` where the
-        disk has no room.
-        """
-        if self._trunk is not None:
-            texts = [*self._encoder.encode(samples), *self._examination.texts]
-            self._trunk.keep(texts, reporter)
-
-    def untrained(self, on_part: Callable[[], None] = lambda: None) -> Measured:
-        """The model as it is. What it is asked must have been kept."""
-        return self._examination.measure(self._hidden_states, on_part=on_part)
-
-    def train_and_measure(
-        self,
-        samples: Sequence[PromptedSample],
-        finetune: FinetuneConfig,
-        on_part: Callable[[], None] = lambda: None,
-    ) -> TrainedRun:
-        """Train on ``samples``, which must have been kept, measure, and take the adapter off again.
-
-        ``on_part`` is called after each step and between parts of the measurement; what it raises
-        ends the run, and leaves the model as it was.
-        """
-        encoded = self._encoder.encode(samples)
-        training = LoraTraining(self._loaded, encoded, finetune, self._hidden_states)
-        try:
-            started = time.perf_counter()
-            while training.step < training.schedule.steps:
-                training.advance()
-                on_part()
-            seconds = time.perf_counter() - started
-            measured = self._examination.measure(self._hidden_states, training.model, on_part)
-        finally:
-            take_off(training.model)
-        last_epoch = training.losses[-training.schedule.steps_per_epoch :]
-        return TrainedRun(
-            measured=measured,
-            train_loss=sum(last_epoch) / len(last_epoch),
-            steps=training.schedule.steps,
-            tokens=sum(map(len, encoded)) * finetune.epochs,
-            seconds=seconds,
-        )
-
-    @property
-    def _hidden_states(self) -> HiddenStates | None:
-        return None if self._trunk is None else self._trunk.hidden_states
-
-
-def take_off(adapted: Any) -> None:
-    """Undo ``get_peft_model``: the model inside has its own layers back, and nothing asks for gradients."""
-    with quiet_transformers():
-        base = adapted.unload()
-    if hasattr(base, "peft_config"):
-        del base.peft_config
-    base.requires_grad_(requires_grad=False)
-    base.eval()
+        with adapter.disable_adapter() if adapter else nullcontext():
+            written = text_vectors(loaded, titles, batch_tokens=evaluation.batch_tokens)
+        for chunk in torch.split(written, max(1, CHUNK_ELEMENTS // self._grounding.items)):
+            on_part()
+            with torch.no_grad():
+                scores = self._grounding.scores(chunk)
+            yield scores

@@ -1,7 +1,7 @@
-"""A finished adapter, measured on held-out users."""
+"""A finished adapter is measured on held-out users."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dealrec.config import EvaluationConfig, PromptConfig
 from dealrec.config.finetune import FinetuneConfig
@@ -9,11 +9,31 @@ from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.language_models.adapters import attach_adapter
 from dealrec.language_models.loading import load_language_model
-from dealrec.language_models.tokens import Encoder
 from dealrec.progress import SILENT, Reporter
-from dealrec.recommenders.examination import Examination
 from dealrec.recommenders.held_out import SEEN_ITEMS, held_out_users
+from dealrec.recommenders.registry import make_recommender
 from dealrec.runtime import apply_runtime
+
+
+@dataclass(frozen=True)
+class AdapterEvaluation:
+    """The metrics of a language model with an adapter and without it.
+
+    Metrics are named as in :mod:`dealrec.comparison.results`.
+    """
+
+    split: str
+    """``valid`` or ``test``."""
+    users: int
+    ranking_users: int
+    protocol: str
+    """How the ranking treats items that a user was seen with, in a sentence."""
+    metrics: dict[str, float]
+    """Means over users, with the adapter."""
+    standard_errors: dict[str, float]
+    """Standard errors of ``metrics``, over users."""
+    untrained: dict[str, float]
+    """Means over users, without the adapter."""
 
 
 def evaluate_adapter(
@@ -25,22 +45,18 @@ def evaluate_adapter(
     *,
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
-) -> dict[str, Any]:
-    """The PEFT folder ``adapter``, beside the model without it.
+) -> AdapterEvaluation:
+    """Measure the PEFT folder ``adapter``, and the language model without it.
 
     Args:
-        dataset: Whose users are held out.
-        adapter: What is measured.
+        dataset: Its users are held out.
+        adapter: The folder that is measured.
         prompt: How samples are put into words.
-        finetune: What the adapter was trained with; its model, type and text length are used.
-        evaluation: Whom to ask, and what.
+        finetune: How the adapter was trained. Its model, type and text length are used.
+        evaluation: Which users are asked, and for what.
         runtime: Device and threads.
-        reporter: Gets ``title`` of the catalogue, then a ``model`` of two: without the adapter, and with it.
-
-    Returns:
-        ``split``, ``users``, ``ranking_users``, ``protocol``; ``metrics`` and ``standard_errors`` (over
-        users) by name as in :mod:`dealrec.comparison.results`, and ``untrained``, the metrics without
-        the adapter.
+        reporter: It gets ``title`` of the catalogue, and then ``model`` of two: first the model
+            without the adapter, then the model with it.
 
     Raises:
         InputError: ``no_held_out_users``, ``adapter_not_usable``, and as
@@ -51,21 +67,21 @@ def evaluate_adapter(
     loaded = load_language_model(
         finetune.model, dtype=finetune.dtype, device=device, reporter=reporter
     )
-    encoder = Encoder.for_model(loaded, finetune.max_tokens)
-    examination = Examination(loaded, dataset, users, evaluation, encoder, reporter=reporter)
+    recommender = make_recommender(loaded, finetune)
+    examination = recommender.examination(dataset, users, evaluation, reporter=reporter)
     reporter.progress(0, 2, "model")
     untrained = examination.measure(on_part=lambda: reporter.progress(0, 2, "model"))
     adapted = attach_adapter(loaded, adapter)
-    trained = examination.measure(adapter=adapted, on_part=lambda: reporter.progress(1, 2, "model"))
+    trained = examination.measure(adapted, on_part=lambda: reporter.progress(1, 2, "model"))
     reporter.progress(2, 2, "model")
     for name, value in trained.means.items():
         reporter.metric(name, value)
-    return {
-        "split": users.split.value,
-        "users": len(users.prompts),
-        "ranking_users": len(users.ranked),
-        "protocol": SEEN_ITEMS,
-        "metrics": trained.means,
-        "standard_errors": trained.standard_errors,
-        "untrained": untrained.means,
-    }
+    return AdapterEvaluation(
+        split=users.split.value,
+        users=len(users.prompts),
+        ranking_users=len(users.ranked),
+        protocol=SEEN_ITEMS,
+        metrics=trained.means,
+        standard_errors=trained.standard_errors,
+        untrained=untrained.means,
+    )

@@ -1,6 +1,7 @@
 """Trains and measures on the coresets of several selectors."""
 
-from dealrec.comparison.running import choose_runs, compare
+from dealrec.comparison.running import compare
+from dealrec.comparison.runs import select_runs
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
@@ -22,7 +23,7 @@ def run(context: StageContext) -> StageResult:
     report = compare(
         dataset,
         samples,
-        choose_runs(
+        select_runs(
             samples.keys(dataset).to_pylist(),
             load_scores(context, dataset, samples),
             comparison,

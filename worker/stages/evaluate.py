@@ -1,6 +1,7 @@
 """Measures the adapter on held-out users."""
 
 import json
+from dataclasses import asdict
 
 from dealrec.config import PromptConfig
 from dealrec.config.stages import StageName
@@ -32,5 +33,6 @@ def run(context: StageContext) -> StageResult:
         runtime=context.runtime,
         reporter=context.reporter,
     )
-    (context.out / "evaluation.json").write_text(json.dumps(found, indent=2) + "\n")
-    return StageResult(found, found["metrics"])
+    details = asdict(found)
+    (context.out / "evaluation.json").write_text(json.dumps(details, indent=2) + "\n")
+    return StageResult(details, found.metrics)

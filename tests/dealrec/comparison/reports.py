@@ -16,7 +16,7 @@ from dealrec.comparison.results import (
     FullCost,
     Model,
     Overlap,
-    Run,
+    ReportedRun,
     SameAgainstSame,
 )
 from dealrec.comparison.statistics import differences, table
@@ -140,7 +140,7 @@ def _simulated(values, name, effect, runs, draw):
 
 def _run(group, number, figures):
     label, budget = group
-    return Run(
+    return ReportedRun(
         selector=label,
         budget=budget,
         number=number,

@@ -7,8 +7,9 @@ from safetensors.torch import load_file
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.errors import Cancelled, InputError
 from dealrec.finetune.schedule import Schedule
-from dealrec.finetune.training import LoraTraining, finetune
+from dealrec.finetune.training import finetune
 from dealrec.progress import Silent
+from dealrec.recommenders.bigrec import TitleObjective
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model, tiny_samples
 from tests.dealrec.test_checkpoints import FAILURE, Events
 
@@ -142,7 +143,7 @@ def test_a_step_that_memory_does_not_hold_is_made_in_smaller_parts(
     samples = tiny_samples(8)
     config = _config(model_folder, epochs=1, lora=LoraSettings(dropout=0))
     finetune(samples, config, out=tmp_path / "a")
-    whole, sizes, events = LoraTraining._loss_sum, [], Events()
+    whole, sizes, events = TitleObjective.loss_sum, [], Events()
 
     def small(self, samples):
         """As on an accelerator that holds two samples."""
@@ -151,7 +152,7 @@ def test_a_step_that_memory_does_not_hold_is_made_in_smaller_parts(
             raise torch.OutOfMemoryError
         return whole(self, samples)
 
-    monkeypatch.setattr(LoraTraining, "_loss_sum", small)
+    monkeypatch.setattr(TitleObjective, "loss_sum", small)
     finetune(samples, config, out=tmp_path / "b", reporter=events, pieces=pieces)
     assert (max(sizes) > 2) == (pieces == 1)
     replanned = [data["batch_tokens"] for kind, data in events.seen if kind == "replanned"]
@@ -165,6 +166,6 @@ def test_a_sample_that_memory_does_not_hold_alone_is_an_error(model_folder, tmp_
     def none(self, samples):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(LoraTraining, "_loss_sum", none)
+    monkeypatch.setattr(TitleObjective, "loss_sum", none)
     with pytest.raises(torch.OutOfMemoryError):
         finetune(tiny_samples(4), _config(model_folder), out=tmp_path / "a")

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from dealrec.config.finetune import FinetuneConfig
 from dealrec.language_models.memory import run_in_halves
 from dealrec.language_models.tokens import Encoder
 from dealrec.recommenders.grounding import text_vectors
+from dealrec.recommenders.registry import make_recommender
 from dealrec.recommenders.titles import title_losses
 from dealrec.recommenders.writing import write_titles
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
@@ -51,10 +53,11 @@ def test_losses_and_vectors_are_those_of_whole_batches():
     loaded = tiny_loaded()
     samples = Encoder(loaded.tokenizer, 512).encode(tiny_samples(12))
     titles = [f"A title, number {number}" for number in range(9)]
-    losses = title_losses(loaded, samples)
+    recommender = make_recommender(loaded, FinetuneConfig())
+    losses = title_losses(recommender, samples)
     vectors = text_vectors(loaded, titles)
     memory = Small(loaded, rows=4)
-    again = title_losses(loaded, samples)
+    again = title_losses(recommender, samples)
     np.testing.assert_allclose(again.per_title, losses.per_title, rtol=1e-4)
     torch.testing.assert_close(text_vectors(loaded, titles), vectors, rtol=1e-4, atol=1e-5)
     assert max(memory.seen) > 4

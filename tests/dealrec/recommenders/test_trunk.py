@@ -7,6 +7,7 @@ from dealrec.finetune.adapter import adapter_state
 from dealrec.finetune.training import LoraTraining
 from dealrec.language_models.structure import find_structure
 from dealrec.language_models.tokens import Encoder, padded
+from dealrec.recommenders.registry import make_recommender
 from dealrec.recommenders.trunk import KeptTrunk, Trunk
 from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
 
@@ -14,13 +15,12 @@ CONFIG = FinetuneConfig(epochs=3, learning_rate=0.01, lora=LoraSettings(last_lay
 
 
 def _trained(kept_at=None):
-    loaded = tiny_loaded()
-    samples = Encoder(loaded.tokenizer, 512).encode(tiny_samples(20))
-    kept = None if kept_at is None else KeptTrunk(loaded, 1, kept_at, batch_tokens=300)
-    if kept:
-        kept.keep(samples)
-    training = LoraTraining(loaded, samples, CONFIG, kept.hidden_states if kept else None)
-    while training.step < training.schedule.steps:
+    recommender = make_recommender(tiny_loaded(), CONFIG, kept_at, batch_tokens=300)
+    samples = tiny_samples(20)
+    recommender.keep(recommender.encode(samples))
+    assert (recommender.trunk_seconds_per_token > 0) == (kept_at is not None)
+    training = LoraTraining(recommender, samples, CONFIG)
+    while not training.finished:
         training.advance()
     return training
 

@@ -1,0 +1,122 @@
+"""A run of a comparison: planned in the configuration, then selected, then trained and measured."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dealrec.config import FinetuneConfig
+from dealrec.config.comparison import ALL_DATA, ComparisonConfig, PlannedRun
+from dealrec.finetune.schedule import Schedule
+from dealrec.progress import SILENT, Reporter
+from dealrec.recommenders.interface import Measurement
+from dealrec.selection.interface import Scores
+from dealrec.selection.select import member_sha256, select
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SelectedRun:
+    """A planned run and the samples that its selector has selected."""
+
+    selector: str
+    budget: int
+    number: int
+    selection_seed: int
+    finetune: FinetuneConfig
+    indices: Indices
+    sha256: str
+    """The coreset's hash."""
+    seconds: float
+    """How long the selection took."""
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of its training."""
+        return Schedule(self.finetune, len(self.indices)).steps
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A selected run whose adapter was trained and measured on held-out users."""
+
+    selected: SelectedRun
+    measurement: Measurement
+    train_loss: float
+    """Mean over the steps of the last epoch."""
+    steps: int
+    tokens: int
+    """Tokens read over all epochs."""
+    seconds: float
+    """How long the training took, without the states that were kept before it."""
+
+
+def select_runs(
+    keys: Sequence[str],
+    scores: Scores,
+    config: ComparisonConfig,
+    *,
+    budgets: Sequence[int],
+    reporter: Reporter = SILENT,
+) -> list[SelectedRun]:
+    """Select the samples of every run; the runs on all data come last.
+
+    Args:
+        keys: The keys of the samples, in dense order.
+        scores: All scores that the selectors look at.
+        config: Resolved.
+        budgets: Its budgets in samples, in its order.
+        reporter: It gets a ``selection`` of all.
+
+    Raises:
+        InputError: As the selectors.
+        Cancelled: When ``reporter`` says so.
+    """
+    planned = config.planned(tuple(budgets))
+    found = []
+    for done, run in enumerate(planned):
+        reporter.progress(done, len(planned), "selection")
+        found.append(select_run(keys, scores, run))
+    return found + [all_data_run(keys, config, number) for number in range(config.full_data_runs)]
+
+
+def select_run(keys: Sequence[str], scores: Scores, run: PlannedRun) -> SelectedRun:
+    """Select the samples of one run."""
+    started = time.perf_counter()
+    indices = select(scores, run.budget, run.selection).indices
+    return selected_run(keys, run, indices, time.perf_counter() - started)
+
+
+def selected_run(
+    keys: Sequence[str], run: PlannedRun, indices: Indices, seconds: float
+) -> SelectedRun:
+    """Make the selected run of a selection that gave ``indices`` after ``seconds``."""
+    return SelectedRun(
+        selector=run.selector,
+        budget=run.budget,
+        number=run.number,
+        selection_seed=run.selection.seed,
+        finetune=run.finetune,
+        indices=indices,
+        sha256=member_sha256(keys[index] for index in indices.tolist()),
+        seconds=seconds,
+    )
+
+
+def all_data_run(keys: Sequence[str], config: ComparisonConfig, number: int) -> SelectedRun:
+    """Make run ``number`` on all samples."""
+    assert config.config.finetune is not None
+    finetune = config.config.finetune
+    return SelectedRun(
+        ALL_DATA,
+        len(keys),
+        number,
+        selection_seed=0,
+        finetune=finetune.model_copy(update={"seed": finetune.seed + number}),
+        indices=np.arange(len(keys), dtype=np.int64),
+        sha256=member_sha256(keys),
+        seconds=0.0,
+    )

@@ -1,0 +1,106 @@
+"""Trainings and measurements of a comparison, one after the other on one loaded model."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dealrec.comparison.runs import Indices, SelectedRun, TrainedRun
+from dealrec.config.comparison import ComparisonConfig
+from dealrec.data.dataset import Dataset
+from dealrec.data.prompts import PromptedSample, Prompter
+from dealrec.data.samples import Samples
+from dealrec.finetune.adapter import detach_lora
+from dealrec.finetune.training import LoraTraining
+from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.progress import SILENT, Reporter
+from dealrec.recommenders.held_out import held_out_users
+from dealrec.recommenders.interface import Measurement
+from dealrec.recommenders.registry import make_recommender
+
+
+class RunTrainer:
+    """Trains each run from the model as it was loaded, and measures it on the same held-out users.
+
+    Args:
+        dataset: Its users are held out.
+        samples: What the runs were selected from.
+        config: Resolved.
+        loaded: The language model, without an adapter.
+        trunk: Folder for the states of frozen layers.
+        catalogue: Folder for the catalogue's vectors.
+        reporter: It gets ``title`` while the catalogue's vectors are computed.
+
+    Raises:
+        InputError: ``no_held_out_users``, ``model_not_supported``.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        samples: Samples,
+        config: ComparisonConfig,
+        loaded: LoadedLanguageModel,
+        *,
+        trunk: Path,
+        catalogue: Path,
+        reporter: Reporter = SILENT,
+    ) -> None:
+        finetune, evaluation = config.config.finetune, config.config.evaluation
+        assert finetune is not None
+        assert evaluation is not None
+        users = held_out_users(dataset, config.config.prompt, evaluation)
+        self.recommender = make_recommender(loaded, finetune, trunk, evaluation.batch_tokens)
+        self.examination = self.recommender.examination(
+            dataset, users, evaluation, folder=catalogue, reporter=reporter
+        )
+        self._samples = samples
+        self._prompter = Prompter(dataset, samples, config.config.prompt)
+
+    def text_tokens(self) -> Indices:
+        """Return [n] how many tokens each sample has."""
+        encoded = self.recommender.encode(self._prompts(np.arange(len(self._samples))))
+        return np.array([len(sample) for sample in encoded], dtype=np.int64)
+
+    def keep(self, runs: Sequence[SelectedRun], reporter: Reporter = SILENT) -> None:
+        """Keep the frozen layers' states of all texts that ``runs`` are trained and measured on.
+
+        All runs of a comparison go in one call, because states differ in the last place with the texts
+        beside which they are computed. Raises as :meth:`Recommender.keep`.
+        """
+        needed = np.unique(np.concatenate([run.indices for run in runs]))
+        learned = self.recommender.encode(self._prompts(needed))
+        self.recommender.keep([*learned, *self.examination.texts], reporter)
+
+    def untrained(self, on_part: Callable[[], None] = lambda: None) -> Measurement:
+        """Measure the model without an adapter; its texts must have been kept."""
+        return self.examination.measure(on_part=on_part)
+
+    def train(self, run: SelectedRun, on_part: Callable[[], None] = lambda: None) -> TrainedRun:
+        """Train and measure one run, whose texts must have been kept, and detach its adapter.
+
+        ``on_part`` is called after each step and between parts of the measurement. What it raises
+        ends the run; the adapter is detached then, too.
+        """
+        training = LoraTraining(self.recommender, self._prompts(run.indices), run.finetune)
+        try:
+            started = time.perf_counter()
+            while not training.finished:
+                training.advance()
+                on_part()
+            seconds = time.perf_counter() - started
+            measurement = self.examination.measure(training.model, on_part)
+        finally:
+            detach_lora(training.model)
+        return TrainedRun(
+            selected=run,
+            measurement=measurement,
+            train_loss=training.train_loss,
+            steps=training.step,
+            tokens=training.tokens,
+            seconds=seconds,
+        )
+
+    def _prompts(self, indices: Indices) -> list[PromptedSample]:
+        return [self._prompter.prompt(index) for index in indices.tolist()]

@@ -1,0 +1,197 @@
+"""The one interface of recommenders that fine-tuning, evaluation and comparison know."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from dealrec.config import EvaluationConfig
+from dealrec.config.finetune import FinetuneConfig
+from dealrec.data.dataset import Dataset
+from dealrec.data.prompts import PromptedSample
+from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.structure import find_structure
+from dealrec.language_models.tokens import EncodedSample, Encoder, padded
+from dealrec.metrics.ranking import METRICS, user_metrics
+from dealrec.progress import SILENT, Reporter
+from dealrec.recommenders.held_out import HeldOutUsers
+from dealrec.recommenders.trunk import KeptTrunk
+
+Floats = npt.NDArray[np.float64]
+
+NLL = "nll"
+ORDER_GAIN = "order_gain"
+
+
+class Objective(Protocol):
+    """The training loss of ``n`` samples, computed with the model as it is at each call."""
+
+    lengths: list[int]
+    """[n] tokens of each sample."""
+    targets: list[int]
+    """[n] terms in the loss of each sample. A batch's loss is the mean over all of its terms."""
+
+    def loss_sum(self, samples: Sequence[int]) -> Tensor:
+        """Return the sum of the terms of ``samples`` (indices), a scalar with gradients."""
+
+
+class Recommender(ABC):
+    """A language model that learns from samples and ranks the items of a catalogue.
+
+    Its adapter is LoRA on ``loaded.model``, so attaching, saving and loading one is the same for every
+    recommender. One recommender serves many adapters one after the other: its methods use the model as
+    it is when they are called. Subclasses say how a sample is learned (:meth:`objective`) and how
+    held-out users are asked (:meth:`examination`).
+
+    Args:
+        loaded: The language model, without an adapter.
+        finetune: How its adapters are trained. The seed is not read.
+        trunk: Folder for the states of the frozen layers, where ``finetune.lora.last_layers`` freezes
+            some (see :class:`~dealrec.recommenders.trunk.KeptTrunk`). Each text must then be given to
+            :meth:`keep` before it is learned or asked. ``None`` runs all layers every time.
+        batch_tokens: Padded tokens that go through the frozen layers at a time.
+
+    Raises:
+        InputError: ``model_not_supported``.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedLanguageModel,
+        finetune: FinetuneConfig,
+        trunk: Path | None = None,
+        batch_tokens: int = 4096,
+    ) -> None:
+        self.loaded, self.finetune = loaded, finetune
+        self.layers: int = loaded.model.config.num_hidden_layers
+        last = finetune.lora.last_layers
+        self.trained_layers: int = self.layers if last is None else min(last, self.layers)
+        self._encoder = Encoder.for_model(loaded, finetune.max_tokens)
+        self._structure = find_structure(loaded.model)
+        self._trunk = None
+        if trunk is not None and self.trained_layers < self.layers:
+            self._trunk = KeptTrunk(loaded, self.trained_layers, trunk, batch_tokens=batch_tokens)
+
+    @abstractmethod
+    def objective(self, samples: Sequence[PromptedSample]) -> Objective:
+        """Return the training loss of ``samples``."""
+
+    @abstractmethod
+    def examination(
+        self,
+        dataset: Dataset,
+        users: HeldOutUsers,
+        evaluation: EvaluationConfig,
+        *,
+        folder: Path | None = None,
+        reporter: Reporter = SILENT,
+    ) -> "Examination":
+        """Prepare the measurement on ``users``; no adapter may be attached yet.
+
+        Args:
+            dataset: Its catalogue is ranked.
+            users: The held-out users.
+            evaluation: How they are asked.
+            folder: Where the catalogue's vectors are kept between runs.
+            reporter: It gets ``title`` while the catalogue's vectors are computed.
+        """
+
+    def encode(self, samples: Sequence[PromptedSample]) -> list[EncodedSample]:
+        """Return the tokens of each sample; raises ``InputError`` (``max_tokens_too_small``)."""
+        return self._encoder.encode(samples)
+
+    def keep(self, texts: Sequence[EncodedSample], reporter: Reporter = SILENT) -> None:
+        """Compute and keep the frozen layers' states of ``texts``; ``reporter`` gets ``text``.
+
+        Raises :class:`~dealrec.errors.Cancelled` when ``reporter`` says so, and ``OSError`` if the
+        disk has no room.
+        """
+        if self._trunk is not None:
+            self._trunk.keep(texts, reporter)
+
+    def hidden_states(self, texts: Sequence[EncodedSample]) -> Tensor:
+        """Return [b, t, h] states after the final norm, padded on the right."""
+        if self._trunk is not None:
+            return self._trunk.hidden_states(texts)
+        pad = self.loaded.tokenizer.pad_token_id or 0
+        return self._structure.hidden_states(padded(texts, pad, self.loaded.device))
+
+    @property
+    def trunk_seconds_per_token(self) -> float:
+        """Mean time of the frozen layers over all kept states; 0 if none are kept."""
+        return self._trunk.seconds / self._trunk.tokens if self._trunk and self._trunk.tokens else 0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The metrics of every held-out user, and how long measuring them took."""
+
+    users: dict[str, Floats]
+    """``nll`` (nats of the true answer), ``order_gain`` (nats that a shuffled history costs) and
+    further metrics of the recommender's own, each [U]. If a ranking was asked for also ``recall@K``
+    and ``ndcg@K``, each [Q]."""
+    seconds: float
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The mean of each metric over users."""
+        return {name: float(values.mean()) for name, values in self.users.items()}
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """The standard error of each mean."""
+        return {
+            name: float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+            for name, values in self.users.items()
+        }
+
+
+class Examination(ABC):
+    """The questions to held-out users of one recommender, asked of one adapter after the other."""
+
+    def __init__(self, users: HeldOutUsers) -> None:
+        self.users = users
+
+    @property
+    @abstractmethod
+    def texts(self) -> list[EncodedSample]:
+        """All texts whose hidden states are asked for."""
+
+    @abstractmethod
+    def losses(self, on_part: Callable[[], None]) -> dict[str, Floats]:
+        """Return every metric of a :class:`Measurement` that is not one of the ranking."""
+
+    @abstractmethod
+    def scores(self, adapter: Any | None, on_part: Callable[[], None]) -> Iterator[Tensor]:
+        """Yield [b, I] scores of the catalogue, user after user of ``users.ranked``."""
+
+    def measure(
+        self, adapter: Any | None = None, on_part: Callable[[], None] = lambda: None
+    ) -> Measurement:
+        """Ask every question of the model as it is now.
+
+        Args:
+            adapter: The ``PeftModel`` around the model, if an adapter is attached.
+            on_part: It is called between parts.
+        """
+        started = time.perf_counter()
+        metrics = self.losses(on_part)
+        if len(self.users.ranked):
+            metrics |= self._ranking(adapter, on_part)
+        return Measurement(metrics, time.perf_counter() - started)
+
+    def _ranking(self, adapter: Any | None, on_part: Callable[[], None]) -> dict[str, Floats]:
+        parts, first = [], 0
+        for scores in self.scores(adapter, on_part):
+            chunk = slice(first, first + len(scores))
+            parts.append(
+                user_metrics(scores, self.users.histories[chunk], self.users.answers[chunk])
+            )
+            first += len(scores)
+        return dict(zip(METRICS, np.concatenate(parts).T, strict=True))

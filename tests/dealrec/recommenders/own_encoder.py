@@ -1,0 +1,75 @@
+"""A second recommender: it encodes histories and titles, and ranks the catalogue by inner products."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from dealrec.language_models.tokens import EncodedSample
+from dealrec.progress import SILENT
+from dealrec.recommenders.grounding import catalogue_vectors, text_vectors
+from dealrec.recommenders.interface import NLL, ORDER_GAIN, Examination, Recommender
+
+
+class Encoder(Recommender):
+    def encode(self, samples):
+        whole = super().encode(samples)
+        return [EncodedSample(text.ids[: text.answer], text.answer) for text in whole]
+
+    def objective(self, samples):
+        return Contrast(self, samples)
+
+    def examination(self, dataset, users, evaluation, *, folder=None, reporter=SILENT):
+        titles = [f'"{title}"' for title in dataset.titles.to_pylist()]
+        items = catalogue_vectors(self.loaded, titles, folder=folder, reporter=reporter)
+        return FullRanking(self, users, items, titles)
+
+    def states(self, texts):
+        last = torch.tensor([len(text) - 1 for text in texts])
+        return self.hidden_states(texts)[torch.arange(len(texts)), last]
+
+
+class Contrast:
+    def __init__(self, recommender, samples):
+        self.recommender, self.texts = recommender, recommender.encode(samples)
+        self.lengths, self.targets = [len(text) for text in self.texts], [1] * len(samples)
+        titles = sorted({sample.output for sample in samples})
+        self.titles = text_vectors(recommender.loaded, titles)
+        self.labels = torch.tensor([titles.index(sample.output) for sample in samples])
+
+    def loss_sum(self, samples):
+        states = self.recommender.states([self.texts[index] for index in samples])
+        labels = self.labels[list(samples)]
+        return nn.functional.cross_entropy(states @ self.titles.T, labels, reduction="sum")
+
+
+class FullRanking(Examination):
+    def __init__(self, recommender, users, items, titles):
+        super().__init__(users)
+        self.recommender, self.items = recommender, items
+        self.prompts = recommender.encode(users.prompts)
+        self.shuffled = recommender.encode(users.shuffled)
+        self.labels = torch.tensor([titles.index(sample.output) for sample in users.prompts])
+
+    @property
+    def texts(self):
+        return [*self.prompts, *self.shuffled]
+
+    def losses(self, on_part):
+        on_part()
+        found, shuffled = (
+            nn.functional.cross_entropy(self._scores(texts), self.labels, reduction="none")
+            .double()
+            .numpy()
+            for texts in (self.prompts, self.shuffled)
+        )
+        return {NLL: found, ORDER_GAIN: shuffled - found}
+
+    def scores(self, adapter, on_part):
+        for half in np.array_split(self.users.ranked, 2):
+            on_part()
+            yield self._scores([self.prompts[index] for index in half.tolist()])
+
+    def _scores(self, texts):
+        self.recommender.loaded.model.eval()
+        with torch.no_grad():
+            return self.recommender.states(texts) @ self.items.T
