@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from dealrec.app.console.charts import stored_charts
 from dealrec.app.console.datasets import names as dataset_names
 from dealrec.app.console.fields import finetune_fields, read_budget, read_finetune, selection_fields
 from dealrec.app.console.jobs import sweep_budgets
 from dealrec.app.console.pages import render
-from dealrec.app.console.plots import score_plots, strata_plot
 from dealrec.app.console.session import Posted
 from dealrec.app.coresets import endpoints as api
 from dealrec.app.coresets.repository import CoresetRepository
@@ -28,6 +28,8 @@ from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.config import PruneConfig, parse_budget
 from dealrec.config.selectors import SELECTORS
 from dealrec.coresets.formats import CoresetFormat
+from dealrec.reports.scores import strata_charts
+from dealrec.selection.interface import StratumUse
 
 router = APIRouter(prefix="/console/coresets", include_in_schema=False)
 _MANY = PageRequest(200, None)
@@ -62,7 +64,6 @@ def coreset_page(
         others=[other for other in same_job if other.id != coreset_id],
         difference=api.get_diff(coreset_id, context, against) if against else None,
         samples=api.list_samples(coreset_id, context, PageRequest(_PAGE, None)),
-        plot=strata_plot(coreset.coverage.strata),
         formats=list(CoresetFormat),
         fields=selection_fields(coreset.selection),
         selectors=SELECTORS.values(),
@@ -90,10 +91,10 @@ def plots_part(request: Request, context: ContextDep, coreset_id: str) -> Respon
     """How the scores are spread, and what this coreset took of them."""
     with context.read() as session:
         row = CoresetRepository(session, context.tenant_id).get(coreset_id)
-        key = scores_key(session, row)
-    with scratch(context.settings) as folder:
-        plots = score_plots(context.storage.fetch_file(key, folder))
-    return render(request, "parts/plots.html", plots=plots)
+        key, coverage = scores_key(session, row), row.coverage
+    strata = [StratumUse(**use) for use in coverage["strata"]]
+    charts = stored_charts(context, key)
+    return render(request, "parts/plots.html", wide=strata_charts(strata), charts=charts)
 
 
 @router.get("/{coreset_id}/explanation")

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from dealrec.app.console.charts import stored_charts
 from dealrec.app.console.datasets import names as dataset_names
 from dealrec.app.console.help import help_with_job
 from dealrec.app.console.pages import render
-from dealrec.app.console.plots import score_plots
 from dealrec.app.console.session import Posted
 from dealrec.app.console.status import worker_seen
 from dealrec.app.coresets.endpoints import get_budget_sweep, list_coresets
@@ -18,7 +18,6 @@ from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import Job
 from dealrec.app.jobs.service import scores_prefix
 from dealrec.app.kit.context import Context, ContextDep
-from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.errors import NotFound
 from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.app.tables.jobs import ENDED_JOBS, SELECTING, JobKind, JobState
@@ -77,9 +76,7 @@ def plots_part(request: Request, context: ContextDep, job_id: str) -> Response:
     with context.read() as session:
         job = JobRepository(session, context.tenant_id).get(job_id)
         key = f"{scores_prefix(session, job)}/{SCORES}"
-    with scratch(context.settings) as folder:
-        plots = score_plots(context.storage.fetch_file(key, folder))
-    return render(request, "parts/plots.html", plots=plots)
+    return render(request, "parts/plots.html", charts=stored_charts(context, key))
 
 
 @router.get("/{job_id}/sweep")

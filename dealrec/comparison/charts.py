@@ -1,14 +1,13 @@
 """The plots of a comparison's report, in the look of all reports."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import altair as alt
 
 from dealrec.comparison.results import Cost, Figure, FullCost
 from dealrec.comparison.wording import Gain
 from dealrec.config.comparison import ALL_DATA
-from dealrec.reports.charts import ALL, CHOSEN, data, svg
+from dealrec.reports.charts import ALL, CHOSEN, Row, marks, svg
 
 WORSE = "#d4643c"
 _STANDING = {
@@ -44,17 +43,22 @@ def gains_chart(
         bounds: Of the axis: the same for every budget of a report.
         unit: Of the gain.
     """
-    columns: dict[str, list[Any]] = {
-        "selector": [name for name, _, _ in rows],
-        "gain": [gain.mean for _, gain, _ in rows],
-        "low": [gain.low for _, gain, _ in rows],
-        "high": [gain.high for _, gain, _ in rows],
-        "shown": [_STANDING[better][0] for _, _, better in rows],
-    }
+    drawn: list[Row] = [
+        {
+            "selector": name,
+            "gain": gain.mean,
+            "low": gain.low,
+            "high": gain.high,
+            "shown": _STANDING[better][0],
+            "words": f"{name}: {gain.mean:.3g} ({gain.low:.3g} to {gain.high:.3g})",
+        }
+        for name, gain, better in rows
+    ]
     names, colours, shapes = zip(*_STANDING.values(), strict=True)
     colour = alt.Color("shown:N", scale=alt.Scale(domain=list(names), range=list(colours)))
-    base = alt.Chart(data(columns)).encode(
-        y=alt.Y("selector:N", sort=None, title=None, axis=alt.Axis(labelLimit=150))
+    base = marks().encode(
+        y=alt.Y("selector:N", sort=None, title=None, axis=alt.Axis(labelLimit=150)),
+        description="words:N",
     )
     scale = alt.Scale(domain=list(bounds), nice=True, zero=True)
     reach = base.mark_rule(strokeWidth=2).encode(
@@ -72,8 +76,9 @@ def gains_chart(
         color=colour,
         shape=alt.Shape("shown:N", scale=alt.Scale(domain=list(names), range=list(shapes))),
     )
-    zero = alt.Chart(data({"at": [0.0]})).mark_rule(color=ALL, strokeDash=[4, 3]).encode(x="at:Q")
-    return svg(alt.layer(zero, reach, means).properties(width=300, height=max(2, len(rows)) * _ROW))
+    zero = marks().mark_rule(color=ALL, strokeDash=[4, 3], aria=False).encode(x=alt.datum(0.0))
+    chart = alt.layer(zero, reach, means).properties(width=300, height=max(2, len(rows)) * _ROW)
+    return svg(chart, drawn, "Gain of each selector over random selection")
 
 
 def budgets_chart(
@@ -87,53 +92,62 @@ def budgets_chart(
         control: Means of random selection.
         bounds: Of the metric's axis: the same for every selector of a report.
     """
-    columns: dict[str, list[Any]] = {
-        "budget": list(levels),
-        "mean": [figure.mean for figure in levels.values()],
-        "low": [figure.low for figure in levels.values()],
-        "high": [figure.high for figure in levels.values()],
-        "control": [control[budget] for budget in levels],
-    }
+    rows: list[Row] = [
+        {
+            "budget": budget,
+            "mean": figure.mean,
+            "low": figure.low,
+            "high": figure.high,
+            "control": control[budget],
+            "words": f"{budget:,} samples: {figure.mean:.3g} (random {control[budget]:.3g})",
+        }
+        for budget, figure in levels.items()
+    ]
     axis = alt.Axis(values=sorted(levels), labelAngle=0, format=",", labelOverlap=True, grid=False)
-    base = alt.Chart(data(columns)).encode(
-        x=alt.X("budget:Q", scale=alt.Scale(type="log", nice=False), axis=axis, title="samples")
+    base = marks().encode(
+        x=alt.X("budget:Q", scale=alt.Scale(type="log", nice=False), axis=axis, title="samples"),
+        description="words:N",
     )
     scale = alt.Scale(domain=list(bounds), zero=False)
     point = {"filled": True, "size": 36, "color": CHOSEN}
-    return svg(
-        alt.layer(
-            base.mark_line(strokeWidth=2, color=ALL).encode(
-                y=alt.Y("control:Q", scale=scale, title=None)
-            ),
-            base.mark_rule(strokeWidth=2, color=CHOSEN).encode(y="low:Q", y2="high:Q"),
-            base.mark_line(strokeWidth=1.5, color=CHOSEN, point=point).encode(y="mean:Q"),
-        ).properties(width=210, height=130)
-    )
+    chart = alt.layer(
+        base.mark_line(strokeWidth=2, color=ALL).encode(
+            y=alt.Y("control:Q", scale=scale, title=None)
+        ),
+        base.mark_rule(strokeWidth=2, color=CHOSEN).encode(y="low:Q", y2="high:Q"),
+        base.mark_line(strokeWidth=1.5, color=CHOSEN, point=point).encode(y="mean:Q"),
+    ).properties(width=210, height=130)
+    return svg(chart, rows, "A metric at every budget, with random selection in grey")
 
 
 def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
     """What every coreset of one budget cost by stage, and training on all data below."""
-    columns: dict[str, list[Any]] = {name: [] for name in ("selector", "seconds", "stage", "order")}
     order = {name: place for place, name in enumerate(_STAGES)}
     bars = [(cost.selector, ledger(cost)) for cost in costs]
     bars.append((ALL_DATA, {"frozen layers": full.trunk, "fine-tuning": full.finetune}))
-    for selector, parts in bars:
-        for stage, seconds in parts.items():
-            columns["selector"].append(selector)
-            columns["seconds"].append(seconds)
-            columns["stage"].append(stage)
-            columns["order"].append(order[stage])
     longest = max(full.total, *(cost.total for cost in costs))
     unit, length = next((name, size) for name, size, least in _UNITS if longest >= least)
-    columns["time"] = [seconds / length for seconds in columns["seconds"]]
-    used = [name for name in _STAGES if name in columns["stage"]]
+    rows: list[Row] = [
+        {
+            "selector": selector,
+            "stage": stage,
+            "time": seconds / length,
+            "order": order[stage],
+            "words": f"{selector}, {stage}: {seconds / length:.3g} {unit}",
+        }
+        for selector, parts in bars
+        for stage, seconds in parts.items()
+    ]
+    spent = {stage for _, parts in bars for stage in parts}
+    used = [name for name in _STAGES if name in spent]
     chart = (
-        alt.Chart(data(columns))
+        marks()
         .mark_bar()
         .encode(
             y=alt.Y("selector:N", sort=None, title=None, axis=alt.Axis(labelLimit=150)),
             x=alt.X("time:Q", title=unit, axis=alt.Axis(tickCount=5)),
             order="order:Q",
+            description="words:N",
             color=alt.Color(
                 "stage:N",
                 scale=alt.Scale(domain=used, range=[_STAGES[name] for name in used]),
@@ -142,7 +156,7 @@ def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
         )
         .properties(width=300, height=len(bars) * _ROW)
     )
-    return svg(chart)
+    return svg(chart, rows, "Time that every coreset took, by stage")
 
 
 def ledger(cost: Cost) -> dict[str, float]:

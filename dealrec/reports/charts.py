@@ -1,29 +1,38 @@
-"""The plots of a report, drawn by Vega-Lite into SVG that needs no script and no network."""
+"""The charts of reports and of the console: Vega-Lite draws them as SVG without a script.
 
-from collections.abc import Sequence
-from typing import Any
+Colours are CSS variables of the page (``--plot-all``, ``--plot-chosen``, ``--plot-mark``), and texts
+have the colour of the page's own text, so that one drawing suits light and dark pages.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
 
 import altair as alt
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import vl_convert
 
 from dealrec.selection.interface import StratumUse
 
 Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Row = Mapping[str, float | str]
+"""What one mark of a chart shows, by the names that the chart's encodings use."""
 
-ALL, CHOSEN = "#8a94a6", "#2f6fde"
+ALL, CHOSEN, MARK = "var(--plot-all)", "var(--plot-chosen)", "var(--plot-mark)"
 _BINS = 40
+_CELLS = (40, 26)
 _TAIL = 0.25
-_POINTS = 1500
-"""Percent at each end that a histogram folds into its outermost bins."""
-_CONFIG: dict[str, Any] = {
+"""Percent of the samples at each end that the outermost bins or cells take in."""
+_SIZE = {"width": 420, "height": 190}
+_ROWS = "rows"
+_CONFIG = {
     "background": "transparent",
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {
+        "aria": False,
         "labelColor": "currentColor",
         "titleColor": "currentColor",
         "tickColor": "currentColor",
@@ -34,109 +43,144 @@ _CONFIG: dict[str, Any] = {
         "labelFontSize": 11,
         "titleFontSize": 12,
     },
+    "axisX": {"tickCount": 6},
     "legend": {
+        "aria": False,
         "labelColor": "currentColor",
         "titleColor": "currentColor",
         "orient": "top",
         "title": None,
         "labelFontSize": 12,
+        "columnPadding": 28,
         "symbolOpacity": 1,
         "symbolStrokeWidth": 0,
     },
     "header": {"labelColor": "currentColor", "titleColor": "currentColor"},
 }
+_LABELLED = re.compile(
+    r'<path aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="[^"]*"([^>]*)/>'
+)
+_ARIA = re.compile(r' (?:role="graphics-[a-z]+"|aria-roledescription="[^"]*")')
 
 
 def histogram(values: Float64, selected: Mask, title: str) -> str:
     """Share of all samples, and of the selected ones, over bins of a score ([n] each)."""
-    low, high = np.percentile(values, [_TAIL, 100 - _TAIL])
-    if low == high:
-        low, high = values.min() - 0.5, values.max() + 0.5
-    edges = np.linspace(low, high, _BINS + 1)
-    rows: dict[str, list[Any]] = {"low": [], "high": [], "share": [], "of": []}
+    edges = _edges(values, _BINS)
+    rows: list[Row] = []
     for name, part in (("all samples", values), ("selected", values[selected])):
-        counts, _ = np.histogram(np.clip(part, low, high), edges)
-        rows["low"] += edges[:-1].tolist()
-        rows["high"] += edges[1:].tolist()
-        rows["share"] += (counts / max(1, len(part))).tolist()
-        rows["of"] += [name] * _BINS
-    base = alt.Chart(data(rows)).encode(
+        counts, _ = np.histogram(np.clip(part, edges[0], edges[-1]), edges)
+        for low, high, count in zip(
+            edges.tolist(), edges[1:].tolist(), counts.tolist(), strict=False
+        ):
+            share = count / max(1, len(part))
+            words = f"{low:.3g} to {high:.3g}: {share:.2%} of {name}"
+            rows.append({"low": low, "high": high, "share": share, "of": name, "words": words})
+    bars = marks().encode(
         x=alt.X("low:Q", title=title, bin="binned", scale=alt.Scale(nice=False, zero=False)),
         x2="high:Q",
         y=alt.Y("share:Q", title="share of samples", axis=alt.Axis(format="%"), stack=None),
-        color=_two_colours(),
+        color=_two_colours("all samples", "selected"),
+        description="words:N",
     )
-    of_all = base.mark_bar(opacity=0.45).transform_filter("datum.of == 'all samples'")
-    taken = base.mark_bar(fillOpacity=0.25, stroke=CHOSEN, strokeWidth=1).transform_filter(
-        "datum.of == 'selected'"
-    )
-    return svg(alt.layer(of_all, taken).properties(width=420, height=190))
+    every = bars.mark_bar(opacity=0.5).transform_filter("datum.of == 'all samples'")
+    taken = bars.mark_bar(opacity=0.55).transform_filter("datum.of == 'selected'")
+    return svg(alt.layer(every, taken).properties(**_SIZE), rows, f"Distribution of the {title}")
 
 
 def strata_chart(strata: Sequence[StratumUse]) -> str:
     """How many samples every stratum had, and how many it gave."""
-    rows: dict[str, list[Any]] = {"stratum": [], "count": [], "of": []}
-    for use in strata:
-        for name, count in (("available", use.available), ("selected", use.selected)):
-            rows["stratum"].append(use.index)
-            rows["count"].append(count)
-            rows["of"].append(name)
-    ticks = list(range(0, len(strata), max(1, len(strata) // 10)))
-    chart = (
-        alt.Chart(data(rows))
-        .mark_bar()
-        .encode(
-            x=alt.X(
-                "stratum:O",
-                title="stratum, from the lowest overall score to the highest",
-                axis=alt.Axis(values=ticks, labelAngle=0),
-            ),
-            y=alt.Y("count:Q", title="samples", scale=alt.Scale(type="symlog")),
-            color=_two_colours(("available", "selected")),
-        )
-    )
-    available = chart.transform_filter("datum.of == 'available'").mark_bar(opacity=0.45)
-    chosen = chart.transform_filter("datum.of == 'selected'").mark_bar(opacity=0.95)
-    return svg(alt.layer(available, chosen).properties(width=900, height=200))
-
-
-def scatter(influence: Float64, effort: Float64, selected: Mask) -> str:
-    """Influence against effort: an even thinning of all samples, the selected ones on top."""
-    rows: dict[str, list[Any]] = {"influence": [], "effort": [], "of": []}
-    for name, mask in (("all samples", ~selected), ("selected", selected)):
-        taken = np.flatnonzero(mask)
-        taken = taken[:: max(1, -(-len(taken) // _POINTS))]
-        rows["influence"] += influence[taken].tolist()
-        rows["effort"] += effort[taken].tolist()
-        rows["of"] += [name] * len(taken)
-    bounds = [
-        np.percentile(values, [_TAIL, 100 - _TAIL]).tolist() for values in (influence, effort)
+    rows: list[Row] = [
+        {
+            "stratum": use.index,
+            "count": count,
+            "of": name,
+            "words": f"stratum {use.index}: {use.selected:,} of {use.available:,}",
+        }
+        for use in strata
+        for name, count in (("available", use.available), ("selected", use.selected))
     ]
-    chart = (
-        alt.Chart(data(rows))
-        .mark_circle(size=14, clip=True)
-        .encode(
-            x=alt.X("influence:Q", scale=alt.Scale(domain=bounds[0])),
-            y=alt.Y("effort:Q", scale=alt.Scale(domain=bounds[1])),
-            color=_two_colours(),
-            opacity=alt.condition("datum.of == 'selected'", alt.value(0.9), alt.value(0.3)),
-        )
-        .properties(width=420, height=260)
+    ticks = [use.index for use in strata][:: max(1, len(strata) // 10)]
+    bars = marks().encode(
+        x=alt.X(
+            "stratum:O",
+            title="stratum, from the lowest overall score to the highest",
+            axis=alt.Axis(values=ticks, labelAngle=0),
+        ),
+        y=alt.Y("count:Q", title="samples", scale=alt.Scale(type="symlog"), stack=None),
+        color=_two_colours("available", "selected"),
+        description="words:N",
     )
-    return svg(chart)
+    available = bars.transform_filter("datum.of == 'available'").mark_bar(opacity=0.5)
+    chosen = bars.transform_filter("datum.of == 'selected'").mark_bar(opacity=0.55)
+    chart = alt.layer(available, chosen).properties(width=900, height=190)
+    return svg(chart, rows, "Samples available in and selected from every stratum")
 
 
-def _two_colours(names: tuple[str, str] = ("all samples", "selected")) -> alt.Color:
-    return alt.Color("of:N", scale=alt.Scale(domain=list(names), range=[ALL, CHOSEN]))
+def density(influence: Float64, effort: Float64, selected: Mask) -> str:
+    """How many samples have which influence and effort ([n] each); cells with selected ones are marked."""
+    edges = [_edges(values, bins) for values, bins in zip((influence, effort), _CELLS, strict=True)]
+    x, y = (
+        np.clip(values, edge[0], edge[-1])
+        for values, edge in zip((influence, effort), edges, strict=True)
+    )
+    counts = np.histogram2d(x, y, edges)[0].astype(int)
+    taken = np.histogram2d(x[selected], y[selected], edges)[0].astype(int)
+    many, chosen = "samples", "selected"
+    rows: list[Row] = []
+    for i, j in zip(*np.nonzero(counts), strict=True):
+        (left, right), (low, high) = edges[0][i : i + 2].tolist(), edges[1][j : j + 2].tolist()
+        words = f"{counts[i, j]:,} samples, {taken[i, j]:,} selected"
+        corners = {"x": left, "x2": right, "y": low, "y2": high}
+        rows.append({**corners, "samples": int(counts[i, j]), "of": many, "words": words})
+        if taken[i, j]:
+            middle = {"x": (left + right) / 2, "y": (low + high) / 2}
+            share = float(taken[i, j] / counts[i, j])
+            rows.append({**middle, "share": share, "of": chosen, "words": words})
+    exact = alt.Scale(nice=False, zero=False)
+    base = marks().encode(
+        x=alt.X("x:Q", bin="binned", title="influence", scale=exact),
+        y=alt.Y("y:Q", bin="binned", title="effort", scale=exact),
+        color=alt.Color("of:N", scale=alt.Scale(domain=[many, chosen], range=[CHOSEN, MARK])),
+        description="words:N",
+    )
+    shade = alt.Scale(type="log", domain=[1, max(2, int(counts.max()))], range=[0.12, 0.85])
+    cells = base.mark_rect().encode(
+        x2="x2:Q", y2="y2:Q", opacity=alt.Opacity("samples:Q", scale=shade, legend=None)
+    )
+    side = alt.Scale(domain=[0, 1], range=[4, 30])
+    points = base.mark_square(opacity=1).encode(size=alt.Size("share:Q", scale=side, legend=None))
+    chart = alt.layer(
+        cells.transform_filter(f"datum.of == '{many}'"),
+        points.transform_filter(f"datum.of == '{chosen}'"),
+    )
+    return svg(chart.properties(**_SIZE), rows, "Number of samples by influence and effort")
 
 
-def data(rows: dict[str, list[Any]]) -> alt.Data:
-    """Columns of equal length, as a chart reads them."""
-    return alt.Data(values=pa.table(rows).to_pylist())
+def marks() -> alt.Chart:
+    """A chart of the rows that :func:`svg` is given."""
+    return alt.Chart(alt.NamedData(_ROWS))
 
 
-def svg(chart: alt.TopLevelMixin) -> str:
-    """``chart`` in the look of all reports, its text in the colour of the page's."""
-    specification = {**chart.to_dict(), "config": _CONFIG}
+def svg(chart: alt.TopLevelMixin, rows: Sequence[Row], label: str) -> str:
+    """Draw ``chart`` over ``rows`` as one labelled image.
+
+    The rows join the specification after Altair has validated it: validating a thousand of them
+    takes longer than drawing them. Static SVG has no tooltips, so each mark's description becomes
+    its ``<title>``, which browsers show under the pointer.
+    """
+    specification = {**chart.to_dict(), "datasets": {_ROWS: list(rows)}, "config": _CONFIG}
     drawn: str = vl_convert.vegalite_to_svg(specification)
-    return drawn.replace("<svg ", '<svg role="img" ', 1)
+    drawn = _ARIA.sub("", _LABELLED.sub(r"<path\2><title>\1</title></path>", drawn))
+    return drawn.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
+
+
+def _two_colours(first: str, second: str) -> alt.Color:
+    return alt.Color("of:N", scale=alt.Scale(domain=[first, second], range=[ALL, CHOSEN]))
+
+
+def _edges(values: Float64, bins: int) -> Float64:
+    """[bins + 1] ascending, from which a small part of the samples at each end is left out."""
+    low, high = np.percentile(values, [_TAIL, 100 - _TAIL])
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, bins + 1)

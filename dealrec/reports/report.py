@@ -1,7 +1,6 @@
 """The report of a coreset: one self-contained HTML page."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +8,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from dealrec.config import SelectionMethod
-from dealrec.config.selectors import SELECTORS, SelectorEntry
+from dealrec.config.selectors import SELECTORS
 from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES
-from dealrec.reports.charts import histogram, scatter, strata_chart
 from dealrec.reports.pages import write_page
+from dealrec.reports.scores import score_charts, strata_charts
 from dealrec.selection.interface import StratumUse
 
 _SHOWN_MEMBERS = 100
-
-
-@dataclass(frozen=True)
-class _Chart:
-    title: str
-    svg: str
-    note: str
 
 
 def write_report(coreset: Path, out: Path) -> None:
@@ -40,50 +32,13 @@ def write_report(coreset: Path, out: Path) -> None:
         "dealrec.reports",
         "report.html.j2",
         manifest=manifest,
-        charts=_charts(scores, selector),
-        strata_svg=strata_chart([StratumUse(**use) for use in manifest["coverage"]["strata"]]),
+        charts=score_charts(scores, selector.overall),
+        strata=strata_charts([StratumUse(**use) for use in manifest["coverage"]["strata"]]),
         strata_note=selector.strata,
         comparison=_comparison(manifest, scores),
         members=members.to_pylist(),
         config=json.dumps(manifest["config"], indent=2),
     )
-
-
-def _charts(scores: Any, selector: SelectorEntry) -> list[_Chart]:
-    selected = scores["selected"].to_numpy()
-    folded = "The outermost bins hold the tails."
-    charts = [
-        _Chart(
-            "Influence",
-            histogram(scores["influence"].to_numpy(), selected, "influence on the target risk"),
-            f"How much the risk would rise if a sample were left out. {folded}",
-        ),
-        _Chart(
-            "Overall score",
-            histogram(scores["overall"].to_numpy(), selected, selector.overall),
-            folded,
-        ),
-    ]
-    measured = scores.filter(scores["effort"].is_valid())
-    if len(measured):
-        influence, effort = measured["influence"].to_numpy(), measured["effort"].to_numpy()
-        selected = measured["selected"].to_numpy()
-        charts.insert(
-            1,
-            _Chart(
-                "Effort",
-                histogram(effort, selected, "gradient norm of the language model"),
-                f"How hard the language model must work to learn a sample. {folded}",
-            ),
-        )
-        charts.append(
-            _Chart(
-                "Influence against effort",
-                scatter(influence, effort, selected),
-                "An even thinning of all samples, with selected ones on top; the tails are cut.",
-            )
-        )
-    return charts
 
 
 def _comparison(manifest: dict[str, Any], scores: Any) -> list[tuple[str, Any, Any, Any]]:
