@@ -1,1 +1,1 @@
-"""Interactions in, samples out: readers, validation, splits, prompts. Nothing here imports torch."""
+"""From files of interactions to samples: readers, validation, splits, prompts; torch-free."""

@@ -1,4 +1,4 @@
-"""The hash of a data set's content, the same however the content came."""
+"""The hash of a data set's content, whatever file format the content came in."""
 
 import hashlib
 from collections.abc import Mapping
@@ -24,7 +24,21 @@ def canonical_sha256(
     splits: npt.NDArray[np.int8],
     method: SplitMethod,
 ) -> str:
-    """SHA-256 over ids, titles, texts (by column name), sequences and splits, each with its length."""
+    """Hash ids, titles, texts (sorted by column name), sequences and splits, each with its length.
+
+    Args:
+        user_ids: [U] text.
+        item_ids: [I] text.
+        titles: [I] text.
+        item_texts: Further text columns by name, each [I], null where empty.
+        offsets: [U + 1] bounds of each user's interactions in ``items``.
+        items: [N] dense item indices.
+        splits: [N] codes of ``SPLIT_CODES``.
+        method: The split method.
+
+    Returns:
+        The SHA-256 in hexadecimal.
+    """
     digest = hashlib.sha256(_VERSION)
     _add(digest, method.value.encode())
     for text in (user_ids, item_ids, titles):
@@ -38,7 +52,7 @@ def canonical_sha256(
 
 
 def _add_text(digest: "hashlib._Hash", text: pa.Array) -> None:
-    """Lengths (-1 for null), then all bytes: so that no two columns read the same."""
+    """Add the lengths (-1 for null) and then all bytes, so that different columns hash differently."""
     lengths = pc.fill_null(pc.binary_length(text), -1).to_numpy(zero_copy_only=False)
     _add(digest, lengths.astype("<i8").tobytes())
     for start in range(0, len(text), 2**16):

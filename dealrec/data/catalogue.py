@@ -1,4 +1,4 @@
-"""Items: ids, titles and further texts out of the items file."""
+"""The items file: ids, titles and further texts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,21 +18,24 @@ from dealrec.errors import InputError
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The items file: ``M`` distinct items in its order."""
+    """``M`` distinct items in the order of the items file."""
 
     item_ids: pa.Array
     titles: pa.Array
-    """[M] text, null where there is none."""
+    """[M] text, null where an item has no title."""
     texts: Mapping[str, pa.Array]
-    """Every other column, each [M], null where empty."""
+    """Every other column by name, each [M] text, null where empty."""
 
 
 def read_catalogue(
     table: TableReader, columns: Mapping[Column, str], findings: FileFindings, limits: Limits
 ) -> Catalogue:
-    """Read and check the whole file; the first row of an item counts.
+    """Read and check the whole file; of several rows of an item the first one counts.
 
-    Raises :class:`InputError` where no row is left.
+    Rejected rows are added to ``findings``.
+
+    Raises:
+        InputError: No row can be used, or the file is over one of the ``limits``.
     """
     id_column, title_column = columns[Column.ITEM_ID], columns[Column.TITLE]
     others = [n for n in table.column_names if n and n not in (id_column, title_column)]
@@ -81,7 +84,7 @@ def _check(
 def _first(
     bad: list[tuple[Mask, str, str]], length: int
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """[n] 1 + the index of the first check that failed, 0 where none did."""
+    """[n] 1 + the index of the first check in ``bad`` that a row fails, 0 where it fails none."""
     reason = np.zeros(length, np.int64)
     for number, (where, _, _) in enumerate(bad, 1):
         reason[where & (reason == 0)] = number
@@ -103,9 +106,18 @@ def _distinct(
 
 
 def join_catalogue(used: pa.Array, catalogue: Catalogue | None) -> tuple[Catalogue, int]:
-    """The used items in their order, then the rest of the catalogue; and how many used ones it has.
+    """Join the used items with the catalogue.
 
-    Raises :class:`InputError` (``items_do_not_match``) where it has none of them.
+    Args:
+        used: Ids of the items that interactions use, in the order of their first appearance.
+        catalogue: The items file, if there is one.
+
+    Returns:
+        The used items in their order followed by the rest of the catalogue, and the number of used
+        items that the catalogue has.
+
+    Raises:
+        InputError: ``items_do_not_match`` when the catalogue has none of the used items.
     """
     if catalogue is None:
         return Catalogue(used, pa.nulls(len(used), pa.string()), {}), 0
@@ -113,7 +125,7 @@ def join_catalogue(used: pa.Array, catalogue: Catalogue | None) -> tuple[Catalog
     known = len(at) - at.null_count
     if not known:
         raise InputError(
-            "The items file knows none of the items that the interactions use.",
+            "The items file has none of the items that the interactions use.",
             code="items_do_not_match",
         )
     unused = pc.invert(pc.is_in(catalogue.item_ids, value_set=used))

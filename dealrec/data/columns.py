@@ -1,4 +1,4 @@
-"""Which column of a file is which of ours."""
+"""The mapping of our column names to the columns of a file."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from dealrec.errors import FieldError, InputError
 
 
 class Column(StrEnum):
-    """The columns that mean something to us, under our names."""
+    """The columns that have a meaning here, under our names."""
 
     USER_ID = "user_id"
     ITEM_ID = "item_id"
@@ -33,22 +33,34 @@ _PRESENTABLE = re.compile(r"[A-Za-z_][\w .:\-]{0,60}")
 
 
 def check_mapping(columns: Mapping[str, str]) -> None:
-    """Raises :class:`InputError` (``invalid_columns``) where a name is none of ours."""
+    """Check the names in a mapping of our column names to a file's.
+
+    Raises:
+        InputError: ``invalid_columns`` when a key is not one of our names.
+    """
     known = {column.value for column in Column}
     unknown = [name for name in columns if name not in known]
     if unknown:
         raise InputError(
-            f"`columns` maps our names ({', '.join(sorted(known))}) to the file's.",
+            f"`columns` must map our names ({', '.join(sorted(known))}) to the file's.",
             code="invalid_columns",
             errors=[FieldError(f"columns.{name}", "not one of our names") for name in unknown],
         )
 
 
 def interaction_columns(table: TableReader, columns: Mapping[str, str]) -> dict[Column, str]:
-    """The file's names of our columns, where it has them.
+    """Find our columns in a file of interactions.
 
-    Raises :class:`InputError` (``missing_column``) without a user id, an item id, or any of
-    timestamp and position, and where the mapping names a column that the file does not have.
+    Args:
+        table: The opened file.
+        columns: Maps our names to the file's where they differ.
+
+    Returns:
+        The file's names of those of our columns that it has.
+
+    Raises:
+        InputError: ``missing_column`` when there is no user id, no item id, or neither a timestamp
+            nor a position, or when ``columns`` names a column that the file does not have.
     """
     found: dict[Column, str] = {}
     for column in INTERACTIONS:
@@ -63,9 +75,12 @@ def interaction_columns(table: TableReader, columns: Mapping[str, str]) -> dict[
 
 
 def item_columns(table: TableReader, columns: Mapping[str, str]) -> dict[Column, str]:
-    """The file's names of ``item_id`` and ``title``; a mapping that only interactions need is ignored.
+    """Find ``item_id`` and ``title`` in an items file, as :func:`interaction_columns` does.
 
-    Raises :class:`InputError` (``missing_column``) where one is not there.
+    ``columns`` may map ``item_id`` to a name that only the interactions have; our own name counts then.
+
+    Raises:
+        InputError: ``missing_column`` when one of the two is missing.
     """
     found: dict[Column, str] = {}
     for column in (Column.ITEM_ID, Column.TITLE):
@@ -78,7 +93,7 @@ def item_columns(table: TableReader, columns: Mapping[str, str]) -> dict[Column,
 
 
 def missing_column(table: TableReader, name: str, shown: str | None = None) -> InputError:
-    """The error, with the columns that there are (unless the first line looks like data)."""
+    """Make the error that lists the file's columns, unless the first line looks like data."""
     detail = f"There is no column {shown or f'`{name}`'}."
     if all(_PRESENTABLE.fullmatch(column) for column in table.column_names[:20]):
         detail += f" The columns are: {', '.join(table.column_names[:20])}."

@@ -1,4 +1,4 @@
-"""A validated data set in memory: every user's sequence in one flat array with offsets."""
+"""A validated data set in memory: the sequences of all users in one flat array with offsets."""
 
 import json
 from collections.abc import Mapping
@@ -21,31 +21,31 @@ SPLIT_CODES: dict[Split, int] = {Split.TRAIN: 0, Split.VALID: 1, Split.TEST: 2}
 
 @dataclass(frozen=True)
 class Dataset:
-    """``U`` users, ``I`` items and ``N`` interactions, immutable.
+    """An immutable data set of ``U`` users, ``I`` items and ``N`` interactions.
 
-    Users and items are dense indices into ``user_ids`` and ``item_ids``, which keep the ids as text
-    exactly as they were written. Users are ordered by first appearance in the file, items likewise.
-    User ``u``'s interactions are ``items[offsets[u]:offsets[u + 1]]``, in the order of time or
-    position, ties by file row; ``splits`` (``SPLIT_CODES``) runs beside ``items``.
+    Users and items are dense indices into ``user_ids`` and ``item_ids``, which keep the ids exactly as
+    they were written. Both are ordered by first appearance in the file. The interactions of user ``u``
+    are ``items[offsets[u]:offsets[u + 1]]``, ordered by time or position and then by file row.
+    ``splits`` holds the split of each interaction as a code of ``SPLIT_CODES``.
     """
 
     user_ids: pa.Array
     """[U] text."""
     item_ids: pa.Array
-    """[I] text. Items that no interaction uses are kept: they can be recommended."""
+    """[I] text. Items without interactions are kept, because they can be recommended."""
     titles: pa.Array
-    """[I] text; an item without a title has its id."""
+    """[I] text; the title of an item without one is its id."""
     item_texts: Mapping[str, pa.Array]
     """Further text columns of the items file, each [I], null where empty."""
     offsets: Int64
-    """[U + 1] into ``items``."""
+    """[U + 1] bounds of each user's interactions in ``items``."""
     items: Int32
     """[N] dense item indices."""
     splits: Int8
-    """[N]."""
+    """[N] codes of ``SPLIT_CODES``."""
     split_method: SplitMethod
     sha256: str
-    """Over the canonical rows (users, items, order, splits, titles), not over file bytes."""
+    """SHA-256 of the content (:func:`~dealrec.data.canonical.canonical_sha256`), not of file bytes."""
 
     @property
     def n_users(self) -> int:
@@ -64,18 +64,22 @@ class Dataset:
         return bool((self.splits == SPLIT_CODES[split]).any())
 
     def users_asked(self, split: Split) -> int:
-        """Users who have an item in ``split`` and one before it: those that a ranking can be asked of."""
+        """The number of users with an item in ``split`` and one before it, who can be evaluated."""
         users, code = self.users(), SPLIT_CODES[split]
         with_answer = np.bincount(users[self.splits == code], minlength=self.n_users) > 0
         with_history = np.bincount(users[self.splits < code], minlength=self.n_users) > 0
         return int((with_answer & with_history).sum())
 
     def users(self) -> Int32:
-        """[N] the dense user of every interaction."""
+        """[N] dense user index of every interaction."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), np.diff(self.offsets))
 
     def subsequences(self, split_codes: tuple[int, ...]) -> tuple[Int64, Int32]:
-        """The sequences restricted to some splits: ([U + 1] offsets, flat dense items)."""
+        """Restrict the sequences to some splits.
+
+        Returns:
+            [U + 1] offsets, and the flat dense items that they point into.
+        """
         keep = np.isin(self.splits, split_codes)
         kept = np.concatenate([[0], np.cumsum(keep)])
         return kept[self.offsets].astype(np.int64), self.items[keep]
@@ -94,7 +98,7 @@ class Dataset:
 
     @classmethod
     def load(cls, folder: Path) -> "Dataset":
-        """Read what :meth:`save` wrote."""
+        """Read the files that :meth:`save` wrote."""
         facts = json.loads((folder / "dataset.json").read_text())
         interactions = pq.read_table(folder / "interactions.parquet")
         user_ids = _column(pq.read_table(folder / "users.parquet"), "user_id")

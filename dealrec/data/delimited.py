@@ -1,4 +1,4 @@
-"""CSV, TSV and RecBole files, parsed by pyarrow one block of whole records at a time."""
+"""CSV, TSV and RecBole files, which pyarrow parses one block of whole records at a time."""
 
 import csv
 import re
@@ -19,7 +19,7 @@ _NEWLINE, _QUOTE = 10, 34
 
 
 class DelimitedReader:
-    """A table with a header line and one record a line (or more, with quoted line ends)."""
+    """Reads a table with a header line and one record a line, or more lines with quoted line ends."""
 
     def __init__(self, file: UnpackedFile, layout: Format) -> None:
         self.name = file.name
@@ -30,7 +30,7 @@ class DelimitedReader:
         self.column_names = self._header(header)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Batches of text columns; see :class:`dealrec.data.tables.TableReader`."""
+        """Read text columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
         for block, starts, lines in self._blocks():
             yield self._parse(block, starts, lines, columns)
 
@@ -48,30 +48,30 @@ class DelimitedReader:
             raise file_error(
                 self.name,
                 "too_many_columns",
-                f"The header has {len(names):,} columns; {self._file.limits.columns:,} are read.",
+                f"The header has {len(names):,} columns; at most {self._file.limits.columns:,} are allowed.",
             )
         for name in names:
             if name and names.count(name) > 1:
-                raise file_error(self.name, "duplicate_column", "Two columns have one name.")
+                raise file_error(self.name, "duplicate_column", "Two columns have the same name.")
         return names
 
     def _quoted_cells(self, header: str) -> list[str]:
         try:
             return next(csv.reader([header], delimiter=self._delimiter), [])
-        except csv.Error:  # a cell of more than 128 KiB, a line end where no quote is open
+        except csv.Error:  # a cell of more than 128 KiB, or a line end outside quotes
             raise file_error(
-                self.name, "not_tabular", "The first line is no header that can be read.", "1"
+                self.name, "not_tabular", "The first line cannot be read as a header.", "1"
             ) from None
 
     def _blocks(self) -> Iterator[tuple[bytes, Int64, Int64]]:
-        """Blocks of whole records after the header: (bytes, [n] starts, [n] line numbers)."""
+        """Iterate over blocks of whole records after the header: bytes, [n] starts, [n] line numbers."""
         header_seen = False
         line = 1
         for block, ends in self._whole_records():
             starts = np.concatenate([[0], ends[:-1] + 1])
             lines = line + _lines_before(block, starts)
             line += block.count(b"\n")
-            filled = ends > starts  # pyarrow skips empty lines, so they must not count here either
+            filled = ends > starts  # pyarrow skips empty lines, so they are left out here, too
             starts, lines = starts[filled], lines[filled]
             if not header_seen and len(starts):
                 header_seen = True
@@ -90,7 +90,7 @@ class DelimitedReader:
         raise file_error(self.name, "empty_file", "The file is empty.")
 
     def _whole_records(self) -> Iterator[tuple[bytes, Int64]]:
-        """(block, [n] position of each record's line end); every block ends with one."""
+        """Iterate over blocks that end with a record: bytes, and [n] positions of record ends."""
         rest = b""
         for chunk in self._file.text_chunks():
             block = rest + chunk
@@ -116,7 +116,7 @@ class DelimitedReader:
                 self.name,
                 "line_too_long",
                 f"A line is longer than {self._file.limits.line_bytes:,} bytes "
-                "(a quote that is never closed makes one, too).",
+                "(an unclosed quote has the same effect).",
             )
 
     def _record_ends(self, block: bytes) -> Int64:
@@ -165,7 +165,7 @@ class DelimitedReader:
         )
 
     def _unreadable(self, block: bytes, lines: Int64, starts: Int64) -> Exception:
-        """The parser's own words stay out: they quote the row."""
+        """Make the error of unreadable rows, without the parser's message, since that quotes the row."""
         try:
             block.decode()
         except UnicodeDecodeError as found:
@@ -176,17 +176,17 @@ class DelimitedReader:
 
 
 def _lines_before(block: bytes, starts: Int64) -> Int64:
-    """[n] line ends before each start."""
+    """[n] number of line ends before each start."""
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _NEWLINE)
     return np.searchsorted(ends, starts)
 
 
 def _inside_quotes(block: bytes, data: npt.NDArray[np.uint8], ends: Int64, delimiter: str) -> Bool:
-    """Whether each line end of ``ends`` belongs to a quoted cell.
+    """[n] whether each line end of ``ends`` lies inside a quoted cell.
 
-    A quote opens a cell only at the cell's start. Where every odd quote of the block stands there,
-    or right after another quote (an escaped one), counting quotes is enough. Where a title such as
-    ``5" disc`` breaks that, the quoted cells are found one by one.
+    A quote opens a cell only at the cell's start. If every odd quote of the block stands there, or
+    right after another quote (an escaped one), it is enough to count quotes. A title such as
+    ``5" disc`` breaks that rule, and then the quoted cells are searched one by one.
     """
     quotes = np.flatnonzero(data == _QUOTE)
     before = data[quotes[::2] - 1]

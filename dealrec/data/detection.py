@@ -1,4 +1,4 @@
-"""What a file is: by its first bytes, and by its name where those leave a choice."""
+"""The format of a file, by its first bytes, and by its name where those leave a choice."""
 
 import re
 from enum import StrEnum
@@ -6,13 +6,13 @@ from enum import StrEnum
 from dealrec.errors import FieldError, InputError
 
 HEAD_BYTES = 64 * 2**10
-"""How much of the unpacked content detection looks at."""
+"""The number of unpacked bytes that detection looks at."""
 
 UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class Compression(StrEnum):
-    """How the whole file is packed."""
+    """The compression of a whole file."""
 
     NONE = "none"
     GZIP = "gzip"
@@ -20,12 +20,12 @@ class Compression(StrEnum):
 
 
 class Format(StrEnum):
-    """How the unpacked content is laid out."""
+    """The format of the unpacked content."""
 
     CSV = "csv"
     TSV = "tsv"
     RECBOLE = "recbole"
-    """Tab-separated atomic file whose header says ``name:type``; quotes mean nothing in it."""
+    """A tab-separated file with a header of ``name:type`` columns; quotes have no meaning in it."""
     JSON_LINES = "jsonl"
     PARQUET = "parquet"
 
@@ -59,7 +59,7 @@ _CONTROL = re.compile(rb"[\x01-\x08\x0b\x0e-\x1f\x7f]")
 
 
 def detect_compression(head: bytes) -> Compression:
-    """By the magic number of the first bytes; the name is not asked."""
+    """Detect the compression by the magic number of the first bytes."""
     if head.startswith(b"\x1f\x8b"):
         return Compression.GZIP
     if head.startswith(b"\x28\xb5\x2f\xfd"):
@@ -68,10 +68,11 @@ def detect_compression(head: bytes) -> Compression:
 
 
 def detect_format(head: bytes, name: str) -> Format:
-    """The format of unpacked content that begins with ``head`` (up to ``HEAD_BYTES``).
+    """Detect the format of unpacked content that begins with ``head`` (up to ``HEAD_BYTES``).
 
-    Raises :class:`InputError`: ``empty_file``, ``unsupported_format`` (archives, nested
-    compression, JSON arrays, other separators), ``not_tabular``, ``invalid_encoding``.
+    Raises:
+        InputError: ``empty_file``, ``unsupported_format`` (archives, nested compression, JSON
+            arrays, other separators), ``not_tabular`` or ``invalid_encoding``.
     """
     _refuse_foreign(head, name)
     if head.startswith(b"PAR1"):
@@ -84,7 +85,7 @@ def detect_format(head: bytes, name: str) -> Format:
         return Format.JSON_LINES
     if text.startswith(b"["):
         raise file_error(
-            name, "unsupported_format", "A JSON array is not read; write one object a line."
+            name, "unsupported_format", "A JSON array cannot be read; write one object a line."
         )
     if text.startswith(b"<"):
         raise file_error(name, "not_tabular", "The file is HTML or XML, not a table.")
@@ -131,13 +132,13 @@ def _refuse_binary(text: bytes, name: str, *, whole: bool) -> None:
     try:
         text.decode()
     except UnicodeDecodeError as error:
-        if not whole and error.start >= len(text) - 4:  # a character cut by the end of the head
+        if not whole and error.start >= len(text) - 4:  # the end of the head cuts a character
             return
         line = len(re.findall(rb"\r\n|\r|\n", text[: error.start])) + 1
         raise file_error(name, "invalid_encoding", "The text is not UTF-8.", str(line)) from None
 
 
 def file_error(name: str, code: str, detail: str, *place: str) -> InputError:
-    """An error about the file ``name`` as a whole, or at a ``place`` (row, column) in it."""
+    """Make an error about the file ``name`` as a whole, or about a ``place`` (row, column) in it."""
     location = ":".join([name, *place])
     return InputError(f"{location}: {detail}", code=code, errors=[FieldError(location, detail)])

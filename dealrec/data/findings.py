@@ -1,23 +1,23 @@
-"""What was wrong with rows, and what is worth a warning: the report of an ingestion."""
+"""The report of an ingestion: rejected rows and warnings."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from dealrec.data.detection import file_error
 from dealrec.data.tables import BadRow
 from dealrec.errors import FieldError, InputError
 
 SHOWN = 100
-"""Rejections that a report lists; all of them are counted."""
+"""The number of rejections that a report lists; all of them are counted."""
 
 REASONS = {
     "empty_user_id": "The user id is empty.",
     "empty_item_id": "The item id is empty.",
     "invalid_timestamp": "The timestamp is neither a number nor an ISO 8601 date.",
     "invalid_position": "The position is not a number.",
-    "invalid_split": "The split is none of train, valid and test.",
+    "invalid_split": "The split is not one of train, valid and test.",
     "wrong_column_count": "The row has another number of cells than the header.",
     "invalid_json": "The line is not a JSON object.",
     "invalid_value": "The value is neither text nor a number.",
@@ -26,12 +26,50 @@ REASONS = {
     "duplicate_row": "An earlier row has the same user, item and time or position.",
     "duplicate_item": "An earlier row has the same item.",
 }
-"""Every reason for which a row is rejected, in words. No row content goes into a message."""
+"""The message of every reason for which a row is rejected; it never quotes the row."""
+
+
+class Rejection(TypedDict):
+    """A rejected row in a report."""
+
+    file: str
+    row: int
+    """The line, or the row of a Parquet file; from 1."""
+    column: str | None
+    reason: str
+    """A key of ``REASONS``."""
+    message: str
+
+
+class DataWarning(TypedDict):
+    """Something to know about a data set that can be used all the same."""
+
+    code: str
+    count: int
+    """The number of items, users or rows concerned."""
+    message: str
+
+
+class RowCounts(TypedDict):
+    """The number of accepted and of rejected rows of a file."""
+
+    accepted_rows: int
+    rejected_rows: int
+
+
+class Report(RowCounts):
+    """The report of an ingestion; the counts are those of the interactions."""
+
+    items: RowCounts | None
+    """The counts of the items file, if there is one."""
+    rejections: list[Rejection]
+    """The first ``SHOWN`` rejections of both files."""
+    warnings: list[DataWarning]
 
 
 @dataclass
 class FileFindings:
-    """Counts of one file's rows, and its first rejections."""
+    """The row counts of one file, and its first rejections."""
 
     name: str
     accepted: int = 0
@@ -43,13 +81,17 @@ class FileFindings:
         return sum(self.reasons.values())
 
     def reject(self, rows: Iterable[BadRow], counts: Counter[str] | None = None) -> None:
-        """Take rejected rows; ``counts`` where ``rows`` are only the first of them."""
+        """Add rejected rows; ``counts`` by reason are given when ``rows`` are only the first ones."""
         rows = list(rows)
         self.reasons.update(Counter(row.reason for row in rows) if counts is None else counts)
         self.first = sorted([*self.first, *rows], key=lambda row: row.row)[:SHOWN]
 
-    def rejections(self) -> list[dict[str, Any]]:
-        """The first rejections by row, as the report has them."""
+    def row_counts(self) -> RowCounts:
+        """The counts for the report."""
+        return {"accepted_rows": self.accepted, "rejected_rows": self.rejected}
+
+    def rejections(self) -> list[Rejection]:
+        """The first rejections for the report, ordered by row."""
         return [
             {
                 "file": self.name,
@@ -62,7 +104,12 @@ class FileFindings:
         ]
 
     def require_rows(self) -> None:
-        """Raises :class:`InputError` where no row was accepted: with the one reason, if it is one."""
+        """Check that a row was accepted.
+
+        Raises:
+            InputError: No row was accepted. The code is the reason if all rows have the same one,
+                else ``no_valid_rows``, or ``empty_file`` when there are no rows.
+        """
         if self.accepted:
             return
         if not self.rejected:
@@ -80,8 +127,3 @@ class FileFindings:
                 for bad in self.first[:10]
             ],
         )
-
-
-def warning(code: str, count: int, message: str) -> dict[str, Any]:
-    """One entry of the report's ``warnings``."""
-    return {"code": code, "count": count, "message": message}

@@ -1,11 +1,10 @@
-"""From uploaded files to a validated data set, with a report of what was wrong in them."""
+"""From files to a validated data set, with a report of rejected rows and warnings."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,7 +14,7 @@ from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
 from dealrec.data.columns import Column, check_mapping, interaction_columns, item_columns
 from dealrec.data.dataset import SPLIT_CODES, Dataset
-from dealrec.data.findings import SHOWN, FileFindings, warning
+from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report
 from dealrec.data.interactions import Interactions, read_interactions
 from dealrec.data.limits import Limits
 from dealrec.data.readers import open_table
@@ -29,14 +28,12 @@ from dealrec.progress import SILENT, Reporter
 
 @dataclass(frozen=True)
 class IngestResult:
-    """A data set and what people are told about it."""
+    """A data set, its counts, and the report of its validation."""
 
     dataset: Dataset
     counts: dict[str, int]
-    """Users, items, interactions, the three splits, and samples of both units."""
-    report: dict[str, Any]
-    """``accepted_rows`` and ``rejected_rows`` of the interactions, ``items`` with the same of the
-    items file, the first ``rejections`` of both, ``warnings``."""
+    """The numbers of users, items, interactions, interactions of each split, and samples of both units."""
+    report: Report
 
 
 def ingest(
@@ -51,14 +48,24 @@ def ingest(
     reporter: Reporter = SILENT,
     limits: Limits | None = None,
 ) -> IngestResult:
-    """Read, check and save a data set: ``Dataset.save(out)`` and ``out/report.json``.
+    """Read, check and save a data set, with counts and report in ``out/report.json``.
 
-    The names are what people call the files; formats follow from content and name. ``columns``
-    maps our column names to the files'. Rows that cannot be used are rejected one by one, as are
-    rows whose user, item and time (or position) an earlier row has.
+    Rows that cannot be used are rejected one by one, and so are rows with the user, item and time
+    (or position) of an earlier row.
 
-    Raises :class:`InputError` with a stable code where the files cannot be used at all; nothing is
-    written then.
+    Args:
+        interactions: File of interactions.
+        interactions_name: Name of the file in messages; its format follows from content and name.
+        items: Items file with titles, if there is one.
+        items_name: Name of the items file.
+        columns: Maps our column names to the files' where they differ.
+        split: Split method; by default what :func:`~dealrec.data.splits.default_method` chooses.
+        out: Folder that :meth:`Dataset.save` writes to.
+        reporter: Gets the progress in bytes.
+        limits: Limits on the files.
+
+    Raises:
+        InputError: The files cannot be used at all, and nothing is written.
     """
     limits = limits or Limits()
     columns = dict(columns or {})
@@ -87,7 +94,7 @@ def ingest(
     counts = _counts(dataset)
     if not counts["samples_per_user"]:
         raise InputError(
-            "No sample can be made: no user has two interactions in the training split.",
+            "No sample can be made, because no user has two interactions in the training split.",
             code="no_samples",
         )
     unknown = len(raw.item_ids) - known if catalogue is not None else 0
@@ -103,7 +110,7 @@ def _require_possible(method: SplitMethod, found: Mapping[Column, str]) -> None:
     need = needs.get(method)
     if need is not None and need not in found:
         raise InputError(
-            f"The split `{method}` needs a `{need}` column, and the interactions have none.",
+            f"The split `{method}` needs a `{need}` column, which the interactions do not have.",
             code="split_not_possible",
             errors=[FieldError("split", f"there is no `{need}` column")],
         )
@@ -160,7 +167,7 @@ def _counts(dataset: Dataset) -> dict[str, int]:
 
 def _warnings(
     dataset: Dataset, joined: Catalogue, catalogue: Catalogue | None, unknown: int
-) -> list[dict[str, Any]]:
+) -> list[DataWarning]:
     titled = joined.titles.drop_null()
     distinct = pc.count_distinct(titled).as_py() if len(titled) else 0
     single = int((np.diff(dataset.offsets) == 1).sum())
@@ -176,23 +183,18 @@ def _warnings(
     ]
     if catalogue is None:
         possible[1] = ("no_items_file", dataset.n_items, "items have no title; their id stands in")
-    return [warning(code, n, f"{n:,} {text}.") for code, n, text in possible if n]
+    return [
+        {"code": code, "count": n, "message": f"{n:,} {text}."} for code, n, text in possible if n
+    ]
 
 
 def _report(
-    rows: FileFindings, item_rows: FileFindings | None, warnings: list[dict[str, Any]]
-) -> dict[str, Any]:
-    report: dict[str, Any] = {
-        "accepted_rows": rows.accepted,
-        "rejected_rows": rows.rejected,
-        "items": None,
-        "rejections": rows.rejections(),
+    rows: FileFindings, item_rows: FileFindings | None, warnings: list[DataWarning]
+) -> Report:
+    rejections = rows.rejections() + ([] if item_rows is None else item_rows.rejections())
+    return {
+        **rows.row_counts(),
+        "items": None if item_rows is None else item_rows.row_counts(),
+        "rejections": rejections[:SHOWN],
         "warnings": warnings,
     }
-    if item_rows is not None:
-        report["items"] = {
-            "accepted_rows": item_rows.accepted,
-            "rejected_rows": item_rows.rejected,
-        }
-        report["rejections"] = (rows.rejections() + item_rows.rejections())[:SHOWN]
-    return report

@@ -1,4 +1,7 @@
-"""Interactions out of a file: every row checked, ids made dense, memory bounded by the result."""
+"""Reads the interactions of a file: rows are checked, and ids become dense indices.
+
+Memory is bounded by the size of the result.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -31,20 +34,20 @@ _SPLIT_NAMES = {
 
 @dataclass(frozen=True)
 class Interactions:
-    """``N`` accepted rows in the order of the file; users and items by first appearance."""
+    """``N`` accepted rows in file order; users and items are numbered by first appearance."""
 
     user_ids: pa.Array
     item_ids: pa.Array
     users: Int32
-    """[N]."""
+    """[N] dense user indices."""
     items: Int32
-    """[N]."""
+    """[N] dense item indices."""
     order: list[npt.NDArray[np.int64 | np.float64]]
-    """[N] each: what orders a user's interactions, the most significant first."""
+    """Keys that order a user's interactions, each [N], the most significant one first."""
     splits: Int8 | None
-    """[N] where the file's own split is used."""
+    """[N] codes of ``SPLIT_CODES``, or ``None`` unless the file's own split is used."""
     rows: Int64
-    """[N] where each stands in the file."""
+    """[N] row in the file, as in :class:`~dealrec.data.tables.Batch`."""
 
 
 @dataclass
@@ -63,9 +66,10 @@ def read_interactions(
     findings: FileFindings,
     limits: Limits,
 ) -> Interactions:
-    """Read and check the whole file; what is rejected goes to ``findings``.
+    """Read and check the whole file; rejected rows are added to ``findings``.
 
-    Raises :class:`InputError` where no row is left.
+    Raises:
+        InputError: No row can be used, or the file is over one of the ``limits``.
     """
     used = [Column.USER_ID, Column.ITEM_ID]
     used += [column for column in (Column.TIMESTAMP, Column.POSITION) if column in columns]
@@ -115,7 +119,7 @@ def _collect(
 
 
 class _Checks:
-    """The reason for which each row of a batch is rejected, if it is: the first that was found."""
+    """Holds the reason for which each row of a batch is rejected; the first reason counts."""
 
     def __init__(self, batch: Batch, columns: Mapping[Column, str]) -> None:
         self._batch = batch
@@ -144,7 +148,7 @@ class _Checks:
             self._reason[where & (self._reason == 0)] = len(self._found)
 
     def rejected(self) -> tuple[list[BadRow], Counter[str]]:
-        """The first rejected rows, and how many there are for each reason."""
+        """Return the first rejected rows, and the number of rejected rows by reason."""
         counts = Counter(row.reason for row in self._batch.bad)
         for number, (_, reason) in enumerate(self._found, 1):
             count = int((self._reason == number).sum())
@@ -181,7 +185,7 @@ def _assembled(collected: _Collected) -> Interactions:
 
 
 def _unified(parts: list[pa.Array]) -> tuple[pa.Array, Int32]:
-    """One dictionary for all batches, in the order of first appearance."""
+    """Merge the dictionaries of all batches, in the order of first appearance."""
     chunks = pa.chunked_array(parts).unify_dictionaries()
     indices = [chunk.indices.to_numpy() for chunk in chunks.chunks]
     return chunks.chunk(0).dictionary, np.concatenate(indices).astype(np.int32)

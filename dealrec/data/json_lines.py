@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, numbers kept as they are written."""
+"""JSON Lines files: one object a line, whose numbers are kept as they are written."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).d
 
 
 class JsonLinesReader:
-    """Its columns are the fields of the first object that hold text or a number, and have a name."""
+    """Reads the fields that hold text or a number in the first object; they are the columns."""
 
     def __init__(self, file: UnpackedFile) -> None:
         self.name = file.name
@@ -34,7 +34,7 @@ class JsonLinesReader:
             raise file_error(self.name, "not_tabular", "No line holds a JSON object.")
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Batches of text columns; see :class:`dealrec.data.tables.TableReader`."""
+        """Read text columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
         for lines, first in self._lines():
             yield self._batch(lines, first, columns)
 
@@ -64,7 +64,7 @@ class JsonLinesReader:
         )
 
     def _lines(self) -> Iterator[tuple[list[bytes], int]]:
-        """Some lines, and the 1-based number of the first."""
+        """Iterate over groups of lines, each with the number of its first line from 1."""
         rest, number = b"", 1
         for chunk in self._file.text_chunks():
             *lines, rest = (rest + chunk).split(b"\n")
@@ -91,7 +91,7 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_text(value: Any) -> bool:
-    """Text or a number (kept as text), or nothing; text that UTF-8 can hold."""
+    """Whether a value is null, or text (numbers are kept as text) that UTF-8 can encode."""
     if value is None:
         return True
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Parquet files, a batch of rows at a time, only the columns that are asked for."""
+"""Parquet files, of which only the needed columns are read, a batch of rows at a time."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +17,16 @@ _Answer = TypeVar("_Answer")
 
 
 class ParquetReader:
-    """Columns of flat types; nested ones are not seen. A packed file is unpacked to a temporary one first."""
+    """Reads the columns of flat types and ignores nested ones.
+
+    A compressed file is first unpacked to a temporary file.
+    """
 
     def __init__(self, file: UnpackedFile) -> None:
         self.name = file.name
         self._temporary = (
             None if file.compression is Compression.NONE else self._unpacked(file)
-        )  # is removed with its last reference
+        )  # the file is removed with its last reference
         source = str(file.path) if self._temporary is None else self._temporary.name
         self._parquet = self._guarded("truncated_stream", lambda: pq.ParquetFile(source))
         schema = self._guarded("corrupt_stream", lambda: self._parquet.schema_arrow)
@@ -35,7 +38,7 @@ class ParquetReader:
         self._check(schema, file)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Batches of typed columns; see :class:`dealrec.data.tables.TableReader`."""
+        """Read typed columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
         row = 1
         batches = self._guarded(
             "corrupt_stream",
@@ -54,7 +57,7 @@ class ParquetReader:
             )
             row += batch.num_rows
         if row - 1 != self._parquet.metadata.num_rows:
-            message = "The Parquet file has not as many rows as it says."
+            message = "The Parquet file has another number of rows than its metadata says."
             raise file_error(self.name, "corrupt_stream", message)
 
     def _unpacked(self, file: UnpackedFile) -> "tempfile._TemporaryFileWrapper[bytes]":
@@ -63,16 +66,17 @@ class ParquetReader:
         for chunk in file.chunks():
             size += len(chunk)
             if size > limit:
-                message = f"A Parquet file that is packed again may have {limit:,} bytes."
+                message = f"A compressed Parquet file may unpack to at most {limit:,} bytes."
                 raise file_error(self.name, "file_too_large", message)
             temporary.write(chunk)
         temporary.flush()
         return temporary
 
     def _guarded(self, code: str, read: Callable[[], _Answer]) -> _Answer:
-        """``read()``; what the library finds wrong in the file is an error with ``code``.
+        """Call ``read()``, and turn the library's complaint about the file into an error with ``code``.
 
-        Memory is no fault of the library's: its error for that passes.
+        A :class:`MemoryError` is no complaint about the file, although Arrow's is an
+        ``ArrowException``, so it passes.
         """
         try:
             return read()
@@ -82,9 +86,9 @@ class ParquetReader:
             raise file_error(self.name, code, "The Parquet file is cut short or damaged.") from None
 
     def _sound(self, column: pa.Array) -> pa.Array:
-        """``column`` with its lengths and indices checked: the file's own word is not enough.
+        """Check the lengths and indices of ``column``, which the file may state wrongly.
 
-        Text that is not UTF-8 comes as bytes, of which readers reject the bad ones row by row.
+        Text that is not UTF-8 is returned as bytes, so that the bad rows can be rejected one by one.
         """
 
         def checked() -> pa.Array:
@@ -110,7 +114,7 @@ class ParquetReader:
         if len(schema.names) > file.limits.columns:
             raise file_error(self.name, "too_many_columns", "The file has too many columns.")
         if len(set(schema.names)) < len(schema.names):
-            raise file_error(self.name, "duplicate_column", "Two columns have one name.")
+            raise file_error(self.name, "duplicate_column", "Two columns have the same name.")
         metadata = self._parquet.metadata
         unpacked = sum(
             metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)

@@ -1,4 +1,4 @@
-"""Samples in words: instruction, input and output, as the language model reads them."""
+"""Samples in words: the instruction, input and output that the language model reads."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ class PromptedSample:
     """One sample in words."""
 
     instruction: str
-    """What to do; the same for every sample of a data set."""
+    """The task; the same for every sample of a data set."""
     input: str
-    """The history, oldest first: quoted titles."""
+    """The quoted titles of the history, oldest first."""
     output: str
     """The target's quoted title."""
 
@@ -24,7 +24,7 @@ class PromptedSample:
 class Prompter:
     """Puts samples into words.
 
-    Double quotes inside a title become single ones, so that a quoted title ends where it ends.
+    Double quotes inside a title become single quotes, so that the end of a quoted title is clear.
     """
 
     def __init__(self, dataset: Dataset, samples: Samples, config: PromptConfig) -> None:
@@ -37,7 +37,7 @@ class Prompter:
         )
 
     def prompt(self, index: int) -> PromptedSample:
-        """The sample with the dense index ``index``."""
+        """Put the sample with the dense index ``index`` into words."""
         history = self._samples.history(index, self._config.history_items)
         target = self._samples.items[self._samples.target[index]]
         *before, last = self._titles.take(pa.array([*history, target])).to_pylist()
@@ -53,7 +53,7 @@ class Prompter:
 
 
 def cut_at_word(text: str, limit: int) -> str:
-    """At most ``limit`` characters of ``text``, without half a word at the end if there is a choice."""
+    """Cut ``text`` to at most ``limit`` characters, at the end of a word where there is one."""
     if len(text) <= limit:
         return text
     whole = text[: limit + 1].rpartition(" ")[0].rstrip()
@@ -61,9 +61,9 @@ def cut_at_word(text: str, limit: int) -> str:
 
 
 def render(sample: PromptedSample) -> tuple[str, str]:
-    """(prompt, answer): the one text format of effort, fine-tuning and generation.
+    """Make the prompt and the answer, in the one format of effort, fine-tuning and generation.
 
-    The prompt begins with the instruction, which all samples of a data set share; the answer begins
+    The prompt begins with the instruction, which all samples of a data set share. The answer begins
     with the space that separates the two.
     """
     lines = [sample.instruction, sample.input] if sample.input else [sample.instruction]

@@ -1,4 +1,4 @@
-"""Samples: which (history, target) pairs a data set gives."""
+"""Samples: the pairs of a history and a target that a data set gives."""
 
 from dataclasses import dataclass
 
@@ -13,22 +13,22 @@ from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
 class Samples:
     """``n`` samples over the **training** sequences of a data set, as columns.
 
-    Sample ``i`` has the target ``items[target[i]]`` and the history
-    ``items[start[i]:target[i]]``: the user's training items before it, oldest first. Samples are
-    ordered by user, then position; the index in this order is the dense index ``0..n-1``.
+    Sample ``i`` has the target ``items[target[i]]`` and the history ``items[start[i]:target[i]]``,
+    which are the user's training items before it, oldest first. Samples are ordered by user and then
+    by position; the index in this order is the dense index ``0..n-1``.
     """
 
     unit: Sampling
     users: Int32
     """[n] dense user indices."""
     items: Int32
-    """Flat training sequences of all users (dense item indices); ``start`` and ``target`` point into it."""
+    """Dense item indices of all users' training sequences; ``start`` and ``target`` index into it."""
     start: Int64
-    """[n] the first item of the user."""
+    """[n] index of the user's first item in ``items``."""
     target: Int64
-    """[n] the target item; ``target - start`` is the length of the history."""
+    """[n] index of the target in ``items``; ``target - start`` is the length of the history."""
     positions: Int64
-    """[n] the target's 0-based rank in the user's validated history (all splits)."""
+    """[n] place of the target in the user's sequence of all splits, from 0."""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -40,11 +40,11 @@ class Samples:
 
     @property
     def history_lengths(self) -> Int64:
-        """[n] items before the target."""
+        """[n] number of items before the target."""
         return self.target - self.start
 
     def history(self, index: int, limit: int | None = None) -> Int32:
-        """Dense items of sample ``index``'s history, oldest first; the last ``limit`` ones."""
+        """Dense items of the history of sample ``index``, oldest first; at most the last ``limit``."""
         first, last = int(self.start[index]), int(self.target[index])
         return self.items[first if limit is None else max(first, last - limit) : last]
 
@@ -61,10 +61,10 @@ class Samples:
 def build_samples(
     dataset: Dataset, sampling: Sampling = Sampling.PER_USER, min_history: int = 1
 ) -> Samples:
-    """All samples of the training split with at least ``min_history`` items of history.
+    """Make all samples of the training split with at least ``min_history`` items of history.
 
-    ``per_user``: the last training item is the target. ``per_interaction``: every training item
-    that has enough history is a target once.
+    With ``per_user`` a user's last training item is the target. With ``per_interaction`` every
+    training item with enough history is a target once.
     """
     train = SPLIT_CODES[Split.TRAIN]
     offsets, items = dataset.subsequences((train,))
@@ -92,10 +92,13 @@ def build_samples(
 
 
 def held_out_samples(dataset: Dataset, split: Split, at_most: int) -> Samples | None:
-    """Each user's first item of ``split``, given all items of theirs in earlier splits (one at least).
+    """Make samples whose target is a user's first item of ``split``, for evaluation only.
 
-    Of more than ``at_most`` users so many are taken, spread evenly over them. ``None`` where there
-    is none. Not samples to choose from: what is chosen is to be good at these.
+    The history is all items of the user in earlier splits; users without any are left out. If there
+    are more than ``at_most`` users, ``at_most`` of them are taken, evenly spread.
+
+    Returns:
+        The samples, or ``None`` when no user has both a history and a target.
     """
     asked, before = SPLIT_CODES[split], dataset.splits < SPLIT_CODES[split]
     owners = dataset.users()
@@ -110,7 +113,7 @@ def held_out_samples(dataset: Dataset, split: Split, at_most: int) -> Samples | 
         spread = np.arange(at_most) * len(users) // at_most
         users, first = users[spread], first[spread]
     kept = np.concatenate([np.flatnonzero(np.isin(owners, users) & before), first])
-    # A user's items of earlier splits, in order, then the one that is asked for.
+    # Each user's items of earlier splits in order, then the target.
     kept = kept[np.lexsort((kept, dataset.splits[kept], owners[kept]))]
     target = np.flatnonzero(dataset.splits[kept] == asked)
     return Samples(

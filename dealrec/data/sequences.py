@@ -1,4 +1,4 @@
-"""Rows in file order become sequences of users in the order of time."""
+"""From rows in file order to the sequences of users in the order of time."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,22 @@ from dealrec.data.splits import global_time, leave_one_out
 
 @dataclass(frozen=True)
 class Sequences:
-    """``N`` interactions by user, each user's oldest first; what :class:`Dataset` holds."""
+    """``N`` interactions ordered by user and then by time, as :class:`Dataset` holds them."""
 
     offsets: Int64
     items: Int32
     splits: Int8
     repeated: Int64
-    """Rows (indices into the interactions that were given) left out as repetitions."""
+    """Indices of the given interactions that were left out as repetitions."""
 
 
 def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
-    """Order by timestamp, then position, then row of the file; repetitions are left out; split.
+    """Order interactions by timestamp, position and file row, leave out repetitions, and split.
 
-    A row repeats an earlier one when user, item and all that orders it are the same.
+    A row repeats an earlier one when its user, item, timestamp and position are the same.
     """
     keys = [*reversed(raw.order), raw.users]
-    by_user = np.lexsort(keys)  # stable: ties stay in the order of the file
+    by_user = np.lexsort(keys)  # a stable sort: ties stay in the order of the file
     repeated = _repetitions(raw, by_user)
     if len(repeated):
         gone = np.zeros(len(raw.users), bool)
@@ -56,7 +56,7 @@ def _global_time(raw: Interactions, by_user: Int64) -> Int8:
 
 
 def _repetitions(raw: Interactions, by_user: Int64) -> Int64:
-    """Rows whose user, item and order an earlier row has; only runs of equal order are looked at."""
+    """Find rows with the user, item and order of an earlier row, among runs of equal order."""
     same = np.ones(max(len(by_user) - 1, 0), bool)
     for values in (raw.users, *raw.order):
         same &= values[by_user[1:]] == values[by_user[:-1]]

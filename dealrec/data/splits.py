@@ -1,4 +1,4 @@
-"""How interactions are divided into training, validation and test."""
+"""The division of interactions into training, validation and test."""
 
 import numpy as np
 
@@ -9,14 +9,21 @@ _TRAIN, _VALID, _TEST = (SPLIT_CODES[part] for part in (Split.TRAIN, Split.VALID
 
 
 def default_method(*, has_split: bool, has_timestamps: bool) -> SplitMethod:
-    """The file's own split, else by time, else leave-one-out."""
+    """Choose the split method: the file's own split, else by time, else leave-one-out."""
     if has_split:
         return SplitMethod.COLUMN
     return SplitMethod.GLOBAL_TIME if has_timestamps else SplitMethod.LEAVE_ONE_OUT
 
 
 def global_time(by_time: Int64) -> Int8:
-    """[N] the first 80 % of ``by_time`` (row indices, oldest first) train, 10 % valid, 10 % test."""
+    """Split by time: the oldest 80 % are training, the next 10 % validation, the last 10 % test.
+
+    Args:
+        by_time: [N] row indices, oldest first.
+
+    Returns:
+        [N] codes of ``SPLIT_CODES``.
+    """
     n = len(by_time)
     splits = np.full(n, _TEST, np.int8)
     splits[by_time[: n * 9 // 10]] = _VALID
@@ -25,9 +32,15 @@ def global_time(by_time: Int64) -> Int8:
 
 
 def leave_one_out(offsets: Int64) -> Int8:
-    """[N] each user's last interaction is test, the one before it validation.
+    """Split each user's sequence: the last interaction is test, the one before it validation.
 
     Users with fewer than three interactions keep all of them for training.
+
+    Args:
+        offsets: [U + 1] bounds of each user's interactions.
+
+    Returns:
+        [N] codes of ``SPLIT_CODES``.
     """
     splits = np.full(int(offsets[-1]), _TRAIN, np.int8)
     ends = offsets[1:][np.diff(offsets) >= 3]

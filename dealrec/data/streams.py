@@ -1,4 +1,4 @@
-"""Bytes of a file, unpacked, counted and checked, a chunk at a time."""
+"""The unpacked bytes of a file, counted and checked, a chunk at a time."""
 
 import zlib
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _PACKED_BYTES = 2**18
 
 
 class UnpackedFile:
-    """One file and the bytes in it; may be read any number of times, each from the start."""
+    """A file whose unpacked bytes can be read any number of times, each time from the start."""
 
     def __init__(self, path: Path, name: str, limits: Limits, reporter: Reporter) -> None:
         self.path = path
@@ -28,9 +28,10 @@ class UnpackedFile:
         self.head = self._head()
 
     def chunks(self) -> Iterator[bytes]:
-        """The unpacked content in pieces of up to about ``CHUNK_BYTES``.
+        """Iterate over the unpacked content in pieces of up to about ``CHUNK_BYTES``.
 
-        Raises :class:`InputError`: ``truncated_stream``, ``corrupt_stream``, ``file_too_large``.
+        Raises:
+            InputError: ``truncated_stream``, ``corrupt_stream`` or ``file_too_large``.
         """
         total, done = self.path.stat().st_size, 0
         with self.path.open("rb") as file:
@@ -45,9 +46,10 @@ class UnpackedFile:
                 yield chunk
 
     def text_chunks(self) -> Iterator[bytes]:
-        """Like :meth:`chunks`, without a byte order mark and with every line end a line feed.
+        """Iterate like :meth:`chunks`, without a byte order mark and with line feeds as line ends.
 
-        Raises also ``not_tabular`` at a NUL byte.
+        Raises:
+            InputError: The errors of :meth:`chunks`, and ``not_tabular`` at a NUL byte.
         """
         first, carry, line = True, b"", 1
         for piece in self.chunks():
@@ -86,7 +88,7 @@ class UnpackedFile:
                 yield from self._unzstd(file, size)
 
     def _gunzip(self, file: BinaryIO, size: int) -> Iterator[bytes]:
-        """Members one after another; zeros after the last one are padding (as gzip does)."""
+        """Unpack the members one after another; like gzip, ignore zeros after the last one."""
         member, packed = zlib.decompressobj(wbits=31), b""
         while True:
             packed = packed or file.read(_PACKED_BYTES)

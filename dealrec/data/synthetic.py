@@ -1,7 +1,7 @@
-"""A made-up data set with the structure that real ones have, for trying things out.
+"""A synthetic data set with the structure of real ones, for trials and tests.
 
-Items have genres; a few items are popular. Users wander between genres along planted paths, and
-within a genre often go from an item to its planted successor: so what comes next can be learned.
+Items have genres, and a few items are popular. Users move between genres along planted paths, and
+within a genre often from an item to its planted successor, so the next item can be learned.
 """
 
 import csv
@@ -53,19 +53,19 @@ GENRES: dict[str, tuple[str, str]] = {
         "Maze Riddle Blocks Tiles Mirror Number Pattern Box Bridge Clock",
     ),
 }
-"""Genre: (first words, second words) of its titles."""
+"""The first words and the second words of the titles of each genre."""
 
 _START, _PERIOD = 1_609_459_200, 2 * 365 * 86_400
-"""First second (2021-01-01 UTC) and length of the time that the interactions span."""
+"""The start (2021-01-01 UTC) and the length of the time of the interactions, in seconds."""
 _STAY, _SUCCESSOR, _NEXT_GENRE = 0.8, 0.7, 0.75
-"""Chance to stay in the genre; then to take the successor item; else to take the next genre."""
+"""Probabilities: to stay in the genre; if so, to take the successor; if not, the next genre."""
 
 
 def write_sample_data(folder: Path, *, users: int = 1000, items: int = 500, seed: int = 0) -> None:
     """Write ``interactions.csv`` (user_id, item_id, timestamp) and ``items.csv`` (item_id, title, genre).
 
-    The same arguments give the same bytes. Users have 5 to 24 interactions, 12 on average; no user
-    has an item twice as long as there are enough items.
+    The same arguments give the same bytes. Users have 5 to 24 interactions, 12 on average. No user has
+    an item twice if there are enough items.
     """
     folder.mkdir(parents=True, exist_ok=True)
     titles = _titles(items)
@@ -86,7 +86,7 @@ def write_sample_data(folder: Path, *, users: int = 1000, items: int = 500, seed
 
 
 def _titles(items: int) -> list[tuple[str, str]]:
-    """(title, genre) of each item; genres take turns, and titles repeat only with a number."""
+    """Make the title and genre of each item; genres take turns, and a repeated title gets a number."""
     genres = list(GENRES)
     words = {name: (a.split(), b.split()) for name, (a, b) in GENRES.items()}
     used: set[str] = set()
@@ -95,7 +95,7 @@ def _titles(items: int) -> list[tuple[str, str]]:
         genre = genres[item % len(genres)]
         first, second = words[genre]
         rank = item // len(genres)
-        # The second word runs fastest and the first is shifted by a round: neighbours differ in both.
+        # The second word changes fastest and the first shifts each round: neighbours differ in both.
         turn = rank // len(second)
         base = f"{first[(rank + turn) % len(first)]} {second[rank % len(second)]}"
         title = next(
@@ -109,7 +109,7 @@ def _titles(items: int) -> list[tuple[str, str]]:
 
 
 class _World:
-    """Draws users' sequences. Only uniform draws are used: their stream never changes."""
+    """Draws the sequences of users, by uniform draws only, whose stream no NumPy release changes."""
 
     def __init__(self, items: int, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -125,7 +125,7 @@ class _World:
             self._popularity.append(np.cumsum(weights) / weights.sum())
 
     def sequence(self) -> list[tuple[int, int]]:
-        """One user's (item, timestamp) pairs, oldest first."""
+        """Draw one user's pairs of item and timestamp, oldest first."""
         draws = self._rng.random(4)
         length = 5 + int(10 * (draws[0] + draws[1]) * (0.4 + 0.6 * draws[2]))
         length = min(length, self._items)
@@ -152,7 +152,7 @@ class _World:
         return list(zip(sequence, (times + _START).tolist(), strict=True))
 
     def _popular(self, genre: int, seen: set[int]) -> int:
-        """An item of the genre by popularity that the user has not; any other if there is none."""
+        """Draw an unseen item of the genre by popularity, or take any unseen item."""
         for draw in self._rng.random(20):
             at = int(np.searchsorted(self._popularity[genre], draw, side="right"))
             item = int(self._members[genre][min(at, len(self._members[genre]) - 1)])

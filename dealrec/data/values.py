@@ -1,4 +1,4 @@
-"""Cells as text, as numbers and as points in time; vectorised, with a mask of those that fail."""
+"""Vectorised conversion of cells to text, numbers and points in time, with masks of failures."""
 
 import math
 from collections.abc import Callable
@@ -21,23 +21,23 @@ _DATE = r"^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?([Zz]|[+-]\d\d
 
 @dataclass(frozen=True)
 class OrderValues:
-    """``n`` numbers that order interactions, exact for integers up to 18 digits.
+    """``n`` numbers that order interactions; integers of up to 18 digits are exact.
 
-    A date is its seconds since 1970 (UTC where it names no zone).
+    A date counts as its seconds since 1970, in UTC unless it names a zone.
     """
 
     whole: Int64
-    """[n] the floor."""
+    """[n] floor of the number."""
     fraction: Float64
-    """[n] what is above it, in [0, 1)."""
+    """[n] number minus its floor, in [0, 1)."""
     valid: Bool
-    """[n] whether the cell was a number (or a date, where dates are taken)."""
+    """[n] whether the cell was a number (or a date, where dates are allowed)."""
 
 
 def as_text(column: pa.Array) -> pa.Array:
-    """Text of a column of any flat type; whole floats lose their ``.0``.
+    """Convert a column of any flat type to text.
 
-    Text stays as it is. Bytes that are not UTF-8 become null.
+    Text stays as it is, whole floats lose their ``.0``, and bytes that are not UTF-8 become null.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -79,7 +79,7 @@ def longer_than(text: pa.Array, limit: int) -> Bool:
 
 
 def as_order(column: pa.Array, *, dates: bool) -> OrderValues:
-    """Numbers, and ISO 8601 or RFC 3339 dates where ``dates``, of a column of any flat type."""
+    """Read numbers, and with ``dates`` ISO 8601 or RFC 3339 dates, in a column of any flat type."""
     kind = column.type
     if pa.types.is_boolean(kind):
         return _nothing(len(column))
@@ -94,7 +94,10 @@ def as_order(column: pa.Array, *, dates: bool) -> OrderValues:
 
 
 def clean_title(text: pa.Array) -> pa.Array:
-    """Titles on one line: white space and control characters become single spaces; empty is null."""
+    """Put titles on one line: runs of white space and control characters become one space.
+
+    A title that is empty then becomes null.
+    """
     text = pc.replace_substring_regex(text, r"[\s\x00-\x1f\x7f]+", " ")
     text = pc.utf8_trim_whitespace(text)
     return pc.if_else(pc.equal(text, ""), None, text)
@@ -132,7 +135,7 @@ def _fill(
 
 def _from_floats(column: pa.Array) -> OrderValues:
     values = pc.fill_null(column, math.nan).to_numpy(zero_copy_only=False)
-    valid = np.abs(values) < 2.0**62  # also false for NaN and infinities
+    valid = np.abs(values) < 2.0**62  # false for NaN and infinities, too
     whole = np.floor(np.where(valid, values, 0))
     return OrderValues(whole.astype(np.int64), np.where(valid, values - whole, 0), valid)
 
@@ -146,7 +149,7 @@ def _from_times(column: pa.Array) -> OrderValues:
 
 
 def _from_dates(text: pa.Array) -> OrderValues:
-    """Dates without a zone at once; if one of them is none, or has a zone, distinct ones in turn."""
+    """Read all dates at once, or if one is invalid or has a zone, each distinct date by itself."""
     try:
         return _from_times(text.cast(pa.timestamp("us")))
     except pa.ArrowInvalid:
