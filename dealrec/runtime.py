@@ -11,16 +11,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from dealrec.config.runtime import Runtime
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Of ``mallopt`` (glibc's ``malloc.h``)."""
+"""Parameters of ``mallopt`` (glibc's ``malloc.h``)."""
 
 
 def apply_runtime(runtime: Runtime) -> torch.device:
-    """Set torch's threads and determinism for this process; gives back the device to work on."""
+    """Set torch's threads and determinism for this process, and return the device to work on."""
     torch.set_num_threads(runtime.resolved_threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # For finding uses of memory that nothing was written to; a kernel more for every new tensor.
+    # Filling new tensors serves to find reads of uninitialized memory, and costs a kernel per tensor.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    # Its gradients differ from run to run, and its error for want of memory says nothing of memory.
+    # The gradients of cuDNN's attention differ from run to run, and it reports a lack of memory by an
+    # error that does not mention memory.
     torch.backends.cuda.enable_cudnn_sdp(False)
     _keep_blocks()
     if runtime.device == "auto":
@@ -30,10 +31,10 @@ def apply_runtime(runtime: Runtime) -> torch.device:
 
 @contextmanager
 def repeatable_attention(device: torch.device) -> Iterator[None]:
-    """Attention whose gradients are the same each time, for scores that decide what is selected.
+    """Make the gradients of attention repeatable, for scores that decide about the selection.
 
-    The fused kernels of a GPU add gradients up in any order, ``warn_only`` or not; the plain form,
-    matrix products and a softmax, does not. On a CPU nothing changes.
+    The fused kernels of a GPU sum gradients in any order even in deterministic mode, so attention
+    runs as matrix products and a softmax instead. On a CPU nothing changes.
     """
     if device.type == "cpu":
         yield
@@ -44,11 +45,11 @@ def repeatable_attention(device: torch.device) -> Iterator[None]:
 
 @cache
 def _keep_blocks() -> None:
-    """Let glibc use freed blocks of up to 32 MiB again instead of giving them back to the system.
+    """Let glibc reuse freed blocks of up to 32 MiB instead of returning them to the system.
 
-    By default it maps such blocks afresh, or does not, by what the process freed before; where it
-    does, the system clears every page again, and passes over logits take twice as long. Other
-    allocators have no such call and need none.
+    By default glibc maps such blocks anew or reuses them, depending on what the process freed before.
+    The system clears every page of a new mapping, and passes over logits then take twice as long.
+    Other allocators do not have this call and do not need it.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

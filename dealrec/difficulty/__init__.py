@@ -1,1 +1,1 @@
-"""How hard a sample is for the surrogate: the norms of its error and of its gradient."""
+"""The difficulty of samples for the surrogate: the norms of its error and of its gradient."""

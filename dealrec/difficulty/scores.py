@@ -1,4 +1,4 @@
-"""The result of the difficulty stage."""
+"""The result of the difficulty stage, in memory and on disk."""
 
 import json
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 
 @dataclass(frozen=True)
 class DifficultyScores:
-    """Two scores of ``n`` samples, in dense sample order."""
+    """Two scores for each of ``n`` samples, in dense sample order."""
 
     el2n: npt.NDArray[np.float64]
-    """[n] ``‖p − e_y‖₂``: 0 where the surrogate is sure of the target, √2 where of another item."""
+    """[n] ``‖p − e_y‖₂``: 0 if the surrogate is certain of the target, √2 if of another item."""
     grand: npt.NDArray[np.float64]
     """[n] gradient norms."""
     diagnostics: dict[str, Any]
-    """What was computed, and with what: JSON."""
+    """JSON for the manifest: the loss, the parameters and the run's figures."""
 
     def save(self, folder: Path) -> None:
         """Write ``difficulty.parquet`` (``el2n``, ``grand``) and ``result.json``."""
@@ -31,7 +31,7 @@ class DifficultyScores:
 
     @classmethod
     def load(cls, folder: Path) -> "DifficultyScores":
-        """Read what :meth:`save` wrote."""
+        """Read scores that :meth:`save` wrote."""
         table = pq.read_table(folder / "difficulty.parquet")
         return cls(
             el2n=table["el2n"].to_numpy(),

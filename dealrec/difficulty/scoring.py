@@ -1,13 +1,14 @@
 """EL2N and GraNd of every sample on the surrogate (Paul et al., NeurIPS 2021, arXiv 2107.07075).
 
-With ``p`` the softmax over the whole catalogue after the history and ``y`` the target, EL2N is
+Let ``p`` be the softmax over the whole catalogue after the history, and ``y`` the target. EL2N is
 ``‖p − e_y‖₂``. GraNd is the norm of the loss's gradient by the last attention output matrix (the
-parameter set of influence): one token has a loss, so with ``x`` what enters the matrix there and
-``g`` the gradient of what leaves it, the sample's gradient is ``g xᵀ`` and its norm ``‖g‖‖x‖``. A
-surrogate without such a tail is measured by its item vectors, where it is ``‖p − e_y‖‖state‖``.
+parameter set of influence). Only one token has a loss. With ``x`` the matrix's input at this token
+and ``g`` the gradient of its output, the sample's gradient is ``g xᵀ`` and GraNd is ``‖g‖‖x‖``. If a
+surrogate has no token-wise tail, the gradient is taken by its item vectors; GraNd is then
+``‖p − e_y‖‖state‖``.
 
-The paper averages over networks early in training, or at initialisation; here the members of the
-trained ensemble are averaged.
+The paper averages over networks early in training or at initialisation. This module averages over
+the members of the trained ensemble.
 """
 
 import copy
@@ -41,11 +42,11 @@ def score_difficulty(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> DifficultyScores:
-    """Both scores of all ``n`` samples, averaged over the ensemble; deterministic.
+    """Compute both scores of all ``n`` samples, averaged over the ensemble; deterministic.
 
     Raises:
-        DealrecError: ``non_finite_score``.
-        Cancelled: When ``reporter`` says so, between batches.
+        DealrecError: ``non_finite_score`` if a score is not finite.
+        Cancelled: ``reporter`` cancelled the run between batches.
     """
     started = time.perf_counter()
     device = apply_runtime(runtime or Runtime())
@@ -74,7 +75,7 @@ def score_difficulty(
 
 
 def _measured(model: Surrogate, at: Positions) -> tuple[Tensor, Tensor]:
-    """[M] EL2N and GraNd of the positions, one a sample."""
+    """Compute the [M] EL2N and GraNd of the positions, one for each sample."""
     items = model.item_vectors().detach()
     if not isinstance(model, TokenwiseTail):
         with torch.no_grad():
@@ -93,7 +94,7 @@ def _measured(model: Surrogate, at: Positions) -> tuple[Tensor, Tensor]:
 
 
 def _errors(states: Tensor, items: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """[M] ``‖p − e_y‖``, and [M, d] ``Eᵀ(p − e_y)``, the gradient by the states."""
+    """Compute ``‖p − e_y‖``, [M], and the gradient by the states, ``Eᵀ(p − e_y)``, [M, d]."""
     errors = (states @ items.T).softmax(1)
     errors[torch.arange(len(targets), device=targets.device), targets] -= 1
     return errors.norm(dim=1), errors @ items

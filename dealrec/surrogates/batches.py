@@ -1,4 +1,4 @@
-"""Training batches of sequences of like length: hardly any padding, the same from the same seed."""
+"""Training batches of sequences of similar length, with little padding, repeatable by their seed."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from dealrec.metrics.ranking import pad
 
 @dataclass(frozen=True)
 class TrainingSequences:
-    """``S`` training sequences with at least two items, one user after the other.
+    """``S`` training sequences with at least two items each, one user after the other.
 
-    Sequence ``s`` is ``items[starts[s]:ends[s]]``; its last item is a target like the others.
+    Sequence ``s`` is ``items[starts[s]:ends[s]]``. All its items but the first are targets.
     """
 
     items: Int32
@@ -25,9 +25,10 @@ class TrainingSequences:
 
     @classmethod
     def of(cls, dataset: Dataset, max_length: int) -> "TrainingSequences":
-        """Every user's training items; of more than ``max_length + 1`` the most recent ones.
+        """Collect every user's most recent ``max_length + 1`` training items.
 
-        Raises :class:`InputError` (``no_training_sequences``) where no user has two.
+        Raises:
+            InputError: ``no_training_sequences`` if no user has two training items.
         """
         offsets, items = dataset.subsequences((SPLIT_CODES[Split.TRAIN],))
         starts, ends = offsets[:-1], offsets[1:]
@@ -42,11 +43,11 @@ class TrainingSequences:
 
     @property
     def positions(self) -> Int64:
-        """[S] training positions of each sequence: all items but the first are targets once."""
+        """[S] the number of training positions of each sequence, one less than its items."""
         return self.ends - self.starts - 1
 
     def batch(self, sequences: Int64) -> Tensor:
-        """[B, T + 1] int64 items, padded on the right with ``n_items``."""
+        """Return the items [B, T + 1] int64 of ``B`` sequences, padded on the right with ``n_items``."""
         rows = [self.items[self.starts[s] : self.ends[s]] for s in sequences]
         return pad(rows, self.n_items)[0]
 
@@ -54,10 +55,10 @@ class TrainingSequences:
 def bucketed_batches(
     positions: Int64, batch_tokens: int, generator: np.random.Generator
 ) -> list[Int64]:
-    """Every sequence once, in batches of at most ``batch_tokens`` positions (one sequence at least).
+    """Cut the sequences into batches of at most ``batch_tokens`` positions, or of a single sequence.
 
-    Sequences of one batch are neighbours in length; which of equal length meet, and the order of
-    the batches, are random. How many batches there are is not.
+    The sequences of a batch are neighbours in length. The order of sequences of equal length and the
+    order of the batches are random; the number of batches is not.
     """
     order = generator.permutation(len(positions))
     order = order[np.argsort(positions[order], kind="stable")]

@@ -5,18 +5,18 @@ from torch import Tensor, nn
 
 from dealrec.config import SurrogateConfig
 from dealrec.surrogates.layers import Dropout
-from dealrec.surrogates.tied import TiedSurrogate, initialise
-from dealrec.surrogates.transformer import Block, Blocks
+from dealrec.surrogates.tied import initialise
+from dealrec.surrogates.transformer import Block, Blocks, TransformerSurrogate
 
 
-class BERT4Rec(TiedSurrogate):
-    """Post-LN transformer that looks both ways, with a mask in the place of what it must name.
+class BERT4Rec(TransformerSurrogate):
+    """Post-LN transformer with attention in both directions and a mask for the item to predict.
 
-    The state of an item ``t`` is that of a mask appended to items ``0..t``, so it does not see its
-    target, and ``L(s)`` of a sample is the loss at such a mask: what the model is asked when it
-    recommends. Unlike a causal model's, the states of one sequence share nothing: each costs a pass
-    over its own prefix. Training is the paper's: random items of a sequence are masked at once, and
-    each sees the others on both sides; of ``L(s)`` it is a stand-in, not the same loss.
+    The state of item ``t`` is the state of a mask appended to items ``0..t``, so it does not see its
+    target. The loss ``L(s)`` of a sample is the loss at such a mask, as in recommending. The states
+    of one sequence share no computation, unlike those of a causal model: each costs a pass over its
+    own prefix. Training follows the paper: random items of a sequence are masked together, and each
+    sees the others on both sides. So the training loss is a proxy of ``L(s)``.
 
     The paper's projection and item biases before the softmax are left out, so that scores are inner
     products.
@@ -37,20 +37,20 @@ class BERT4Rec(TiedSurrogate):
         self.apply(initialise)
 
     def forward(self, sequences: Tensor) -> Tensor:
-        """[B, T] int64 → [B, T, d] states, at the cost of a pass over every prefix."""
+        """Map sequences [B, T] int64 to states [B, T, d] by a pass over every prefix."""
         states = self.states_at(sequences, *_everywhere(sequences))
         return states.view(*sequences.shape, -1)
 
     def states_at(self, sequences: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """[M, d]: one pass over each of the ``M`` prefixes."""
+        """Compute the states [M, d] by one pass over each of the ``M`` prefixes."""
         hidden = self.blocks.through(*self._embed(self._masked_after(sequences, rows, columns)))
         return hidden[torch.arange(len(rows), device=rows.device), columns + 1]
 
     def training_states(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
-        """States at masks that hide random items, ``mask_rate`` of all, and these items.
+        """Mask a random ``mask_rate`` of all items; return the masks' states [M, d] and the [M] items.
 
-        A sequence of which none was drawn has its last item masked. Draws from torch's global random
-        state (on the CPU, for any device).
+        A sequence without a drawn item has its last item masked. The draws come from torch's global
+        random state on the CPU, for any device.
         """
         real = sequences != self.n_items
         masked = (torch.rand(sequences.shape) < self.mask_rate).to(real.device) & real
@@ -60,40 +60,28 @@ class BERT4Rec(TiedSurrogate):
         return hidden[masked], sequences[masked]
 
     def before_attention_output(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T] → the last block's attention context and that block's input, [B, T, d] each."""
+        """Compute the last block's attention context and that block's input, [B, T, d] each."""
         entering, residual = self.entering_at(sequences, *_everywhere(sequences))
         return entering.view(*sequences.shape, -1), residual.view(*sequences.shape, -1)
 
     def entering_at(
         self, sequences: Tensor, rows: Tensor, columns: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """[M, d] each: one pass over each of the ``M`` prefixes."""
+        """Compute both, [M, d] each, by one pass over each of the ``M`` prefixes."""
         tokens = self._masked_after(sequences, rows, columns)
         entering, residual = self.blocks.before_last_output(*self._embed(tokens))
         prefixes = torch.arange(len(rows), device=rows.device)
         return entering[prefixes, columns + 1], residual[prefixes, columns + 1]
 
-    def after_attention_output(self, projected: Tensor, residual: Tensor) -> Tensor:
-        """The rest of the last block, token by token."""
-        return self.blocks.last.after_attention(projected, residual)
-
-    def attention_output_name(self) -> str:
-        """The output matrix of the last block's attention."""
-        return f"blocks.{len(self.blocks) - 1}.attention.output.weight"
-
-    def last_block(self) -> tuple[str, ...]:
-        """The last transformer block."""
-        return (f"blocks.{len(self.blocks) - 1}.",)
-
     def _masked_after(self, sequences: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """[M, ≤ T + 1] the items up to each place (row, column), a mask, and padding."""
+        """Return [M, ≤ T + 1] tokens: the items up to each place (row, column), a mask, padding."""
         places = torch.arange(sequences.shape[1] + 1, device=sequences.device)
         tokens = nn.functional.pad(sequences, (0, 1), value=self.n_items)[rows]
         tokens = tokens.masked_fill(places > columns[:, None], self.n_items)
         return tokens.masked_fill(places == columns[:, None] + 1, self.mask)
 
     def _embed(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """What enters the blocks, [B, T, d], and the padding, which none looks at, [B, 1, 1, T]."""
+        """Compute the blocks' input [B, T, d], and the padding [B, 1, 1, T], which is not attended to."""
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         hidden = self.item_embedding(tokens) + self.position_embedding(positions)
         embedded: Tensor = self.dropout(self.embedding_norm(hidden))
@@ -101,7 +89,7 @@ class BERT4Rec(TiedSurrogate):
 
 
 def _everywhere(sequences: Tensor) -> tuple[Tensor, Tensor]:
-    """Row and column of all places, row after row, [B × T] each."""
+    """Return the rows and columns of all places, row after row, [B × T] each."""
     batch, length = sequences.shape
     rows = torch.arange(batch, device=sequences.device).repeat_interleave(length)
     return rows, torch.arange(length, device=sequences.device).repeat(batch)

@@ -1,4 +1,4 @@
-"""Several surrogates that differ in their seed alone: what is averaged over them depends less on it."""
+"""Several surrogates that differ in their seed alone. Averages over them depend less on the seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class Ensemble:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Means over the members (of standard errors too), ``seconds`` their sum."""
+        """The means of the members' metrics (and of their standard errors); ``seconds`` is the sum."""
         found = [member.metrics for member in self.members]
         means = {name: sum(one[name] for one in found) / len(found) for name in found[0]}
         return {**means, "seconds": sum(one["seconds"] for one in found)}
 
     @property
     def history(self) -> list[list[dict[str, float]]]:
-        """Each member's, see :class:`~dealrec.surrogates.storage.TrainedSurrogate`."""
+        """Each member's history, see :class:`~dealrec.surrogates.storage.TrainedSurrogate`."""
         return [member.history for member in self.members]
 
     def save(self, folder: Path) -> None:
@@ -38,12 +38,12 @@ class Ensemble:
 
 
 def load_ensemble(folder: Path) -> Ensemble:
-    """Read what :meth:`Ensemble.save` wrote, onto the CPU."""
+    """Read an ensemble that :meth:`Ensemble.save` wrote, onto the CPU."""
     return Ensemble(tuple(load_surrogate(path) for path in _saved(folder)))
 
 
-def member_configs(config: SurrogateConfig) -> list[SurrogateConfig]:
-    """What each member is trained with: the seeds are ``seed``, ``seed + 1``, ….."""
+def _member_configs(config: SurrogateConfig) -> list[SurrogateConfig]:
+    """Return each member's configuration; the seeds are ``seed``, ``seed + 1``, …."""
     return [
         config.model_copy(update={"seed": config.seed + index, "ensemble": 1})
         for index in range(config.ensemble)
@@ -58,11 +58,12 @@ def train_ensemble(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> Ensemble:
-    """Train ``config.ensemble`` surrogates one after the other; raises what training one raises.
+    """Train ``config.ensemble`` surrogates one after the other.
 
-    With a ``checkpoint_dir`` finished members are kept in it too, and are not trained again.
+    With a ``checkpoint_dir``, finished members are not trained again. The errors are those of
+    :func:`~dealrec.surrogates.training.train_surrogate`.
     """
-    configs = member_configs(config)
+    configs = _member_configs(config)
     progress = _MembersReporter(reporter, config.epochs, len(configs))
     members = []
     for index, member in enumerate(configs):
@@ -81,7 +82,7 @@ def train_ensemble(
 
 
 class _MembersReporter:
-    """One member's epochs as a part of all members' epochs."""
+    """Reports one member's epochs as a part of the epochs of all members."""
 
     def __init__(self, reporter: Reporter, epochs: int, members: int) -> None:
         self._reporter, self._epochs, self._left = reporter, epochs, members - 1

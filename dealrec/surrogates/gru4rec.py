@@ -11,9 +11,10 @@ from dealrec.surrogates.tied import TiedSurrogate, initialise
 
 
 class GatedUnits(nn.Module):
-    """A layer of gated recurrent units, written out: the library's kernels lack forward mode.
+    """A layer of gated recurrent units that starts from a zero state (Cho et al., 2014).
 
-    The same as ``torch.nn.GRU`` with its two bias vectors, from a zero state (Cho et al., 2014).
+    It computes what ``torch.nn.GRU`` with its two bias vectors computes. It is written out because the
+    kernels of the library have no forward-mode derivatives.
     """
 
     def __init__(self, size: int) -> None:
@@ -24,7 +25,7 @@ class GatedUnits(nn.Module):
             nn.init.uniform_(parameter, -1 / math.sqrt(size), 1 / math.sqrt(size))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[B, T, d] → [B, T, d]."""
+        """Map inputs [B, T, d] to states [B, T, d]."""
         state = torch.zeros_like(inputs[:, 0])
         states = []
         for gates in self.input(inputs).unbind(1):
@@ -39,10 +40,10 @@ class GatedUnits(nn.Module):
 
 
 class GRU4Rec(TiedSurrogate):
-    """Gated units over the items; a projection, added to the last layer's state and normalised.
+    """Layers of gated units over the items, and a projection that is added to their last state.
 
-    The projection is the model's last matrix after positions have met: where a transformer has the
-    output of its last attention, and in the parameter set of that name.
+    The sum is normalised. The projection is the model's last matrix after positions are mixed. So it
+    takes the place of a transformer's last attention output, in the parameter set of that name.
     """
 
     def __init__(self, n_items: int, config: SurrogateConfig) -> None:
@@ -56,28 +57,28 @@ class GRU4Rec(TiedSurrogate):
         initialise(self.projection)
 
     def forward(self, sequences: Tensor) -> Tensor:
-        """[B, T] int64 → [B, T, d] states."""
+        """Map sequences [B, T] int64 to states [B, T, d]."""
         hidden, _ = self.before_attention_output(sequences)
         projected = nn.functional.linear(hidden, self.projection.weight)
         return self.after_attention_output(projected, hidden)
 
     def before_attention_output(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T] → the recurrent states, which enter the projection and are added to its output."""
+        """Compute the recurrent states [B, T, d], the projection's input and its residual alike."""
         hidden = self.item_embedding(sequences)
         for layer in self.units:
             hidden = layer(self.dropout(hidden))
         return hidden, hidden
 
     def after_attention_output(self, projected: Tensor, residual: Tensor) -> Tensor:
-        """Dropout, sum and normalisation, token by token."""
+        """Apply dropout, sum and normalisation token by token."""
         added = self.dropout(projected + self.projection.bias)
         normalised: Tensor = self.projection_norm(residual + added)
         return normalised
 
     def attention_output_name(self) -> str:
-        """The projection."""
+        """Return the name of the projection matrix."""
         return "projection.weight"
 
     def last_block(self) -> tuple[str, ...]:
-        """The last layer of units, the projection and its normalisation."""
+        """Return the prefixes of the last layer of units, the projection and its normalisation."""
         return f"units.{len(self.units) - 1}.", "projection.", "projection_norm."

@@ -1,6 +1,6 @@
-"""Training losses of surrogates: [M, d] states and [M] target items to one number.
+"""Training losses of surrogates, which map [M, d] states and [M] target items to one number.
 
-Negatives are drawn from torch's global random state (on the CPU, for any device).
+Negatives are drawn from torch's global random state on the CPU, for any device.
 """
 
 import math
@@ -16,13 +16,13 @@ from dealrec.config import SurrogateConfig, SurrogateLoss
 from dealrec.surrogates.interface import Surrogate, softmax_losses
 
 Loss = Callable[[Surrogate, Tensor, Tensor], Tensor]
-"""Model, [M, d] states, [M] targets → the mean loss."""
+"""Maps a model, [M, d] states and [M] targets to the mean loss."""
 
 
 def make_loss(
     config: SurrogateConfig, frequencies: npt.NDArray[np.int64], device: torch.device
 ) -> Loss:
-    """The loss that ``config`` names; ``frequencies`` [I] count the items of the training set."""
+    """Return the loss that ``config`` names; ``frequencies`` [I] count the items in training."""
     match config.loss:
         case SurrogateLoss.FULL_SOFTMAX:
             return full_softmax
@@ -35,17 +35,17 @@ def make_loss(
 
 
 def full_softmax(model: Surrogate, states: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy over the catalogue."""
+    """Compute the mean cross-entropy over the catalogue."""
     return softmax_losses(states, model.item_vectors(), targets).mean()
 
 
 class SampledSoftmax:
-    """Softmax over the target and negatives that a batch shares, corrected for how they are drawn.
+    """Softmax over the target and the batch's shared negatives, corrected for their sampling.
 
-    ``K`` negatives are drawn with replacement with probability ``q_i``, in proportion to the item's
-    training frequency plus one. A negative's logit is lowered by ``log(K q_i)``, so that the sum
-    over negatives is an unbiased estimate of the sum over the catalogue (Bengio and Senécal, 2008);
-    a negative that is the target does not count against it.
+    ``K`` negatives are drawn with replacement, with probabilities ``q_i`` in proportion to the
+    training frequency plus one. The logit of a negative is lowered by ``log(K q_i)``, so that the sum
+    over negatives is an unbiased estimate of the sum over the catalogue (Bengio and Senécal, 2008).
+    A negative that equals the target is left out.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class SampledSoftmax:
 
 
 class CalibratedCrossEntropy:
-    """gBCE (Petrov and Macdonald, RecSys 2023, arXiv 2308.07192) with negatives that a batch shares.
+    """gBCE (Petrov and Macdonald, RecSys 2023, arXiv 2308.07192) with negatives shared by a batch.
 
-    ``−(β log σ(s⁺) + Σ log(1 − σ(s⁻))) / (K + 1)`` with ``β = α (t (1 − 1/α) + 1/α)``, where ``K``
-    negatives are drawn uniformly, ``α = K / (I − 1)`` is the share of the catalogue that they are
-    (at most 1), and ``t`` is the calibration. A negative that is the target does not count.
+    The loss is ``−(β log σ(s⁺) + Σ log(1 − σ(s⁻))) / (K + 1)`` with ``β = α (t (1 − 1/α) + 1/α)``. The
+    ``K`` negatives are drawn uniformly, ``α = K / (I − 1)``, at most 1, is their share of the
+    catalogue, and ``t`` is the calibration. A negative that equals the target is left out.
     """
 
     def __init__(self, negatives: int, calibration: float, n_items: int) -> None:
@@ -97,7 +97,10 @@ class CalibratedCrossEntropy:
 
 
 def binary_cross_entropy(model: Surrogate, states: Tensor, targets: Tensor) -> Tensor:
-    """``−log σ(s⁺) − log(1 − σ(s⁻))`` with one uniform negative, never the target, a position."""
+    """Compute the mean of ``−log σ(s⁺) − log(1 − σ(s⁻))`` with one uniform negative per position.
+
+    The negative is never the target.
+    """
     steps = torch.randint(1, max(2, model.n_items), targets.shape).to(targets.device)
     negatives = (targets + steps) % model.n_items
     vectors = model.vectors_of(torch.stack([targets, negatives]))
@@ -108,7 +111,7 @@ def binary_cross_entropy(model: Surrogate, states: Tensor, targets: Tensor) -> T
 def _logits(
     drawn: Tensor, model: Surrogate, states: Tensor, targets: Tensor, added: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """[M] of the targets; [M, K] of the negatives, with ``added`` [K]; from one lookup of vectors."""
+    """Compute the logits of the targets [M] and of the negatives plus ``added`` [K], [M, K]."""
     vectors = model.vectors_of(torch.cat([targets, drawn]))
     chosen = (states * vectors[: len(targets)]).sum(1)
     return chosen, torch.addmm(added, states, vectors[len(targets) :].T)

@@ -1,4 +1,4 @@
-"""From a surrogate's name or import path to a model."""
+"""Makes surrogates by catalogue name or import path."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,15 +12,20 @@ if TYPE_CHECKING:
 
 
 def make_surrogate(n_items: int, config: SurrogateConfig) -> "Surrogate":
-    """A freshly initialised model, from torch's global random state.
+    """Make a model initialised from torch's global random state.
 
-    Raises :class:`InputError` (``invalid_config``) where an import path leads to no surrogate.
+    Raises:
+        InputError: ``invalid_config`` if the import path does not lead to a surrogate.
     """
     return surrogate_class(config.model)(n_items, config)
 
 
 def surrogate_class(model: str) -> "type[Surrogate]":
-    """The class that ``model`` (a name of the catalogue, or ``package.module:Class``) stands for."""
+    """Return the class of ``model``, a catalogue name or an import path ``package.module:Class``.
+
+    Raises:
+        InputError: ``invalid_config`` if the import path does not lead to a surrogate.
+    """
     from dealrec.surrogates.interface import Surrogate
 
     entry = SURROGATES.get(model)

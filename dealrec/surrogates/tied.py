@@ -1,4 +1,4 @@
-"""What the surrogates here share: one table of item vectors, for the input and for the scores."""
+"""Surrogates with one table of item vectors for both the input and the scores."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from dealrec.surrogates.interface import Surrogate, TokenwiseTail
 
 
 class TiedSurrogate(Surrogate, TokenwiseTail):
-    """A surrogate that reads and scores items by the same vectors."""
+    """A surrogate whose input and scores use the same item vectors."""
 
     def __init__(self, n_items: int, config: SurrogateConfig, *, special_items: int = 0) -> None:
-        """``special_items`` are rows after the padding item's, which are never scored."""
+        """Make the item embedding, with ``special_items`` rows after padding that are never scored."""
         super().__init__()
         self.n_items = n_items
         self.max_length = config.max_length
@@ -23,18 +23,18 @@ class TiedSurrogate(Surrogate, TokenwiseTail):
 
     @abstractmethod
     def last_block(self) -> tuple[str, ...]:
-        """Prefixes of the names of the parameters in the last block."""
+        """Return the prefixes of the names of the parameters in the last block."""
 
     def item_vectors(self) -> Tensor:
-        """[I, d], the rows of the input embedding."""
+        """Return the item rows [I, d] of the input embedding."""
         return self.item_embedding.weight[: self.n_items]
 
     def vectors_of(self, items: Tensor) -> Tensor:
-        """[...] → [..., d], by a lookup whose backward pass is cheaper than a slice's."""
+        """Map items [...] to vectors [..., d] by a lookup, whose backward is cheaper than a slice's."""
         return nn.functional.embedding(items, self.item_embedding.weight)
 
     def parameter_sets(self) -> Mapping[InfluenceParameters, tuple[str, ...]]:
-        """All that are named by parameters."""
+        """Return the parameters of the attention output, of the last block, and of the whole model."""
         names = [name for name, _ in self.named_parameters()]
         last = tuple(name for name in names if name.startswith(self.last_block()))
         return {
@@ -45,7 +45,7 @@ class TiedSurrogate(Surrogate, TokenwiseTail):
 
 
 def initialise(module: nn.Module) -> None:
-    """Normal weights of standard deviation 0.02, zero biases, a zero vector for padding."""
+    """Draw normal weights of standard deviation 0.02; set biases and the padding vector to zero."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Linear):

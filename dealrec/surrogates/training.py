@@ -1,4 +1,4 @@
-"""One trainer for every surrogate: bucketed batches, early stopping, the best checkpoint kept."""
+"""Trains any surrogate, with bucketed batches and early stopping, and keeps the best epoch."""
 
 import hashlib
 import json
@@ -30,9 +30,9 @@ from dealrec.surrogates.losses import make_loss
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.storage import TrainedSurrogate
 
-STOPPING_METRIC = "ndcg@10"
-WARMUP = 0.1
-"""Share of all steps over which the learning rate rises; post-LN transformers need it."""
+_STOPPING_METRIC = "ndcg@10"
+_WARMUP = 0.1
+"""The share of all steps over which the learning rate rises, which post-LN transformers need."""
 
 
 def train_surrogate(
@@ -43,25 +43,26 @@ def train_surrogate(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> TrainedSurrogate:
-    """Train on every training item of ``dataset`` that has one before it; none is held out.
+    """Train on every training item of ``dataset`` that has a predecessor; none is held out.
 
     The learning rate rises over the first tenth of the steps of ``epochs`` and then falls to zero.
-    With a validation split, training stops after ``patience`` epochs without a better NDCG@10 and
-    the best epoch's parameters are kept. Without one, all ``epochs`` are trained and the last are
-    kept. The same data, configuration and thread count give the same parameters, bit for bit, on
-    a CPU. Test metrics are computed once, at the end.
+    With a validation split, training stops after ``patience`` epochs without a better NDCG@10, and
+    the parameters of the best epoch are kept. Without one, all ``epochs`` are trained and the last
+    parameters are kept. The same data, configuration and thread count give the same parameters bit
+    for bit on a CPU. Test metrics are computed once, at the end.
 
     Args:
-        dataset: What to train and measure on.
-        config: The model, its loss, its training.
-        checkpoint_dir: Where the training is kept after every epoch, and taken up again; a training
-            that was taken up ends as one that never stopped, and one that cannot be kept goes on.
+        dataset: The data for training and evaluation.
+        config: The model, its loss and its training.
+        checkpoint_dir: The folder that receives a checkpoint after every epoch. A resumed training
+            ends as one that never stopped. A checkpoint that cannot be written stops nothing.
         runtime: Threads and device.
-        reporter: Hears of epochs, losses and metrics.
+        reporter: Receives epochs, losses and metrics.
 
     Raises:
-        InputError: No user has two training items.
-        DealrecError: The loss is no longer a number (``training_diverged``).
+        InputError: ``no_training_sequences`` if no user has two training items.
+        DealrecError: ``training_diverged`` if the loss is no longer finite.
+        Cancelled: ``reporter`` cancelled the training between batches.
     """
     device = apply_runtime(runtime or Runtime())
     started = time.perf_counter()
@@ -111,13 +112,13 @@ class SurrogateTrainingState:
 
 
 def _fingerprint(config: SurrogateConfig, dataset_sha256: str) -> str:
-    """SHA-256 of everything that the training computes from."""
+    """Hash everything that the training computes from with SHA-256."""
     parts = [config.model_dump(mode="json"), dataset_sha256]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 class SurrogateTraining:
-    """One training run: the model, its optimizer, and what came of each epoch."""
+    """One training run: the model, its optimizer, and the history of its epochs."""
 
     def __init__(
         self, dataset: Dataset, config: SurrogateConfig, device: torch.device, reporter: Reporter
@@ -145,17 +146,17 @@ class SurrogateTraining:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are trained, or nothing got better for too long."""
+        """Whether all epochs are trained, or none of the last ``patience`` epochs was the best."""
         done = len(self.history)
         stopped = self.has_validation and done - self.best_epoch >= self.config.patience
         return stopped or done >= self.config.epochs
 
     def epoch(self) -> None:
-        """Train one epoch, measure it, keep the model if it is the best so far."""
+        """Train one epoch, evaluate it, and keep the model if it is the best so far."""
         epoch = len(self.history) + 1
         row = {"epoch": float(epoch), "loss": self.train_pass(epoch)}
         if self.has_validation:
-            row["valid_ndcg@10"] = self.evaluate(Split.VALID).values[STOPPING_METRIC]
+            row["valid_ndcg@10"] = self.evaluate(Split.VALID).values[_STOPPING_METRIC]
             self.reporter.metric("valid_ndcg@10", row["valid_ndcg@10"])
             earlier = [one["valid_ndcg@10"] for one in self.history]
             better = row["valid_ndcg@10"] > max(earlier, default=-math.inf)
@@ -171,7 +172,7 @@ class SurrogateTraining:
             self.reporter.progress(epoch, epoch, "epoch")  # nothing is left to do
 
     def evaluate(self, split: Split) -> RankingMetrics:
-        """The present model's ranking of ``split``."""
+        """Compute the ranking metrics of the present model on ``split``."""
         self.model.eval()
         if split not in self._questions:
             most = self.config.evaluation_users
@@ -186,7 +187,7 @@ class SurrogateTraining:
         )
 
     def state(self) -> SurrogateTrainingState:
-        """Everything that the next epoch depends on."""
+        """Return everything that the next epoch depends on."""
         return SurrogateTrainingState(
             self.model.state_dict(),
             self.optimizer.state_dict(),
@@ -197,7 +198,7 @@ class SurrogateTraining:
         )
 
     def restore(self, state: SurrogateTrainingState | None) -> None:
-        """Go on from ``state``, if there is one."""
+        """Resume from ``state`` if there is one."""
         if state is None:
             return
         self.model.load_state_dict(state.model)
@@ -206,7 +207,7 @@ class SurrogateTraining:
         self.best_epoch, self.best_model = state.best_epoch, state.best_model
 
     def train_pass(self, epoch: int) -> float:
-        """One pass over the training positions; gives back the mean loss over them."""
+        """Train on every training position once, and return the mean loss over them."""
         seed = self.config.seed * 1_000_003 + epoch
         torch.manual_seed(seed)
         generator = np.random.default_rng(seed)
@@ -233,13 +234,13 @@ class SurrogateTraining:
         return total / count
 
     def _set_learning_rate(self, done: float) -> None:
-        """For a step in whose middle a share ``done`` of all training is over, from 0 to 1."""
-        factor = done / WARMUP if done < WARMUP else (1 - done) / (1 - WARMUP)
+        """Set the rate for a step; ``done``, from 0 to 1, is the share of the training at its middle."""
+        factor = done / _WARMUP if done < _WARMUP else (1 - done) / (1 - _WARMUP)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * factor
 
     def _tick(self) -> None:
-        """Shows the finished epochs, and hears of a cancel."""
+        """Report the finished epochs, which may cancel the training."""
         self.reporter.progress(len(self.history), self.config.epochs, "epoch")
 
     def _snapshot(self) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Transformer blocks with first and second derivatives in both modes."""
+"""Transformer blocks with first and second derivatives in both modes, and surrogates made of them."""
 
 import math
 from collections.abc import Callable
@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from dealrec.surrogates.layers import Dropout
+from dealrec.surrogates.tied import TiedSurrogate
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention, written out: fused kernels lack forward-mode derivatives."""
+    """Multi-head attention, written out because fused kernels lack forward-mode derivatives."""
 
     def __init__(self, size: int, heads: int) -> None:
         super().__init__()
@@ -19,10 +20,10 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(size, size)
 
     def context(self, hidden: Tensor, unseen: Tensor) -> Tensor:
-        """[B, T, d] → [B, T, d], what the heads gather; the output matrix is not applied yet.
+        """Map hidden states [B, T, d] to the heads' outputs [B, T, d], before the output matrix.
 
-        ``unseen`` is bool and broadcasts to [B, heads, T, T]: what a position (row) must not look at.
-        Every position looks at something.
+        ``unseen`` is bool and broadcasts to [B, heads, T, T]. It marks the positions (columns) to
+        which a position (row) does not attend. Every position attends to at least one.
         """
         batch, length, size = hidden.shape
         query, key, value = (
@@ -35,7 +36,7 @@ class SelfAttention(nn.Module):
         return gathered.transpose(1, 2).reshape(batch, length, size)
 
     def context_at(self, hidden: Tensor, columns: Tensor, unseen: Tensor) -> Tensor:
-        """[B, T, d], [B] → [B, d], :meth:`context` at one position of each row; ``unseen`` is [T, T]."""
+        """Compute :meth:`context` at one position of each row, [B, d]; ``unseen`` is [T, T]."""
         batch, length, size = hidden.shape
         asking = hidden[torch.arange(batch, device=hidden.device), columns]
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
@@ -51,7 +52,7 @@ class SelfAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and a feed-forward layer, each added to its input and then normalised (post-LN)."""
+    """Attention and a feed-forward layer; each output is added to its input and normalised (post-LN)."""
 
     def __init__(
         self,
@@ -71,13 +72,13 @@ class Block(nn.Module):
         self.activation = activation
 
     def forward(self, hidden: Tensor, unseen: Tensor) -> Tensor:
-        """[B, T, d] → [B, T, d]."""
+        """Map hidden states [B, T, d] to hidden states [B, T, d]."""
         attention = self.attention
         context = attention.context(hidden, unseen)
         return self.after_attention(nn.functional.linear(context, attention.output.weight), hidden)
 
     def after_attention(self, projected: Tensor, residual: Tensor) -> Tensor:
-        """The output matrix's product and the block's input, [..., d] each → [..., d]."""
+        """Compute the block's output [..., d] from the output matrix's product and the block's input."""
         hidden = projected + self.attention.output.bias
         hidden = self.attention_norm(residual + self.dropout(hidden))
         outer = self.dropout(self.outer(self.activation(self.inner(hidden))))
@@ -86,16 +87,16 @@ class Block(nn.Module):
 
 
 class Blocks(nn.ModuleList):
-    """A stack of blocks, whole or up to the last attention's output matrix."""
+    """A stack of blocks that runs whole or up to the last attention's output matrix."""
 
     def through(self, hidden: Tensor, unseen: Tensor) -> Tensor:
-        """[B, T, d] → [B, T, d]."""
+        """Map hidden states [B, T, d] to hidden states [B, T, d]."""
         for block in self:
             hidden = block(hidden, unseen)
         return hidden
 
     def before_last_output(self, hidden: Tensor, unseen: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T, d] → the last block's attention context and that block's input, [B, T, d] each."""
+        """Compute the last block's attention context and that block's input, [B, T, d] each."""
         for block in list(self)[:-1]:
             hidden = block(hidden, unseen)
         return self.last.attention.context(hidden, unseen), hidden
@@ -103,7 +104,7 @@ class Blocks(nn.ModuleList):
     def before_last_output_at(
         self, hidden: Tensor, unseen: Tensor, columns: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """:meth:`before_last_output` at one position of each row, [B, d] each; ``unseen`` is [T, T]."""
+        """Compute :meth:`before_last_output` at one position of each row, [B, d]; ``unseen`` is [T, T]."""
         for block in list(self)[:-1]:
             hidden = block(hidden, unseen)
         rows = torch.arange(len(columns), device=columns.device)
@@ -111,7 +112,25 @@ class Blocks(nn.ModuleList):
 
     @property
     def last(self) -> Block:
-        """The block nearest to the states."""
+        """The last block."""
         block = self[-1]
         assert isinstance(block, Block)
         return block
+
+
+class TransformerSurrogate(TiedSurrogate):
+    """A surrogate whose states are those of its last transformer block."""
+
+    blocks: Blocks
+
+    def after_attention_output(self, projected: Tensor, residual: Tensor) -> Tensor:
+        """Apply the rest of the last block token by token."""
+        return self.blocks.last.after_attention(projected, residual)
+
+    def attention_output_name(self) -> str:
+        """Return the name of the output matrix of the last block's attention."""
+        return f"blocks.{len(self.blocks) - 1}.attention.output.weight"
+
+    def last_block(self) -> tuple[str, ...]:
+        """Return the prefix of the last transformer block."""
+        return (f"blocks.{len(self.blocks) - 1}.",)
