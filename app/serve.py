@@ -19,6 +19,7 @@ from dealrec.app.kit.logging import configure_logging
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
 from dealrec.errors import InputError
+from dealrec.extras import Extra, missing
 from dealrec.terminal import say
 
 _LOG = structlog.get_logger("dealrec.serve")
@@ -37,6 +38,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """
     configure_logging()
     _prepare(settings, host)
+    if not settings.broker_url and missing(Extra.WORKER):
+        say(f"No worker runs here, so jobs wait for one: `{Extra.WORKER.pip}` helps.")
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),
@@ -53,7 +56,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     socket = server.config.bind_socket()
     address = f"[{host}]" if ":" in host else host
     say(f"DEALRec listens on http://{address}:{socket.getsockname()[1]}")
-    if settings.broker_url:
+    if settings.broker_url or missing(Extra.WORKER):
         server.run(sockets=[socket])
         return
     with EmbeddedWorker(settings):

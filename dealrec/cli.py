@@ -16,6 +16,7 @@ from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budge
 from dealrec.config.runtime import environment_runtime, yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
+from dealrec.extras import Extra
 from dealrec.options import (
     ColumnOption,
     ConfigOption,
@@ -24,7 +25,7 @@ from dealrec.options import (
     configuration,
     pair,
 )
-from dealrec.terminal import command, print_json, say, stage_display
+from dealrec.terminal import add_commands, print_json, say, stage_display
 from dealrec.version import __version__
 
 _GROUP = "dealrec.commands"
@@ -46,17 +47,19 @@ def main() -> None:
 
 def register(application: typer.Typer) -> None:
     """Add this part's subcommands."""
-    for name, function in (
-        ("prune", prune_command),
-        ("finetune", finetune_command),
-        ("compare", compare_command),
-        ("fidelity", fidelity_command),
-        ("selectors", selectors_command),
-        ("sample-data", sample_data_command),
-        ("demo", demo_command),
-        ("version", version_command),
-    ):
-        application.command(name)(command(function))
+    add_commands(application, {"selectors": selectors_command, "version": version_command})
+    add_commands(application, {"sample-data": sample_data_command}, needs=Extra.CLIENT)
+    add_commands(
+        application,
+        {
+            "prune": prune_command,
+            "finetune": finetune_command,
+            "compare": compare_command,
+            "fidelity": fidelity_command,
+        },
+        needs=Extra.LIBRARY,
+    )
+    add_commands(application, {"demo": demo_command}, needs=Extra.ALL)
     register_client(application)
     register_comparisons(application)
 

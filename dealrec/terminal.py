@@ -3,13 +3,14 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +22,7 @@ from rich.progress import (
 )
 
 from dealrec.errors import DealrecError
+from dealrec.extras import Extra, missing, require
 from dealrec.progress import SILENT, Reporter
 
 P = ParamSpec("P")
@@ -102,7 +104,24 @@ def _say(line: str) -> None:
     sys.stderr.flush()
 
 
-def command(function: Callable[P, None]) -> Callable[P, None]:
+def add_commands(
+    application: typer.Typer,
+    commands: Mapping[str, Callable[..., None]],
+    needs: Extra | None = None,
+) -> None:
+    """Add functions as commands, by their names, which need a part of the distribution to run."""
+    for name, function in commands.items():
+        application.command(name, rich_help_panel=help_panel(needs))(_guarded(function, needs))
+
+
+def help_panel(needs: Extra | None) -> str | None:
+    """The heading in ``--help`` of what needs a missing part; ``None`` for the usual heading."""
+    if needs is None or not missing(needs):
+        return None
+    return escape(f"Not installed here: {needs.pip}")
+
+
+def _guarded(function: Callable[P, None], needs: Extra | None) -> Callable[P, None]:
     """Make a command turn a :class:`DealrecError` into a message and its exit status.
 
     With ``--json`` the command prints the problem document that the HTTP service would answer.
@@ -111,6 +130,8 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
     @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            if needs is not None:
+                require(needs)
             function(*args, **kwargs)
         except DealrecError as error:
             if kwargs.get("json"):

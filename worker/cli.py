@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
+from dealrec.extras import Extra
+from dealrec.terminal import add_commands
+
 _QUEUES = ("cpu", "gpu")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``dealrec``."""
-    app.command()(worker)
-    app.command()(sweep)
+    add_commands(app, {"worker": worker}, needs=Extra.WORKER)
+    add_commands(app, {"sweep": sweep}, needs=Extra.SERVICE)
 
 
 def worker(

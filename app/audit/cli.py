@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from dealrec.app.kit.commands import DataDir, JsonOption, opened
-from dealrec.terminal import command, print_json, say
+from dealrec.extras import Extra
+from dealrec.terminal import add_commands, print_json, say
 
 
 def register(application: typer.Typer) -> None:
     """Add the command."""
-    application.command("audit")(command(audit_command))
+    add_commands(application, {"audit": audit_command}, needs=Extra.SERVICE)
 
 
 def audit_command(

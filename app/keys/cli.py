@@ -7,7 +7,8 @@ import typer
 from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.commands import DataDir, JsonOption, opened
 from dealrec.errors import FieldError, InputError
-from dealrec.terminal import command, print_json, say
+from dealrec.extras import Extra
+from dealrec.terminal import add_commands, help_panel, print_json, say
 
 TenantOption = Annotated[str, typer.Option(help="Whom it belongs to; made if new.")]
 OneTenant = Annotated[str | None, typer.Option("--tenant", help="Of this tenant alone.")]
@@ -16,10 +17,16 @@ OneTenant = Annotated[str | None, typer.Option("--tenant", help="Of this tenant 
 def register(application: typer.Typer) -> None:
     """Add ``keys``."""
     keys = typer.Typer(help="API keys.", no_args_is_help=True)
-    keys.command("create")(command(create_key_command))
-    keys.command("list")(command(list_keys_command))
-    keys.command("revoke")(command(revoke_key_command))
-    application.add_typer(keys, name="keys")
+    add_commands(
+        keys,
+        {
+            "create": create_key_command,
+            "list": list_keys_command,
+            "revoke": revoke_key_command,
+        },
+        needs=Extra.SERVICE,
+    )
+    application.add_typer(keys, name="keys", rich_help_panel=help_panel(Extra.SERVICE))
 
 
 def create_key_command(

@@ -1,4 +1,4 @@
-"""What the service's commands share."""
+"""Options and helpers that the service's commands share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dealrec.app.settings import Settings
-
 if TYPE_CHECKING:
     from dealrec.app.kit.database import Database
+    from dealrec.app.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
 DataDir = Annotated[Path | None, typer.Option(help="Folder of database and files.")]
 
 
-def settings_for(data_dir: Path | None) -> Settings:
-    """From the environment, save for a folder that was given."""
+def settings_for(data_dir: Path | None) -> "Settings":
+    """Settings from the environment, with the folder where one is given."""
+    from dealrec.app.settings import Settings
+
     return Settings() if data_dir is None else Settings(data_dir=data_dir)
 
 

@@ -7,7 +7,8 @@ import typer
 from dealrec.app.kit.commands import DataDir, JsonOption, opened
 from dealrec.app.quotas.schemas import Quota
 from dealrec.errors import FieldError, InputError
-from dealrec.terminal import command, print_json, say
+from dealrec.extras import Extra
+from dealrec.terminal import add_commands, help_panel, print_json, say
 
 Limit = Annotated[str | None, typer.Option(help="A number, `none`, or `default` (the settings').")]
 
@@ -15,9 +16,10 @@ Limit = Annotated[str | None, typer.Option(help="A number, `none`, or `default` 
 def register(application: typer.Typer) -> None:
     """Add ``tenants``."""
     tenants = typer.Typer(help="Tenants and their quotas.", no_args_is_help=True)
-    tenants.command("list")(command(list_tenants_command))
-    tenants.command("set")(command(set_tenant_command))
-    application.add_typer(tenants, name="tenants")
+    add_commands(
+        tenants, {"list": list_tenants_command, "set": set_tenant_command}, needs=Extra.SERVICE
+    )
+    application.add_typer(tenants, name="tenants", rich_help_panel=help_panel(Extra.SERVICE))
 
 
 def list_tenants_command(data_dir: DataDir = None, json: JsonOption = False) -> None:

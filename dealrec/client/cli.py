@@ -16,7 +16,7 @@ from dealrec.options import (
     configuration,
     pair,
 )
-from dealrec.terminal import command, print_json, print_json_line, say
+from dealrec.terminal import add_commands, print_json, print_json_line, say
 
 if TYPE_CHECKING:
     from dealrec.client.clients import Client
@@ -36,15 +36,17 @@ DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 def register(application: typer.Typer) -> None:
     """Add the subcommands of this module."""
-    for name, function in (
-        ("submit", submit_command),
-        ("status", status_command),
-        ("watch", watch_command),
-        ("coreset", coreset_command),
-        ("adapter", adapter_command),
-        ("upload", upload_command),
-    ):
-        application.command(name)(command(function))
+    add_commands(
+        application,
+        {
+            "submit": submit_command,
+            "status": status_command,
+            "watch": watch_command,
+            "coreset": coreset_command,
+            "adapter": adapter_command,
+            "upload": upload_command,
+        },
+    )
 
 
 def submit_command(

