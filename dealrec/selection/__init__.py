@@ -1,1 +1,1 @@
-"""Selectors: how a budget is spent on scored samples. Those of scores alone need only NumPy."""
+"""Selectors, which spend a budget on scored samples; those that use scores alone need only NumPy."""

@@ -1,4 +1,4 @@
-"""``balanced``: the popularity and history lengths of all samples, less those that do most harm."""
+"""``balanced``: keeps popularity and history lengths, and drops the most harmful samples."""
 
 from fractions import Fraction
 
@@ -12,18 +12,19 @@ from dealrec.selection.strata import assign_strata, stratum_edges
 
 
 def select_balanced(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Draws within strata of popularity × history length, of the samples that harm the least.
+    """Draw within strata of popularity × history length, without the most harmful samples.
 
-    1. Strata are ``strata`` ranges of the target's popularity, each cut into ``length_strata`` ranges
-       of history length; ranges hold about as many samples each. A stratum gives its share of the
-       budget (proportional allocation).
-    2. Inside a stratum the ``harmful_prune`` share with the lowest influence is left out, as far as
-       what stays can give the stratum's share: removing these would lower the target risk the most.
-       Equal ones are drawn.
+    1. The target's popularity is cut into ``strata`` ranges, and each of these into
+       ``length_strata`` ranges of history length, with about equal numbers of samples. A stratum
+       gives its share of the budget (proportional allocation).
+    2. Each stratum loses the ``harmful_prune`` share of its samples with the lowest influence, whose
+       removal would lower the target risk the most, but keeps enough samples for its share of the
+       budget. Ties are broken at random.
     3. The share is drawn uniformly from the rest.
 
-    So scores decide only among samples that are alike, and cannot tilt a coreset towards rare items or
-    long histories. The overall score is the influence, brought to [0, 1] by rank. This is our own.
+    So scores decide only among similar samples, and cannot tilt a coreset towards rare items or long
+    histories. The overall score is the influence, normalised to [0, 1] by rank. This selector is our
+    own.
     """
     strata = _strata(scores, config)
     sizes = np.bincount(strata).astype(np.int64)
@@ -33,7 +34,7 @@ def select_balanced(scores: Scores, budget: int, config: SelectionConfig) -> Sel
         [min(int(share * int(n)), int(n - g)) for n, g in zip(sizes, given, strict=True)]
     )
     priority = priorities(scores, config.seed)
-    # Most harmful first in every stratum; then those that stay, in the order in which they are drawn.
+    # Within every stratum the most harmful samples first, then the rest in the order of their draws.
     place = _places(strata, np.lexsort((priority, scores.influence, strata)), sizes)
     stays = place >= left_out[strata]
     drawn = _places(strata, np.lexsort((priority, ~stays, strata)), sizes)
@@ -43,7 +44,7 @@ def select_balanced(scores: Scores, budget: int, config: SelectionConfig) -> Sel
 
 
 def _strata(scores: Scores, config: SelectionConfig) -> Int32:
-    """[n] consecutive indices of the strata that have samples."""
+    """[n] stratum of each sample, numbered without gaps over the strata that have samples."""
     assert scores.targets is not None
     assert scores.history_lengths is not None
     counts = np.bincount(scores.targets).astype(np.float64)
@@ -63,7 +64,7 @@ def _ranges(values: Float64, count: int) -> Int32:
 
 
 def _places(strata: Int32, order: Int64, sizes: Int64) -> Int64:
-    """[n] the place from 0 of each sample among those of its stratum, in ``order`` (stratum by stratum)."""
+    """[n] place of each sample within its stratum, from 0; ``order`` goes stratum by stratum."""
     places = np.empty(len(strata), dtype=np.int64)
     first = np.cumsum(sizes) - sizes
     places[order] = np.arange(len(strata)) - first[strata[order]]

@@ -1,4 +1,4 @@
-"""k-means over sample embeddings, the same on every run."""
+"""k-means over sample embeddings, with the same result on every run."""
 
 import warnings
 
@@ -8,10 +8,13 @@ from dealrec.selection.interface import Float32, Float64, Int32
 
 
 def cluster(vectors: Float32, clusters: int, seed: int) -> tuple[Int32, Float64]:
-    """[n] cluster of each sample, and its Euclidean distance to the cluster's centre.
+    """Cluster the samples by Lloyd's algorithm from one k-means++ start.
 
-    Lloyd's algorithm from one k-means++ start. OpenMP adds up centres in whatever order its threads
-    end, so it gets one thread. Fewer distinct vectors than ``clusters`` make fewer clusters.
+    OpenMP adds up centres in the order in which its threads end, so it gets one thread. If there are
+    fewer distinct vectors than ``clusters``, there are fewer clusters.
+
+    Returns:
+        [n] cluster of each sample, and [n] its Euclidean distance to the cluster's centre.
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning

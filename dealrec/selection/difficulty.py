@@ -1,4 +1,4 @@
-"""The score that selectors of any difficulty are told to use."""
+"""The difficulty score, for selectors that work with any of them."""
 
 from dealrec.config import Normalisation, SelectionConfig
 from dealrec.selection.interface import Float64, Scores
@@ -6,6 +6,6 @@ from dealrec.selection.normalisation import normalise
 
 
 def difficulty(scores: Scores, config: SelectionConfig, method: Normalisation) -> Float64:
-    """[n] in [0, 1], the score that ``config.difficulty`` names."""
+    """[n] score that ``config.difficulty`` names, normalised to [0, 1]."""
     values: Float64 = getattr(scores, config.difficulty.value)
     return normalise(values, method)

@@ -6,6 +6,6 @@ from dealrec.selection.results import the_highest
 
 
 def select_by_effort(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """What effort alone is worth: an ablation of Lin et al., SIGIR 2024 (arXiv 2401.17197)."""
+    """Select the highest effort: an ablation of Lin et al., SIGIR 2024 (arXiv 2401.17197)."""
     assert scores.effort is not None
     return the_highest(scores, scores.effort, budget, config.seed)

@@ -1,4 +1,4 @@
-"""``goracs``: a coreset near the validation samples as a whole, of large gradients."""
+"""``goracs``: a coreset with large gradients that is near the validation samples as a whole."""
 
 from heapq import heapify, heapreplace
 from itertools import product
@@ -11,25 +11,26 @@ from dealrec.selection.normalisation import overall_score
 from dealrec.selection.results import as_one
 
 _CANDIDATES = 30
-"""Taken samples and others that exchanges are tried among (the published code)."""
+"""The number of selected and of other samples that are tried for exchanges (published code)."""
 _BLOCK = 4096
 _TINY = float(np.finfo(np.float32).tiny)
 
 
 def select_by_transport(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Mei et al., KDD 2025 (*GORACS*, arXiv 2506.04015): the proxy objective, greedy, then refined.
+    """Minimise the proxy objective of Mei et al., KDD 2025 (*GORACS*, arXiv 2506.04015).
 
-    With ``c_sv = d_sv − λ g_s`` (the distance of embeddings and the gradient norm of the language
-    model, that is, effort; each over its largest, then all brought to [0, 1]) the objective is the
-    cost of the optimal transport between the coreset and the validation samples, both uniform.
+    The cost is ``c_sv = d_sv − λ g_s``, where ``d`` is the distance of embeddings and ``g`` the gradient
+    norm of the language model (the effort). Both are divided by their largest value, and ``c`` is then
+    normalised to [0, 1]. The objective is the cost of the optimal transport between the coreset and the
+    validation samples, both with uniform weights.
 
-    1. Greedy: the sample that lowers ``Σ_v min_s c_sv`` most, one after the other. Where nothing
-       lowers it any more (there are fewer validation samples than the budget) it begins anew with
-       the samples that are left; the published code goes on in the order of rows.
-    2. Refined: at most ``exchanges`` times a taken sample is exchanged for another where that lowers
-       the transport cost. Which to try is told by the potentials of the transport: the dual stays
-       feasible for a sample ``o`` with ``u_o = min_v (c_ov − w_v)``, so pairs go by ``u_s − u_o``.
-       The published bound is sharper and needs several matrices of the size of ``c``.
+    1. Greedy search: take the sample that lowers ``Σ_v min_s c_sv`` most, again and again. When no
+       sample lowers it any more (with fewer validation samples than the budget), the search begins
+       anew with the remaining samples; the published code goes on in the order of rows.
+    2. Refinement: at most ``exchanges`` times a selected sample is exchanged for another if that lowers
+       the transport cost. The potentials of the transport rank the pairs: the dual stays feasible for
+       a sample ``o`` with ``u_o = min_v (c_ov − w_v)``, so pairs are tried by ``u_s − u_o``. The
+       published bound is sharper and needs several matrices of the size of ``c``.
     """
     assert scores.effort is not None
     drawn = np.argsort(priorities(scores, config.seed), kind="stable")
@@ -39,7 +40,7 @@ def select_by_transport(scores: Scores, budget: int, config: SelectionConfig) ->
 
 
 def _costs(scores: Scores, order: Int64, gradient_weight: float) -> Float32:
-    """[n, m] in [0, 1], rows in ``order``."""
+    """[n, m] costs in [0, 1], with the samples in ``order``."""
     assert scores.embedding is not None and scores.embedding.validation is not None
     assert scores.effort is not None
     targets = np.asarray(scores.embedding.validation)
@@ -59,7 +60,10 @@ def _costs(scores: Scores, order: Int64, gradient_weight: float) -> Float32:
 
 
 def _greedy(cost: Float32, budget: int) -> Int64:
-    """[budget] rows. What a row gains only shrinks as others are taken, so few are looked at again."""
+    """[budget] rows of the greedy search.
+
+    The gain of a row only shrinks while others are taken, so few rows need a second look.
+    """
     taken: list[int] = []
     free = np.ones(len(cost), dtype=np.bool_)
     while len(taken) < budget:
@@ -84,7 +88,7 @@ def _greedy(cost: Float32, budget: int) -> Int64:
 
 
 def _refined(cost: Float32, taken: Int64, exchanges: int) -> Int64:
-    """``taken`` after the exchanges that lowered the transport cost."""
+    """Return ``taken`` after the exchanges that lower the transport cost."""
     free = np.setdiff1d(np.arange(len(cost)), taken)
     if not len(free) or not exchanges:
         return taken
@@ -104,7 +108,7 @@ def _refined(cost: Float32, taken: Int64, exchanges: int) -> Int64:
 
 
 def _transport(cost: Float32, taken: Int64) -> tuple[float, Float64, Float64]:
-    """The transport cost, and the potentials of the taken and of the validation samples."""
+    """Return the transport cost, and the potentials of the taken and the validation samples."""
     import ot
 
     rows = cost[taken].astype(np.float64)
@@ -120,7 +124,7 @@ def _transport(cost: Float32, taken: Int64) -> tuple[float, Float64, Float64]:
 
 
 def _pairs(cost: Float32, free: Int64, inner: Float64, outer: Float64) -> list[tuple[int, int]]:
-    """Places in taken and in ``free`` to exchange, the most promising first."""
+    """Iterate over the places in ``taken`` and ``free`` to exchange, the most promising first."""
     reach = np.empty(len(free))
     for start in range(0, len(free), _BLOCK):
         block = cost[free[start : start + _BLOCK]]

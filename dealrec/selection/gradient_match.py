@@ -1,4 +1,4 @@
-"""``gradient_match``: the samples that pull the language model where validation does."""
+"""``gradient_match``: samples whose gradients point where the validation gradient points."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ from dealrec.selection.results import as_one, highest
 
 
 def select_matching_gradients(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Xia et al., ICML 2024 (*LESS*, arXiv 2402.04333).
+    """Select in the style of Xia et al., ICML 2024 (*LESS*, arXiv 2402.04333).
 
     A sample's score is the cosine between its projected gradient and the mean projected gradient of
-    the validation samples; the highest are taken. They sum it over four checkpoints of a warm-up
-    training, weighted by the learning rate, with Adam's preconditioning, and take the largest over
-    several target tasks; here it is the plain gradient of the model as it is (or with
-    ``gradients.adapter``), and validation is one task. Equal ones are drawn.
+    the validation samples, and the highest scores are taken. The paper sums the score over four
+    checkpoints of a warm-up training, weighted by the learning rate, with Adam's preconditioning, and
+    takes the largest over several target tasks. This selector uses the plain gradient of the model as
+    it is (or with ``gradients.adapter``), and validation is one task. Ties are broken at random.
     """
     assert scores.gradients is not None and scores.gradients.validation is not None
     target = scores.gradients.validation.mean(axis=0, dtype=np.float64)
@@ -25,7 +25,7 @@ def select_matching_gradients(scores: Scores, budget: int, config: SelectionConf
 
 
 def _cosines(vectors: Float32, target: Float64) -> Float64:
-    """[n]; 0 for a vector of zeros."""
+    """[n] cosines; 0 for a vector of zeros."""
     products = (vectors @ target.astype(vectors.dtype)).astype(np.float64)
     lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors)).astype(np.float64)
     lengths *= np.linalg.norm(target)

@@ -6,10 +6,10 @@ from dealrec.selection.results import the_highest
 
 
 def select_by_grand(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Paul et al., NeurIPS 2021 (arXiv 2107.07075); equal ones are drawn.
+    """Select the highest GraNd (Paul et al., NeurIPS 2021, arXiv 2107.07075), ties at random.
 
-    They average over ten networks at initialisation and take all parameters; here it is the mean
-    over the trained surrogates and one matrix, see :mod:`dealrec.difficulty`.
+    The paper averages over ten networks at initialisation and uses all parameters. This score averages
+    over the trained surrogates and uses one matrix; see :mod:`dealrec.difficulty`.
     """
     assert scores.grand is not None
     return the_highest(scores, scores.grand, budget, config.seed)

@@ -1,4 +1,4 @@
-"""``herding``: samples whose mean is the mean of all."""
+"""``herding``: samples whose mean embedding is close to the mean of all samples."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from dealrec.selection.results import as_one
 
 
 def select_by_herding(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Welling, ICML 2009, as coresets use it (Rebuffi et al., CVPR 2017, arXiv 1611.07725).
+    """Select by herding (Welling, ICML 2009) in the form of Rebuffi et al., CVPR 2017.
 
-    Sample after sample, the one is taken that brings the mean embedding of the taken ones nearest to
-    the mean of all: ``argmin_x ‖μ − (x + Σ taken) / (t + 1)‖``. Welling's own form takes the largest
-    inner product with a running weight, which is the same for vectors of one length. Equal ones are
-    drawn. Takes ``budget`` products of the embeddings with a vector.
+    Each step takes the sample that brings the mean embedding of the taken samples nearest to the mean
+    of all: ``argmin_x ‖μ − (x + Σ taken) / (t + 1)‖`` (arXiv 1611.07725). Welling's form takes the
+    largest inner product with a running weight, which is the same for vectors of equal length. Ties are
+    broken at random. The cost is ``budget`` products of the embeddings with a vector.
     """
     assert scores.embedding is not None
     drawn = np.argsort(priorities(scores, config.seed), kind="stable")

@@ -6,5 +6,5 @@ from dealrec.selection.results import the_highest
 
 
 def select_by_influence(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """What influence alone is worth: an ablation of Lin et al., SIGIR 2024 (arXiv 2401.17197)."""
+    """Select the highest influence: an ablation of Lin et al., SIGIR 2024 (arXiv 2401.17197)."""
     return the_highest(scores, scores.influence, budget, config.seed)

@@ -1,4 +1,4 @@
-"""``influence_strata``: every range of influence gives its share, the extreme ones all that they have."""
+"""``influence_strata``: ranges of influence share the budget; the extreme ones give nearly all."""
 
 from dealrec.config import Normalisation, SelectionConfig, StratumEdges
 from dealrec.selection.interface import Scores, Selection
@@ -7,13 +7,13 @@ from dealrec.selection.stratified import draw_over_strata
 
 
 def select_influence_strata(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """The strata of Lin et al., SIGIR 2024 (arXiv 2401.17197), over influence alone, nothing dropped.
+    """Draw over strata of influence alone (Lin et al., SIGIR 2024, arXiv 2401.17197), drop nothing.
 
-    Influence has long tails: most samples move the risk hardly, few do so by far. ``strata`` ranges of
-    equal width over all of it share the budget evenly as far as they have samples, so what
-    moves the risk in either direction is taken nearly whole, and the many in the middle are
-    represented. Beside ``dealrec`` it leaves out effort, which prefers short titles, and
-    hard pruning, which drops the samples that help most.
+    Influence has long tails: most samples hardly move the risk, and a few move it far. ``strata``
+    ranges of equal width share the budget evenly as far as they have samples. So nearly all samples
+    that move the risk in either direction are taken, and the many in the middle are represented.
+    Unlike ``dealrec`` this selector leaves out effort, which prefers short titles, and hard pruning,
+    which drops the most helpful samples.
     """
     fixed = {"stratum_edges": StratumEdges.EQUAL_WIDTH, "hard_prune": 0.0}
     overall = normalise(scores.influence, Normalisation.MINMAX)

@@ -1,4 +1,4 @@
-"""What a selector takes and what it gives back."""
+"""The interface of selectors: the scores they take and the selection they return."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,46 +23,47 @@ HARD_PRUNED = -1
 """The stratum of a sample that hard pruning dropped."""
 
 NOT_CANDIDATE = -2
-"""The stratum of a sample whose effort was not asked for."""
+"""The stratum of a sample whose effort was not computed."""
 
 _ARRAYS = ("influence", "effort", "targets", "history_lengths", "el2n", "grand")
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What selectors look at: the raw scores of ``n`` samples, in dense order, and their vectors.
+    """The raw scores of ``n`` samples in dense order, and their vectors.
 
-    All but influence may be absent; a selector that needs what is absent is refused by
-    :func:`~dealrec.selection.select.select`.
+    All scores but influence may be missing; :func:`~dealrec.selection.select.select` refuses a selector
+    that needs a missing one.
 
-    Raises :class:`InputError` (``non_finite_score``) on construction, naming the first sample whose
-    score is NaN or infinite.
+    Raises:
+        InputError: ``non_finite_score`` on construction; it names the first sample whose score is
+            NaN or infinite.
     """
 
     keys: pa.Array
     """[n] distinct text keys."""
     influence: Float64
-    """[n]; bigger means that removing the sample hurts more."""
+    """[n]; the larger it is, the more the removal of the sample hurts."""
     effort: Float64 | None
-    """[n] gradient norms, or ``None`` where no LLM was asked."""
+    """[n] gradient norms of the language model, or ``None`` if they were not computed."""
     candidates: npt.NDArray[np.bool_] | None = None
-    """[n] whether the sample's effort was asked for; ``None``: everyone's. Other samples' effort is
-    NaN, and what looks at effort never selects them."""
+    """[n] whether the sample's effort was computed; ``None`` means for all. The effort of other samples
+    is NaN, and selectors that use effort never select them."""
     key_ranks: Int64 | None = None
-    """[n] the places of the keys, in the order of their bytes, among those of ``population``
-    samples; given where these are the candidates among more."""
+    """[n] places of the keys, in the order of their bytes, among the keys of ``population`` samples;
+    given when these samples are the candidates among more."""
     population: int | None = None
     targets: Int32 | None = None
-    """[n] the dense item that each sample's answer names."""
+    """[n] dense item index of each sample's target."""
     history_lengths: Int64 | None = None
-    """[n] items before the target."""
+    """[n] number of items before the target."""
     el2n: Float64 | None = None
-    """[n]; see :mod:`dealrec.difficulty`."""
+    """[n] EL2N scores; see :mod:`dealrec.difficulty`."""
     grand: Float64 | None = None
-    """[n]."""
+    """[n] GraNd scores."""
     embedding: Vectors | None = None
     gradients: Vectors | None = None
-    """Projected, of the language model."""
+    """Projected gradients of the language model."""
 
     def __post_init__(self) -> None:
         for name, count in self._counts():
@@ -89,7 +90,7 @@ class Scores:
         return len(self.keys)
 
     def has(self, need: Need) -> bool:
-        """Whether it is there to be looked at."""
+        """Whether the scores or vectors of a need are present."""
         match need:
             case Need.VALIDATION_EMBEDDING:
                 return self.embedding is not None and self.embedding.validation is not None
@@ -98,7 +99,7 @@ class Scores:
         return getattr(self, need.value) is not None
 
     def of_candidates(self) -> "Scores":
-        """The candidates alone; their draws stay those that they have among all samples."""
+        """Restrict to the candidates; their random draws stay the same as among all samples."""
         assert self.candidates is not None
         places = np.flatnonzero(self.candidates)
         ranks = np.empty(len(self), dtype=np.int64)
@@ -107,7 +108,7 @@ class Scores:
         return replace(taken, key_ranks=ranks[places])
 
     def take(self, places: Int64) -> "Scores":
-        """Those at ``places`` alone, in that order."""
+        """Restrict to the samples at ``places``, in that order."""
         arrays = (*_ARRAYS, "candidates", "key_ranks")
         found: dict[str, Any] = {"keys": self.keys.take(pa.array(places))}
         for name in arrays:
@@ -134,7 +135,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class StratumUse:
-    """One stratum ``[low, high]`` of the overall score: how many samples it had and gave."""
+    """A stratum ``[low, high]`` of the overall score, with its available and selected samples."""
 
     index: int
     low: float
@@ -145,36 +146,36 @@ class StratumUse:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which samples were taken, and where every sample stood."""
+    """The selected samples, and the score and stratum of every sample."""
 
     indices: Int64
     """[budget] dense indices, ascending, distinct."""
     overall: Float64
-    """[n] the score that strata were cut over."""
+    """[n] score over which the strata were cut."""
     stratum: Int32
-    """[n]; ``HARD_PRUNED`` for samples dropped before strata were cut, ``NOT_CANDIDATE`` for those
-    that could not be taken."""
+    """[n]; ``HARD_PRUNED`` for samples that were dropped before strata were cut, ``NOT_CANDIDATE`` for
+    those that could not be selected."""
     strata: Sequence[StratumUse]
 
     def selected(self) -> npt.NDArray[np.bool_]:
-        """[n] whether each sample was taken."""
+        """[n] whether each sample was selected."""
         mask = np.zeros(len(self.overall), dtype=np.bool_)
         mask[self.indices] = True
         return mask
 
 
 class Selector(Protocol):
-    """A way to spend a budget. Pure: the same arguments give the same selection."""
+    """A way to spend a budget; a pure function, so the same arguments give the same selection."""
 
     def __call__(self, scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-        """Exactly ``budget`` of the samples; ``1 <= budget <= len(scores)`` is given."""
+        """Select exactly ``budget`` samples; the caller ensures ``1 <= budget <= len(scores)``."""
 
 
 def priorities(scores: Scores, seed: int) -> Float64:
-    """[n] uniform random numbers, one a sample; those who draw take the smallest.
+    """[n] uniform random numbers, one a sample; a draw takes the samples with the smallest.
 
-    They are dealt out in the order of the keys' bytes, so that the order of the input does not
-    matter, and a larger budget keeps what a smaller one took.
+    The numbers are assigned in the order of the keys' bytes, so the order of the input does not
+    matter, and a larger budget contains the smaller one.
     """
     draws = np.random.default_rng(seed).random(scores.population or len(scores))
     if scores.key_ranks is not None:

@@ -1,4 +1,4 @@
-"""``k_center``: no sample is far from a taken one."""
+"""``k_center``: no sample is far from a selected one."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from dealrec.selection.results import as_one
 
 
 def select_centers(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """The greedy k-center of Sener and Savarese, ICLR 2018 (arXiv 1708.00489, Algorithm 1).
+    """Select by the greedy k-center of Sener and Savarese, ICLR 2018 (arXiv 1708.00489, Algorithm 1).
 
-    Beginning with a drawn sample, the one farthest from all taken so far is taken next; the largest
-    distance of a sample to its nearest taken one is then at most twice the smallest possible
-    (Gonzalez, 1985). Their robust variant, which sets outliers aside, is left out. Equal distances
-    are drawn. Takes ``budget`` products of the embeddings with a vector.
+    The first sample is drawn, and each further one is the farthest from all samples taken so far. The
+    largest distance of a sample to its nearest taken one is then at most twice the smallest possible
+    (Gonzalez, 1985). The paper's robust variant, which sets outliers aside, is left out. Ties are
+    broken at random. The cost is ``budget`` products of the embeddings with a vector.
     """
     assert scores.embedding is not None
     drawn = np.argsort(priorities(scores, config.seed), kind="stable")

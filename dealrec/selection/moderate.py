@@ -1,4 +1,4 @@
-"""``moderate``: samples neither typical nor odd."""
+"""``moderate``: samples that are neither typical nor odd."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from dealrec.selection.results import as_one
 
 
 def select_moderate(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """The samples whose distance to the middle of their class is nearest the median distance.
+    """Select the samples with the most moderate distances to the centres of their classes.
 
-    Xia et al., ICLR 2023 (*Moderate Coreset*): order all samples by their distance to their class's
-    centre and keep the ``budget`` in the middle of that order. Next items make no classes to speak
-    of, so the classes are ``clusters`` clusters of the embeddings, and their centres means where the
-    published code has coordinate-wise medians. Equal distances are drawn.
+    Xia et al., ICLR 2023 (*Moderate Coreset*), order all samples by their distance to the centre of
+    their class and keep the ``budget`` samples in the middle of that order. Next items are too many to
+    be classes, so the classes are ``clusters`` clusters of the embeddings. Their centres are means,
+    where the published code has coordinate-wise medians. Ties are broken at random.
     """
     assert scores.embedding is not None
     _, distances = cluster(scores.embedding.samples, config.clusters, config.seed)

@@ -1,4 +1,4 @@
-"""Scores brought to [0, 1], and the overall score made of them."""
+"""The normalisation of scores to [0, 1], and the overall score."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from dealrec.selection.interface import Float64, Scores
 
 
 def normalise(values: Float64, method: Normalisation) -> Float64:
-    """``values`` [n] in [0, 1]; all zeros where they are all the same.
+    """Normalise ``values`` [n] to [0, 1]; if all are the same, all become 0.
 
-    ``minmax``: ``(x - min) / (max - min)``. ``rank``: the mean rank of equal values over ``n - 1``.
+    ``minmax`` gives ``(x - min) / (max - min)``, ``rank`` the mean rank of equal values over ``n - 1``.
     """
     low, high = values.min(), values.max()
     if low == high:
         return np.zeros_like(values)
     if method is Normalisation.MINMAX:
         if high / 2 - low / 2 > np.finfo(np.float64).max / 2:
-            # The range of two finite numbers can be infinite; that of their halves is not.
+            # The range of two finite numbers can be infinite; the range of their halves cannot.
             values, low, high = values / 2, low / 2, high / 2
         return np.asarray((values - low) / (high - low))
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
@@ -26,9 +26,9 @@ def normalise(values: Float64, method: Normalisation) -> Float64:
 
 
 def overall_score(scores: Scores, config: SelectionConfig) -> Float64:
-    """``O(s) = I'(s) + λ E'(s)`` [n], from normalised influence and effort.
+    """[n] overall score ``O(s) = I'(s) + λ E'(s)`` of normalised influence and effort.
 
-    Of influence alone where only some samples, the candidates, have effort.
+    When only the candidates have effort, the score is the normalised influence alone.
     """
     overall = normalise(scores.influence, config.normalisation)
     if scores.effort is not None and scores.candidates is None and config.effort_weight:

@@ -6,11 +6,12 @@ from dealrec.selection.stratified import select_stratified
 
 
 def select_as_published(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Min-max scores, ``O = I' + λE'``, K strata of equal width, nothing dropped first.
+    """Draw over K strata of equal width of ``O = I' + λE'`` with min-max scores, and drop nothing.
 
-    The published loop over strata is :func:`dealrec.selection.strata.quotas`. What the paper sets
-    elsewhere is set elsewhere here too: ``influence.target`` ``train`` with ``lissa``, and
-    ``effort.parameters`` ``lora_b``. Its code drops the highest tenth first; its algorithm does not.
+    The published loop over strata is :func:`dealrec.selection.strata.quotas`. The paper's settings of
+    the scores are options of the scores: ``influence.target`` ``train`` with ``lissa``, and
+    ``effort.parameters`` ``lora_b``. The published code first drops the highest tenth; the published
+    algorithm does not.
     """
     published = {
         "normalisation": Normalisation.MINMAX,

@@ -1,4 +1,4 @@
-"""Selection where only a pool of candidates has effort scores."""
+"""Selection when only a pool of candidates has effort scores."""
 
 from dataclasses import replace
 
@@ -13,10 +13,13 @@ from dealrec.selection.normalisation import normalise
 def select_from_pool(
     selector: Selector, scores: Scores, budget: int, config: SelectionConfig
 ) -> Selection:
-    """Exactly ``budget`` of the candidates; the selector sees no other sample.
+    """Select exactly ``budget`` of the candidates; the selector sees no other sample.
 
-    The overall score of the others is their normalised influence alone, their stratum
-    ``NOT_CANDIDATE``. Raises :class:`InputError` (``budget_above_candidates``).
+    The overall score of the other samples is their normalised influence alone, and their stratum is
+    ``NOT_CANDIDATE``.
+
+    Raises:
+        InputError: ``budget_above_candidates``.
     """
     assert scores.candidates is not None
     places = np.flatnonzero(scores.candidates)

@@ -1,4 +1,4 @@
-"""``stratified_random``: random draws that keep the popularity of targets as it is."""
+"""``stratified_random``: random draws that keep the distribution of target popularity."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from dealrec.selection.strata import assign_strata, stratum_edges
 
 
 def select_by_popularity(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Strata over how many samples share a sample's target; each gives its share of the budget.
+    """Draw over strata of popularity, the number of samples with the same target.
 
-    Strata have about equal numbers of samples, and samples of one target share a stratum. It is
-    textbook stratified sampling with proportional allocation: the mean of anything that depends on
-    popularity varies less than over uniform draws. The overall score is the popularity itself,
-    brought to [0, 1].
+    Strata have about equal numbers of samples, and samples with the same target share a stratum. This
+    is textbook stratified sampling with proportional allocation: the mean of anything that depends on
+    popularity varies less than with uniform draws. The overall score is the popularity, normalised to
+    [0, 1].
     """
     assert scores.targets is not None
     counts = np.bincount(scores.targets).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Selections made from what selectors find: which were taken, and of which group."""
+"""Builds a :class:`Selection` from the samples and groups that a selector found."""
 
 import numpy as np
 
@@ -16,12 +16,15 @@ from dealrec.selection.normalisation import normalise
 
 
 def as_one(taken: Int64, overall: Float64) -> Selection:
-    """All ``n`` samples are one stratum, of which ``taken`` (in any order) were taken."""
+    """Make the selection of ``taken`` (in any order) with all ``n`` samples in one stratum."""
     return as_groups(taken, overall, np.zeros(len(overall), dtype=np.int32))
 
 
 def as_groups(taken: Int64, overall: Float64, groups: Int32) -> Selection:
-    """[n] ``groups`` are the strata (negative: in none); those without samples are left out."""
+    """Make the selection of ``taken`` with strata from [n] ``groups``; negative means in none.
+
+    Groups without samples are left out.
+    """
     mask = np.zeros(len(overall), dtype=np.bool_)
     mask[taken] = True
     strata = []
@@ -37,21 +40,21 @@ def as_groups(taken: Int64, overall: Float64, groups: Int32) -> Selection:
 
 
 def highest(scores: Scores, values: Float64, budget: int, seed: int) -> Int64:
-    """[budget] indices of the highest [n] ``values``, best first; equal ones as they are drawn."""
+    """[budget] indices of the highest [n] ``values``, best first; ties are broken at random."""
     return np.lexsort((priorities(scores, seed), -values))[:budget].astype(np.int64)
 
 
 def the_highest(scores: Scores, values: Float64, budget: int, seed: int) -> Selection:
-    """The samples with the highest values; these, in [0, 1], are the overall score."""
+    """Select the highest values; normalised to [0, 1] they are the overall score."""
     taken = highest(scores, values, budget, seed)
     return as_one(taken, normalise(values, Normalisation.MINMAX))
 
 
 def proportional(sizes: Int64, budget: int) -> Int64:
-    """How many each group gives: its share of ``budget``, up or down to a whole number.
+    """Allocate ``budget`` to groups in proportion to their sizes.
 
-    Largest remainders first, then the earlier group; sums to ``budget``, which is at most the sum
-    of the sizes.
+    Shares are rounded up for the largest remainders, and among equal ones for the earlier group. They
+    sum to ``budget``, which is at most the sum of the sizes.
     """
     shares = sizes * budget
     given = shares // sizes.sum()
@@ -62,7 +65,7 @@ def proportional(sizes: Int64, budget: int) -> Int64:
 
 
 def draw(scores: Scores, groups: Int32, given: Int64, seed: int) -> Int64:
-    """``given[g]`` of each group's samples, uniformly without replacement; negative groups: none."""
+    """Draw ``given[g]`` samples of each group uniformly without replacement; negative groups give none."""
     places = np.flatnonzero(groups >= 0)
     priority = priorities(scores, seed)
     ordered = places[np.lexsort((priority[places], groups[places]))]

@@ -1,4 +1,4 @@
-"""The one way into the selectors."""
+"""The entry point of all selectors."""
 
 import hashlib
 import json
@@ -14,12 +14,14 @@ from dealrec.selection.pool import select_from_pool
 
 
 def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Exactly ``budget`` samples of ``scores``.
+    """Select exactly ``budget`` samples of ``scores``.
 
     The same scores, budget and configuration give the same set, whatever the order of the samples.
-    Where only candidates have effort scores, selectors that look at effort choose among these.
-    Raises :class:`~dealrec.errors.InputError` (``budget_too_large``, ``budget_above_candidates``,
-    ``scores_missing`` where the selector looks at something that is absent).
+    When only candidates have effort scores, selectors that use effort choose among these.
+
+    Raises:
+        InputError: ``budget_too_large``, ``budget_above_candidates``, or ``scores_missing`` when the
+            selector needs scores or vectors that are missing.
 
     Example:
         >>> import numpy as np, pyarrow as pa
@@ -44,9 +46,9 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
 
 
 def in_order_of_keys(selector: Selector) -> Selector:
-    """``selector`` on samples in one order, whatever that of the input.
+    """Run ``selector`` on the samples in a fixed order, whatever the order of the input.
 
-    Sums over vectors depend on their order in the last place, and a selection on the sums.
+    The last digit of sums over vectors depends on their order, and a selection on the sums.
     """
 
     def ordered(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
@@ -60,7 +62,7 @@ def in_order_of_keys(selector: Selector) -> Selector:
 
 
 def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> None:
-    """Effort that only has a weight may be absent: the overall score is of influence alone then."""
+    """Effort that is only a term of the overall score may be missing; influence alone counts then."""
     weighed = {Need.EFFORT} if "effort_weight" in entry.parameters else set()
     missing = sorted(need.value for need in needs - weighed if not scores.has(need))
     if missing:
@@ -74,6 +76,6 @@ def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> No
 
 
 def member_sha256(keys: Iterable[str]) -> str:
-    """The coreset's hash: over its sample keys, JSON-encoded, sorted by bytes, one a line."""
+    """Hash the sample keys of a coreset: SHA-256 of their JSON, sorted by bytes, one a line."""
     lines = sorted(json.dumps(key, ensure_ascii=False).encode() for key in keys)
     return hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()

@@ -20,12 +20,12 @@ from dealrec.selection.strata import assign_strata, quotas, stratum_edges
 
 
 def select_stratified(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """Drop the very top, cut the rest into strata, let every stratum give its share at random.
+    """Drop the highest scores, cut the rest into strata, and draw from every stratum.
 
-    1. The ``min(floor(hard_prune * n), n - budget)`` samples with the highest overall score go
-       (equal scores: the larger key first).
+    1. The ``min(floor(hard_prune * n), n - budget)`` samples with the highest overall score are
+       dropped; of equal scores the larger key is dropped first.
     2. The rest is cut into ``strata`` strata (:mod:`dealrec.selection.strata`).
-    3. Each gives its quota, drawn uniformly without replacement.
+    3. The quota of each stratum is drawn uniformly without replacement.
     """
     return draw_over_strata(scores, overall_score(scores, config), budget, config)
 
@@ -33,7 +33,7 @@ def select_stratified(scores: Scores, budget: int, config: SelectionConfig) -> S
 def draw_over_strata(
     scores: Scores, overall: Float64, budget: int, config: SelectionConfig
 ) -> Selection:
-    """The three steps over any [n] score."""
+    """Do the three steps of ``dealrec`` over any [n] score."""
     kept = _hard_pruned(scores, overall, budget, config)
     edges = stratum_edges(overall[kept], config.strata, config.stratum_edges)
     stratum = np.full(len(scores), HARD_PRUNED, dtype=np.int32)
@@ -54,7 +54,7 @@ def draw_over_strata(
 
 
 def _hard_pruned(scores: Scores, overall: Float64, budget: int, config: SelectionConfig) -> Int64:
-    """Dense indices of the samples that stay, ascending."""
+    """Dense indices of the samples that hard pruning keeps, ascending."""
     n = len(scores)
     drop = min(floor(Fraction(str(config.hard_prune)) * n), n - budget)
     key_rank = np.empty(n, dtype=np.int64)

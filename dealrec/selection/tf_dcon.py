@@ -10,12 +10,12 @@ from dealrec.selection.results import as_groups, proportional
 
 
 def select_cluster_middles(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """In the style of Wu et al. 2023 (*TF-DCon*, arXiv 2310.09874).
+    """Select in the style of Wu et al. 2023 (*TF-DCon*, arXiv 2310.09874).
 
-    They cluster users by embeddings and interests and have a language model write one new user a
-    cluster; nothing is selected. What selection can take from it, as DEALRec's comparison does, is
-    the clustering: ``clusters`` clusters of the embeddings give their shares of the budget, each the
-    samples nearest to its centre. Equal distances are drawn.
+    The paper clusters users by embeddings and interests and has a language model write one new user for
+    each cluster, so it selects nothing. Like DEALRec's comparison this selector adopts the clustering:
+    ``clusters`` clusters of the embeddings share the budget by size, and each gives the samples nearest
+    to its centre. Ties are broken at random.
     """
     assert scores.embedding is not None
     labels, distances = cluster(scores.embedding.samples, config.clusters, config.seed)

@@ -1,4 +1,4 @@
-"""``thinned_influence``: the highest influence, few samples of one target."""
+"""``thinned_influence``: the highest influence, with few samples of the same target."""
 
 import numpy as np
 
@@ -9,11 +9,12 @@ from dealrec.selection.results import as_one
 
 
 def select_thinned(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """The samples with the highest influence, at most ``per_target`` of those with one target.
+    """Select the highest influence, with at most ``per_target`` samples of the same target.
 
-    Influence is high for samples of the same few items; this spreads it over more. On Games that did
-    not help (``benchmarks/RESULTS.md``). Where all targets have given that many and the budget is not
-    spent, each may give as many again, and so on. Equal ones are drawn. This is our own.
+    Influence is high for samples of the same few items, and this selector spreads the budget over more
+    items. On Games that did not help (``benchmarks/RESULTS.md``). If every target has given that many
+    and budget is left, each may give as many again, and so on. Ties are broken at random. This selector
+    is our own.
     """
     assert scores.targets is not None
     order = np.lexsort((priorities(scores, config.seed), -scores.influence, scores.targets))

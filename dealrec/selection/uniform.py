@@ -1,4 +1,4 @@
-"""``random``: the control that every other selector is set beside."""
+"""``random``: the control that every other selector is compared with."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from dealrec.selection.normalisation import overall_score
 
 
 def select_uniform(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
-    """``budget`` samples drawn uniformly without replacement; all of them are one stratum."""
+    """Draw ``budget`` samples uniformly without replacement; all samples are one stratum."""
     overall = overall_score(scores, config)
     taken = np.argsort(priorities(scores, config.seed), kind="stable")[:budget]
     return Selection(

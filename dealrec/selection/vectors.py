@@ -1,4 +1,4 @@
-"""Vectors of samples, in memory and as files that are mapped rather than read."""
+"""Vectors of samples, in memory or in memory-mapped files."""
 
 import json
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _SAMPLES, _VALIDATION, _FACTS = "samples.arrow", "validation.arrow", "result.jso
 
 @dataclass(frozen=True)
 class Vectors:
-    """A vector of every sample, and of validation samples in the same space."""
+    """The vectors of all samples, and of validation samples in the same space."""
 
     samples: Float32
-    """[n, d]; may be mapped from a file."""
+    """[n, d]; may be memory-mapped from a file."""
     validation: Float32 | None = None
-    """[m, d]; ``None`` where the data has no validation split."""
+    """[m, d]; ``None`` if the data has no validation split."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class MadeVectors:
 
     vectors: Vectors
     diagnostics: dict[str, Any]
-    """What was computed, and with what: JSON."""
+    """Facts about the computation, as JSON."""
 
     def save(self, folder: Path) -> None:
-        """Write ``samples.arrow``, ``validation.arrow`` where there are any, and ``result.json``."""
+        """Write ``samples.arrow``, ``result.json``, and ``validation.arrow`` if there are any."""
         folder.mkdir(parents=True, exist_ok=True)
         _write(self.vectors.samples, folder / _SAMPLES)
         if self.vectors.validation is not None:
@@ -42,7 +42,7 @@ class MadeVectors:
 
     @classmethod
     def load(cls, folder: Path) -> "MadeVectors":
-        """What :meth:`save` wrote, mapped: memory holds the pages that are looked at."""
+        """Memory-map the files that :meth:`save` wrote; only the pages in use take memory."""
         validation = folder / _VALIDATION
         vectors = Vectors(
             _mapped(folder / _SAMPLES), _mapped(validation) if validation.is_file() else None
@@ -51,7 +51,7 @@ class MadeVectors:
 
 
 def _write(values: Float32, path: Path) -> None:
-    """Arrow's uncompressed file format, as one batch: a row a vector."""
+    """Write one batch in Arrow's uncompressed file format, with a vector a row."""
     width = values.shape[1]
     flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).reshape(-1))
     column = pa.FixedSizeListArray.from_arrays(flat, width)
