@@ -31,7 +31,7 @@ from dealrec.selection.vectors import MadeVectors
 from dealrec.surrogates.ensemble import Ensemble, load_ensemble, train_ensemble
 
 PROMPT = PromptConfig(item_noun="game", history_items=5, title_characters=60)
-"""Short texts: what two cores can read many of."""
+"""Short texts, so that two cores can read many of them."""
 
 
 class _Kept(Protocol):
@@ -48,7 +48,7 @@ Made = TypeVar("Made", bound=_Kept)
 
 
 def load_problem(data: Path, users: int | None, work: Path) -> Dataset:
-    """``users`` users of the folder's data, those with a validation item first; ``None``: all of them."""
+    """Load ``users`` users of the folder's data, first those with a validation item; ``None``: all."""
     folder = work / "dataset"
     if not (folder / "dataset.json").is_file():
         ingest(data / "interactions.csv.gz", items=data / "items.csv.gz", out=folder)
@@ -57,7 +57,7 @@ def load_problem(data: Path, users: int | None, work: Path) -> Dataset:
 
 
 def for_design(dataset: Dataset) -> Dataset:
-    """What a default may be designed on: no test interaction is left in it.
+    """Return the data that a default may be designed on, without any test interaction.
 
     Validation users are cut in two: those of even places stay validation, which selectors may look at,
     and what the others chose is held out in the place of a test.
@@ -87,7 +87,7 @@ def scores_of(
     runtime: Runtime,
     stages: StageReporters,
 ) -> tuple[Samples, Scores, dict[StageName, float]]:
-    """As :func:`dealrec.gathering.gather`, kept in ``work``; the seconds are those of the making."""
+    """Gather as :func:`dealrec.gathering.gather`, and keep the scores and their seconds in ``work``."""
     gathering = _Gathering(dataset, config, work, runtime, stages)
     found: dict[str, Any] = {"effort": None}
     influence = gathering.influence()
@@ -114,7 +114,7 @@ def scores_of(
 
 
 class _Gathering:
-    """Each stage once for the same data and options."""
+    """Makes each stage once for the same data and options."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class _Gathering:
         )
 
     def effort(self, config: EffortConfig) -> EffortScores:
-        """Of training samples alone: it is the same whatever is held out."""
+        """Compute effort of training samples alone, which is the same whatever is held out."""
         return self._made(
             StageName.EFFORT,
             EffortScores,
@@ -243,7 +243,7 @@ class _Gathering:
         write: Callable[[Path], None],
         of: str | None = None,
     ) -> Path:
-        """The folder that ``write`` filled, now or earlier."""
+        """Return the folder that ``write`` filled, now or earlier."""
         parts = [of or self._dataset.sha256, *(part.model_dump_json() for part in options)]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         folder = self._work / "scores" / f"{stage.value}-{digest}"

@@ -1,4 +1,4 @@
-"""One comparison of an experiment: scores kept, runs kept, a table printed."""
+"""One comparison of an experiment, whose scores and runs are kept and whose table is printed."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ FINETUNE = FinetuneConfig(
     epochs=2, learning_rate=1e-3, lora=LoraSettings(last_layers=2, dropout=0.0)
 )
 EVALUATION = EvaluationConfig(users=300, ranking_users=0)
-"""Titles of so few users are too few for a ranking that shows anything; NLL is what is compared."""
+"""A ranking for so few users would show nothing, so NLL alone is compared."""
 
 
 def arguments(purpose: str) -> argparse.ArgumentParser:
-    """What every experiment asks for."""
+    """Make the parser of the arguments that all experiments share."""
     parser = argparse.ArgumentParser(description=purpose)
     parser.add_argument("--data", type=Path, required=True, help="folder of Amazon Games")
     parser.add_argument("--work", type=Path, required=True, help="keeps scores, states and runs")
@@ -87,7 +87,7 @@ def run(
 
 
 def print_table(report: ComparisonReport) -> None:
-    """A row a selector and budget, as Markdown: NLL, its differences, what the order is worth."""
+    """Print a Markdown row for each selector and budget: NLL, its differences and the order gain."""
     differences = {
         (row.selector, row.budget, row.against): row
         for row in report.differences

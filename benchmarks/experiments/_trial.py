@@ -1,4 +1,4 @@
-"""What is compared at full scale: on users for design, and on test users with fresh seeds."""
+"""The comparisons at full scale: on users for design, and on test users with fresh seeds."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from dealrec.terminal import stage_display
 
 DESIGN, TEST = "design", "test"
 FRESH = 2000
-"""Where the seeds of the confirmatory run begin."""
+"""The first seed of the confirmatory run."""
 BATCH_TOKENS = 65_536
 _OF_LANGUAGE_MODEL = {Need.EFFORT, Need.GRADIENTS, Need.VALIDATION_GRADIENTS}
 Task = tuple[str, PlannedRun | int]
@@ -34,7 +34,7 @@ Task = tuple[str, PlannedRun | int]
 
 @dataclass(frozen=True)
 class Settings:
-    """What every process is told."""
+    """The settings of every process."""
 
     data: Path
     work: Path
@@ -51,7 +51,7 @@ class Settings:
 
 
 class Trial:
-    """Selectors on users of one kind: its data, and what is compared on them."""
+    """A comparison of selectors on users of one kind, and its data."""
 
     def __init__(self, name: str, settings: Settings) -> None:
         self.name, self._settings = name, settings
@@ -66,7 +66,10 @@ class Trial:
         self._scores: Any = None
 
     def score(self, *, surrogate_alone: bool = False) -> dict[StageName, float]:
-        """Have all that the selectors look at, or what takes no language model; each stage's seconds."""
+        """Compute the scores that the selectors look at, and return the seconds of each stage.
+
+        ``surrogate_alone`` leaves out the scores of the language model.
+        """
         config, needs = self.comparison.config, self.comparison.needs()
         if surrogate_alone:
             config, needs = config.model_copy(update={"effort": None}), needs - _OF_LANGUAGE_MODEL
@@ -83,7 +86,7 @@ class Trial:
 
     @property
     def tasks(self) -> list[Task]:
-        """Trainings on all data first: they take longest."""
+        """All runs; those on all data come first because they take longest."""
         full = [(self.name, number) for number in range(self.comparison.full_data_runs)]
         return full + [(self.name, run) for run in self.comparison.planned(self.budgets)]
 
@@ -104,7 +107,7 @@ class Trial:
         return selected_run(self.keys, task, indices, kept["seconds"])
 
     def was_selected(self, task: PlannedRun | int) -> bool:
-        """Whether :meth:`select` has only to read."""
+        """Whether :meth:`select` finds a selection that was made earlier."""
         return isinstance(task, int) or self._selection(task).is_file()
 
     def kept_runs(self, revision: str) -> KeptRuns:

@@ -16,12 +16,12 @@ from dealrec.data.synthetic import write_sample_data
 
 BUDGETS = (64, 256)
 FRESH = 1000
-"""Where the seeds of selection and training begin; the experiments for design began at 0."""
+"""The first seed of selection and training; the experiments for design began at 0."""
 CONTROLS = ("random", "stratified_random")
 DESIGNED = SelectionMethod.INFLUENCE_STRATA.value
-"""What the experiments on validation users led to; settled, with its options, before this was run."""
+"""The selector that the experiments on validation users led to, settled before this was run."""
 USERS = 600
-"""Held out: differences between selectors are small beside those between users."""
+"""Held-out users: differences between selectors are small compared with those between users."""
 _SYNTHETIC_USERS, _SYNTHETIC_ITEMS, _SYNTHETIC_SEED = 3000, 1000, 11
 
 
@@ -37,7 +37,7 @@ def synthetic(work: Path) -> Dataset:
 
 
 def main() -> None:
-    """Run it, and say what holds."""
+    """Run it and print which targets are met."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--domains", default="games,synthetic", help="of these, by commas")

@@ -81,7 +81,7 @@ def _load(settings: Settings, threads: int | None) -> LoadedLanguageModel:
 
 
 def _share(settings: Settings, tasks: Any, until: float) -> None:
-    """A process: runs are taken until there is none, or it is too late for another."""
+    """Train runs in one process until none is left or it is too late for another."""
     loaded = _load(settings, threads=1)
     trainers: dict[str, Trainer] = {}
     while time.time() < until:
@@ -95,14 +95,14 @@ def _share(settings: Settings, tasks: Any, until: float) -> None:
 
 
 def score(name: str, settings: Settings, surrogate_alone: bool) -> None:
-    """Keep what the trial's selectors look at, and how long that took."""
+    """Compute and keep the scores that the trial's selectors look at, and how long that took."""
     seconds = Trial(name, settings).score(surrogate_alone=surrogate_alone)
     (settings.work / f"seconds-{name}.json").write_text(json.dumps(seconds))
     print(f"{name}: {seconds} on {device_text()}", flush=True)
 
 
 def _in_own_process(run: Callable[..., None], *arguments: Any) -> None:
-    """What torch reserved of a GPU's memory is free again only when its process ends."""
+    """Call ``run`` in a process of its own, so that the GPU memory torch reserves is freed at its end."""
     process = multiprocessing.get_context("spawn").Process(target=run, args=arguments)
     process.start()
     process.join()
@@ -111,7 +111,7 @@ def _in_own_process(run: Callable[..., None], *arguments: Any) -> None:
 
 
 def first_alone(settings: Settings) -> None:
-    """The models as they are, and the first run, with the device to itself."""
+    """Measure the untrained models and make the first run with the device to itself."""
     loaded = _load(settings, threads=None)
     trials = [Trial(name, settings) for name in settings.trials]
     trainers = [Trainer(trial, loaded, settings) for trial in trials]
@@ -122,7 +122,7 @@ def first_alone(settings: Settings) -> None:
 
 
 def train(settings: Settings, processes: int, until: float) -> None:
-    """All runs of all trials; the first one alone, to see what it takes."""
+    """Make all runs of all trials; the first one runs alone, so that its time is known."""
     _in_own_process(first_alone, settings)
     context = multiprocessing.get_context("spawn")
     tasks = context.Queue()
@@ -143,7 +143,7 @@ def train(settings: Settings, processes: int, until: float) -> None:
 
 
 def report(name: str, settings: Settings) -> ComparisonReport | None:
-    """Of the runs that ended; ``None`` where random selection has fewer than two."""
+    """Report on the finished runs; ``None`` if random selection has fewer than two."""
     trial = Trial(name, settings)
     loaded = _load(settings, threads=None)
     kept = trial.kept_runs(loaded.revision)
@@ -190,7 +190,7 @@ def _seconds(settings: Settings, name: str) -> Mapping[StageName, float]:
 
 
 def main() -> None:
-    """Run it, and say what holds."""
+    """Run it and print which targets are met."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of Amazon Games")
     parser.add_argument("--work", type=Path, required=True, help="keeps scores and runs")

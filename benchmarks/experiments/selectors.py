@@ -11,7 +11,7 @@ from benchmarks.experiments._run import arguments, run
 
 
 def controls(runs: int) -> list[dict[str, Any]]:
-    """What everything else is set beside: run more often, and ``dealrec`` five times at most."""
+    """Return the controls, which are run more often, and ``dealrec``, which is run at most five times."""
     often = [{"method": name, "runs": runs} for name in ("random", "stratified_random")]
     return [*often, {"method": "dealrec", "runs": min(runs, 5)}]
 
@@ -26,10 +26,10 @@ SELECTORS: list[str] = [
     "goracs",
     "gradient_match",
 ]
-"""(a)"""
+"""Experiment (a): the selectors."""
 
 OTHERS: list[str] = ["moderate", "herding", "k_center", "d2", "tf_dcon", "recranker"]
-"""The rest of what can be selected by."""
+"""The other selectors."""
 
 
 def _variants(method: str, changes: dict[str, dict[str, Any]], runs: int) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ PARTS = _variants(
     },
     runs=2,
 )
-"""(b) Beside ``influence`` and ``effort`` alone, which are selectors of their own."""
+"""Experiment (b): parts of DEALRec, besides ``influence`` and ``effort``, which are selectors."""
 
 OPTIONS = _variants(
     "dealrec",
@@ -61,7 +61,7 @@ OPTIONS = _variants(
     },
     runs=2,
 )
-"""(c)"""
+"""Experiment (c): options of DEALRec."""
 
 DESIGNS = [
     *_variants(
@@ -80,7 +80,7 @@ DESIGNS = [
     ),
     *_variants("dealrec", {"no effort, no pruning": {"effort_weight": 0, "hard_prune": 0}}, runs=3),
 ]
-"""What a default might be."""
+"""Candidates for the default."""
 
 
 ASKED: dict[str, list[Any]] = {
@@ -93,7 +93,7 @@ ASKED: dict[str, list[Any]] = {
 
 
 def main() -> None:
-    """Run it, and say what holds."""
+    """Run it and print which targets are met."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--budget", type=int, default=256)
     parser.add_argument("--seeds", type=int, default=3)

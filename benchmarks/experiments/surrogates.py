@@ -19,7 +19,7 @@ BY_INFLUENCE = ("influence", "influence_strata")
 
 
 def main() -> None:
-    """Run it, and say what holds."""
+    """Run it and print which targets are met."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--budget", type=int, default=256)
     parser.add_argument("--seeds", type=int, default=3)

@@ -1,1 +1,1 @@
-"""Selectors side by side: trained on their coresets, measured on held-out users, with intervals."""
+"""A comparison of selectors by what language models learn from their coresets, with intervals."""

@@ -1,4 +1,4 @@
-"""The plots of a comparison's report, in the look of all reports."""
+"""The plots of a comparison's report, in the style of all reports."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ _STANDING = {
     None: ("no difference shown", ALL, "circle"),
 }
 _ROW = 22
-"""Pixels of a selector in a plot of rows."""
+"""Height of a selector's row, in pixels."""
 _STAGES = {
     "surrogate": "#8a63c9",
     "influence": "#2f6fde",
@@ -28,20 +28,20 @@ _STAGES = {
     "frozen layers": "#5b9bd5",
     "fine-tuning": "#8a94a6",
 }
-"""Colours that are told apart on a light page and on a dark one, in the order of the work."""
+"""The colour of each kind of work, in order; they differ enough on a light page and on a dark one."""
 _UNITS = (("hours", 3600.0, 7200.0), ("minutes", 60.0, 300.0), ("seconds", 1.0, 0.0))
-"""Name, seconds in one, and the longest time from which it is used."""
+"""Name, its length in seconds, and the longest bar from which it is used, in seconds."""
 
 
 def gains_chart(
     rows: Sequence[tuple[str, Gain, bool | None]], bounds: tuple[float, float], unit: str
 ) -> str:
-    """Gains over random selection with their intervals, a row a selector; zero is random selection.
+    """Plot gains over random selection (zero) with their intervals, one row for each selector.
 
     Args:
         rows: Selector, gain, and whether it is shown to be better.
-        bounds: Of the axis: the same for every budget of a report.
-        unit: Of the gain.
+        bounds: Bounds of the axis, the same for every budget of a report.
+        unit: The unit of the gain.
     """
     drawn: list[Row] = [
         {
@@ -84,13 +84,13 @@ def gains_chart(
 def budgets_chart(
     levels: Mapping[int, Figure], control: Mapping[int, float], bounds: tuple[float, float]
 ) -> str:
-    """A metric of one selector against the budget, over that of random selection in grey.
+    """Plot a metric of one selector against the budget, with random selection in grey.
 
     Args:
-        levels: By budget; the interval is that of the difference from random selection, about the
-            selector's mean.
-        control: Means of random selection.
-        bounds: Of the metric's axis: the same for every selector of a report.
+        levels: The selector's means by budget. Each interval is that of the difference from random
+            selection, moved to the selector's mean.
+        control: Means of random selection by budget.
+        bounds: Bounds of the metric's axis, the same for every selector of a report.
     """
     rows: list[Row] = [
         {
@@ -121,7 +121,7 @@ def budgets_chart(
 
 
 def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
-    """What every coreset of one budget cost by stage, and training on all data below."""
+    """Plot the cost of every coreset of one budget by kind of work, and training on all data below."""
     order = {name: place for place, name in enumerate(_STAGES)}
     bars = [(cost.selector, ledger(cost)) for cost in costs]
     bars.append((ALL_DATA, {"frozen layers": full.trunk, "fine-tuning": full.finetune}))
@@ -160,7 +160,7 @@ def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
 
 
 def ledger(cost: Cost) -> dict[str, float]:
-    """Seconds of a coreset by what they were spent on, in the order of the work."""
+    """Return the seconds of a coreset by kind of work, in the order of the work."""
     return {
         **cost.stages,
         "selection": cost.select,

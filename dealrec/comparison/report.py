@@ -25,12 +25,12 @@ _SHADES = 10
 
 @dataclass(frozen=True)
 class _AtBudget:
-    """All that is shown of one budget."""
+    """The parts of the page about one budget."""
 
     budget: int
     primary: Table
     gains_svg: str
-    """Empty where random selection is alone."""
+    """Empty if random selection was compared with nothing."""
     ranking: Table | None
     overlap: Overlap
     costs: list[Cost]
@@ -44,7 +44,7 @@ class _Panel:
 
 
 def write_comparison_report(report: ComparisonReport, out: Path) -> None:
-    """Write ``out``; the page holds its plots as SVG and asks for nothing from a network."""
+    """Write the page ``out``, which holds its plots as SVG and asks for nothing from a network."""
     config = ComparisonConfig.model_validate(report.config)
     trained = Counter(run.selector for run in report.runs)
     write_page(
@@ -84,7 +84,7 @@ def _at(report: ComparisonReport, budget: int) -> _AtBudget:
 
 
 def _panels(report: ComparisonReport) -> list[_Panel]:
-    """The primary metric against the budget, for every selector but random; none of one budget."""
+    """Plot the primary metric against the budget for every selector but random, if budgets differ."""
     if len(report.budgets) < 2:
         return []
     levels: dict[str, dict[int, Figure]] = {}
@@ -111,14 +111,14 @@ def _control_mean(report: ComparisonReport, budget: int) -> float:
 
 
 def _stages(costs: list[Cost]) -> list[str]:
-    """What any coreset took time for, in the order of the work."""
+    """Return every kind of work that a coreset took time for, in order."""
     longest = max(costs, key=lambda cost: len(cost.stages))
     known = dict.fromkeys(name for cost in (longest, *costs) for name in cost.stages)
     return [*known, *(name for name in ledger(longest) if name not in known)]
 
 
 def _shade(share: float) -> int:
-    """0 to 10, of a share in [0, 1]."""
+    """Return 0 to 10 for a share in [0, 1]."""
     return round(share * _SHADES)
 
 
@@ -127,7 +127,7 @@ def _percent(share: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """``0.02 s``, ``95 s``, ``12.5 min``, ``2.31 h``."""
+    """Format seconds as ``0.02 s``, ``95 s``, ``12.5 min`` or ``2.31 h``."""
     if seconds < 120:
         return f"{seconds:.3g} s"
     if seconds < 7200:

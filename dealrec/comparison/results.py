@@ -1,9 +1,9 @@
-"""What a comparison found: ``report.json``, from which ``report.html`` is made. Torch-free.
+"""The records of ``report.json``, from which ``report.html`` is made. No torch is imported.
 
-Metrics by name: ``nll`` (nats of a held-out user's true title, its end included; less is better: the
-primary one), ``nll_per_token`` (the same over its tokens; less is better), ``order_gain`` (nats that a
-shuffled history costs; more is better), ``recall@K`` and ``ndcg@K`` (full ranking of the catalogue;
-more is better), absent where no ranking was asked for.
+The metrics by name: ``nll`` (the primary one: nats of a held-out user's true title with its end; less
+is better), ``nll_per_token`` (``nll`` divided by the title's tokens; less is better), ``order_gain``
+(nats that a shuffled history costs; more is better), ``recall@K`` and ``ndcg@K`` (full ranking of the
+catalogue; more is better; absent if no ranking was asked for).
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ class _Result(BaseModel):
 
 
 class Data(_Result):
-    """The data set, and who is held out."""
+    """The data set and its held-out users."""
 
     sha256: str
     users: int
@@ -33,13 +33,13 @@ class Data(_Result):
     """``valid`` or ``test``."""
     held_out_users: int
     ranking_users: int
-    """Of them; 0: no ranking."""
+    """How many of the held-out users a ranking was made for; 0 means no ranking."""
     seen_items: str
-    """How the ranking treats what a user was seen with, in a sentence."""
+    """How the ranking treats items that a user was seen with, in a sentence."""
 
 
 class Model(_Result):
-    """The target recommender."""
+    """The language model that was trained."""
 
     name: str
     revision: str
@@ -49,7 +49,7 @@ class Model(_Result):
 
 
 class Compared(_Result):
-    """A selector as it was run."""
+    """A selector and the options that it was run with."""
 
     label: str
     method: str
@@ -59,10 +59,10 @@ class Compared(_Result):
 
 
 class ReportedRun(_Result):
-    """One selection, one training, one measurement."""
+    """One selection, one training and one measurement."""
 
     selector: str
-    """A label, or ``all data``."""
+    """A selector's label, or ``all data``."""
     budget: int
     number: int
     selection_seed: int
@@ -73,15 +73,15 @@ class ReportedRun(_Result):
     train_loss: float
     steps: int
     tokens: int
-    """Read in training, over all epochs."""
+    """Tokens read in training, over all epochs."""
     select_seconds: float
     finetune_seconds: float
-    """What the training took, kept states made before not counted."""
+    """How long the training took, without the states that were kept before it."""
     evaluate_seconds: float
 
 
 class Figure(_Result):
-    """A mean over runs and held-out users with its 95 % interval over both."""
+    """A mean over runs and held-out users, with its 95 % interval over both."""
 
     mean: float
     low: float
@@ -98,7 +98,7 @@ class Row(_Result):
 
 
 class Compare(_Result):
-    """``selector`` less ``against``, in one metric at one budget: 95 % interval and test."""
+    """The difference ``selector`` less ``against`` in one metric at one budget: 95 % interval and test."""
 
     selector: str
     against: str
@@ -108,22 +108,22 @@ class Compare(_Result):
     low: float
     high: float
     p_value: float
-    """Two-sided, of this difference alone."""
+    """Two-sided, for this difference alone."""
     corrected_p_value: float
-    """Holm's, over every difference from the same control in the report (the primary metric: over
-    those in the primary metric)."""
+    """Corrected by Holm's method over every difference from the same control in the report; in the
+    primary metric over those in the primary metric."""
     better: bool | None
-    """Whether the selector is shown to be better (True) or worse (False): its corrected p-value is
-    below 0.05. ``None``: no difference could be shown."""
+    """Whether the selector is shown to be better (True) or worse (False), by a corrected p-value below
+    0.05. ``None``: no difference could be shown."""
 
 
 class Overlap(_Result):
-    """Mean Jaccard index of the coresets of two selectors at a budget, run beside run."""
+    """The mean Jaccard index of the coresets of each two selectors at a budget, paired by run."""
 
     budget: int
     selectors: list[str]
     jaccard: list[list[float]]
-    """The diagonal is of different runs of one selector."""
+    """The diagonal compares different runs of one selector."""
 
 
 class Cost(_Result):
@@ -132,14 +132,14 @@ class Cost(_Result):
     selector: str
     budget: int
     stages: dict[str, float]
-    """What had to be computed before the selector could choose, by stage."""
+    """Time of what had to be computed before the selector could select, by stage."""
     select: float
     trunk: float
-    """Running the layers below the trained ones over the coreset's texts, once."""
+    """One pass of the frozen layers over the coreset's texts."""
     finetune: float
     total: float
     saved: float
-    """1 − total / that of all data; negative where pruning costs more."""
+    """1 − total / total of all data; negative if pruning costs more."""
 
 
 class FullCost(_Result):
@@ -150,46 +150,46 @@ class FullCost(_Result):
     finetune: float
     total: float
     measured: bool
-    """Whether that training was made; else its seconds are those of a token of the coresets' trainings
-    times its tokens."""
+    """Whether that training was made. If not, its time is extrapolated from the time a token took in the
+    trainings on coresets."""
 
 
 class SameAgainstSame(_Result):
-    """A/A tests: random selection against itself, where every difference shown is an error."""
+    """A/A tests of random selection against itself, in which every difference shown is an error."""
 
     splits: int
-    """Ways of cutting the runs of random selection in two that were tried; 0: too few runs."""
+    """How many ways of cutting the runs of random selection in two were tried; 0 means too few runs."""
     rejected: float
-    """Share of these that showed a difference in the primary metric; they share runs."""
+    """The share of them that showed a difference in the primary metric. The cuts share runs."""
     simulated_rejected: float
-    """The same of simulated runs with the spreads that were found: 0.05 or less is right."""
+    """The same share in simulated runs with the spreads that were found; it should be 0.05 or less."""
 
 
 class ComparisonReport(_Result):
-    """``report.json``."""
+    """The content of ``report.json``."""
 
     version: int = 1
     smoke: bool
-    """Whether the settings are those of a run that can show no small difference."""
+    """Whether the settings are too small to show a small difference."""
     verdict: str
-    """A plain sentence."""
+    """The result in plain sentences."""
     findings: list[str]
-    """One for each selector and budget."""
+    """One finding for each selector and budget."""
     warnings: list[str]
     data: Data
     model: Model
     selectors: list[Compared]
     budgets: list[int]
     untrained: dict[str, float]
-    """Metrics of the language model as it is."""
+    """Metrics of the language model without an adapter."""
     runs: list[ReportedRun]
-    """Those on all data last."""
+    """All runs; those on all data come last."""
     table: list[Row]
     differences: list[Compare]
-    """From random selection and, where it was run, from ``stratified_random``."""
+    """Differences from random selection and, if it was run, from ``stratified_random``."""
     overlap: list[Overlap]
     costs: list[Cost]
     full_cost: FullCost
     same_against_same: SameAgainstSame
     config: dict[str, Any]
-    """Of the comparison, resolved: running it again gives the same coresets."""
+    """The resolved configuration of the comparison; running it again gives the same coresets."""

@@ -1,4 +1,4 @@
-"""Tables, differences and checks from the figures of every run and user."""
+"""Tables, differences and checks, computed from the figures of every run and user."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, islice
@@ -22,17 +22,18 @@ from dealrec.metrics.crossed import (
 )
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 Group = tuple[str, int]
 """A selector and a budget."""
 Figures = Mapping[Group, Mapping[str, Floats]]
-"""Of every group and metric: [runs, users]."""
+"""The [runs, users] figures of every group and metric."""
 
 SIGNIFICANT = 0.05
 _SPLITS, _TRIALS = 200, 1000
 
 
 def table(figures: Figures) -> list[Row]:
-    """One row a group, its means with intervals."""
+    """Make one row for each group: its means with intervals."""
     rows = []
     for (selector, budget), metrics in figures.items():
         found = {name: Figure(**estimate(values)._asdict()) for name, values in metrics.items()}
@@ -42,10 +43,10 @@ def table(figures: Figures) -> list[Row]:
 
 
 def differences(figures: Figures, controls: Sequence[str]) -> list[Compare]:
-    """Every group of two runs or more less the control's of the same budget, for every metric.
+    """Compare every group of two runs or more with the controls at the same budget, in every metric.
 
-    Corrected for being many by :func:`~dealrec.metrics.crossed.holm`: those in the primary metric
-    among themselves, since they are what a verdict is about; the others over all.
+    P-values are corrected by :func:`~dealrec.metrics.crossed.holm`: those in the primary metric among
+    themselves, because the verdict is about them alone, and the others over all.
     """
     found = []
     for control in controls:
@@ -90,9 +91,9 @@ def _judged(row: Compare, corrected: float) -> Compare:
 
 
 def same_against_same(runs: Floats, seed: int = 0) -> SameAgainstSame:
-    """A/A tests of [R, U] runs of one selector, in which any difference shown is an error.
+    """Make A/A tests of [R, U] runs of one selector, in which any difference shown is an error.
 
-    Its runs are cut in two in every way (at most 200); and runs of the same spreads are simulated.
+    The runs are cut in two in every way (at most 200), and runs of the same spreads are simulated.
     """
     count, users = runs.shape
     half = count // 2
@@ -103,7 +104,7 @@ def same_against_same(runs: Floats, seed: int = 0) -> SameAgainstSame:
         rejected += difference(runs[list(split)], runs[rest]).shown
     of_users, of_runs = runs.mean(0), runs.mean(1)
     noise = runs - of_users[None] - of_runs[:, None] + runs.mean()
-    # Of a run's mean over users a part is the noise of its users, which is no effect of the run.
+    # A part of the spread of the runs' means is noise of their users, which is no effect of the run.
     noise_variance = float((noise**2).sum()) / max(1, (count - 1) * (users - 1))
     run_variance = max(0.0, float(of_runs.var(ddof=1)) - noise_variance / users)
     simulated = rejections_without_a_difference(
@@ -122,10 +123,10 @@ def same_against_same(runs: Floats, seed: int = 0) -> SameAgainstSame:
     )
 
 
-def mean_jaccard(first: Sequence[Floats], second: Sequence[Floats] | None = None) -> float:
-    """Mean Jaccard index of index sets, run beside run; of one selector's different runs without ``second``.
+def mean_jaccard(first: Sequence[Indices], second: Sequence[Indices] | None = None) -> float:
+    """Compute the mean Jaccard index of two selectors' index sets, paired by run.
 
-    1 for a selector whose only run is compared with itself.
+    Without ``second`` the different runs of one selector are compared; it is 1 if there is only one.
     """
     pairs = (
         list(combinations(first, 2)) if second is None else list(zip(first, second, strict=False))
@@ -135,6 +136,6 @@ def mean_jaccard(first: Sequence[Floats], second: Sequence[Floats] | None = None
     return float(np.mean([_jaccard(one, other) for one, other in pairs]))
 
 
-def _jaccard(first: Floats, second: Floats) -> float:
+def _jaccard(first: Indices, second: Indices) -> float:
     both = len(np.intersect1d(first, second, assume_unique=True))
     return both / (len(first) + len(second) - both)

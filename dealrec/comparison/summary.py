@@ -166,10 +166,7 @@ def _reported(run: TrainedRun) -> ReportedRun:
 
 
 def _overlap(finished: FinishedComparison, labels: list[str], budget: int) -> Overlap:
-    sets = {
-        label: [run.selected.indices.astype(np.float64) for run in finished.of(label, budget)]
-        for label in labels
-    }
+    sets = {label: [run.selected.indices for run in finished.of(label, budget)] for label in labels}
     jaccard = [
         [mean_jaccard(sets[one], None if one == other else sets[other]) for other in labels]
         for one in labels

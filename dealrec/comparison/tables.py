@@ -1,4 +1,4 @@
-"""The rows of a comparison's tables, as they are read: numbers in words, signs made human."""
+"""The tables of a comparison's report, with numbers as text and gains in place of differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from dealrec.config.comparison import CONTROL
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure, its interval, and what is shown of it."""
+    """A figure, its interval, and whether it is shown to be better."""
 
     text: str
     interval: str = ""
     better: bool | None = None
-    """Of a difference, or of a mean against random selection."""
+    """Whether a difference, or a mean against random selection, is shown to be better."""
     p_value: str = ""
     best: bool = False
     """The best mean of its table, which need not be shown to be better than any other."""
@@ -30,31 +30,31 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A selector's row; ``None`` where a column says nothing of it."""
+    """A selector's row; a cell is ``None`` if its column does not apply."""
 
     name: str
     runs: int | None
     cells: tuple[Cell | None, ...]
     reference: bool = False
-    """Not a selector to be judged: the model as it is, or trained on all data."""
+    """Whether it is no selector: the model without an adapter, or trained on all data."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Of one budget, or of no budget."""
+    """The table of one budget."""
 
     heads: tuple[str, ...]
     lines: tuple[Line, ...]
 
 
 def controls(report: ComparisonReport) -> list[str]:
-    """The labels that others are compared with, random selection first."""
+    """Return the labels that others are compared with, random selection first."""
     found = dict.fromkeys(row.against for row in report.differences)
     return sorted(found, key=lambda label: label != CONTROL)
 
 
 def primary_table(report: ComparisonReport, budget: int) -> Table:
-    """The primary metric, what is gained over each control, and what stands beside; the best first."""
+    """Make the table of the primary metric, gains over the controls and other losses; the best first."""
     against = controls(report)
     compares = _by_place(report)
     lines = []
@@ -77,12 +77,12 @@ def primary_table(report: ComparisonReport, budget: int) -> Table:
 
 
 def ranking_metrics(report: ComparisonReport) -> list[str]:
-    """``recall@5``, ...; none where no ranking was asked for."""
+    """Return ``recall@5`` and so on; nothing if no ranking was asked for."""
     return [name for name in report.table[0].metrics if "@" in name]
 
 
 def ranking_table(report: ComparisonReport, budget: int) -> Table:
-    """Every ranking metric, marked where it is shown to differ from random selection."""
+    """Make the table of ranking metrics, each with whether it is shown to differ from random selection."""
     names, compares = ranking_metrics(report), _by_place(report)
     lines = []
     for row in _rows(report, budget):
@@ -97,14 +97,14 @@ def ranking_table(report: ComparisonReport, budget: int) -> Table:
 
 
 def reached(report: ComparisonReport) -> tuple[float, float]:
-    """The ends of all intervals of gains over random selection in the primary metric."""
+    """Return the bounds of all intervals of gains over random selection in the primary metric."""
     found = [gain(row) for row in report.differences if _is_gain(row)]
     ends = [0.0, *(end for one in found for end in (one.low, one.high))]
     return min(ends), max(ends)
 
 
 def gains(report: ComparisonReport, budget: int) -> list[Compare]:
-    """Differences from random selection in the primary metric, the largest gain first."""
+    """Return the differences from random selection in the primary metric, the largest gain first."""
     found = [row for row in report.differences if _is_gain(row) and row.budget == budget]
     return sorted(found, key=lambda row: -gain(row).mean)
 
@@ -120,7 +120,7 @@ def _rows(report: ComparisonReport, budget: int) -> list[Row]:
 
 
 def _best(report: ComparisonReport, budget: int, metric: str) -> Row | None:
-    """The row of the best mean; none where all are level, as in a ranking that found nothing."""
+    """Return the row of the best mean; nothing if all are equal, as in a ranking that found nothing."""
     rows = _rows(report, budget)
     if len(rows) > 1 and len({row.metrics[metric].mean for row in rows}) == 1:
         return None
@@ -129,7 +129,7 @@ def _best(report: ComparisonReport, budget: int, metric: str) -> Row | None:
 
 
 def _beside(report: ComparisonReport) -> list[str]:
-    """Metrics that are neither the primary one nor of a ranking."""
+    """Return the metrics that are neither the primary one nor of a ranking."""
     return [name for name in report.table[0].metrics if name != PRIMARY and "@" not in name]
 
 

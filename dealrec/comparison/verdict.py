@@ -1,8 +1,8 @@
-"""What a comparison has shown, in plain sentences.
+"""The verdict and the findings of a comparison, in plain sentences.
 
-Better is always positive: of NLL, where less is better, the sign is turned. "Better" and "worse" are
-:attr:`Compare.better`, which holds after Holm's correction; all else is "no difference could be shown",
-which is not the same as no difference.
+A gain is positive if the selector is better; in NLL, where less is better, the sign is turned. "Better"
+and "worse" follow :attr:`Compare.better`, which holds after Holm's correction. All else is "no
+difference could be shown", which is not the same as no difference.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -18,44 +18,44 @@ Key = TypeVar("Key", bound=Hashable)
 
 _UNIT = words(PRIMARY).unit
 _NAMED = 3
-"""Selectors that a sentence of the verdict names with figures; others are counted."""
+"""The most selectors that a sentence of the verdict names with figures; others are counted."""
 _LISTED = 6
-"""The same of those named without."""
+"""The most selectors that it names without figures."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A selector at a budget, against every control that was run, in the primary metric."""
+    """A selector at a budget, compared with every control that was run, in the primary metric."""
 
     selector: str
     budget: int
     compares: tuple[Compare, ...]
 
     def against(self, better: bool | None) -> tuple[str, ...]:
-        """The controls against which it is shown to be better, worse, or neither."""
+        """Return the controls against which it is shown to be better, worse, or neither."""
         return tuple(row.against for row in self.compares if row.better is better)
 
     @property
     def first(self) -> Gain:
-        """Over the first of its controls, which is random selection."""
+        """The gain over the first of its controls, which is random selection."""
         return gain(self.compares[0])
 
     @property
     def at(self) -> str:
-        """``dealrec`` at 128 samples."""
+        """Selector and budget in words, such as ``dealrec`` at 128 samples."""
         return f"`{self.selector}` at {self.budget:,} samples"
 
     @property
     def gains(self) -> str:
-        """What was won over each control."""
+        """The gain over each control in words."""
         found = [gain(row) for row in self.compares]
         return f"by {joined([f'{one.size} {one.interval}' for one in found])}{_UNIT}"
 
 
 def standings(differences: Sequence[Compare]) -> list[Standing]:
-    """Every selector and budget that has a difference in the primary metric, controls first of all.
+    """Return the standing of every selector and budget with a difference in the primary metric.
 
-    Random selection itself stands nowhere: that it differs from another control is said of that one.
+    Random selection has no standing: its difference from another control is told for that control.
     """
     found: dict[tuple[str, int], list[Compare]] = {}
     for row in differences:
@@ -68,11 +68,11 @@ def standings(differences: Sequence[Compare]) -> list[Standing]:
 
 
 def verdict(differences: Sequence[Compare], *, smoke: bool) -> str:
-    """What the primary metric has shown, over all selectors and budgets.
+    """Say what the primary metric has shown over all selectors and budgets.
 
     Args:
-        differences: From every control that was run.
-        smoke: Whether the settings can show no small difference, which the verdict then says.
+        differences: Differences from every control that was run.
+        smoke: Whether the settings are too small to show a small difference; the verdict then says so.
     """
     found = standings(differences)
     if not found:
@@ -103,18 +103,18 @@ def verdict(differences: Sequence[Compare], *, smoke: bool) -> str:
 
 
 def findings(rows: Sequence[Row], differences: Sequence[Compare]) -> list[str]:
-    """A sentence or two on each of ``rows``."""
+    """Write a sentence or two about each of ``rows``."""
     stand = {(one.selector, one.budget): one for one in standings(differences)}
     return [_finding(row, stand.get((row.selector, row.budget)), differences) for row in rows]
 
 
 def control_name(label: str) -> str:
-    """As a sentence says it."""
+    """Return the name of a control as a sentence uses it."""
     return "random selection" if label == CONTROL else f"`{label}`"
 
 
 def _won(winners: Sequence[Standing]) -> list[str]:
-    """Better than every control that was run: a sentence for each budget and set of controls."""
+    """Write about selectors that beat every control: a sentence for each budget and set of controls."""
     sentences = []
     for (budget, beaten), group in _grouped(winners, lambda one: (one.budget, one.against(True))):
         if len(group) == 1:
@@ -163,7 +163,7 @@ def _lost(losers: Sequence[Standing]) -> list[str]:
 
 
 def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
-    """What could not be told from random selection."""
+    """Write about the standings that could not be told from random selection."""
     if not neither:
         return []
     no_difference = "no difference from random selection could be shown"
@@ -231,7 +231,7 @@ def _against(compare: Compare) -> str:
 
 
 def _turned(gained: Gain, word: str) -> str:
-    """The interval of a loss in the direction in which it is named."""
+    """Return the interval, turned for a loss so that it is positive."""
     return gained.interval if word == "better" else interval(-gained.high, -gained.low)
 
 
@@ -244,7 +244,7 @@ def _names(found: Sequence[Standing]) -> set[str]:
 
 
 def _with_rest(named: list[str], group: Sequence[Standing], between: str = ", ") -> str:
-    """``named`` and how many more there are."""
+    """Join ``named``, and say how many more there are."""
     left = len(group) - len(named)
     if left:
         return f"{between.join(named)}{between}and {left} more"
@@ -254,7 +254,7 @@ def _with_rest(named: list[str], group: Sequence[Standing], between: str = ", ")
 def _grouped(
     some: Iterable[Standing], key: Callable[[Standing], Key]
 ) -> list[tuple[Key, list[Standing]]]:
-    """Those of one key together, keys in the order of their first."""
+    """Group by key; keys come in the order of their first standing."""
     found: dict[Key, list[Standing]] = {}
     for one in some:
         found.setdefault(key(one), []).append(one)

@@ -1,4 +1,4 @@
-"""How figures of a comparison are said: names and units of metrics, signs, decimals."""
+"""The words and formats of a comparison's figures: names and units of metrics, signs, decimals."""
 
 import math
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ MINUS = "−"
 
 @dataclass(frozen=True)
 class MetricWords:
-    """What a metric is called."""
+    """The name and the unit of a metric."""
 
     title: str
     unit: str
-    """After a number, with its space; empty where there is none."""
+    """The unit with the space before it; empty if there is none."""
 
     @property
     def head(self) -> str:
-        """Of a column."""
+        """The head of its column."""
         return f"{self.title},{self.unit}" if self.unit else self.title
 
 
@@ -31,7 +31,7 @@ _RANKING = {"recall": "Recall", "ndcg": "NDCG"}
 
 
 def words(metric: str) -> MetricWords:
-    """Of any metric of a report."""
+    """Return the words for a metric of a report."""
     if metric in _WORDS:
         return _WORDS[metric]
     name, _, cutoff = metric.partition("@")
@@ -40,7 +40,7 @@ def words(metric: str) -> MetricWords:
 
 @dataclass(frozen=True)
 class Gain:
-    """A difference turned so that more is better: of NLL what was saved, of others what was won."""
+    """A difference turned so that more is better: for NLL the sign is changed."""
 
     mean: float
     low: float
@@ -48,42 +48,42 @@ class Gain:
 
     @property
     def interval(self) -> str:
-        """``[0.08, 0.34]``."""
+        """The interval as ``[0.08, 0.34]``."""
         return interval(self.low, self.high)
 
     @property
     def size(self) -> str:
-        """Of the mean, without its sign."""
+        """The mean without its sign."""
         return number(abs(self.mean), decimals(self.low, self.high))
 
     @property
     def signed(self) -> str:
-        """The mean, a plus for better."""
+        """The mean with a plus for better."""
         text = number(self.mean, decimals(self.low, self.high))
         return text if text.startswith(MINUS) else f"+{text}"
 
 
 def gain(compare: Compare) -> Gain:
-    """``compare`` with the better side up."""
+    """Turn ``compare`` so that more is better."""
     if compare.metric in LESS_IS_BETTER:
         return Gain(-compare.mean, -compare.high, -compare.low)
     return Gain(compare.mean, compare.low, compare.high)
 
 
 def level(figure: Figure) -> str:
-    """``3.41 [3.30, 3.52]``."""
+    """Format a mean and its interval as ``3.41 [3.30, 3.52]``."""
     shown = number(figure.mean, decimals(figure.low, figure.high))
     return f"{shown} {interval(figure.low, figure.high)}"
 
 
 def interval(low: float, high: float) -> str:
-    """``[0.08, 0.34]``."""
+    """Format an interval as ``[0.08, 0.34]``."""
     places = decimals(low, high)
     return f"[{number(low, places)}, {number(high, places)}]"
 
 
 def decimals(low: float, high: float) -> int:
-    """Two, or two digits of the interval's half where it is small; at most four."""
+    """Return how many decimals are shown: two, or up to four for a narrow interval."""
     reach = (high - low) / 2
     if reach >= 0.05:
         return 2
@@ -91,20 +91,20 @@ def decimals(low: float, high: float) -> int:
 
 
 def number(value: float, places: int) -> str:
-    """With a minus sign that is one, and no minus before a zero."""
+    """Format a number with a real minus sign, and without one before a zero."""
     text = f"{abs(value):,.{places}f}"
     return f"{MINUS}{text}" if value < 0 and float(text.replace(",", "")) else text
 
 
 def probability(p_value: float) -> str:
-    """``p = 0.0041``; so many decimals that one below 0.05 looks it."""
+    """Format as ``p = 0.0041``, with enough decimals to see whether it is below 0.05."""
     if p_value < 0.0001:
         return "p < 0.0001"
     return f"p = {p_value:.{4 if p_value < 0.1 else 2}f}"
 
 
 def joined(parts: list[str], word: str = "and") -> str:
-    """``a, b and c``."""
+    """Join parts as ``a, b and c``."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} {word} {parts[-1]}"

@@ -1,4 +1,4 @@
-"""LoRA on a loaded language model, and its folder in the format of peft."""
+"""LoRA is attached to a loaded language model, detached, and saved in the format of peft."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,7 +89,9 @@ def save_adapter(
     lora.base_model_name_or_path = loaded.name
     lora.revision = loaded.revision
     lora.inference_mode = True
-    lora.target_modules = sorted(lora.target_modules)  # a set: its order would change by run
+    lora.target_modules = sorted(
+        lora.target_modules
+    )  # as a set its order would change from run to run
     with written_whole(out) as folder:
         lora.save_pretrained(str(folder))
         save_file(adapter_state(model), folder / "adapter_model.safetensors", {"format": "pt"})

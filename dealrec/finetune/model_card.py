@@ -1,4 +1,4 @@
-"""The README of an adapter: what it is, what it was trained on, how to load it."""
+"""The README of an adapter, which says what it is, what it was trained on and how to load it."""
 
 import json
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ def model_card(
     metrics: Mapping[str, float],
     facts: Mapping[str, Any],
 ) -> str:
-    """Markdown with the front matter that model hubs read.
+    """Make the Markdown, with the front matter that model hubs read.
 
-    ``facts`` is what the caller knows of the data (data set and coreset hashes, sizes, …).
+    ``facts`` are the caller's facts about the data by name (hashes of data set and coreset, sizes, …).
     """
     entry = language_model(loaded.name)
     licence = entry.licence if entry else "other"

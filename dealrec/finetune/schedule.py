@@ -1,4 +1,4 @@
-"""What each step of a training is: its samples and its learning rate, from configuration alone."""
+"""The samples and the learning rate of each step of a training, from the configuration alone."""
 
 import math
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from dealrec.config.finetune import FinetuneConfig
 class Schedule:
     """The steps of ``config.epochs`` passes over ``samples`` samples.
 
-    A step's samples and learning rate follow from its number, so a resumed training needs nothing
-    but the number to go on where it was.
+    A step's samples and learning rate follow from its number, so a resumed training needs only the
+    number to go on where it was.
     """
 
     config: FinetuneConfig
@@ -21,7 +21,7 @@ class Schedule:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps in one pass; the last one may be smaller."""
+        """Optimizer steps in one pass; the last step may have fewer samples."""
         return math.ceil(self.samples / self.config.batch_size)
 
     @property
@@ -30,7 +30,7 @@ class Schedule:
         return self.steps_per_epoch * self.config.epochs
 
     def batch(self, step: int) -> list[int]:
-        """The samples of step ``step`` (from 0): a part of its epoch's permutation."""
+        """Return the samples of step ``step`` (from 0), a part of its epoch's permutation."""
         epoch, place = divmod(step, self.steps_per_epoch)
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
         order: list[int] = torch.randperm(self.samples, generator=generator).tolist()
@@ -38,12 +38,15 @@ class Schedule:
         return order[first : first + self.config.batch_size]
 
     def learning_rate(self, step: int) -> float:
-        """Of step ``step`` (from 0): rising linearly to the configured one, then falling to 0."""
+        """Return the learning rate of step ``step`` (from 0).
+
+        It rises linearly to the configured one and then falls linearly to 0.
+        """
         warmup = math.ceil(self.config.warmup_fraction * self.steps)
         if step < warmup:
             return self.config.learning_rate * (step + 1) / warmup
         return self.config.learning_rate * (self.steps - step) / (self.steps - warmup)
 
     def dropout_seed(self, step: int) -> int:
-        """Of the random numbers drawn in step ``step``."""
+        """Return the seed of the random numbers that step ``step`` draws."""
         return (self.config.seed * 1_000_003 + step) * 2 + 1

@@ -1,1 +1,1 @@
-"""Figures of rankings and scores, and the statistics that compare them."""
+"""Metrics of rankings and scores, and the statistics that compare them."""

@@ -1,4 +1,4 @@
-"""Rank correlation, where that is all that is needed of statistics."""
+"""Spearman's rank correlation in NumPy."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 def spearman(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float | None:
-    """Rank correlation, ties sharing their mean rank; ``None`` where either is constant."""
+    """Compute the rank correlation; ties share their mean rank. ``None`` if ``a`` or ``b`` is constant."""
     if len(a) < 2 or a.min() == a.max() or b.min() == b.max():
         return None
     return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])

@@ -1,13 +1,13 @@
-"""Differences between two sets of runs over the same users: interval and test.
+"""Intervals and tests for the difference between two sets of runs over the same users.
 
-A figure measured on ``R`` runs (each a selection seed and a training seed) and ``U`` users would be
-another one with other users, and with other runs. Users and runs are therefore drawn anew apart from
-each other (the pigeonhole bootstrap: Owen, Annals of Applied Statistics 2007); rows of (user, run) are
-never pooled. All figures are means, so that bootstrap's variance has a closed form and nothing is
-drawn: the variance over users of the runs' mean plus, for each set, the variance over runs of the
-users' mean. Each is divided by its count less one, because drawing from few runs understates what
-other runs would change. Few runs also make that variance itself uncertain: the interval is of a t
-with Satterthwaite's degrees of freedom.
+A figure measured on ``R`` runs (each with a selection seed and a training seed) and ``U`` users would
+change with other users and with other runs. So users and runs are resampled separately (the pigeonhole
+bootstrap: Owen, Annals of Applied Statistics 2007); rows of (user, run) are never pooled. All figures
+are means, so the bootstrap's variance has a closed form and nothing is drawn: it is the variance over
+users of the runs' mean plus, for each set, the variance over runs of the users' mean. Sample variances
+divide by the count less one, because resampling few runs understates what other runs would change. Few
+runs also make that variance itself uncertain, so the interval is that of a t distribution with
+Satterthwaite's degrees of freedom.
 """
 
 import math
@@ -25,16 +25,16 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of one set of runs less that of another."""
+    """The mean of one set of runs less that of another."""
 
     mean: float
     low: float
     high: float
     """Ends of the 95 % interval."""
     p_value: float
-    """Two-sided, of no difference."""
+    """Two-sided, for the hypothesis of no difference."""
     degrees: float
-    """Of freedom."""
+    """Degrees of freedom."""
 
     @property
     def shown(self) -> bool:
@@ -43,12 +43,12 @@ class Difference:
 
 
 def difference(first: Floats, second: Floats) -> Difference:
-    """``first`` [R1, U] less ``second`` [R2, U], the same users in the same order.
+    """Compute ``first`` [R1, U] less ``second`` [R2, U], over the same users in the same order.
 
-    Runs of the two sets are taken as independent. A set of equal runs, or equal users, adds nothing.
+    Runs of the two sets are taken as independent. Equal runs or equal users add no variance.
 
     Raises:
-        ValueError: Fewer than two runs in a set, fewer than two users, or other users.
+        ValueError: A set has fewer than two runs or users, or the sets have different numbers of users.
     """
     if first.shape[1] != second.shape[1]:
         raise ValueError("the two sets of runs are over different users")
@@ -75,12 +75,12 @@ class Estimate(NamedTuple):
 
 
 def estimate(figures: Floats) -> Estimate:
-    """The mean of [R, U] ``figures`` over runs and users, both drawn anew apart from each other.
+    """Compute the mean of [R, U] ``figures`` with its interval over runs and users.
 
-    Of one run the interval is over users alone.
+    With one run the interval is over users alone.
 
     Raises:
-        ValueError: There is no run, or fewer than two users.
+        ValueError: There is no run, or there are fewer than two users.
     """
     if not len(figures) or figures.shape[1] < 2:
         raise ValueError("an interval takes a run and two users")
@@ -94,7 +94,10 @@ def estimate(figures: Floats) -> Estimate:
 
 
 def _error(parts: Sequence[tuple[Floats, int]]) -> tuple[float, float]:
-    """Standard error of a sum of independent means, each (values, count), and its degrees of freedom."""
+    """Compute the standard error of a sum of independent means, and its degrees of freedom.
+
+    Each of ``parts`` is the values of one mean, and their count.
+    """
     variances = [float(values.var(ddof=1)) / count for values, count in parts]
     total = sum(variances)
     if total == 0:
@@ -106,7 +109,7 @@ def _error(parts: Sequence[tuple[Floats, int]]) -> tuple[float, float]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for being several, in their order (Holm, Scandinavian J. of Statistics 1979)."""
+    """Correct p-values for multiple tests, in their order (Holm, Scandinavian J. of Statistics 1979)."""
     count, highest = len(p_values), 0.0
     corrected = [0.0] * count
     for place, index in enumerate(sorted(range(count), key=lambda index: p_values[index])):
@@ -125,7 +128,7 @@ def rejections_without_a_difference(
     trials: int = 1000,
     seed: int = 0,
 ) -> float:
-    """Share of A/A tests that :func:`difference` would call a difference: about 0.05 if it is right.
+    """Simulate A/A tests; return the share that shows a difference, about 0.05 if the test is right.
 
     Two sets of ``runs`` over the same ``users`` are simulated with the same effect of a user
     (standard deviation ``user_spread``), an effect of each run (``run_spread``) and of each user in

@@ -1,11 +1,11 @@
-"""Full-catalogue ranking: Recall@K and NDCG@K, in chunks of users.
+"""Recall@K and NDCG@K over the full catalogue, in chunks of users.
 
-The protocol: every user of a split counts once; all of the user's distinct items of that split are
-answers; the whole catalogue is ranked, less what the user has been seen with before (training for
-``valid``; training and validation for ``test``). An answer that is itself a seen item is thereby out
-of reach and counts as missed. Recall@K is hits / answers, NDCG@K the discounted gain over that of
-the best order. An item of equal score counts as half a place, so a model that gives all items the
-same score ranks every answer in the middle, whatever its index.
+Every user of a split counts once, and all of the user's distinct items of that split are answers. The
+whole catalogue is ranked without the items that the user was seen with before (in training for
+``valid``; in training and validation for ``test``). So an answer that is itself a seen item cannot be
+reached and counts as missed. Recall@K is hits / answers; NDCG@K is the discounted gain divided by that
+of the best order. An item with an equal score counts as half a place, so a model that gives all items
+the same score ranks every answer in the middle, whatever its index.
 """
 
 import math
@@ -23,7 +23,7 @@ from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
 CUTOFFS = (5, 10, 20, 50)
 METRICS = tuple(f"{name}@{cutoff}" for name in ("recall", "ndcg") for cutoff in CUTOFFS)
 CHUNK_ELEMENTS = 1 << 21
-"""Scores held at once: users of a chunk times items. Few enough for a processor's cache."""
+"""Scores held at once (users of a chunk times items), few enough for a processor's cache."""
 
 Scorer = Callable[[Tensor, Tensor], Tensor]
 """[B, T] sequences padded on the right, [B] lengths → [B, I] scores."""
@@ -32,36 +32,32 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RankingMetrics:
-    """Means over users, their standard errors, and how many users there were."""
+    """Means over users, their standard errors, and the number of users."""
 
     values: dict[str, float]
     """``recall@K`` and ``ndcg@K``."""
     standard_errors: dict[str, float]
     users: int
 
-    PROTOCOL = (
-        "full catalogue, seen items removed (train for valid; train and valid for test), "
-        "all items of the split are answers, recall = hits / answers"
-    )
-
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked of a ranking: a history and its answers for each of ``Q`` users.
+    """A history and its answers for each of ``Q`` users, whose catalogue is to be ranked.
 
-    Ordered by the length of the history, so that a chunk of them needs little padding.
+    They are ordered by the length of the history, so that a chunk of them needs little padding.
     """
 
     histories: list[Int32]
-    """Dense items, oldest first; everything the user was seen with."""
+    """Dense items that the user was seen with, oldest first."""
     answers: list[Int32]
     """Distinct dense items, ascending."""
 
 
 def build_questions(dataset: Dataset, split: Split, at_most: int | None = None) -> Questions:
-    """The users who have an item in ``split`` and at least one item before it.
+    """Ask the users who have an item in ``split`` and at least one item before it.
 
-    Of more than ``at_most`` so many are asked, spread evenly over the lengths of their histories.
+    If there are more than ``at_most``, that many are asked, spread evenly over the lengths of their
+    histories.
     """
     before = tuple(code for code in SPLIT_CODES.values() if code < SPLIT_CODES[split])
     history_offsets, history_items = dataset.subsequences(before)
@@ -92,8 +88,8 @@ def evaluate_ranking(
 ) -> RankingMetrics:
     """Rank the catalogue for each question; ``on_chunk`` is called between chunks.
 
-    The scorer sees the last ``max_length`` items of a history. Raises ``ValueError`` where it gives
-    a score that is not a finite number, or where there is no question.
+    The scorer sees the last ``max_length`` items of a history. Raises ``ValueError`` if it gives a
+    score that is not a finite number, or if there is no question.
     """
     if not questions.histories:
         raise ValueError("there is no user to evaluate on")
@@ -111,7 +107,7 @@ def evaluate_ranking(
 
 
 def pad(sequences: list[Int32], padding: int) -> tuple[Tensor, Tensor]:
-    """Rows padded on the right to the longest: [B, T] int64, and their lengths [B] int64."""
+    """Pad rows on the right to the longest; return [B, T] int64 and their lengths [B] int64."""
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     rows = np.full((len(sequences), int(lengths.max())), padding, dtype=np.int64)
     rows[np.arange(rows.shape[1]) < lengths[:, None]] = np.concatenate(sequences)
@@ -119,20 +115,20 @@ def pad(sequences: list[Int32], padding: int) -> tuple[Tensor, Tensor]:
 
 
 def user_metrics(scores: Tensor, histories: list[Int32], answers: list[Int32]) -> Floats:
-    """[b, metrics] of ``METRICS`` for [b, I] ``scores``, in which seen items are overwritten.
+    """Compute [b, metrics] of ``METRICS`` for [b, I] ``scores``; scores of seen items are overwritten.
 
-    Raises ``ValueError`` where a score is not a finite number.
+    Raises ``ValueError`` if a score is not a finite number.
     """
     ranks = _answer_ranks(scores, histories, answers)
     return _user_metrics(ranks, np.array([len(answer) for answer in answers]))
 
 
 def _answer_ranks(scores: Tensor, histories: list[Int32], answers: list[Int32]) -> Floats:
-    """Places from 1 of all answers, user after user; infinite for an answer that was removed.
+    """Compute the places (from 1) of all answers, user after user; infinite for a removed answer.
 
-    Of ``I`` items ``a`` lie above an answer, ``b`` below it, and the others, itself included, level
-    with it: its place is ``1 + a + (I - a - b - 1) / 2 = (1 + I + a - b) / 2``, and ``a - b`` is the
-    sum of the signs of the differences, which one pass over the scores gives.
+    If ``a`` of ``I`` items score above an answer, ``b`` below it, and the others, itself included, the
+    same, its place is ``1 + a + (I - a - b - 1) / 2 = (1 + I + a - b) / 2``. One pass over the scores
+    gives ``a - b``, the sum of the signs of the differences.
     """
     if not bool(torch.isfinite(scores.sum(1)).all()):
         raise ValueError("a score of the ranking is not a finite number")
@@ -156,7 +152,7 @@ def _flat(lists: list[Int32], device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _user_metrics(ranks: Floats, counts: npt.NDArray[np.int64]) -> Floats:
-    """[users, 2 × cutoffs]: recall at each cutoff, then NDCG at each."""
+    """Compute [users, 2 × cutoffs]: recall at each cutoff, then NDCG at each."""
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     columns = [
         np.add.reduceat((ranks <= cutoff).astype(float), starts) / counts for cutoff in CUTOFFS

@@ -1,1 +1,1 @@
-"""LLM recommenders: trained on a coreset, measured on held-out users."""
+"""LLM recommenders behind one interface: learning from samples, and measurement on held-out users."""

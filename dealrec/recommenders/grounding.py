@@ -1,8 +1,8 @@
-"""From titles that a language model wrote to the items of the catalogue, by hidden states.
+"""Titles that a language model wrote are matched to items of the catalogue by hidden states.
 
 Bao et al., "A Bi-Step Grounding Paradigm for Large Language Models in Recommendation Systems"
-(BIGRec), arXiv 2308.08434: an item is the nearer, the nearer the hidden state of its title's last
-token is to that of the written title.
+(BIGRec), arXiv 2308.08434: the distance of an item is that between the hidden state of its title's
+last token and that of the written title.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, pad
 from dealrec.progress import SILENT, Reporter
 
 _CHUNK_TITLES = 1024
-"""A process that dies loses the vectors of one file at most."""
+"""Titles in a file; a process that dies loses the vectors of one file at most."""
 
 
 def catalogue_vectors(
@@ -34,10 +34,11 @@ def catalogue_vectors(
     folder: Path | None = None,
     reporter: Reporter = SILENT,
 ) -> Tensor:
-    """[n, h] as :func:`text_vectors`, in chunks that are kept in ``folder``, if there is one.
+    """Compute [n, h] as :func:`text_vectors`, in chunks that are kept in ``folder``, if there is one.
 
-    What another process kept there for the same model and titles is read. ``reporter`` gets ``title``;
-    raises :class:`~dealrec.errors.Cancelled` when it says so, and ``OSError`` where the disk has no room.
+    Chunks that another process kept there for the same model and titles are read. ``reporter`` gets
+    ``title``. Raises :class:`~dealrec.errors.Cancelled` when ``reporter`` says so, and ``OSError`` if
+    the disk has no room.
     """
     shared = [loaded.name, loaded.revision, str(loaded.model.dtype), batch_tokens]
     found = []
@@ -69,9 +70,9 @@ def text_vectors(
     batch_tokens: int = 4096,
     on_batch: Callable[[int], None] = lambda _done: None,
 ) -> Tensor:
-    """[n, h] float32: the hidden state of each text's last token, after the final norm.
+    """Compute [n, h] float32: the hidden state of each text's last token, after the final norm.
 
-    The model as it is; a caller that trained an adapter leaves it out. An empty text is the
+    The model is used as it is, so callers disable an adapter first. An empty text is read as the
     end-of-text token. ``on_batch`` gets the number of texts done, after each batch.
     """
     structure, tokenizer = find_structure(loaded.model), loaded.tokenizer
@@ -98,15 +99,16 @@ def text_vectors(
 
 
 class Grounding:
-    """Scores of all ``I`` items for written titles, a chunk of users at a time.
+    """Scores all ``I`` items against written titles.
 
-    With ``popularity_weight`` γ the distance, brought to [0, 1] over the items of each user, is
-    divided by ``(1 + p)^γ``, where ``p`` is the item's share of training interactions brought to
-    [0, 1] (BIGRec's statistical injection). 0 leaves popularity out.
+    The distance is scaled to [0, 1] over the items of each user and divided by ``(1 + p)^γ``, where γ
+    is ``popularity_weight`` and ``p`` is the item's number of training interactions, scaled to [0, 1]
+    (BIGRec's statistical injection). With 0 popularity has no effect.
 
     Args:
-        items: [I, h] of :func:`text_vectors`.
-        popularity: [I] training interactions.
+        items: [I, h] vectors from :func:`text_vectors`.
+        popularity: [I] numbers of training interactions.
+        popularity_weight: γ.
     """
 
     def __init__(
@@ -119,11 +121,11 @@ class Grounding:
 
     @property
     def items(self) -> int:
-        """How many there are."""
+        """The number of items."""
         return len(self._items)
 
     def scores(self, written: Tensor) -> Tensor:
-        """[b, I], the higher the better, of ``written`` [b, h]: no more users than fit beside I."""
+        """Compute [b, I] scores (higher is better) for ``written`` [b, h]; ``b * I`` must fit in memory."""
         distances = torch.cdist(written, self._items)
         low, high = distances.amin(1, keepdim=True), distances.amax(1, keepdim=True)
         return -((distances - low) / (high - low).clamp(min=1e-12)) / self._divisor

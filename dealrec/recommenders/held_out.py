@@ -1,4 +1,4 @@
-"""The users that a recommender is asked about, and what the right answers are."""
+"""The held-out users that a recommender is measured on, and their right answers."""
 
 from dataclasses import dataclass
 
@@ -23,19 +23,19 @@ class HeldOutUsers:
 
     split: Split
     prompts: list[PromptedSample]
-    """[U] everything before as the history, the first held-out item as the answer."""
+    """[U] prompts with all earlier items as the history and the first held-out item as the answer."""
     shuffled: list[PromptedSample]
-    """[U] the same with the history in another order."""
+    """[U] the same prompts with the history in another order."""
     ranked: Int64
-    """[Q] places among the ``U``."""
+    """[Q] indices into the ``U`` users."""
     histories: list[Int32]
-    """[Q] distinct dense items seen before."""
+    """[Q] distinct dense items that the user was seen with before."""
     answers: list[Int32]
-    """[Q] distinct dense items of the split."""
+    """[Q] distinct dense items of the user in the split."""
 
 
 def held_out_split(dataset: Dataset, wanted: HeldOut) -> Split:
-    """The split that ``wanted`` means; ``auto`` is ``test`` where somebody can be asked about it."""
+    """Return the split that ``wanted`` means; ``auto`` is ``test`` if a user can be asked about it."""
     if wanted is not HeldOut.AUTO:
         return Split(wanted.value)
     return Split.TEST if dataset.users_asked(Split.TEST) else Split.VALID
@@ -44,11 +44,11 @@ def held_out_split(dataset: Dataset, wanted: HeldOut) -> Split:
 def held_out_users(
     dataset: Dataset, prompt: PromptConfig, evaluation: EvaluationConfig
 ) -> HeldOutUsers:
-    """Whom ``evaluation`` asks about, spread evenly over all who can be asked.
+    """Choose the users that ``evaluation`` asks for, spread evenly over all who can be asked.
 
     Raises:
-        InputError: ``no_held_out_users`` where fewer than two users have an item in the split and
-            one before it.
+        InputError: ``no_held_out_users`` if fewer than two users have an item in the split and one
+            before it.
     """
     split = held_out_split(dataset, evaluation.split)
     samples = held_out_samples(dataset, split, evaluation.users)

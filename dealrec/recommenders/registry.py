@@ -1,4 +1,4 @@
-"""From the configuration of fine-tuning to the recommender that it trains."""
+"""The registry of recommenders, and the one that a configuration of fine-tuning trains."""
 
 from importlib import import_module
 from pathlib import Path

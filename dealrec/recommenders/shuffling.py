@@ -1,4 +1,4 @@
-"""Histories in another order: what a model expects less after them it had read from the order."""
+"""Histories in another order, to measure what a model reads from the order."""
 
 from dataclasses import replace
 
@@ -8,10 +8,11 @@ from dealrec.data.prompts import PromptedSample
 
 
 def shuffled_history(sample: PromptedSample, seed: int) -> PromptedSample:
-    """The sample with the titles of its history in another order, which ``seed`` and history decide.
+    """Return the sample with the titles of its history in another order.
 
-    What a model expects less after this it had read from the order; plain likelihood also rewards
-    format and popularity. A history of one title, or of equal ones, stays as it is.
+    The order follows from ``seed`` and the history. The likelihood that a model loses by the shuffling
+    came from the order of the history; the likelihood itself also rewards format and popularity. A
+    history of one title, or of equal titles, stays as it is.
     """
     titles = sample.input.removeprefix('"').removesuffix('"').split('", "')
     draw = np.random.default_rng([seed, *sample.input.encode()])

@@ -1,4 +1,4 @@
-"""How well a language model expects the titles that held-out users chose."""
+"""The likelihood that a language model gives to the titles that held-out users chose."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""The layers below the trained ones, run once over every text and kept.
+"""The trunk: the frozen layers below the trained ones, run once over every text.
 
-Where only the last layers are trained, what the first of them is given never changes: epochs, seeds and
+If only the last layers are trained, the input of the first of them never changes, so epochs, seeds and
 coresets share it.
 """
 
@@ -22,15 +22,15 @@ from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, pad
 from dealrec.progress import SILENT, Reporter
 
 _CHUNK_TEXTS = 1024
-"""A process that dies loses the texts of one file at most."""
+"""Texts in a file; a process that dies loses the texts of one file at most."""
 
 
 class Trunk:
     """A decoder cut before its last ``trained`` layers.
 
     Raises:
-        InputError: ``too_many_layers`` where no layer would be left below; ``model_not_supported``
-            where the two parts one after the other do not give the whole decoder's hidden states.
+        InputError: ``too_many_layers`` if no layer would be left below the cut; ``model_not_supported``
+            if the two parts one after the other do not give the whole decoder's hidden states.
     """
 
     def __init__(self, loaded: LoadedLanguageModel, trained: int) -> None:
@@ -63,15 +63,17 @@ class Trunk:
 
 
 class KeptTrunk:
-    """:meth:`Trunk.below` of many texts, in memory-mapped files, found again by their tokens.
+    """Keeps the trunk's output for many texts in memory-mapped files, found by the texts' tokens.
 
-    What another process kept under ``folder`` for the same model and layers is used again. Sums over
-    padded batches differ in their last place with the batch, so a text's states may, too, with the
-    texts beside which it was kept first.
+    States that another process kept under ``folder`` for the same model and layers are used again.
+    Sums over padded batches differ in their last place from batch to batch, so the states of a text
+    also depend in the last place on the texts beside which it was kept first.
 
     Args:
-        folder: Gets a folder of this model's and cut's; as large as all tokens times the hidden
-            size, in the model's type.
+        loaded: The language model, without an adapter.
+        trained: How many of its last layers are trained.
+        folder: It gets a folder for this model and cut, of the size of all tokens times the hidden
+            size in the model's type.
         batch_tokens: Padded tokens that go through the trunk at a time.
     """
 
@@ -88,7 +90,7 @@ class KeptTrunk:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._chunks: list[Tensor] = []
         self.seconds = 0.0
-        """What computing all that is kept took, here or elsewhere."""
+        """How long computing all kept states took, in this process or another."""
         self._places: dict[tuple[int, ...], tuple[int, int]] = {}
         for index in sorted(self._folder.glob("*.npz")):
             with np.load(index, allow_pickle=False) as kept:
@@ -97,13 +99,13 @@ class KeptTrunk:
 
     @property
     def tokens(self) -> int:
-        """All that are kept."""
+        """The number of tokens whose states are kept."""
         return sum(map(len, self._chunks))
 
     def keep(self, samples: Sequence[EncodedSample], reporter: Reporter = SILENT) -> None:
-        """Run the trunk over those that are not kept yet.
+        """Run the trunk over the texts that are not kept yet; ``reporter`` gets ``text``.
 
-        Raises ``OSError`` where the disk has no room, before anything is computed.
+        Raises ``OSError`` if the disk has no room for a file of them, before it is computed.
         """
         new = {tuple(s.ids): s for s in samples if tuple(s.ids) not in self._places}
         texts = sorted(new.values(), key=len, reverse=True)
@@ -146,7 +148,7 @@ class KeptTrunk:
         return flat.view(tokens, self._width)
 
     def hidden_states(self, samples: Sequence[EncodedSample]) -> Tensor:
-        """[b, t, h] as :meth:`Structure.hidden_states` of the padded samples; only the last layers run.
+        """Compute [b, t, h] hidden states of the padded samples; only the last layers are run.
 
         Raises ``KeyError`` for a text that was not kept.
         """

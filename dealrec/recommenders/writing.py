@@ -1,4 +1,4 @@
-"""The titles that a language model writes after prompts, by beam search in batches."""
+"""A language model writes titles after prompts, by beam search in batches."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,15 +22,15 @@ def write_titles(
     batch_tokens: int = 4096,
     on_batch: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """What the best of ``beams`` beams writes after each sample's prompt, less its quotes.
+    """Write a title after each sample's prompt, and return it without its quotes.
 
     Args:
         loaded: The model that writes.
-        samples: Their answers are not read.
-        beams: Of the search; the best one's text is given back.
+        samples: Their prompts are read, their answers are not.
+        beams: Beams of the search; the text of the best one is returned.
         max_title_tokens: A longer title is cut.
-        batch_tokens: Padded prompt tokens, beams counted, that are generated from at a time.
-        on_batch: Called before each batch.
+        batch_tokens: Padded tokens in a batch, counted for every beam.
+        on_batch: It is called before each batch.
     """
     loaded.model.eval()
     written = [""] * len(samples)
@@ -52,7 +52,7 @@ def write_titles(
 def _written(
     loaded: LoadedLanguageModel, prompts: Sequence[list[int]], beams: int, max_title_tokens: int
 ) -> list[str]:
-    """Prompts are padded on the left: what is generated follows the last token of each."""
+    """Generate after prompts, which are padded on the left so that generation follows their last token."""
     tokenizer = loaded.tokenizer
     pad, width = tokenizer.pad_token_id or 0, max(map(len, prompts))
     rows = [[pad] * (width - len(prompt)) + prompt for prompt in prompts]
@@ -73,7 +73,7 @@ def _written(
 
 
 class _TitleIsWhole(StoppingCriteria):  # type: ignore[misc]
-    """Of each row: nothing that it could still write would change :func:`_title`."""
+    """Stops each row as soon as no further text can change its :func:`_title`."""
 
     def __init__(self, tokenizer: Any, width: int) -> None:
         self._tokenizer, self._width = tokenizer, width
@@ -89,6 +89,6 @@ def _is_whole(text: str) -> bool:
 
 
 def _title(text: str) -> str:
-    """Up to the closing quote of the first quoted title, or the first line where none is quoted."""
+    """Return the first line's quoted title without its quotes; the whole line if it starts with none."""
     line = text.strip().partition("\n")[0]
     return line[1:].partition('"')[0] if line.startswith('"') else line

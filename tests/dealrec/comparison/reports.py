@@ -1,4 +1,4 @@
-"""A comparison's report as a run makes it, from simulated figures of every user in every run."""
+"""A comparison's report, made from simulated figures of every user in every run."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from dealrec.config.selectors import SELECTORS
 SELECTORS_ALL = tuple(method.value for method in SelectionMethod)
 BAR = SelectionMethod.STRATIFIED_RANDOM.value
 EFFECTS = {"dealrec": -0.45, "influence": -0.3, "effort": 0.5, "k_center": 0.4, BAR: -0.1}
-"""On the NLL of a title; none of other selectors."""
+"""Effects on the NLL of a title; other selectors have none."""
 SAMPLES = 45_774
 _USERS = 120
 _STAGES = {"surrogate": 61.0, "influence": 14.0, "effort": 95.0}
@@ -44,7 +44,10 @@ def comparison_report(
     full_data_runs: int = 0,
     effects: Mapping[str, float] = EFFECTS,
 ) -> ComparisonReport:
-    """Of simulated runs: a user's mean, an effect of the run, and noise of each user in each run."""
+    """Make the report of simulated runs.
+
+    A figure is the user's mean plus an effect of the run and noise of the user in the run.
+    """
     draw = np.random.default_rng(0)
     config = ComparisonConfig.parse(
         {

@@ -18,7 +18,7 @@ def page(report, folder):
 
 
 class Reader(HTMLParser):
-    """Every tag with its attributes, the text of every table by its label, and what was left open."""
+    """Collects tags with their attributes, the text of tables by label, and unclosed tags."""
 
     VOID = frozenset({"meta", "link", "br", "img", "input"})
 
@@ -72,7 +72,7 @@ def many_page(many, tmp_path_factory):
 
 
 def text_of(page):
-    """What a person reads, without markup."""
+    """Collects the text that a person reads."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 

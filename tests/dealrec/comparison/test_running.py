@@ -1,4 +1,4 @@
-"""A whole comparison on a tiny language model: what it leaves, and that it goes on where it was."""
+"""A whole comparison on a tiny language model leaves its files, and goes on where it was stopped."""
 
 import json
 from typing import Any
@@ -121,7 +121,7 @@ def test_it_leaves_a_page_and_its_json_and_nothing_else(result):
 
 
 class _Stopping:
-    """Cancels when so many steps have been made."""
+    """Cancels after a number of steps."""
 
     def __init__(self, after):
         self.after, self.steps = after, []

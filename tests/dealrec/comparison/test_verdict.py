@@ -1,4 +1,4 @@
-"""What a comparison has shown is said in sentences that claim no more than that."""
+"""The sentences of a verdict claim no more than the comparison has shown."""
 
 import pytest
 
