@@ -1,1 +1,1 @@
-"""Coresets on disk: members with their texts, scores, and a manifest that says what they are."""
+"""Coresets on disk: members with their texts, scores, and a manifest."""

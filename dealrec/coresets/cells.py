@@ -1,8 +1,8 @@
-"""Text in CSV files, written so that a spreadsheet shows it and never runs it as a formula.
+"""Text cells of CSV files, written so that a spreadsheet never runs them as formulas.
 
-A text that begins with what opens a formula, or with an apostrophe, gets one apostrophe in front.
-Whoever reads text columns takes one leading apostrophe away (``removeprefix("'")``) and has exactly
-what it was; numbers are never touched.
+A text that begins with a character that opens a formula, or with an apostrophe, gets an apostrophe in
+front. A reader of text columns removes one leading apostrophe (``removeprefix("'")``) and gets exactly
+the original text. Numbers are never changed.
 """
 
 import re
@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _OPENS = "=+-@\t\r\n＝＋－＠"
-"""OWASP's list, with the full-width forms that spreadsheets take for the plain ones."""
+"""The characters of OWASP's list, and their full-width forms, which spreadsheets treat alike."""
 
 
 def shown(text: str) -> str:
-    """``text`` as a cell."""
+    """Write ``text`` as a cell."""
     return f"'{text}" if text.startswith((*_OPENS, "'")) else text
 
 
 def shown_table(table: pa.Table) -> pa.Table:
-    """``table`` with every text column as :func:`shown` writes it; others as they are."""
+    """Write every text column of ``table`` as :func:`shown` does; other columns stay as they are."""
     for index, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             column: Any = pc.replace_substring_regex(

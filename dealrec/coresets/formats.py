@@ -1,4 +1,4 @@
-"""The formats that a coreset can be taken away in."""
+"""The file formats in which coresets are exported."""
 
 import csv
 import io
@@ -19,13 +19,13 @@ class CoresetFormat(StrEnum):
     """A file format of coresets."""
 
     JSONL = "jsonl"
-    """One object a sample, with its scores."""
+    """One JSON object a sample, with its scores."""
     PARQUET = "parquet"
     CSV = "csv"
-    """``history`` is a JSON list of item ids in one cell; texts are safe for spreadsheets
+    """The cell ``history`` is a JSON list of item ids; texts are safe for spreadsheets
     (:mod:`dealrec.coresets.cells`)."""
     ALPACA = "alpaca"
-    """A JSON array of ``{instruction, input, output}``, as fine-tuning tools read it."""
+    """A JSON array of ``{instruction, input, output}``, which fine-tuning tools read."""
 
     @property
     def media_type(self) -> str:
@@ -45,13 +45,13 @@ _MEDIA_TYPES = {
 
 
 def write_format(members: Path, format: CoresetFormat, out: BinaryIO) -> None:  # noqa: A002
-    """Write the coreset in ``members`` (a ``members.parquet``) to ``out``; the bytes never vary."""
+    """Write the coreset in ``members`` (a ``members.parquet``) to ``out``, with the same bytes each time."""
     for chunk in format_chunks(members, format):
         out.write(chunk)
 
 
 def format_chunks(members: Path, format: CoresetFormat) -> Iterator[bytes]:  # noqa: A002
-    """The same as :func:`write_format`, piece by piece."""
+    """Iterate over the bytes that :func:`write_format` writes, piece by piece."""
     match format:
         case CoresetFormat.PARQUET:
             with members.open("rb") as file:

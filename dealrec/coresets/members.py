@@ -1,4 +1,4 @@
-"""Reads the members of a coreset back."""
+"""Reads the members of a coreset."""
 
 import json
 from pathlib import Path
@@ -12,15 +12,17 @@ _FIELDS = ("instruction", "input", "output")
 
 
 def read_members(members: Path) -> list[PromptedSample]:
-    """The texts of a ``members.parquet``, in its order."""
+    """Read the texts of a ``members.parquet`` in its order."""
     table = pq.read_table(members, columns=list(_FIELDS))
     return [PromptedSample(**row) for row in table.to_pylist()]
 
 
 def read_examples(path: Path) -> list[PromptedSample]:
-    """The texts of a JSON Lines file with ``instruction``, ``input`` and ``output`` in each object.
+    """Read a JSON Lines file with the texts ``instruction``, ``input`` and ``output`` in each object.
 
-    Raises :class:`InputError` (``invalid_coreset``) naming the line that is not so.
+    Raises:
+        InputError: ``invalid_coreset`` when the file cannot be read, holds no samples, or has another
+            kind of line, which the error names.
     """
     examples = []
     try:

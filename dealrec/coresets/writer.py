@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -25,17 +25,74 @@ MANIFEST = "manifest.json"
 REPORT = "report.html"
 
 MEMBER_ROWS = 10_000
-"""Members that are put into words at once."""
+"""The number of members that are put into words at a time."""
+
+
+class Covered(TypedDict):
+    """The numbers of distinct users, and of distinct items in histories and targets."""
+
+    users: int
+    items: int
+
+
+class Coverage(Covered):
+    """The users and items that a coreset covers, and its strata."""
+
+    strata: list[dict[str, Any]]
+    """The fields of each :class:`~dealrec.selection.interface.StratumUse`."""
+
+
+class Control(Covered):
+    """A random selection of the same size and seed, to compare the coreset with."""
+
+    method: str
+    seed: int
+    mean_influence: float
+    mean_effort: float | None
+
+
+class BudgetUse(TypedDict):
+    """The budget as it was asked for, and in samples."""
+
+    requested: int | float
+    samples: int
+
+
+class DatasetFacts(TypedDict):
+    """The data set of a coreset."""
+
+    sha256: str
+    split: str
+    users: int
+    items: int
+    interactions: int
+    samples: int
+
+
+class Manifest(TypedDict):
+    """The content of ``manifest.json``: all that is needed to make the coreset again."""
+
+    dealrec_version: str
+    size: int
+    sha256: str
+    budget: BudgetUse
+    dataset: DatasetFacts
+    config: dict[str, Any]
+    """A :class:`~dealrec.config.PruneConfig` as JSON."""
+    coverage: Coverage
+    control: Control
+    stages: dict[str, Any]
+    """Metrics and diagnostics of the earlier stages."""
 
 
 @dataclass(frozen=True)
 class Coreset:
-    """What a written coreset is."""
+    """A written coreset."""
 
     size: int
     sha256: str
-    coverage: dict[str, Any]
-    manifest: dict[str, Any]
+    coverage: Coverage
+    manifest: Manifest
 
 
 def write_coreset(
@@ -51,9 +108,8 @@ def write_coreset(
 ) -> Coreset:
     """Write the three files of a coreset into ``out``.
 
-    ``facts`` is what the earlier stages said of themselves (``surrogate``, ``influence``,
-    ``effort``: metrics and diagnostics); it goes into the manifest as it is. The same arguments
-    give the same bytes.
+    ``facts`` holds metrics and diagnostics of the earlier stages (``surrogate``, ``influence``,
+    ``effort``), and goes into the manifest as it is. The same arguments give the same bytes.
     """
     out.mkdir(parents=True, exist_ok=True)
     table = score_table(scores, selection)
@@ -61,11 +117,11 @@ def write_coreset(
     _write_members(dataset, samples, table, selection.indices, config, out / MEMBERS)
     size = len(selection.indices)
     sha256 = member_sha256(scores.keys.take(pa.array(selection.indices)).to_pylist())
-    coverage = {
+    coverage: Coverage = {
         **covered(samples, selection.indices),
         "strata": [asdict(use) for use in selection.strata],
     }
-    manifest = {
+    manifest: Manifest = {
         "dealrec_version": __version__,
         "size": size,
         "sha256": sha256,
@@ -88,10 +144,10 @@ def write_coreset(
 
 
 def score_table(scores: Scores, selection: Selection) -> pa.Table:
-    """[n] ``sample_key, influence, effort, overall, stratum, selected``, in dense order.
+    """Make the table ``sample_key, influence, effort, overall, stratum, selected`` in dense order.
 
-    ``stratum`` is null for samples that hard pruning dropped, or that were no candidates; the
-    latter have no ``effort`` either, and their ``overall`` is of influence alone.
+    ``stratum`` is null for samples that hard pruning dropped or that were not candidates. The latter
+    have no ``effort`` either, and their ``overall`` score is the influence alone.
     """
     effort = pa.nulls(len(scores), pa.float64())
     if scores.effort is not None:
@@ -109,7 +165,7 @@ def score_table(scores: Scores, selection: Selection) -> pa.Table:
 
 
 def read_scores(path: Path, samples: Samples) -> Scores:
-    """The raw scores in the ``scores.parquet`` of ``samples``, from which to select again."""
+    """Read the raw scores of ``samples`` in a ``scores.parquet``, to select from them again."""
     table = pq.read_table(path, columns=["sample_key", "influence", "effort"])
     effort = table["effort"]
     asked = effort.null_count < len(effort)
@@ -131,7 +187,7 @@ def _write_members(
     config: PruneConfig,
     path: Path,
 ) -> None:
-    """The taken samples as people and LLMs read them, in dense order; a part of them at a time."""
+    """Write the taken samples with their texts in dense order, a part of them at a time."""
     prompter = Prompter(dataset, samples, config.prompt)
     first = _members(dataset, samples, table, taken[:MEMBER_ROWS], prompter)
     with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
@@ -164,10 +220,10 @@ def _members(
     )
 
 
-def covered(samples: Samples, taken: Int64) -> dict[str, int]:
-    """Distinct users, and distinct items in histories and targets, of the taken samples."""
+def covered(samples: Samples, taken: Int64) -> Covered:
+    """Count the distinct users and items of the taken samples."""
     starts, ends = samples.start[taken], samples.target[taken] + 1
-    # Marks every flat position that a taken sample spans: +1 where one begins, -1 where it ends.
+    # Mark the flat positions that taken samples span: +1 where a sample begins, -1 after its end.
     steps = np.zeros(len(samples.items) + 1, dtype=np.int64)
     np.add.at(steps, starts, 1)
     np.add.at(steps, ends, -1)
@@ -175,8 +231,8 @@ def covered(samples: Samples, taken: Int64) -> dict[str, int]:
     return {"users": len(np.unique(samples.users[taken])), "items": len(np.unique(spanned))}
 
 
-def _control(samples: Samples, scores: Scores, size: int, config: PruneConfig) -> dict[str, Any]:
-    """What a random selection of the same size and seed covers, to be set beside the coreset."""
+def _control(samples: Samples, scores: Scores, size: int, config: PruneConfig) -> Control:
+    """Describe a random selection of the same size and seed."""
     taken = select_uniform(scores, size, config.selection).indices
     return {
         "method": "random",

@@ -1,1 +1,1 @@
-"""Pages that people read: charts, and the report of a coreset."""
+"""Reports as HTML pages: charts, and the report of a coreset."""

@@ -18,13 +18,13 @@ from dealrec.selection.interface import StratumUse
 Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Row = Mapping[str, float | str]
-"""What one mark of a chart shows, by the names that the chart's encodings use."""
+"""The data of one mark, by the field names in the chart's encodings."""
 
 ALL, CHOSEN, MARK = "var(--plot-all)", "var(--plot-chosen)", "var(--plot-mark)"
 _BINS = 40
 _CELLS = (40, 26)
 _TAIL = 0.25
-"""Percent of the samples at each end that the outermost bins or cells take in."""
+"""Percent of the samples at each end that are folded into the outermost bins or cells."""
 _SIZE = {"width": 420, "height": 190}
 _ROWS = "rows"
 _CONFIG = {
@@ -64,7 +64,13 @@ _ARIA = re.compile(r' (?:role="graphics-[a-z]+"|aria-roledescription="[^"]*")')
 
 
 def histogram(values: Float64, selected: Mask, title: str) -> str:
-    """Share of all samples, and of the selected ones, over bins of a score ([n] each)."""
+    """Draw the histogram of a score over all samples, and over the selected ones.
+
+    Args:
+        values: [n] scores.
+        selected: [n] whether each sample is selected.
+        title: Title of the axis of scores.
+    """
     edges = _edges(values, _BINS)
     rows: list[Row] = []
     for name, part in (("all samples", values), ("selected", values[selected])):
@@ -88,7 +94,7 @@ def histogram(values: Float64, selected: Mask, title: str) -> str:
 
 
 def strata_chart(strata: Sequence[StratumUse]) -> str:
-    """How many samples every stratum had, and how many it gave."""
+    """Draw the number of available and of selected samples of every stratum."""
     rows: list[Row] = [
         {
             "stratum": use.index,
@@ -117,7 +123,7 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
 
 
 def density(influence: Float64, effort: Float64, selected: Mask) -> str:
-    """How many samples have which influence and effort ([n] each); cells with selected ones are marked."""
+    """Draw the number of samples by influence and effort, [n] each; selected samples are marked."""
     edges = [_edges(values, bins) for values, bins in zip((influence, effort), _CELLS, strict=True)]
     x, y = (
         np.clip(values, edge[0], edge[-1])
@@ -157,7 +163,7 @@ def density(influence: Float64, effort: Float64, selected: Mask) -> str:
 
 
 def marks() -> alt.Chart:
-    """A chart of the rows that :func:`svg` is given."""
+    """Make a chart of the rows that :func:`svg` gets."""
     return alt.Chart(alt.NamedData(_ROWS))
 
 
@@ -179,7 +185,7 @@ def _two_colours(first: str, second: str) -> alt.Color:
 
 
 def _edges(values: Float64, bins: int) -> Float64:
-    """[bins + 1] ascending, from which a small part of the samples at each end is left out."""
+    """[bins + 1] ascending edges, which leave out a small part of the samples at each end."""
     low, high = np.percentile(values, [_TAIL, 100 - _TAIL])
     if low == high:
         low, high = low - 0.5, high + 0.5

@@ -1,4 +1,4 @@
-"""Reports as single HTML pages of one look: no script, and nothing asked for from a network."""
+"""Reports as self-contained HTML pages in one style, without scripts or network access."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from dealrec.disk import written_whole
 
 
 def write_page(out: Path, package: str, template: str, **facts: Any) -> None:
-    """Write ``out`` from a template of ``package``, whole or not at all.
+    """Write ``out`` from a template of ``package``; the file appears whole or not at all.
 
-    The template extends ``page.html.j2`` and shows numbers by the filter ``figure``.
+    The template extends ``page.html.j2`` and formats numbers with the filter ``figure``.
     """
     loaders = [PackageLoader(name) for name in dict.fromkeys((package, "dealrec.reports"))]
     environment = Environment(
@@ -25,7 +25,7 @@ def write_page(out: Path, package: str, template: str, **facts: Any) -> None:
 
 
 def figure(value: Any) -> str:
-    """A number as a person reads it; an en dash for what does not apply."""
+    """Format a number for people; ``None``, which does not apply, becomes an en dash."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):

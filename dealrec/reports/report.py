@@ -2,14 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config import SelectionMethod
 from dealrec.config.selectors import SELECTORS
-from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES
+from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES, Manifest
 from dealrec.reports.pages import write_page
 from dealrec.reports.scores import score_charts, strata_charts
 from dealrec.selection.interface import StratumUse
@@ -18,11 +19,12 @@ _SHOWN_MEMBERS = 100
 
 
 def write_report(coreset: Path, out: Path) -> None:
-    """Write ``out`` from a coreset folder (``manifest.json``, ``scores.parquet``, ``members.parquet``).
+    """Write the page ``out`` from a coreset folder.
 
-    The page holds its plots as SVG and asks for nothing from a network.
+    The folder holds ``manifest.json``, ``scores.parquet`` and ``members.parquet``. The page contains
+    its charts as SVG and needs no network.
     """
-    manifest = json.loads((coreset / MANIFEST).read_text())
+    manifest: Manifest = json.loads((coreset / MANIFEST).read_text())
     selector = SELECTORS[SelectionMethod(manifest["config"]["selection"]["method"])]
     scores = pq.read_table(coreset / SCORES)
     with pq.ParquetFile(coreset / MEMBERS) as file:
@@ -41,21 +43,31 @@ def write_report(coreset: Path, out: Path) -> None:
     )
 
 
-def _comparison(manifest: dict[str, Any], scores: Any) -> list[tuple[str, Any, Any, Any]]:
-    """Rows of (what, all samples, this coreset, random selection of the same size)."""
+class _Row(NamedTuple):
+    """A figure of all samples, of the coreset, and of a random selection of the same size."""
+
+    name: str
+    all_samples: float | None
+    coreset: float | None
+    random: float | None
+
+
+def _comparison(manifest: Manifest, scores: pa.Table) -> list[_Row]:
     selected = scores["selected"].to_numpy()
-    coverage, control = manifest["coverage"], manifest["control"]
+    size, coverage, control = manifest["size"], manifest["coverage"], manifest["control"]
     rows = [
-        ("samples", len(scores), manifest["size"], manifest["size"]),
-        ("users", None, coverage["users"], control["users"]),
-        ("items in histories and targets", None, coverage["items"], control["items"]),
+        _Row("samples", len(scores), size, size),
+        _Row("users", None, coverage["users"], control["users"]),
+        _Row("items in histories and targets", None, coverage["items"], control["items"]),
     ]
-    for name in ("influence", "effort"):
+    for name, random in (
+        ("influence", control["mean_influence"]),
+        ("effort", control["mean_effort"]),
+    ):
         if scores[name].null_count:
             continue
         values = scores[name].to_numpy()
-        random_mean = control[f"mean_{name}"]
-        rows.append((f"mean {name}", values.mean(), values[selected].mean(), random_mean))
-        spread = values.std(ddof=1) / np.sqrt(manifest["size"]) if len(values) > 1 else 0.0
-        rows.append((f"standard error of a random mean {name}", None, None, spread))
+        rows.append(_Row(f"mean {name}", values.mean(), values[selected].mean(), random))
+        spread = values.std(ddof=1) / np.sqrt(size) if len(values) > 1 else 0.0
+        rows.append(_Row(f"standard error of a random mean {name}", None, None, spread))
     return rows
