@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks._report import Target, finish, timed
 from dealrec.config import PruneConfig
 from dealrec.data.ingest import ingest
-from dealrec.influence.fidelity.datamodeling import CEILING, COUNT, Scale
+from dealrec.influence.fidelity.datamodeling import CEILING, COUNT, FidelityScale
 from dealrec.influence.fidelity.halves import small_problem
 from dealrec.influence.fidelity.measure import (
     CONFIGURED,
@@ -43,7 +43,7 @@ def main() -> None:
                 dataset,
                 PruneConfig.parse({"effort": None}),
                 options.keep or Path(name) / "trainings",
-                scale=Scale(processes=2),
+                scale=FidelityScale(processes=2),
                 table=True,
                 reporter=_Printed(),
             )

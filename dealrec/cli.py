@@ -152,7 +152,7 @@ def fidelity_command(
 ) -> None:
     """Measure how well influence predicts what leaving samples out does, on your data."""
     from dealrec.data.ingest import ingest
-    from dealrec.influence.fidelity.datamodeling import Scale
+    from dealrec.influence.fidelity.datamodeling import FidelityScale
     from dealrec.influence.fidelity.halves import small_problem
     from dealrec.influence.fidelity.measure import measure_fidelity
 
@@ -167,7 +167,7 @@ def fidelity_command(
             dataset if users is None else small_problem(dataset, users),
             settings,
             out / "trainings",
-            scale=Scale(halves, seeds, queries, surrogates, processes),
+            scale=FidelityScale(halves, seeds, queries, surrogates, processes),
             table=table,
             left_out=left_out,
             reporter=stages(StageName.INFLUENCE),

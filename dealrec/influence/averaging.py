@@ -1,4 +1,4 @@
-"""Influence averaged over surrogates: what one seed says of a sample and another does not, fades."""
+"""Averages influence over the surrogates of an ensemble, so that scores depend less on one seed."""
 
 from itertools import combinations
 from typing import Any
@@ -25,14 +25,10 @@ def score_ensemble(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> InfluenceScores:
-    """Score all ``n`` samples on every surrogate and average.
+    """Score all ``n`` samples on every surrogate and average the scores.
 
-    One surrogate's scores are given as they are. Of several, each one's scores are divided by their
-    standard deviation before they are averaged, so that none outweighs the others, and the average
-    is brought back to the mean of these deviations. The diagnostics have each member's and
-    ``member_agreement``, the mean Spearman correlation over pairs of members.
-
-    Raises what :func:`~dealrec.influence.scoring.score_influence` raises.
+    The scores of a single surrogate are returned unchanged, see :func:`average` for several. The
+    errors are those of :func:`~dealrec.influence.scoring.score_influence`.
     """
     count = len(ensemble.members)
     found = [
@@ -52,7 +48,13 @@ def score_ensemble(
 
 
 def average(members: list[InfluenceScores]) -> InfluenceScores:
-    """The average of several surrogates' scores of the same samples, as told above."""
+    """Average the scores of several surrogates for the same samples.
+
+    Each member's scores are divided by their standard deviation before the average, so that no member
+    outweighs the others. The average is multiplied by the mean of these deviations. The diagnostics
+    hold those of each member, and ``member_agreement``, the mean Spearman correlation over pairs of
+    members.
+    """
     deviations = np.array([float(one.scores.std()) for one in members])
     scaled = [
         one.scores / deviation if deviation else one.scores
@@ -63,7 +65,7 @@ def average(members: list[InfluenceScores]) -> InfluenceScores:
 
 
 def _diagnostics(members: list[InfluenceScores]) -> dict[str, Any]:
-    """Of the definition the first's (all share it); of the solutions the worst."""
+    """Combine the members' diagnostics: the shared definition, the worst solution, total times."""
     each = [one.diagnostics for one in members]
     pairs = [spearman(a.scores, b.scores) for a, b in combinations(members, 2)]
     known = [value for value in pairs if value is not None]
@@ -80,7 +82,7 @@ def _diagnostics(members: list[InfluenceScores]) -> dict[str, Any]:
 
 
 class _MemberReporter:
-    """One member's samples as a part of all members'."""
+    """Reports one member's samples as a part of the samples of all members."""
 
     def __init__(self, reporter: Reporter, index: int, count: int) -> None:
         self._reporter, self._index, self._count = reporter, index, count

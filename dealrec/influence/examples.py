@@ -1,4 +1,4 @@
-"""The risks that influence speaks of: which positions count, with which weights."""
+"""Examples of a risk: the positions whose losses count, with their weights, cut into batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
 from dealrec.data.samples import Samples
 
 LOGIT_ELEMENTS = 1 << 23
-"""Loss positions of a batch times columns of the softmax: what is held at once.
+"""The most loss positions of a batch times columns of the softmax that are in memory at once.
 
-32 MiB in float32, the most that the allocator uses again for the next batch (:mod:`dealrec.runtime`);
-smaller blocks make the products with the item vectors slower.
+This is 32 MiB in float32, the largest block that the allocator reuses for the next batch
+(:mod:`dealrec.runtime`). Smaller blocks make the products with the item vectors slower.
 """
 BATCH_TOKENS = 8192
 
@@ -25,16 +25,16 @@ class Batch:
     """``B`` examples as tensors, padded on the right."""
 
     index: Tensor
-    """[B] int64, the examples' dense indices."""
+    """[B] int64 the examples' dense indices."""
     sequences: Tensor
-    """[B, T] int64 inputs."""
+    """[B, T] int64 the input items."""
     targets: Tensor
-    """[B, T] int64, the item after each input; item 0 on padding."""
+    """[B, T] int64 the item after each input; item 0 on padding."""
     weights: Tensor
-    """[B, T]; each row sums to 1, so that examples weigh equally in a risk."""
+    """[B, T] the positions' weights. Each row sums to 1, so all examples weigh the same in a risk."""
 
     def positions(self) -> "Positions":
-        """Those that count in the losses."""
+        """Return the positions that count in the losses."""
         rows, columns = torch.nonzero(self.weights, as_tuple=True)
         place = (rows, columns)
         return Positions(self.sequences, rows, columns, self.targets[place], self.weights[place])
@@ -45,17 +45,23 @@ class Positions:
     """The ``M`` positions of a batch whose losses count."""
 
     sequences: Tensor
-    """[B, T], of the batch."""
+    """[B, T] the sequences of the batch."""
     rows: Tensor
+    """[M] the row of each position."""
     columns: Tensor
+    """[M] the column of each position."""
     targets: Tensor
+    """[M] the item after each position."""
     weights: Tensor
-    """[M] each."""
+    """[M] the weight of each position in its example's loss."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """``E`` examples. The inputs of ``e`` are ``items[starts[e]:ends[e]]``, its target ``items[ends[e]]``."""
+    """``E`` examples.
+
+    The inputs of example ``e`` are ``items[starts[e]:ends[e]]``; its target is ``items[ends[e]]``.
+    """
 
     items: Int32
     starts: Int64
@@ -70,13 +76,16 @@ class Examples:
     def of_samples(
         cls, samples: Samples, n_items: int, max_length: int, loss: SampleLoss
     ) -> "Examples":
-        """The samples in dense order, with the last ``max_length`` items of each history."""
+        """Make examples of the samples, in dense order, with the last ``max_length`` items of history."""
         starts = np.maximum(samples.start, samples.target - max_length)
         return cls(samples.items, starts, samples.target, loss, n_items)
 
     @classmethod
     def of_validation(cls, dataset: Dataset, max_length: int, loss: SampleLoss) -> "Examples":
-        """Each user's first validation item, given the training items (users with at least one)."""
+        """Make examples of each user's first validation item after the training items.
+
+        Users without a training item have no example.
+        """
         train, valid = SPLIT_CODES[Split.TRAIN], SPLIT_CODES[Split.VALID]
         users = dataset.users()
         in_valid = np.flatnonzero(dataset.splits == valid)
@@ -92,13 +101,13 @@ class Examples:
 
     @property
     def tokens(self) -> Int64:
-        """[E] positions that count in each example's loss."""
+        """[E] the number of positions that count in each example's loss."""
         if self.loss is SampleLoss.LAST:
             return np.ones(len(self), dtype=np.int64)
         return self.ends - self.starts
 
     def evenly(self, tokens: int) -> "Examples":
-        """Examples spread evenly over all, of about ``tokens`` loss positions; all if there are fewer."""
+        """Take examples spread evenly, with about ``tokens`` loss positions; all if there are fewer."""
         total = int(self.tokens.sum())
         if total <= tokens:
             return self
@@ -106,21 +115,21 @@ class Examples:
         return self.take(np.arange(count) * len(self) // count)
 
     def take(self, picked: Int64) -> "Examples":
-        """The examples with these dense indices, in this order."""
+        """Take the examples with these dense indices, in this order."""
         return Examples(self.items, self.starts[picked], self.ends[picked], self.loss, self.n_items)
 
     def parts(self, count: int) -> "list[Examples]":
-        """At most ``count`` disjoint parts of like size, each spread evenly over all; none is empty."""
+        """Cut into at most ``count`` disjoint, nonempty parts of similar size, each spread evenly."""
         count = min(count, len(self))
         return [self.take(np.arange(first, len(self), count)) for first in range(count)]
 
     def batches(
         self, dtype: torch.dtype, device: torch.device, columns: int | None = None
     ) -> Iterator[Batch]:
-        """Every example once, neighbours in length together; the same batches each time.
+        """Yield batches of examples of similar length, the same batches each time.
 
-        ``columns`` are those of the softmax (the whole catalogue's if not given), which bound how
-        many losses a batch has.
+        ``columns`` is the number of columns of the softmax, by default the whole catalogue; it bounds
+        the number of losses in a batch.
         """
         lengths = self.ends - self.starts
         order = np.argsort(lengths, kind="stable")
@@ -133,7 +142,7 @@ class Examples:
             rows = np.arange(1, len(within) + 1)
             tokens = rows * within
             losses = tokens if self.loss is SampleLoss.SEQUENCE else rows
-            # Both grow with every row, so those that fit come first.
+            # Both numbers grow with every row, so the rows that fit come first.
             fitting = np.count_nonzero((tokens <= BATCH_TOKENS) & (losses <= most_losses))
             stop = start + max(1, int(fitting))
             yield self._batch(order[start:stop], dtype, device)

@@ -1,9 +1,9 @@
-"""Influence through the output item vectors ``E``: the states that meet them stay as they are.
+"""Influence through the output item vectors ``E``, with fixed states.
 
-A token's logits are ``Es``, linear in ``E``, so with ``p = softmax(Es)`` and target ``y`` the gradient
-of its loss is ``(p − e_y) sᵀ``, the derivative along ``U`` is ``sᵀ(Uᵀp − u_y)``, and the Hessian is the
-Gauss-Newton matrix ``(diag(p) − ppᵀ) ⊗ ssᵀ``: the risk is convex in ``E``. No model pass is
-differentiated. Where a surrogate reads items by the same vectors, these stay.
+A token's logits ``Es`` are linear in ``E``. With ``p = softmax(Es)`` and target ``y``, the gradient of
+its loss is ``(p − e_y) sᵀ``, the derivative along ``U`` is ``sᵀ(Uᵀp − u_y)``, and the Hessian is the
+Gauss-Newton matrix ``(diag(p) − ppᵀ) ⊗ ssᵀ``, so the risk is convex in ``E``. No model pass is
+differentiated. The input vectors stay fixed, even if the surrogate ties them to ``E``.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from torch import Tensor
 from dealrec.config import Curvature
 from dealrec.influence.examples import Batch, Examples, Positions
 from dealrec.influence.head import Head
-from dealrec.influence.problem import HELD, Tick
+from dealrec.influence.problem import HELD, Tick, ticked
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.interface import Operator, ProductOperator
 from dealrec.surrogates.interface import Surrogate
@@ -23,16 +23,20 @@ from dealrec.surrogates.interface import Surrogate
 
 @dataclass(frozen=True)
 class _Held:
-    """Tokens of a batch; their probabilities if all of them can be held."""
+    """The ``M`` tokens of a batch."""
 
     states: Tensor
+    """[M, d] the states."""
     targets: Tensor
+    """[M] the items that follow the tokens."""
     weights: Tensor
+    """[M] the tokens' weights in their examples' losses."""
     p: Tensor | None
+    """[M, columns] the probabilities; ``None`` if those of all batches do not fit into memory."""
 
 
 class ItemProblem:
-    """:class:`~dealrec.influence.problem.Problem` for ``item_embedding``, of any surrogate."""
+    """The :class:`~dealrec.influence.problem.Problem` of ``item_embedding``, for any surrogate."""
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class ItemProblem:
         softmax: CatalogueSoftmax | None = None,
         items: Tensor | None = None,
     ) -> None:
-        """The softmax is over the whole catalogue, the [I, d] items the model's, if none are given."""
+        """Prepare the problem; the softmax over all items and the model's [I, d] items are defaults."""
         self.model = model
         self.softmax = softmax or CatalogueSoftmax.whole(model.n_items)
         self.items = model.item_vectors().detach() if items is None else items
@@ -69,7 +73,7 @@ class ItemProblem:
         kind: Curvature,  # noqa: ARG002 - the two are one matrix here
         tick: Tick,
     ) -> Operator:
-        """The same for both kinds."""
+        """Return the curvature, which is the same matrix for both kinds."""
         fits = int(examples.tokens.sum()) * self.softmax.columns <= HELD
         held = [
             _Held(head.states, head.targets, at.weights, head.p if fits else None)
@@ -87,13 +91,12 @@ class ItemProblem:
         return ProductOperator(product, self.size, self.device)
 
     def _heads(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, Positions, Head]]:
-        for batch in examples.batches(self.dtype, self.device, self.softmax.columns):
-            tick(0)
+        batches = examples.batches(self.dtype, self.device, self.softmax.columns)
+        for batch in ticked(batches, tick):
             at = batch.positions()
             with torch.no_grad():
                 states = self.model.states_at(at.sequences, at.rows, at.columns)
             yield batch, at, Head.at(self.softmax, states, self.items, at.targets)
-            tick(len(batch.index))
 
     def _head(self, one: _Held) -> Head:
         if one.p is None:

@@ -1,7 +1,7 @@
-"""What influence needs of a model and a parameter set; the general way, by autograd.
+"""The quantities of a model and a parameter set that influence needs, and their general computation.
 
-With ``P`` parameters in the set, as one flat vector. Losses are a softmax over the catalogue
-(:mod:`dealrec.influence.softmax`), dropout is off, and no sample looks at another.
+The ``P`` parameters of the set form one flat vector. Losses are those of a softmax over the catalogue
+(:mod:`dealrec.influence.softmax`), dropout is off, and samples are independent of each other.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,14 +20,26 @@ from dealrec.influence.solvers.interface import Operator, ProductOperator
 from dealrec.surrogates.interface import Surrogate
 
 Tick = Callable[[int], None]
-"""Told how many examples were just finished (0: still at work); may raise ``Cancelled``."""
+"""Receives the number of examples just finished, or 0 during work; may raise ``Cancelled``."""
 Parameters = dict[str, Tensor]
 HELD = 1 << 28
-"""Numbers of a curvature that are held: 1 GiB in float32."""
+"""The most numbers of a curvature that are kept in memory, 1 GiB in float32."""
 
 
-def directional(function: Callable[[Parameters], Any], at: Parameters, along: Parameters) -> Any:
-    """The derivative of ``function`` at ``at`` along ``along``, in forward mode."""
+def no_tick(_examples: int) -> None:
+    """Report nothing and never cancel."""
+
+
+def ticked(batches: Iterator[Batch], tick: Tick) -> Iterator[Batch]:
+    """Yield the batches, with a tick before each and one for its examples after each."""
+    for batch in batches:
+        tick(0)
+        yield batch
+        tick(len(batch.index))
+
+
+def _directional(function: Callable[[Parameters], Any], at: Parameters, along: Parameters) -> Any:
+    """Compute the derivative of ``function`` at ``at`` along ``along`` in forward mode."""
     return jvp(function, (at,), (along,))[1]
 
 
@@ -35,25 +47,25 @@ class Problem(Protocol):
     """Gradients, directional derivatives and curvature over one parameter set."""
 
     size: int
-    """``P``."""
+    """``P``, the number of parameters."""
 
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
-        """[P] float64: the gradient of the mean of the examples' losses."""
+        """Compute the gradient [P] float64 of the mean of the examples' losses."""
 
     def derivatives(
         self, examples: Examples, u: Tensor, tick: Tick
     ) -> tuple[Tensor, Tensor | None]:
-        """[E] float64 ``uᵀ∇L(e)``; and, where it costs nothing more, :meth:`gradient`."""
+        """Compute ``uᵀ∇L(e)``, [E] float64, and :meth:`gradient` if it needs no further pass."""
 
     def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
-        """The Hessian or Gauss-Newton matrix of the examples' mean loss.
+        """Return the Hessian or Gauss-Newton matrix of the examples' mean loss.
 
-        Ticks each example once, and 0 in its products.
+        It ticks once for each example, and 0 in its products.
         """
 
 
-class _States(nn.Module):
-    """Gives states and item vectors of one call, so that both are functions of the parameters."""
+class StatesAndItems(nn.Module):
+    """Computes states [M, d] and item vectors [I, d] in one call, as functions of the parameters."""
 
     def __init__(self, model: Surrogate) -> None:
         super().__init__()
@@ -64,7 +76,7 @@ class _States(nn.Module):
 
 
 class AutogradProblem:
-    """Works for every surrogate and parameter set: one pass over the model for each quantity."""
+    """The problem for any surrogate and parameter set, by one pass over the model per quantity."""
 
     def __init__(
         self,
@@ -72,8 +84,8 @@ class AutogradProblem:
         parameters: InfluenceParameters,
         softmax: CatalogueSoftmax | None = None,
     ) -> None:
-        """The softmax is over the whole catalogue if none is given."""
-        self.model, self.states = model, _States(model)
+        """Prepare the model; ``softmax`` is over the whole catalogue by default."""
+        self.model, self.states = model, StatesAndItems(model)
         self.softmax = softmax or CatalogueSoftmax.whole(model.n_items)
         self.names = [f"model.{name}" for name in model.parameters_in(parameters)]
         found = {name: value.detach() for name, value in self.states.named_parameters()}
@@ -113,7 +125,11 @@ class AutogradProblem:
         return values, None
 
     def curvature(self, examples: Examples, kind: Curvature, tick: Tick) -> Operator:
-        """Where items stay, the softmax's part of Gauss-Newton is made once, if it can be held."""
+        """Return the curvature as products.
+
+        If the item vectors do not depend on the set, the softmax's part of the Gauss-Newton matrix is
+        computed once, provided that it fits into memory.
+        """
         width = self.model.item_vectors().shape[1]
         held = not self.items_move and int(examples.tokens.sum()) * width**2 <= HELD
         if kind is Curvature.GAUSS_NEWTON and held:
@@ -133,7 +149,7 @@ class AutogradProblem:
         )
 
     def _items_move(self) -> bool:
-        """Whether item vectors are functions of the measured parameters."""
+        """Return whether the item vectors are functions of the measured parameters."""
         first = torch.zeros(1, dtype=torch.int64, device=self.device)
         at = Positions(first[None], first, first, first, first)
         followed = {name: value.detach().requires_grad_() for name, value in self.measured.items()}
@@ -143,7 +159,7 @@ class AutogradProblem:
     def _operator(
         self, products: Callable[[Parameters], Iterator[Tensor]], examples: int, tick: Tick
     ) -> ProductOperator:
-        """From the products of batches, flat."""
+        """Return the operator that averages the flat products of the batches over the examples."""
 
         def product(vector: Tensor) -> Tensor:
             total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
@@ -155,30 +171,30 @@ class AutogradProblem:
         return ProductOperator(product, self.size, self.device)
 
     def _hessian_product(self, batch: Batch, direction: Parameters) -> Tensor:
-        """Forward over reverse."""
+        """Compute the Hessian's product by forward-over-reverse differentiation."""
         return self._flat(
-            directional(lambda p: grad(self._total)(p, batch), self.measured, direction)
+            _directional(lambda p: grad(self._total)(p, batch), self.measured, direction)
         )
 
     def _gauss_newton_product(self, batch: Batch, direction: Parameters) -> Tensor:
-        """``Jᵀ (diag(p) − ppᵀ) J`` with ``J`` the derivative of the logits."""
+        """Compute the product with ``Jᵀ (diag(p) − ppᵀ) J``, ``J`` the derivative of the logits."""
         at = batch.positions()
         outputs = partial(self._outputs, at=at)
         pulled = vjp(outputs, self.measured)
-        d_states, d_items = directional(outputs, self.measured, direction)
+        d_states, d_items = _directional(outputs, self.measured, direction)
         head = self._head(pulled[0], at)
         return self._pulled(pulled[1], *head.bend(d_states, d_items, at.weights))
 
     def _held_product(self, at: Positions, bends: Tensor, direction: Parameters) -> Tensor:
-        """The same from the [M, d, d] curvatures of the softmax at each token."""
+        """Compute the Gauss-Newton product from the softmax's [M, d, d] curvatures at the tokens."""
         outputs = partial(self._outputs, at=at)
         pulled = vjp(outputs, self.measured)
-        d_states, _ = directional(outputs, self.measured, direction)
+        d_states, _ = _directional(outputs, self.measured, direction)
         bent = torch.bmm(bends, d_states[:, :, None]).squeeze(2)
         return self._pulled(pulled[1], bent, None)
 
     def _bends(self, kept: list[Positions], tick: Tick) -> tuple[Tensor, ...]:
-        """[M, d, d] a batch, weighed."""
+        """Compute the weighted curvatures [M, d, d] of the softmax at the tokens of each batch."""
         with torch.no_grad():
             states = torch.cat([self._outputs(self.measured, at)[0] for at in kept])
             targets = torch.cat([at.targets for at in kept])
@@ -191,7 +207,10 @@ class AutogradProblem:
     def _output_gradients(
         self, outputs: tuple[Tensor, Tensor], at: Positions
     ) -> tuple[Tensor, Tensor | None]:
-        """[M, d] and [I, d] (``None``: items stay), of the weighed sum of the losses."""
+        """Compute the gradients of the weighted sum of the losses by states [M, d] and items [I, d].
+
+        The second one is ``None`` if the items do not depend on the set.
+        """
         if not self.items_move:
             found = state_gradients(self.softmax, *outputs, at.targets)
             return found * at.weights[:, None], None
@@ -202,7 +221,7 @@ class AutogradProblem:
         return states, items
 
     def _outputs(self, p: Parameters, at: Positions) -> tuple[Tensor, Tensor]:
-        """[M, d] states and [I, d] items as functions of the parameters."""
+        """Compute the states [M, d] and the items [I, d] as functions of the parameters."""
         places = (at.sequences, at.rows, at.columns)
         states, items = functional_call(self.states, {**self.fixed, **p}, places)
         return states, items
@@ -213,7 +232,7 @@ class AutogradProblem:
     def _pulled(
         self, pull: Callable[..., tuple[Parameters]], states: Tensor, items: Tensor | None
     ) -> Tensor:
-        """[P] float64 from gradients by states and items (``None``: items stay)."""
+        """Pull gradients by states and items (``None`` for zero) back to the parameters, [P] float64."""
         if items is None:
             items = torch.zeros_like(self.model.item_vectors())
         return self._flat(pull((states, items))[0])
@@ -228,11 +247,8 @@ class AutogradProblem:
         return self._losses(p, batch).sum()
 
     def _batches(self, examples: Examples, tick: Tick) -> Iterator[Batch]:
-        """As many tokens as the model takes at once; what meets the items is cut smaller."""
-        for batch in examples.batches(self.dtype, self.device, columns=1):
-            tick(0)
-            yield batch
-            tick(len(batch.index))
+        """Cut batches by the model's tokens; computations with all items are cut smaller later."""
+        return ticked(examples.batches(self.dtype, self.device, columns=1), tick)
 
     def _flat(self, values: Parameters) -> Tensor:
         return torch.cat([values[name].reshape(-1) for name in self.names]).to(torch.float64)

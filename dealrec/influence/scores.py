@@ -1,4 +1,4 @@
-"""Influence scores as a result: in memory and on disk."""
+"""The result of the influence stage, in memory and on disk."""
 
 import json
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class InfluenceScores:
     """Influence of ``n`` samples, in dense sample order."""
 
     scores: npt.NDArray[np.float64]
-    """[n]; bigger means that removing the sample raises the risk more."""
+    """[n] influence; larger means that removing the sample raises the risk more."""
     diagnostics: dict[str, Any]
-    """What was computed, on which risk, and how well it was solved: JSON."""
+    """JSON for the manifest: the risk, the settings, and the accuracy of the solution."""
 
     def save(self, folder: Path) -> None:
         """Write ``influence.parquet`` (column ``influence``) and ``result.json``."""
@@ -29,7 +29,7 @@ class InfluenceScores:
 
     @classmethod
     def load(cls, folder: Path) -> "InfluenceScores":
-        """Read what :meth:`save` wrote."""
+        """Read scores that :meth:`save` wrote."""
         return cls(
             scores=pq.read_table(folder / "influence.parquet")["influence"].to_numpy(),
             diagnostics=json.loads((folder / "result.json").read_text()),

@@ -1,4 +1,4 @@
-"""Influence of every sample: ``I(s) = (1/n) uᵀ∇L(s)`` with ``u = (H + δI)⁻¹ v``, solved once."""
+"""Computes the influence ``I(s) = (1/n) uᵀ∇L(s)`` of every sample, with one solve of ``(H + δI) u = v``."""
 
 import copy
 import dataclasses
@@ -29,8 +29,6 @@ from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.surrogates.storage import TrainedSurrogate
 
-__all__ = ["InfluenceScores", "score_influence"]
-
 
 def score_influence(
     dataset: Dataset,
@@ -41,16 +39,17 @@ def score_influence(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> InfluenceScores:
-    """Score all ``n`` samples on one trained surrogate; deterministic, no sample is left out.
+    """Score all ``n`` samples on one trained surrogate, deterministically.
 
-    The loss is the full softmax (or that over ``loss_items``) with dropout off, whatever the
-    surrogate was trained on; the diagnostics name both. ``auto`` is the validation risk where the
-    data set has that split.
+    The loss is that of the full softmax (or of the softmax over ``loss_items``) with dropout off,
+    whatever loss the surrogate was trained with; the diagnostics name both losses. The target
+    ``auto`` is the validation risk if the data set has that split, otherwise the training risk.
 
     Raises:
-        InputError: ``no_samples``; ``no_validation_split`` where its risk is asked for;
+        InputError: ``no_samples``; ``no_validation_split`` if the target needs that split;
             ``unknown_samples`` among ``target_samples``; ``parameter_set_too_large`` for ``exact``.
-        DealrecError: ``influence_not_finite`` where a score is not a number; ``solver_diverged``.
+        DealrecError: ``influence_not_finite`` if a score is not finite; ``solver_diverged``.
+        Cancelled: ``reporter`` cancelled the run between batches or iterations.
     """
     started = time.perf_counter()
     device = apply_runtime(runtime or Runtime())
@@ -103,7 +102,7 @@ def score_influence(
 def _softmax(
     samples: Samples, n_items: int, config: InfluenceConfig, device: torch.device
 ) -> CatalogueSoftmax:
-    """Over the whole catalogue, or over items drawn by how often training has them."""
+    """Return the softmax over the whole catalogue, or over items drawn by their frequency."""
     if config.loss_items is None:
         return CatalogueSoftmax.whole(n_items)
     frequencies = np.bincount(samples.items, minlength=n_items)
@@ -118,14 +117,14 @@ def _passes(
     named: Examples,
     target: RiskTarget,
 ) -> int:
-    """Examples gone through: the scores' pass, both risks' gradients, and the target's own."""
+    """Count the examples of all passes: scores, gradients of both risks, curvature, target gradient."""
     passes = len(training) + len(validation) + len(curved)
     return passes + (0 if target is RiskTarget.VALIDATION else len(named))
 
 
 @dataclass
 class _Progress:
-    """Examples gone through, in all passes together."""
+    """Reports the number of examples that are finished in all passes together."""
 
     reporter: Reporter
     total: int
@@ -161,7 +160,7 @@ def _definition(
     target: RiskTarget,
     softmax: CatalogueSoftmax,
 ) -> dict[str, Any]:
-    """The things that must be said with every score."""
+    """Return the definition of the scores for the manifest: the risk, the loss and the settings."""
     every = "mean over positions" if config.sample_loss is SampleLoss.SEQUENCE else "target only"
     return {
         "risk": _RISKS[target],
@@ -179,7 +178,7 @@ def _definition(
 
 
 def _gradients(v_train: Tensor | None, v_validation: Tensor | None) -> dict[str, Any]:
-    """Norms of the two risks' gradients and their cosine; null where one was not computed."""
+    """Return the norms of both risks' gradients and their cosine; null if one was not computed."""
     train = None if v_train is None else float(v_train.norm())
     validation = None if v_validation is None else float(v_validation.norm())
     cosine = None

@@ -1,9 +1,8 @@
-"""The softmax of influence's loss: over the whole catalogue, or over items that stand for it.
+"""The softmax in the loss of influence, over the whole catalogue or over a sample of its items.
 
-A pass over ``n`` samples with the whole catalogue costs ``n × I``, which grows with the square of a
-data set that gains items as it gains users. With ``K`` items that stand for the catalogue, chosen
-once and the same for every sample, it costs ``n × K``, and the loss is still a fixed function of
-the parameters: what it loses is exactness, not determinism.
+A pass over ``n`` samples with the whole catalogue costs ``n × I``. If a data set gains items as it
+gains users, this grows with its square. With ``K`` sampled items, drawn once for all samples, a pass
+costs ``n × K``. The loss is then no longer exact, but it is still a fixed function of the parameters.
 """
 
 from dataclasses import dataclass
@@ -18,31 +17,36 @@ from dealrec.data.dataset import Int64
 
 @dataclass(frozen=True)
 class CatalogueSoftmax:
-    """Columns of the logits: the shared items; then, unless these are all items, the target's own.
+    """The softmax over columns: the shared items and, unless these are all items, the token's target.
 
-    A shared item ``i`` that was taken with probability ``π_i`` counts ``1/π_i`` times (its logit is
-    raised by ``-log π_i``), so that the sum over the columns is an unbiased estimate of the sum over
-    the catalogue. One that is the target counts as the target alone.
+    A shared item ``i`` that was drawn with probability ``π_i`` counts ``1/π_i`` times: its logit is
+    raised by ``-log π_i``. So the sum over the columns is an unbiased estimate of the sum over the
+    catalogue. A shared item that is the target counts as the target alone.
     """
 
     shared: Tensor | None
-    """[K] int64 dense items; ``None``: the whole catalogue."""
+    """[K] int64 dense items; ``None`` stands for the whole catalogue."""
     raised: Tensor | None
-    """[K + 1], ``-log π``, and 0 for the target's own column."""
+    """[K + 1] ``-log π`` of the shared items, and 0 for the target's own column."""
     columns: int
+    """The number of columns, the target's own included."""
     place: Tensor | None = None
-    """[I] int64, the column of each item; that of the target's own where it is not shared."""
+    """[I] int64 the column of each item; the target's own column for items that are not shared."""
 
     @classmethod
     def whole(cls, n_items: int) -> "CatalogueSoftmax":
-        """Every item, exactly."""
+        """Return the exact softmax over every item."""
         return cls(None, None, n_items)
 
     @classmethod
     def drawn(
         cls, frequencies: Int64, count: int, dtype: torch.dtype, device: torch.device, seed: int = 0
     ) -> "CatalogueSoftmax":
-        """``count`` items for the catalogue, the frequent ones rather ([I] counts); all if it has fewer."""
+        """Draw ``count`` shared items, or take all if there are fewer.
+
+        ``frequencies`` [I] count the items in training; frequent items are drawn with a higher
+        probability, see :func:`inclusion_probabilities`.
+        """
         if count >= len(frequencies):
             return cls.whole(len(frequencies))
         chances = inclusion_probabilities(frequencies, count)
@@ -55,26 +59,26 @@ class CatalogueSoftmax:
 
     @property
     def description(self) -> str:
-        """What the loss is, in words."""
+        """The name of the loss in manifests."""
         if self.shared is None:
             return "full_softmax"
         return f"softmax over {len(self.shared):,} drawn items and the target"
 
     @property
     def fused(self) -> bool:
-        """Whether :meth:`expected_vectors` holds no probabilities."""
+        """Whether :meth:`expected_vectors` runs without storing the probabilities."""
         return self.shared is None
 
     def shared_vectors(self, vectors: Tensor) -> Tensor:
-        """[I, d] item vectors → [K, d], those of the shared columns."""
+        """Return the shared columns' vectors [K, d] of [I, d] item vectors."""
         return vectors if self.shared is None else vectors[self.shared]
 
     def logits(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-        """[M, d] states, [I, d] items, [M] targets → [M, columns]."""
+        """Compute logits [M, columns] from [M, d] states, [I, d] items and [M] targets."""
         if self.raised is None or self.place is None:
             return states @ vectors.T
-        # One pass over the matrix: the target's own column starts as one of zeros, and the few
-        # shared columns that are a target are struck out at their places.
+        # The matrix is passed over once: the target's own column is a column of zeros at first, and
+        # the few shared columns that are targets are struck out at their places.
         columns = nn.functional.pad(self.shared_vectors(vectors), (0, 0, 0, 1))
         logits = torch.addmm(self.raised, states, columns.T)
         rows = torch.arange(len(targets), device=targets.device)
@@ -83,24 +87,24 @@ class CatalogueSoftmax:
         return logits
 
     def products(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-        """[M, columns], ``vectorsᵀ·state`` of each column, neither raised nor struck out."""
+        """Compute ``vectorsᵀ·state`` of each column, [M, columns], neither raised nor struck out."""
         shared = states @ self.shared_vectors(vectors).T
         if self.shared is None:
             return shared
         return torch.cat([shared, (states * vectors[targets]).sum(1, keepdim=True)], 1)
 
     def losses(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-        """[M] cross-entropies."""
+        """Compute the cross-entropies [M]."""
         logits = self.logits(states, vectors, targets)
         place = targets if self.shared is None else torch.full_like(targets, self.columns - 1)
         chosen = logits.gather(1, place[:, None]).squeeze(1)
         return torch.logsumexp(logits, 1) - chosen
 
     def expected_vectors(self, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-        """[M, d], the columns' vectors times the probabilities that [M, d] states give them.
+        """Compute the expected vectors [M, d] of the columns under the probabilities of [M, d] states.
 
-        Over the whole catalogue this is attention with the states as queries and the items as both
-        keys and values, without scaling: the fused kernel never writes the [M, I] probabilities.
+        Over the whole catalogue this is attention without scaling, with the states as queries and the
+        items as both keys and values. The fused kernel never stores the [M, I] probabilities.
         """
         if self.fused:
             return nn.functional.scaled_dot_product_attention(
@@ -110,14 +114,14 @@ class CatalogueSoftmax:
         return self.mean_vectors(p, vectors, targets)
 
     def mean_vectors(self, weights: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
-        """[M, columns] → [M, d], the columns' vectors times their weights (probabilities, say)."""
+        """Sum the columns' vectors times their weights [M, columns] (such as probabilities) to [M, d]."""
         if self.shared is None:
             return weights @ vectors
         shared = weights[:, :-1] @ self.shared_vectors(vectors)
         return shared + weights[:, -1:] * vectors[targets]
 
     def spread(self, weights: Tensor, states: Tensor, targets: Tensor, n_items: int) -> Tensor:
-        """[M, columns], [M, d] → [I, d]: to each item the states times its columns' weights."""
+        """Sum states [M, d] times column weights [M, columns] over the tokens for each item, [I, d]."""
         return self.spread_into(
             states.new_zeros(n_items, states.shape[1]), weights, states, targets
         )
@@ -125,7 +129,7 @@ class CatalogueSoftmax:
     def spread_into(
         self, total: Tensor, weights: Tensor, states: Tensor, targets: Tensor
     ) -> Tensor:
-        """:meth:`spread` onto [I, d] ``total``, which is given back; touches the columns' items alone."""
+        """Add :meth:`spread` to ``total`` [I, d] in place, for the columns' items alone; return it."""
         if self.shared is None:
             return total.add_(weights.T @ states)
         total.index_add_(0, self.shared, (weights[:, :-1].T @ states).to(total.dtype))
@@ -133,7 +137,10 @@ class CatalogueSoftmax:
 
 
 def inclusion_probabilities(frequencies: Int64, count: int) -> npt.NDArray[np.float64]:
-    """[I] in proportion to the frequency plus one, at most 1; their sum is ``count`` (below ``I``)."""
+    """Compute [I] probabilities in proportion to the frequency plus one, each at most 1.
+
+    Their sum is ``count``, which must be below ``I``.
+    """
     weights = frequencies + 1.0
     certain = np.zeros(len(weights), dtype=np.bool_)
     while True:
@@ -147,7 +154,7 @@ def inclusion_probabilities(frequencies: Int64, count: int) -> npt.NDArray[np.fl
 def systematic_draw(
     chances: npt.NDArray[np.float64], generator: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Distinct items, each with its own chance, as many as the chances sum to; ascending."""
+    """Draw as many distinct items as the ``chances`` [I] sum to, each with its chance; ascending."""
     order = generator.permutation(len(chances))
     ends = np.cumsum(chances[order])
     count = round(float(ends[-1]))

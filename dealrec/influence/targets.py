@@ -1,4 +1,4 @@
-"""Whose risk influence is measured on."""
+"""Chooses the examples whose risk influence is measured on."""
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +20,13 @@ def target_examples(
     training: Examples,
     validation: Examples,
 ) -> tuple[RiskTarget, Examples]:
-    """The target that is meant (never ``auto``), and its examples.
+    """Resolve the configured target (``auto`` becomes another one), and return it with its examples.
 
-    ``training`` are the samples, ``validation`` the users' first validation items.
+    ``training`` holds the samples and ``validation`` the users' first validation items.
 
-    Raises :class:`InputError`: ``no_validation_split``, ``unknown_samples``.
+    Raises:
+        InputError: ``no_validation_split`` if the target needs validation items; ``unknown_samples``
+            if a target sample is not in the data set.
     """
     match config.target:
         case RiskTarget.AUTO if len(validation):
@@ -45,7 +47,7 @@ def target_examples(
 
 
 def _indices(keys: tuple[str, ...], dataset: Dataset, samples: Samples) -> Int64:
-    """Dense indices of the samples with these keys, each once, in dense order."""
+    """Return the dense indices of the samples with these keys, each once, in dense order."""
     wanted = pa.array(sorted(set(keys)), pa.string())
     known = samples.keys(dataset).cast(pa.string())
     missing = wanted.filter(pc.invert(pc.is_in(wanted, known)))

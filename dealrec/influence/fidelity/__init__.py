@@ -1,1 +1,1 @@
-"""How well influence predicts what leaving samples out does to the surrogate: measured, not assumed."""
+"""Measures how well influence predicts the effect on the surrogate of leaving samples out."""

@@ -1,9 +1,9 @@
-"""The linear datamodeling score (Park et al., 2023, arXiv 2303.14186): are predicted losses the real ones?
+"""The linear datamodeling score (Park et al., 2023, arXiv 2303.14186) of influence predictions.
 
-Surrogates are trained on random halves of the users. For each query, the Spearman correlation over
-halves between its measured loss, averaged over seeds, and what a predictor said; then the mean over
-queries. Beside each predictor stand the ceiling (the losses of one seed against those of another) and
-the naive predictor, how often the query's target is in the half.
+Surrogates are trained on random halves of the users. The score is the Spearman correlation over
+halves between a query's measured loss, averaged over seeds, and its prediction, averaged over
+queries. Two rows serve for comparison: the ceiling, which correlates the losses of one seed with those
+of another, and the naive predictor, which counts the query's target in the half.
 """
 
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ from dealrec.errors import InputError
 from dealrec.influence.examples import Examples
 from dealrec.influence.fidelity.halves import random_halves, training_of
 from dealrec.influence.fidelity.intervals import Correlations, Floats, Interval, draw_means
-from dealrec.influence.fidelity.predictions import Asked, run_predictions
+from dealrec.influence.fidelity.predictions import PredictionInputs, run_predictions
 from dealrec.influence.fidelity.predictors import Predictor, spread_queries, target_counts
 from dealrec.influence.fidelity.trainings import TrainingPlan, run_trainings
 from dealrec.progress import Reporter
@@ -29,26 +29,30 @@ CEILING, COUNT = "ceiling: one seed against another", "target count"
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How much is trained and asked."""
+class FidelityScale:
+    """The number of trainings and of queries."""
 
     halves: int = 30
     seeds: int = 2
+    """Trainings on each half."""
     queries: int = 500
+    """Queries of each kind."""
     surrogates: int = 2
-    """Trained on all users; predictions are averaged over them."""
+    """Trainings on all users; predictions are averaged over them."""
     processes: int = 1
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class DatamodelingScores:
-    """Scores by kind of query (``validation``, ``train``), then by name."""
+    """The scores of all predictors."""
 
     scores: dict[str, dict[str, Interval]]
+    """Scores by kind of query (``validation``, ``train``), then by the predictor's name."""
     differences: dict[str, dict[str, Interval]]
-    """``A − B`` of pairs that were asked for, over the same draws."""
+    """The differences ``A − B`` of the requested pairs over the same draws, by kind of query."""
     counts: dict[str, int]
+    """The sizes of the data and of the experiment."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,15 +62,18 @@ def datamodeling_scores(
     dataset: Dataset,
     config: PruneConfig,
     predictors: list[Predictor],
-    scale: Scale,
+    scale: FidelityScale,
     folder: Path,
     reporter: Reporter,
     pairs: tuple[tuple[str, str], ...] = (),
 ) -> DatamodelingScores:
-    """Score every predictor; finished trainings are kept in ``folder`` and found again.
+    """Score every predictor; finished trainings stay in ``folder`` and are used again.
 
-    ``pairs`` are names whose differences are wanted too. Raises :class:`InputError`
-    (``too_small``) where there are not ten users with a sample, or no query.
+    ``pairs`` names the predictors whose differences are wanted.
+
+    Raises:
+        InputError: ``too_small`` if fewer than ten users have a sample.
+        Cancelled: ``reporter`` cancelled the run between trainings or halves.
     """
     everybody = np.ones(dataset.n_users, dtype=np.bool_)
     training = training_of(dataset, everybody)
@@ -93,8 +100,8 @@ def datamodeling_scores(
     plan = TrainingPlan(dataset, config.surrogate, members, scale.seeds, scale.surrogates, sets)
     measured = run_trainings(plan, folder, scale.processes, reporter)
     surrogates = tuple(one.model for one in measured.surrogates)
-    wanted = Asked(tuple(predictors), surrogates, samples, members, sets)
-    predictions = run_predictions(wanted, scale.processes, reporter)
+    inputs = PredictionInputs(tuple(predictors), surrogates, samples, members, sets)
+    predictions = run_predictions(inputs, scale.processes, reporter)
     predictions[COUNT] = tuple(target_counts(training, members, examples) for examples in sets)
     scores, differences = {}, {}
     for place, kind in enumerate(queries):
@@ -119,7 +126,7 @@ def datamodeling_scores(
 def _scored(
     predictions: dict[str, Floats], losses: Floats, seed: int, pairs: tuple[tuple[str, str], ...]
 ) -> tuple[dict[str, Interval], dict[str, Interval]]:
-    """Of one set of queries; ``losses`` [seeds, H, Q]."""
+    """Score one set of queries with ``losses`` [seeds, H, Q]; return the scores and the differences."""
     fallen = -losses.mean(0).T
     named = {name: Correlations(values, fallen) for name, values in predictions.items()}
     seeds = [

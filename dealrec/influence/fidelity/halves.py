@@ -1,4 +1,4 @@
-"""Data sets of some users of another: random halves, and a small problem to retrain in full."""
+"""Data sets with some users of another one: random halves, and a small problem for full retraining."""
 
 import hashlib
 from dataclasses import replace
@@ -13,7 +13,10 @@ Bools = npt.NDArray[np.bool_]
 
 
 def random_halves(candidates: Int64, n_users: int, count: int, seed: int) -> Bools:
-    """[count, n_users] whether a user is in each half: ``floor(len / 2)`` of ``candidates``, at random."""
+    """Draw ``count`` random halves of ``candidates``, ``floor(len / 2)`` users each.
+
+    The result, [count, n_users], says whether a user is in each half.
+    """
     generator = np.random.default_rng(seed)
     members = np.zeros((count, n_users), dtype=np.bool_)
     for half in members:
@@ -22,19 +25,20 @@ def random_halves(candidates: Int64, n_users: int, count: int, seed: int) -> Boo
 
 
 def training_of(dataset: Dataset, members: Bools) -> Dataset:
-    """The training interactions of some users ([U] whether), in the same dense indices.
+    """Restrict a data set to the training interactions of some users ([U] bool), in the same indices.
 
-    There is no validation split, so a surrogate is trained on it for all its epochs: early stopping
-    would look at the very losses that are to be predicted.
+    The result has no validation split, so a surrogate trains on it for all its epochs. Early stopping
+    would depend on the very losses that are to be predicted.
     """
     kept = members[dataset.users()] & (dataset.splits == SPLIT_CODES[Split.TRAIN])
     return _restricted(dataset, kept)
 
 
 def small_problem(dataset: Dataset, users: int) -> Dataset:
-    """At most ``users`` users with a sample, spread evenly, all splits; items that they lack are left out.
+    """Restrict a data set to at most ``users`` users with a sample, spread evenly, in all splits.
 
-    Users with a validation item come first, since it is their risk that is measured.
+    Users with a validation item are preferred, since their risk is measured. Items without an
+    interaction are left out.
     """
     train, valid = (
         np.diff(dataset.subsequences((SPLIT_CODES[split],))[0])
@@ -58,7 +62,7 @@ def small_problem(dataset: Dataset, users: int) -> Dataset:
 
 
 def _restricted(dataset: Dataset, kept: Bools) -> Dataset:
-    """The interactions that are ``kept`` ([N]); users without one keep their index."""
+    """Restrict a data set to the interactions in ``kept`` [N]; users without one keep their index."""
     before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
     digest = hashlib.sha256(dataset.sha256.encode() + np.packbits(kept).tobytes())
     return replace(

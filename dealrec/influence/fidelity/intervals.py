@@ -1,7 +1,7 @@
-"""Rank correlations over halves, one a query, and their mean with an interval.
+"""Rank correlations over halves, one per query, and their mean with an interval.
 
-A bootstrap draws halves and queries anew, each with replacement and apart from the other: a figure
-that would be another one with other halves, or with other queries, gets a wide interval from either.
+The bootstrap resamples halves and queries independently, each with replacement. So a mean that depends
+strongly on the halves or on the queries gets a wide interval.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 DRAWS = 1000
-LEVEL = 0.95
+_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, and the ends of its 95 % percentile interval."""
+    """A mean with the ends of its 95 % percentile interval."""
 
     mean: float
     low: float
@@ -25,8 +25,8 @@ class Interval:
 
     @classmethod
     def of(cls, mean: float, draws: Floats) -> "Interval":
-        """``draws`` are the mean in each draw of the bootstrap."""
-        low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        """Make the interval from the mean in each bootstrap draw."""
+        low, high = np.quantile(draws, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
         return cls(float(mean), float(low), float(high))
 
     def __str__(self) -> str:
@@ -34,9 +34,9 @@ class Interval:
 
 
 class Correlations:
-    """Mean over queries of the Spearman correlation over halves of two [Q, H] arrays.
+    """The Spearman correlation over halves of two [Q, H] arrays, per query and on average.
 
-    A query for which either is constant counts as 0: nothing was told of it.
+    A query for which either array is constant counts as 0.
     """
 
     def __init__(self, predicted: Floats, measured: Floats) -> None:
@@ -44,7 +44,7 @@ class Correlations:
         self.queries, self.halves = predicted.shape
 
     def each(self, times: Floats) -> Floats:
-        """[Q] correlations where half ``h`` was drawn ``times[h]`` times."""
+        """Compute the [Q] correlations if half ``h`` was drawn ``times[h]`` times."""
         a, b = self._a @ times, self._b @ times
         total = times.sum()
         a -= (a @ times / total)[:, None]
@@ -58,7 +58,7 @@ class Correlations:
 
 
 def draw_means(correlations: list[Correlations], seed: int, draws: int = DRAWS) -> Floats:
-    """[draws, C] means in each draw of the bootstrap; the same draws for all, so they can be paired."""
+    """Compute the [draws, C] means in each bootstrap draw, which all ``C`` correlations share."""
     generator = np.random.default_rng(seed)
     queries, halves = correlations[0].queries, correlations[0].halves
     found = np.empty((draws, len(correlations)))
@@ -70,9 +70,9 @@ def draw_means(correlations: list[Correlations], seed: int, draws: int = DRAWS) 
 
 
 def _below(values: Floats) -> Floats:
-    """[Q, H, H]: 1 where the second half's value is below the first's, ½ where they are equal.
+    """Return [Q, H, H]: 1 if the second half's value is below the first's, ½ if they are equal.
 
-    Times how often each half was drawn it gives mean ranks (less ½), ties shared, for any draw.
+    Its product with the number of times each half was drawn is the mean ranks of the draw, less ½.
     """
     first, second = values[:, :, None], values[:, None, :]
     below: Floats = (second < first) + 0.5 * (second == first)

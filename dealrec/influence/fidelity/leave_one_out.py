@@ -1,9 +1,9 @@
-"""Influence against what it stands for: the surrogate's parameters optimised again without a sample.
+"""Compares influence scores with retraining: the parameters are optimised again without a sample.
 
-On a small problem, in float64. Of the surrogate everything but the measured set ``θ`` stays. With the
-damping δ of the influence, ``F(θ) = R(θ) + δ/2 ‖θ − θ₀‖²`` is minimised to convergence from the trained
-``θ₀``; then again without sample ``s``. The target risk moves by ``(1/n) vᵀ(H + δI)⁻¹∇L(s)`` to first
-order, with all of it taken at the minimum: that is what scores predict.
+The comparison runs on a small problem in float64. All parameters of the surrogate but the measured set
+``θ`` stay fixed. With the damping δ of the influence, ``F(θ) = R(θ) + δ/2 ‖θ − θ₀‖²`` is minimised to
+convergence from the trained ``θ₀``, and again without sample ``s``. To first order, with all terms at
+the minimum, the target risk changes by ``(1/n) vᵀ(H + δI)⁻¹∇L(s)``, which is the influence score.
 """
 
 import copy
@@ -23,7 +23,7 @@ from dealrec.influence.examples import Batch, Examples, Positions
 from dealrec.influence.factors import make_problem
 from dealrec.influence.fidelity.intervals import DRAWS, Floats, Interval
 from dealrec.influence.items import ItemProblem
-from dealrec.influence.problem import Problem
+from dealrec.influence.problem import Problem, StatesAndItems, no_tick
 from dealrec.influence.solvers.cg import conjugate_gradient
 from dealrec.influence.solvers.interface import ProductOperator, System
 from dealrec.influence.solvers.solve import solve
@@ -34,24 +34,26 @@ from dealrec.progress import SILENT, Reporter
 from dealrec.surrogates.interface import Surrogate, softmax_losses
 
 Losses = Callable[[Tensor, Examples], Tensor]
-"""[P] the measured set, flat, and ``E`` examples → [E] losses."""
+"""Maps the flat measured set [P] and ``E`` examples to their losses [E]."""
 Objective = Callable[[Tensor], Tensor]
 _STEPS, _NEWTON_STEPS = 500, 20
 _GRADIENT = 1e-8
-"""Where the largest component of F's gradient counts as zero."""
+"""The largest component of F's gradient at which the optimisation has converged."""
 
 
 @dataclass(frozen=True)
 class LeaveOneOut:
-    """Changes of the target risk, in nats, by the samples that were left out."""
+    """Changes of the target risk, in nats, when a sample is left out."""
 
     actual: Floats
+    """The changes that retraining measured."""
     predicted: Floats
+    """The changes that influence predicts."""
 
-    def spearman(self, seed: int = 0) -> Interval:
-        """With an interval over the samples."""
+    def spearman(self) -> Interval:
+        """Compute the Spearman correlation of both, with a bootstrap interval over the samples."""
         whole = spearman(self.predicted, self.actual)
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(0)
         draws = []
         for _ in range(DRAWS):
             at = generator.integers(len(self.actual), size=len(self.actual))
@@ -66,20 +68,21 @@ def leave_one_out(
     config: InfluenceConfig,
     count: int,
     *,
-    seed: int = 0,
     reporter: Reporter = SILENT,
 ) -> LeaveOneOut:
-    """Leave ``count`` samples out (drawn from ``seed``), one at a time.
+    """Leave ``count`` samples out, one at a time; they are drawn at random, the same each time.
 
-    Raises :class:`InputError` as scoring does, and ``not_converged`` where the optimisation does not end.
+    Raises:
+        InputError: The errors of scoring, and ``not_converged`` if the optimisation does not converge.
+        Cancelled: ``reporter`` cancelled the run between samples.
     """
     model = copy.deepcopy(surrogate).double().eval()
     training = Examples.of_samples(samples, dataset.n_items, model.max_length, config.sample_loss)
     validation = Examples.of_validation(dataset, model.max_length, config.sample_loss)
     _, target = target_examples(config, dataset, samples, training, validation)
-    losses, start = measured_losses(model, config.parameters)
+    losses, start = _measured_losses(model, config.parameters)
     before = make_problem(model, config.parameters)
-    _, largest = extreme_eigenvalues(before.curvature(training, config.curvature, _nothing), start)
+    _, largest = extreme_eigenvalues(before.curvature(training, config.curvature, no_tick), start)
     damping = config.damping * largest
 
     def objective(flat: Tensor, kept: Tensor) -> Tensor:
@@ -89,11 +92,11 @@ def leave_one_out(
     kept = torch.ones(len(training), dtype=torch.float64)
     least = _minimum(lambda flat: objective(flat, kept), start)
     problem = _problem_at(model, config.parameters, least)
-    v = problem.gradient(target, _nothing)
-    operator = problem.curvature(training, config.curvature, _nothing)
+    v = problem.gradient(target, no_tick)
+    operator = problem.curvature(training, config.curvature, no_tick)
     u = solve(System((operator,), (1.0,), damping, v), config, lambda: None).vector
-    scores = problem.derivatives(training, u, _nothing)[0] / len(training)
-    picked = np.sort(np.random.default_rng(seed).permutation(len(training))[:count])
+    scores = problem.derivatives(training, u, no_tick)[0] / len(training)
+    picked = np.sort(np.random.default_rng(0).permutation(len(training))[:count])
     risk = float(losses(least, target).mean())
     actual = []
     for done, sample in enumerate(picked):
@@ -106,11 +109,11 @@ def leave_one_out(
     return LeaveOneOut(np.array(actual), scores.cpu().numpy()[picked])
 
 
-def measured_losses(model: Surrogate, parameters: InfluenceParameters) -> tuple[Losses, Tensor]:
-    """Losses as a function of the measured set alone, and where it is now."""
+def _measured_losses(model: Surrogate, parameters: InfluenceParameters) -> tuple[Losses, Tensor]:
+    """Return the losses as a function of the measured set alone, and the set's present values [P]."""
     if parameters is InfluenceParameters.ITEM_EMBEDDING:
         return _item_losses(model), model.item_vectors().detach().reshape(-1).clone()
-    outputs = _Outputs(model)
+    outputs = StatesAndItems(model)
     fixed = {f"model.{name}": value.detach() for name, value in model.named_parameters()}
     names = [f"model.{name}" for name in model.parameters_in(parameters)]
     sizes = [fixed[name].numel() for name in names]
@@ -131,7 +134,10 @@ def measured_losses(model: Surrogate, parameters: InfluenceParameters) -> tuple[
 
 
 def _item_losses(model: Surrogate) -> Losses:
-    """Of the output item vectors: states stay, and are computed once for each set of examples."""
+    """Return the losses as a function of the output item vectors alone.
+
+    The states do not depend on them, and are computed once for each set of examples.
+    """
     known: dict[int, list[tuple[Batch, Positions, Tensor]]] = {}
 
     def losses(flat: Tensor, examples: Examples) -> Tensor:
@@ -156,15 +162,6 @@ def _batches(examples: Examples) -> Iterator[Batch]:
     return examples.batches(torch.float64, torch.device("cpu"))
 
 
-class _Outputs(torch.nn.Module):
-    def __init__(self, model: Surrogate) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, sequences: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.states_at(sequences, rows, columns), self.model.item_vectors()
-
-
 def _problem_at(model: Surrogate, parameters: InfluenceParameters, flat: Tensor) -> Problem:
     if parameters is InfluenceParameters.ITEM_EMBEDDING:
         return ItemProblem(model, items=flat.view_as(model.item_vectors()))
@@ -176,7 +173,7 @@ def _problem_at(model: Surrogate, parameters: InfluenceParameters, flat: Tensor)
 
 
 def _minimum(objective: Objective, start: Tensor) -> Tensor:
-    """L-BFGS to the neighbourhood, then Newton steps, which need no differences of the objective."""
+    """Minimise by L-BFGS, then by Newton steps, which need no differences of objective values."""
     at = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [at],
@@ -220,7 +217,3 @@ def _newton_step(slope: Objective, at: Tensor, gradient: Tensor) -> Tensor:
 
     system = System((ProductOperator(product, len(at), at.device),), (1.0,), 0.0, gradient)
     return conjugate_gradient(system, tolerance=1e-4, max_iterations=500).vector
-
-
-def _nothing(_examples: int) -> None:
-    pass

@@ -1,4 +1,4 @@
-"""Both measures of fidelity on a person's own data, and what they come to in plain sentences."""
+"""Measures fidelity in both ways on the user's own data, and reports it in plain sentences."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from dealrec.errors import InputError
 from dealrec.influence.fidelity.datamodeling import (
     COUNT,
     DatamodelingScores,
-    Scale,
+    FidelityScale,
     datamodeling_scores,
 )
 from dealrec.influence.fidelity.halves import small_problem
@@ -28,24 +28,25 @@ from dealrec.progress import SILENT, Reporter
 from dealrec.surrogates.training import train_surrogate
 
 CONFIGURED, PUBLISHED = "this configuration", "published LiSSA"
-PAPER_DAMPING = 0.25
-"""What damps the published recursion in effect: its ``damp × scale``, far above the eigenvalues."""
-CURVATURE_TOKENS = 1024
-"""Of every row but the configuration's own: a half costs a solve, and there are many."""
+_PAPER_DAMPING = 0.25
+"""The effective damping of the published recursion, its ``damp × scale``, far above the eigenvalues."""
+_CURVATURE_TOKENS = 1024
+"""The curvature tokens of every row but the configuration's own, because each half costs a solve."""
 
 
 @dataclass(frozen=True)
 class FidelityReport:
-    """What was measured."""
+    """The results of both measures."""
 
     leave_one_out: Interval | None
-    """Spearman correlation of scores with retraining; ``None`` where that could not be done."""
+    """The Spearman correlation of scores with retraining; ``None`` if retraining was not possible."""
     leave_one_out_note: str
+    """The size of the retraining problem, or the reason why it was not possible."""
     datamodeling: DatamodelingScores
     config: PruneConfig
 
     def verdicts(self) -> list[str]:
-        """A sentence a comparison."""
+        """State the outcome of each comparison in a sentence."""
         sentences = []
         for kind, differences in self.datamodeling.differences.items():
             for name, interval in differences.items():
@@ -60,7 +61,7 @@ class FidelityReport:
         return sentences
 
     def lines(self) -> list[str]:
-        """The report as text."""
+        """Return the report as lines of text."""
         found = self.leave_one_out
         loo = "not measured" if found is None else f"Spearman {found}"
         lines = [f"Leave-one-out retraining ({self.leave_one_out_note}): {loo}"]
@@ -85,18 +86,27 @@ def measure_fidelity(
     config: PruneConfig,
     folder: Path,
     *,
-    scale: Scale | None = None,
+    scale: FidelityScale | None = None,
     table: bool = False,
     left_out: int = 30,
     small_users: int = 150,
     reporter: Reporter = SILENT,
 ) -> FidelityReport:
-    """Leave-one-out on ``small_users`` users, the linear datamodeling score on all of them.
+    """Measure leave-one-out on ``small_users`` users, and the linear datamodeling score on all users.
 
-    ``table`` scores every parameter set and curvature beside the configured one. ``folder`` keeps
-    finished trainings, and the same call goes on with them.
+    Args:
+        dataset: The user's data.
+        config: The configuration whose influence scores are examined.
+        folder: The folder for finished trainings; the same call uses them again.
+        scale: The number of trainings and queries.
+        table: Whether to score every parameter set and curvature beside the configured one.
+        left_out: The number of samples left out one at a time.
+        small_users: The number of users of the leave-one-out problem.
+        reporter: Receives the progress.
 
-    Raises :class:`InputError`: ``too_small``, and what scoring raises.
+    Raises:
+        InputError: ``too_small``, and the errors of scoring.
+        Cancelled: ``reporter`` cancelled the run.
     """
     predictors = [Predictor(CONFIGURED, config.influence), published(config.influence)]
     if table:
@@ -106,7 +116,7 @@ def measure_fidelity(
         dataset,
         config,
         predictors,
-        scale or Scale(),
+        scale or FidelityScale(),
         folder,
         reporter,
         pairs=((CONFIGURED, PUBLISHED), (CONFIGURED, COUNT)),
@@ -115,24 +125,24 @@ def measure_fidelity(
 
 
 def published(base: InfluenceConfig) -> Predictor:
-    """The paper's code at its best: its matrix and damping, on an exact loss instead of drawn negatives."""
+    """Return the published method with its matrix and damping, on the exact loss for its benefit."""
     config = base.model_copy(
         update={
             "parameters": InfluenceParameters.ATTENTION_OUTPUT,
             "curvature": Curvature.HESSIAN,
             "solver": Solver.LISSA,
             "max_iterations": None,
-            "curvature_tokens": CURVATURE_TOKENS,
+            "curvature_tokens": _CURVATURE_TOKENS,
         }
     )
-    return Predictor(PUBLISHED, config, absolute_damping=PAPER_DAMPING)
+    return Predictor(PUBLISHED, config, absolute_damping=_PAPER_DAMPING)
 
 
 def rows(base: InfluenceConfig) -> list[Predictor]:
-    """Gradient products and both curvatures of every parameter set.
+    """Return the gradient product and the curvatures of every parameter set.
 
-    The Hessian of ``item_embedding`` is its Gauss-Newton matrix. A Hessian has negative eigenvalues,
-    which conjugate gradient ends at; what it had by then is scored.
+    The Hessian of ``item_embedding`` is its Gauss-Newton matrix. Other Hessians have negative
+    eigenvalues, at which conjugate gradient ends; its last iterate is scored.
     """
     found = []
     for parameters in InfluenceParameters:
@@ -140,7 +150,7 @@ def rows(base: InfluenceConfig) -> list[Predictor]:
             update={
                 "parameters": parameters,
                 "solver": Solver.CG,
-                "curvature_tokens": CURVATURE_TOKENS,
+                "curvature_tokens": _CURVATURE_TOKENS,
             }
         )
         found.append(Predictor(f"{parameters}, gradient product", own, curved=False))

@@ -1,35 +1,33 @@
-"""Every predictor on every surrogate, several at a time."""
+"""Applies every predictor to every surrogate, several at a time."""
 
 import dataclasses
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dealrec.config.runtime import Runtime
 from dealrec.data.samples import Samples
 from dealrec.influence.examples import Examples
 from dealrec.influence.fidelity.halves import Bools
 from dealrec.influence.fidelity.intervals import Floats
 from dealrec.influence.fidelity.predictors import Predictor, averaged, predict
+from dealrec.influence.fidelity.processes import run_in_processes
 from dealrec.progress import Reporter
-from dealrec.runtime import apply_runtime
 from dealrec.surrogates.interface import Surrogate
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is predicted, and from what."""
+class PredictionInputs:
+    """The predictors, and everything their predictions depend on."""
 
     predictors: tuple[Predictor, ...]
     surrogates: tuple[Surrogate, ...]
-    """Trained on all users."""
+    """The models that were trained on all users."""
     samples: Samples
     members: Bools
-    """[H, U], who is in each half."""
+    """[H, U] whether a user is in each half."""
     queries: tuple[Examples, ...]
+    """The sets of examples whose losses are predicted."""
 
 
 class _Task(NamedTuple):
@@ -40,21 +38,21 @@ class _Task(NamedTuple):
 
 
 def run_predictions(
-    asked: Asked, processes: int, reporter: Reporter
+    inputs: PredictionInputs, processes: int, reporter: Reporter
 ) -> dict[str, tuple[Floats, ...]]:
-    """By name of a predictor, for each set of queries [Q, H], the mean over surrogates.
+    """Return each predictor's [Q, H] predictions, by its name, for each set of queries.
 
-    Predictors that differ in nothing but their names are computed once. ``processes`` work at a time,
-    on one thread each.
+    The predictions are means over the surrogates. Predictors that differ in their names alone are
+    computed once. ``processes`` run at a time, on one thread each.
     """
     known: dict[str, int] = {}
-    same = [known.setdefault(_key(one), place) for place, one in enumerate(asked.predictors)]
+    same = [known.setdefault(_key(one), place) for place, one in enumerate(inputs.predictors)]
     tasks = [
         _Task(predictor, surrogate)
         for predictor in known.values()
-        for surrogate in range(len(asked.surrogates))
+        for surrogate in range(len(inputs.surrogates))
     ]
-    total, done = len(tasks) * len(asked.members), 0
+    total, done = len(tasks) * len(inputs.members), 0
 
     def tick() -> None:
         nonlocal done
@@ -62,65 +60,45 @@ def run_predictions(
         reporter.progress(done, total, "half")
 
     reporter.progress(0, total, "half")
-    found = dict(_finished(asked, tasks, processes, tick))
-    names = [one.name for one in asked.predictors]
+    found = dict(_finished(inputs, tasks, processes, tick))
+    names = [one.name for one in inputs.predictors]
     return {
         name: tuple(
-            averaged([found[_Task(first, one)][place] for one in range(len(asked.surrogates))])
-            for place in range(len(asked.queries))
+            averaged([found[_Task(first, one)][place] for one in range(len(inputs.surrogates))])
+            for place in range(len(inputs.queries))
         )
         for name, first in zip(names, same, strict=True)
     }
 
 
 def _key(predictor: Predictor) -> str:
+    """Return everything of a predictor but its name."""
     fields = dataclasses.asdict(predictor) | {"name": None}
     return json.dumps(fields | {"config": predictor.config.model_dump(mode="json")})
 
 
 def _finished(
-    asked: Asked, tasks: Sequence[_Task], processes: int, tick: Callable[[], None]
+    inputs: PredictionInputs, tasks: Sequence[_Task], processes: int, tick: Callable[[], None]
 ) -> Iterator[tuple[_Task, list[Floats]]]:
+    """Yield each task with its predictions; ``tick`` after each half, or for all halves of a task."""
     if processes == 1 or len(tasks) < 2:
         for task in tasks:
-            yield task, _predict(asked, task, tick)
+            yield task, _predict(inputs, task, tick)
         return
-    pool = ProcessPoolExecutor(
-        min(processes, len(tasks)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_open,
-        initargs=(asked,),
-    )
-    try:
-        futures = {pool.submit(_predict_here, task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-            for _ in asked.members:
-                tick()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    for finished in run_in_processes(_predict, inputs, tasks, processes):
+        yield finished
+        for _ in inputs.members:
+            tick()
 
 
-def _predict(asked: Asked, task: _Task, tick: Callable[[], None]) -> list[Floats]:
+def _predict(
+    inputs: PredictionInputs, task: _Task, tick: Callable[[], None] = lambda: None
+) -> list[Floats]:
     return predict(
-        asked.predictors[task.predictor],
-        asked.surrogates[task.surrogate],
-        asked.samples,
-        asked.members,
-        asked.queries,
+        inputs.predictors[task.predictor],
+        inputs.surrogates[task.surrogate],
+        inputs.samples,
+        inputs.members,
+        inputs.queries,
         tick,
     )
-
-
-_opened: list[Asked] = []
-"""What a process of the pool works on: one entry, set when the process starts."""
-
-
-def _open(asked: Asked) -> None:
-    apply_runtime(Runtime(threads=1, device="cpu"))
-    _opened[:] = [asked]
-
-
-def _predict_here(task: _Task) -> list[Floats]:
-    (asked,) = _opened
-    return _predict(asked, task, lambda: None)

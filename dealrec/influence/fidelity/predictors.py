@@ -1,8 +1,9 @@
-"""What is said to happen to queries' losses when only half of the users are trained on.
+"""Predicts the losses of queries after training on half of the users.
 
-Influence is linear, so a half's is the sum over its samples: with ``G_h`` the sum of the gradients of
-half ``h``, the loss of query ``q`` falls by ``∇L(q)ᵀ (H + δI)⁻¹ G_h``, up to a factor. ``H`` is
-symmetric, so one solve a half serves every query, with any solver and parameter set.
+Influence is linear, so the influence of a half is the sum over its samples. With ``G_h`` the sum of
+the gradients of half ``h``, the loss of query ``q`` falls by ``∇L(q)ᵀ (H + δI)⁻¹ G_h``, up to a
+factor. ``H`` is symmetric, so one solve per half serves every query, with any solver and any
+parameter set.
 """
 
 import copy
@@ -19,7 +20,7 @@ from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
 from dealrec.influence.fidelity.halves import Bools
 from dealrec.influence.fidelity.intervals import Floats
-from dealrec.influence.problem import Problem
+from dealrec.influence.problem import Problem, no_tick
 from dealrec.influence.solvers.interface import System
 from dealrec.influence.solvers.solve import solve
 from dealrec.influence.solvers.spectrum import extreme_eigenvalues
@@ -28,14 +29,14 @@ from dealrec.surrogates.interface import Surrogate
 
 @dataclasses.dataclass(frozen=True)
 class Predictor:
-    """A way to predict, and its name in tables."""
+    """A way to predict losses, with its name in tables."""
 
     name: str
     config: InfluenceConfig
     curved: bool = True
-    """Without, ``u = v``: the product of gradients."""
+    """Whether the curvature is used. Without it ``u = v``: the prediction is a gradient product."""
     absolute_damping: float | None = None
-    """δ as it is, instead of ``config.damping`` times the largest eigenvalue."""
+    """δ itself; ``None`` means ``config.damping`` times the largest eigenvalue."""
 
 
 def predict(
@@ -46,7 +47,10 @@ def predict(
     queries: tuple[Examples, ...],
     tick: Callable[[], None],
 ) -> list[Floats]:
-    """For each set of queries [Q, H], larger where the loss is said to be lower; ``tick`` a half."""
+    """Compute [Q, H] predictions for each set of queries; a larger one means a lower loss.
+
+    ``tick`` is called after each half.
+    """
     config = predictor.config
     dtype = getattr(torch, config.dtype)
     model = copy.deepcopy(surrogate).to(dtype=dtype).eval()
@@ -55,22 +59,23 @@ def predict(
 
     system = _system(predictor, problem, training) if predictor.curved else None
     found = [np.empty((len(examples), len(members))) for examples in queries]
-    whole = problem.gradient(training, _nothing)
+    whole = problem.gradient(training, no_tick)
     for half, member in enumerate(members):
         picked = np.flatnonzero(member[samples.users])
-        # A constant over halves changes no rank; without it the solver's effort goes into what does.
-        v = problem.gradient(training.take(picked), _nothing) - whole
+        # The constant ``whole`` changes no rank over halves. Without it, the solver's accuracy goes
+        # into the differences between halves.
+        v = problem.gradient(training.take(picked), no_tick) - whole
         u = v
         if system is not None:
             u = solve(dataclasses.replace(system, v=v), config, lambda: None).vector
         for place, examples in enumerate(queries):
-            found[place][:, half] = problem.derivatives(examples, u, _nothing)[0].cpu().numpy()
+            found[place][:, half] = problem.derivatives(examples, u, no_tick)[0].cpu().numpy()
         tick()
     return found
 
 
 def averaged(predictions: list[Floats]) -> Floats:
-    """Of several surrogates, each brought to standard deviation 1."""
+    """Average the predictions of several surrogates, each scaled to standard deviation 1."""
     mean: Floats = np.mean([one / (one.std() or 1.0) for one in predictions], axis=0)
     return mean
 
@@ -78,7 +83,7 @@ def averaged(predictions: list[Floats]) -> Floats:
 def _system(predictor: Predictor, problem: Problem, training: Examples) -> System:
     config = predictor.config
     operator = problem.curvature(
-        training.evenly(config.curvature_tokens), config.curvature, _nothing
+        training.evenly(config.curvature_tokens), config.curvature, no_tick
     )
     zero = torch.zeros(problem.size, dtype=torch.float64)
     damping, largest = predictor.absolute_damping, None
@@ -89,14 +94,10 @@ def _system(predictor: Predictor, problem: Problem, training: Examples) -> Syste
     return System((operator,), (1.0,), damping, zero, largest)
 
 
-def _nothing(_examples: int) -> None:
-    pass
-
-
 def target_counts(dataset: Dataset, members: Bools, queries: Examples) -> Floats:
-    """[Q, H] how often a half's users trained on the query's target: the naive predictor.
+    """Count [Q, H] how often a half's users trained on the query's target: the naive predictor.
 
-    ``dataset`` has the training interactions alone.
+    ``dataset`` must hold training interactions alone.
     """
     users, targets = dataset.users(), queries.items[queries.ends]
     counts = np.stack(
@@ -106,7 +107,7 @@ def target_counts(dataset: Dataset, members: Bools, queries: Examples) -> Floats
 
 
 def spread_queries(examples: Examples, count: int, seed: int) -> Examples:
-    """``count`` of the examples, at random (all if there are fewer), in dense order."""
+    """Draw ``count`` of the examples at random (all if there are fewer), in dense order."""
     if len(examples) <= count:
         return examples
     chosen: Int64 = np.random.default_rng(seed).permutation(len(examples))[:count]

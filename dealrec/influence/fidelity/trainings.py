@@ -1,16 +1,13 @@
-"""Surrogates trained on halves of the users, each kept on disk as soon as it is finished."""
+"""Trains surrogates on halves of the users, and writes each to disk as soon as it is finished."""
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from dealrec.config import SurrogateConfig
@@ -19,51 +16,51 @@ from dealrec.data.dataset import Dataset
 from dealrec.disk import written_whole
 from dealrec.influence.examples import Examples
 from dealrec.influence.fidelity.halves import Bools, training_of
+from dealrec.influence.fidelity.intervals import Floats
+from dealrec.influence.fidelity.processes import run_in_processes
 from dealrec.progress import Reporter
 from dealrec.surrogates.interface import Surrogate
 from dealrec.surrogates.storage import TrainedSurrogate, load_surrogate
 from dealrec.surrogates.training import train_surrogate
-
-Floats = npt.NDArray[np.float64]
 
 
 class PlannedTraining(NamedTuple):
     """One model to train."""
 
     half: int | None
-    """``None``: on all users."""
+    """The place of the half in the plan; ``None`` stands for all users."""
     seed: int
-    """0, 1, … of this half."""
+    """0, 1, … for the repetitions with this half."""
 
     @property
     def name(self) -> str:
-        """Of its file or folder."""
+        """The name of its file or folder."""
         return f"{'all' if self.half is None else f'half-{self.half:03}'}-seed-{self.seed}"
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """All that the trainings depend on; the same plan finds its finished trainings again."""
+    """Everything the trainings depend on. The same plan finds its finished trainings again."""
 
     dataset: Dataset
     surrogate: SurrogateConfig
     members: Bools
-    """[H, U], who is in each half."""
+    """[H, U] whether a user is in each half."""
     seeds: int
-    """Trainings of each half."""
+    """The number of trainings on each half."""
     surrogates: int
-    """Trainings on all users."""
+    """The number of trainings on all users."""
     queries: tuple[Examples, ...]
-    """Sets of examples whose losses are measured."""
+    """The sets of examples whose losses are measured."""
 
     def trainings(self) -> list[PlannedTraining]:
-        """On all users first: predictions need them alone."""
+        """List the trainings, first those on all users, which suffice for predictions."""
         full = [PlannedTraining(None, seed) for seed in range(self.surrogates)]
         halves = range(len(self.members))
         return full + [PlannedTraining(half, seed) for seed in range(self.seeds) for half in halves]
 
     def fingerprint(self) -> str:
-        """SHA-256 over what a measured loss depends on, less how many trainings there are."""
+        """Hash everything a measured loss depends on with SHA-256; the number of trainings is no part."""
         digest = hashlib.sha256(self.dataset.sha256.encode())
         digest.update(json.dumps(self.surrogate.model_dump(mode="json")).encode())
         for queries in self.queries:
@@ -72,7 +69,7 @@ class TrainingPlan:
         return digest.hexdigest()
 
     def configuration(self, training: PlannedTraining) -> SurrogateConfig:
-        """With a seed of its own."""
+        """Return the configuration of one training, which has its own seed."""
         own = 0 if training.half is None else 1_000 * (1 + training.half)
         seed = (self.surrogate.seed + own + training.seed) % 2**31
         return self.surrogate.model_copy(update={"seed": seed})
@@ -80,19 +77,20 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class TrainingResults:
-    """What came of the trainings."""
+    """The results of all trainings of a plan."""
 
     surrogates: list[TrainedSurrogate]
+    """The models that were trained on all users."""
     losses: list[Floats]
-    """For each set of queries, [seeds, H, Q]."""
+    """[seeds, H, Q] losses in nats for each set of queries."""
 
 
 def run_trainings(
     plan: TrainingPlan, folder: Path, processes: int, reporter: Reporter
 ) -> TrainingResults:
-    """Train what ``folder`` does not hold yet, ``processes`` at a time on one thread each.
+    """Run the trainings that ``folder`` does not hold yet, ``processes`` at a time on one thread each.
 
-    The result depends on neither ``processes`` nor interruptions.
+    The results do not depend on ``processes`` or on interruptions.
     """
     folder = folder / plan.fingerprint()[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,8 +112,8 @@ def run_trainings(
     return TrainingResults(surrogates, losses)
 
 
-def example_losses(model: Surrogate, examples: Examples) -> Floats:
-    """[E] losses over the whole catalogue, as the model is."""
+def _example_losses(model: Surrogate, examples: Examples) -> Floats:
+    """Compute the [E] losses over the whole catalogue, in the model's precision."""
     first = next(model.parameters())
     losses = np.empty(len(examples))
     with torch.no_grad():
@@ -126,7 +124,7 @@ def example_losses(model: Surrogate, examples: Examples) -> Floats:
 
 
 def _path(plan: TrainingPlan, folder: Path, training: PlannedTraining) -> Path:
-    """A half's name tells its users, so that other halves never take its place."""
+    """Return the path of a training's results; it identifies the half's users, not its number alone."""
     if training.half is None:
         return folder / training.name
     users = hashlib.sha256(np.packbits(plan.members[training.half]).tobytes()).hexdigest()[:12]
@@ -135,29 +133,21 @@ def _path(plan: TrainingPlan, folder: Path, training: PlannedTraining) -> Path:
 
 def _finished(
     plan: TrainingPlan, folder: Path, missing: list[PlannedTraining], processes: int
-) -> Iterator[PlannedTraining]:
-    """Each training when it is on disk."""
+) -> Iterator[None]:
+    """Run the missing trainings; yield after each, when its results are on disk."""
+    shared = (plan, folder)
     if processes == 1 or len(missing) < 2:
-        for one in missing:
-            _train(plan, folder, one)
-            yield one
+        for training in missing:
+            _train(shared, training)
+            yield
         return
-    pool = ProcessPoolExecutor(
-        min(processes, len(missing)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_open,
-        initargs=(plan, folder),
-    )
-    try:
-        futures = [pool.submit(_train_here, one) for one in missing]
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    for _ in run_in_processes(_train, shared, missing, processes):
+        yield
 
 
-def _train(plan: TrainingPlan, folder: Path, training: PlannedTraining) -> None:
-    """Train one model and keep it, or its losses for a half, in a file that appears whole."""
+def _train(shared: tuple[TrainingPlan, Path], training: PlannedTraining) -> None:
+    """Train one model, and write it, or the query losses of a half, to a path that appears whole."""
+    plan, folder = shared
     everybody = np.ones(plan.dataset.n_users, dtype=np.bool_)
     members = everybody if training.half is None else plan.members[training.half]
     trained = train_surrogate(
@@ -170,21 +160,7 @@ def _train(plan: TrainingPlan, folder: Path, training: PlannedTraining) -> None:
         with written_whole(path) as part:
             trained.save(part)
         return
-    losses = [example_losses(trained.model, queries) for queries in plan.queries]
+    losses = [_example_losses(trained.model, queries) for queries in plan.queries]
     named = {str(place): values for place, values in enumerate(losses)}
     with written_whole(path) as part, part.open("wb") as file:
         np.savez(file, allow_pickle=False, **named)
-
-
-_opened: list[tuple[TrainingPlan, Path]] = []
-"""What a process of the pool works on: one entry, set when the process starts."""
-
-
-def _open(plan: TrainingPlan, folder: Path) -> None:
-    _opened[:] = [(plan, folder)]
-
-
-def _train_here(training: PlannedTraining) -> PlannedTraining:
-    ((plan, folder),) = _opened
-    _train(plan, folder, training)
-    return training

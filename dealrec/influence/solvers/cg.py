@@ -1,4 +1,4 @@
-"""Conjugate gradient: matrix-free, for any size of parameter set."""
+"""The conjugate gradient method, which needs no matrix and suits parameter sets of any size."""
 
 from collections.abc import Callable
 
@@ -14,13 +14,14 @@ def conjugate_gradient(
     max_iterations: int,
     on_iteration: Callable[[], None] = lambda: None,
 ) -> Solution:
-    """Conjugate gradient (Hestenes and Stiefel, 1952).
+    """Solve the system by conjugate gradient (Hestenes and Stiefel, 1952).
 
-    The recursive residual decides when to look, the true one whether it has converged. With
-    ``H + δI`` indefinite, the first direction with ``pᵀHp ≤ 0`` ends the work.
+    The recursive residual decides when to stop; the true residual decides whether the solution has
+    converged. If ``H + δI`` is indefinite, the solver stops at the first direction ``p`` with
+    ``pᵀ(H + δI)p ≤ 0``.
 
-    There is no preconditioner: with δ relative to the largest eigenvalue the condition number is
-    at most ``1 + 1/δ``, and the diagonal of these curvatures does not lower the iterations
+    There is no preconditioner. With δ relative to the largest eigenvalue the condition number is at
+    most ``1 + 1/δ``, and the diagonal of these curvatures does not lower the number of iterations
     (``benchmarks/influence.py`` counts both).
     """
     v = system.v

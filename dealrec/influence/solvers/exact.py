@@ -1,4 +1,4 @@
-"""The dense matrix, factorised in float64: the reference, for small parameter sets."""
+"""The direct solver with the dense matrix in float64, a reference for small parameter sets."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,15 @@ from dealrec.errors import FieldError, InputError
 from dealrec.influence.solvers.interface import Solution, System
 
 MAX_PARAMETERS = 8192
-"""The matrix is then 512 MiB."""
+"""The largest parameter set; its matrix takes 512 MiB."""
 
 
 def require_exact(parameters: int) -> None:
-    """Raise :class:`InputError` (``parameter_set_too_large``) where the matrix would not be held."""
+    """Check that the matrix of so many parameters fits into memory.
+
+    Raises:
+        InputError: ``parameter_set_too_large`` if it does not.
+    """
     if parameters > MAX_PARAMETERS:
         raise InputError(
             f"The parameter set has {parameters:,} parameters; `exact` holds a dense matrix of at "
@@ -25,9 +29,10 @@ def require_exact(parameters: int) -> None:
 def exact(
     system: System, *, tolerance: float, on_iteration: Callable[[], None] = lambda: None
 ) -> Solution:
-    """Cholesky; LU where ``H + δI`` is not positive definite.
+    """Solve the system by Cholesky, or by LU if ``H + δI`` is not positive definite.
 
-    Raises :class:`InputError` (``parameter_set_too_large``).
+    Raises:
+        InputError: ``parameter_set_too_large`` if the matrix does not fit into memory.
     """
     require_exact(len(system.v))
     on_iteration()
@@ -39,7 +44,7 @@ def exact(
         u = torch.linalg.solve(matrix, system.v)
     else:
         u = torch.cholesky_solve(system.v[:, None], factor).squeeze(1)
-    # Of the matrix itself: products in the model's precision would report that precision.
+    # The residual uses the matrix, because products would add the rounding of the model's precision.
     norm = float(system.v.norm())
     residual = float((matrix @ u - system.v).norm()) / norm if norm else 0.0
     return Solution(u, residual, 1, residual <= tolerance, negative)

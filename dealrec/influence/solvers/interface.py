@@ -1,4 +1,4 @@
-"""What a solver is given, and what it gives back."""
+"""The input and the output of a solver."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ import torch
 from torch import Tensor
 
 Product = Callable[[Tensor], Tensor]
-"""[P] → [P], a symmetric linear map."""
+"""A symmetric linear map from [P] to [P]."""
 
 
 class Operator(Protocol):
-    """A curvature: its product with a vector, and all of it."""
+    """A curvature, as products with vectors and as a matrix."""
 
     def __call__(self, vector: Tensor) -> Tensor:
-        """[P] float64 → [P] float64."""
+        """Map a vector [P] float64 to its product [P] float64."""
 
     def matrix(self) -> Tensor:
-        """[P, P] float64; only for parameter sets small enough to hold it."""
+        """Compute the matrix [P, P] float64, for parameter sets whose matrix fits into memory."""
 
 
 @dataclass(frozen=True)
 class ProductOperator:
-    """An operator that is known by its products alone."""
+    """An operator that is given by its products alone."""
 
     product: Product
     size: int
@@ -33,7 +33,7 @@ class ProductOperator:
         return self.product(vector)
 
     def matrix(self) -> Tensor:
-        """[P, P], a column a product; made symmetric, as it is but for rounding."""
+        """Compute the matrix [P, P] by one product per column; rounding errors are made symmetric."""
         found = torch.empty(self.size, self.size, dtype=torch.float64, device=self.device)
         unit = torch.zeros(self.size, dtype=torch.float64, device=self.device)
         for column in range(self.size):
@@ -45,28 +45,28 @@ class ProductOperator:
 
 @dataclass(frozen=True)
 class System:
-    """``(H + δI) u = v`` with ``H`` the mean over parts: ``H = Σ w_k H_k``, ``Σ w_k = 1``."""
+    """The system ``(H + δI) u = v`` with ``H`` the mean over parts: ``H = Σ w_k H_k``, ``Σ w_k = 1``."""
 
     parts: tuple[Operator, ...]
-    """The curvature on disjoint parts of the curvature examples; one part is all of them."""
+    """The curvatures on disjoint parts of the curvature examples; a single part holds all of them."""
     weights: tuple[float, ...]
     """Each part's share of the examples."""
     damping: float
-    """δ, absolute."""
+    """The absolute damping δ."""
     v: Tensor
-    """[P] float64."""
+    """[P] float64 the right-hand side."""
     largest: float | None = None
-    """A bound to all parts' eigenvalues, where it is known from other work (a Ritz value)."""
+    """A Ritz value that bounds the eigenvalues of all parts, if one was computed before."""
 
     def __call__(self, vector: Tensor) -> Tensor:
-        """``(H + δI) vector``."""
+        """Compute ``(H + δI) vector``."""
         total = self.damping * vector
         for part, weight in zip(self.parts, self.weights, strict=True):
             total = total + weight * part(vector)
         return total
 
     def matrix(self) -> Tensor:
-        """[P, P] float64 ``H + δI``."""
+        """Compute ``H + δI``, [P, P] float64."""
         size = len(self.v)
         total = self.damping * torch.eye(size, dtype=torch.float64, device=self.v.device)
         for part, weight in zip(self.parts, self.weights, strict=True):
@@ -74,23 +74,23 @@ class System:
         return total
 
     def residual(self, u: Tensor) -> float:
-        """``‖(H + δI) u − v‖ / ‖v‖`` from the definition; 0 where ``v`` is 0."""
+        """Compute ``‖(H + δI) u − v‖ / ‖v‖`` from the definition; 0 if ``v`` is 0."""
         norm = float(self.v.norm())
         return float((self(u) - self.v).norm()) / norm if norm else 0.0
 
 
 @dataclass(frozen=True)
 class Solution:
-    """What a solver found, and how well."""
+    """The solution of a system, with its accuracy."""
 
     vector: Tensor
-    """[P] float64, ``u``."""
+    """[P] float64 the solution ``u``."""
     residual: float
     """``‖(H + δI) u − v‖ / ‖v‖``, computed from the definition at the end."""
     iterations: int
-    """Products with the curvature (or a part of it) that the solver stepped through."""
+    """The number of the solver's products with the curvature or with a part of it."""
     converged: bool
     """Whether ``residual`` is within the tolerance."""
     negative_curvature: bool
-    """Whether ``H + δI`` was seen not to be positive definite. Of ``cg``, ``u`` is then the iterate
-    before; ``exact`` has solved it all the same."""
+    """Whether ``H + δI`` turned out not to be positive definite. ``cg`` then returns the iterate
+    before; ``exact`` still solves the system."""

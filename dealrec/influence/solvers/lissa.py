@@ -1,4 +1,4 @@
-"""LiSSA: the recursion that the paper uses, with the scale it needs."""
+"""LiSSA, the recursion that the DEALRec paper uses, with a scale under which it converges."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,13 @@ from dealrec.errors import DealrecError
 from dealrec.influence.solvers.interface import Solution, System
 from dealrec.influence.solvers.spectrum import extreme_eigenvalues
 
-MARGIN = 1.05
-"""Of the scale over the largest Ritz value, which lies a little below the largest eigenvalue."""
-_FIRST_LOOK = 16
-"""Iterations before the true residual is looked at, and between looks where one part is the whole.
+_MARGIN = 1.05
+"""The scale over the largest Ritz value, which lies slightly below the largest eigenvalue."""
+_FIRST_CHECK = 16
+"""The iterations before the first check of the true residual.
 
-With several parts each later look comes at twice the count, for the mean is over what is between.
+With a single part this is also the number of iterations between checks. With several parts the number
+of iterations doubles at each check, because the solution is the mean of the iterates since the last.
 """
 
 
@@ -25,21 +26,21 @@ def lissa(
     seed: int,
     on_iteration: Callable[[], None] = lambda: None,
 ) -> Solution:
-    """The Neumann recursion of Agarwal, Bullins and Hazan (2017), each step on one part of the data.
+    """Solve the system by the Neumann recursion of Agarwal, Bullins and Hazan (2017).
 
-    ``x ← x + (v − (H_k + δI) x) / σ`` has the fixed point ``(H + δI)⁻¹ v`` where one part ``H_k`` is
-    the whole. It contracts where ``σ`` is above every part's largest eigenvalue plus δ, which is
-    how ``σ`` is chosen; δ is inside what σ divides, so the solution does not depend on σ. The
-    error falls by ``1 − δ/σ`` a step: thousands of steps for a small damping.
+    Each step ``x ← x + (v − (H_k + δI) x) / σ`` uses one part ``H_k`` of the data. If a single part is
+    all of the data, the fixed point is ``(H + δI)⁻¹ v``; it does not depend on σ. The recursion
+    contracts if ``σ`` exceeds every part's largest eigenvalue plus δ, and ``σ`` is chosen so. Each
+    step multiplies the error by at most ``1 − δ/σ``, so a small damping needs thousands of steps.
 
-    With several parts, each step draws one by its weight, so that the iterates' mean is unbiased,
-    and ``u`` is the mean of the iterates since the last look, in which the noise averages out. The
-    work ends when the true residual, over all parts, is within the tolerance; one that does not get
-    there says so.
+    With several parts, each step draws one by its weight, so that the iterates' mean is unbiased, and
+    ``u`` is the mean of the iterates since the last check, which averages the noise out. The solver
+    stops when the true residual over all parts is within the tolerance. A solution that does not
+    reach the tolerance is marked as not converged.
 
     Raises:
-        DealrecError: ``solver_diverged`` where ``H + δI`` has a negative eigenvalue and was followed
-            along it until numbers ran out.
+        DealrecError: ``solver_diverged`` if ``H + δI`` has a negative eigenvalue along which the
+            iterates grew beyond the range of numbers.
     """
     v = system.v
     if float(v.norm()) == 0:
@@ -49,14 +50,14 @@ def lissa(
         largest = max(
             extreme_eigenvalues(part, v, on_iteration=on_iteration)[1] for part in system.parts
         )
-    scale = system.damping + MARGIN * max(largest, 0.0)
+    scale = system.damping + _MARGIN * max(largest, 0.0)
     weights = torch.tensor(system.weights, dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
     x = u = v / scale
-    iterations, look = 0, _FIRST_LOOK
+    iterations, check = 0, _FIRST_CHECK
     residual = system.residual(u)
     while residual > tolerance and iterations < max_iterations:
-        until = min(look, max_iterations)
+        until = min(check, max_iterations)
         drawn = torch.multinomial(weights, until - iterations, True, generator=generator)
         total = torch.zeros_like(v)
         for part in drawn.tolist():
@@ -72,5 +73,5 @@ def lissa(
             )
         residual = system.residual(u)
         iterations = until
-        look = until + _FIRST_LOOK if len(system.parts) == 1 else 2 * until
+        check = until + _FIRST_CHECK if len(system.parts) == 1 else 2 * until
     return Solution(u, residual, iterations, residual <= tolerance, negative_curvature=False)

@@ -1,4 +1,4 @@
-"""The ends of a curvature's spectrum, from products alone."""
+"""Estimates the ends of a curvature's spectrum from products alone."""
 
 from collections.abc import Callable
 
@@ -7,27 +7,28 @@ from torch import Tensor
 
 from dealrec.influence.solvers.interface import Product
 
-HELD = 1 << 27
-"""Numbers of the basis that are held at once: 1 GiB."""
+_HELD = 1 << 27
+"""The most numbers of the basis in memory, 1 GiB in float64."""
+_STEPS = 32
 
 
 def extreme_eigenvalues(
     product: Product,
     like: Tensor,
     *,
-    steps: int = 32,
     on_iteration: Callable[[], None] = lambda: None,
 ) -> tuple[float, float]:
-    """Smallest and largest Ritz value after ``steps`` of Lanczos with full reorthogonalisation.
+    """Return the smallest and largest Ritz values of Lanczos with full reorthogonalisation.
 
-    The start is the same pseudo-random vector every time. The largest is sharp for the spectra met
-    here (few large eigenvalues over many small ones); both lie within the spectrum. Where the basis
-    would be too large to hold, there are fewer steps.
+    ``like`` [P] gives the size, the type and the device. The start is always the same pseudo-random
+    vector. Both values lie within the spectrum. The largest is accurate for the spectra of these
+    curvatures (few large eigenvalues over many small ones). If the basis of 32 steps does not fit
+    into memory, fewer steps are taken.
     """
     generator = torch.Generator().manual_seed(0)
     vector = torch.randn(len(like), generator=generator, dtype=torch.float64)
     vector = vector.to(like)
-    steps = max(2, min(steps, len(like), HELD // len(like)))
+    steps = max(2, min(_STEPS, len(like), _HELD // len(like)))
     basis = vector.new_empty(steps + 1, len(like))
     basis[0] = vector / vector.norm()
     diagonal: list[Tensor] = []

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from dealrec.config import PruneConfig
-from dealrec.influence.fidelity.datamodeling import CEILING, COUNT, Scale
+from dealrec.influence.fidelity.datamodeling import CEILING, COUNT, FidelityScale
 from dealrec.influence.fidelity.measure import CONFIGURED, PUBLISHED, measure_fidelity
 from tests.dealrec.surrogates.data import ring_dataset
 
@@ -31,7 +31,7 @@ def report(tmp_path_factory):
         ring_dataset(users=80, items=25),
         config,
         tmp_path_factory.mktemp("trainings"),
-        scale=Scale(halves=4, seeds=2, queries=30, surrogates=1),
+        scale=FidelityScale(halves=4, seeds=2, queries=30, surrogates=1),
         table=True,
         left_out=6,
         small_users=30,

@@ -8,7 +8,7 @@ from dealrec.data.samples import build_samples
 from dealrec.influence.examples import Examples
 from dealrec.influence.fidelity import predictions
 from dealrec.influence.fidelity.halves import random_halves
-from dealrec.influence.fidelity.predictions import Asked, run_predictions
+from dealrec.influence.fidelity.predictions import PredictionInputs, run_predictions
 from dealrec.influence.fidelity.predictors import Predictor, predict
 from dealrec.progress import SILENT, Silent
 from tests.dealrec.surrogates.data import ring_dataset
@@ -20,7 +20,7 @@ INFLUENCE = InfluenceConfig(damping=0.1)
 @pytest.fixture
 def asked(ring_surrogate):
     samples = build_samples(DATASET)
-    return Asked(
+    return PredictionInputs(
         predictors=(
             Predictor("curved", INFLUENCE),
             Predictor("gradient product", INFLUENCE, curved=False),
