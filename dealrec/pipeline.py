@@ -72,6 +72,16 @@ def prune(
 
     Raises:
         InputError: The data, the budget or the configuration cannot be used.
+
+    Example:
+        >>> from dealrec.data.synthetic import write_sample_data
+        >>> write_sample_data(Path("sample"), users=40, items=30)
+        >>> config = {"surrogate": {"epochs": 1}}
+        >>> result = prune("sample/interactions.csv", budget=8, out="result", config=config)
+        >>> result.to_arrow().num_rows
+        8
+        >>> (result.folder / "report.html").exists()
+        True
     """
     runtime = runtime or environment_runtime()
     requested = parse_budget(budget)

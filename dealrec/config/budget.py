@@ -29,6 +29,10 @@ def parse_budget(value: Any) -> int | float:
     """A budget from a number or from its text (``"1024"``, ``"0.02"``).
 
     Raises :class:`InputError` (``invalid_budget``).
+
+    Example:
+        >>> parse_budget("1024"), parse_budget("0.02"), parse_budget(2.0)
+        (1024, 0.02, 2)
     """
     if isinstance(value, str):
         try:
@@ -53,6 +57,10 @@ def resolve_budget(requested: int | float, samples: int, *, location: str = "bud
     The fraction counts as it was written (0.29 of 100 is 29, whatever floating point makes of it).
     Raises :class:`InputError` (``budget_too_large``, at ``location``) where there are fewer samples
     than asked for.
+
+    Example:
+        >>> resolve_budget(0.29, 100), resolve_budget(0.001, 100), resolve_budget(7, 100)
+        (29, 1, 7)
     """
     if isinstance(requested, float):
         return max(1, floor(Fraction(str(requested)) * samples))

@@ -16,7 +16,16 @@ from dealrec.errors import FieldError, InputError
 
 
 class PruneConfig(Config):
-    """One model a concern; every part has defaults."""
+    """One model a concern; every part has defaults.
+
+    Example:
+        >>> config = PruneConfig.parse({"selection": {"method": "dealrec", "strata": 20}})
+        >>> config.effort is not None  # this selector looks at effort
+        True
+        >>> PruneConfig.parse({"selection": {"strata": "many"}})
+        Traceback (most recent call last):
+        dealrec.errors.InputError: config.selection.strata: Input should be a valid integer, ...
+    """
 
     sampling: Sampling = Sampling.PER_USER
     min_history: int = Field(1, ge=1, le=1000)

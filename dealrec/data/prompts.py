@@ -65,6 +65,13 @@ def render(sample: PromptedSample) -> tuple[str, str]:
 
     The prompt begins with the instruction, which all samples of a data set share. The answer begins
     with the space that separates the two.
+
+    Example:
+        >>> prompt, answer = render(PromptedSample("Name the next film.", '"Alien", "Brazil"', '"Dune"'))
+        >>> print(prompt + answer)
+        Name the next film.
+        "Alien", "Brazil"
+        Next: "Dune"
     """
     lines = [sample.instruction, sample.input] if sample.input else [sample.instruction]
     return "\n".join([*lines, "Next:"]), f" {sample.output}"

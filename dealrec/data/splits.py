@@ -41,6 +41,10 @@ def leave_one_out(offsets: Int64) -> Int8:
 
     Returns:
         [N] codes of ``SPLIT_CODES``.
+
+    Example:
+        >>> leave_one_out(np.array([0, 4, 6])).tolist()  # a user with four interactions, one with two
+        [0, 0, 1, 2, 0, 0]
     """
     splits = np.full(int(offsets[-1]), _TRAIN, np.int8)
     ends = offsets[1:][np.diff(offsets) >= 3]

@@ -76,6 +76,11 @@ def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> No
 
 
 def member_sha256(keys: Iterable[str]) -> str:
-    """Hash the sample keys of a coreset: SHA-256 of their JSON, sorted by bytes, one a line."""
+    """Hash the sample keys of a coreset: SHA-256 of their JSON, sorted by bytes, one a line.
+
+    Example:
+        >>> member_sha256(["b", "a"]) == member_sha256(["a", "b"])
+        True
+    """
     lines = sorted(json.dumps(key, ensure_ascii=False).encode() for key in keys)
     return hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
