@@ -1,5 +1,6 @@
 """What one run of a stage works on, read once from the database; and what its process is told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from dealrec.app.jobs.composition import stage_config
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.tables.coresets import CoresetRow
-from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.datasets import DatasetRow, StoredFile
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
 from dealrec.config.stages import StageName
 from dealrec.worker.claims import Claim
@@ -42,7 +43,7 @@ class Assignment:
     """Metrics, details and seconds of the stages whose results go in, by name."""
     parts_seconds: float = 0.0
     """What making the parts took."""
-    uploads: dict[str, Any] = field(default_factory=dict)
+    uploads: Mapping[str, StoredFile | None] = field(default_factory=dict)
     columns: dict[str, str] | None = None
     split: str | None = None
 

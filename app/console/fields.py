@@ -86,6 +86,10 @@ _NEEDED = {
 }
 
 
+ConfigTree = dict[str, "ConfigTree | list[str] | str | None"]
+"""A part of the configuration as a form gives it: texts, which pydantic reads and judges."""
+
+
 @dataclass(frozen=True)
 class FormField:
     """One input; ``name`` is the dotted place in the configuration."""
@@ -124,7 +128,10 @@ class FormPart:
 
 def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
     """Every part of the configuration, with ``given`` over the defaults."""
-    defaults = dict(_flat(_defaults()))
+    everything = PruneConfig(
+        effort=EffortConfig(), finetune=FinetuneConfig(), evaluation=EvaluationConfig()
+    )
+    defaults = dict(_flat(everything.model_dump(mode="json")))
     fields = list(_fields(PruneConfig.model_json_schema(), "", defaults, given or {}))
     parts = []
     for name, (title, summary) in _PARTS.items():
@@ -159,7 +166,7 @@ def finetune_fields() -> list[FormField]:
     return next(list(part.fields) for part in job_form() if part.name == "finetune")
 
 
-def read_config(form: Mapping[str, str]) -> dict[str, Any]:
+def read_config(form: Mapping[str, str]) -> ConfigTree:
     """The configuration that a sent form asks for; pydantic judges it."""
     wanted = [
         field
@@ -169,25 +176,24 @@ def read_config(form: Mapping[str, str]) -> dict[str, Any]:
     ]
     config = _read(form, wanted)
     for name in _OPTIONAL:
-        config[name] = config.get(name, {}) if f"use.{name}" in form else None
+        config[name] = _inner(config, name) if f"use.{name}" in form else None
     return config
 
 
-def read_finetune(form: Mapping[str, str]) -> dict[str, Any]:
+def read_finetune(form: Mapping[str, str]) -> ConfigTree:
     """The options of training on a coreset that a sent form asks for."""
-    options: dict[str, Any] = _read(form, finetune_fields()).get("finetune", {})
-    return options
+    return _inner(_read(form, finetune_fields()), "finetune")
 
 
-def _read(form: Mapping[str, str], fields: Iterable[FormField]) -> dict[str, Any]:
-    config: dict[str, Any] = {}
+def _read(form: Mapping[str, str], fields: Iterable[FormField]) -> ConfigTree:
+    config: ConfigTree = {}
     for field in fields:
         if field.name not in form:
             continue
         place = config
         *above, last = field.name.split(".")
         for name in above:
-            place = place.setdefault(name, {})
+            place = _inner(place, name)
         text = form[field.name].strip()
         if field.kind == "list":
             place[last] = [word.strip() for word in text.split(",") if word.strip()]
@@ -196,6 +202,13 @@ def _read(form: Mapping[str, str], fields: Iterable[FormField]) -> dict[str, Any
         elif field.optional:
             place[last] = None
     return config
+
+
+def _inner(config: ConfigTree, name: str) -> ConfigTree:
+    """The part ``name`` of the configuration, added if it is missing."""
+    part = config.setdefault(name, {})
+    assert isinstance(part, dict)
+    return part
 
 
 def read_budget(form: Mapping[str, str]) -> str:
@@ -215,13 +228,6 @@ def read_budget(form: Mapping[str, str]) -> str:
             title="The budget cannot be used",
             errors=[FieldError("budget", "a percentage above 0 and below 100")],
         ) from None
-
-
-def _defaults() -> dict[str, Any]:
-    everything = PruneConfig(
-        effort=EffortConfig(), finetune=FinetuneConfig(), evaluation=EvaluationConfig()
-    )
-    return everything.model_dump(mode="json")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """Pages of jobs: the stages as they go, the plots of their scores, other budgets."""
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -12,7 +13,9 @@ from dealrec.app.console.pages import render
 from dealrec.app.console.session import Posted
 from dealrec.app.console.status import worker_seen
 from dealrec.app.coresets.endpoints import get_budget_sweep, list_coresets
+from dealrec.app.coresets.schemas import Coreset
 from dealrec.app.datasets.endpoints import get_dataset
+from dealrec.app.datasets.schemas import Dataset
 from dealrec.app.jobs import endpoints as api
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import Job
@@ -55,7 +58,7 @@ def list_page(
 @router.get("/{job_id}")
 def job_page(request: Request, context: ContextDep, job_id: str) -> Response:
     """One job."""
-    return render(request, "job.html", **_shown(context, api.get_job(job_id, context)))
+    return render(request, "job.html", **vars(_view(context, api.get_job(job_id, context))))
 
 
 @router.get("/{job_id}/live")
@@ -66,8 +69,8 @@ def live_part(
     seen: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """The stages as they are now; with the buttons and results, where these are not as ``seen``."""
-    shown = _shown(context, api.get_job(job_id, context))
-    return render(request, "parts/job_live.html", moved=shown["mark"] != seen, **shown)
+    view = _view(context, api.get_job(job_id, context))
+    return render(request, "parts/job_live.html", moved=view.mark != seen, **vars(view))
 
 
 @router.get("/{job_id}/plots")
@@ -112,24 +115,46 @@ def sweep_budgets(size: int) -> str:
     return ", ".join(str(n) for n in sorted({max(1, size // 4), max(1, size // 2), size, 2 * size}))
 
 
-def _shown(context: Context, job: Job) -> dict[str, Any]:
-    """All that the page and its live part are made of."""
-    ended = job.state in ENDED_JOBS
+@dataclass(frozen=True)
+class _JobView:
+    """All that the page of a job and its live part show, by the names that their templates use."""
+
+    job: Job
+    dataset: Dataset
+    ended: bool
+    actions: tuple[str, ...]
+    """The buttons."""
+    alike: bool
+    """Whether the form for a new job can start from this job's configuration."""
+    reported: bool
+    """Whether the job is a comparison that has left its report."""
+    mark: str
+    """Changes whenever buttons or results have to be drawn anew."""
+    told: str
+    """Text for screen readers, which read it out when it changes."""
+    help_text: str | None
+    no_worker: bool
+    """Whether the job waits while no worker looks for work."""
+    coresets: list[Coreset]
+    budgets: str
+
+
+def _view(context: Context, job: Job) -> _JobView:
     coresets = list_coresets(context, _MANY, job_id=job.id).data if job.coreset_id else []
-    return {
-        "job": job,
-        "dataset": get_dataset(job.dataset_id, context),
-        "ended": ended,
-        "actions": _OFFERED.get(job.state, ()),
-        "alike": job.kind in SELECTING,
-        "reported": job.kind is JobKind.COMPARISON and job.state is JobState.SUCCEEDED,
-        "mark": f"{job.state.value} {job.coreset_id} {job.adapter_id}",
-        "told": _told(job),
-        "help_text": job.error and help_with_job(job.error.get("code")),
-        "no_worker": job.state is JobState.QUEUED and not worker_seen(context),
-        "coresets": coresets,
-        "budgets": sweep_budgets(coresets[-1].size) if coresets else "",
-    }
+    return _JobView(
+        job=job,
+        dataset=get_dataset(job.dataset_id, context),
+        ended=job.state in ENDED_JOBS,
+        actions=_OFFERED.get(job.state, ()),
+        alike=job.kind in SELECTING,
+        reported=job.kind is JobKind.COMPARISON and job.state is JobState.SUCCEEDED,
+        mark=f"{job.state.value} {job.coreset_id} {job.adapter_id}",
+        told=_told(job),
+        help_text=help_with_job(job.error.get("code")) if job.error else None,
+        no_worker=job.state is JobState.QUEUED and not worker_seen(context),
+        coresets=coresets,
+        budgets=sweep_budgets(coresets[-1].size) if coresets else "",
+    )
 
 
 def _told(job: Job) -> str:

@@ -15,7 +15,7 @@ class CoresetCreate(Body):
     """Another selection from a job's scores; what is left out is the job's."""
 
     budget: Budget | None = None
-    selection: dict[str, Any] = {}  # noqa: RUF012
+    selection: dict[str, object] = {}  # noqa: RUF012
     """Fields of ``SelectionConfig``."""
 
 

@@ -194,7 +194,7 @@ def scores_key(session: Session, coreset: CoresetRow) -> str:
 def require_comparable(session: Session, coreset: CoresetRow, other: CoresetRow) -> None:
     """Raises :class:`InputError` (``not_comparable``) across data sets or sampling units."""
     jobs = JobRepository(session, coreset.tenant_id)
-    units = [jobs.get(row.job_id).config["sampling"] for row in (coreset, other)]
+    units = [PruneConfig.parse(jobs.get(row.job_id).config).sampling for row in (coreset, other)]
     if coreset.dataset_id != other.dataset_id or units[0] != units[1]:
         what = "of one data set" if coreset.dataset_id != other.dataset_id else "of one unit"
         raise InputError(
@@ -240,14 +240,15 @@ def member_page(members: Path, request: PageRequest) -> Page[CoresetSample]:
     """One page of the members in the Parquet file ``members``."""
     file = pq.ParquetFile(members)
     first = 0 if request.after is None else (request.position() or 0) + 1
-    rows: list[dict[str, Any]] = []
+    rows: list[CoresetSample] = []
     seen = 0
     for batch in file.iter_batches(batch_size=1024):
         wanted = batch.slice(max(0, first - seen), request.limit + 1 - len(rows))
-        rows.extend(wanted.to_pylist() if first - seen < len(batch) else [])
+        if first - seen < len(batch):
+            rows.extend(CoresetSample.model_validate(row) for row in wanted.to_pylist())
         seen += len(batch)
         if len(rows) > request.limit:
             break
     more = len(rows) > request.limit
-    data = [CoresetSample.model_validate(row) for row in rows[: request.limit]]
+    data = rows[: request.limit]
     return Page(data=data, has_more=more, next=str(first + len(data) - 1) if more else None)

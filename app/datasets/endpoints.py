@@ -1,6 +1,6 @@
 """Data sets over HTTP."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -27,7 +27,7 @@ from dealrec.config import Sampling, SplitMethod
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
 
-UPLOAD_PROPERTIES: dict[str, Any] = {
+UPLOAD_PROPERTIES: Mapping[str, object] = {
     "interactions": {
         "type": "string",
         "format": "binary",
@@ -44,22 +44,20 @@ UPLOAD_PROPERTIES: dict[str, Any] = {
 }
 
 
-def multipart_body(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    """OpenAPI's words for a form that is parsed while it streams."""
+def multipart_body(
+    properties: Mapping[str, object], required: list[str], *, json: str | None = None
+) -> dict[str, object]:
+    """Describe a form that is parsed while it streams, and ``json``, the schema of its alternative."""
     schema = {
         "type": "object",
         "properties": properties,
         "required": required,
         "additionalProperties": False,
     }
-    content = {"multipart/form-data": {"schema": schema}}
+    content: dict[str, object] = {"multipart/form-data": {"schema": schema}}
+    if json is not None:
+        content["application/json"] = {"schema": {"$ref": f"#/components/schemas/{json}"}}
     return {"requestBody": {"required": True, "content": content}}
-
-
-_BODIES = multipart_body(UPLOAD_PROPERTIES, ["interactions"])
-_BODIES["requestBody"]["content"]["application/json"] = {
-    "schema": {"$ref": "#/components/schemas/DatasetCreate"}
-}
 
 
 @router.post(
@@ -67,7 +65,7 @@ _BODIES["requestBody"]["content"]["application/json"] = {
     status_code=201,
     operation_id="create_dataset",
     responses=documented(404, 409),
-    openapi_extra=_BODIES,
+    openapi_extra=multipart_body(UPLOAD_PROPERTIES, ["interactions"], json="DatasetCreate"),
 )
 async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
     """Upload interactions, and items if there are any, or name uploads (as JSON).

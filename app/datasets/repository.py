@@ -1,12 +1,10 @@
 """Queries over data sets."""
 
-from typing import Any
-
 from sqlalchemy import Select, delete, select
 
 from dealrec.app.kit.repository import TenantRepository
 from dealrec.app.tables.datasets import DatasetRow
-from dealrec.app.tables.jobs import JobRow, StageRow, StageState
+from dealrec.app.tables.jobs import JobRow, StageRow, StageState, StoredProgress
 
 
 class DatasetRepository(TenantRepository[DatasetRow]):
@@ -27,7 +25,7 @@ class DatasetRepository(TenantRepository[DatasetRow]):
         query = self._own_stages(dataset).where(StageRow.state == StageState.RUNNING)
         return self.session.scalars(query.with_for_update()).first() is not None
 
-    def ingest_progress(self, dataset: DatasetRow) -> dict[str, Any] | None:
+    def ingest_progress(self, dataset: DatasetRow) -> StoredProgress | None:
         """How far the validation is, where a worker has said so."""
         stage = self.session.scalars(self._own_stages(dataset)).first()
         return None if stage is None else stage.progress

@@ -1,6 +1,5 @@
 """What data sets look like over HTTP."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, Self
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, Field
 from dealrec.app.kit.schemas import Body
 from dealrec.app.stages.schemas import Progress
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.jobs import StoredProgress
 from dealrec.config import SplitMethod
 
 
@@ -18,7 +18,7 @@ class DatasetCreate(Body):
     interactions_upload_id: str = Field(max_length=40)
     items_upload_id: str | None = Field(None, max_length=40)
     name: str | None = None
-    columns: dict[str, Any] | None = None
+    columns: dict[str, object] | None = None
     """Our column names to the file's."""
     split: SplitMethod | None = None
 
@@ -40,7 +40,7 @@ class Dataset(BaseModel):
     """Of the validation while it runs, in bytes read; null in lists."""
 
     @classmethod
-    def of(cls, row: DatasetRow, progress: Mapping[str, Any] | None = None) -> Self:
+    def of(cls, row: DatasetRow, progress: StoredProgress | None = None) -> Self:
         """The row in the contract's words."""
         told = None if progress is None else Progress.model_validate(progress)
         return cls.model_validate(row, from_attributes=True).model_copy(update={"progress": told})

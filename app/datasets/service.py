@@ -17,7 +17,7 @@ from dealrec.app.quotas.service import require_room
 from dealrec.app.removal import Removal
 from dealrec.app.stages.queueing import plan_ingest
 from dealrec.app.stages.transitions import lock_dataset
-from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.datasets import DatasetRow, DatasetState, StoredFile
 from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
 from dealrec.app.uploads.service import WholeFile
 from dealrec.config import PromptConfig, PruneConfig, Sampling
@@ -35,7 +35,7 @@ class StoredUpload:
         self.prefix = f"datasets/{tenant_id}/{self.dataset_id}"
         self._storage = storage
         try:
-            self.files = {
+            self.files: dict[str, StoredFile | None] = {
                 "interactions": self._put("interactions", upload.interactions),
                 "items": None if upload.items is None else self._put("items", upload.items),
             }
@@ -47,7 +47,7 @@ class StoredUpload:
         """Remove the files: their row will not be made."""
         self._storage.delete_prefix(self.prefix)
 
-    def _put(self, name: str, file: SourceFile) -> dict[str, str | int]:
+    def _put(self, name: str, file: SourceFile) -> StoredFile:
         key = f"{self.prefix}/uploads/{name}"
         if isinstance(file, WholeFile):
             self._storage.copy_file(file.key, key)
@@ -59,7 +59,7 @@ class StoredUpload:
 def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> DatasetRow:
     """The row of an upload, ``validating``, with its ingest queued; raises :class:`QuotaExceeded`."""
     upload = stored.upload
-    stored_bytes = sum(int(file["bytes"]) for file in stored.files.values() if file)
+    stored_bytes = sum(file["bytes"] for file in stored.files.values() if file)
     require_room(session, tenant_id, stored_bytes)
     row = DatasetRow(
         id=stored.dataset_id,

@@ -1,6 +1,6 @@
 """What an endpoint works with: the caller, and short sessions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -26,7 +26,7 @@ class Answer(Protocol):
     @property
     def object(self) -> str: ...
 
-    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
+    def model_dump(self, *, mode: str) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 QUEUES = ("cpu", "gpu")
 """The queues that stages are put into."""
 
-BROKER_OPTIONS: dict[str, Any] = {
+BROKER_OPTIONS: dict[str, float | bool] = {
     "socket_connect_timeout": 2.0,
     "socket_timeout": 5.0,
     "retry_on_timeout": False,

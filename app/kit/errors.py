@@ -41,7 +41,7 @@ class ServiceError(DealrecError):
         self.headers: Mapping[str, str] = {}
         """Of the answer."""
 
-    def to_problem(self) -> dict[str, Any]:
+    def to_problem(self) -> dict[str, object]:
         """The problem with this error's further members (``limit``, ``dependents``, …)."""
         return {**super().to_problem(), **self.extra}
 

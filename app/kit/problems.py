@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -14,7 +13,7 @@ from starlette.routing import Match
 
 from dealrec.app.kit.errors import ServiceError, status_of
 from dealrec.config.base import plain_message
-from dealrec.errors import DealrecError
+from dealrec.errors import DealrecError, FieldError, InputError
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = structlog.get_logger("dealrec.problems")
@@ -62,7 +61,7 @@ class ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The ``responses`` of a route that may answer with these statuses, besides the usual ones."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
@@ -72,7 +71,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def problem_response(
-    problem: Mapping[str, Any], status: int, path: str, headers: Mapping[str, str] | None = None
+    problem: Mapping[str, object], status: int, path: str, headers: Mapping[str, str] | None = None
 ) -> ProblemResponse:
     """``problem`` with its status and the path that it happened on."""
     body = {**problem, "status": status, "instance": path}
@@ -105,60 +104,46 @@ def install_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> ProblemResponse:
         if isinstance(error.__cause__, (ValueError, RecursionError)):
-            return problem_response(_body_problem(error.__cause__), 422, request.url.path)
+            return error_response(_unreadable_body(error.__cause__), request.url.path)
         if error.headers and "Allow" in error.headers:
             error.headers = {"allow": ", ".join(_methods(request))}
         phrase = HTTPStatus(error.status_code).phrase
         code = phrase.lower().replace(" ", "_").replace("-", "_").replace("'", "")
-        problem = {
-            "type": f"urn:dealrec:problem:{code}",
-            "title": phrase,
-            "detail": str(error.detail),
-            "code": code,
-        }
+        problem = DealrecError(str(error.detail), code=code, title=phrase).to_problem()
         return problem_response(problem, error.status_code, request.url.path, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> ProblemResponse:
-        return problem_response(_validation_problem(error), 422, request.url.path)
+        return error_response(_invalid_request(error), request.url.path)
 
 
-def _validation_problem(error: RequestValidationError) -> dict[str, Any]:
+def _invalid_request(error: RequestValidationError) -> InputError:
     found = error.errors()
-    first = tuple(found[0]["loc"]) if found else ()
     if found and found[0]["type"] == "json_invalid":
-        code, errors = "invalid_json", [{"location": "body", "message": found[0]["ctx"]["error"]}]
-    else:
-        code = _CODES.get(first[:2], "invalid_request")
-        errors = [
-            {"location": _location(item["loc"]), "message": plain_message(item["msg"])}
-            for item in found
-        ]
-    return {
-        "type": f"urn:dealrec:problem:{code}",
-        "title": _TITLES[code],
-        "detail": f"{errors[0]['location']}: {errors[0]['message']}."
-        if len(errors) == 1
-        else f"{len(errors)} fields cannot be used.",
-        "code": code,
-        "errors": errors,
-    }
+        return _invalid_json(found[0]["ctx"]["error"])
+    first = tuple(found[0]["loc"]) if found else ()
+    errors = [FieldError(_location(item["loc"]), plain_message(item["msg"])) for item in found]
+    return _refused(_CODES.get(first[:2], "invalid_request"), errors)
 
 
-def _body_problem(cause: Exception) -> dict[str, Any]:
-    """A JSON body on which the decoder itself gave up; FastAPI has no words for that."""
-    message = "a number has too many digits"
+def _unreadable_body(cause: Exception) -> InputError:
+    """The problem of a JSON body that the decoder gave up on; FastAPI has no words for it."""
     if isinstance(cause, UnicodeDecodeError):
-        message = "not UTF-8"
-    elif isinstance(cause, RecursionError):
-        message = "nested too deeply"
-    return {
-        "type": "urn:dealrec:problem:invalid_json",
-        "title": _TITLES["invalid_json"],
-        "detail": f"body: {message}.",
-        "code": "invalid_json",
-        "errors": [{"location": "body", "message": message}],
-    }
+        return _invalid_json("not UTF-8")
+    if isinstance(cause, RecursionError):
+        return _invalid_json("nested too deeply")
+    return _invalid_json("a number has too many digits")
+
+
+def _invalid_json(message: str) -> InputError:
+    return _refused("invalid_json", [FieldError("body", message)])
+
+
+def _refused(code: str, errors: list[FieldError]) -> InputError:
+    detail = f"{len(errors)} fields cannot be used."
+    if len(errors) == 1:
+        detail = f"{errors[0].location}: {errors[0].message}."
+    return InputError(detail, code=code, title=_TITLES[code], errors=errors)
 
 
 def _methods(request: Request) -> list[str]:

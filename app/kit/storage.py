@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -157,10 +156,8 @@ class Storage:
         """Raises an exception where the store cannot be reached; for readiness."""
         next(iter(obstore.list(self._store, "readiness", chunk_size=1)), None)
 
-    def _entries(self, prefix: str) -> list[dict[str, Any]]:
-        return [
-            dict(entry) for batch in obstore.list(self._store, _checked(prefix)) for entry in batch
-        ]
+    def _entries(self, prefix: str) -> list["obstore.ObjectMeta"]:
+        return [entry for batch in obstore.list(self._store, _checked(prefix)) for entry in batch]
 
     def _download(self, key: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

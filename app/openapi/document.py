@@ -11,6 +11,9 @@ from dealrec.app.kit.idempotency.middleware import LONGEST_KEY
 from dealrec.app.kit.problems import Problem, documented
 from dealrec.app.openapi.examples import EXAMPLES
 
+Schema = dict[str, Any]
+"""A part of the document as FastAPI writes it: JSON whose keys depend on the place."""
+
 _KEEPING = frozenset(
     {
         *("create_upload", "create_dataset", "create_job", "create_comparison", "prune"),
@@ -33,7 +36,7 @@ _IDEMPOTENCY_KEY = {
 }
 
 
-def openapi_document(app: FastAPI) -> dict[str, Any]:
+def openapi_document(app: FastAPI) -> Schema:
     """The document of ``app``, made once.
 
     Adds bodies that are read while they stream, the problem, authentication, idempotency keys and
@@ -64,13 +67,13 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _schemas(model: type[BaseModel]) -> dict[str, Any]:
+def _schemas(model: type[BaseModel]) -> dict[str, Schema]:
     """The model and all that it is made of, as components."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs", {}), model.__name__: schema}
 
 
-def _drop_repeated_defaults(properties: dict[str, Any]) -> None:
+def _drop_repeated_defaults(properties: dict[str, Schema]) -> None:
     """Objects as defaults of nullable properties: they repeat what their own schema says.
 
     Generators of clients refuse them: such a property may be an object or null, and its default is
@@ -81,7 +84,7 @@ def _drop_repeated_defaults(properties: dict[str, Any]) -> None:
             del schema["default"]
 
 
-def _add_idempotency_key(operation: dict[str, Any]) -> None:
+def _add_idempotency_key(operation: Schema) -> None:
     parameters = operation.setdefault("parameters", [])
     parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     operation["responses"].setdefault("409", documented(409)[409])

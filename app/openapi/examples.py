@@ -4,11 +4,11 @@ They stand on the schemas, so that requests, answers and generated clients show 
 test holds each against its schema.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 _CREATED = "2026-03-01T12:00:00Z"
 
-EXAMPLES: dict[str, dict[str, Any]] = {
+EXAMPLES: Mapping[str, Mapping[str, object]] = {
     "UploadCreate": {"filename": "interactions.parquet", "bytes": 2147483648},
     "Upload": {
         "id": "up_01j9zq4m7c0000000000000000",

@@ -1,7 +1,6 @@
 """Queries over what a tenant uses. The rows themselves are asked: nothing can drift from them."""
 
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -24,7 +23,7 @@ _STORED = (
 )
 
 
-def own_quotas(session: Session, tenant_id: str) -> dict[str, Any]:
+def own_quotas(session: Session, tenant_id: str) -> dict[str, float | None]:
     """The limits that the tenant has of its own; empty for a tenant that is not known."""
     return session.scalar(select(Tenant.quotas).where(Tenant.id == tenant_id)) or {}
 

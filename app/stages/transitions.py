@@ -8,6 +8,7 @@ Locks are taken in one order everywhere: data set, then job, then stage (:func:`
 :func:`lock_job` first), so that two transactions never wait for each other.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -135,7 +136,7 @@ def move_stage(
     *,
     fence: int | None = None,
     new_fence: int | None = None,
-    event: dict[str, Any] | None = None,
+    event: Mapping[str, object] | None = None,
     code: str | None = None,
     **values: Any,
 ) -> None:
@@ -184,7 +185,7 @@ def move_stage(
         record(session, job, f"stage.{to.value}", stage.name, **told)
 
 
-def _compare_and_set(session: Session, statement: Any, values: dict[str, Any]) -> None:
+def _compare_and_set(session: Session, statement: Any, values: Mapping[str, object]) -> None:
     """Update the row, and with it the object that the session knows it as."""
     moved = session.scalars(
         statement.values(**values),

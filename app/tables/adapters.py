@@ -1,12 +1,20 @@
 """Table of adapters."""
 
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dealrec.app.tables.base import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+
+
+class StoredFile(TypedDict):
+    """A file of a PEFT folder."""
+
+    name: str
+    bytes: int
+    sha256: str
 
 
 class AdapterRow(TenantOwned, Base):
@@ -20,11 +28,10 @@ class AdapterRow(TenantOwned, Base):
     coreset_id: Mapped[str] = mapped_column(ForeignKey("coresets.id"), index=True)
     model: Mapped[str] = mapped_column(String(200))
     revision: Mapped[str | None] = mapped_column(String(200))
-    config: Mapped[dict[str, Any]] = mapped_column(Json)
+    config: Mapped[dict[str, object]] = mapped_column(Json)
     """``FinetuneConfig``."""
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
-    files: Mapped[list[dict[str, Any]]] = mapped_column(Json)
-    """``[{"name", "bytes", "sha256"}]``."""
+    files: Mapped[list[StoredFile]] = mapped_column(Json)
     prefix: Mapped[str] = mapped_column(String(500))
     stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

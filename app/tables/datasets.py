@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -18,6 +18,14 @@ class DatasetState(StrEnum):
     REJECTED = "rejected"
 
 
+class StoredFile(TypedDict):
+    """An uploaded file in storage, and the name that its sender gave it."""
+
+    key: str
+    filename: str
+    bytes: int
+
+
 class DatasetRow(TenantOwned, Base):
     """An uploaded data set; its files live in object storage."""
 
@@ -30,15 +38,15 @@ class DatasetRow(TenantOwned, Base):
     """As asked for, then as used."""
     columns: Mapped[dict[str, str] | None] = mapped_column(Json)
     """Our column names to the file's."""
-    uploads: Mapped[dict[str, Any]] = mapped_column(Json)
-    """``{"interactions": {"key": storage key, "filename": …, "bytes": …}, "items": … | None}``."""
+    uploads: Mapped[dict[str, StoredFile | None]] = mapped_column(Json)
+    """The files ``interactions`` and ``items``; ``items`` may be null."""
     prefix: Mapped[str | None] = mapped_column(String(500))
     """Storage prefix of the validated data set."""
     sha256: Mapped[str | None] = mapped_column(String(64))
     counts: Mapped[dict[str, int] | None] = mapped_column(Json)
-    report: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    report: Mapped[dict[str, object] | None] = mapped_column(Json)
     train_lengths: Mapped[dict[str, int] | None] = mapped_column(Json)
     """Number of training items to number of users with so many: how many samples any setting gives."""
-    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    error: Mapped[dict[str, object] | None] = mapped_column(Json)
     stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,7 +1,6 @@
 """The table of idempotency keys."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -23,7 +22,7 @@ class IdempotencyRow(Base):
     request_sha256: Mapped[str | None] = mapped_column(String(64))
     """Of the body; null until answered."""
     status: Mapped[int | None]
-    answer: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    answer: Mapped[dict[str, object] | None] = mapped_column(Json)
     location: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     """Of the reservation."""

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from sqlalchemy import Float, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -72,20 +72,28 @@ class JobRow(TenantOwned, Base):
     """A count or a fraction, as asked for; null for a job that makes no coreset."""
     budget_samples: Mapped[int | None] = mapped_column(BigInt)
     """Of a comparison: its largest budget. Null until the data set is ready."""
-    config: Mapped[dict[str, Any]] = mapped_column(Json)
+    config: Mapped[dict[str, object]] = mapped_column(Json)
     """``PruneConfig`` (``FinetuneJobConfig`` for ``finetune``, ``ComparisonConfig`` for
     ``comparison``), resolved once the data set is ready."""
     job_metadata: Mapped[dict[str, str]] = mapped_column("metadata", Json, default=dict)
     coreset_id: Mapped[str | None] = mapped_column(Id)
     adapter_id: Mapped[str | None] = mapped_column(Id)
-    evaluation: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    evaluation: Mapped[dict[str, object] | None] = mapped_column(Json)
     """What the adapter was measured to do, if it was."""
-    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    error: Mapped[dict[str, object] | None] = mapped_column(Json)
     event_count: Mapped[int] = mapped_column(BigInt, default=0)
     """The last event's sequence number."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class StoredProgress(TypedDict):
+    """How far a stage is."""
+
+    done: int
+    total: int
+    unit: str
 
 
 class StageRow(TenantOwned, Base):
@@ -137,11 +145,11 @@ class StageRow(TenantOwned, Base):
     fence: Mapped[int] = mapped_column(BigInt, default=0)
     """Raised by every claim; a write with an older fence changes nothing."""
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    progress: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    progress: Mapped[StoredProgress | None] = mapped_column(Json)
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
     used_gpu: Mapped[bool] = mapped_column(default=False)
     """Whether the present run, or the last one, has computed on a GPU."""
-    error: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    error: Mapped[dict[str, object] | None] = mapped_column(Json)
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     woken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """When the broker was last told; the sweeper tells it again."""
@@ -149,7 +157,7 @@ class StageRow(TenantOwned, Base):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @property
-    def part_facts(self) -> dict[str, Any]:
+    def part_facts(self) -> dict[str, str | int]:
         """What tells this row from others of its stage, for events; empty for the stage itself."""
         facts = {"part": self.part, "shard": self.shard}
         return {name: value for name, value in facts.items() if value is not None}
@@ -200,7 +208,7 @@ class ArtifactRow(TenantOwned, Base):
     prefix: Mapped[str] = mapped_column(String(500))
     """Storage prefix; contains the fence of the run that wrote it."""
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
-    details: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    details: Mapped[dict[str, object]] = mapped_column(Json, default=dict)
     """What the stage said of its result (its ``result.json``)."""
     seconds: Mapped[float | None] = mapped_column(Float)
     """What making it took, over all runs and all parts of its stage; null where nobody kept it."""
@@ -217,7 +225,7 @@ class EventRow(TenantOwned, Base):
     sequence: Mapped[int] = mapped_column(BigInt, primary_key=True)
     kind: Mapped[str] = mapped_column(String(60))
     stage: Mapped[str | None] = mapped_column(String(20))
-    data: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    data: Mapped[dict[str, object]] = mapped_column(Json, default=dict)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

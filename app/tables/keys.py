@@ -1,7 +1,6 @@
 """Tables of tenants and API keys."""
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -16,7 +15,7 @@ class Tenant(Base):
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    quotas: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    quotas: Mapped[dict[str, float | None]] = mapped_column(Json, default=dict)
     """Its own limits by :class:`~app.quotas.schemas.Quota`, null for none; one that is not there is
     as the settings say."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -44,6 +44,7 @@ _CONFIG = {
         "titleFontSize": 12,
     },
     "axisX": {"tickCount": 6},
+    "axisY": {"titlePadding": 12},
     "legend": {
         "aria": False,
         "labelColor": "currentColor",

@@ -126,7 +126,7 @@ def test_a_stage_that_never_fits_fails_with_the_limit_in_its_reason(
     assert row.state == "failed"
     assert row.error is not None
     assert (row.error["code"], row.error["stage"]) == ("stage_out_of_memory", "effort")
-    assert "64 MiB" in row.error["detail"]
+    assert "64 MiB" in str(row.error["detail"])
     assert worker.effort(job).attempt == worker.settings.max_deaths
 
 

@@ -1,5 +1,6 @@
 """Reserving a key, keeping the answer with the effect, giving a key back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,7 +26,7 @@ class Answered:
 
     request_sha256: str
     status: int
-    answer: dict[str, Any]
+    answer: Mapping[str, object]
     location: str | None
 
 
@@ -40,7 +41,7 @@ class Reservation:
     kept: bool = False
 
     def keep(
-        self, session: Session, *, status: int, answer: dict[str, Any], location: str | None
+        self, session: Session, *, status: int, answer: Mapping[str, object], location: str | None
     ) -> None:
         """Write the answer, in the transaction of its effect.
 

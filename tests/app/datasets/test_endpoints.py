@@ -34,7 +34,8 @@ def test_an_upload_is_stored_and_its_validation_queued(
     with database.session(write=False) as session:
         row = session.get_one(DatasetRow, body["id"])
         stage = session.scalars(select(StageRow)).one()
-    assert row.uploads["interactions"]["filename"] == "games.csv"
+    interactions = row.uploads["interactions"]
+    assert interactions is not None and interactions["filename"] == "games.csv"
     assert (stage.name, stage.state, stage.dataset_id) == ("ingest", "queued", row.id)
     assert [path.read_bytes() for path in files_left(settings)] == [csv]
 

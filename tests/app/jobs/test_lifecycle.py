@@ -23,7 +23,7 @@ from dealrec.app.stages.transitions import (
 )
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import EventRow, JobRow, JobState, StageRow, StageState
-from dealrec.config import Sampling
+from dealrec.config import PruneConfig, Sampling
 from dealrec.errors import InputError
 from tests.worker.makers import TINY, new_job, ready_dataset
 
@@ -51,7 +51,7 @@ def test_a_job_queues_its_stages_as_what_they_need_gets_done(database: Database)
     with database.session() as session:
         job = new_job(session, ready_dataset(session), 0.5, config)
         assert job.budget_samples == 15
-        assert job.config["influence"]["target"] == "validation"
+        assert PruneConfig.parse(job.config).influence.target == "validation"
         assert all(len(stage.key or "") == 64 for stage in stages_of(session, job))
     queued, waiting, done = "queued", "waiting", "succeeded"
     assert _states(database, job) == {
