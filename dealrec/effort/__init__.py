@@ -1,1 +1,1 @@
-"""Effort: the norm of the LLM's gradient on a sample, how hard it must work to learn it."""
+"""Effort: the norm of the LLM's gradient on a sample, a measure of how hard the sample is to learn."""

@@ -1,4 +1,4 @@
-"""Language models by catalogue name, folder, GGUF file or hub id, and samples as their tokens."""
+"""Loads language models, and turns samples into their tokens and batches."""
 
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
 

@@ -1,4 +1,4 @@
-"""Keeps transformers' bars and warnings off a terminal that shows our own progress."""
+"""Keeps the progress bars and warnings of transformers off a terminal that shows our own progress."""
 
 import warnings
 from collections.abc import Iterator

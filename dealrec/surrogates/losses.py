@@ -58,13 +58,13 @@ class SampledSoftmax:
         self.log_expected = torch.log(self.probabilities * negatives).to(device, torch.float32)
 
     def __call__(self, model: Surrogate, states: Tensor, targets: Tensor) -> Tensor:
-        """The mean over positions, with fresh negatives."""
+        """Compute the mean loss over positions with fresh negatives."""
         points = torch.rand(self.negatives, dtype=torch.float64) * self.cumulative[-1]
         drawn = torch.searchsorted(self.cumulative, points).clamp_max(len(self.cumulative) - 1)
         return self.against(drawn.to(states.device), model, states, targets)
 
     def against(self, drawn: Tensor, model: Surrogate, states: Tensor, targets: Tensor) -> Tensor:
-        """The mean over positions, with the [K] negatives ``drawn``."""
+        """Compute the mean loss over positions with the [K] negatives ``drawn``."""
         correction = -self.log_expected[drawn].to(states.dtype)
         chosen, others = _logits(drawn, model, states, targets, correction)
         others = others.masked_fill_(drawn[None] == targets[:, None], -math.inf)
@@ -85,12 +85,12 @@ class CalibratedCrossEntropy:
         self.beta = sampled * (calibration * (1 - 1 / sampled) + 1 / sampled)
 
     def __call__(self, model: Surrogate, states: Tensor, targets: Tensor) -> Tensor:
-        """The mean over positions, with fresh negatives."""
+        """Compute the mean loss over positions with fresh negatives."""
         drawn = torch.randint(self.n_items, (self.negatives,)).to(states.device)
         return self.against(drawn, model, states, targets)
 
     def against(self, drawn: Tensor, model: Surrogate, states: Tensor, targets: Tensor) -> Tensor:
-        """The mean over positions, with the [K] negatives ``drawn``."""
+        """Compute the mean loss over positions with the [K] negatives ``drawn``."""
         chosen, others = _logits(drawn, model, states, targets, states.new_zeros(len(drawn)))
         others = logsigmoid(-others).masked_fill(drawn[None] == targets[:, None], 0.0)
         return -(self.beta * logsigmoid(chosen) + others.sum(1)).mean() / (len(drawn) + 1)

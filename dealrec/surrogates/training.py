@@ -169,7 +169,7 @@ class SurrogateTraining:
         self._tick()
         if self.finished and epoch < self.config.epochs:
             self.reporter.event("early_stopping", epoch=epoch, best_epoch=self.best_epoch)
-            self.reporter.progress(epoch, epoch, "epoch")  # nothing is left to do
+            self.reporter.progress(epoch, epoch, "epoch")  # no epoch is left
 
     def evaluate(self, split: Split) -> RankingMetrics:
         """Compute the ranking metrics of the present model on ``split``."""

@@ -1,1 +1,1 @@
-"""Solving ``(H + δI) u = v``: one solver a file behind :mod:`dealrec.influence.solvers.interface`."""
+"""Solvers of ``(H + δI) u = v``, one per file, behind :mod:`dealrec.influence.solvers.interface`."""
