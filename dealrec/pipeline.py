@@ -73,7 +73,7 @@ def prune(
     Raises:
         InputError: The data, the budget or the configuration cannot be used.
 
-    Example:
+    Examples:
         >>> from dealrec.data.synthetic import write_sample_data
         >>> write_sample_data(Path("sample"), users=40, items=30)
         >>> config = {"surrogate": {"epochs": 1}}

@@ -30,7 +30,7 @@ def parse_budget(value: Any) -> int | float:
 
     Raises :class:`InputError` (``invalid_budget``).
 
-    Example:
+    Examples:
         >>> parse_budget("1024"), parse_budget("0.02"), parse_budget(2.0)
         (1024, 0.02, 2)
     """
@@ -58,7 +58,7 @@ def resolve_budget(requested: int | float, samples: int, *, location: str = "bud
     Raises :class:`InputError` (``budget_too_large``, at ``location``) where there are fewer samples
     than asked for.
 
-    Example:
+    Examples:
         >>> resolve_budget(0.29, 100), resolve_budget(0.001, 100), resolve_budget(7, 100)
         (29, 1, 7)
     """

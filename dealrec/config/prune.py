@@ -18,7 +18,7 @@ from dealrec.errors import FieldError, InputError
 class PruneConfig(Config):
     """One model a concern; every part has defaults.
 
-    Example:
+    Examples:
         >>> config = PruneConfig.parse({"selection": {"method": "dealrec", "strata": 20}})
         >>> config.effort is not None  # this selector looks at effort
         True

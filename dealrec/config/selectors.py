@@ -1,10 +1,11 @@
 """The selectors by name: what each is, reads and needs. Listing them loads none of them.
 
->>> entry = SELECTORS[SelectionMethod.D2]
->>> entry.summary
-'Hard samples, not two of one neighbourhood: messages over a graph.'
->>> [need.value for need in listed_needs(entry)]
-['grand', 'embedding']
+Examples:
+    >>> entry = SELECTORS[SelectionMethod.D2]
+    >>> entry.summary
+    'Hard samples, not two of one neighbourhood: messages over a graph.'
+    >>> [need.value for need in listed_needs(entry)]
+    ['grand', 'embedding']
 """
 
 from dataclasses import dataclass

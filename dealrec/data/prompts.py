@@ -66,7 +66,7 @@ def render(sample: PromptedSample) -> tuple[str, str]:
     The prompt begins with the instruction, which all samples of a data set share. The answer begins
     with the space that separates the two.
 
-    Example:
+    Examples:
         >>> prompt, answer = render(PromptedSample("Name the next film.", '"Alien", "Brazil"', '"Dune"'))
         >>> print(prompt + answer)
         Name the next film.

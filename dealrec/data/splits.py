@@ -42,7 +42,7 @@ def leave_one_out(offsets: Int64) -> Int8:
     Returns:
         [N] codes of ``SPLIT_CODES``.
 
-    Example:
+    Examples:
         >>> leave_one_out(np.array([0, 4, 6])).tolist()  # a user with four interactions, one with two
         [0, 0, 1, 2, 0, 0]
     """

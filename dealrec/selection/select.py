@@ -23,7 +23,7 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
         InputError: ``budget_too_large``, ``budget_above_candidates``, or ``scores_missing`` when the
             selector needs scores or vectors that are missing.
 
-    Example:
+    Examples:
         >>> import numpy as np, pyarrow as pa
         >>> scores = Scores(pa.array(["a", "b", "c", "d"]), np.array([0.0, 1.0, 2.0, 3.0]), None)
         >>> config = SelectionConfig(effort_weight=0, strata=2, hard_prune=0)
@@ -78,7 +78,7 @@ def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> No
 def member_sha256(keys: Iterable[str]) -> str:
     """Hash the sample keys of a coreset: SHA-256 of their JSON, sorted by bytes, one a line.
 
-    Example:
+    Examples:
         >>> member_sha256(["b", "a"]) == member_sha256(["a", "b"])
         True
     """
