@@ -133,7 +133,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         "type": "urn:dealrec:problem:budget_too_large",
         "title": "The budget is above the number of samples",
         "status": 422,
-        "detail": "The budget is 2,048 samples, the data set has 915.",
+        "detail": "The budget is 2,048 samples, but the data set has 915.",
         "instance": "/v1/jobs",
         "code": "budget_too_large",
         "errors": [{"location": "budget", "message": "at most 915"}],

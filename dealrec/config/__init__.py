@@ -1,4 +1,4 @@
-"""Every option of the method, defined once: library, command line, client and HTTP use these.
+"""Every option of the method, defined once for library, command line, client and HTTP service.
 
 Nothing here imports torch.
 """

@@ -1,4 +1,4 @@
-"""What all configuration models share, and how a bad one is reported."""
+"""The base of all configuration models, and the report of errors in one."""
 
 from typing import Any, Self
 
@@ -8,7 +8,7 @@ from dealrec.errors import FieldError, InputError
 
 
 class Config(BaseModel):
-    """Immutable, and strict about names: an unknown field is an error, never dropped."""
+    """Base of immutable configuration models, for which an unknown field is an error."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -16,7 +16,11 @@ class Config(BaseModel):
 
     @classmethod
     def parse(cls, data: Any, *, location: str = "config") -> Self:
-        """Validate ``data``; raises :class:`InputError` naming each bad field under ``location``."""
+        """Validate ``data``.
+
+        Raises:
+            InputError: ``invalid_config``; it names each bad field under ``location``.
+        """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -32,7 +36,7 @@ class Config(BaseModel):
 
 
 def field_errors(error: ValidationError, location: str) -> list[FieldError]:
-    """Pydantic's findings as (dotted location, message); input values are left out."""
+    """Turn Pydantic's errors into dotted locations and messages, without the input values."""
     found = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
         path = ".".join([location, *(str(part) for part in item["loc"])])
@@ -41,5 +45,5 @@ def field_errors(error: ValidationError, location: str) -> list[FieldError]:
 
 
 def plain_message(message: str) -> str:
-    """Pydantic's message without the name of the exception that carried it."""
+    """Remove the name of the exception from a message of Pydantic."""
     return message.removeprefix("Value error, ")

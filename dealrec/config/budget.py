@@ -1,4 +1,4 @@
-"""The budget: how many samples, as a count or as a share of all."""
+"""The budget: the number of samples, as a count or as a fraction of all."""
 
 import json
 from fractions import Fraction
@@ -11,9 +11,9 @@ from dealrec.errors import FieldError, InputError
 
 
 def _judge(value: Any) -> int | float:
-    """A count (integer >= 1) or a fraction (0 < b < 1), told apart by value: 2.0 is the count 2."""
+    """Read a count (integer >= 1) or a fraction (0 < b < 1) by its value: 2.0 is the count 2."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("a budget is a number")
+        raise ValueError("a budget must be a number")
     if isfinite(value) and value >= 1 and value == floor(value):
         return int(value)
     if 0 < value < 1:
@@ -26,9 +26,10 @@ _ADAPTER: TypeAdapter[int | float] = TypeAdapter(Budget)
 
 
 def parse_budget(value: Any) -> int | float:
-    """A budget from a number or from its text (``"1024"``, ``"0.02"``).
+    """Read a budget from a number or from its text (``"1024"``, ``"0.02"``).
 
-    Raises :class:`InputError` (``invalid_budget``).
+    Raises:
+        InputError: ``invalid_budget``.
 
     Examples:
         >>> parse_budget("1024"), parse_budget("0.02"), parse_budget(2.0)
@@ -52,11 +53,12 @@ def parse_budget(value: Any) -> int | float:
 
 
 def resolve_budget(requested: int | float, samples: int, *, location: str = "budget") -> int:
-    """The number of samples that ``requested`` means of ``samples``: ``max(1, floor(fraction * n))``.
+    """Turn a budget into a number of samples; a fraction gives ``max(1, floor(fraction * samples))``.
 
-    The fraction counts as it was written (0.29 of 100 is 29, whatever floating point makes of it).
-    Raises :class:`InputError` (``budget_too_large``, at ``location``) where there are fewer samples
-    than asked for.
+    The fraction is taken exactly as written: 0.29 of 100 is 29, despite floating-point rounding.
+
+    Raises:
+        InputError: ``budget_too_large`` at ``location`` when there are fewer samples than asked for.
 
     Examples:
         >>> resolve_budget(0.29, 100), resolve_budget(0.001, 100), resolve_budget(7, 100)
@@ -66,7 +68,7 @@ def resolve_budget(requested: int | float, samples: int, *, location: str = "bud
         return max(1, floor(Fraction(str(requested)) * samples))
     if requested > samples:
         raise InputError(
-            f"The budget is {requested:,} samples, the data set has {samples:,}. "
+            f"The budget is {requested:,} samples, but the data set has {samples:,}. "
             f"Ask for at most {samples:,}, or for a fraction.",
             code="budget_too_large",
             title="The budget is above the number of samples",

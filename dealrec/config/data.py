@@ -8,18 +8,18 @@ from dealrec.config.base import Config
 
 
 class SplitMethod(StrEnum):
-    """How interactions are divided into training, validation and test."""
+    """The way interactions are divided into training, validation and test."""
 
     COLUMN = "column"
     """The file's own ``split`` column."""
     GLOBAL_TIME = "global_time"
-    """8:1:1 by timestamp over all users (the paper)."""
+    """The oldest 80 % of all interactions are training, then 10 % validation, 10 % test (the paper)."""
     LEAVE_ONE_OUT = "leave_one_out"
     """Each user's last interaction is test, the one before it validation."""
 
 
 class Split(StrEnum):
-    """A part of the data."""
+    """A part of a data set."""
 
     TRAIN = "train"
     VALID = "valid"
@@ -27,20 +27,20 @@ class Split(StrEnum):
 
 
 class Sampling(StrEnum):
-    """What one sample is."""
+    """The unit of sampling."""
 
     PER_USER = "per_user"
-    """A user's last training item is the target, the training items before it the history."""
+    """The target is a user's last training item, and the history is the training items before it."""
     PER_INTERACTION = "per_interaction"
-    """Every training item with enough history before it is a target once."""
+    """Every training item with enough history before it is the target of one sample."""
 
 
 class PromptConfig(Config):
-    """How a sample is put into words."""
+    """The wording of samples."""
 
     item_noun: str = Field("item", min_length=1, max_length=40, pattern=r"^[\w][\w \-]*$")
-    """What the items are called in the prompt (``book``, ``game``)."""
+    """The word for an item in the prompt (``book``, ``game``)."""
     history_items: int = Field(10, ge=1, le=200)
-    """The most recent items of the history that the prompt names."""
+    """The number of most recent items of the history in the prompt."""
     title_characters: int = Field(120, ge=8, le=2000)
-    """A longer title is cut at this length, at a word."""
+    """A longer title is cut to this length at the end of a word."""

@@ -1,4 +1,4 @@
-"""Options of the vectors that some selectors look at."""
+"""Options of the vectors that some selectors use."""
 
 from enum import StrEnum
 
@@ -8,31 +8,31 @@ from dealrec.config.effort import GradientOptions, TokenOptions
 
 
 class EmbeddingSource(StrEnum):
-    """Whose vector stands for a sample."""
+    """The model that gives the vector of a sample."""
 
     SURROGATE = "surrogate"
-    """The surrogate's state after the sample's last item, its target. Of an ensemble the first one's:
-    spaces of different seeds have nothing to do with each other."""
+    """The surrogate's state after the sample's target. The first surrogate of an ensemble is used, since
+    the spaces of different seeds cannot be combined."""
     LANGUAGE_MODEL = "language_model"
-    """The mean of the language model's final hidden states over the sample's tokens, without those
+    """The mean of the language model's final hidden states over the sample's tokens, without the tokens
     that all samples begin with."""
 
 
 class EmbeddingConfig(TokenOptions):
-    """How a sample becomes a vector; made only for selectors that look at one.
+    """The embedding of samples, which is computed only for selectors that use it.
 
-    What is said of the language model is read for the source ``language_model`` alone.
+    The options of the language model apply to the source ``language_model`` only.
     """
 
     source: EmbeddingSource = EmbeddingSource.SURROGATE
     validation_samples: int = Field(1000, ge=1, le=100_000)
-    """At most so many validation samples get a vector as well, spread evenly over the users."""
+    """The largest number of validation samples with a vector, spread evenly over the users."""
 
 
 class GradientsConfig(GradientOptions):
-    """How a sample's gradient becomes a short vector; made only for selectors that look at one."""
+    """The projected gradients of samples, which are computed only for selectors that use them."""
 
     dimension: int = Field(512, ge=2, le=65_536)
-    """Numbers of a projected gradient; one that has no more numbers is kept as it is."""
+    """The length of a projected gradient; a gradient that is not longer is kept as it is."""
     validation_samples: int = Field(1000, ge=1, le=100_000)
-    """At most so many validation samples get a gradient as well, spread evenly over the users."""
+    """The largest number of validation samples with a gradient, spread evenly over the users."""

@@ -1,4 +1,4 @@
-"""The language models that can be chosen by name. A name is a key into this list, never a path."""
+"""The language models that can be chosen by name; a name is a key of this catalogue, never a path."""
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -7,23 +7,23 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """Where a language model comes from, pinned."""
+    """A language model and its pinned source."""
 
     name: str
     parameters: int
     architecture: str
     licence: str
     repository: str | None
-    """On the Hugging Face hub; ``None`` for a model that an installed package brings."""
+    """The repository on the Hugging Face hub; ``None`` for a model in an installed package."""
     revision: str
-    """The hub's commit, or the package's version."""
+    """The commit on the hub, or the version of the package."""
     package: str | None = None
-    """The importable package that holds ``gguf_file``."""
+    """The importable package that contains ``gguf_file``."""
     distribution: str | None = None
     gguf_file: str | None = None
 
     def available(self) -> bool:
-        """Whether this machine has it at hand without a download."""
+        """Whether this machine has the model without a download."""
         if self.package is None:
             return False
         if find_spec(self.package) is None or self.distribution is None:
@@ -53,5 +53,5 @@ LANGUAGE_MODELS: dict[str, LanguageModel] = {
 
 
 def language_model(name: str) -> LanguageModel | None:
-    """The catalogue's entry, or ``None`` for a name that it does not list."""
+    """Return the entry of the catalogue, or ``None`` for an unknown name."""
     return LANGUAGE_MODELS.get(name)

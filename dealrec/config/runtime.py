@@ -1,4 +1,4 @@
-"""Where and with how many threads the science runs: not part of what is computed."""
+"""The device and the threads that computations run with; they are not part of the method."""
 
 import os
 from dataclasses import dataclass
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Runtime:
-    """``threads`` for torch (``None``: this process's cores), ``device`` ``auto``, ``cpu`` or ``cuda``."""
+    """The threads and the device of torch."""
 
     threads: int | None = None
+    """The number of threads; ``None`` means one for each core of this process."""
     device: str = "auto"
+    """``auto``, ``cpu`` or ``cuda``."""
 
     @property
     def resolved_threads(self) -> int:
-        """The thread count that torch is given."""
+        """The number of threads that torch gets."""
         if self.threads is not None:
             return self.threads
         return (
@@ -24,15 +26,15 @@ class Runtime:
 
 
 def environment_runtime() -> Runtime:
-    """From ``DEALREC_TORCH_THREADS`` and ``DEALREC_DEVICE``, the same settings that the workers read."""
+    """Read ``DEALREC_TORCH_THREADS`` and ``DEALREC_DEVICE``, as the workers' settings do."""
     threads = os.environ.get("DEALREC_TORCH_THREADS")
     return Runtime(int(threads) if threads else None, os.environ.get("DEALREC_DEVICE", "auto"))
 
 
 def yielding_environment() -> dict[str, str]:
-    """This process's environment for one that loads torch: its idle threads sleep, not spin.
+    """Make the environment of a process that loads torch, whose idle threads shall sleep, not spin.
 
-    OpenMP's threads spin between two parallel regions by default. Where another process wants the
-    same cores (the API, a second worker, tests), each then waits for the other's spinning.
+    By default OpenMP's threads spin between two parallel regions. If another process needs the same
+    cores (the API, a second worker, tests), each waits for the other's spinning.
     """
     return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}

@@ -10,7 +10,7 @@ from dealrec.config.base import Config
 
 
 class SelectionMethod(StrEnum):
-    """A selector's name; :mod:`dealrec.config.selectors` says what each is and needs."""
+    """The name of a selector; :mod:`dealrec.config.selectors` describes each."""
 
     BALANCED = "balanced"
     DEALREC = "dealrec"
@@ -36,16 +36,16 @@ class SelectionMethod(StrEnum):
 
 
 class Normalisation(StrEnum):
-    """How a score is brought to [0, 1]."""
+    """The normalisation of a score to [0, 1]."""
 
     MINMAX = "minmax"
-    """By its range (the paper); a few outliers set the scale."""
+    """By the range of the score (the paper); a few outliers set the scale."""
     RANK = "rank"
-    """By its rank, ties sharing the mean; no outlier can flatten it."""
+    """By the rank, where ties share the mean rank; outliers do not matter."""
 
 
 class StratumEdges(StrEnum):
-    """Where one stratum ends and the next begins."""
+    """The boundaries of strata."""
 
     EQUAL_WIDTH = "equal_width"
     """Equal steps over the range of the overall score (the paper)."""
@@ -54,7 +54,7 @@ class StratumEdges(StrEnum):
 
 
 class Difficulty(StrEnum):
-    """The score that says how hard a sample is, for selectors that take any."""
+    """The difficulty score, for selectors that work with any of them."""
 
     EL2N = "el2n"
     GRAND = "grand"
@@ -63,45 +63,45 @@ class Difficulty(StrEnum):
 
 
 class SelectionConfig(Config):
-    """How the budget is spent on scored samples. A selector ignores what it does not read."""
+    """Options of the selection; a selector ignores the options of others."""
 
     method: SelectionMethod = SelectionMethod.INFLUENCE_STRATA
     effort_weight: float = Field(0.3, ge=0, le=1000)
-    """λ: the weight of effort beside influence."""
+    """λ: the weight of effort relative to influence."""
     strata: int = Field(50, ge=1, le=10_000)
-    """K: how many strata the scores are cut into; each gives its share of the budget."""
+    """K: the number of strata that the scores are cut into; each gives its share of the budget."""
     stratum_edges: StratumEdges = StratumEdges.EQUAL_WIDTH
     normalisation: Normalisation = Normalisation.MINMAX
     hard_prune: float = Field(0.1, ge=0, lt=1)
-    """Share of samples with the highest score (overall, or difficulty) that is dropped first."""
+    """The share of samples with the highest score (overall or difficulty) that is dropped first."""
     length_strata: int = Field(4, ge=1, le=1000)
-    """Of ``balanced``: ranges of history length that each range of popularity is cut into."""
+    """For ``balanced``: the number of ranges of history length within each range of popularity."""
     harmful_prune: float = Field(0.25, ge=0, lt=1)
-    """Of ``balanced``: share of each stratum, that of the lowest influence, which is left out."""
+    """For ``balanced``: the share of each stratum with the lowest influence, which is left out."""
     difficulty: Difficulty = Difficulty.GRAND
-    """Of ``ccs`` and ``d2``. With a catalogue of thousands EL2N is close to 1 for every sample."""
+    """For ``ccs`` and ``d2``. With thousands of items EL2N is close to 1 for every sample."""
     clusters: int = Field(50, ge=1, le=10_000)
-    """Of ``moderate`` (its classes), ``tf_dcon`` and ``recranker``."""
+    """The number of clusters for ``moderate`` (its classes), ``tf_dcon`` and ``recranker``."""
     neighbours: int = Field(10, ge=1, le=1000)
-    """Of a sample in the graph of ``d2``."""
+    """For ``d2``: the number of neighbours of a sample in the graph."""
     forward_decay: float = Field(1.0, ge=0, le=1000)
-    """γ_f of ``d2``: how fast a neighbour's difficulty fades with its distance."""
+    """γ_f of ``d2``: the decay of a neighbour's difficulty with its distance."""
     reverse_decay: float = Field(1.0, ge=0, le=1000)
-    """γ_r of ``d2``: how fast a taken sample's discount of its neighbours fades."""
+    """γ_r of ``d2``: the decay of a selected sample's discount on its neighbours with their distance."""
     gradient_weight: float = Field(0.1, ge=0, le=1000)
-    """λ of ``goracs``: the weight of gradient norms beside the transport cost."""
+    """λ of ``goracs``: the weight of gradient norms relative to the transport cost."""
     exchanges: int = Field(20, ge=0, le=10_000)
-    """Of a taken sample for another that ``goracs`` tries; each is a transport problem."""
+    """For ``goracs``: the number of exchanges that are tried; each is a transport problem."""
     per_target: int = Field(1, ge=1, le=1_000_000)
-    """Of ``thinned_influence``: so many samples of one target at most, as long as others have some."""
+    """For ``thinned_influence``: the largest number of samples of one target while others have some."""
     tilt: float = Field(1.0, ge=0, le=100)
-    """Of ``importance_resampling``: 0 draws uniformly, 1 as validation is, more favours what is most
-    like validation."""
+    """For ``importance_resampling``: 0 draws uniformly, 1 draws like validation, and more favours the
+    samples that are most like validation."""
     seed: int = Field(0, ge=0, lt=2**31)
 
 
 class _Changes:
-    """Checks each field that is given as :class:`SelectionConfig` does, and fills in none."""
+    """Validates the given fields as :class:`SelectionConfig` does, without filling in defaults."""
 
     @classmethod
     def __get_pydantic_core_schema__(
@@ -119,4 +119,4 @@ class _Changes:
 
 
 SelectionChanges = Annotated[dict[str, Any], _Changes]
-"""Some fields of a selection, ``method`` aside: those that differ from another selection's."""
+"""The fields of a selection, except ``method``, that differ from those of another selection."""

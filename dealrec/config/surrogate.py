@@ -1,4 +1,4 @@
-"""Options of the surrogate: the small sequential recommender trained on everything."""
+"""Options of the surrogate, the small sequential recommender that is trained on all data."""
 
 import re
 from dataclasses import dataclass
@@ -10,36 +10,36 @@ from dealrec.config.base import Config
 
 
 class SurrogateLoss(StrEnum):
-    """The training risk of the surrogate."""
+    """The training loss of the surrogate."""
 
     FULL_SOFTMAX = "full_softmax"
     """Cross-entropy over the whole catalogue."""
     SAMPLED_SOFTMAX = "sampled_softmax"
-    """Cross-entropy over the target and ``negatives`` items shared by a batch.
+    """Cross-entropy over the target and ``negatives`` items that a batch shares.
 
-    Drawn by popularity, with logQ correction: an estimate of the full softmax.
+    The items are drawn by popularity and corrected by logQ, which estimates the full softmax.
     """
     GBCE = "gbce"
-    """Binary cross-entropy against ``negatives`` uniform items shared by a batch.
+    """Binary cross-entropy against ``negatives`` uniformly drawn items that a batch shares.
 
-    Calibrated for how many are drawn (Petrov and Macdonald, RecSys 2023).
+    It is calibrated for the share of items drawn (Petrov and Macdonald, RecSys 2023).
     """
     BCE = "bce"
-    """Binary cross-entropy against one uniform item a position (the published SASRec)."""
+    """Binary cross-entropy against one uniformly drawn item a position (the published SASRec)."""
 
 
 @dataclass(frozen=True)
 class SurrogateEntry:
-    """What can be said of a surrogate without loading it."""
+    """The description of a surrogate, available without loading it."""
 
     name: str
     summary: str
     source: str
-    """Where the model comes from."""
+    """The publication of the model."""
     implementation: str
-    """``module:class``; the class is made from ``(n_items, SurrogateConfig)``."""
+    """The import path ``module:class`` of a class with the arguments ``(n_items, SurrogateConfig)``."""
     parameters: tuple[str, ...]
-    """The fields of :class:`SurrogateConfig` that it reads, beside those of all."""
+    """The fields of :class:`SurrogateConfig` that it reads beside those that all read."""
 
 
 SURROGATES: dict[str, SurrogateEntry] = {
@@ -68,7 +68,7 @@ SURROGATES: dict[str, SurrogateEntry] = {
         ),
     )
 }
-"""Surrogates by name; each is named by its import string, so that listing them imports none."""
+"""The surrogates by name; import strings refer to them, so that listing them imports none."""
 
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
@@ -79,35 +79,35 @@ class SurrogateConfig(Config):
     model: str = Field("sasrec", max_length=200)
     """``sasrec``, ``bert4rec`` or ``gru4rec``.
 
-    In the library and on the command line also a :class:`dealrec.surrogates.interface.Surrogate`
-    of your own as ``package.module:Class``, installed or on ``PYTHONPATH``.
+    In the library and on the command line it may also be ``package.module:Class``, an installed
+    :class:`dealrec.surrogates.interface.Surrogate` of your own, or one on ``PYTHONPATH``.
     """
     loss: SurrogateLoss = SurrogateLoss.SAMPLED_SOFTMAX
     negatives: int = Field(512, ge=1)
-    """Negatives of a batch, for ``sampled_softmax`` and ``gbce``."""
+    """The number of negatives of a batch, for ``sampled_softmax`` and ``gbce``."""
     calibration: float = Field(0.75, ge=0, le=1)
-    """gBCE's ``t``: 0 is plain binary cross-entropy, 1 undoes the overconfidence of sampling."""
+    """The ``t`` of gBCE: 0 is plain binary cross-entropy, 1 undoes the overconfidence of sampling."""
     hidden_size: int = Field(64, ge=4, le=1024)
     layers: int = Field(2, ge=1, le=16)
     heads: int = Field(2, ge=1, le=16)
-    """Of ``sasrec`` and ``bert4rec``."""
+    """The number of attention heads of ``sasrec`` and ``bert4rec``."""
     max_length: int = Field(50, ge=2, le=1000)
-    """Items of a sequence that the model sees, the most recent ones."""
+    """The number of most recent items of a sequence that the model sees."""
     mask_rate: float = Field(0.4, gt=0, lt=1)
-    """Share of a sequence's items that ``bert4rec`` learns to fill in at once."""
+    """For ``bert4rec``: the share of a sequence's items that is masked."""
     dropout: float = Field(0.3, ge=0, lt=1)
     learning_rate: float = Field(1.5e-3, gt=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
     batch_tokens: int = Field(2048, ge=16)
-    """Items (training positions) in a batch; sequences of like length share one."""
+    """The number of items (training positions) in a batch; sequences of similar length share one."""
     epochs: int = Field(12, ge=1, le=10_000)
     patience: int = Field(3, ge=1)
-    """Epochs without a better validation NDCG@10 after which training stops."""
+    """The number of epochs without a better validation NDCG@10 after which training stops."""
     evaluation_users: int = Field(20_000, ge=2)
-    """Users of a split whose ranking is measured, spread evenly over the lengths of histories."""
+    """The number of users of a split whose ranking is measured, spread evenly over history lengths."""
     seed: int = Field(0, ge=0, lt=2**31)
     ensemble: int = Field(1, ge=1, le=16)
-    """Surrogates trained, with the seeds ``seed``, ``seed + 1`` and so on; influence is their average."""
+    """The number of surrogates, with the seeds ``seed``, ``seed + 1``, …; influence is averaged."""
 
     @field_validator("model")
     @classmethod

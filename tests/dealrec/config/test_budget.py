@@ -35,6 +35,6 @@ def test_a_fraction_counts_as_it_was_written(percent, samples):
 
 def test_a_count_above_the_samples_is_refused():
     assert resolve_budget(10, 10) == 10
-    with pytest.raises(InputError, match="11 samples, the data set has 10") as caught:
+    with pytest.raises(InputError, match="11 samples, but the data set has 10") as caught:
         resolve_budget(11, 10)
     assert caught.value.code == "budget_too_large"
