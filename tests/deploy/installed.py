@@ -5,6 +5,7 @@ asks for with its extras: what an extra forgets to name is not there.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,17 +20,18 @@ from zipfile import ZipFile
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("app", "dealrec", "migrations", "worker")
-FILES = ("LICENSE", "README.md", "pyproject.toml")
 
 
 def source_tree(folder: Path) -> Path:
-    """A copy of what the wheel is built from, so that a build leaves nothing in the checkout."""
-    for name in FOLDERS:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
-    for name in FILES:
-        shutil.copy(ROOT / name, folder)
+    """A copy of what the image builds its wheel from; a build leaves nothing in the checkout."""
+    stage = (ROOT / "Dockerfile").read_text().split("\nFROM")[1]
+    for line in re.findall(r"^COPY (.*)", stage, re.MULTILINE):
+        for name in line.split()[:-1]:
+            if (ROOT / name).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+            else:
+                shutil.copy(ROOT / name, folder)
     return folder
 
 
