@@ -1,7 +1,7 @@
 """One HTTP request as data, and the two ways to send it: blocking, and on an event loop.
 
-Both speak coroutines. Those of :class:`BlockingTransport` never suspend, which is what lets one
-implementation serve both clients (:mod:`dealrec.client.binding`).
+Both transports have coroutine methods. Those of :class:`BlockingTransport` never suspend, so the
+blocking client can run them without an event loop (:mod:`dealrec.client.binding`).
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The charts of a coreset's scores, with a title and a note in words for each."""
+"""The charts of a coreset's scores, each with a title and a note in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _CELLS = (
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart as a page shows it."""
+    """A chart with its title and its description in words."""
 
     title: str
     svg: str
@@ -37,7 +37,7 @@ class Chart:
 
 
 def score_charts(scores: pa.Table, overall: str = _TITLES["overall"]) -> list[Chart]:
-    """The charts of a ``scores.parquet``; those of effort only where effort was measured.
+    """Draw the charts of a ``scores.parquet``; those of effort only if effort was measured.
 
     ``overall`` is the title of the overall score's axis.
     """
@@ -59,7 +59,7 @@ def score_charts(scores: pa.Table, overall: str = _TITLES["overall"]) -> list[Ch
 
 
 def strata_charts(strata: Sequence[StratumUse]) -> list[Chart]:
-    """The one chart of the strata; none for a selector that cuts no strata."""
+    """Draw the chart of the strata, if the selector cuts strata."""
     if not strata:
         return []
     return [Chart("Strata", strata_chart(strata), _quotas(strata))]
