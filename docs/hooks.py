@@ -1,16 +1,19 @@
-"""Fills pages from the code when the site is built: the API's operations, the settings."""
+"""Fills pages from the code when the site is built: operations, settings, states."""
 
+from collections.abc import Callable, Mapping, Set
+from enum import StrEnum
 from typing import Any
 
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
+from dealrec.app.stages.transitions import JOB_MOVES, STAGE_MOVES
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """MkDocs calls this for every page."""
-    for mark, made in (("<!-- operations -->", operations), ("<!-- settings -->", settings)):
+    for mark, made in _MADE.items():
         if mark in markdown:
             markdown = markdown.replace(mark, made())
     return markdown
@@ -80,3 +83,20 @@ def settings() -> str:
         words = " ".join((field.description or "").replace("``", "`").split()).replace("|", "\\|")
         rows.append(f"| `DEALREC_{name.upper()}` | {default} | {words} |")
     return "\n".join(rows)
+
+
+def states(moves: Mapping[Any, Set[StrEnum]]) -> str:
+    """Every state with those that may follow it."""
+    rows = ["| state | may become |", "|---|---|"]
+    for state, following in moves.items():
+        names = ", ".join(f"`{one.value}`" for one in type(state) if one in following)
+        rows.append(f"| `{state.value}` | {names or 'nothing: the end'} |")
+    return "\n".join(rows)
+
+
+_MADE: dict[str, Callable[[], str]] = {
+    "<!-- operations -->": operations,
+    "<!-- settings -->": settings,
+    "<!-- job states -->": lambda: states(JOB_MOVES),
+    "<!-- stage states -->": lambda: states(STAGE_MOVES),
+}
