@@ -1,1 +1,1 @@
-"""The HTTP service. Never imports torch or transformers."""
+"""The HTTP service. It never imports torch or transformers."""

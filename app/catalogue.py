@@ -1,4 +1,4 @@
-"""What can be chosen: language models, surrogates, selectors, with their parameters."""
+"""The catalogue of language models, surrogates and selectors, with their parameters."""
 
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ class LanguageModelEntry(BaseModel):
 class Choice(BaseModel):
     """A surrogate or a selector; ``parameters`` is a JSON Schema.
 
-    ``needs`` names what a selector looks at, with its parameters as they are by default.
+    ``needs`` names the inputs of a selector at its default parameters.
     """
 
     name: str
@@ -40,20 +40,20 @@ class Choice(BaseModel):
 
 
 class Choices(BaseModel):
-    """All there are."""
+    """All surrogates, or all selectors."""
 
     data: list[Choice]
 
 
 class LanguageModels(BaseModel):
-    """All there are."""
+    """All language models that this server allows."""
 
     data: list[LanguageModelEntry]
 
 
 @router.get("/models", operation_id="list_models", responses=documented())
 def list_models() -> LanguageModels:
-    """Language models, for ``effort.model`` and ``finetune.model``."""
+    """List the language models for ``effort.model`` and ``finetune.model``."""
     return LanguageModels(
         data=[
             LanguageModelEntry(
@@ -71,7 +71,7 @@ def list_models() -> LanguageModels:
 
 @router.get("/surrogates", operation_id="list_surrogates", responses=documented())
 def list_surrogates() -> Choices:
-    """Surrogates, for ``surrogate.model``."""
+    """List the surrogates for ``surrogate.model``."""
     schema = SurrogateConfig.model_json_schema()
     properties = schema["properties"]
     own = {name for entry in SURROGATES.values() for name in entry.parameters}
@@ -95,7 +95,7 @@ def list_surrogates() -> Choices:
 
 @router.get("/selectors", operation_id="list_selectors", responses=documented())
 def list_selectors() -> Choices:
-    """Selectors, for ``selection.method``."""
+    """List the selectors for ``selection.method``."""
     schema = SelectionConfig.model_json_schema()
     return Choices(
         data=[

@@ -1,4 +1,4 @@
-"""Commands of the service: serve, migrate, and those of its areas."""
+"""The commands of the service: serve, migrate, and those of its areas."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from dealrec.terminal import add_commands, print_json, say
 
 
 def register(application: typer.Typer) -> None:
-    """Add this part's subcommands."""
+    """Add the service's subcommands."""
     add_commands(
         application, {"serve": serve_command, "migrate": migrate_command}, needs=Extra.SERVICE
     )

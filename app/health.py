@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it can work, and what it is."""
+"""Liveness, readiness and version of the service."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ from dealrec.version import __version__
 router = APIRouter(tags=["operation"])
 _LOG = structlog.get_logger("dealrec.health")
 WORKER_SEEN_SECONDS = 60.0
-"""How lately a worker must have looked for work to count as there."""
+"""A worker counts as present if it has looked for work within this time."""
 
 
 class Health(BaseModel):
@@ -25,7 +25,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Each part, and whether all of them work."""
+    """The parts of the service, and whether all of them work."""
 
     status: Literal["ready", "not_ready"]
     database: bool
@@ -35,7 +35,7 @@ class Readiness(BaseModel):
 
 
 class Version(BaseModel):
-    """What runs here."""
+    """The version of the running service."""
 
     version: str
     api: Literal["v1"] = "v1"
@@ -43,17 +43,17 @@ class Version(BaseModel):
 
 @router.get("/healthz", operation_id="get_health")
 def healthz() -> Health:
-    """Whether the process answers; looks at nothing else."""
+    """Tell that the process answers; nothing else is checked."""
     return Health()
 
 
 @router.get(
     "/readyz",
     operation_id="get_readiness",
-    responses={503: {"model": Readiness, "description": "Some part does not work"}},
+    responses={503: {"model": Readiness, "description": "A part does not work"}},
 )
 def readyz(request: Request, response: Response) -> Readiness:
-    """Whether jobs can be taken and worked on."""
+    """Tell whether jobs can be accepted and run."""
     database, worker = _database(request.app.state.database)
     storage = _storage(request.app.state.storage)
     ready = database and storage and worker
@@ -66,12 +66,12 @@ def readyz(request: Request, response: Response) -> Readiness:
 
 @router.get("/v1/version", operation_id="get_version", responses=documented())
 def version() -> Version:
-    """The version of this server."""
+    """Return the version of this server."""
     return Version(version=__version__)
 
 
 def _database(database: Database) -> tuple[bool, bool]:
-    """Whether the database answers, and whether a worker was seen in it lately."""
+    """Whether the database answers, and whether it has seen a worker lately."""
     try:
         with database.session(write=False) as session:
             return True, seen_lately(session, WORKER_SEEN_SECONDS)

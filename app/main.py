@@ -1,4 +1,4 @@
-"""The HTTP service."""
+"""The assembly of the HTTP service."""
 
 import shutil
 import time
@@ -41,7 +41,7 @@ _STALE_SECONDS = 24 * 3600
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application over a migrated database; settings come from the environment if not given."""
+    """Make the application; the database must be migrated, and settings default to the environment's."""
     settings = settings or Settings()
 
     @asynccontextmanager
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _remove_stale_scratch(settings: Settings) -> None:
-    """Folders of requests that a process did not live to answer."""
+    """Remove the folders of requests whose process died."""
     root = settings.data_dir / "scratch"
     if not root.is_dir():
         return

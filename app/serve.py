@@ -1,4 +1,4 @@
-"""``dealrec serve``: the API in this process, the embedded worker in a child."""
+"""``dealrec serve`` runs the API in this process and the embedded worker in a child process."""
 
 import os
 import signal
@@ -25,15 +25,15 @@ from dealrec.terminal import say
 _LOG = structlog.get_logger("dealrec.serve")
 _RESTART_SECONDS = 1.0
 _STOP_SECONDS = 13.0
-"""How long the worker then has, before it is killed: 20 s in all, after which supervisors kill."""
+"""The worker is killed after this time; with the server's stop it stays below a supervisor's 20 s."""
 _FINISH_SECONDS = 5
-"""How long requests under way may take once the server stops: a stream of events never ends."""
+"""Running requests may take this long after the server stops, as streams of events never end."""
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises :class:`InputError` (``keys_needed``) for an address that others reach while no key
+    Raises :class:`InputError` (``keys_needed``) if other machines can reach the address while no key
     exists.
     """
     configure_logging()
@@ -50,7 +50,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             timeout_graceful_shutdown=_FINISH_SECONDS,
         )
     )
-    # Uvicorn raises the signal that stopped it once more; the worker has to be stopped after that.
+    # Uvicorn raises the signal again after it has stopped; the worker still has to be stopped then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     socket = server.config.bind_socket()
@@ -64,7 +64,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
 
 class EmbeddedWorker:
-    """The worker's process: started, started again when it dies, stopped at the end."""
+    """The worker's process, which is started, restarted when it dies, and stopped at the end."""
 
     def __init__(self, settings: Settings) -> None:
         self._environment = {**os.environ, "DEALREC_DATA_DIR": str(settings.data_dir.absolute())}

@@ -1,1 +1,1 @@
-"""The audit trail: who did what, when, to which object."""
+"""The audit trail records who did what to which object, and when."""

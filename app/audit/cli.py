@@ -1,4 +1,4 @@
-"""``dealrec audit``, for whoever runs the server."""
+"""``dealrec audit`` shows operators the audit trail."""
 
 from typing import Annotated
 
@@ -15,8 +15,8 @@ def register(application: typer.Typer) -> None:
 
 
 def audit_command(
-    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
+    tenant: Annotated[str | None, typer.Option(help="Show only this tenant's events.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The most events to show.")] = 50,
     data_dir: DataDir = None,
     json: JsonOption = False,
 ) -> None:

@@ -19,10 +19,12 @@ router = APIRouter(prefix="/v1/audit", tags=["administration"])
 def list_audit_events(
     context: ContextDep,
     page: PageQuery,
-    action: Annotated[str | None, Query(max_length=60, description="As `job.cancel`")] = None,
+    action: Annotated[
+        str | None, Query(max_length=60, description="For example `job.cancel`")
+    ] = None,
     object_id: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Page[AuditEvent]:
-    """Who did what, newest first."""
+    """List the actions of the tenant's callers, newest first."""
     require_storable([action, object_id])
     with context.read() as session:
         repository = AuditRepository(session, context.tenant_id)

@@ -18,7 +18,7 @@ class AuditRepository(TenantRepository[AuditRow]):
 
 
 def newest(session: Session, tenant_id: str | None, limit: int) -> list[AuditRow]:
-    """Of every tenant, or of one, newest first; for whoever runs the server."""
+    """List the events of all tenants, or of one, newest first; operators use it."""
     query = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
     if tenant_id is not None:
         query = query.where(AuditRow.tenant_id == tenant_id)
@@ -26,6 +26,6 @@ def newest(session: Session, tenant_id: str | None, limit: int) -> list[AuditRow
 
 
 def forget_old(session: Session, *, days: float) -> None:
-    """Remove events of more than ``days`` ago."""
+    """Remove events that are older than ``days``."""
     before = database_now(session) - timedelta(days=days)
     session.execute(delete(AuditRow).where(AuditRow.created_at < before))

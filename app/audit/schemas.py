@@ -1,4 +1,4 @@
-"""What the audit trail looks like over HTTP."""
+"""The schema of the audit trail over HTTP."""
 
 from datetime import datetime
 from typing import Literal, Self
@@ -9,7 +9,7 @@ from dealrec.app.tables.audit import Actor, AuditRow
 
 
 class AuditEvent(BaseModel):
-    """One act: ``actor`` did ``action`` to the object ``object_id``."""
+    """One action: ``actor`` did ``action`` to the object ``object_id``."""
 
     id: str
     object: Literal["audit_event"] = "audit_event"
@@ -22,5 +22,5 @@ class AuditEvent(BaseModel):
 
     @classmethod
     def of(cls, row: AuditRow) -> Self:
-        """The row in the contract's words."""
+        """Make the schema of a row."""
         return cls.model_validate(row, from_attributes=True)

@@ -1,4 +1,4 @@
-"""What every answer tells browsers, so that data of one tenant is no page and no script of another."""
+"""Security headers of every answer, so that browsers run no tenant's data as a page or script."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,16 +10,16 @@ _ALWAYS = {
 }
 _DATA = "default-src 'none'; frame-ancestors 'none'"
 _REPORT = f"{_DATA}; style-src 'unsafe-inline'; img-src data:; sandbox"
-"""Reports are pages of their own style and drawings; titles in them come from uploads."""
+"""Reports bring inline styles and images; titles in them come from uploads."""
 _DOCS = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
     "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 )
-"""Swagger UI, as FastAPI writes its page."""
+"""The policy for FastAPI's page of Swagger UI."""
 
 
 class SecureHeaders:
-    """Pure ASGI, around all else; a header that an answer already has stays as it is."""
+    """The outermost ASGI middleware; it keeps headers that an answer already has."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""The gate before every route: who asks, may they, how much and how often; before a body is read."""
+"""The gate before every route checks key, scope, size and rate before a body is read."""
 
 import ipaddress
 import re
@@ -36,14 +36,14 @@ _LOG = structlog.get_logger("dealrec.requests")
 
 
 class _TooLarge(HTTPException):
-    """Passes through FastAPI's reading of bodies unchanged, which only HTTP exceptions do."""
+    """Passes through FastAPI's reading of bodies unchanged, as only HTTP exceptions do."""
 
     def __init__(self) -> None:
         super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 class Gate:
-    """Pure ASGI: authentication, scopes, limits, one log line, and no error unanswered."""
+    """ASGI middleware for authentication, scopes, limits, and one log line; it answers every error."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: RequestMetrics) -> None:
         self.app = app
@@ -52,7 +52,7 @@ class Gate:
         self.rates = Rates(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":  # there is none: nothing is served past this gate
+        if scope["type"] == "websocket":  # the service has no websockets
             await send({"type": "websocket.close"})
             return
         if scope["type"] != "http":
@@ -61,7 +61,7 @@ class Gate:
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _REQUEST_ID.fullmatch(given) else new_id("req")
         scope.setdefault("state", {}).update(request_id=request_id, caller=None)
-        # Bound to this request's task, and to every thread that it runs in.
+        # The variables are bound to this request's task and to every thread that it runs in.
         with structlog.contextvars.bound_contextvars(request_id=request_id, tenant=None):
             await self._answer(scope, receive, send)
 
@@ -79,12 +79,12 @@ class Gate:
         path = scope["path"]
         try:
             await run_in_threadpool(self._admit, scope)
-            self._know(scope["state"]["caller"])
+            self._bind_tenant(scope["state"]["caller"])
             await self._limited(scope, receive, watched_send)
         except DealrecError as error:
             await error_response(error, path)(scope, receive, watched_send)
         except ClientDisconnect:
-            status = 499  # nginx's word for it: nobody is left to be answered
+            status = 499  # nginx's status for a client that hung up
         except Exception:
             _LOG.exception("internal_error", method=scope["method"], path=path)
             if began:
@@ -102,7 +102,7 @@ class Gate:
             )
 
     def _admit(self, scope: Scope) -> None:
-        """Put the caller into the request's state, or refuse."""
+        """Put the caller into the request's state, or refuse the request."""
         headers, path = Headers(scope=scope), scope["path"]
         needed = not (_is_open(path) or (path == _METRICS and self.settings.metrics_open))
         database = scope["app"].state.database
@@ -111,7 +111,7 @@ class Gate:
                 database, self.settings, headers.get("authorization"), needed=needed
             )
         except Unauthenticated:
-            self.rates.count(_peer(scope))  # guessing is limited, too
+            self.rates.count(_peer(scope))  # guessing keys is limited as well
             raise
         scope["state"]["caller"] = caller
         if caller is None:
@@ -123,12 +123,12 @@ class Gate:
             caller.require(needed_scope(scope["method"], path))
 
     @staticmethod
-    def _know(caller: Caller | None) -> None:
+    def _bind_tenant(caller: Caller | None) -> None:
         if caller is not None:
             structlog.contextvars.bind_contextvars(tenant=caller.tenant_id)
 
     def _limit(self, scope: Scope) -> int:
-        """Bytes that the body may have."""
+        """Return the most bytes that the body may have."""
         form = Headers(scope=scope).get("content-type", "").startswith("multipart/")
         if scope["method"] == "POST" and scope["path"] in _UPLOAD_PATHS and form:
             return self.settings.max_upload_bytes
@@ -137,7 +137,7 @@ class Gate:
         return self.settings.max_json_bytes
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application with a count on the bytes that it reads."""
+        """Run the application, and count the bytes that it reads."""
         limit = self._limit(scope)
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared) > limit:
@@ -158,7 +158,7 @@ class Gate:
             nonlocal answered
             if not too_large:
                 await send(message)
-            elif not answered:  # whatever the application made of it, the answer is 413
+            elif not answered:  # the answer is 413, whatever the application answers
                 answered = True
                 await error_response(PayloadTooLarge(limit), scope["path"])(scope, receive, send)
 
@@ -170,11 +170,10 @@ def _is_open(path: str) -> bool:
 
 
 def require_loopback(scope: Scope, headers: Headers) -> None:
-    """Without keys only this machine may ask, and no web site through somebody's browser.
+    """Admit only this machine while no keys exist, and no web site through a browser.
 
-    The peer's address, the ``Host`` (a name that was rebound to this machine would show there) and,
-    where something may change, the ``Origin`` must be this machine's. Raises
-    :class:`PermissionDenied` (``loopback_only``).
+    The peer's address must be this machine's, and so must the ``Host`` (against DNS rebinding) and,
+    for unsafe methods, the ``Origin``. Raises :class:`PermissionDenied` (``loopback_only``).
     """
     hosts = [_peer(scope), _host(f"//{headers.get('host', '')}")]
     origin = headers.get("origin")
@@ -201,7 +200,7 @@ def _host(address: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` names this machine only."""
+    """Whether ``host`` is a loopback address or ``localhost``."""
     if host == "localhost":
         return True
     try:

@@ -1,20 +1,20 @@
-"""HTTP/1.1 as Uvicorn speaks it, with an end to what it keeps in memory before anybody is asked."""
+"""Uvicorn's HTTP/1.1 with a limit on the bytes that it buffers before the gate sees a request."""
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LONGEST_HEAD = 64 * 1024
-"""Bytes of a request's line and headers together; of trailers and of a chunk's extensions, too."""
+"""The most bytes of a request's line and headers, of its trailers, and of a chunk's extensions."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """Ends a connection that sends more than ``LONGEST_HEAD`` bytes without a whole head or any body.
 
-    The parser itself keeps a header for as long as it goes on: without this, whoever reaches the
-    port could fill the memory before the gate has seen a request.
+    The parser itself has no limit: without this class, anyone who reaches the port could fill the
+    memory before the gate sees a request.
     """
 
     _unfinished = 0
-    """Bytes received since the last head, or piece of a body, was whole."""
+    """Bytes received since the last complete head or piece of a body."""
 
     def data_received(self, data: bytes) -> None:
         self._unfinished += len(data)

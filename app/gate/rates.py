@@ -1,7 +1,7 @@
-"""Rate limits: how often one key, or one address, is answered.
+"""Rate limits on the requests of one key or one address.
 
-They keep one caller from crowding out the others, and guard nothing: where Redis is away, everybody
-is answered.
+They keep one caller from crowding out the others. They are no protection: while Redis is down,
+every request is answered.
 """
 
 import math
@@ -18,28 +18,28 @@ from dealrec.app.settings import Settings
 _LOG = structlog.get_logger("dealrec.rates")
 _DEFAULT = "6000/minute"
 _AWAY_SECONDS = 10.0
-"""So long nothing is counted after Redis did not answer, rather than each request waiting for it."""
+"""The pause in counting after Redis did not answer, so that requests do not wait for it."""
 _REDIS = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}
 
 
 class Rates:
-    """Of one API process; shared between them through the broker's Redis where there is one."""
+    """The limits of one API process; processes share them through the broker's Redis, if there is one."""
 
     def __init__(self, settings: Settings) -> None:
         url = settings.broker_url or ""
         shared = url.startswith(("redis://", "rediss://"))
         storage = storage_from_string(url, **_REDIS) if shared else storage_from_string("memory://")
         self._limiter = SlidingWindowCounterRateLimiter(storage)
-        self._of_keys = _parsed(_DEFAULT if settings.rate_limit is None else settings.rate_limit)
-        self._of_this_machine = _parsed(settings.rate_limit or "none")
+        self._for_keys = _parsed(_DEFAULT if settings.rate_limit is None else settings.rate_limit)
+        self._for_this_machine = _parsed(settings.rate_limit or "none")
         self._away_until = 0.0
 
     def count(self, caller: str, *, local: bool = False) -> None:
-        """One request of ``caller``, a key's id or an address; raises :class:`RateLimited`.
+        """Count one request of ``caller``, a key's id or an address; raises :class:`RateLimited`.
 
-        ``local``: no keys exist. Then nothing is limited unless the setting says so.
+        ``local`` means that no keys exist. Requests are then limited only if the setting says so.
         """
-        items = self._of_this_machine if local else self._of_keys
+        items = self._for_this_machine if local else self._for_keys
         if not items or time.monotonic() < self._away_until:
             return
         try:
@@ -49,7 +49,9 @@ class Rates:
                     raise RateLimited(str(item), max(1, math.ceil(reset - time.time())))
         except RateLimited:
             raise
-        except Exception as error:  # whatever Redis's library raises while it is down
+        except (
+            Exception
+        ) as error:  # Redis's library raises many kinds of errors while Redis is down
             self._away_until = time.monotonic() + _AWAY_SECONDS
             _LOG.warning("rates not counted", error=type(error).__name__)
 

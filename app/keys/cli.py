@@ -1,4 +1,4 @@
-"""``dealrec keys``, for whoever runs the server."""
+"""``dealrec keys`` lets operators create, list and revoke API keys."""
 
 from typing import Annotated
 
@@ -10,8 +10,10 @@ from dealrec.errors import FieldError, InputError
 from dealrec.extras import Extra
 from dealrec.terminal import add_commands, help_panel, print_json, say
 
-TenantOption = Annotated[str, typer.Option(help="Whom it belongs to; made if new.")]
-OneTenant = Annotated[str | None, typer.Option("--tenant", help="Of this tenant alone.")]
+TenantOption = Annotated[
+    str, typer.Option(help="The tenant that owns the key; a new one is created.")
+]
+OneTenant = Annotated[str | None, typer.Option("--tenant", help="Show only this tenant's keys.")]
 
 
 def register(application: typer.Typer) -> None:
@@ -30,14 +32,16 @@ def register(application: typer.Typer) -> None:
 
 
 def create_key_command(
-    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    name: Annotated[str, typer.Argument(help="The purpose of the key.")],
     tenant: TenantOption = "default",
-    scopes: Annotated[str, typer.Option(help="Of `read`, `write`, `admin`.")] = "read,write",
+    scopes: Annotated[
+        str, typer.Option(help="Any of `read`, `write`, `admin`, separated by commas.")
+    ] = "read,write",
     expires_days: Annotated[int | None, typer.Option(min=1, max=36500)] = None,
     data_dir: DataDir = None,
     json: JsonOption = False,
 ) -> None:
-    """Make an API key. It is shown this once: only its hash is kept."""
+    """Create an API key. It is shown only once, because only its hash is stored."""
     from dealrec.app.keys.schemas import Key
     from dealrec.app.keys.service import create_key
     from dealrec.app.kit.trail import record
@@ -57,7 +61,7 @@ def create_key_command(
 def list_keys_command(
     tenant: OneTenant = None, data_dir: DataDir = None, json: JsonOption = False
 ) -> None:
-    """Show every key, without its text."""
+    """List all keys without their texts."""
     from dealrec.app.keys.repository import all_keys
     from dealrec.app.keys.schemas import Key
 
@@ -76,11 +80,11 @@ def list_keys_command(
 
 
 def revoke_key_command(
-    key_id: Annotated[str, typer.Argument(help="Its id (`key_…`), as `keys list` shows it.")],
+    key_id: Annotated[str, typer.Argument(help="The id (`key_…`) that `keys list` shows.")],
     data_dir: DataDir = None,
     json: JsonOption = False,
 ) -> None:
-    """Revoke a key, from the next request on."""
+    """Revoke a key; the next request with it is refused."""
     from dealrec.app.keys.service import revoke_key
     from dealrec.app.kit.errors import NotFound
     from dealrec.app.kit.trail import record
@@ -105,8 +109,8 @@ def _scopes(text: str) -> list[Scope]:
     except ValueError:
         known = ", ".join(Scope)
         raise InputError(
-            f"Scopes are {known}, with commas between them.",
+            f"The scopes are {known}, separated by commas.",
             code="invalid_scopes",
             title="The scopes cannot be used",
-            errors=[FieldError("scopes", f"of {known}")],
+            errors=[FieldError("scopes", f"any of {known}")],
         ) from None

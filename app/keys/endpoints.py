@@ -1,4 +1,4 @@
-"""Keys of the caller's own tenant over HTTP, for its administrators."""
+"""The keys of the caller's own tenant over HTTP, for its administrators."""
 
 from fastapi import APIRouter, Response
 
@@ -14,9 +14,9 @@ router = APIRouter(prefix="/v1/keys", tags=["administration"])
 
 @router.post("", status_code=201, operation_id="create_key", responses=documented())
 def create_key(body: KeyCreate, response: Response, context: ContextDep) -> NewKey:
-    """Make a key; its text is in this answer alone.
+    """Create a key; only this answer shows its text.
 
-    An ``Idempotency-Key`` has no effect here: to repeat the answer, the text would have to be kept.
+    An ``Idempotency-Key`` has no effect here, because the text is not stored for a second answer.
     """
     with context.write() as session:
         row, text = service.create_key(
@@ -33,7 +33,7 @@ def create_key(body: KeyCreate, response: Response, context: ContextDep) -> NewK
 
 @router.get("", operation_id="list_keys", responses=documented())
 def list_keys(context: ContextDep, page: PageQuery) -> Page[Key]:
-    """All keys of the tenant, expired and revoked ones too, newest first."""
+    """List all keys of the tenant, including expired and revoked ones, newest first."""
     with context.read() as session:
         repository = KeyRepository(session, context.tenant_id)
         return repository.page(repository.query(), page).page(Key.of)
@@ -41,7 +41,7 @@ def list_keys(context: ContextDep, page: PageQuery) -> Page[Key]:
 
 @router.delete("/{key_id}", status_code=204, operation_id="revoke_key", responses=documented(404))
 def revoke_key(key_id: str, context: ContextDep) -> Response:
-    """Revoke a key, from the next request on; it stays in the list."""
+    """Revoke a key; the next request with it is refused, and it stays in the list."""
     with context.write() as session:
         service.revoke_key(session, KeyRepository(session, context.tenant_id).get(key_id))
         context.audit(session, "key.revoke", key_id)

@@ -1,4 +1,4 @@
-"""Queries over tenants and keys; those of the gate come before any tenant is known."""
+"""Queries over tenants and keys; the gate's queries run before the tenant is known."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from dealrec.app.kit.database import DatabaseClock
 from dealrec.app.kit.repository import TenantRepository
 from dealrec.app.tables.keys import ApiKey, Tenant
 
-# Made once: every request asks one of these.
+# Every request runs one of these, so they are built once.
 _ANY_KEY = select(exists().where(ApiKey.id.is_not(None)))
 _VALID = select(ApiKey.id, ApiKey.tenant_id, ApiKey.scopes).where(
     ApiKey.key_hash == bindparam("key_hash"),
@@ -27,7 +27,7 @@ class KeyRepository(TenantRepository[ApiKey]):
 
 
 class ValidKey(NamedTuple):
-    """What the gate needs to know of a key."""
+    """The facts of a key that the gate needs."""
 
     id: str
     tenant_id: str
@@ -35,23 +35,23 @@ class ValidKey(NamedTuple):
 
 
 def any_key(session: Session) -> bool:
-    """Whether any key was ever made, valid or not."""
+    """Whether any key exists, valid or not."""
     return bool(session.connection().execute(_ANY_KEY).scalar_one())
 
 
 def valid_key(session: Session, key_hash: str) -> ValidKey | None:
-    """The key with this hash, unless it has expired or was revoked."""
+    """Return the key with this hash, unless it has expired or was revoked."""
     found = session.connection().execute(_VALID, {"key_hash": key_hash}).one_or_none()
     return None if found is None else ValidKey(*found)
 
 
 def key_exists(session: Session, key_hash: str) -> bool:
-    """Whether this key is known, valid or not."""
+    """Whether a key with this hash exists, valid or not."""
     return session.scalars(select(ApiKey.id).where(ApiKey.key_hash == key_hash)).first() is not None
 
 
 def all_keys(session: Session, tenant_id: str | None) -> list[ApiKey]:
-    """Of every tenant, or of one, the oldest first; for whoever runs the server."""
+    """List the keys of all tenants, or of one, oldest first; operators use it."""
     query = select(ApiKey).order_by(ApiKey.id)
     if tenant_id is not None:
         query = query.where(ApiKey.tenant_id == tenant_id)
@@ -59,12 +59,12 @@ def all_keys(session: Session, tenant_id: str | None) -> list[ApiKey]:
 
 
 def all_tenants(session: Session) -> list[Tenant]:
-    """By name; for whoever runs the server."""
+    """List all tenants by name; operators use it."""
     return list(session.scalars(select(Tenant).order_by(Tenant.name)))
 
 
 def ensure_tenant(session: Session, tenant_id: str, now: datetime) -> None:
-    """Make the tenant where there is none by that id."""
+    """Create the tenant if it does not exist."""
     if session.get(Tenant, tenant_id) is None:
         session.add(Tenant(id=tenant_id, name=tenant_id, quotas={}, created_at=now))
         session.flush()

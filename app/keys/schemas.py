@@ -1,4 +1,4 @@
-"""What keys look like over HTTP."""
+"""The schemas of keys over HTTP."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -11,22 +11,22 @@ from dealrec.app.tables.keys import ApiKey
 
 
 class KeyCreate(Body):
-    """A key of the caller's own tenant."""
+    """A request for a key of the caller's own tenant."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-    """What it is for."""
+    """The purpose of the key."""
     scopes: Annotated[frozenset[Scope], Field(min_length=1)] = frozenset({Scope.READ, Scope.WRITE})
     expires_days: Annotated[int, Field(ge=1, le=36500)] | None = None
 
 
 class Key(BaseModel):
-    """A key; its text is not kept."""
+    """A key without its text, which is not stored."""
 
     id: str
     object: Literal["key"] = "key"
     name: str
     prefix: str
-    """The first characters, to tell keys apart."""
+    """The first characters of the text, which tell keys apart."""
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None
@@ -34,11 +34,11 @@ class Key(BaseModel):
 
     @classmethod
     def of(cls, row: ApiKey) -> Self:
-        """The row in the contract's words."""
+        """Make the schema of a row."""
         return cls.model_validate(row, from_attributes=True)
 
 
 class NewKey(Key):
-    """A key just made, with its text, which is shown this once."""
+    """A new key with its text, which is shown only once."""
 
     key: str

@@ -1,4 +1,4 @@
-"""API keys: made, hashed, checked, revoked."""
+"""The rules of API keys: creation, hashing, authentication, revocation."""
 
 import hashlib
 import re
@@ -31,7 +31,7 @@ def create_key(
     scopes: Iterable[Scope],
     expires_days: int | None = None,
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which is not kept: 256 random bits behind ``dr_``.
+    """Create a key, and return it with its text: ``dr_`` and 256 random bits, which are not stored.
 
     Raises :class:`InputError` (``invalid_tenant``, ``invalid_name``).
     """
@@ -43,7 +43,7 @@ def create_key(
 
 
 def require_tenant_name(tenant_id: str) -> None:
-    """Raises :class:`InputError` (``invalid_tenant``)."""
+    """Raise :class:`InputError` (``invalid_tenant``) if the name cannot be used."""
     if not _TENANT.fullmatch(tenant_id):
         raise InputError(
             "A tenant is named by up to 40 lower-case letters, digits, `-` and `_`.",
@@ -53,16 +53,16 @@ def require_tenant_name(tenant_id: str) -> None:
 
 
 def revoke_key(session: Session, key: ApiKey) -> None:
-    """No request is answered to it any more; once revoked it stays so, from the first time on."""
+    """Revoke the key; a second revocation changes nothing."""
     if key.revoked_at is None:
         key.revoked_at = database_now(session)
         session.flush()
 
 
 def ensure_bootstrap(database: Database, settings: Settings) -> None:
-    """Make the tenant ``default``, and the bootstrap key valid for it, with all scopes.
+    """Create the tenant ``default``, and make the bootstrap key valid for it with all scopes.
 
-    Raises :class:`InputError` (``invalid_key``) for a bootstrap key that does not look like one.
+    Raises :class:`InputError` (``invalid_key``) if the bootstrap key does not look like a key.
     """
     with database.session() as session:
         repository.ensure_tenant(session, DEFAULT_TENANT, database_now(session))
@@ -79,7 +79,7 @@ def ensure_bootstrap(database: Database, settings: Settings) -> None:
 
 
 def keys_required(session: Session, settings: Settings) -> bool:
-    """Whether callers must show a key."""
+    """Whether callers must send a key."""
     if settings.require_keys is not None:
         return settings.require_keys
     return settings.bootstrap_key is not None or repository.any_key(session)
@@ -88,10 +88,10 @@ def keys_required(session: Session, settings: Settings) -> bool:
 def authenticate(
     database: Database, settings: Settings, authorization: str | None, *, needed: bool
 ) -> Caller | None:
-    """Who sent the ``Authorization`` header; one question to the database where the key is valid.
+    """Return the caller who sent the ``Authorization`` header; a valid key takes one query.
 
-    ``None``: keys are required, though not ``needed`` on this path. Raises
-    :class:`Unauthenticated` where one is needed, but is missing or not valid.
+    The result is ``None`` if keys are required, but not ``needed`` on this path. Raises
+    :class:`Unauthenticated` if a needed key is missing or not valid.
     """
     scheme, _, text = (authorization or "").partition(" ")
     text = text.strip()

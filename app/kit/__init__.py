@@ -1,1 +1,1 @@
-"""What every area of the service uses."""
+"""The tools that every area of the service uses."""

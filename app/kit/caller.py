@@ -30,6 +30,6 @@ class Caller:
     scopes: frozenset[Scope]
 
     def require(self, scope: Scope) -> None:
-        """Raises :class:`ScopeMissing`."""
+        """Raise :class:`ScopeMissing` if the caller lacks the scope."""
         if scope not in self.scopes:
             raise ScopeMissing(scope.value, sorted(self.scopes))

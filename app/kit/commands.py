@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dealrec.app.settings import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
-DataDir = Annotated[Path | None, typer.Option(help="Folder of database and files.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the database and the files.")]
 
 
 def settings_for(data_dir: Path | None) -> "Settings":
@@ -24,7 +24,7 @@ def settings_for(data_dir: Path | None) -> "Settings":
 
 @contextmanager
 def opened(data_dir: Path | None) -> Iterator["Database"]:
-    """The database, at the newest schema where it is SQLite."""
+    """Open the database; SQLite is migrated to the newest schema first."""
     from dealrec.app.kit.database import Database
 
     database = Database(settings_for(data_dir))

@@ -1,4 +1,4 @@
-"""What an endpoint works with: the caller, and short sessions."""
+"""The context of a request: its caller, and short database sessions."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from dealrec.app.tables.audit import Actor
 
 
 class Answer(Protocol):
-    """An answer that says what it is about."""
+    """An answer with the id and the kind of the object that it is about."""
 
     @property
     def id(self) -> str: ...
@@ -31,10 +31,10 @@ class Answer(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """One request's caller, and the things of the process that it may use.
+    """The caller of one request, and the resources of the process.
 
-    Sessions are opened by the endpoint, within the one thread that it runs in: the endpoint is the
-    boundary that commits, before the answer is sent.
+    The endpoint opens sessions within the one thread that it runs in. It is the boundary that
+    commits, before the answer is sent.
     """
 
     caller: Caller
@@ -43,15 +43,15 @@ class Context:
     database: Database
     storage: Storage
     reservation: Reservation | None = None
-    """Of the request's ``Idempotency-Key``, where it has one."""
+    """The reservation of the request's ``Idempotency-Key``, if it has one."""
 
     @property
     def tenant_id(self) -> str:
-        """Whose things the caller may see."""
+        """The tenant whose objects the caller may see."""
         return self.caller.tenant_id
 
     def audit(self, session: Session, action: str, object_id: str) -> None:
-        """Note what the caller does, in the transaction that does it; for all that changes a thing."""
+        """Record the caller's action in the transaction that performs it."""
         trail.record(
             session,
             self.tenant_id,
@@ -63,7 +63,7 @@ class Context:
         )
 
     def audit_removal(self, session: Session, removed: Iterable[tuple[str, str]]) -> None:
-        """As :meth:`audit`, for all that a deletion takes along: kinds and ids."""
+        """Record the deletion of every object in ``removed``, which holds kinds and ids."""
         for kind, identifier in removed:
             self.audit(session, f"{kind}.delete", identifier)
 
@@ -76,10 +76,10 @@ class Context:
         *,
         action: str = "create",
     ) -> None:
-        """Note who did ``action``, and remember its answer under the request's idempotency key.
+        """Record ``action``, and keep its answer under the request's idempotency key.
 
-        To be called by what creates or changes ``answer``, in its transaction. Raises
-        :class:`Conflict` (``idempotency_key_in_use``) where another request came first.
+        The code that creates or changes the object of ``answer`` calls this in its transaction.
+        Raises :class:`Conflict` (``idempotency_key_in_use``) if another request came first.
         """
         self.audit(session, f"{answer.object}.{action}", answer.id)
         if self.reservation is not None:
@@ -88,19 +88,19 @@ class Context:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that only reads."""
+        """Open a session that only reads."""
         with self.database.session(write=False) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session that commits at the end of the block."""
+        """Open a session that commits at the end of the block."""
         with self.database.session() as session:
             yield session
 
 
 async def _context(request: Request) -> Context:
-    # Async, though it waits for nothing: FastAPI would run it in a thread of its own otherwise.
+    # FastAPI would run a plain function in a thread of its own, so this one is async.
     state = request.app.state
     return Context(
         request.state.caller,

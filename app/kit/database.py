@@ -1,4 +1,4 @@
-"""Engine and sessions: SQLite for one machine, PostgreSQL for many."""
+"""The database engine and its sessions: SQLite for one machine, PostgreSQL for many."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ _SQLITE_NOW = text("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
 
 
 class Database:
-    """One per process. Sessions are short; whoever opens one is the boundary that commits."""
+    """The database of one process. Sessions are short, and the code that opens one commits it."""
 
     def __init__(self, settings: Settings) -> None:
         self.url = settings.resolved_database_url
@@ -44,11 +44,11 @@ class Database:
 
     @contextmanager
     def session(self, *, write: bool = True) -> Iterator[Session]:
-        """A session that commits at the end, or rolls back where an exception leaves the block.
+        """Open a session that commits at the end, or rolls back if an exception leaves the block.
 
-        With ``write`` the transaction takes SQLite's write lock at once, so that reading and then
-        writing cannot end in a deadlock; PostgreSQL needs no such thing. Without it PostgreSQL is
-        spared the transaction: each query sees what was committed before it, as it would within one.
+        With ``write``, the transaction takes SQLite's write lock at once, so that reading and then
+        writing cannot deadlock. Without it, PostgreSQL runs each query outside a transaction; a
+        query sees everything that was committed before it in either case.
         """
         with self._sessions() as session, session.begin():
             if write and not self.is_postgres:
@@ -72,15 +72,15 @@ class Database:
 
 
 def settings_of(session: Session) -> Settings:
-    """Those of the process whose session it is: rules that hold within any transaction need them."""
+    """Return the settings of the process that opened the session."""
     settings: Settings = session.info[_SETTINGS]
     return settings
 
 
 class DatabaseClock(FunctionElement[datetime]):
-    """As :func:`database_now`, within the statement that writes it: no question of its own.
+    """The database's current time as a part of a statement, without a query of its own.
 
-    ``DatabaseClock(seconds)`` is that much later.
+    ``DatabaseClock(seconds)`` is that many seconds later.
     """
 
     type = UtcDateTime()
@@ -95,14 +95,14 @@ def _postgres_clock(element: DatabaseClock, compiler: SQLCompiler, **options: An
 
 @compiles(DatabaseClock, "sqlite")
 def _sqlite_clock(element: DatabaseClock, compiler: SQLCompiler, **options: Any) -> str:
-    # Six digits, as SQLAlchemy writes them: times are compared as text.
+    # SQLite compares times as text, so they need the six digits that SQLAlchemy writes.
     later = compiler.process(element.clauses, **options)
     offset = f", printf('%.3f seconds', {later})" if later else ""
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{offset})"
 
 
 class SecondsSince(FunctionElement[float]):
-    """``SecondsSince(column)``: from a time in a row until now, by the database's clock."""
+    """``SecondsSince(column)`` is the time from a row's timestamp until now by the database's clock."""
 
     type = Float()
     inherit_cache = True
@@ -121,7 +121,7 @@ def _sqlite_seconds(element: SecondsSince, compiler: SQLCompiler, **options: Any
 
 
 def database_now(session: Session) -> datetime:
-    """The database's clock, the only one that leases and timestamps are measured by."""
+    """Read the database's clock, the only one that leases and timestamps are measured by."""
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         now: datetime = connection.execute(_POSTGRES_NOW).scalar_one()
@@ -142,7 +142,7 @@ def _create_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions are begun below, not by the driver
+        connection.isolation_level = None  # _begin starts transactions, not the driver
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")

@@ -1,7 +1,7 @@
-"""Sends task messages to Celery after a commit, by task name.
+"""Messages to Celery, sent by task name after a commit.
 
-A broker that is down costs a request nothing: messages leave through a thread of their own with
-short timeouts, and one that is lost is sent again by the sweeper, because the row is the truth.
+A broker that is down does not slow requests: a separate thread sends the messages with short
+timeouts, and the sweeper sends a lost message again, because the row is the truth.
 """
 
 import threading
@@ -35,7 +35,7 @@ class Message(NamedTuple):
 
 
 def send_after_commit(session: Session, task: str, argument: str, *, queue: str) -> None:
-    """Send the message once the session's transaction has committed; never if it rolls back."""
+    """Send the message after the session's transaction commits; a rollback discards it."""
     session.info.setdefault(_PENDING, []).append(Message(task, argument, queue))
 
 
@@ -49,18 +49,18 @@ class Dispatcher:
         self._lock = threading.Lock()
 
     def attach(self, sessions: sessionmaker[Session]) -> None:
-        """Send what sessions of ``sessions`` commit."""
+        """Send the messages that sessions of ``sessions`` commit."""
         event.listen(sessions, "after_commit", self._on_commit)
         event.listen(sessions, "after_rollback", _on_rollback)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Send what is left, for at most ``timeout`` seconds."""
+        """Send the remaining messages for at most ``timeout`` seconds."""
         if self._thread is not None:
             self._put(None)
             self._thread.join(timeout)
 
     def depth(self, queue: str) -> int:
-        """Messages that wait in ``queue``; raises an :class:`OSError` of any kind if it is down."""
+        """Count the messages that wait in ``queue``; raises :class:`OSError` if the broker is down."""
         with self._celery().connection_for_write() as connection:
             connection.ensure_connection(max_retries=0, timeout=2)
             channel = connection.default_channel
@@ -92,12 +92,12 @@ class Dispatcher:
                     retry=False,
                 )
             except Exception as error:
-                # Whatever the broker's library raises: the sweeper sends it again.
+                # The broker's library raises many kinds of errors; the sweeper sends the message again.
                 log.warning("wake-up not sent", queue=message.queue, error=type(error).__name__)
                 self._drop_backlog()
 
     def _drop_backlog(self) -> None:
-        """Forget what has piled up behind a broker that is down, each of which would wait anew."""
+        """Drop the messages behind one that failed, because each of them would time out as well."""
         while True:
             try:
                 message = self._messages.get_nowait()

@@ -1,4 +1,4 @@
-"""Files handed out: named, with an ETag over their content, in ranges where asked for."""
+"""File downloads with a name, an ETag over the content, and byte ranges."""
 
 import hashlib
 import shutil
@@ -21,7 +21,7 @@ from dealrec.app.settings import Settings
 
 
 def new_scratch(settings: Settings) -> Path:
-    """A new folder for files that live as long as one request."""
+    """Make a new folder for the files of one request."""
     root = settings.data_dir / "scratch"
     root.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=root))
@@ -29,7 +29,7 @@ def new_scratch(settings: Settings) -> Path:
 
 @contextmanager
 def scratch(settings: Settings) -> Iterator[Path]:
-    """As :func:`new_scratch`, removed at the end of the block."""
+    """Make a folder for the files of one request, and remove it at the end of the block."""
     folder = new_scratch(settings)
     try:
         yield folder
@@ -38,16 +38,16 @@ def scratch(settings: Settings) -> Iterator[Path]:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(request: Request, path: Path, name: str, media_type: str, folder: Path) -> Response:
-    """Send ``path`` under ``name`` and remove ``folder`` when it is sent.
+    """Send ``path`` under ``name``, and remove ``folder`` afterwards.
 
-    304 where the caller has it already (``If-None-Match``). ``Range`` is answered, unless
-    ``If-Range`` names other content; a range that cannot be given is a problem (400, 416).
+    The answer is 304 if the caller has the content already (``If-None-Match``). ``Range`` is
+    honoured unless ``If-Range`` names other content; an impossible range is a problem (400, 416).
     """
     etag = f'"{file_sha256(path)}"'
     known = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
@@ -58,7 +58,7 @@ def download(request: Request, path: Path, name: str, media_type: str, folder: P
 
 
 class _Download(FileResponse):
-    """A file whose folder goes when it is sent, and whose refusals are problem documents."""
+    """A file response that removes its folder, and refuses ranges with problem documents."""
 
     def __init__(self, folder: Path, path: Path, **options: Any) -> None:
         super().__init__(path, **options)
@@ -77,7 +77,7 @@ class _Download(FileResponse):
         try:
             await super().__call__(scope, receive, watched_send)
         finally:
-            with CancelScope(shield=True):  # also where the caller hangs up
+            with CancelScope(shield=True):  # the folder is removed even if the caller hangs up
                 await run_in_threadpool(shutil.rmtree, self._folder, ignore_errors=True)
         if refused is not None:
             error = _REFUSALS[refused["status"]]

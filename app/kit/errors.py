@@ -1,4 +1,4 @@
-"""The errors of the service: each carries its HTTP status and its stable code."""
+"""The errors of the service. Each carries its HTTP status and its stable code."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class ServiceError(DealrecError):
-    """Root of the errors that know their HTTP status."""
+    """The base of the errors that know their HTTP status."""
 
     status = 500
 
@@ -39,15 +39,15 @@ class ServiceError(DealrecError):
         super().__init__(detail, code=code, title=title, errors=errors)
         self.extra = extra
         self.headers: Mapping[str, str] = {}
-        """Of the answer."""
+        """Headers of the answer."""
 
     def to_problem(self) -> dict[str, object]:
-        """The problem with this error's further members (``limit``, ``dependents``, …)."""
+        """Make the problem document with this error's further members (``limit``, ``dependents``, …)."""
         return {**super().to_problem(), **self.extra}
 
 
 class BadRequest(ServiceError):
-    """A header that cannot be read (400)."""
+    """A header cannot be read (400)."""
 
     status = 400
     code = "bad_request"
@@ -55,7 +55,7 @@ class BadRequest(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """No key, or one that is not valid (401)."""
+    """The key is missing or not valid (401)."""
 
     status = 401
     code = "unauthenticated"
@@ -75,7 +75,7 @@ class PermissionDenied(ServiceError):
 
 
 class ScopeMissing(PermissionDenied):
-    """The caller's key has not the scope that this needs (403); ``scope`` names it."""
+    """The caller's key lacks the scope that the request needs (403); ``scope`` names it."""
 
     code = "scope_missing"
     title = "The key may not do this"
@@ -89,9 +89,9 @@ class ScopeMissing(PermissionDenied):
 
 
 class QuotaExceeded(ServiceError):
-    """The tenant would have more than it may: 403, or 429 where waiting helps.
+    """The tenant would exceed a quota (403, or 429 if waiting helps).
 
-    ``quota`` names it, with its ``limit`` and what is ``used`` already.
+    ``quota`` names the quota, ``limit`` its size, and ``used`` the part that is used already.
     """
 
     status = 403
@@ -107,7 +107,7 @@ class QuotaExceeded(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """More requests than the rate limit allows (429); ``retry_after`` is in seconds."""
+    """The caller exceeds its rate limit (429); ``retry_after`` is in seconds."""
 
     status = 429
     code = "rate_limited"
@@ -123,7 +123,7 @@ class RateLimited(ServiceError):
 
 
 class NotFound(ServiceError):
-    """Nothing by that id for this tenant (404)."""
+    """The tenant has no object with this id (404)."""
 
     status = 404
     code = "not_found"
@@ -131,12 +131,12 @@ class NotFound(ServiceError):
 
     @classmethod
     def of(cls, kind: str, identifier: str) -> "NotFound":
-        """``kind`` is the word for people (``data set``); ``identifier`` is shown shortened."""
+        """Name the object by ``kind``, a word for people (``data set``), and a shortened ``identifier``."""
         return cls(f"There is no {kind} {identifier[:60]!r}.")
 
 
 class Conflict(ServiceError):
-    """The present state does not allow it (409)."""
+    """The present state does not allow the request (409)."""
 
     status = 409
     code = "conflict"
@@ -144,7 +144,7 @@ class Conflict(ServiceError):
 
 
 class InUse(Conflict):
-    """Others depend on it (409); ``dependents`` lists them."""
+    """Other objects depend on this one (409); ``dependents`` lists them."""
 
     code = "in_use"
     title = "Others depend on this"
@@ -154,7 +154,7 @@ class InUse(Conflict):
 
 
 class PayloadTooLarge(ServiceError):
-    """The body is above the limit (413); ``limit`` is in bytes."""
+    """The body is larger than ``limit`` bytes (413)."""
 
     status = 413
     code = "payload_too_large"
@@ -165,7 +165,7 @@ class PayloadTooLarge(ServiceError):
 
 
 class RangeNotSatisfiable(ServiceError):
-    """The file has no such bytes (416)."""
+    """The file does not have the requested bytes (416)."""
 
     status = 416
     code = "range_not_satisfiable"
@@ -173,7 +173,7 @@ class RangeNotSatisfiable(ServiceError):
 
 
 def status_of(error: DealrecError) -> int:
-    """The HTTP status of any error of this project: its own, or 422 for unusable input."""
+    """Return the HTTP status of any error of this project; unusable input has 422."""
     if isinstance(error, ServiceError):
         return error.status
     return 422 if isinstance(error, InputError) else 500

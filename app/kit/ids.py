@@ -1,4 +1,4 @@
-"""Ids: a prefix that names the kind, and a part that sorts by time."""
+"""Ids with a prefix that names the kind and a part that sorts by time."""
 
 import secrets
 import time
@@ -9,9 +9,9 @@ _RANDOM_LENGTH = 16
 
 
 def new_id(prefix: str) -> str:
-    """``ds_01k…``: 48 bits of milliseconds, then 80 random bits, both in Crockford's base 32.
+    """Make an id such as ``ds_01k…``: 48 bits of milliseconds and 80 random bits in Crockford's base 32.
 
-    Ids made later sort after ids made earlier, to the millisecond.
+    Later ids sort after earlier ones, to the millisecond.
     """
     milliseconds = time.time_ns() // 1_000_000
     return f"{prefix}_{_encode(milliseconds, _TIME_LENGTH)}{_encode(secrets.randbits(80), _RANDOM_LENGTH)}"

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with the request or the stage that it belongs to."""
+"""Logs with one JSON object a line, which names its request or stage."""
 
 import contextvars
 import logging
@@ -13,7 +13,7 @@ import structlog
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what ``sys.stderr`` is at that moment."""
+    """Writes to the current ``sys.stderr``, which tests replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -23,7 +23,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 def configure_logging() -> None:
     """Send structlog and the standard library's loggers to standard error as JSON lines.
 
-    Of an exception, types and places are written, and not its text: that may quote rows.
+    An exception is logged with its types and places, but without its text, which may quote rows.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -57,14 +57,14 @@ def configure_logging() -> None:
 
 
 def in_context(function: Callable[[], None]) -> Callable[[], None]:
-    """``function`` for a thread of its own, whose lines belong to what the caller's belong to."""
+    """Wrap ``function`` for another thread, so that its log lines keep the caller's context."""
     return partial(contextvars.copy_context().run, function)
 
 
 def _exception_places(
     _logger: Any, _name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Replaces ``exc_info`` by the exception's type and frames, and those of its causes."""
+    """Replace ``exc_info`` by the types and frames of the exception and of its causes."""
     given = event.pop("exc_info", None)
     if given is True:
         given = sys.exc_info()[1]
@@ -82,6 +82,6 @@ def _places(error: BaseException) -> Iterator[str]:
         yield "\nand then:\n\n"
     frames: TracebackType | None = error.__traceback__
     yield from traceback.format_tb(frames)
-    # What the system says of a file or a connection names no rows.
+    # The system's message about a file or a connection quotes no rows.
     said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
     yield f"{type(error).__qualname__}{said}\n"

@@ -1,4 +1,4 @@
-"""Multipart bodies, parsed while they stream: files go to disk, small fields to memory."""
+"""Multipart bodies are parsed while they stream: files go to disk, small fields to memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,13 +25,13 @@ class UploadedFile:
 
     path: Path
     filename: str
-    """The caller's name for it, to be shown; never a path."""
+    """The caller's name for the file. It is only shown, and never used as a path."""
     bytes: int
 
 
 @dataclass
 class Form:
-    """What a form held."""
+    """The fields and files of a form."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, UploadedFile] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Form:
 async def read_form(
     request: Request, folder: Path, *, files: frozenset[str], fields: frozenset[str]
 ) -> Form:
-    """Read the body into ``folder``; only the named files and fields are allowed, each once.
+    """Read the body into ``folder``; only the named files and fields are allowed, once each.
 
     Raises :class:`InputError` (``invalid_form``, ``unknown_field``).
     """
@@ -65,7 +65,7 @@ async def read_form(
 
 
 class _FormReader:
-    """Collects what the push parser finds; writes to disk only in :meth:`flush`."""
+    """Collects the events of the push parser, and writes to disk only in :meth:`flush`."""
 
     def __init__(self, folder: Path, allowed: Mapping[str, bool]) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""Lists: a limit, an opaque cursor, and the one form of the answer."""
+"""Pages of lists: a limit, an opaque cursor, and one form of answer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ class Page(BaseModel, Generic[Item]):
     data: list[Item]
     has_more: bool
     next: str | None
-    """Give it back as ``after`` for the next page; null on the last one."""
+    """The cursor to send as ``after`` for the next page; null on the last page."""
 
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Which page is asked for."""
+    """The page that a request asks for."""
 
     limit: int
     after: str | None
 
     def position(self) -> int | None:
-        """``after`` as a position in a numbered list; raises InputError (``invalid_cursor``)."""
+        """Read ``after`` as a position in a numbered list; raises InputError (``invalid_cursor``)."""
         if self.after is None:
             return None
         if not (self.after.isascii() and self.after.isdigit() and len(self.after) < 19):
@@ -40,19 +40,19 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class Slice(Generic[Item]):
-    """The rows of one page, before they are put into the contract's words."""
+    """The rows of one page, before they become schemas of the contract."""
 
     rows: Sequence[Item]
     next: str | None
 
     @classmethod
     def cut(cls, rows: Sequence[Item], limit: int, cursor: Callable[[Item], str]) -> "Slice[Item]":
-        """From up to ``limit + 1`` rows; the one too many only tells that there are more."""
+        """Cut a page from up to ``limit + 1`` rows; the last one only shows that there are more."""
         kept = rows[:limit]
         return cls(kept, cursor(kept[-1]) if len(rows) > limit else None)
 
     def page(self, present: Callable[[Item], Other]) -> Page[Other]:
-        """The page with every row put through ``present``."""
+        """Make the page with ``present`` applied to every row."""
         return Page(
             data=[present(row) for row in self.rows],
             has_more=self.next is not None,
@@ -61,7 +61,7 @@ class Slice(Generic[Item]):
 
 
 def invalid_cursor() -> InputError:
-    """``after`` is not something that a list gave out."""
+    """Make the error for an ``after`` that no list has given out."""
     return InputError(
         "`after` is not a cursor of this list.",
         code="invalid_cursor",

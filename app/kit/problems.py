@@ -1,4 +1,4 @@
-"""RFC 9457 problem documents: the one form of every error that leaves this service."""
+"""RFC 9457 problem documents, the form of every error that leaves this service."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -31,11 +31,11 @@ _CODES: dict[tuple[int | str, ...], str] = {
     ("body", "budget"): "invalid_budget",
     ("body", "budgets"): "invalid_budget",
 }
-"""By where a body is wrong."""
+"""The code for a fault at a place in the body."""
 
 
 class ProblemError(BaseModel):
-    """One thing that is wrong in the input."""
+    """One fault in the input."""
 
     location: str
     message: str
@@ -62,7 +62,7 @@ class ProblemResponse(JSONResponse):
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
-    """The ``responses`` of a route that may answer with these statuses, besides the usual ones."""
+    """Describe the ``responses`` of a route that may answer with these statuses and the usual ones."""
     schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
@@ -73,26 +73,28 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
 def problem_response(
     problem: Mapping[str, object], status: int, path: str, headers: Mapping[str, str] | None = None
 ) -> ProblemResponse:
-    """``problem`` with its status and the path that it happened on."""
+    """Answer with ``problem``, its status and the path of the request."""
     body = {**problem, "status": status, "instance": path}
     return ProblemResponse(body, status_code=status, headers=dict(headers or {}))
 
 
 def error_response(error: DealrecError, path: str) -> ProblemResponse:
-    """The answer to any error of this project."""
+    """Make the answer to any error of this project."""
     status = status_of(error)
     headers = error.headers if isinstance(error, ServiceError) else None
     return problem_response(error.to_problem(), status, path, headers)
 
 
 def internal_error(path: str) -> ProblemResponse:
-    """The answer to an error that nobody foresaw; it says nothing of the inside."""
-    error = DealrecError("The server failed. It is logged; the request may be tried again.")
+    """Make the answer to an unexpected error, without its details."""
+    error = DealrecError(
+        "The server failed and has logged the error. The request may be tried again."
+    )
     return problem_response(error.to_problem(), 500, path)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem document."""
+    """Turn every error of ``app`` into a problem document."""
 
     @app.exception_handler(DealrecError)
     async def _ours(request: Request, error: DealrecError) -> ProblemResponse:
@@ -127,7 +129,7 @@ def _invalid_request(error: RequestValidationError) -> InputError:
 
 
 def _unreadable_body(cause: Exception) -> InputError:
-    """The problem of a JSON body that the decoder gave up on; FastAPI has no words for it."""
+    """Explain why the JSON decoder gave up on the body, which FastAPI does not."""
     if isinstance(cause, UnicodeDecodeError):
         return _invalid_json("not UTF-8")
     if isinstance(cause, RecursionError):
@@ -147,7 +149,7 @@ def _refused(code: str, errors: list[FieldError]) -> InputError:
 
 
 def _methods(request: Request) -> list[str]:
-    """Every method that the path has: Starlette names those of the first route that fits."""
+    """Return every method of the path; Starlette names only those of the first matching route."""
     scopes = {method: {**request.scope, "method": method} for method in _METHODS}
     return [
         method
@@ -157,6 +159,6 @@ def _methods(request: Request) -> list[str]:
 
 
 def _location(path: tuple[int | str, ...]) -> str:
-    """``("body", "config", "strata")`` is ``config.strata`` for people; a lone part stays."""
+    """Write ``("body", "config", "strata")`` as ``config.strata``; a single part stays."""
     parts = path[1:] if len(path) > 1 and path[0] in ("body", "query", "path") else path
     return ".".join(str(part) for part in parts)

@@ -1,4 +1,4 @@
-"""The one choke point between tenants: every area's repository stands on this class."""
+"""The separation of tenants: every area's repository inherits from this class."""
 
 import re
 from typing import Any, ClassVar, Generic, TypeVar, cast
@@ -14,24 +14,24 @@ _ID = re.compile(r"[a-z]{2,5}_[0-9a-z]{1,32}", re.ASCII)
 
 
 class TenantRepository(Generic[Row]):
-    """Queries over one table that see the rows of one tenant only."""
+    """Queries over one table that see only the rows of one tenant."""
 
     model: ClassVar[type[Any]]
     noun: ClassVar[str]
-    """What a row is called in errors."""
+    """The word for a row in errors."""
 
     def __init__(self, session: Session, tenant_id: str) -> None:
         self.session = session
         self.tenant_id = tenant_id
 
     def query(self) -> Select[Row]:
-        """All of the tenant's rows; every other query starts here."""
+        """Select all of the tenant's rows; every other query starts here."""
         return select(self.model).where(self.model.tenant_id == self.tenant_id)
 
     def get(self, identifier: str, *, lock: bool = False) -> Row:
-        """The row by its id; with ``lock``, nobody else changes it before this transaction ends.
+        """Return the row by its id; ``lock`` keeps it from changing until the transaction ends.
 
-        Raises :class:`NotFound`, for another tenant's id as well.
+        Raises :class:`NotFound`, also for another tenant's id.
         """
         row = None
         if _ID.fullmatch(identifier):
@@ -42,7 +42,7 @@ class TenantRepository(Generic[Row]):
         return cast("Row", row)
 
     def page(self, query: Select[Row], request: PageRequest) -> Slice[Row]:
-        """Newest first; ``query`` must come from :meth:`query`."""
+        """Return a page, newest first; ``query`` must come from :meth:`query`."""
         if request.after is not None:
             if not _ID.fullmatch(request.after):
                 raise invalid_cursor()

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from dealrec.app.kit.text import require_storable
 from dealrec.errors import FieldError, InputError
 
-Cascade = Annotated[bool, Query(description="Take along all that depends on it")]
+Cascade = Annotated[bool, Query(description="Also delete everything that depends on it")]
 
 
 class Body(BaseModel):
-    """A request's body: unknown fields are errors, and every text in it can be kept."""
+    """The body of a request. Unknown fields are errors, and every text can be stored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -29,13 +29,13 @@ _Body = TypeVar("_Body", bound=Body)
 
 
 def is_json(request: Request) -> bool:
-    """Whether the body says that it is JSON."""
+    """Whether the request declares its body as JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind == "application/json"
 
 
 async def read_json(request: Request, model: type[_Body]) -> _Body:
-    """The body as ``model``; raises what FastAPI raises for a body that it reads itself."""
+    """Read the body as ``model``; raises the same errors as FastAPI's own reading of bodies."""
     try:
         return model.model_validate_json(await request.body())
     except ValidationError as error:
@@ -44,7 +44,7 @@ async def read_json(request: Request, model: type[_Body]) -> _Body:
 
 
 def parse_json(text: str, location: str) -> Any:
-    """JSON from a form's field; raises :class:`InputError` (``invalid_json``)."""
+    """Read JSON from a form's field; raises :class:`InputError` (``invalid_json``)."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,17 +1,17 @@
-"""Text that comes from outside and is kept."""
+"""Checks on text from outside before it is stored."""
 
 from typing import Any
 
 from dealrec.errors import FieldError, InputError
 
 _DEEPEST = 32
-"""Levels of lists and objects; no body of ours needs more than five."""
+"""The most levels of lists and objects; no request needs more than five."""
 
 
 def require_storable(value: Any, location: str = "", depth: int = 0) -> None:
-    """Refuse text, anywhere within ``value``, that no database can keep, and bottomless nesting.
+    """Refuse a ``value`` that nests too deeply, or holds a text that no database can store.
 
-    The text is U+0000 (PostgreSQL) and lone surrogates (not UTF-8). Raises :class:`InputError`
+    PostgreSQL cannot store U+0000, and lone surrogates are not UTF-8. Raises :class:`InputError`
     (``invalid_text``, ``nested_too_deeply``) with the place.
     """
     if depth > _DEEPEST:
@@ -39,6 +39,6 @@ def require_storable(value: Any, location: str = "", depth: int = 0) -> None:
 
 
 def shown_filename(name: str) -> str:
-    """A file's name as it is shown and kept: no folders, no control characters, 200 characters."""
+    """Reduce a file's name to its last 200 printable characters, without folders."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(c for c in last if c.isprintable())[-200:] or "file"

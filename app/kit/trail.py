@@ -1,4 +1,4 @@
-"""Writing to the audit trail."""
+"""Entries of the audit trail."""
 
 from sqlalchemy.orm import Session
 
@@ -17,7 +17,7 @@ def record(
     key_id: str | None = None,
     request_id: str | None = None,
 ) -> None:
-    """One act, in the caller's transaction: it is there exactly if its effect is."""
+    """Record one action in the caller's transaction, so that it exists exactly if its effect does."""
     session.add(
         AuditRow(
             id=new_id("au"),

@@ -1,1 +1,1 @@
-"""Metrics in Prometheus' format: of this process's requests, and of all work, from the database."""
+"""Prometheus metrics of this process's requests, and of all work in the database."""

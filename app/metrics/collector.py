@@ -1,4 +1,4 @@
-"""What all workers do, read from the database when somebody scrapes: they are other processes."""
+"""Metrics of all workers. They are other processes, so a scrape reads the database."""
 
 import threading
 import time
@@ -20,17 +20,17 @@ from dealrec.app.tables.jobs import StageState
 
 _LOG = structlog.get_logger("dealrec.metrics")
 _KEPT_SECONDS = 5.0
-"""Scrapes that follow one another faster are given the same answer."""
+"""Scrapes within this time get the same answer."""
 _SETTLED_SECONDS = 120.0
-"""After so long no transaction can commit an earlier end of a run."""
+"""After this time no transaction can still commit an earlier end of a run."""
 _WORKER_SEEN_SECONDS = 60.0
 
 
 class WorkCollector(Collector):
-    """Gauges are as the tables are now; counters begin with this process, as Prometheus expects.
+    """Gauges show the tables as they are now; counters start with this process, as Prometheus expects.
 
-    Runs are counted once they cannot change any more, so that each scrape reads those of the last
-    minutes alone. Every API process tells the same: aggregate over instances with ``max``.
+    Runs are counted once they cannot change any more, so that each scrape reads only those of the
+    last minutes. Every API process reports the same, so aggregate over instances with ``max``.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,7 +44,7 @@ class WorkCollector(Collector):
         self._claims = 0
 
     def collect(self) -> Iterator[Metric]:
-        """Of the last few seconds; without the database, that it is away."""
+        """Yield the metrics of the last seconds, or only ``dealrec_database_up`` 0 without a database."""
         with self._lock:
             if time.monotonic() - self._answered >= _KEPT_SECONDS:
                 self._answer = self._asked()
@@ -112,7 +112,7 @@ class WorkCollector(Collector):
             for _, state, count in repository.open_stages(session)
             if state == StageState.RUNNING
         )
-        # A run that ends between the two questions must not look like a counter that began anew.
+        # A run that ends between the two queries must not look like a counter reset.
         self._claims = max(self._claims, runs.outcomes.total() + running)
         yield CounterMetricFamily(
             "dealrec_stage_claims", "Times that a worker claimed a stage", value=self._claims

@@ -1,4 +1,4 @@
-"""What metrics ask the database: short questions, answered from indices, over all tenants."""
+"""Queries of metrics over all tenants; indices answer each of them quickly."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ from dealrec.app.tables.jobs import (
 )
 
 EndedRun = Row[str, str, str | None, float, bool]
-"""Name, outcome, code, seconds, and whether a GPU was used."""
+"""The name, outcome, code and seconds of a run, and whether it used a GPU."""
 
 
 def open_stages(session: Session) -> Sequence[Row[str, str, int]]:
-    """Stage, state and number of those that have not ended."""
+    """Count the stages that have not ended by stage and state."""
     return session.execute(
         select(StageRow.name, StageRow.state, func.count())
         .where(StageRow.state.in_(set(StageState) - ENDED_STAGES))
@@ -30,7 +30,7 @@ def open_stages(session: Session) -> Sequence[Row[str, str, int]]:
 
 
 def queued_stages(session: Session) -> Sequence[Row[str, int, datetime | None]]:
-    """Queue, number of stages that wait in it, and since when the first of them does."""
+    """Count the waiting stages by queue, with the time since when the first one waits."""
     return session.execute(
         select(StageRow.queue, func.count(), func.min(StageRow.queued_at))
         .where(StageRow.state == StageState.QUEUED)
@@ -39,7 +39,7 @@ def queued_stages(session: Session) -> Sequence[Row[str, int, datetime | None]]:
 
 
 def open_jobs(session: Session) -> Sequence[Row[str, int]]:
-    """State and number of jobs that have not ended."""
+    """Count the jobs that have not ended by state."""
     return session.execute(
         select(JobRow.state, func.count())
         .where(JobRow.state.not_in(ENDED_JOBS))
@@ -48,13 +48,13 @@ def open_jobs(session: Session) -> Sequence[Row[str, int]]:
 
 
 def worker_queues(session: Session, now: datetime, seconds: float) -> list[list[str]]:
-    """The queues of each worker that was seen within ``seconds``."""
+    """Return the queues of each worker that was seen within ``seconds``."""
     since = now - timedelta(seconds=seconds)
     return list(session.scalars(select(WorkerRow.queues).where(WorkerRow.seen_at >= since)))
 
 
 def ended_runs(session: Session, since: datetime, before: datetime | None) -> Sequence[EndedRun]:
-    """Runs that ended from ``since`` on."""
+    """Return the runs that ended from ``since`` on."""
     query = select(
         StageRunRow.name,
         StageRunRow.outcome,

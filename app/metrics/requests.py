@@ -1,4 +1,4 @@
-"""What this process answered, by route."""
+"""Metrics of the requests that this process has answered, by route."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.gc_collector import GCCollector
@@ -11,7 +11,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class RequestMetrics:
-    """Counters of one application, in a registry of its own, with the process's memory."""
+    """The counters of one application and the process's own metrics, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -32,7 +32,7 @@ class RequestMetrics:
         )
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
-        """One request; what callers choose freely never becomes a label."""
+        """Count one request; text that callers choose never becomes a label."""
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = getattr(scope.get("route"), "path", "none")
         self._requests.labels(method, route, str(status)).inc()

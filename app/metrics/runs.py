@@ -1,4 +1,4 @@
-"""Counters of ended runs, added up in this process."""
+"""Counters of ended runs, summed in this process."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -22,19 +22,19 @@ _LOST = frozenset({LEASE_LOST, "worker_lost"})
 
 @dataclass
 class RunCounters:
-    """How many runs ended in which way, and how long those took that succeeded."""
+    """The numbers of ended runs by outcome, and the seconds of successful ones."""
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By stage and outcome."""
+    """Runs by stage and outcome."""
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By stage and code."""
+    """Failures by stage and code."""
     buckets: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """By stage and index of the first bound that is not below."""
+    """Successes by stage and index of the first bound that is not below the seconds."""
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     gpu_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def add(self, rows: Iterable[EndedRun]) -> "RunCounters":
-        """Count these, too."""
+        """Add runs to the counters."""
         for name, outcome, code, seconds, used_gpu in rows:
             self.outcomes[name, outcome] += 1
             if code is not None:
@@ -47,11 +47,11 @@ class RunCounters:
         return self
 
     def copy(self) -> "RunCounters":
-        """Counters that can be added to without changing these."""
+        """Copy the counters, so that additions do not change these."""
         return deepcopy(self)
 
     def families(self) -> Iterator[Metric]:
-        """In Prometheus' words."""
+        """Yield the counters as Prometheus metrics."""
         runs = CounterMetricFamily(
             "dealrec_stage_runs", "Runs of stages that ended", labels=("stage", "outcome")
         )

@@ -1,4 +1,4 @@
-"""FastAPI's OpenAPI document, with what FastAPI cannot see by itself."""
+"""The OpenAPI document: FastAPI's own, with the parts that FastAPI cannot infer."""
 
 from typing import Any
 
@@ -37,10 +37,10 @@ _IDEMPOTENCY_KEY = {
 
 
 def openapi_document(app: FastAPI) -> Schema:
-    """The document of ``app``, made once.
+    """Return the document of ``app``, which is made once.
 
-    Adds bodies that are read while they stream, the problem, authentication, idempotency keys and
-    examples; takes away defaults that are said twice.
+    It adds streamed bodies, the problem schema, authentication, idempotency keys and examples, and
+    removes repeated defaults.
     """
     if app.openapi_schema is None:
         document = get_openapi(
@@ -68,16 +68,15 @@ def openapi_document(app: FastAPI) -> Schema:
 
 
 def _schemas(model: type[BaseModel]) -> dict[str, Schema]:
-    """The model and all that it is made of, as components."""
+    """Return the model's schema and those of its parts as components."""
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs", {}), model.__name__: schema}
 
 
 def _drop_repeated_defaults(properties: dict[str, Schema]) -> None:
-    """Objects as defaults of nullable properties: they repeat what their own schema says.
+    """Remove objects that are defaults of nullable properties; their own schemas state the same.
 
-    Generators of clients refuse them: such a property may be an object or null, and its default is
-    looked for among the nulls.
+    Client generators refuse such defaults, because they look for them among the null values.
     """
     for schema in properties.values():
         if "anyOf" in schema and isinstance(schema.get("default"), dict):

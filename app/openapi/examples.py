@@ -1,7 +1,7 @@
-"""One example for each thing that a reader of the OpenAPI document meets first.
+"""One example for each main schema of the OpenAPI document.
 
-They stand on the schemas, so that requests, answers and generated clients show the same ones; a
-test holds each against its schema.
+The examples belong to schemas, so that requests, answers and generated clients show the same ones.
+A test validates each against its schema.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The page at ``/docs``: Swagger UI over this server's document, from files of this server."""
+"""The page at ``/docs``: Swagger UI with this server's document and this server's own files."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,7 @@ _FILES = "/console/static/swagger"
 
 
 def install_docs_page(app: FastAPI) -> None:
-    """Add the page. Browsers are sent to no other server for it: it works without an internet."""
+    """Add the page, which loads nothing from other servers and works offline."""
     spec = find_spec("fastapi_offline")
     assert spec is not None
     assert spec.origin is not None
@@ -21,7 +21,7 @@ def install_docs_page(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
-        """Every operation, to be read and tried."""
+        """Show every operation with a form to try it."""
         return get_swagger_ui_html(
             openapi_url="/openapi.json",
             title=f"{app.title} API",

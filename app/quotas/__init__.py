@@ -1,1 +1,1 @@
-"""Quotas: how much of this server a tenant may use."""
+"""Quotas limit how much of this server a tenant may use."""

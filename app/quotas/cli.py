@@ -1,4 +1,4 @@
-"""``dealrec tenants``, for whoever runs the server: tenants and their quotas."""
+"""``dealrec tenants`` lets operators list tenants and set their quotas."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ def register(application: typer.Typer) -> None:
 
 
 def list_tenants_command(data_dir: DataDir = None, json: JsonOption = False) -> None:
-    """Show every tenant: what it uses, and what it may."""
+    """Show the use and the quotas of every tenant."""
     from dealrec.app.keys.repository import all_tenants
     from dealrec.app.quotas.service import uses
 
@@ -50,7 +50,7 @@ def set_tenant_command(
     data_dir: DataDir = None,
     json: JsonOption = False,
 ) -> None:
-    """Give a tenant quotas of its own; it is made if new."""
+    """Give a tenant its own quotas; a new tenant is created."""
     from dealrec.app.keys.repository import ensure_tenant
     from dealrec.app.keys.service import require_tenant_name
     from dealrec.app.kit.database import database_now

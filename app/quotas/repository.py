@@ -1,4 +1,4 @@
-"""Queries over what a tenant uses. The rows themselves are asked: nothing can drift from them."""
+"""Queries over a tenant's use. They count the rows themselves, so no counter can drift."""
 
 from datetime import timedelta
 
@@ -24,21 +24,21 @@ _STORED = (
 
 
 def own_quotas(session: Session, tenant_id: str) -> dict[str, float | None]:
-    """The limits that the tenant has of its own; empty for a tenant that is not known."""
+    """Return the tenant's own limits; an unknown tenant has none."""
     return session.scalar(select(Tenant.quotas).where(Tenant.id == tenant_id)) or {}
 
 
 def lock_tenant(session: Session, tenant_id: str) -> None:
-    """Until the transaction ends nobody else counts what the tenant uses, to add to it.
+    """Lock the tenant, so that no other transaction checks a quota until this one ends.
 
-    It is the last of the locks that a transaction takes on what it shares with others.
+    A transaction takes this lock after all its other locks.
     """
     ensure_tenant(session, tenant_id, database_now(session))
     session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
 
 
 def stored_bytes(session: Session, tenant_id: str) -> int:
-    """Of everything stored, an upload as declared."""
+    """Sum the bytes of everything stored; an upload counts with its declared size."""
     session.flush()
     return sum(
         int(session.scalar(select(func.sum(column)).where(table.tenant_id == tenant_id)) or 0)
@@ -47,7 +47,7 @@ def stored_bytes(session: Session, tenant_id: str) -> int:
 
 
 def open_jobs(session: Session, tenant_id: str) -> int:
-    """Jobs that have not ended."""
+    """Count the jobs that have not ended."""
     session.flush()
     query = select(func.count()).where(
         JobRow.tenant_id == tenant_id, JobRow.state.not_in(ENDED_JOBS)
@@ -56,7 +56,7 @@ def open_jobs(session: Session, tenant_id: str) -> int:
 
 
 def gpu_seconds(session: Session, tenant_id: str, days: float) -> float:
-    """That runs of stages used a GPU which ended within the last ``days``."""
+    """Sum the seconds of GPU runs that ended within the last ``days``."""
     since = database_now(session) - timedelta(days=days)
     query = select(func.sum(StageRunRow.seconds)).where(
         StageRunRow.tenant_id == tenant_id, StageRunRow.used_gpu, StageRunRow.ended_at >= since

@@ -1,4 +1,4 @@
-"""The quotas, and what they look like over HTTP."""
+"""The quotas and their schemas over HTTP."""
 
 from enum import StrEnum
 from typing import Literal
@@ -7,14 +7,14 @@ from pydantic import BaseModel
 
 
 class Quota(StrEnum):
-    """What is limited."""
+    """The limited quantities."""
 
     STORED_BYTES = "stored_bytes"
-    """Of uploads, data sets, kept results, coresets and adapters."""
+    """The bytes of uploads, data sets, stored results, coresets and adapters."""
     OPEN_JOBS = "open_jobs"
-    """Jobs that have not ended, paused ones included."""
+    """The number of jobs that have not ended, including paused ones."""
     GPU_SECONDS = "gpu_seconds"
-    """That stages have used a GPU lately, whatever became of them."""
+    """The recent GPU seconds of stages, whatever their outcome."""
 
 
 class QuotaUse(BaseModel):
@@ -22,7 +22,7 @@ class QuotaUse(BaseModel):
 
     quota: Quota
     limit: float | None
-    """Null: no limit."""
+    """Null means no limit."""
     used: float
 
 

@@ -1,7 +1,6 @@
-"""The rules of quotas: asked in the transaction of the effect, under the tenant's lock.
+"""The rules of quotas, checked in the transaction of the effect under the tenant's lock.
 
-So two requests at once cannot both take the last of it, and where the question cannot be answered
-nothing happens.
+Two concurrent requests therefore cannot both use the last part of a quota.
 """
 
 from collections.abc import Mapping
@@ -14,11 +13,11 @@ from dealrec.app.quotas import repository
 from dealrec.app.quotas.schemas import Quota, QuotaUse
 from dealrec.app.tables.keys import Tenant
 
-_MORE = "Whoever runs this server can allow more: `dealrec tenants set`."
+_MORE = "The operator of this server can raise the quota with `dealrec tenants set`."
 
 
 def require_room(session: Session, tenant_id: str, adding: int) -> None:
-    """Raises :class:`QuotaExceeded` where ``adding`` bytes, not counted yet, are too many."""
+    """Raise :class:`QuotaExceeded` if the tenant may not store ``adding`` more bytes."""
     limit = _limit(session, tenant_id, Quota.STORED_BYTES)
     if limit is None:
         return
@@ -35,7 +34,7 @@ def require_room(session: Session, tenant_id: str, adding: int) -> None:
 
 
 def require_open_job(session: Session, tenant_id: str) -> None:
-    """Raises :class:`QuotaExceeded` where one more job may not be open, or no more GPU be used."""
+    """Raise :class:`QuotaExceeded` if the tenant may not open another job or use more GPU time."""
     require_gpu_time(session, tenant_id)
     limit = _limit(session, tenant_id, Quota.OPEN_JOBS)
     if limit is None:
@@ -54,7 +53,7 @@ def require_open_job(session: Session, tenant_id: str) -> None:
 
 
 def require_gpu_time(session: Session, tenant_id: str) -> None:
-    """Raises :class:`QuotaExceeded` where the tenant's GPU seconds are used up."""
+    """Raise :class:`QuotaExceeded` if the tenant's GPU seconds are used up."""
     limit = _limit(session, tenant_id, Quota.GPU_SECONDS)
     if limit is None:
         return
@@ -63,7 +62,7 @@ def require_gpu_time(session: Session, tenant_id: str) -> None:
     if used >= limit:
         raise QuotaExceeded(
             f"{used:,.0f} of {limit:,.0f} GPU seconds in {days:g} days are used. Wait until some of "
-            f"them are longer ago. {_MORE}",
+            f"them are older. {_MORE}",
             quota=Quota.GPU_SECONDS.value,
             limit=limit,
             used=used,
@@ -71,7 +70,7 @@ def require_gpu_time(session: Session, tenant_id: str) -> None:
 
 
 def uses(session: Session, tenant_id: str) -> list[QuotaUse]:
-    """Every quota of the tenant, with what is used of it."""
+    """Return every quota of the tenant and how much of it is used."""
     used = {
         Quota.STORED_BYTES: repository.stored_bytes(session, tenant_id),
         Quota.OPEN_JOBS: repository.open_jobs(session, tenant_id),
@@ -88,7 +87,7 @@ def uses(session: Session, tenant_id: str) -> list[QuotaUse]:
 def set_quotas(
     session: Session, tenant_id: str, own: Mapping[Quota, float | None], reset: frozenset[Quota]
 ) -> None:
-    """Give the tenant limits of its own (null: none); ``reset`` ones are as the settings say again.
+    """Give the tenant its own limits (``None``: no limit); those in ``reset`` follow the settings again.
 
     Raises :class:`NotFound`.
     """

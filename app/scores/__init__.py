@@ -1,1 +1,1 @@
-"""Scores of samples: listed, handed out, drawn."""
+"""The scores of samples: lists, downloads, histograms."""

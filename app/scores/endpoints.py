@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/scores", tags=["scores"])
 
 @router.get("", operation_id="list_scores", responses=documented(404))
 def list_scores(job_id: str, context: ContextDep, page: PageQuery) -> Page[Score]:
-    """The scores of all samples in dense order; none before the job's ``select`` has finished."""
+    """List the scores of all samples in dense order; there are none before ``select`` has finished."""
     with context.read() as session:
         repository = JobRepository(session, context.tenant_id)
         return repository.scores(repository.get(job_id), page).page(Score.of)
@@ -40,7 +40,7 @@ def download_scores(
     context: ContextDep,
     format: ScoreFormat = ScoreFormat.PARQUET,  # noqa: A002
 ) -> Response:
-    """All scores in one file."""
+    """Download all scores in one file."""
     key = _scores_key(context, job_id)
     folder = new_scratch(context.settings)
     path = service.write_scores_as(context.storage.fetch_file(key, folder), format, folder)
@@ -54,14 +54,14 @@ def get_histogram(
     score: ScoreName = ScoreName.OVERALL,
     bins: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Histogram:
-    """How a score is spread, over all samples and over the selected ones."""
+    """Count a score over all samples, and over the selected ones, in bins."""
     key = _scores_key(context, job_id)
     with scratch(context.settings) as folder:
         return service.histogram(context.storage.fetch_file(key, folder), score, bins)
 
 
 def _scores_key(context: Context, job_id: str) -> str:
-    """Storage key of the job's scores; raises :class:`Conflict` (``no_scores``)."""
+    """Return the storage key of the job's scores; raises :class:`Conflict` (``no_scores``)."""
     with context.read() as session:
         job = JobRepository(session, context.tenant_id).get(job_id)
         return f"{scores_prefix(session, job)}/{SCORES}"

@@ -1,4 +1,4 @@
-"""What scores look like over HTTP."""
+"""The schemas of scores over HTTP."""
 
 from enum import StrEnum
 from typing import Self
@@ -9,7 +9,7 @@ from dealrec.app.tables.jobs import ScoreRow
 
 
 class ScoreFormat(StrEnum):
-    """What scores are handed out as."""
+    """The file formats of scores."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -28,7 +28,7 @@ class ScoreName(StrEnum):
 
 
 class Score(BaseModel):
-    """A sample's scores; ``stratum`` is null where hard pruning dropped it."""
+    """A sample's scores; ``stratum`` is null if hard pruning dropped the sample."""
 
     sample_key: str
     influence: float
@@ -39,15 +39,15 @@ class Score(BaseModel):
 
     @classmethod
     def of(cls, row: ScoreRow) -> Self:
-        """The row in the contract's words."""
+        """Make the schema of a row."""
         return cls.model_validate(row, from_attributes=True)
 
 
 class Histogram(BaseModel):
-    """How a score is spread over all samples, and over those that the job selected."""
+    """The histogram of a score over all samples, and over those that the job selected."""
 
     score: ScoreName
     edges: list[float]
-    """Ascending, one more than bins; a bin holds its lower edge, the last one both."""
+    """Ascending edges, one more than bins; a bin includes its lower edge, and the last one both."""
     all: list[int]
     selected: list[int]

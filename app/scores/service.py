@@ -1,4 +1,4 @@
-"""What can be read off a job's ``scores.parquet``."""
+"""Files and histograms from a job's ``scores.parquet``."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from dealrec.errors import FieldError, InputError
 
 
 def write_scores_as(scores: Path, format: ScoreFormat, folder: Path) -> Path:  # noqa: A002
-    """The file ``scores`` in another format, written into ``folder`` where it is not that already.
+    """Return the file ``scores`` in a format; a converted file is written into ``folder``.
 
-    In CSV, sample keys are safe for spreadsheets (:mod:`dealrec.coresets.cells`).
+    Sample keys in CSV are safe for spreadsheets (:mod:`dealrec.coresets.cells`).
     """
     if format is ScoreFormat.PARQUET:
         return scores
@@ -25,9 +25,9 @@ def write_scores_as(scores: Path, format: ScoreFormat, folder: Path) -> Path:  #
 
 
 def histogram(scores: Path, score: ScoreName, bins: int) -> Histogram:
-    """Counts in ``bins`` bins of equal width; raises :class:`InputError` (``no_effort_scores``)."""
+    """Count samples in ``bins`` of equal width; raises :class:`InputError` (``no_effort_scores``)."""
     table = pq.read_table(scores, columns=[score.value, "selected"])
-    table = table.filter(table[score.value].is_valid())  # of candidates, where only these have it
+    table = table.filter(table[score.value].is_valid())  # only candidates may have been measured
     if not len(table):
         raise no_effort_scores("score")
     values = table[score.value].to_numpy()
@@ -39,7 +39,7 @@ def histogram(scores: Path, score: ScoreName, bins: int) -> Histogram:
 
 
 def no_effort_scores(location: str) -> InputError:
-    """The job left the language model out."""
+    """Make the error for a job without a language model."""
     return InputError(
         "The job left the language model out: it has no effort scores.",
         code="no_effort_scores",
@@ -49,10 +49,12 @@ def no_effort_scores(location: str) -> InputError:
 
 
 def _edges(values: npt.NDArray[np.float64], bins: int) -> npt.NDArray[np.float64]:
-    """[bins + 1] ascending; scores that are all the same lie in the middle of a range of width 1."""
+    """[bins + 1] ascending edges; equal scores lie in the middle of a range of width 1."""
     low, high = float(values.min()), float(values.max())
     if low == high:
         low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low / 2, high / 2, bins + 1) * 2  # halved: the range of two can overflow
+    edges = (
+        np.linspace(low / 2, high / 2, bins + 1) * 2
+    )  # halves, because the difference of the bounds can overflow
     edges[0], edges[-1] = low, high
     return edges

@@ -1,1 +1,1 @@
-"""Files sent in parts, so that a large upload survives a broken line."""
+"""Files that are sent in parts, so that a large upload survives a broken connection."""

@@ -28,7 +28,7 @@ _FLUSH_BYTES = 1024 * 1024
 
 @router.post("", status_code=201, operation_id="create_upload", responses=documented())
 def create_upload(body: UploadCreate, response: Response, context: ContextDep) -> Upload:
-    """Announce a file; its parts are sent next, in any order, and again where the line broke."""
+    """Announce a file. Its parts follow in any order, and again after a broken connection."""
     with context.write() as session:
         row = service.add_upload(session, context.settings, context.tenant_id, body)
         upload = Upload.of(row, [])
@@ -39,7 +39,7 @@ def create_upload(body: UploadCreate, response: Response, context: ContextDep) -
 
 @router.get("/{upload_id}", operation_id="get_upload", responses=documented(404))
 def get_upload(upload_id: str, context: ContextDep) -> Upload:
-    """Which parts have arrived."""
+    """Return the upload and the parts that have arrived."""
     with context.read() as session:
         repository = UploadRepository(session, context.tenant_id)
         row = repository.get(upload_id)
@@ -58,7 +58,7 @@ async def put_part(
     request: Request,
     context: ContextDep,
 ) -> UploadPart:
-    """Send one part, as raw bytes; sent again, it replaces the earlier one."""
+    """Send one part as raw bytes; a part that is sent again replaces the earlier one."""
     expected = await run_in_threadpool(_expected, context, upload_id, number)
     with scratch(context.settings) as folder:
         path = folder / "part"
@@ -73,7 +73,7 @@ def _expected(context: Context, upload_id: str, number: int) -> int:
 
 
 async def _receive(request: Request, path: Path, limit: int) -> None:
-    """Write the body to ``path``, a megabyte in memory at a time; raises PayloadTooLarge."""
+    """Write the body to ``path`` a megabyte at a time; raises :class:`PayloadTooLarge`."""
     received, pending = 0, bytearray()
     with path.open("wb") as file:
         async for chunk in request.stream():
@@ -105,7 +105,7 @@ def _keep(context: Context, upload_id: str, number: int, path: Path, expected: i
     "/{upload_id}/complete", operation_id="complete_upload", responses=documented(404, 409)
 )
 def complete_upload(upload_id: str, context: ContextDep) -> Upload:
-    """Join the parts and check bytes and SHA-256; asked again, it answers the same."""
+    """Join the parts, and check their bytes and SHA-256; a repeated request has the same answer."""
     with context.read() as session:
         repository = UploadRepository(session, context.tenant_id)
         row = repository.get(upload_id)
@@ -117,7 +117,7 @@ def complete_upload(upload_id: str, context: ContextDep) -> Upload:
         whole = service.assemble(context.storage, row, parts)
     except FileNotFoundError:
         raise Conflict(
-            "A part was sent again, or the upload completed, in the meantime; ask again.",
+            "A part was sent again, or the upload was completed, in the meantime. Try again.",
             code="upload_changed",
         ) from None
     try:
@@ -137,7 +137,7 @@ def complete_upload(upload_id: str, context: ContextDep) -> Upload:
     "/{upload_id}", status_code=204, operation_id="delete_upload", responses=documented(404)
 )
 def delete_upload(upload_id: str, context: ContextDep) -> Response:
-    """Give an upload up; data sets made from it stay."""
+    """Delete an upload; data sets made from it stay."""
     with context.write() as session:
         repository = UploadRepository(session, context.tenant_id)
         repository.delete(repository.get(upload_id, lock=True))

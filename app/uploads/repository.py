@@ -18,14 +18,14 @@ class UploadRepository(TenantRepository[UploadRow]):
     noun = "upload"
 
     def get(self, identifier: str, *, lock: bool = False) -> UploadRow:
-        """As for every row; an upload that has expired is not there any more."""
+        """Return the upload by its id; raises :class:`NotFound` also for an expired one."""
         row = super().get(identifier, lock=lock)
         if row.expires_at <= database_now(self.session):
             raise NotFound.of(self.noun, identifier)
         return row
 
     def parts(self, upload: UploadRow) -> list[UploadPartRow]:
-        """The parts that have arrived, in order."""
+        """Return the parts that have arrived, in order."""
         query = select(UploadPartRow).where(UploadPartRow.upload_id == upload.id)
         return list(self.session.scalars(query.order_by(UploadPartRow.number)))
 
@@ -41,5 +41,5 @@ class UploadRepository(TenantRepository[UploadRow]):
 
 
 def expired(session: Session, now: datetime) -> list[UploadRow]:
-    """Uploads of any tenant whose time is over."""
+    """Return the expired uploads of all tenants."""
     return list(session.scalars(select(UploadRow).where(UploadRow.expires_at <= now)))

@@ -1,4 +1,4 @@
-"""What uploads look like over HTTP."""
+"""The schemas of uploads over HTTP."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from dealrec.app.tables.uploads import UploadPartRow, UploadRow
 
 
 class UploadState(StrEnum):
-    """Of an upload."""
+    """The state of an upload."""
 
     OPEN = "open"
     COMPLETE = "complete"
@@ -24,7 +24,7 @@ class UploadCreate(Body):
     filename: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
     bytes: int = Field(ge=1, lt=2**53)
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """Of the whole file; checked at the end."""
+    """The hash of the whole file, which is checked at the end."""
 
 
 class UploadPart(BaseModel):
@@ -36,7 +36,7 @@ class UploadPart(BaseModel):
 
 
 class Upload(BaseModel):
-    """A file that is sent in parts of ``part_bytes``, numbered from 1; the last has the rest."""
+    """A file that is sent in parts of ``part_bytes``, numbered from 1; the last part has the rest."""
 
     id: str
     object: Literal["upload"] = "upload"
@@ -47,14 +47,14 @@ class Upload(BaseModel):
     part_bytes: int
     received_bytes: int
     parts: list[UploadPart]
-    """Those that are there; none once the upload is complete."""
+    """The parts that have arrived; none once the upload is complete."""
     created_at: datetime
     expires_at: datetime
-    """When the upload is forgotten; data sets made from it stay."""
+    """The time when the upload is deleted; data sets made from it stay."""
 
     @classmethod
     def of(cls, row: UploadRow, parts: Sequence[UploadPartRow]) -> Self:
-        """The rows in the contract's words."""
+        """Make the schema of an upload's rows."""
         complete = row.key is not None
         return cls(
             id=row.id,

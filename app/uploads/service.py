@@ -1,4 +1,4 @@
-"""The rules of uploads: parts that fit, a file that is whole, and an end to what is forgotten."""
+"""The rules of uploads: the sizes of parts, their assembly, and expiry."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from dealrec.errors import FieldError, InputError
 
 @dataclass(frozen=True)
 class WholeFile:
-    """A complete upload, as a data set takes it."""
+    """The file of a complete upload, from which a data set can be made."""
 
     key: str
     filename: str
@@ -32,14 +32,14 @@ class WholeFile:
 
 
 def upload_prefix(tenant_id: str, upload_id: str) -> str:
-    """Where an upload's parts and its whole file live."""
+    """Return the storage prefix of an upload's parts and its whole file."""
     return f"uploads/{tenant_id}/{upload_id}"
 
 
 def add_upload(
     session: Session, settings: Settings, tenant_id: str, body: UploadCreate
 ) -> UploadRow:
-    """A new upload without parts, whose room is taken from now on.
+    """Add an upload without parts; its declared bytes count against the quota from now on.
 
     Raises :class:`PayloadTooLarge` and :class:`QuotaExceeded`.
     """
@@ -63,7 +63,7 @@ def add_upload(
 
 
 def expected_bytes(upload: UploadRow, number: int) -> int:
-    """Bytes of part ``number``.
+    """Return the bytes of part ``number``.
 
     Raises :class:`Conflict` (``upload_complete``), and :class:`InputError` (``invalid_part``) for a
     number that the upload does not have.
@@ -79,23 +79,23 @@ def expected_bytes(upload: UploadRow, number: int) -> int:
 def store_part(
     storage: Storage, tenant_id: str, upload_id: str, number: int, path: Path, expected: int
 ) -> UploadPartRow:
-    """Store a part that lies at ``path``; its row is not added yet.
+    """Store the part at ``path``; its row is not added yet.
 
-    Raises :class:`InputError` (``invalid_part``) where it has not ``expected`` bytes.
+    Raises :class:`InputError` (``invalid_part``) if it does not have ``expected`` bytes.
     """
     size = path.stat().st_size
     if size != expected:
         raise _invalid_part(number, f"has {size:,} bytes, must have {expected:,}")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    # A name of its own: of two senders of one part, each row goes with its own bytes.
+    # A random name keeps each row with its own bytes if two clients send the same part.
     key = f"{upload_prefix(tenant_id, upload_id)}/{number}-{token_hex(8)}"
     storage.put_file(key, path)
     return UploadPartRow(upload_id=upload_id, number=number, bytes=size, sha256=digest, key=key)
 
 
 def add_part(session: Session, tenant_id: str, part: UploadPartRow) -> str | None:
-    """Make a stored part count; gives the storage key of the one that it replaces."""
+    """Add the row of a stored part, and return the storage key of the part that it replaces."""
     upload = UploadRepository(session, tenant_id).get(part.upload_id, lock=True)
     expected_bytes(upload, part.number)
     earlier = session.get(UploadPartRow, (part.upload_id, part.number))
@@ -106,7 +106,7 @@ def add_part(session: Session, tenant_id: str, part: UploadPartRow) -> str | Non
 
 
 def require_all_parts(upload: UploadRow, parts: Sequence[UploadPartRow]) -> None:
-    """Raises :class:`Conflict` (``upload_incomplete``) with the numbers that are ``missing``."""
+    """Raise :class:`Conflict` (``upload_incomplete``) with the numbers of ``missing`` parts."""
     there = {part.number for part in parts}
     count = -(-upload.bytes // upload.part_bytes)
     missing = [number for number in range(1, count + 1) if number not in there]
@@ -121,8 +121,8 @@ def require_all_parts(upload: UploadRow, parts: Sequence[UploadPartRow]) -> None
 def assemble(storage: Storage, upload: UploadRow, parts: Sequence[UploadPartRow]) -> WholeFile:
     """Join the parts into one stored file, in bounded memory.
 
-    Raises :class:`InputError` (``upload_damaged``) where bytes or SHA-256 are not as declared; no
-    file is left then.
+    Raises :class:`InputError` (``upload_damaged``) if bytes or SHA-256 differ from the declared
+    ones; no file is left then.
     """
     key = f"{upload_prefix(upload.tenant_id, upload.id)}/whole-{token_hex(8)}"
     digest = hashlib.sha256()
@@ -150,9 +150,9 @@ def assemble(storage: Storage, upload: UploadRow, parts: Sequence[UploadPartRow]
 
 
 def finish(session: Session, upload: UploadRow, whole: WholeFile) -> tuple[UploadRow, list[str]]:
-    """Make ``whole`` the upload's file; gives the row and the storage keys that nobody needs now.
+    """Make ``whole`` the upload's file; return the row and the storage keys that are not needed now.
 
-    Where another request was faster, its file counts.
+    If another request was faster, its file stays.
     """
     repository = UploadRepository(session, upload.tenant_id)
     row = repository.get(upload.id, lock=True)
@@ -166,7 +166,7 @@ def finish(session: Session, upload: UploadRow, whole: WholeFile) -> tuple[Uploa
 
 
 def whole_file(session: Session, tenant_id: str, upload_id: str, location: str) -> WholeFile:
-    """The file of a complete upload.
+    """Return the file of a complete upload.
 
     Raises :class:`NotFound`, and :class:`Conflict` (``upload_incomplete``).
     """
@@ -177,10 +177,10 @@ def whole_file(session: Session, tenant_id: str, upload_id: str, location: str) 
 
 
 def expire_uploads(database: Database, storage: Storage) -> int:
-    """Forget uploads whose time is over, complete or not; gives their number.
+    """Delete expired uploads, and return their number.
 
-    Files go first: what dies half-way is found again. An expired upload takes no parts, so none
-    can arrive in between.
+    Files are deleted first, so that an interrupted deletion is found again. An expired upload
+    accepts no parts, so none can arrive in between.
     """
     with database.session(write=False) as session:
         found = [(row.tenant_id, row.id) for row in expired(session, database_now(session))]

@@ -1,1 +1,1 @@
-"""``Idempotency-Key``: a creating POST that is sent twice has one effect and one answer."""
+"""``Idempotency-Key`` gives a POST that is sent twice one effect and one answer."""

@@ -1,11 +1,11 @@
-"""The hash of a request's body, made while it streams."""
+"""The hash of a request's body, computed while the body streams."""
 
 import hashlib
 from email.message import Message
 
 
 class BodyHash:
-    """SHA-256 of a body; of a form, with its boundary left out, which clients make anew each time."""
+    """The SHA-256 of a body. A form's boundary is left out, because clients change it each time."""
 
     def __init__(self, content_type: str) -> None:
         self._hash = hashlib.sha256()
@@ -13,18 +13,18 @@ class BodyHash:
         self._rest = b""
 
     def update(self, chunk: bytes) -> None:
-        """The next bytes, cut anywhere."""
+        """Add the next bytes, cut anywhere."""
         if not self._boundary:
             self._hash.update(chunk)
             return
         data = (self._rest + chunk).replace(self._boundary, b"")
-        # The end may be the beginning of a boundary.
+        # The last bytes may be the beginning of a boundary.
         keep = min(len(data), len(self._boundary) - 1)
         self._hash.update(data[: len(data) - keep])
         self._rest = data[len(data) - keep :]
 
     def hexdigest(self) -> str:
-        """Of all bytes so far."""
+        """Return the hash of all bytes so far."""
         found = self._hash.copy()
         found.update(self._rest)
         return found.hexdigest()

@@ -14,11 +14,11 @@ LONGEST_KEY = 255
 
 
 class Idempotency:
-    """Pure ASGI, behind the gate: reserves the key, hashes the body as the application reads it.
+    """ASGI middleware behind the gate: it reserves the key, and hashes the body while it is read.
 
     The endpoint keeps its answer in the transaction of its effect
-    (:meth:`dealrec.app.kit.context.Context.keep`). An answer that created nothing is not kept, so that the
-    key may be used again once what was wrong is put right.
+    (:meth:`dealrec.app.kit.context.Context.keep`). An answer that created nothing is not kept, so
+    that the client may use the key again for the corrected request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,7 +27,7 @@ class Idempotency:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
         caller = scope["state"]["caller"] if HEADER in headers else None
-        if scope.get("method") != "POST" or caller is None:  # nobody is known on an open path
+        if scope.get("method") != "POST" or caller is None:  # an open path has no caller
             await self.app(scope, receive, send)
             return
         database, tenant = scope["app"].state.database, caller.tenant_id

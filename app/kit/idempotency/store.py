@@ -1,4 +1,4 @@
-"""Reserving a key, keeping the answer with the effect, giving a key back."""
+"""Reservations of idempotency keys, and the answers that are kept under them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from dealrec.app.kit.ids import new_id
 from dealrec.app.tables.idempotency import IdempotencyRow
 
 _STALE_SECONDS = 60.0
-"""A reservation of this age may be taken over: its process was killed, or it is a long upload, which
-then finds at its end that it came second, and has no effect."""
+"""The age at which a reservation may be taken over. Its process was killed, or it is a long upload,
+which finds at its end that it came second, and has no effect."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The key has been used: what was answered, and to which body."""
+    """The answer that was given under the key, and the hash of the body that it answered."""
 
     request_sha256: str
     status: int
@@ -32,7 +32,7 @@ class Answered:
 
 @dataclass
 class Reservation:
-    """The right to answer under a key. ``kept`` says whether an answer was."""
+    """The right to answer under a key; ``kept`` says whether an answer was kept."""
 
     tenant_id: str
     key: str
@@ -43,9 +43,9 @@ class Reservation:
     def keep(
         self, session: Session, *, status: int, answer: Mapping[str, object], location: str | None
     ) -> None:
-        """Write the answer, in the transaction of its effect.
+        """Write the answer in the transaction of its effect.
 
-        Raises :class:`Conflict` (``idempotency_key_in_use``) where the reservation was taken over:
+        Raises :class:`Conflict` (``idempotency_key_in_use``) if the reservation was taken over;
         the effect is then rolled back.
         """
         values = {
@@ -64,10 +64,10 @@ class Reservation:
 def reserve(
     database: Database, tenant_id: str, key: str, route: str, body: BodyHash
 ) -> Reservation | Answered:
-    """Take the key for one request, or learn what the first request with it was answered.
+    """Reserve the key for one request, or return the answer that its first request was given.
 
-    Raises :class:`Conflict`: ``idempotency_key_in_use`` while that request still runs,
-    ``idempotency_key_reused`` where it was for another route.
+    Raises :class:`Conflict`: ``idempotency_key_in_use`` while the first request still runs,
+    ``idempotency_key_reused`` if the first request was for another route.
     """
     mine = Reservation(tenant_id, key, new_id("idem"), body)
     try:
@@ -88,7 +88,7 @@ def reserve(
 
 def _second(session: Session, mine: Reservation, route: str) -> Reservation | Answered:
     row = session.get(IdempotencyRow, (mine.tenant_id, mine.key), with_for_update=True)
-    if row is None:  # given back just now
+    if row is None:  # the reservation has just been released
         raise in_use()
     if row.route != route:
         raise reused()
@@ -103,19 +103,19 @@ def _second(session: Session, mine: Reservation, route: str) -> Reservation | An
 
 
 def give_back(database: Database, reservation: Reservation) -> None:
-    """Forget a reservation whose request created nothing: the key may be used again."""
+    """Release a reservation whose request created nothing; the key may be used again."""
     with database.session() as session:
         session.execute(delete(IdempotencyRow).where(*_held(reservation)))
 
 
 def forget_old(session: Session, *, hours: float) -> None:
-    """Remove keys of more than ``hours`` ago."""
+    """Remove keys that are older than ``hours``."""
     before = database_now(session) - timedelta(hours=hours)
     session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < before))
 
 
 def in_use() -> Conflict:
-    """Another request with the key has not been answered yet."""
+    """Make the error for a key whose first request has not been answered yet."""
     return Conflict(
         "A request with this Idempotency-Key is still being answered. Try again in a moment.",
         code="idempotency_key_in_use",
@@ -123,7 +123,7 @@ def in_use() -> Conflict:
 
 
 def reused() -> Conflict:
-    """The key came with another request before."""
+    """Make the error for a key that was used with another request."""
     return Conflict(
         "This Idempotency-Key was used with another request. Use a new key for a new request.",
         code="idempotency_key_reused",
