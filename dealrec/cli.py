@@ -11,9 +11,9 @@ import typer
 
 from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
-from dealrec.comparison.command import compare_command
+from dealrec.compare_cli import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budget
-from dealrec.config.runtime import environment_runtime, yielding_environment
+from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
 from dealrec.extras import Extra
@@ -73,6 +73,9 @@ def prune_command(
     set_: SetOption = None,
     column: ColumnOption = None,
     split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Where finished stages are kept; default: OUT/.work.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Choose a coreset from a file of interactions; no server needed."""
@@ -87,6 +90,7 @@ def prune_command(
             budget=requested,
             items=items,
             out=out,
+            work=work,
             config=settings,
             columns=dict(pair(text, "--column") for text in column or []),
             split=split,
@@ -105,29 +109,24 @@ def prune_command(
 
 
 def finetune_command(
-    coreset: Annotated[Path, typer.Argument(help="A coreset.jsonl, or any JSON Lines like it.")],
+    coreset: Annotated[
+        Path,
+        typer.Argument(help="A coreset.jsonl, JSON Lines like it, or a folder of prune."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the adapter.")],
     model: Annotated[str, typer.Option(help="Catalogue name, folder, GGUF file or hub id.")],
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train a LoRA adapter on a coreset."""
-    from dealrec.coresets.members import read_examples
-    from dealrec.finetune.training import finetune
+    from dealrec.pipeline import finetune
 
     overrides = configuration(None, set_ or [])
     settings = FinetuneConfig.parse({**overrides, "model": model}, location="finetune")
-    examples = read_examples(coreset)
     with stage_display(quiet=json) as stages:
-        result = finetune(
-            examples,
-            settings,
-            out=out,
-            runtime=environment_runtime(),
-            reporter=stages(StageName.FINETUNE),
-        )
+        metrics = finetune(coreset, config=settings, out=out, stages=stages)
     if json:
-        print_json({"out": str(out), "metrics": result.metrics})
+        print_json({"out": str(out), "metrics": metrics})
     else:
         say(f"adapter in {out}")
 

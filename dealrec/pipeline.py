@@ -1,44 +1,75 @@
-"""The whole method in one call, for people who have no server."""
+"""The whole method in one call, for people who have no server.
+
+Every function runs the stages that the service runs, in a folder of finished stages: see
+:class:`dealrec.stages.workspace.Workspace`.
+"""
 
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dealrec.config import PruneConfig, Split, SplitMethod, parse_budget, resolve_budget
+from dealrec.comparison.results import ComparisonReport
+from dealrec.config import (
+    ComparisonConfig,
+    EvaluationConfig,
+    FinetuneConfig,
+    PruneConfig,
+    SplitMethod,
+    parse_budget,
+)
 from dealrec.config.runtime import Runtime, environment_runtime
-from dealrec.config.selectors import selector_needs
-from dealrec.config.stages import StageName
-from dealrec.coresets.members import read_members
-from dealrec.coresets.writer import MEMBERS, REPORT, Coreset, write_coreset
-from dealrec.data.dataset import Dataset
-from dealrec.data.ingest import ingest
-from dealrec.data.samples import Samples, build_samples
-from dealrec.gathering import gather, require_models
+from dealrec.config.stages import (
+    STAGES,
+    JobOptions,
+    Plan,
+    StageName,
+    StageSpec,
+    compared_stages,
+    hashed,
+    plan_comparison,
+    plan_prune,
+    plan_training,
+    planned_stages,
+    stage_keys,
+    trained_stages,
+)
+from dealrec.coresets.members import read_examples
+from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
+from dealrec.disk import written_whole
+from dealrec.language_models.adapters import require_adapter
 from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
-from dealrec.selection.select import select
+from dealrec.stages.context import IngestFile, IngestFiles
+from dealrec.stages.workspace import Artifact, JobInput, Workspace, file_sha256
+
+_WORK, _CACHE, _ADAPTER = ".work", "cache", "adapter"
+Source: TypeAlias = str | Path | pa.Table
+"""A file in any format of :mod:`dealrec.data`, or an Arrow table."""
 
 
 @dataclass(frozen=True)
 class PruneResult:
-    """What :func:`prune` made."""
+    """The coreset that :func:`prune` chose, and what was asked for beside it."""
 
     folder: Path
     """Holds ``members.parquet``, ``scores.parquet``, ``manifest.json``, ``report.html`` and, where
-    asked for, ``adapter/``."""
+    asked for, ``adapter/`` and ``evaluation.json``."""
     coreset: Coreset
     config: PruneConfig
     """Fully resolved; running it again gives the same coreset."""
     report: Mapping[str, Any]
-    """Of the validation: accepted and rejected rows, warnings."""
+    """The validation's report: accepted and rejected rows, warnings."""
     adapter: Path | None
+    evaluation: Mapping[str, Any] | None
+    """As :func:`dealrec.recommenders.evaluation.evaluate_adapter` gives it."""
 
     def to_arrow(self) -> pa.Table:
         """The members: keys, ids, texts and scores, one row a sample."""
@@ -46,11 +77,12 @@ class PruneResult:
 
 
 def prune(
-    interactions: str | Path | pa.Table,
+    interactions: Source,
     *,
     budget: int | float,
-    items: str | Path | pa.Table | None = None,
+    items: Source | None = None,
     out: str | Path,
+    work: str | Path | None = None,
     config: PruneConfig | Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
@@ -63,12 +95,14 @@ def prune(
         interactions: A file in any format of :mod:`dealrec.data`, or an Arrow table.
         budget: A count, or a fraction between 0 and 1.
         items: The catalogue (``item_id``, ``title``); without it titles are the ids.
-        out: The folder for the results; it appears complete or not at all.
+        out: The folder for the results. Each result appears as soon as it is finished.
+        work: Where finished stages are kept, to be used again; default: ``.work`` in ``out``. A run
+            that was stopped goes on from there, and another budget or selector needs no training.
         config: Options; what is left out has defaults.
         columns: Our column names to the file's, for files that call them otherwise.
         split: How interactions are split; see :class:`dealrec.config.SplitMethod`.
         runtime: Threads and device; default: from the environment.
-        stages: Gives the reporter of each stage.
+        stages: Gives the reporter of each stage that runs.
 
     Raises:
         InputError: The data, the budget or the configuration cannot be used.
@@ -83,117 +117,260 @@ def prune(
         >>> (result.folder / "report.html").exists()
         True
     """
-    runtime = runtime or environment_runtime()
     requested = parse_budget(budget)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
-    require_models(config, selector_needs(config.selection))
-    if config.finetune is not None:
-        require_language_model(config.finetune.model)
-    split_method = None if split is None else SplitMethod(split)
+    require_models(planned_stages(config), config)
     out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        work = Path(scratch)
-        ingested = ingest(
-            as_file(interactions, work, "interactions"),
-            items=None if items is None else as_file(items, work, "items"),
-            columns=columns,
-            split=split_method,
-            out=work / "dataset",
-            reporter=stages(StageName.INGEST),
-        )
-        config = config.resolved(has_validation=ingested.dataset.users_asked(Split.VALID) > 0)
-        samples = build_samples(ingested.dataset, config.sampling, config.min_history)
-        size = resolve_budget(requested, len(samples))
-        result = work / "result"
-        coreset = _coreset(
-            ingested.dataset, samples, config, requested, size, runtime, stages, result
-        )
-        adapter = _finetune(config, coreset, result, work / "checkpoints", runtime, stages)
-        _publish(result, out)
-    return PruneResult(out, coreset, config, ingested.report, out / "adapter" if adapter else None)
-
-
-def _coreset(
-    dataset: Dataset,
-    samples: Samples,
-    config: PruneConfig,
-    requested: int | float,
-    size: int,
-    runtime: Runtime,
-    stages: StageReporters,
-    out: Path,
-) -> Coreset:
-    """All stages up to the selection; the coreset's folder is ``out``."""
-    from dealrec.reports.report import write_report
-
-    needs = selector_needs(config.selection)
-    gathered = gather(dataset, samples, config, needs, budget=size, runtime=runtime, stages=stages)
-    reporter = stages(StageName.SELECT)
-    selection = select(gathered.scores, size, config.selection)
-    coreset = write_coreset(
-        dataset,
-        samples,
-        gathered.scores,
-        selection,
-        config=config,
-        budget_requested=requested,
-        facts=gathered.facts,
-        out=out,
+    workspace, folder = _workspace(out, work, runtime, stages)
+    with _files(interactions, items, columns, split) as files, _nothing_left(out, folder):
+        data = workspace.ingest(files)
+        plan = plan_prune(config, requested, data.shape)
+    artifacts = {}
+    for name, artifact in workspace.run(plan, JobInput(data.folder, requested)):
+        artifacts[name] = artifact
+        _publish(name, artifact, out)
+    manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
+    evaluated = artifacts.get(StageName.EVALUATE)
+    return PruneResult(
+        out,
+        Coreset(manifest["size"], manifest["sha256"], manifest["coverage"], manifest),
+        plan.options.config,
+        data.facts.details["report"],
+        out / _ADAPTER if StageName.FINETUNE in artifacts else None,
+        evaluated.facts.details if evaluated else None,
     )
-    write_report(out, out / REPORT)
-    reporter.progress(size, size, "sample")
-    return coreset
 
 
-def _finetune(
-    config: PruneConfig,
-    coreset: Coreset,
-    result: Path,
-    checkpoints: Path,
-    runtime: Runtime,
-    stages: StageReporters,
-) -> bool:
-    """LoRA on the coreset into ``result/adapter``, where the configuration asks for it."""
-    if config.finetune is None:
-        return False
-    from dealrec.finetune.training import finetune
+def compare(
+    interactions: Source,
+    *,
+    items: Source | None = None,
+    config: ComparisonConfig | Mapping[str, Any],
+    out: str | Path,
+    work: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    split: SplitMethod | str | None = None,
+    runtime: Runtime | None = None,
+    stages: StageReporters = silent_stages,
+) -> ComparisonReport:
+    """Find out which selector's coresets a language model learns most from, on your data.
 
-    finetune(
-        read_members(result / MEMBERS),
-        config.finetune,
-        out=result / "adapter",
-        checkpoint_dir=checkpoints,
-        model_card={
-            "coreset_sha256": coreset.sha256,
-            "dataset_sha256": coreset.manifest["dataset"]["sha256"],
-        },
-        runtime=runtime,
-        reporter=stages(StageName.FINETUNE),
-    )
-    return True
+    Args:
+        interactions: A file in any format of :mod:`dealrec.data`, or an Arrow table.
+        items: The catalogue (``item_id``, ``title``).
+        config: What is compared.
+        out: Gets ``report.html``, ``report.json`` and ``users.parquet``.
+        work: As for :func:`prune`. Where it is given, finished runs and the states of frozen layers
+            are kept in it too, for other comparisons of the same data: these take gigabytes.
+        columns: Our column names to the file's, for files that call them otherwise.
+        split: How interactions are split.
+        runtime: Threads and device; default: from the environment.
+        stages: Gives the reporter of each stage that runs.
+
+    Raises:
+        InputError: The data, the budgets or the configuration cannot be used.
+    """
+    if not isinstance(config, ComparisonConfig):
+        config = ComparisonConfig.parse(dict(config), location="comparison")
+    require_models(compared_stages(config), config.config)
+    out = Path(out)
+    workspace, folder = _workspace(out, work, runtime, stages)
+    with _files(interactions, items, columns, split) as files, _nothing_left(out, folder):
+        data = workspace.ingest(files)
+        plan = plan_comparison(config, data.shape)
+    *_, (name, artifact) = workspace.run(plan, JobInput(data.folder))
+    _publish(name, artifact, out)
+    if work is None:
+        shutil.rmtree(folder / _CACHE, ignore_errors=True)
+    return ComparisonReport.model_validate_json((out / "report.json").read_text())
 
 
-def as_file(source: str | Path | pa.Table, work: Path, name: str) -> Path:
-    """``source`` itself, or a file ``name`` in ``work`` where it is a table."""
-    if isinstance(source, pa.Table):
-        path = work / f"{name}.parquet"
-        pq.write_table(source, path)
-        return path
-    return Path(source)
+def finetune(
+    coreset: str | Path,
+    *,
+    config: FinetuneConfig,
+    out: str | Path,
+    work: str | Path | None = None,
+    runtime: Runtime | None = None,
+    stages: StageReporters = silent_stages,
+) -> dict[str, float]:
+    """Train a LoRA adapter on a coreset.
+
+    Args:
+        coreset: A folder that :func:`prune` left, or JSON Lines with ``instruction``, ``input`` and
+            ``output`` in each object.
+        config: How the adapter is trained.
+        out: The folder for the adapter.
+        work: Where the training is kept, so that one that was stopped goes on; default: ``.work`` in
+            ``out``, which is removed at the end.
+        runtime: Threads and device; default: from the environment.
+        stages: Gives the reporter of the stage.
+
+    Returns:
+        The training's metrics, as :class:`dealrec.finetune.training.FinetuneResult` has them.
+
+    Raises:
+        InputError: ``invalid_coreset``, ``unknown_model``, ``model_not_available``, and as
+            :func:`dealrec.finetune.training.finetune`.
+    """
+    options = PruneConfig(finetune=config)
+    require_models(trained_stages(options), options)
+    out = Path(out)
+    with _coreset_folder(Path(coreset)) as (chosen, sha256):
+        workspace, folder = _workspace(out, work, runtime, stages)
+        given = JobInput(Path(), given={StageName.SELECT: chosen})
+        ((_, artifact),) = workspace.run(plan_training(options, sha256), given)
+    _copy_files(artifact.folder, out)
+    if work is None:
+        shutil.rmtree(folder)
+    return artifact.facts.metrics
 
 
-def _publish(result: Path, out: Path) -> None:
-    """Move each finished file into ``out`` (which may hold files of the user's own)."""
-    out.mkdir(exist_ok=True)
-    for source in sorted(result.iterdir()):
-        target = out / source.name
-        if target.is_dir():
-            shutil.rmtree(target)
-        source.replace(target)
+def evaluate(
+    result: str | Path,
+    interactions: Source,
+    *,
+    items: Source | None = None,
+    config: EvaluationConfig,
+    work: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    split: SplitMethod | str | None = None,
+    runtime: Runtime | None = None,
+    stages: StageReporters = silent_stages,
+) -> Mapping[str, Any]:
+    """Measure the adapter of a result on held-out users, beside the model without it.
+
+    Args:
+        result: A folder that :func:`prune` left, with ``adapter/`` in it; gets ``evaluation.json``.
+        interactions: The data whose users are asked.
+        items: Its catalogue.
+        config: Whom to ask, and what.
+        work: As for :func:`prune`.
+        columns: Our column names to the file's.
+        split: How interactions are split.
+        runtime: Threads and device; default: from the environment.
+        stages: Gives the reporter of each stage.
+
+    Returns:
+        As :func:`dealrec.recommenders.evaluation.evaluate_adapter`.
+
+    Raises:
+        InputError: ``no_held_out_users``, ``adapter_not_usable``, or the data cannot be used.
+    """
+    result = Path(result)
+    require_adapter(result / _ADAPTER)
+    manifest = json.loads((result / MANIFEST).read_text())
+    options = PruneConfig.parse({**manifest["config"], "evaluation": config.model_dump()})
+    require_models(trained_stages(options), options)
+    workspace, folder = _workspace(result, work, runtime, stages)
+    with _files(interactions, items, columns, split) as files, _nothing_left(result, folder):
+        data = workspace.ingest(files)
+        data.shape.require_held_out(config)
+    spec = STAGES[StageName.EVALUATE]
+    adapter = hashed([data.shape.sha256, _folder_sha256(result / _ADAPTER)])
+    job = JobOptions(options)
+    plan = Plan([spec], stage_keys([spec], job, source=adapter), job)
+    given = {StageName.SELECT: result, StageName.FINETUNE: result / _ADAPTER}
+    ((name, artifact),) = workspace.run(plan, JobInput(data.folder, given=given))
+    _publish(name, artifact, result)
+    return artifact.facts.details
+
+
+def require_models(stages: Sequence[StageSpec], config: PruneConfig) -> None:
+    """Check, without loading anything, that the language models of the stages are at hand.
+
+    Raises:
+        InputError: ``unknown_model``, ``model_not_available``, ``adapter_not_usable``.
+    """
+    for spec in stages:
+        for use in spec.language_models(config):
+            require_language_model(use.model)
+            if use.adapter is not None:
+                require_adapter(Path(use.adapter).expanduser())
 
 
 def write_config(config: PruneConfig, path: Path) -> None:
-    """The configuration as ``dealrec prune --config`` reads it."""
+    """Write the configuration as ``dealrec prune --config`` reads it."""
     path.write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+
+
+def _workspace(
+    out: Path, work: str | Path | None, runtime: Runtime | None, stages: StageReporters
+) -> tuple[Workspace, Path]:
+    folder = out / _WORK if work is None else Path(work)
+    cache = folder / _CACHE
+    runtime = runtime or environment_runtime()
+    return Workspace(folder, runtime=runtime, stages=stages, cache=cache), folder
+
+
+@contextmanager
+def _nothing_left(*folders: Path) -> Iterator[None]:
+    """Remove the folders that the block made where it fails: refused input leaves nothing behind."""
+    new = [folder for folder in folders if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _files(
+    interactions: Source,
+    items: Source | None,
+    columns: Mapping[str, str] | None,
+    split: SplitMethod | str | None,
+) -> Iterator[IngestFiles]:
+    """The files of a data set; Arrow tables become files for as long as the block runs."""
+    with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
+        yield IngestFiles(
+            interactions=_file(interactions, Path(scratch) / "interactions.parquet"),
+            items=None if items is None else _file(items, Path(scratch) / "items.parquet"),
+            columns=None if columns is None else dict(columns),
+            split=None if split is None else SplitMethod(split),
+        )
+
+
+def _file(source: Source, table: Path) -> IngestFile:
+    if isinstance(source, pa.Table):
+        pq.write_table(source, table)
+        return IngestFile(path=table, name=table.name)
+    return IngestFile(path=Path(source), name=Path(source).name)
+
+
+@contextmanager
+def _coreset_folder(coreset: Path) -> Iterator[tuple[Path, str]]:
+    """A folder with the members and the manifest of a coreset, and the hash of its texts."""
+    if (coreset / MANIFEST).is_file():
+        yield coreset, hashed(pq.read_table(coreset / MEMBERS).to_pylist())
+        return
+    rows = [vars(example) for example in read_examples(coreset)]
+    sha256 = hashed(rows)
+    with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
+        folder = Path(scratch)
+        pq.write_table(pa.Table.from_pylist(rows), folder / MEMBERS)
+        manifest = {"sha256": sha256, "dataset": {"sha256": None}}
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+        yield folder, sha256
+
+
+def _publish(name: StageName, artifact: Artifact, out: Path) -> None:
+    """Copy what people asked for into ``out``, which may hold files of their own."""
+    if name is StageName.FINETUNE:
+        with written_whole(out / _ADAPTER) as unfinished:
+            shutil.copytree(artifact.folder, unfinished)
+            shutil.rmtree(out / _ADAPTER, ignore_errors=True)
+    elif name in (StageName.SELECT, StageName.EVALUATE, StageName.COMPARE):
+        _copy_files(artifact.folder, out)
+
+
+def _copy_files(folder: Path, out: Path) -> None:
+    for source in sorted(folder.iterdir()):
+        with written_whole(out / source.name) as unfinished:
+            shutil.copy(source, unfinished)
+
+
+def _folder_sha256(folder: Path) -> str:
+    return hashed({path.name: file_sha256(path) for path in folder.iterdir()})

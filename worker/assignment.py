@@ -3,19 +3,50 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dealrec.app.jobs.composition import stage_config
+from dealrec.app.jobs.composition import comparison_config, stage_config
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, StoredFile
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
-from dealrec.config.stages import StageName
+from dealrec.config import ComparisonConfig, PruneConfig, SplitMethod
+from dealrec.config.stages import STAGES, Product, StageName, StagePart
+from dealrec.stages.context import IngestFile, IngestFiles, StageFacts
 from dealrec.worker.claims import Claim
+from dealrec.worker.messages import StageOrder
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """The files of a data set that is to be validated, and how they are read."""
+
+    files: Mapping[str, StoredFile | None]
+    """By role: ``interactions`` and ``items``."""
+    columns: dict[str, str] | None
+    split: SplitMethod | None
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files."""
+        return sum(file["bytes"] for file in self.files.values() if file)
+
+    def fetch(self, storage: Storage, folder: Path) -> IngestFiles:
+        """Bring the files to ``folder``."""
+        found = {
+            role: IngestFile(path=storage.fetch_file(file["key"], folder), name=file["filename"])
+            for role, file in self.files.items()
+            if file
+        }
+        return IngestFiles(
+            interactions=found["interactions"],
+            items=found.get("items"),
+            columns=self.columns,
+            split=self.split,
+        )
 
 
 @dataclass(frozen=True)
@@ -23,39 +54,40 @@ class Assignment:
     """Where a claimed stage's inputs lie in storage, and its options."""
 
     claim: Claim
-    key: str | None
-    dataset_prefix: str | None
-    inputs: dict[str, str]
-    """Stage name to storage prefix."""
-    parts: dict[str, str]
-    """Likewise of the parts of this very stage, where it is shared: ``plan``, ``shard-0``, …."""
-    config: dict[str, Any] | None
-    """``PruneConfig``; null for ``ingest``."""
-    comparison: dict[str, Any] | None = None
-    """``ComparisonConfig``, of a comparison."""
-    shards: int | None = None
-    """Of a shard: how many there are."""
+    key: str | None = None
+    dataset_prefix: str | None = None
+    inputs: dict[StageName, str] = field(default_factory=dict)
+    """The storage prefix of each stage that this one stands on."""
+    parts: dict[str, str] = field(default_factory=dict)
+    """The same for the parts of this very stage, where it is shared: ``plan``, ``shard-0``, …."""
+    config: PruneConfig = field(default_factory=PruneConfig)
+    comparison: ComparisonConfig | None = None
+    shards: int = 1
+    """How many shards there are, for a shard."""
     kills: int = 0
-    """How often a run before this one ended for lack of memory."""
-    budget: int | None = None
-    budget_requested: int | float | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    """Metrics, details and seconds of the stages whose results go in, by name."""
+    """How often an earlier run ended for lack of memory."""
+    budget: int = 0
+    budget_requested: int | float = 0
+    facts: dict[StageName, StageFacts] = field(default_factory=dict)
     parts_seconds: float = 0.0
-    """What making the parts took."""
-    uploads: Mapping[str, StoredFile | None] = field(default_factory=dict)
-    columns: dict[str, str] | None = None
-    split: str | None = None
+    """How long it took to make the parts."""
+    uploads: Uploads | None = None
+    """The files to validate, for ``ingest``."""
 
     @property
     def name(self) -> StageName:
         return StageName(self.claim.name)
 
     @property
+    def product(self) -> Product:
+        """What the result becomes; a part of a shared stage becomes an artifact alone."""
+        return Product.ARTIFACT if self.claim.part else STAGES[self.name].product
+
+    @property
     def prefix(self) -> str:
         """Where this run's files go; the fence is part of it, so that no two runs share it."""
         claim = self.claim
-        if self.name is StageName.INGEST:
+        if self.uploads is not None:
             return f"datasets/{claim.tenant_id}/{claim.dataset_id}/{claim.fence}"
         return f"artifacts/{claim.tenant_id}/{claim.stage_id}/{claim.fence}"
 
@@ -65,57 +97,44 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
     stage = session.get_one(StageRow, claim.stage_id)
     dataset = session.get_one(DatasetRow, claim.dataset_id)
     if claim.job_id is None:
-        return Assignment(
-            claim,
-            None,
-            None,
-            {},
-            {},
-            None,
-            uploads=dataset.uploads,
-            columns=dataset.columns,
-            split=dataset.split,
-        )
+        split = SplitMethod(dataset.split) if dataset.split else None
+        return Assignment(claim, uploads=Uploads(dataset.uploads, dataset.columns, split))
     job = session.get_one(JobRow, claim.job_id)
     artifacts, made_parts = _artifacts_before(session, stage)
-    parts = {name: artifact.prefix for name, artifact in made_parts.items()}
     inputs = {name: artifact.prefix for name, artifact in artifacts.items()}
     if job.kind == JobKind.FINETUNE:
         coreset = session.get_one(CoresetRow, job.source_coreset_id)
-        inputs[StageName.SELECT.value] = coreset.prefix
-    facts = {
-        name: {
-            "metrics": artifact.metrics,
-            "details": artifact.details,
-            "seconds": artifact.seconds,
-        }
-        for name, artifact in artifacts.items()
-    }
+        inputs[StageName.SELECT] = coreset.prefix
     return Assignment(
         claim,
         stage.key,
         dataset.prefix,
         inputs,
-        parts,
-        stage_config(job).model_dump(mode="json"),
-        comparison=job.config if job.kind == JobKind.COMPARISON else None,
-        shards=stage.shards,
+        {name: artifact.prefix for name, artifact in made_parts.items()},
+        stage_config(job),
+        comparison_config(job),
+        shards=stage.shards or 1,
         kills=stage.kills,
-        budget=job.budget_samples,
-        budget_requested=job.budget_requested,
-        facts=facts,
+        budget=job.budget_samples or 0,
+        budget_requested=job.budget_requested or 0,
+        facts={
+            name: StageFacts(
+                metrics=artifact.metrics, details=artifact.details, seconds=artifact.seconds
+            )
+            for name, artifact in artifacts.items()
+        },
         parts_seconds=sum(artifact.seconds or 0.0 for artifact in made_parts.values()),
     )
 
 
 def _artifacts_before(
     session: Session, stage: StageRow
-) -> tuple[dict[str, ArtifactRow], dict[str, ArtifactRow]]:
+) -> tuple[dict[StageName, ArtifactRow], dict[str, ArtifactRow]]:
     """The results of all stages that ``stage`` stands on, directly or not, and of its own parts.
 
     The parts of another stage are of no interest: it has merged them.
     """
-    found: dict[str, ArtifactRow] = {}
+    found: dict[StageName, ArtifactRow] = {}
     parts: dict[str, ArtifactRow] = {}
     needs, seen = list(stage.needs), set[str]()
     while needs:
@@ -130,7 +149,7 @@ def _artifacts_before(
             select(ArtifactRow).where(ArtifactRow.id == before.artifact_id)
         ).one()
         if before.part is None:
-            found[before.name] = artifact
+            found[StageName(before.name)] = artifact
         else:
             number = "" if before.shard is None else f"-{before.shard}"
             parts[f"{before.part}{number}"] = artifact
@@ -138,42 +157,48 @@ def _artifacts_before(
 
 
 def fetch(
-    assignment: Assignment, storage: Storage, settings: Settings, scratch: Path
-) -> dict[str, Any]:
-    """Bring the inputs to local paths; gives the order that the stage's process reads."""
-    order: dict[str, Any] = {
-        "stage": assignment.name.value,
-        "config": assignment.config,
-        "comparison": assignment.comparison,
-        "budget": assignment.budget,
-        "budget_requested": assignment.budget_requested,
-        "facts": assignment.facts,
-        "dataset": None,
-        "inputs": {},
-        "parts": {},
-        "part": assignment.claim.part,
-        "shard": assignment.claim.shard,
-        "shards": assignment.shards,
-        "pieces": 2**assignment.kills,
-        "ingest": None,
-        "out": str(scratch / "out"),
-        "threads": settings.torch_threads,
-        "device": settings.device,
-        "memory_bytes": None,
-    }
-    if assignment.name is StageName.INGEST:
-        order["memory_bytes"] = settings.ingest_memory_bytes
-        order["ingest"] = {"columns": assignment.columns, "split": assignment.split}
-        for role, upload in assignment.uploads.items():
-            if upload:
-                path = storage.fetch_file(upload["key"], scratch / "uploads")
-                order["ingest"][role] = {"path": str(path), "name": upload["filename"]}
-        return order
+    assignment: Assignment,
+    storage: Storage,
+    settings: Settings,
+    *,
+    scratch: Path,
+    checkpoint_dir: Path,
+) -> StageOrder:
+    """Bring the inputs to local paths in ``scratch``; gives the order that the stage's process reads."""
+    claim, uploads = assignment.claim, assignment.uploads
+    order = StageOrder(
+        stage=assignment.name,
+        out=scratch / "out",
+        checkpoint_dir=checkpoint_dir,
+        tick_seconds=min(2.0, settings.heartbeat_seconds / 3),
+        device=settings.device,
+        threads=settings.torch_threads,
+    )
+    if uploads is not None:
+        files = uploads.fetch(storage, scratch / "uploads")
+        return order.model_copy(
+            update={"files": files, "memory_bytes": settings.ingest_memory_bytes}
+        )
     assert assignment.dataset_prefix is not None
-    folder = storage.fetch_folder(assignment.dataset_prefix, scratch / "dataset")
-    order["dataset"] = str(folder)
-    for name, prefix in assignment.inputs.items():
-        order["inputs"][name] = str(storage.fetch_folder(prefix, scratch / "inputs" / name))
-    for name, prefix in assignment.parts.items():
-        order["parts"][name] = str(storage.fetch_folder(prefix, scratch / "parts" / name))
-    return order
+    return order.model_copy(
+        update={
+            "dataset": storage.fetch_folder(assignment.dataset_prefix, scratch / "dataset"),
+            "inputs": {
+                name: storage.fetch_folder(prefix, scratch / "inputs" / name)
+                for name, prefix in assignment.inputs.items()
+            },
+            "parts": {
+                name: storage.fetch_folder(prefix, scratch / "parts" / name)
+                for name, prefix in assignment.parts.items()
+            },
+            "facts": assignment.facts,
+            "config": assignment.config,
+            "comparison": assignment.comparison,
+            "budget": assignment.budget,
+            "budget_requested": assignment.budget_requested,
+            "part": StagePart(claim.part) if claim.part else None,
+            "shard": claim.shard or 0,
+            "shards": assignment.shards,
+            "pieces": 2**assignment.kills,
+        }
+    )

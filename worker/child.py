@@ -6,7 +6,6 @@ use it; has no database and no storage.
 """
 
 import ctypes
-import json
 import os
 import resource
 import signal
@@ -17,8 +16,21 @@ import traceback
 from typing import Any
 
 from dealrec.errors import Cancelled, DealrecError
-from dealrec.worker.stages.context import StageContext
-from dealrec.worker.stages.registry import load_stage
+from dealrec.stages.registry import load_stage
+from dealrec.worker.messages import (
+    Ending,
+    Event,
+    Finished,
+    Metric,
+    News,
+    NoMemory,
+    Progress,
+    Raised,
+    Refused,
+    Start,
+    Stopped,
+    Tick,
+)
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_SECONDS = 0.25
@@ -33,10 +45,9 @@ class PipeReporter:
         self._last = 0.0
         self.cancelled = threading.Event()
 
-    def send(self, kind: str, **data: Any) -> None:
-        """One line to the parent, which says once it is true that a GPU is used."""
-        gpu = {"used_gpu": True} if _uses_gpu() else {}
-        line = json.dumps({"kind": kind, **gpu, **data})
+    def send(self, message: News | Ending) -> None:
+        """Write one line to the parent; every line says whether a GPU is used by now."""
+        line = message.model_copy(update={"used_gpu": _uses_gpu()}).model_dump_json()
         with self._lock:
             self._pipe.write(line + "\n")
             self._pipe.flush()
@@ -47,46 +58,49 @@ class PipeReporter:
         now = time.monotonic()
         if done >= total or now - self._last >= _PROGRESS_SECONDS:
             self._last = now
-            self.send("progress", progress={"done": done, "total": total, "unit": unit})
+            self.send(Progress(done=done, total=total, unit=unit))
 
     def metric(self, name: str, value: float) -> None:
-        self.send("metric", name=name, value=float(value))
+        self.send(Metric(name=name, value=float(value)))
 
     def event(self, kind: str, **data: Any) -> None:
-        self.send("event", event=kind, data=data)
+        self.send(Event(event=kind, data=data))
 
 
 def main() -> int:
     """Run one stage; the exit status is 0 whenever the parent was told how it ended."""
-    order = json.loads(sys.stdin.readline())
-    _die_with(order["parent"])
+    start = Start.model_validate_json(sys.stdin.readline())
+    order = start.order
+    _die_with(start.parent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold rows
-    if order["memory_bytes"] is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (order["memory_bytes"],) * 2)
-    reporter = PipeReporter(order["pipe"])
+    if order.memory_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (order.memory_bytes,) * 2)
+    reporter = PipeReporter(start.pipe)
     signal.signal(signal.SIGTERM, lambda *_: reporter.cancelled.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_listen, args=(reporter,), daemon=True).start()
-    threading.Thread(target=_tick, args=(reporter, order["tick_seconds"]), daemon=True).start()
+    threading.Thread(target=_tick, args=(reporter, order.tick_seconds), daemon=True).start()
     try:
-        result = load_stage(order["stage"])(StageContext.from_order(order, reporter))
-        reporter.send("result", details=result.details, metrics=result.metrics)
+        result = load_stage(order.stage)(order.context(reporter))
+        reporter.send(Finished(details=result.details, metrics=result.metrics))
     except Cancelled:
-        reporter.send("cancelled")
+        reporter.send(Stopped())
     except DealrecError as error:
-        reporter.send("problem", problem=error.to_problem())
+        reporter.send(Refused(problem=error.to_problem()))
     except Exception as error:
         if _for_lack_of_memory(error):
-            reporter.send("memory_error")
+            reporter.send(NoMemory())
             return 0
-        # Its message may quote rows, so only its type and place leave this process.
         frames = traceback.format_tb(error.__traceback__)
-        reporter.send("exception", type=type(error).__name__, frames=frames[-8:])
+        reporter.send(Raised(type=type(error).__name__, frames=frames[-8:]))
     return 0
 
 
 def _for_lack_of_memory(error: Exception) -> bool:
-    """Python's own, an accelerator's, or that of torch's allocator for the CPU, a plain RuntimeError."""
+    """Whether an allocation failed: in Python, on an accelerator, or in torch's CPU allocator.
+
+    The CPU allocator raises a plain ``RuntimeError``.
+    """
     known = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
     return known or isinstance(error, MemoryError)
 
@@ -117,7 +131,7 @@ def _tick(reporter: PipeReporter, seconds: float) -> None:
     """Shows that this process is not stopped, however long a batch takes."""
     while True:
         time.sleep(seconds)
-        reporter.send("tick")
+        reporter.send(Tick())
 
 
 if __name__ == "__main__":

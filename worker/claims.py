@@ -27,6 +27,7 @@ from dealrec.app.stages.transitions import (
     move_stage,
 )
 from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState
+from dealrec.worker.messages import Event, Progress
 from dealrec.worker.rejection import reject_dataset
 
 _CANDIDATES = 16
@@ -191,10 +192,10 @@ def beat(
     claim: Claim,
     *,
     lease_seconds: float | None = None,
-    progress: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
     metrics: Mapping[str, float] | None = None,
     used_gpu: bool = False,
-    events: Iterable[tuple[str, Mapping[str, Any]]] = (),
+    events: Iterable[Event] = (),
 ) -> Standing:
     """Renew the lease (if ``lease_seconds``), write what is new, and learn how the claim stands."""
     events = list(events)
@@ -207,7 +208,7 @@ def beat(
         if lease_seconds is not None:
             values["lease_until"] = DatabaseClock(lease_seconds)
         if progress:
-            values["progress"] = dict(progress)
+            values["progress"] = progress.model_dump(include={"done", "total", "unit"})
         if metrics:
             values["metrics"] = dict(metrics)
         if used_gpu:
@@ -216,8 +217,8 @@ def beat(
             return Standing.LOST
         if job is not None:
             facts = session.get_one(StageRow, claim.stage_id).part_facts
-            for kind, data in events:
-                record(session, job, kind, claim.name, **facts, **data)
+            for event in events:
+                record(session, job, event.event, claim.name, **facts, **event.data)
         if claim.job_id is None:
             return Standing.GOOD
         state = session.scalars(select(JobRow.state).where(JobRow.id == claim.job_id)).one()

@@ -2,8 +2,6 @@
 
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,6 +10,7 @@ from dealrec.app.kit.database import Database
 from dealrec.app.kit.logging import in_context
 from dealrec.app.settings import Settings
 from dealrec.worker.claims import Claim, Standing, beat
+from dealrec.worker.messages import Event, Progress
 from dealrec.worker.process import StageProcess
 
 log = structlog.get_logger(__name__)
@@ -33,10 +32,8 @@ class Heart:
         self._claim = claim
         self._process: StageProcess | None = None
         self._renewed = time.monotonic()
-        self._written: tuple[dict[str, Any] | None, dict[str, float]] = (None, {})
-        self._last: tuple[
-            dict[str, Any] | None, dict[str, float], list[tuple[str, Mapping[str, Any]]]
-        ] = (None, {}, [])
+        self._written: tuple[Progress | None, dict[str, float]] = (None, {})
+        self._last: tuple[Progress | None, dict[str, float], list[Event]] = (None, {}, [])
         self._used_gpu = False
         self._ended = threading.Event()
         self._thread = threading.Thread(

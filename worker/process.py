@@ -1,21 +1,31 @@
 """A stage's process as its parent sees it: what it said, whether it is alive, how it ended."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from pydantic import ValidationError
 
 from dealrec.config.runtime import yielding_environment
+from dealrec.worker.messages import (
+    ANSWER,
+    Ending,
+    Event,
+    Metric,
+    News,
+    Progress,
+    StageOrder,
+    Start,
+    Tick,
+)
 
 _TAIL = 4000
-_ENDINGS = frozenset({"result", "cancelled", "problem", "memory_error", "exception"})
 _RESIDENT = ("RssAnon:", "RssShmem:")
 
 
@@ -26,15 +36,15 @@ class StageProcess:
     the process group is gone.
     """
 
-    def __init__(self, order: Mapping[str, Any], scratch: Path) -> None:
-        self.progress: dict[str, Any] | None = None
+    def __init__(self, order: StageOrder, scratch: Path) -> None:
+        self.progress: Progress | None = None
         self.metrics: dict[str, float] = {}
-        self.ending: dict[str, Any] | None = None
-        """The last line: ``result``, ``cancelled``, ``problem``, ``memory_error``, ``exception``."""
+        self.ending: Ending | None = None
+        """The last message; ``None`` while it runs, and where it died without one."""
         self.last_line = time.monotonic()
         self.peak_memory_bytes = 0
         self.used_gpu = False
-        self._events: list[tuple[str, Mapping[str, Any]]] = []
+        self._events: list[Event] = []
         self._lock = threading.Lock()
         self._log = scratch / "output.log"
         read_end, write_end = os.pipe()
@@ -54,7 +64,7 @@ class StageProcess:
             target=self._listen, args=(os.fdopen(read_end, "rb"),), daemon=True
         )
         self._reader.start()
-        self._say(json.dumps({**order, "pipe": write_end, "parent": os.getpid()}))
+        self._say(Start(order=order, pipe=write_end, parent=os.getpid()).model_dump_json())
 
     def __enter__(self) -> "StageProcess":
         return self
@@ -91,7 +101,7 @@ class StageProcess:
         self._reader.join(5)
         return True
 
-    def take_events(self) -> list[tuple[str, Mapping[str, Any]]]:
+    def take_events(self) -> list[Event]:
         """The events since the last call."""
         with self._lock:
             taken, self._events = self._events, []
@@ -141,21 +151,23 @@ class StageProcess:
         with pipe:
             for line in pipe:
                 try:
-                    message = json.loads(line)
-                except ValueError:
-                    continue  # cut off in the middle by its death
+                    message = ANSWER.validate_json(line)
+                except ValidationError:
+                    continue  # its death cut the line off
                 self.last_line = time.monotonic()
                 self._take(message)
 
-    def _take(self, message: dict[str, Any]) -> None:
-        kind = message.pop("kind")
-        self.used_gpu = message.pop("used_gpu", False) or self.used_gpu
-        if kind == "progress":
-            self.progress = message["progress"]
-        elif kind == "metric":
-            self.metrics = {**self.metrics, message["name"]: message["value"]}
-        elif kind == "event":
-            with self._lock:
-                self._events.append((message["event"], message["data"]))
-        elif kind in _ENDINGS:
-            self.ending = {"kind": kind, **message}
+    def _take(self, message: News | Ending) -> None:
+        self.used_gpu = message.used_gpu or self.used_gpu
+        match message:
+            case Tick():
+                pass
+            case Progress():
+                self.progress = message
+            case Metric(name=name, value=value):
+                self.metrics = {**self.metrics, name: value}
+            case Event():
+                with self._lock:
+                    self._events.append(message)
+            case _:
+                self.ending = message

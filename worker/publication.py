@@ -21,7 +21,7 @@ from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow, StageState
-from dealrec.config.stages import StageName, StagePart
+from dealrec.config.stages import Product, StagePart
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES
 from dealrec.worker.assignment import Assignment
 from dealrec.worker.claims import locked
@@ -105,14 +105,14 @@ def remove_unreferenced(database: Database, storage: Storage, prefix: str) -> No
 def _copies(
     database: Database, storage: Storage, assignment: Assignment, result: Result
 ) -> Iterator[Copies | None]:
-    kinds = {StageName.SELECT: ("cs", "coresets"), StageName.FINETUNE: ("ad", "adapters")}
-    if assignment.name not in kinds:
+    kinds = {Product.CORESET: ("cs", "coresets"), Product.ADAPTER: ("ad", "adapters")}
+    if assignment.product not in kinds:
         yield None
         return
-    short, folder = kinds[assignment.name]
+    short, folder = kinds[assignment.product]
     identifier = new_id(short)
     prefix = f"{folder}/{assignment.claim.tenant_id}/{identifier}"
-    names = (MEMBERS, MANIFEST, REPORT) if assignment.name is StageName.SELECT else None
+    names = (MEMBERS, MANIFEST, REPORT) if assignment.product is Product.CORESET else None
     try:
         yield Copies(identifier, prefix, storage.copy(result.prefix, prefix, names))
     except BaseException:
@@ -123,7 +123,7 @@ def _copies(
 def _scores_file(
     storage: Storage, assignment: Assignment, result: Result, scratch: Path
 ) -> Path | None:
-    if assignment.name is not StageName.SELECT:
+    if assignment.product is not Product.CORESET:
         return None
     return storage.fetch_file(f"{result.prefix}/{SCORES}", scratch / "published")
 
@@ -146,17 +146,20 @@ def _commit(
         require_room(session, claim.tenant_id, made + (copies.stored_bytes if copies else 0))
         if new:
             artifact_id = _add_artifact(session, assignment, result)
-        if assignment.name is StageName.INGEST:
-            _ready(session, assignment, result)
-        if assignment.name is StageName.SELECT:
-            assert copies is not None and scores is not None
-            _add_coreset(session, assignment, result, copies)
-            write_scores(session, str(claim.job_id), claim.tenant_id, scores)
-        if assignment.name is StageName.FINETUNE:
-            assert copies is not None
-            _add_adapter(session, assignment, result, copies)
-        if assignment.name is StageName.EVALUATE:
-            session.get_one(JobRow, claim.job_id).evaluation = result.details
+        match assignment.product:
+            case Product.ARTIFACT:
+                pass
+            case Product.DATASET:
+                _ready(session, assignment, result)
+            case Product.CORESET:
+                assert copies is not None and scores is not None
+                _add_coreset(session, assignment, result, copies)
+                write_scores(session, str(claim.job_id), claim.tenant_id, scores)
+            case Product.ADAPTER:
+                assert copies is not None
+                _add_adapter(session, assignment, result, copies)
+            case Product.EVALUATION:
+                session.get_one(JobRow, claim.job_id).evaluation = result.details
         _succeed(session, stage, assignment, result, artifact_id)
 
 
@@ -183,7 +186,7 @@ def _succeed(
         artifact = session.get_one(ArtifactRow, artifact_id)
         artifact.seconds = stage.spent_seconds + assignment.parts_seconds
     advance(session, stage)
-    if assignment.name is StageName.INGEST:
+    if assignment.product is Product.DATASET:
         dataset_ready(session, lock_dataset(session, assignment.claim.dataset_id))
 
 
@@ -231,9 +234,8 @@ def _ready(session: Session, assignment: Assignment, result: Result) -> None:
     dataset = lock_dataset(session, assignment.claim.dataset_id)
     dataset.state = DatasetState.READY.value
     dataset.prefix = result.prefix
-    dataset.stored_bytes = result.stored_bytes + sum(
-        upload["bytes"] for upload in assignment.uploads.values() if upload
-    )
+    assert assignment.uploads is not None
+    dataset.stored_bytes = result.stored_bytes + assignment.uploads.bytes
     for name in ("sha256", "split", "counts", "report", "train_lengths"):
         setattr(dataset, name, result.details[name])
     session.flush()

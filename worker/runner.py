@@ -18,12 +18,13 @@ from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.service import require_gpu_time
 from dealrec.app.settings import Settings
 from dealrec.app.stages.transitions import Stale
-from dealrec.config.stages import STAGES, StageName
+from dealrec.config.stages import STAGES, Product, Queue, StageName
 from dealrec.worker import claims, problems
 from dealrec.worker.assignment import Assignment, fetch, read_assignment
 from dealrec.worker.checkpoints import Checkpoints
 from dealrec.worker.claims import Claim, Standing
 from dealrec.worker.heart import Heart
+from dealrec.worker.messages import Finished, NoMemory, Raised, Refused, StageOrder
 from dealrec.worker.process import StageProcess
 from dealrec.worker.publication import Result, find_artifact, publish, remove_unreferenced
 from dealrec.worker.rejection import remove_rejected_files
@@ -94,7 +95,13 @@ class Runner:
             result = find_artifact(self._database, assignment)
             if result is None:
                 self._require_gpu_time(claim)
-                order = fetch(assignment, self._storage, self._settings, scratch)
+                order = fetch(
+                    assignment,
+                    self._storage,
+                    self._settings,
+                    scratch=scratch,
+                    checkpoint_dir=checkpoints.folder,
+                )
                 result = self._compute(assignment, order, heart, scratch, checkpoints)
             if result is not None:
                 heart.stop()
@@ -119,26 +126,24 @@ class Runner:
                 lambda: publish(self._database, self._storage, assignment, result, scratch)
             )
         finally:
-            # Whatever has happened: files that did not become anybody's are nobody's.
+            # Delete files that no database row references, whatever has happened.
             remove_unreferenced(self._database, self._storage, assignment.prefix)
 
     def _require_gpu_time(self, claim: Claim) -> None:
         """A job that was taken while there was some left ends here; a retry goes on from there."""
-        if STAGES[StageName(claim.name)].gpu:
+        if STAGES[StageName(claim.name)].queue is Queue.GPU:
             with self._database.session(write=False) as session:
                 require_gpu_time(session, claim.tenant_id)
 
     def _compute(
         self,
         assignment: Assignment,
-        order: dict[str, Any],
+        order: StageOrder,
         heart: Heart,
         scratch: Path,
         checkpoints: Checkpoints,
     ) -> Result | None:
         """Run the process; the uploaded result, or ``None`` where the end is already written."""
-        order["checkpoint_dir"] = str(checkpoints.folder)
-        order["tick_seconds"] = min(2.0, self._settings.heartbeat_seconds / 3)
         with checkpoints, StageProcess(order, scratch) as process:
             heart.watch(process)
             end = self._wait(assignment, process, heart)
@@ -147,16 +152,16 @@ class Runner:
             process.kill()
         if end is _End.LOST:
             raise Stale
-        ending = process.ending or {"kind": "died"}
-        if ending["kind"] == "result":
+        ending = process.ending
+        if isinstance(ending, Finished):
             self._retried(heart.last)
             stored = self._upload(assignment, scratch / "out")
             # Progress and metrics of the run, then the stage's own, which win.
             peak = {"peak_memory_bytes": float(process.peak_memory_bytes)}
-            metrics = {**process.metrics, **peak, **ending["metrics"]}
-            return Result(assignment.prefix, ending["details"], metrics, stored)
+            metrics = {**process.metrics, **peak, **ending.metrics}
+            return Result(assignment.prefix, ending.details, metrics, stored)
         heart.stop()
-        self._retried(lambda: self._unfinished(assignment, process, ending, end))
+        self._retried(lambda: self._unfinished(assignment, process, end))
         return None
 
     def _upload(self, assignment: Assignment, out: Path) -> int:
@@ -167,7 +172,7 @@ class Runner:
             raise
 
     def _wait(self, assignment: Assignment, process: StageProcess, heart: Heart) -> _End:
-        ingest = assignment.name is StageName.INGEST
+        ingest = assignment.product is Product.DATASET
         limit = self._settings.ingest_seconds if ingest else None
         memory = None if ingest else self._settings.stage_memory_bytes
         begun = time.monotonic()
@@ -192,26 +197,26 @@ class Runner:
         self,
         assignment: Assignment,
         process: StageProcess,
-        ending: dict[str, Any],
         end: _End,
     ) -> None:
         """Write how a run without a result has ended."""
-        claim, kind = assignment.claim, ending["kind"]
-        if kind == "problem":
-            self._fail(claim, ending["problem"])
+        claim, ending = assignment.claim, process.ending
+        if isinstance(ending, Refused):
+            self._fail(claim, ending.problem)
         elif end in (_End.STOPPED, _End.SHUTDOWN):
             claims.release(self._database, claim)
         elif end is _End.TIMEOUT:
             limit = f"{self._settings.ingest_seconds:g} seconds"
             self._fail(claim, problems.too_expensive(limit))
-        elif kind == "memory_error" and assignment.name is StageName.INGEST:
+        elif isinstance(ending, NoMemory) and assignment.product is Product.DATASET:
             limit = f"{self._settings.ingest_memory_bytes / 2**20:,.0f} MiB"
             self._fail(claim, problems.too_expensive(limit))
         else:
-            problem = _death(process, ending, end, self._settings.stage_memory_bytes)
+            problem = _death(process, end, self._settings.stage_memory_bytes)
             # What the process printed may quote rows; it is all there is where it died without a word.
-            output = process.output() if kind == "died" else None
-            log.error(problem["code"], **ending, how=process.how_it_died(), output=output)
+            output = process.output() if ending is None else None
+            said = ending.model_dump(exclude={"used_gpu"}) if ending else {"kind": "died"}
+            log.error(problem["code"], **said, how=process.how_it_died(), output=output)
             for_memory = problem["code"] in problems.FOR_MEMORY
             claims.died(self._database, self._settings, claim, problem, for_memory=for_memory)
 
@@ -231,16 +236,14 @@ class Runner:
                 pause.wait(1.0)
 
 
-def _death(
-    process: StageProcess, ending: dict[str, Any], end: _End, memory: int | None
-) -> dict[str, Any]:
-    """Why the process has no result, told apart: an exception, memory, a kill, any other death."""
+def _death(process: StageProcess, end: _End, memory: int | None) -> dict[str, Any]:
+    """The problem of a process without a result: memory, an exception, a kill, or any other death."""
     if end is _End.MEMORY:
         return problems.out_of_memory(memory)
-    if ending["kind"] == "memory_error":
+    if isinstance(process.ending, NoMemory):
         return problems.out_of_memory(None)
-    if ending["kind"] == "exception":
-        return problems.raised(ending["type"])
+    if isinstance(process.ending, Raised):
+        return problems.raised(process.ending.type)
     if process.was_killed:
         return problems.killed()
     return problems.died(process.how_it_died())

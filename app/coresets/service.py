@@ -23,7 +23,7 @@ from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.jobs import SELECTING, JobRow
 from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
 from dealrec.config.selectors import KEPT_WITH_SCORES, SELECTORS, Need, selector_needs
-from dealrec.config.stages import StageName
+from dealrec.config.stages import STAGES, Phase
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES, read_scores, write_coreset
 from dealrec.coresets.writer import Coreset as WrittenCoreset
 from dealrec.data.dataset import Dataset
@@ -82,10 +82,10 @@ def selection_task(
     _require_effort(config, selection)
     dataset = jobs.dataset(job)
     facts = {}
-    for name in (StageName.SURROGATE, StageName.INFLUENCE, StageName.EFFORT):
-        artifact = jobs.artifact(job, name)
+    for name, spec in STAGES.items():
+        artifact = jobs.artifact(job, name) if spec.phase is Phase.SCORING else None
         if artifact is not None:
-            facts[name.value] = artifact.details
+            facts[name.value] = spec.account(artifact.metrics, artifact.details)
     return SelectionTask(
         job_id=job.id,
         dataset_id=dataset.id,
@@ -100,7 +100,7 @@ def selection_task(
 def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
     if config.effort is not None or Need.EFFORT not in selector_needs(selection):
         return
-    if "effort_weight" in SELECTORS[selection.method].parameters:
+    if SELECTORS[selection.method].weighs_effort:
         place = FieldError("selection.effort_weight", "must be 0")
     else:
         place = FieldError("selection.method", "looks at effort")

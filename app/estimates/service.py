@@ -1,4 +1,4 @@
-"""Estimates: work in units that a stage's time is in proportion to, times a rate learnt from the past."""
+"""Estimates: a stage's amount of work times the seconds a unit took in the past."""
 
 from statistics import median
 
@@ -6,31 +6,23 @@ from sqlalchemy.orm import Session
 
 from dealrec.app.estimates.repository import Finished, finished_stages, made_keys
 from dealrec.app.estimates.schemas import Basis, Calibration, Estimate, StageEstimate
-from dealrec.app.estimates.work import Task, Work
-from dealrec.app.jobs.composition import Plan, plan_comparison, plan_prune, require_samples
+from dealrec.app.jobs.composition import data_shape, job_workload
 from dealrec.app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
 from dealrec.app.jobs.service import require_known_models, require_run_count
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
-from dealrec.app.tables.jobs import JobKind
-from dealrec.config.stages import StageName
+from dealrec.config.stages import (
+    STAGES,
+    Plan,
+    StageName,
+    Work,
+    Workload,
+    plan_comparison,
+    plan_prune,
+)
 
 START_SECONDS = 4.0
-"""Of a stage's process before it works, and of its files' way; the rest is in proportion to the work."""
-
-_REFERENCE = {
-    StageName.SURROGATE: 1.2e-5,
-    StageName.INFLUENCE: 6.5e-9,
-    StageName.EFFORT: 0.1,
-    StageName.DIFFICULTY: 6e-9,
-    StageName.EMBEDDING: 0.1,
-    StageName.GRADIENTS: 0.15,
-    StageName.SELECT: 1e-4,
-    StageName.FINETUNE: 0.5,
-    StageName.EVALUATE: 0.1,
-    StageName.COMPARE: 0.1,
-}
-"""Seconds a unit of work on two cores without a GPU, rounded up; language models of 135M parameters."""
+"""How long starting a stage's process and moving its files takes; the rest is proportional to the work."""
 
 
 def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: DatasetRow) -> Estimate:
@@ -41,8 +33,8 @@ def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: Dataset
     """
     _require_ready(dataset)
     require_known_models(body.config)
-    plan = plan_prune(body.config, body.budget, dataset)
-    return _estimate(session, tenant_id, JobKind.PRUNE, plan, dataset, body.budget)
+    plan = plan_prune(body.config, body.budget, data_shape(dataset))
+    return _estimate(session, tenant_id, plan, dataset, body.budget)
 
 
 def estimate_comparison(
@@ -58,10 +50,11 @@ def estimate_comparison(
     config = body.comparison()
     require_run_count(config, max_runs)
     require_known_models(config.config)
-    plan = plan_comparison(config, dataset)
-    sizes = config.resolved_budgets(require_samples(dataset, config.config))
+    data = data_shape(dataset)
+    plan = plan_comparison(config, data)
+    sizes = config.resolved_budgets(data.samples(config.config))
     largest = config.budgets[sizes.index(max(sizes))]
-    found = _estimate(session, tenant_id, JobKind.COMPARISON, plan, dataset, largest)
+    found = _estimate(session, tenant_id, plan, dataset, largest)
     return found.model_copy(update={"trainings": config.run_count})
 
 
@@ -77,21 +70,21 @@ def _require_ready(dataset: DatasetRow) -> None:
 def _estimate(
     session: Session,
     tenant_id: str,
-    kind: JobKind,
     plan: Plan,
     dataset: DatasetRow,
     requested: float,
 ) -> Estimate:
-    assert plan.budget is not None
-    task = Task.of(kind, plan.config, dataset, plan.budget)
+    assert isinstance(plan.options, Workload)
+    load = plan.options
     made = made_keys(session, tenant_id, plan.keys.values())
     past = finished_stages(session, tenant_id)
     stages = [
-        _stage(name, task.work(name), past, reused=key in made) for name, key in plan.keys.items()
+        _stage(name, STAGES[name].work(load), past, reused=key in made)
+        for name, key in plan.keys.items()
     ]
     return Estimate(
         dataset_id=dataset.id,
-        budget=BudgetUse(requested=requested, samples=plan.budget),
+        budget=BudgetUse(requested=requested, samples=load.budget),
         seconds=round(sum(stage.seconds for stage in stages), 1),
         stages=stages,
     )
@@ -104,7 +97,7 @@ def _stage(name: StageName, work: Work, past: list[Finished], *, reused: bool) -
         if one.name is name and (before := _work_of(one)) is not None and before.alike == work.alike
     ]
     rates = [max(one.seconds - START_SECONDS, 0.1 * one.seconds) / units for one, units in like]
-    rate = median(rates) if rates else _REFERENCE[name]
+    rate = median(rates) if rates else STAGES[name].reference_seconds
     peaks = [one.peak_memory_bytes for one, _ in like if one.peak_memory_bytes is not None]
     return StageEstimate(
         name=name,
@@ -118,9 +111,6 @@ def _stage(name: StageName, work: Work, past: list[Finished], *, reused: bool) -
 
 
 def _work_of(finished: Finished) -> Work | None:
-    """What a finished stage had to do; ``None`` where its job does not say so."""
-    job = finished.job
-    if job.kind == JobKind.FINETUNE or job.budget_samples is None:
-        return None
-    task = Task.of(job.kind, job.config, finished.dataset, job.budget_samples)
-    return task.work(finished.name)
+    """The amount of work in a finished stage; ``None`` where its job does not say so."""
+    load = job_workload(finished.job, finished.dataset)
+    return None if load is None else STAGES[finished.name].work(load)

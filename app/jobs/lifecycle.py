@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dealrec.app.jobs import composition
-from dealrec.app.jobs.sharding import shard_effort
+from dealrec.app.jobs.sharding import add_shards
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.quotas.service import require_open_job
 from dealrec.app.stages.events import record
@@ -19,7 +19,7 @@ from dealrec.app.stages.transitions import lock_dataset, lock_job, move_job, mov
 from dealrec.app.stages.wakeups import wake
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import ENDED_JOBS, JobRow, JobState, StageRow, StageState
-from dealrec.config.stages import StageName
+from dealrec.config.stages import StageName, Workload
 from dealrec.errors import InputError
 
 
@@ -40,8 +40,9 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     session.flush()
     record(session, job, "job.queued")
     ids: dict[StageName, str] = {}
+    config = composition.stage_config(job)
     for position, spec in enumerate(composition.job_stages(job)):
-        needs = [ids[name] for name in spec.needs if name in ids]
+        needs = [ids[name] for name in spec.needs(config) if name in ids]
         ids[spec.name] = add_stage(session, dataset, job, spec, needs, position).id
     if dataset.state == DatasetState.READY:
         start_job(session, job, dataset)
@@ -168,12 +169,14 @@ def stages_of(session: Session, job: JobRow) -> list[StageRow]:
 
 def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     """Resolve configuration and budget, key the stages, queue those that need nothing."""
-    plan = composition.plan(job, dataset)
-    job.config, job.budget_samples = plan.config, plan.budget
+    plan = composition.plan_job(job, dataset)
+    if isinstance(plan.options, Workload):
+        job.config = (plan.options.comparison or plan.options.config).model_dump(mode="json")
+        job.budget_samples = plan.options.budget
     for stage in stages_of(session, job):
         stage.key = plan.keys[StageName(stage.name)]
-        if stage.name == StageName.EFFORT and plan.measured is not None:
-            shard_effort(session, stage, plan.measured)
+        if (shards := plan.shards.get(StageName(stage.name))) is not None:
+            add_shards(session, stage, shards)
     for stage in stages_of(session, job):
         if not stage.needs:
             queue_stage(session, stage)

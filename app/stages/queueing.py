@@ -34,7 +34,7 @@ def add_stage(
         name=spec.name.value,
         position=position,
         needs=needs or [],
-        queue="gpu" if spec.gpu else "cpu",
+        queue=spec.queue.value,
         state=StageState.WAITING.value,
         fence=0,
     )

@@ -4,15 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dealrec.comparison.results import Cost, FullCost
-from dealrec.config import EmbeddingSource, PruneConfig, SelectionConfig
-from dealrec.config.selectors import Need, selector_needs
-from dealrec.config.stages import EXTRA_STAGES, StageName
-
-_MADE_BY = {
-    Need.INFLUENCE: StageName.INFLUENCE,
-    Need.EFFORT: StageName.EFFORT,
-    **{need: stage for stage, needs in EXTRA_STAGES.items() for need in needs},
-}
+from dealrec.config import PruneConfig, SelectionConfig
+from dealrec.config.selectors import selector_needs
+from dealrec.config.stages import STAGES, StageName, makers, stages_before
 
 
 @dataclass(frozen=True)
@@ -31,13 +25,9 @@ class TrainingCost:
 
 def needed_stages(selection: SelectionConfig, config: PruneConfig) -> list[StageName]:
     """The stages without which this selector cannot choose, in order; none for a random one."""
-    needed = {_MADE_BY[need] for need in selector_needs(selection) if need in _MADE_BY}
-    of_surrogate = {StageName.INFLUENCE, StageName.DIFFICULTY}
-    if config.embedding.source is EmbeddingSource.SURROGATE:
-        of_surrogate.add(StageName.EMBEDDING)
-    if needed & of_surrogate:
-        needed.add(StageName.SURROGATE)
-    return [name for name in StageName if name in needed]
+    made = set(makers(selector_needs(selection)))
+    needed = made.union(*(stages_before(name, config, STAGES.keys()) for name in made))
+    return [name for name in STAGES if name in needed]
 
 
 def full_cost(

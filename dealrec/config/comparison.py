@@ -117,11 +117,11 @@ class ComparisonConfig(Config):
     @model_validator(mode="after")
     def _settle(self) -> Self:
         """Fill in what ``scale`` says; leave effort out where no selector looks at it."""
-        # Every selector says its own method: that of the configuration is of no account.
-        selection: dict[str, Any] = {"method": SelectionMethod.RANDOM}
+        # Every selector names its own method, so the configuration's method has no effect.
+        selection = self.config.selection.model_copy(update={"method": SelectionMethod.RANDOM})
         left_out = self.config.effort is None and "effort" in self.config.model_fields_set
         if left_out:
-            unweighed = self.config.selection.model_copy(update={"effort_weight": 0.0})
+            unweighed = self.config.selection.without_effort()
             config = self.config.model_copy(update={"selection": unweighed})
             object.__setattr__(self, "config", config)
         update: dict[str, Any] = {
@@ -129,7 +129,7 @@ class ComparisonConfig(Config):
             "evaluation": self.config.evaluation or _EVALUATION[self.scale],
         }
         if Need.EFFORT not in self.needs():
-            update["effort"], selection["effort_weight"] = None, 0.0
+            update["effort"], selection = None, selection.without_effort()
         elif self.config.effort is None and not left_out:
             update["effort"] = EffortConfig()
         elif left_out:
@@ -137,7 +137,7 @@ class ComparisonConfig(Config):
             raise ValueError(
                 f"the selector `{named}` looks at effort, which `effort: null` leaves out"
             )
-        update["selection"] = self.config.selection.model_copy(update=selection)
+        update["selection"] = selection
         object.__setattr__(self, "config", self.config.model_copy(update=update))
         return self
 

@@ -45,21 +45,19 @@ class PruneConfig(Config):
     """How the adapter is measured on held-out users; ``None``: not at all. Needs ``finetune``."""
 
     @model_validator(mode="after")
-    def _effort_for_who_looks_at_it(self) -> "PruneConfig":
+    def _default_effort_if_selector_needs_it(self) -> "PruneConfig":
         if "effort" not in self.model_fields_set and Need.EFFORT in selector_needs(self.selection):
             object.__setattr__(self, "effort", EffortConfig())
         return self
 
     @model_validator(mode="after")
-    def _no_effort_no_weight(self) -> "PruneConfig":
-        weighed = "effort_weight" in SELECTORS[self.selection.method].parameters
-        if self.effort is None and weighed and self.selection.effort_weight != 0:
-            selection = self.selection.model_copy(update={"effort_weight": 0.0})
-            object.__setattr__(self, "selection", selection)
+    def _no_weight_if_effort_is_left_out(self) -> "PruneConfig":
+        if self.effort is None and SELECTORS[self.selection.method].weighs_effort:
+            object.__setattr__(self, "selection", self.selection.without_effort())
         return self
 
     @model_validator(mode="after")
-    def _effort_where_it_is_needed(self) -> "PruneConfig":
+    def _refuse_selector_without_its_effort(self) -> "PruneConfig":
         if self.effort is None and Need.EFFORT in selector_needs(self.selection):
             raise ValueError(
                 f"the selector `{self.selection.method}` looks at effort, which `effort: null` "

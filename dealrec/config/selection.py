@@ -1,7 +1,7 @@
 """Options of the selection."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -98,6 +98,10 @@ class SelectionConfig(Config):
     """For ``importance_resampling``: 0 draws uniformly, 1 draws like validation, and more favours the
     samples that are most like validation."""
     seed: int = Field(0, ge=0, lt=2**31)
+
+    def without_effort(self) -> Self:
+        """The same selection with λ = 0: a selector that weighs effort then does not look at it."""
+        return self.model_copy(update={"effort_weight": 0.0})
 
 
 class _Changes:

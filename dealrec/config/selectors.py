@@ -57,6 +57,11 @@ class SelectorEntry:
     strata: str = "All samples are one stratum."
     """What strata are, in a sentence."""
 
+    @property
+    def weighs_effort(self) -> bool:
+        """Whether it adds effort to influence with the weight λ."""
+        return "effort_weight" in self.parameters
+
     def load(self) -> Any:
         """Import the implementation, a :class:`dealrec.selection.interface.Selector`."""
         module, _, name = self.implementation.partition(":")
@@ -273,12 +278,12 @@ VECTORS = VALIDATION | {Need.EMBEDDING, Need.GRADIENTS}
 
 
 def selector_needs(config: SelectionConfig) -> frozenset[Need]:
-    """All that the chosen selector looks at; effort only where it has a weight."""
+    """Everything that the chosen selector looks at; effort only where its weight λ is not 0."""
     entry = SELECTORS[config.method]
     needs = set(entry.needs)
     if "difficulty" in entry.parameters:
         needs.add(Need(config.difficulty.value))
-    if "effort_weight" in entry.parameters and not config.effort_weight:
+    if entry.weighs_effort and not config.effort_weight:
         needs.discard(Need.EFFORT)
     return frozenset(needs)
 

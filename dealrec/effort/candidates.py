@@ -33,7 +33,7 @@ def draw_candidates(
     of the selection itself (one per key): of two samples in a stratum, the pool holds the one that
     the full method would take first. If ``size`` is the number of samples, the pool is all samples.
     """
-    by_influence = config.model_copy(
-        update={"method": SelectionMethod.DEALREC, "effort_weight": 0.0, "hard_prune": 0.0}
+    by_influence = config.without_effort().model_copy(
+        update={"method": SelectionMethod.DEALREC, "hard_prune": 0.0}
     )
     return select(Scores(keys, influence, None), size, by_influence).indices

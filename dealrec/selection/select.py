@@ -63,7 +63,7 @@ def in_order_of_keys(selector: Selector) -> Selector:
 
 def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> None:
     """Effort that is only a term of the overall score may be missing; influence alone counts then."""
-    weighed = {Need.EFFORT} if "effort_weight" in entry.parameters else set()
+    weighed = {Need.EFFORT} if entry.weighs_effort else set()
     missing = sorted(need.value for need in needs - weighed if not scores.has(need))
     if missing:
         raise InputError(

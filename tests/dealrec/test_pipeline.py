@@ -9,8 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import dealrec
+from dealrec.config import EvaluationConfig, FinetuneConfig
 from dealrec.data.synthetic import write_sample_data
-from dealrec.errors import InputError
+from dealrec.errors import Cancelled, InputError
+from dealrec.pipeline import evaluate
+from dealrec.pipeline import finetune as finetune_coreset
+from dealrec.progress import SILENT
 
 SMALL = {"effort": None, "surrogate": {"epochs": 2, "hidden_size": 16}}
 
@@ -44,6 +48,7 @@ def test_it_gives_exactly_the_budget_and_a_report_beside_random(result):
     assert page.count("<svg") >= 3
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")
     assert sorted(path.name for path in result.folder.iterdir()) == [
+        ".work",
         "manifest.json",
         "members.parquet",
         "report.html",
@@ -144,3 +149,76 @@ def test_effort_of_candidates_alone_is_measured_selected_from_and_told(
     assert (told["candidates"], told["samples"], told["samples_without_effort"]) == (2, 30, 120)
     assert "Influence against effort" in (few.folder / "report.html").read_text()
     assert many.coreset.sha256 == full.coreset.sha256 != few.coreset.sha256
+
+
+class Begun:
+    """Notes which stages are run, and stops one of them."""
+
+    def __init__(self, stop=None):
+        self.names, self.stop = [], stop
+
+    def __call__(self, stage):
+        self.names.append(stage.value)
+        if stage.value == self.stop:
+            raise Cancelled("stopped")
+        return SILENT
+
+
+def test_another_budget_from_the_same_folder_runs_the_selection_alone(data, result, tmp_path):
+    begun = Begun()
+    arguments = {"items": data / "items.csv", "config": SMALL, "stages": begun}
+    smaller = dealrec.prune(
+        data / "interactions.csv", budget=5, out=result.folder, work=tmp_path / "work", **arguments
+    )
+    assert begun.names == ["ingest", "surrogate", "influence", "select"]
+    begun.names.clear()
+    again = dealrec.prune(
+        data / "interactions.csv", budget=15, out=tmp_path, work=tmp_path / "work", **arguments
+    )
+    assert begun.names == ["select"]
+    assert (smaller.coreset.size, again.coreset.sha256) == (5, result.coreset.sha256)
+
+
+def test_what_was_finished_is_kept_where_a_later_stage_stops(data, result, tmp_path):
+    begun = Begun(stop="select")
+    arguments = {"items": data / "items.csv", "budget": 15, "config": SMALL, "out": tmp_path / "o"}
+    with pytest.raises(Cancelled):
+        dealrec.prune(data / "interactions.csv", stages=begun, **arguments)
+    going_on = Begun()
+    again = dealrec.prune(data / "interactions.csv", stages=going_on, **arguments)
+    assert going_on.names == ["select"]
+    assert again.coreset.sha256 == result.coreset.sha256
+
+
+def test_it_trains_and_measures_where_the_configuration_says_so(data, language_model, tmp_path):
+    finetune = {"model": language_model, "epochs": 1}
+    evaluation = {"users": 10, "ranking_users": 4, "beams": 2, "max_title_tokens": 4}
+    begun = Begun()
+    result = dealrec.prune(
+        data / "interactions.csv",
+        items=data / "items.csv",
+        budget=8,
+        out=tmp_path / "out",
+        config=SMALL | {"finetune": finetune, "evaluation": evaluation},
+        stages=begun,
+    )
+    assert begun.names[-2:] == ["finetune", "evaluate"]
+    assert (result.adapter / "adapter_model.safetensors").is_file()
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == result.evaluation
+    assert result.evaluation["users"] == 10 and result.evaluation["metrics"]["nll"] > 0
+
+    measured = evaluate(
+        tmp_path / "out",
+        data / "interactions.csv",
+        items=data / "items.csv",
+        config=EvaluationConfig(**evaluation),
+    )
+    assert measured == result.evaluation
+    metrics = finetune_coreset(
+        tmp_path / "out", config=FinetuneConfig(**finetune), out=tmp_path / "adapter"
+    )
+    assert metrics["samples"] == 8
+    weights = "adapter_model.safetensors"
+    trained = (tmp_path / "adapter" / weights).read_bytes()
+    assert trained == (result.adapter / weights).read_bytes()
+    assert not (tmp_path / "adapter" / ".work").exists()

@@ -15,6 +15,7 @@ from dealrec.app.stages.transitions import Stale
 from dealrec.app.tables.jobs import EventRow, JobRow, JobState, StageRow, StageState
 from dealrec.worker import claims
 from dealrec.worker.claims import Claim, Standing, beat, claim
+from dealrec.worker.messages import Event, Progress
 from tests.worker.makers import TINY, new_job, ready_dataset
 
 PROBLEM = {"code": "stage_died", "title": "t", "detail": "d", "type": "x"}
@@ -141,7 +142,7 @@ def test_an_expired_lease_gives_the_stage_to_another_and_the_stale_worker_change
     before = _stage(database, claimed.stage_id)
     assert (before.lost_leases, before.deaths) == (1, 0)
 
-    progress = {"done": 9, "total": 9, "unit": "epoch"}
+    progress = Progress(done=9, total=9, unit="epoch")
     assert beat(database, claimed, lease_seconds=99, progress=progress) is Standing.LOST
     for write in (
         lambda: claims.died(database, settings, claimed, PROBLEM),
@@ -306,7 +307,7 @@ def test_events_have_no_gaps_however_many_write_at_once(
     database: Database, settings: Settings, claimed: Claim
 ) -> None:
     def report(number: int) -> None:
-        beat(database, claimed, events=[("note", {"number": number})])
+        beat(database, claimed, events=[Event(event="note", data={"number": number})])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(report, range(40)))

@@ -17,10 +17,10 @@ from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
-from dealrec.comparison.pipeline import compare_selectors
 from dealrec.config.language_models import LANGUAGE_MODELS, LanguageModel
 from dealrec.config.runtime import Runtime
 from dealrec.data.synthetic import write_sample_data
+from dealrec.pipeline import compare
 from dealrec.worker.checkpoints import PREFIX
 from dealrec.worker.claims import claim
 from dealrec.worker.runner import Runner
@@ -195,7 +195,7 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
     report = client.get(f"/v1/jobs/{compared}/report?format=json").json()
     assert killer.kept <= {run["finetune_seconds"] for run in report["runs"]}
     monkeypatch.delitem(LANGUAGE_MODELS, model)  # a folder, to the library
-    expected = compare_selectors(
+    expected = compare(
         source / "interactions.csv",
         items=source / "items.csv",
         config=comparison(model),

@@ -23,6 +23,7 @@ from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobRow, StageRow, StageRunRow
 from dealrec.worker.child import PipeReporter
 from dealrec.worker.claims import beat, claim, expire, release
+from dealrec.worker.messages import Tick
 from dealrec.worker.runner import Runner
 from tests.worker.makers import TENANT, interactions, new_job, ready_dataset, upload
 
@@ -140,10 +141,10 @@ def test_a_stages_process_says_that_it_uses_a_gpu_once_it_does(
     cuda = SimpleNamespace(is_initialized=lambda: begun)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
     read_end, write_end = os.pipe()
-    PipeReporter(write_end).send("tick")
+    PipeReporter(write_end).send(Tick())
     line = os.read(read_end, 1000)
     os.close(read_end)
-    assert json.loads(line) == {"kind": "tick", **({"used_gpu": True} if begun else {})}
+    assert json.loads(line) == {"kind": "tick", "used_gpu": begun}
 
 
 def _begun(

@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from dealrec.app.jobs.composition import count_samples
 from dealrec.app.jobs.controls import request_cancel
 from dealrec.app.jobs.lifecycle import (
     advance,
@@ -24,6 +23,7 @@ from dealrec.app.stages.transitions import (
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import EventRow, JobRow, JobState, StageRow, StageState
 from dealrec.config import PruneConfig, Sampling
+from dealrec.config.stages.plan import count_samples
 from dealrec.errors import InputError
 from tests.worker.makers import TINY, new_job, ready_dataset
 

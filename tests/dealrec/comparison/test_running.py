@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from dealrec.comparison.pipeline import compare_selectors
 from dealrec.comparison.results import ComparisonReport
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
+from dealrec.pipeline import compare
 from dealrec.recommenders import grounding
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 
@@ -48,7 +48,7 @@ def _config(data, **changes):
 
 def _compare(data, out, reporter=None, **changes):
     stages: dict[str, Any] = {} if reporter is None else {"stages": lambda _stage: reporter}
-    return compare_selectors(
+    return compare(
         data / "interactions.csv",
         items=data / "items.csv",
         config=_config(data, **changes),
@@ -112,6 +112,7 @@ def test_the_ledger_counts_what_a_selector_needs_and_no_more(result):
 def test_it_leaves_a_page_and_its_json_and_nothing_else(result):
     out, report = result
     assert sorted(path.name for path in out.iterdir()) == [
+        ".work",
         "report.html",
         "report.json",
         "users.parquet",
@@ -169,7 +170,7 @@ def test_nothing_to_measure_on_is_said_before_anything_is_trained(data, tmp_path
     rows = [f"{line},train" for line in lines[1:]]
     (tmp_path / "train.csv").write_text("\n".join([",".join(header), *rows]))
     with pytest.raises(InputError) as refusal:
-        compare_selectors(
+        compare(
             tmp_path / "train.csv",
             items=data / "items.csv",
             config=_config(data),

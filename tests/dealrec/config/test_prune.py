@@ -3,8 +3,7 @@
 import pytest
 
 from dealrec.config import PruneConfig, RiskTarget
-from dealrec.config.stage_keys import stage_key
-from dealrec.config.stages import STAGES, StageName, planned_stages
+from dealrec.config.stages import STAGES, JobOptions, StageName, planned_stages, stage_keys
 from dealrec.errors import InputError
 
 
@@ -42,10 +41,7 @@ def test_validation_needs_a_validation_split():
 
 def _keys(budget=10, dataset="a", **parts):
     config = PruneConfig.parse({"finetune": {}, "effort": {}, **parts})
-    return {
-        spec.name: stage_key(spec.name, dataset_sha256=dataset, config=config, budget=budget)
-        for spec in planned_stages(config)
-    }
+    return stage_keys(planned_stages(config), JobOptions(config, budget), source=dataset)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +80,16 @@ def test_effort_of_candidates_depends_on_what_the_pool_is_drawn_by(change, redon
 def test_effort_of_candidates_waits_for_influence():
     for candidates, needs in ((None, ()), (4, ("influence",))):
         config = PruneConfig.parse({"effort": {"candidates": candidates}})
-        (effort,) = (spec for spec in planned_stages(config) if spec.name == "effort")
-        assert effort.needs == needs
+        assert STAGES[StageName.EFFORT].needs(config) == needs
 
 
 def test_a_stage_needs_only_stages_before_it():
-    order = list(StageName)
-    for spec in STAGES.values():
-        assert all(order.index(need) < order.index(spec.name) for need in spec.needs)
+    order = list(STAGES)
+    assert order == list(StageName)
+    for parts in ({}, {"effort": {"candidates": 2}}, {"embedding": {"source": "language_model"}}):
+        config = PruneConfig.parse(parts)
+        for spec in STAGES.values():
+            assert all(order.index(need) < order.index(spec.name) for need in spec.needs(config))
 
 
 EXTRA = {

@@ -1,75 +1,70 @@
-"""Scores the LLM's effort on every sample: in one piece, or as a plan, shards and their merge."""
+"""Measures the language model's effort: in one piece, or as a plan, shards and their merge."""
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dealrec.config import EffortConfig
 from dealrec.config.stages import StageName, StagePart
-from dealrec.data.dataset import Dataset
-from dealrec.data.samples import Samples, build_samples
 from dealrec.effort.candidates import candidate_pool
 from dealrec.effort.parts import EffortPart, merge_effort
 from dealrec.effort.scoring import score_effort_shard
 from dealrec.influence.scores import InfluenceScores
 from dealrec.language_models.batch_plan import BatchPlan, plan_samples
-from dealrec.worker.stages.context import StageContext, StageResult
+from dealrec.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """The effort of every sample, or of every candidate; details are the scorer's diagnostics.
+    """Save the effort of every sample, or of every candidate; the details are the diagnostics.
 
-    Of a part: the plan, or the effort of a shard.
+    As a part of the stage, save the plan or the effort of one shard.
     """
     if context.part is StagePart.PLAN:
         plan = _plan(context)
         plan.save(context.out)
         return StageResult({"samples": len(plan.order), "batches": plan.batches})
     if context.part is StagePart.SHARD:
-        part = _measured(context, _planned(context))
+        part = _shard(context, _saved_plan(context))
         part.save(context.out)
         return StageResult(part.diagnostics)
     if context.parts:
-        plan = _planned(context)
+        plan = _saved_plan(context)
         folders = [path for name, path in context.parts.items() if name != StagePart.PLAN]
         scores = merge_effort(plan, [EffortPart.load(folder) for folder in folders])
     else:
         plan = _plan(context)
-        scores = merge_effort(plan, [_measured(context, plan)])
+        scores = merge_effort(plan, [_shard(context, plan)])
     scores.save(context.out)
     return StageResult(scores.diagnostics)
 
 
 def _plan(context: StageContext) -> BatchPlan:
-    dataset, samples = _samples(context)
-    assert context.config.effort is not None
+    dataset, samples = context.load_samples()
     return plan_samples(
         dataset,
         samples,
         context.config.prompt,
-        context.config.effort,
+        _config(context),
         candidates=_candidates(context, samples.keys(dataset)),
         reporter=context.reporter,
     )
 
 
-def _planned(context: StageContext) -> BatchPlan:
+def _saved_plan(context: StageContext) -> BatchPlan:
     return BatchPlan.load(context.parts[StagePart.PLAN])
 
 
-def _measured(context: StageContext, plan: BatchPlan) -> EffortPart:
-    """The shard that is asked for; it is all of the plan where there is one."""
-    dataset, samples = _samples(context)
-    assert context.config.effort is not None
-    if context.pieces > 1:
-        tokens = context.config.effort.batch_tokens // context.pieces
-        context.reporter.event("replanned", batch_tokens=tokens)
+def _shard(context: StageContext, plan: BatchPlan) -> EffortPart:
+    """Measure the shard that is asked for; a single shard is the whole plan."""
+    dataset, samples = context.load_samples()
+    context.replanned(_config(context).batch_tokens)
     return score_effort_shard(
         plan,
         plan.shards(context.shards)[context.shard],
         dataset,
         samples,
         context.config.prompt,
-        context.config.effort,
+        _config(context),
         runtime=context.runtime,
         reporter=context.reporter,
         checkpoint_dir=context.checkpoint_dir,
@@ -77,13 +72,13 @@ def _measured(context: StageContext, plan: BatchPlan) -> EffortPart:
     )
 
 
-def _samples(context: StageContext) -> tuple[Dataset, Samples]:
-    dataset = Dataset.load(context.dataset)
-    return dataset, build_samples(dataset, context.config.sampling, context.config.min_history)
+def _config(context: StageContext) -> EffortConfig:
+    assert context.config.effort is not None
+    return context.config.effort
 
 
 def _candidates(context: StageContext, keys: pa.Array) -> npt.NDArray[np.int64] | None:
-    """The pool, drawn over the influence of this job; ``None`` where all samples are measured."""
+    """The candidates, drawn over the influence of this job; ``None`` measures every sample."""
     if StageName.INFLUENCE not in context.inputs:
         return None
     influence = InfluenceScores.load(context.inputs[StageName.INFLUENCE]).scores

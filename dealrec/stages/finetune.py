@@ -1,4 +1,4 @@
-"""Trains a LoRA adapter on a coreset's members."""
+"""Trains a LoRA adapter on the members of a coreset."""
 
 import hashlib
 import json
@@ -9,11 +9,11 @@ from dealrec.config.stages import StageName
 from dealrec.coresets.members import read_members
 from dealrec.coresets.writer import MANIFEST, MEMBERS
 from dealrec.finetune.training import finetune
-from dealrec.worker.stages.context import StageContext, StageResult
+from dealrec.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """The PEFT folder; details are what the adapter's row shows."""
+    """Write the PEFT folder; the details are what the adapter's row shows."""
     coreset = context.inputs[StageName.SELECT]
     manifest = json.loads((coreset / MANIFEST).read_text())
     assert context.config.finetune is not None

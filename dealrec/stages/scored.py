@@ -1,5 +1,7 @@
-"""What the stages before a selection have made."""
+"""Loads what the scoring stages have made, for the stages that select."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dealrec.config.stages import StageName
@@ -10,12 +12,10 @@ from dealrec.effort.scores import EffortScores
 from dealrec.influence.scores import InfluenceScores
 from dealrec.selection.interface import Scores
 from dealrec.selection.vectors import MadeVectors
-from dealrec.worker.stages.context import StageContext
 
 
-def load_scores(context: StageContext, dataset: Dataset, samples: Samples) -> Scores:
-    """All that any selector may look at; vectors stay in their files."""
-    inputs = context.inputs
+def load_scores(inputs: Mapping[StageName, Path], dataset: Dataset, samples: Samples) -> Scores:
+    """Everything that any selector may look at, from the stages' folders; vectors stay in their files."""
     found: dict[str, Any] = {"effort": None}
     if StageName.EFFORT in inputs:
         effort = EffortScores.load(inputs[StageName.EFFORT])

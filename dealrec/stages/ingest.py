@@ -1,22 +1,22 @@
-"""Validates uploaded files into a data set."""
+"""Validates files into a data set."""
 
 import numpy as np
 
 from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset
 from dealrec.data.ingest import ingest
-from dealrec.worker.stages.context import StageContext, StageResult
+from dealrec.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """The folder of the data set; details are what the data set's row shows."""
+    """Save the data set; the details are what the row of the data set shows."""
     files = context.files
     assert files is not None
     result = ingest(
-        files.interactions,
-        interactions_name=files.interactions_name,
-        items=files.items,
-        items_name=files.items_name,
+        files.interactions.path,
+        interactions_name=files.interactions.name,
+        items=files.items.path if files.items else None,
+        items_name=files.items.name if files.items else None,
         columns=files.columns,
         split=files.split,
         out=context.out,
@@ -33,7 +33,7 @@ def run(context: StageContext) -> StageResult:
 
 
 def train_lengths(dataset: Dataset) -> dict[str, int]:
-    """Number of training items to the number of users that have so many."""
+    """The number of users for each number of training items, as JSON has it."""
     offsets, _ = dataset.subsequences((SPLIT_CODES[Split.TRAIN],))
     lengths, users = np.unique(np.diff(offsets), return_counts=True)
     return {str(length): int(count) for length, count in zip(lengths, users, strict=True)}

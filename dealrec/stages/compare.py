@@ -2,30 +2,26 @@
 
 from dealrec.comparison.running import compare
 from dealrec.comparison.runs import select_runs
-from dealrec.config.stages import StageName
-from dealrec.data.dataset import Dataset
-from dealrec.data.samples import build_samples
-from dealrec.worker.stages.context import StageContext, StageResult
-from dealrec.worker.stages.scored import load_scores
+from dealrec.stages.context import StageContext, StageResult
+from dealrec.stages.scored import load_scores
 
 
 def run(context: StageContext) -> StageResult:
-    """The folder of the report; details are its verdict and its warnings."""
-    dataset, comparison = Dataset.load(context.dataset), context.comparison
+    """Write the report; the details are its verdict and its warnings.
+
+    Finished runs and states of frozen layers are kept in ``context.cache`` where there is one, so that
+    another comparison of the same data can use them again.
+    """
+    comparison, cache = context.comparison, context.cache
     assert comparison is not None
-    samples = build_samples(dataset, context.config.sampling, context.config.min_history)
-    seconds = {
-        StageName(name): facts["seconds"]
-        for name, facts in context.facts.items()
-        if facts["seconds"] is not None
-    }
+    dataset, samples = context.load_samples()
     budgets = comparison.resolved_budgets(len(samples))
     report = compare(
         dataset,
         samples,
         select_runs(
             samples.keys(dataset).to_pylist(),
-            load_scores(context, dataset, samples),
+            load_scores(context.inputs, dataset, samples),
             comparison,
             budgets=budgets,
             reporter=context.reporter,
@@ -33,8 +29,13 @@ def run(context: StageContext) -> StageResult:
         comparison,
         budgets=budgets,
         out=context.out,
-        checkpoint_dir=context.checkpoint_dir,
-        seconds=seconds,
+        checkpoint_dir=cache / "runs" if cache else context.checkpoint_dir,
+        work=cache,
+        seconds={
+            name: facts.seconds
+            for name, facts in context.facts.items()
+            if facts.seconds is not None
+        },
         runtime=context.runtime,
         reporter=context.reporter,
     )

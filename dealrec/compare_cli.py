@@ -35,7 +35,8 @@ def compare_command(
     full_data_runs: FullDataRunsOption = 0,
     scale: ScaleOption = Scale.SMOKE,
     work: Annotated[
-        Path | None, typer.Option(help="Where finished runs are kept, to go on from.")
+        Path | None,
+        typer.Option(help="Where finished stages and runs are kept, for other comparisons too."),
     ] = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -55,10 +56,10 @@ def compare_command(
         ),
         location="comparison",
     )
-    from dealrec.comparison.pipeline import compare_selectors
+    from dealrec.pipeline import compare
 
     with stage_display(quiet=json) as stages:
-        report = compare_selectors(
+        report = compare(
             interactions,
             items=items,
             config=asked,

@@ -1,14 +1,13 @@
 """Trains the surrogate, or the ensemble of them."""
 
-from dealrec.data.dataset import Dataset
+from dealrec.stages.context import StageContext, StageResult
 from dealrec.surrogates.ensemble import train_ensemble
-from dealrec.worker.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """The trained ensemble; metrics are those of the best checkpoints."""
+    """Save the trained ensemble; the metrics are those of the best checkpoints."""
     ensemble = train_ensemble(
-        Dataset.load(context.dataset),
+        context.load_dataset(),
         context.config.surrogate,
         checkpoint_dir=context.checkpoint_dir,
         runtime=context.runtime,

@@ -1,0 +1,188 @@
+"""What a stage is: everything about it that can be known without running it.
+
+The service plans, keys, estimates and shows stages by their specifications alone, and never loads the
+libraries that run them. The function that runs a stage is ``run`` in ``dealrec.stages.<name>``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.language_models import language_model
+from dealrec.config.prune import PruneConfig
+from dealrec.config.selectors import Need
+
+
+class StageName(StrEnum):
+    """The stages, in the order in which people see them."""
+
+    INGEST = "ingest"
+    SURROGATE = "surrogate"
+    INFLUENCE = "influence"
+    EFFORT = "effort"
+    DIFFICULTY = "difficulty"
+    EMBEDDING = "embedding"
+    GRADIENTS = "gradients"
+    SELECT = "select"
+    FINETUNE = "finetune"
+    EVALUATE = "evaluate"
+    COMPARE = "compare"
+
+
+class StagePart(StrEnum):
+    """A part of a stage that several workers share; the stage itself merges the parts."""
+
+    PLAN = "plan"
+    """Says which samples belong to which shard."""
+    SHARD = "shard"
+
+
+class Queue(StrEnum):
+    """Which workers take a stage."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+class Phase(StrEnum):
+    """The part of a job that a stage belongs to; a job's kind says which phases it has."""
+
+    DATASET = "dataset"
+    """Validates uploaded files; belongs to a data set and to no job."""
+    SCORING = "scoring"
+    """Computes what selectors look at."""
+    SELECTION = "selection"
+    TRAINING = "training"
+    """Trains on a coreset and measures the adapter."""
+    COMPARISON = "comparison"
+
+
+class Product(StrEnum):
+    """What a stage's result becomes besides an artifact under its key."""
+
+    ARTIFACT = "artifact"
+    """Nothing else."""
+    DATASET = "dataset"
+    CORESET = "coreset"
+    ADAPTER = "adapter"
+    EVALUATION = "evaluation"
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """The options that the stages of one job read."""
+
+    config: PruneConfig
+    """Resolved. In a comparison it is the part that all selectors share."""
+    budget: int = 0
+    """Samples in the coreset; in a comparison the largest budget; 0 where nothing is selected."""
+    comparison: ComparisonConfig | None = None
+
+
+@dataclass(frozen=True)
+class Workload(JobOptions):
+    """A job's options and the size of its data: together they decide how long each stage takes."""
+
+    samples: int = 0
+    counts: Mapping[str, int] | None = None
+    """The data set's users, items and interactions by split."""
+
+    def count(self, name: str) -> int:
+        """One of ``counts``; 0 where the data set has none of it."""
+        return (self.counts or {}).get(name, 0)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The amount of work in a stage, and what must be equal for a measured rate to carry over."""
+
+    units: float
+    alike: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """A language model that a stage loads."""
+
+    location: str
+    """The place in the configuration that names it, such as ``config.effort.model``."""
+    model: str
+    adapter: str | None = None
+    """A PEFT folder that is loaded on top."""
+
+
+class StageSpec(ABC):
+    """One stage. Each subclass is a file of this package, and :data:`~.registry.STAGES` lists it."""
+
+    name: ClassVar[StageName]
+    title: ClassVar[str]
+    """The stage's name as people read it."""
+    phase: ClassVar[Phase]
+    version: ClassVar[int] = 1
+    """Raise it whenever the stage's result changes for the same input: it is part of the key."""
+    queue: ClassVar[Queue] = Queue.GPU
+    makes: ClassVar[frozenset[Need]] = frozenset()
+    """What selectors find in the result."""
+    product: ClassVar[Product] = Product.ARTIFACT
+    reference_seconds: ClassVar[float] = 0.0
+    """Seconds a unit of work takes on two cores without a GPU, rounded up, with language models of
+    135M parameters. Estimates use it until a stage of the same kind has finished on this server."""
+
+    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
+        """Whether a job of this stage's phase has the stage.
+
+        ``needs`` are those of the job's selectors. By default a scoring stage is made only where a
+        selector needs what it makes, and any other stage always.
+        """
+        return self.phase is not Phase.SCORING or bool(self.makes & needs)
+
+    def needs(self, config: PruneConfig) -> Sequence[StageName]:
+        """Stages of the same job whose results this one reads, where the job has them.
+
+        Every stage may read the data set. The stages are listed in the order in which their keys
+        enter this stage's key.
+        """
+        del config
+        return ()
+
+    @abstractmethod
+    def key_options(self, options: JobOptions) -> dict[str, Any]:
+        """The part of the options that decides the result, as JSON: it is part of the key."""
+
+    @abstractmethod
+    def work(self, load: Workload) -> Work:
+        """How much the stage has to do, in units that its seconds are proportional to."""
+
+    def shards(self, load: Workload) -> int:
+        """Into how many shards the stage is split, each of which any worker may take."""
+        del load
+        return 1
+
+    def account(self, metrics: dict[str, float], details: dict[str, Any]) -> dict[str, Any]:
+        """The part of the stage's facts that a coreset's manifest keeps."""
+        del metrics
+        return details
+
+    def language_models(self, config: PruneConfig) -> Sequence[ModelUse]:
+        """The language models that the stage loads under this configuration."""
+        del config
+        return ()
+
+
+def sampling_options(config: PruneConfig) -> dict[str, Any]:
+    """The options that decide which samples there are."""
+    return {"sampling": config.sampling, "min_history": config.min_history}
+
+
+def text_options(config: PruneConfig, model: str) -> dict[str, Any]:
+    """The options that decide what a language model reads, and its weights."""
+    return {"prompt": config.prompt.model_dump(mode="json"), "revision": revision(model)}
+
+
+def revision(model: str) -> str | None:
+    """The pinned revision of a model of the catalogue; ``None`` for a folder or a file."""
+    entry = language_model(model)
+    return entry.revision if entry else None

@@ -1,0 +1,72 @@
+"""The stage that trains and measures on the coresets of several selectors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dealrec.config.prune import PruneConfig
+from dealrec.config.stages.base import (
+    JobOptions,
+    ModelUse,
+    Phase,
+    StageName,
+    StageSpec,
+    Work,
+    Workload,
+    revision,
+)
+from dealrec.config.stages.evaluate import texts_asked
+
+_TRAINING = 3.0
+"""A training step reads a text once and goes back through it, which takes twice as long as reading."""
+_LAST_LAYERS = 0.15
+"""The share of reading a whole model that its last layers and its vocabulary take."""
+
+
+class CompareStage(StageSpec):
+    """Its result is the report of the comparison."""
+
+    name = StageName.COMPARE
+    title = "Comparison"
+    phase = Phase.COMPARISON
+    reference_seconds = 0.1
+
+    def needs(self, config: PruneConfig) -> Sequence[StageName]:
+        return (
+            StageName.SURROGATE,
+            StageName.INFLUENCE,
+            StageName.EFFORT,
+            StageName.DIFFICULTY,
+            StageName.EMBEDDING,
+            StageName.GRADIENTS,
+        )
+
+    def key_options(self, options: JobOptions) -> dict[str, Any]:
+        assert options.comparison is not None
+        assert options.config.finetune is not None
+        return {
+            "comparison": options.comparison.model_dump(mode="json"),
+            "revision": revision(options.config.finetune.model),
+        }
+
+    def work(self, load: Workload) -> Work:
+        """Texts that are read: once for all runs where states are kept, and again in every run."""
+        comparison, finetune = load.comparison, load.config.finetune
+        evaluation = load.config.evaluation
+        assert comparison is not None
+        assert finetune is not None
+        assert evaluation is not None
+        drawn = comparison.full_data_runs * load.samples + sum(
+            (selector.runs or comparison.seeds) * budget
+            for selector in comparison.selectors
+            for budget in comparison.resolved_budgets(load.samples)
+        )
+        asked = texts_asked(evaluation, load.count("users"))
+        in_runs = _TRAINING * finetune.epochs * drawn + (comparison.run_count + 1) * asked
+        alike = (finetune.model, finetune.dtype, finetune.lora.last_layers)
+        if finetune.lora.last_layers is None:
+            return Work(in_runs, alike)
+        return Work(min(drawn, load.samples) + asked + _LAST_LAYERS * in_runs, alike)
+
+    def language_models(self, config: PruneConfig) -> Sequence[ModelUse]:
+        assert config.finetune is not None
+        return (ModelUse("config.finetune.model", config.finetune.model),)

@@ -1,0 +1,77 @@
+"""The stage that measures the language model's effort."""
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+from dealrec.config.effort import EffortConfig, measured_samples, shard_count
+from dealrec.config.prune import PruneConfig
+from dealrec.config.selectors import Need
+from dealrec.config.stages.base import (
+    JobOptions,
+    ModelUse,
+    Phase,
+    StageName,
+    StageSpec,
+    Work,
+    Workload,
+    sampling_options,
+    text_options,
+)
+
+
+class EffortStage(StageSpec):
+    """Takes the norm of the language model's own gradient on every sample, or on every candidate."""
+
+    name = StageName.EFFORT
+    title = "Effort"
+    phase = Phase.SCORING
+    version = 2
+    makes = frozenset({Need.EFFORT})
+    reference_seconds = 0.1
+
+    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
+        """The configuration decides: scores that were asked for are kept for other selections."""
+        return config.effort is not None
+
+    def needs(self, config: PruneConfig) -> Sequence[StageName]:
+        """Candidates are drawn over influence; without candidates every sample is measured."""
+        return (StageName.INFLUENCE,) if config.effort and config.effort.candidates else ()
+
+    def key_options(self, options: JobOptions) -> dict[str, Any]:
+        config, effort = options.config, _effort(options)
+        return {
+            **sampling_options(config),
+            **text_options(config, effort.model),
+            "pool": _candidate_options(options),
+            "effort": effort.model_dump(mode="json", exclude={"shard_samples"}),
+        }
+
+    def work(self, load: Workload) -> Work:
+        effort = _effort(load)
+        return Work(_measured(load), (effort.model, effort.dtype))
+
+    def shards(self, load: Workload) -> int:
+        return shard_count(_measured(load), _effort(load))
+
+    def language_models(self, config: PruneConfig) -> Sequence[ModelUse]:
+        if config.effort is None:
+            return ()
+        return (ModelUse("config.effort.model", config.effort.model, config.effort.adapter),)
+
+
+def _effort(options: JobOptions) -> EffortConfig:
+    assert options.config.effort is not None
+    return options.config.effort
+
+
+def _measured(load: Workload) -> int:
+    return measured_samples(load.samples, load.budget, _effort(load).candidates)
+
+
+def _candidate_options(options: JobOptions) -> dict[str, Any] | None:
+    """The options by which candidates are drawn; ``None`` where every sample is measured."""
+    if _effort(options).candidates is None:
+        return None
+    read = {"strata", "stratum_edges", "normalisation", "seed"}
+    selection = options.config.selection.model_dump(mode="json", include=read)
+    return {"budget": options.budget, **selection}

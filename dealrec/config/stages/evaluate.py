@@ -1,0 +1,51 @@
+"""The stage that measures an adapter on held-out users."""
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+from dealrec.config.evaluation import EvaluationConfig
+from dealrec.config.prune import PruneConfig
+from dealrec.config.selectors import Need
+from dealrec.config.stages.base import (
+    JobOptions,
+    Phase,
+    Product,
+    StageName,
+    StageSpec,
+    Work,
+    Workload,
+)
+
+
+class EvaluateStage(StageSpec):
+    """Its result is a table of figures."""
+
+    name = StageName.EVALUATE
+    title = "Evaluation"
+    phase = Phase.TRAINING
+    product = Product.EVALUATION
+    reference_seconds = 0.1
+
+    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
+        return config.evaluation is not None
+
+    def needs(self, config: PruneConfig) -> Sequence[StageName]:
+        return (StageName.FINETUNE,)
+
+    def key_options(self, options: JobOptions) -> dict[str, Any]:
+        """The prompt is left out: it is in the coreset, and so in the key of the stage before."""
+        evaluation = options.config.evaluation
+        assert evaluation is not None
+        return {"evaluation": evaluation.model_dump(mode="json")}
+
+    def work(self, load: Workload) -> Work:
+        finetune, evaluation = load.config.finetune, load.config.evaluation
+        assert finetune is not None
+        assert evaluation is not None
+        return Work(2 * texts_asked(evaluation, load.count("users")), (finetune.model,))
+
+
+def texts_asked(evaluation: EvaluationConfig, users: int) -> float:
+    """How many texts are read to measure one model; a written title counts by its tokens."""
+    titles = min(evaluation.ranking_users, users) * evaluation.beams
+    return 2 * min(evaluation.users, users) + titles * evaluation.max_title_tokens / 8

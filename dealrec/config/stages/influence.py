@@ -1,0 +1,50 @@
+"""The stage that scores every sample's influence."""
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+from dealrec.config.prune import PruneConfig
+from dealrec.config.selectors import Need
+from dealrec.config.stages.base import (
+    JobOptions,
+    Phase,
+    StageName,
+    StageSpec,
+    Work,
+    Workload,
+    sampling_options,
+)
+
+
+class InfluenceStage(StageSpec):
+    """Solves for one inverse-Hessian-vector product, and takes its product with every gradient."""
+
+    name = StageName.INFLUENCE
+    title = "Influence"
+    phase = Phase.SCORING
+    version = 3
+    makes = frozenset({Need.INFLUENCE})
+    reference_seconds = 6.5e-9
+
+    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
+        """Every job has it: scores are kept so that another selector can use them later."""
+        return True
+
+    def needs(self, config: PruneConfig) -> Sequence[StageName]:
+        return (StageName.SURROGATE,)
+
+    def key_options(self, options: JobOptions) -> dict[str, Any]:
+        config = options.config
+        return {
+            **sampling_options(config),
+            "influence": config.influence.model_dump(mode="json"),
+        }
+
+    def work(self, load: Workload) -> Work:
+        surrogate, influence = load.config.surrogate, load.config.influence
+        items = load.count("items")
+        columns = min(influence.loss_items or items, items)
+        curved = 3 * min(influence.curvature_tokens, load.samples)
+        passes = load.samples + load.count("valid") + curved
+        alike = (influence.parameters, influence.curvature, influence.solver)
+        return Work(passes * columns * surrogate.ensemble, (surrogate.model, *alike))

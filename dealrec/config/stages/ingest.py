@@ -1,0 +1,31 @@
+"""The stage that validates uploaded files into a data set."""
+
+from typing import Any
+
+from dealrec.config.stages.base import (
+    JobOptions,
+    Phase,
+    Product,
+    Queue,
+    StageName,
+    StageSpec,
+    Work,
+    Workload,
+)
+
+
+class IngestStage(StageSpec):
+    """Its result is the data set's folder. It has no key: every upload is validated."""
+
+    name = StageName.INGEST
+    title = "Validation"
+    phase = Phase.DATASET
+    queue = Queue.CPU
+    product = Product.DATASET
+    reference_seconds = 1e-5
+
+    def key_options(self, options: JobOptions) -> dict[str, Any]:
+        return {}
+
+    def work(self, load: Workload) -> Work:
+        return Work(load.count("interactions"), ())

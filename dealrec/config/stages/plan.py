@@ -1,0 +1,124 @@
+"""Plans a job on a data set: the service and the library resolve, size and key jobs by this module."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dealrec.config.budget import resolve_budget
+from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.data import Sampling
+from dealrec.config.evaluation import EvaluationConfig, HeldOut
+from dealrec.config.prune import PruneConfig
+from dealrec.config.stages.base import JobOptions, StageName, StageSpec, Workload
+from dealrec.config.stages.registry import (
+    compared_stages,
+    planned_stages,
+    stage_keys,
+    trained_stages,
+)
+from dealrec.errors import FieldError, InputError
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """What a plan must know of a validated data set: the details of the stage that validated it."""
+
+    sha256: str
+    counts: Mapping[str, int]
+    """Users, items, interactions, interactions by split, and ``valid_users``."""
+    train_lengths: Mapping[str, int]
+    """The number of users for each number of training items."""
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether a risk can be measured on validation items.
+
+        The data sets of the first versions did not count the users who have some.
+        """
+        return bool(self.counts.get("valid_users", self.counts.get("valid")))
+
+    def samples(self, config: PruneConfig) -> int:
+        """How many samples there are; raises :class:`InputError` (``no_samples``) where there are none."""
+        found = count_samples(self.train_lengths, config.sampling, config.min_history)
+        if not found:
+            raise InputError(
+                f"The data set has no sample with {config.min_history} items of history.",
+                code="no_samples",
+                title="There is nothing to choose from",
+            )
+        return found
+
+    def require_held_out(self, evaluation: EvaluationConfig | None) -> None:
+        """Raise :class:`InputError` (``no_held_out_users``) where nobody can be asked.
+
+        The evaluation would raise it too, but only after the training.
+        """
+        if evaluation is None:
+            return
+        auto = evaluation.split is HeldOut.AUTO
+        splits = [HeldOut.VALID, HeldOut.TEST] if auto else [evaluation.split]
+        if not any(self.counts.get(split.value) for split in splits):
+            named = " or ".join(f"`{split.value}`" for split in splits)
+            raise InputError(
+                f"The data set has no {named} interactions: there is nobody to measure on. Leave the "
+                "evaluation out, or use a split that makes some.",
+                code="no_held_out_users",
+                title="There is nobody to measure on",
+                errors=[FieldError("config.evaluation.split", f"the data has no {named} split")],
+            )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job on a data set that is ready."""
+
+    stages: list[StageSpec]
+    keys: dict[StageName, str]
+    options: JobOptions
+    """Resolved. A :class:`Workload` where the job selects samples."""
+
+    @property
+    def shards(self) -> dict[StageName, int]:
+        """The stages that are split, and into how many shards."""
+        if not isinstance(self.options, Workload):
+            return {}
+        counts = {spec.name: spec.shards(self.options) for spec in self.stages}
+        return {name: count for name, count in counts.items() if count > 1}
+
+
+def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> Plan:
+    """Plan a job that makes a coreset of ``requested`` samples, a count or a fraction.
+
+    Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_validation_split``,
+    ``no_held_out_users``, …) where the job cannot run on the data.
+    """
+    data.require_held_out(config.evaluation)
+    config = config.resolved(has_validation=data.has_validation)
+    samples = data.samples(config)
+    load = Workload(config, resolve_budget(requested, samples), None, samples, data.counts)
+    stages = planned_stages(config)
+    return Plan(stages, stage_keys(stages, load, source=data.sha256), load)
+
+
+def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
+    """Plan a job that compares selectors; raises as :func:`plan_prune`."""
+    data.require_held_out(comparison.config.evaluation)
+    comparison = comparison.resolved(has_validation=data.has_validation)
+    samples = data.samples(comparison.config)
+    largest = max(comparison.resolved_budgets(samples))
+    load = Workload(comparison.config, largest, comparison, samples, data.counts)
+    stages = compared_stages(comparison)
+    return Plan(stages, stage_keys(stages, load, source=data.sha256), load)
+
+
+def plan_training(config: PruneConfig, coreset: str) -> Plan:
+    """Plan a job that trains on a stored coreset; ``coreset`` is its id or its hash."""
+    stages, options = trained_stages(config), JobOptions(config)
+    return Plan(stages, stage_keys(stages, options, source=coreset), options)
+
+
+def count_samples(train_lengths: Mapping[str, int], sampling: Sampling, min_history: int) -> int:
+    """The samples of a data set that has ``train_lengths[n]`` users with ``n`` training items."""
+    lengths = ((int(length), users) for length, users in train_lengths.items())
+    if sampling is Sampling.PER_USER:
+        return sum(users for length, users in lengths if length > min_history)
+    return sum(users * max(0, length - min_history) for length, users in lengths)

@@ -1,0 +1,110 @@
+"""All stages, which of them a job has, and under which keys their results are kept."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence, Set
+from typing import Any
+
+from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.prune import PruneConfig
+from dealrec.config.selectors import Need, selector_needs
+from dealrec.config.stages.base import JobOptions, Phase, StageName, StageSpec
+from dealrec.config.stages.compare import CompareStage
+from dealrec.config.stages.difficulty import DifficultyStage
+from dealrec.config.stages.effort import EffortStage
+from dealrec.config.stages.embedding import EmbeddingStage
+from dealrec.config.stages.evaluate import EvaluateStage
+from dealrec.config.stages.finetune import FinetuneStage
+from dealrec.config.stages.gradients import GradientsStage
+from dealrec.config.stages.influence import InfluenceStage
+from dealrec.config.stages.ingest import IngestStage
+from dealrec.config.stages.select import SelectStage
+from dealrec.config.stages.surrogate import SurrogateStage
+
+STAGES: dict[StageName, StageSpec] = {
+    spec.name: spec
+    for spec in (
+        IngestStage(),
+        SurrogateStage(),
+        InfluenceStage(),
+        EffortStage(),
+        DifficultyStage(),
+        EmbeddingStage(),
+        GradientsStage(),
+        SelectStage(),
+        FinetuneStage(),
+        EvaluateStage(),
+        CompareStage(),
+    )
+}
+"""Every stage comes after the stages that it needs."""
+
+
+def scoring_stages(config: PruneConfig, needs: Set[Need]) -> list[StageSpec]:
+    """The stages that compute ``needs``, and the scores that every job keeps."""
+    return _stages({Phase.SCORING}, config, needs)
+
+
+def planned_stages(config: PruneConfig) -> list[StageSpec]:
+    """The stages of a job that makes a coreset, and trains on it where ``config`` says so."""
+    phases = {Phase.SCORING, Phase.SELECTION, Phase.TRAINING}
+    return _stages(phases, config, selector_needs(config.selection))
+
+
+def compared_stages(comparison: ComparisonConfig) -> list[StageSpec]:
+    """The stages of a job that compares selectors."""
+    return _stages({Phase.SCORING, Phase.COMPARISON}, comparison.config, comparison.needs())
+
+
+def trained_stages(config: PruneConfig) -> list[StageSpec]:
+    """The stages of a job that trains on a stored coreset."""
+    return _stages({Phase.TRAINING}, config, frozenset())
+
+
+def _stages(phases: Set[Phase], config: PruneConfig, needs: Set[Need]) -> list[StageSpec]:
+    return [spec for spec in STAGES.values() if spec.phase in phases and spec.wanted(config, needs)]
+
+
+def stage_keys(
+    stages: Sequence[StageSpec], options: JobOptions, *, source: str
+) -> dict[StageName, str]:
+    """The key of each stage: a result is reused by every job that would make the same.
+
+    A key is the SHA-256 over what goes into the result: ``source``, the stage's part of the options,
+    its version, and the keys of the stages that it needs.
+
+    Args:
+        stages: Those of the job, in order.
+        options: The job's, resolved.
+        source: The data set's content hash, or the id of the stored coreset that is trained on.
+    """
+    keys = dict[StageName, str]()
+    for spec in stages:
+        parts = {
+            "stage": spec.name.value,
+            "version": spec.version,
+            "dataset": source,
+            "config": spec.key_options(options),
+            "inputs": [keys[name] for name in spec.needs(options.config) if name in keys],
+        }
+        keys[spec.name] = hashed(parts)
+    return keys
+
+
+def hashed(facts: Any) -> str:
+    """SHA-256 over JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def stages_before(name: StageName, config: PruneConfig, among: Set[StageName]) -> set[StageName]:
+    """The stages of ``among`` that ``name`` stands on, directly or through others."""
+    found = set[StageName]()
+    for need in STAGES[name].needs(config):
+        if need in among:
+            found |= {need} | stages_before(need, config, among)
+    return found
+
+
+def makers(needs: Set[Need]) -> Iterator[StageName]:
+    """The stages that make what selectors need, in order."""
+    return (name for name, spec in STAGES.items() if spec.makes & needs)

@@ -1,0 +1,49 @@
+"""The stage that spends the budget on the scored samples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dealrec.config.prune import PruneConfig
+from dealrec.config.stages.base import (
+    JobOptions,
+    Phase,
+    Product,
+    Queue,
+    StageName,
+    StageSpec,
+    Work,
+    Workload,
+    sampling_options,
+)
+
+
+class SelectStage(StageSpec):
+    """Its result is the coreset's folder."""
+
+    name = StageName.SELECT
+    title = "Selection"
+    phase = Phase.SELECTION
+    queue = Queue.CPU
+    product = Product.CORESET
+    reference_seconds = 1e-4
+
+    def needs(self, config: PruneConfig) -> Sequence[StageName]:
+        return (
+            StageName.INFLUENCE,
+            StageName.EFFORT,
+            StageName.DIFFICULTY,
+            StageName.EMBEDDING,
+            StageName.GRADIENTS,
+        )
+
+    def key_options(self, options: JobOptions) -> dict[str, Any]:
+        config = options.config
+        return {
+            **sampling_options(config),
+            "prompt": config.prompt.model_dump(mode="json"),
+            "selection": config.selection.model_dump(mode="json"),
+            "budget": options.budget,
+        }
+
+    def work(self, load: Workload) -> Work:
+        return Work(load.samples, (load.config.selection.method,))

@@ -1,0 +1,34 @@
+"""The stage that trains the surrogate."""
+
+from collections.abc import Set
+from typing import Any
+
+from dealrec.config.prune import PruneConfig
+from dealrec.config.selectors import Need
+from dealrec.config.stages.base import JobOptions, Phase, StageName, StageSpec, Work, Workload
+
+
+class SurrogateStage(StageSpec):
+    """Trains the small recommender, or the ensemble of them, on every sample."""
+
+    name = StageName.SURROGATE
+    title = "Surrogate"
+    phase = Phase.SCORING
+    version = 2
+    reference_seconds = 1.2e-5
+
+    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
+        """Every job has it: every job keeps influence scores, which come from it."""
+        return True
+
+    def key_options(self, options: JobOptions) -> dict[str, Any]:
+        return {"surrogate": options.config.surrogate.model_dump(mode="json")}
+
+    def account(self, metrics: dict[str, float], details: dict[str, Any]) -> dict[str, Any]:
+        """The metrics: the details are the history of every epoch."""
+        return metrics
+
+    def work(self, load: Workload) -> Work:
+        surrogate = load.config.surrogate
+        units = surrogate.epochs * load.count("train") * surrogate.ensemble
+        return Work(units, (surrogate.model, surrogate.loss, surrogate.hidden_size))

@@ -1,0 +1,104 @@
+"""The arguments and the result of a stage's function."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from dealrec.config import ComparisonConfig, PruneConfig, SplitMethod
+from dealrec.config.runtime import Runtime
+from dealrec.config.stages import StageName, StagePart
+from dealrec.data.dataset import Dataset
+from dealrec.data.samples import Samples, build_samples
+from dealrec.progress import Reporter
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IngestFile(_Record):
+    """An uploaded file, and the name that people know it by."""
+
+    path: Path
+    name: str
+
+
+class IngestFiles(_Record):
+    """The files of a data set, and how they are read."""
+
+    interactions: IngestFile
+    items: IngestFile | None = None
+    columns: dict[str, str] | None = None
+    """Our column names to the files' own."""
+    split: SplitMethod | None = None
+
+
+class StageFacts(_Record):
+    """What is known of a finished stage besides its files."""
+
+    metrics: dict[str, float]
+    details: dict[str, Any]
+    """What the stage's function returned: diagnostics, counts. Each stage has its own."""
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """Local folders to read from (never to write to), the folder ``out`` to fill, and the options."""
+
+    out: Path
+    checkpoint_dir: Path
+    """Outlives this process: a later attempt finds the checkpoint of an earlier one."""
+    reporter: Reporter
+    runtime: Runtime
+    dataset: Path = Path()
+    inputs: Mapping[StageName, Path] = field(default_factory=dict)
+    """Folders of the stages that this one stands on, directly or through others."""
+    facts: Mapping[StageName, StageFacts] = field(default_factory=dict)
+    """What is known of the same stages besides their files."""
+    config: PruneConfig = field(default_factory=PruneConfig)
+    comparison: ComparisonConfig | None = None
+    """The options of a comparison; ``config`` is then a part of them."""
+    budget: int = 0
+    budget_requested: int | float = 0
+    files: IngestFiles | None = None
+    part: StagePart | None = None
+    """The part of a shared stage to make; ``None`` makes the whole, from ``parts`` if there are any."""
+    shard: int = 0
+    """The number of the shard, from 0."""
+    shards: int = 1
+    """How many shards there are."""
+    pieces: int = 1
+    """Into how many pieces a batch is cut: doubled each time that memory did not hold a batch."""
+    parts: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of the parts that were made before: ``plan``, ``shard-0``, …."""
+    cache: Path | None = None
+    """A folder that later runs of other jobs share; ``None``: nothing is kept for them."""
+
+    def load_dataset(self) -> Dataset:
+        """The data set."""
+        return Dataset.load(self.dataset)
+
+    def load_samples(self) -> tuple[Dataset, Samples]:
+        """The data set and its samples."""
+        dataset = self.load_dataset()
+        return dataset, build_samples(dataset, self.config.sampling, self.config.min_history)
+
+    def replanned(self, batch_tokens: int) -> int:
+        """``batch_tokens`` divided by ``pieces``; an event says so where batches became smaller."""
+        if self.pieces == 1:
+            return batch_tokens
+        smaller = batch_tokens // self.pieces
+        self.reporter.event("replanned", batch_tokens=smaller)
+        return smaller
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """``details`` are kept with the artifact and read at publication; ``metrics`` are for people."""
+
+    details: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,40 @@
+"""Spends the budget on the scored samples."""
+
+from typing import Any
+
+from dealrec.config.stages import STAGES
+from dealrec.coresets.writer import REPORT, write_coreset
+from dealrec.reports.report import write_report
+from dealrec.selection.select import select
+from dealrec.stages.context import StageContext, StageResult
+from dealrec.stages.scored import load_scores
+
+
+def run(context: StageContext) -> StageResult:
+    """Write the coreset's folder; the details are what the coreset's row shows."""
+    dataset, samples = context.load_samples()
+    scores = load_scores(context.inputs, dataset, samples)
+    coreset = write_coreset(
+        dataset,
+        samples,
+        scores,
+        select(scores, context.budget, context.config.selection),
+        config=context.config,
+        budget_requested=context.budget_requested,
+        facts=_facts(context),
+        out=context.out,
+    )
+    write_report(context.out, context.out / REPORT)
+    context.reporter.progress(coreset.size, coreset.size, "sample")
+    return StageResult(
+        {"size": coreset.size, "sha256": coreset.sha256, "coverage": coreset.coverage}
+    )
+
+
+def _facts(context: StageContext) -> dict[str, Any]:
+    """What the manifest says of the earlier stages."""
+    return {
+        name.value: spec.account(facts.metrics, facts.details)
+        for name, spec in STAGES.items()
+        if (facts := context.facts.get(name)) is not None
+    }

@@ -1,0 +1,180 @@
+"""The library's executor: finished stages in a folder, under the keys that the service uses."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from dealrec.config.runtime import Runtime
+from dealrec.config.stages import (
+    STAGES,
+    DataShape,
+    Plan,
+    StageName,
+    StageSpec,
+    hashed,
+    stages_before,
+)
+from dealrec.data.dataset import Dataset
+from dealrec.disk import remove_unfinished, written_whole
+from dealrec.progress import SILENT, Reporter, StageReporters
+from dealrec.stages.context import IngestFiles, StageContext, StageFacts
+from dealrec.stages.registry import load_stage
+
+_OUT, _FACTS = "out", "facts.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The result of a finished stage."""
+
+    folder: Path
+    """Holds the files that the stage wrote; never write to it."""
+    facts: StageFacts
+
+    @property
+    def shape(self) -> DataShape:
+        """The shape of a validated data set."""
+        details = self.facts.details
+        return DataShape(details["sha256"], details["counts"], details["train_lengths"])
+
+
+@dataclass(frozen=True)
+class JobInput:
+    """The data of a job."""
+
+    dataset: Path
+    """The folder of a validated data set."""
+    budget_requested: int | float = 0
+    given: Mapping[StageName, Path] | None = None
+    """Results that were not made in this workspace, such as a coreset to train on."""
+
+
+class Workspace:
+    """A folder of finished stages.
+
+    A stage whose key has a result is not run again, in this process or in a later one: another
+    budget, selector or λ is a new selection from the kept scores. A stage that was stopped goes on
+    from its checkpoint. Several processes may use one workspace.
+
+    Args:
+        folder: Made where it does not exist. Remove it whenever you like: it holds copies only.
+        runtime: Threads and device.
+        stages: Gives the reporter of each stage that runs.
+        cache: A folder for what later jobs can use as well, such as the finished runs of a comparison
+            and the states of frozen layers, which take gigabytes; ``None`` keeps nothing of the kind.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        runtime: Runtime,
+        stages: StageReporters,
+        cache: Path | None = None,
+    ) -> None:
+        self._folder, self._stages = folder.absolute(), stages
+        self._empty = StageContext(Path(), Path(), SILENT, runtime, cache=cache)
+
+    def ingest(self, files: IngestFiles) -> Artifact:
+        """Validate files into a data set, unless files of the same content were validated before.
+
+        Raises:
+            InputError: As :func:`dealrec.data.ingest.ingest`.
+        """
+        spec = STAGES[StageName.INGEST]
+        content = {
+            role: [file.name, file_sha256(file.path)]
+            for role, file in (("interactions", files.interactions), ("items", files.items))
+            if file is not None
+        }
+        key = hashed([spec.version, content, files.columns, files.split])
+        return self._made(spec, key, replace(self._empty, files=files))
+
+    def keep(self, dataset: Dataset) -> Path:
+        """Save a data set that was made in memory; gives its folder."""
+        folder = self._folder / "datasets" / dataset.sha256
+        if not folder.is_dir():
+            with written_whole(folder) as unfinished:
+                dataset.save(unfinished)
+        return folder
+
+    def run(self, plan: Plan, given: JobInput) -> Iterator[tuple[StageName, Artifact]]:
+        """Run the stages of a job in order, and yield each result as soon as it is there.
+
+        Raises:
+            InputError: As the stages.
+            Cancelled: When a reporter says so; finished stages are kept.
+        """
+        config = plan.options.config
+        made = dict[StageName, Artifact]()
+        for spec in plan.stages:
+            before = stages_before(spec.name, config, made.keys())
+            context = replace(
+                self._empty,
+                dataset=given.dataset,
+                inputs={
+                    **(given.given or {}),
+                    **{name: made[name].folder for name in STAGES if name in before},
+                },
+                facts={name: made[name].facts for name in STAGES if name in before},
+                config=config,
+                comparison=plan.options.comparison,
+                budget=plan.options.budget,
+                budget_requested=given.budget_requested,
+            )
+            made[spec.name] = self._made(spec, plan.keys[spec.name], context)
+            yield spec.name, made[spec.name]
+
+    def _made(self, spec: StageSpec, key: str, context: StageContext) -> Artifact:
+        folder = self._folder / "artifacts" / key
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # A second process that needs the same result waits for the first, and then reads it.
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.is_dir():
+                remove_unfinished(folder)
+                self._run(spec, folder, context)
+        facts = StageFacts.model_validate_json((folder / _FACTS).read_text())
+        return Artifact(folder / _OUT, facts)
+
+    def _run(self, spec: StageSpec, folder: Path, context: StageContext) -> None:
+        checkpoints = self._folder / "checkpoints" / folder.name
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        reporter = _MetricKeeper(self._stages(spec.name))
+        with written_whole(folder) as unfinished:
+            out = unfinished / _OUT
+            out.mkdir(parents=True)
+            started = time.perf_counter()
+            result = load_stage(spec.name)(
+                replace(context, out=out, checkpoint_dir=checkpoints, reporter=reporter)
+            )
+            facts = StageFacts(
+                metrics={**reporter.metrics, **result.metrics},
+                details=result.details,
+                seconds=time.perf_counter() - started,
+            )
+            (unfinished / _FACTS).write_text(facts.model_dump_json())
+        shutil.rmtree(checkpoints)
+
+
+class _MetricKeeper:
+    """Passes everything on to a reporter, and keeps the metrics."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.metrics: dict[str, float] = {}
+        self.progress, self.event = reporter.progress, reporter.event
+
+    def metric(self, name: str, value: float) -> None:
+        self.metrics[name] = float(value)
+        self._reporter.metric(name, value)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
