@@ -203,6 +203,7 @@ def test_it_trains_and_measures_where_the_configuration_says_so(data, language_m
         stages=begun,
     )
     assert begun.names[-2:] == ["finetune", "evaluate"]
+    assert result.adapter and result.evaluation
     assert (result.adapter / "adapter_model.safetensors").is_file()
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text()) == result.evaluation
     assert result.evaluation["users"] == 10 and result.evaluation["metrics"]["nll"] > 0

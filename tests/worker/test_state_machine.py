@@ -23,6 +23,7 @@ from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import ENDED_JOBS, ENDED_STAGES, JobRow, JobState, StageRow, StageState
 from dealrec.worker import claims
 from dealrec.worker.claims import Standing
+from dealrec.worker.messages import Progress
 from dealrec.worker.sweeper import sweep
 from tests.worker.invariants import Invariants
 from tests.worker.makers import TENANT
@@ -120,7 +121,7 @@ class Machine(Invariants):
         claim = self._claim(data)
         held = self.now.holds(claim)
         lease = self.settings.lease_seconds if renew else None
-        progress = {"done": 1, "total": 2, "unit": "epoch"}
+        progress = Progress(done=1, total=2, unit="epoch")
         standing = claims.beat(self.database, claim, lease_seconds=lease, progress=progress)
         assert (standing is Standing.LOST) == (not held)
         if held and claim.job_id:
