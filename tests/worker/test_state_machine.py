@@ -52,7 +52,7 @@ class Machine(Invariants):
                 tenant_id=TENANT,
                 name="test",
                 state=DatasetState.VALIDATING.value,
-                uploads={},
+                uploads={"interactions": {"key": "none", "filename": "none.csv", "bytes": 0}},
                 created_at=database_now(session),
             )
             plan_ingest(session, dataset)
