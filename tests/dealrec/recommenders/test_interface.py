@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from dealrec.comparison.pipeline import compare_selectors
 from dealrec.config import EvaluationConfig, PromptConfig
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.data.ingest import ingest
@@ -14,6 +13,7 @@ from dealrec.data.synthetic import write_sample_data
 from dealrec.finetune.adapter import detach_lora
 from dealrec.finetune.training import LoraTraining, finetune
 from dealrec.language_models.loading import load_language_model
+from dealrec.pipeline import compare
 from dealrec.recommenders import registry
 from dealrec.recommenders.evaluation import evaluate_adapter
 from dealrec.recommenders.held_out import held_out_users
@@ -119,7 +119,7 @@ def test_an_added_recommender_is_compared_as_any_other(data, monkeypatch, tmp_pa
         "finetune": _config(data).model_dump(),
         "evaluation": EVALUATION.model_dump(),
     }
-    report = compare_selectors(
+    report = compare(
         data / "interactions.csv",
         items=data / "items.csv",
         config={"budgets": [12], "selectors": ["influence"], "seeds": 2, "config": config},
