@@ -1,4 +1,4 @@
-"""Deleting jobs and coresets with what they made; files go after the commit."""
+"""The deletion of jobs, coresets and adapters; files are deleted after the commit."""
 
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -13,22 +13,22 @@ from dealrec.app.tables.jobs import ENDED_JOBS, ArtifactRow, JobRow, StageRow
 
 
 class Removal:
-    """Rows to be deleted in one transaction, of one tenant, and the files that go with them."""
+    """A deletion of rows of one tenant in one transaction, and of their files."""
 
     def __init__(self, session: Session, tenant_id: str) -> None:
         self.session = session
         self.tenant_id = tenant_id
         self.prefixes: list[str] = []
         self.removed: list[tuple[str, str]] = []
-        """Kind and id of what is gone, for the audit trail."""
+        """The kind and id of every deleted object, for the audit trail."""
         self.artifact_ids: set[str] = set()
         self._gone: set[str] = set()
 
     def job(self, job: JobRow, *, cascade: bool) -> None:
         """Remove an ended job with its scores, its own coreset and its own adapter.
 
-        Other coresets made from its scores, and jobs that fine-tune on any of its coresets, depend
-        on it: they go along with ``cascade``, else :class:`InUse` is raised.
+        Other coresets made from its scores, and jobs that fine-tune on its coresets, depend on it.
+        With ``cascade`` they are removed too; otherwise :class:`InUse` is raised.
         """
         if job.id in self._gone:
             return
@@ -54,7 +54,7 @@ class Removal:
         self.session.flush()
 
     def coreset(self, coreset: CoresetRow, *, cascade: bool) -> None:
-        """Remove a coreset; jobs that fine-tune on it, and adapters, are dependents as above."""
+        """Remove a coreset; jobs that fine-tune on it and their adapters are its dependents."""
         trained = list(
             self.session.scalars(
                 select(JobRow).where(
@@ -99,9 +99,9 @@ class Removal:
         self.session.flush()
 
     def sweep_artifacts(self) -> None:
-        """Remove those of the seen artifacts that no stage refers to any more; the last step.
+        """Remove the collected artifacts that no stage refers to any more, as the last step.
 
-        Files under a prefix that some row still names are kept.
+        Files under a prefix that a row still names are kept.
         """
         rows = self.session.scalars(
             select(ArtifactRow)
@@ -119,7 +119,7 @@ class Removal:
         self.prefixes = [prefix for prefix in self.prefixes if not self._named(prefix)]
 
     def delete_files(self, storage: Storage) -> None:
-        """Delete the files; to be called once the transaction has committed."""
+        """Delete the files. Call this after the transaction has committed."""
         for prefix in dict.fromkeys(self.prefixes):
             storage.delete_prefix(prefix)
 

@@ -1,1 +1,1 @@
-"""Data sets: uploads, validation, samples."""
+"""Data sets: their uploads, validation and samples."""

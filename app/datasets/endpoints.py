@@ -39,7 +39,7 @@ UPLOAD_PROPERTIES: Mapping[str, object] = {
         "description": "Item catalogue: item_id, title and further text columns",
     },
     "name": {"type": "string", "minLength": 1, "maxLength": 200},
-    "columns": {"type": "string", "description": "JSON object of our names to the file's"},
+    "columns": {"type": "string", "description": "JSON object that maps our names to the file's"},
     "split": {"type": "string", "enum": [method.value for method in SplitMethod]},
 }
 
@@ -68,9 +68,9 @@ def multipart_body(
     openapi_extra=multipart_body(UPLOAD_PROPERTIES, ["interactions"], json="DatasetCreate"),
 )
 async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
-    """Upload interactions, and items if there are any, or name uploads (as JSON).
+    """Make a data set from a form with interactions and optional items, or from uploads named in JSON.
 
-    Validation goes on after the answer.
+    Validation continues after the answer.
     """
     if is_json(request):
         body = await read_json(request, DatasetCreate)
@@ -112,14 +112,14 @@ def _create(context: Context, upload: DatasetUpload) -> Dataset:
 
 @router.get("", operation_id="list_datasets", responses=documented())
 def list_datasets(context: ContextDep, page: PageQuery) -> Page[Dataset]:
-    """All data sets, newest first."""
+    """List all data sets, newest first."""
     with context.read() as session:
         return service.list_datasets(session, context.tenant_id, page).page(Dataset.of)
 
 
 @router.get("/{dataset_id}", operation_id="get_dataset", responses=documented(404))
 def get_dataset(dataset_id: str, context: ContextDep) -> Dataset:
-    """One data set, with the report of its validation, or how far that is."""
+    """Return a data set with the report of its validation, or with the validation's progress."""
     with context.read() as session:
         repository = DatasetRepository(session, context.tenant_id)
         row = repository.get(dataset_id)
@@ -134,7 +134,7 @@ def get_dataset(dataset_id: str, context: ContextDep) -> Dataset:
     responses=documented(404, 409),
 )
 def delete_dataset(dataset_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
-    """Delete a data set that nothing depends on, or everything that was made of it."""
+    """Delete a data set that nothing depends on, or with ``cascade`` also everything made from it."""
     with context.write() as session:
         removal = service.delete_dataset(session, context.tenant_id, dataset_id, cascade=cascade)
         context.audit_removal(session, removal.removed)
@@ -151,7 +151,7 @@ def list_samples(
     page: PageQuery,
     sampling: Sampling = Sampling.PER_USER,
 ) -> Page[SampleText]:
-    """The samples as the language model will read them, in their dense order."""
+    """List the samples as the language model reads them, in their dense order."""
     with context.read() as session:
         row = DatasetRepository(session, context.tenant_id).get(dataset_id)
         prefix = service.require_ready(row)

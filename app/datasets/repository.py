@@ -14,29 +14,29 @@ class DatasetRepository(TenantRepository[DatasetRow]):
     noun = "data set"
 
     def jobs(self, dataset: DatasetRow) -> list[JobRow]:
-        """All jobs that were made on the data set, newest first."""
+        """Return all jobs on the data set, newest first."""
         query = select(JobRow).where(
             JobRow.tenant_id == self.tenant_id, JobRow.dataset_id == dataset.id
         )
         return list(self.session.scalars(query.order_by(JobRow.id.desc())))
 
     def ingest_runs(self, dataset: DatasetRow) -> bool:
-        """Whether a worker is validating the data set at this moment."""
+        """Whether a worker is validating the data set now."""
         query = self._own_stages(dataset).where(StageRow.state == StageState.RUNNING)
         return self.session.scalars(query.with_for_update()).first() is not None
 
     def ingest_progress(self, dataset: DatasetRow) -> StoredProgress | None:
-        """How far the validation is, where a worker has said so."""
+        """Return the progress of the validation, if a worker has reported any."""
         stage = self.session.scalars(self._own_stages(dataset)).first()
         return None if stage is None else stage.progress
 
     def artifact_ids(self, dataset: DatasetRow) -> list[str]:
-        """Artifacts of the data set's own stages."""
+        """Return the ids of the artifacts of the data set's own stages."""
         stages = self.session.scalars(self._own_stages(dataset))
         return [stage.artifact_id for stage in stages if stage.artifact_id]
 
     def delete(self, dataset: DatasetRow) -> None:
-        """Remove the data set and its own stages; its jobs must be gone."""
+        """Remove the data set and its own stages; its jobs must have been removed."""
         self.session.flush()
         self.session.execute(
             delete(StageRow).where(

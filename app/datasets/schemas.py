@@ -1,4 +1,4 @@
-"""What data sets look like over HTTP."""
+"""The schemas of data sets over HTTP."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -13,18 +13,18 @@ from dealrec.config import SplitMethod
 
 
 class DatasetCreate(Body):
-    """A data set of files that were uploaded in parts."""
+    """A request for a data set from files that were uploaded in parts."""
 
     interactions_upload_id: str = Field(max_length=40)
     items_upload_id: str | None = Field(None, max_length=40)
     name: str | None = None
     columns: dict[str, object] | None = None
-    """Our column names to the file's."""
+    """A map from our column names to the file's."""
     split: SplitMethod | None = None
 
 
 class Dataset(BaseModel):
-    """An uploaded data set. ``counts``, ``report`` and ``sha256`` are there once it is ready."""
+    """An uploaded data set; ``counts``, ``report`` and ``sha256`` are null until it is ready."""
 
     id: str
     object: Literal["dataset"] = "dataset"
@@ -37,22 +37,22 @@ class Dataset(BaseModel):
     report: dict[str, Any] | None
     error: dict[str, Any] | None
     progress: Progress | None = None
-    """Of the validation while it runs, in bytes read; null in lists."""
+    """The progress of a running validation in bytes; null in lists."""
 
     @classmethod
     def of(cls, row: DatasetRow, progress: StoredProgress | None = None) -> Self:
-        """The row in the contract's words."""
+        """Make the schema of a row."""
         told = None if progress is None else Progress.model_validate(progress)
         return cls.model_validate(row, from_attributes=True).model_copy(update={"progress": told})
 
 
 class SampleText(BaseModel):
-    """A sample as the language model will read it."""
+    """A sample as the language model reads it."""
 
     sample_key: str
     user_id: str
     history: list[str]
-    """Item ids, oldest first."""
+    """The ids of the items, oldest first."""
     target: str
     instruction: str
     input: str

@@ -27,7 +27,7 @@ from dealrec.data.samples import Samples, build_samples
 
 
 class StoredUpload:
-    """An upload whose files are in object storage, under the id that its row will have."""
+    """An upload whose files are stored under the id that its row will have."""
 
     def __init__(self, storage: Storage, tenant_id: str, upload: DatasetUpload) -> None:
         self.dataset_id = new_id("ds")
@@ -44,7 +44,7 @@ class StoredUpload:
             raise
 
     def discard(self) -> None:
-        """Remove the files: their row will not be made."""
+        """Remove the files, because their row will not be made."""
         self._storage.delete_prefix(self.prefix)
 
     def _put(self, name: str, file: SourceFile) -> StoredFile:
@@ -57,7 +57,7 @@ class StoredUpload:
 
 
 def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> DatasetRow:
-    """The row of an upload, ``validating``, with its ingest queued; raises :class:`QuotaExceeded`."""
+    """Add the row of an upload and queue its ingest; raises :class:`QuotaExceeded`."""
     upload = stored.upload
     stored_bytes = sum(file["bytes"] for file in stored.files.values() if file)
     require_room(session, tenant_id, stored_bytes)
@@ -77,15 +77,15 @@ def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> Datas
 
 
 def list_datasets(session: Session, tenant_id: str, request: PageRequest) -> Slice[DatasetRow]:
-    """Newest first."""
+    """List the data sets, newest first."""
     repository = DatasetRepository(session, tenant_id)
     return repository.page(repository.query(), request)
 
 
 def delete_dataset(session: Session, tenant_id: str, dataset_id: str, *, cascade: bool) -> Removal:
-    """Remove the data set; with ``cascade`` its ended jobs and all that they made as well.
+    """Remove the data set; ``cascade`` also removes its ended jobs and their results.
 
-    Raises :class:`InUse` with the jobs that stand in the way, :class:`Conflict` (``validating``)
+    Raises :class:`InUse` with the jobs that depend on it, and :class:`Conflict` (``validating``)
     while a worker reads the files.
     """
     repository = DatasetRepository(session, tenant_id)
@@ -113,7 +113,7 @@ def delete_dataset(session: Session, tenant_id: str, dataset_id: str, *, cascade
 
 
 def require_ready(dataset: DatasetRow) -> str:
-    """The storage prefix of a ready data set; raises :class:`Conflict` (``dataset_not_ready``)."""
+    """Return the storage prefix of a ready data set; raises :class:`Conflict` (``dataset_not_ready``)."""
     if dataset.state != DatasetState.READY or dataset.prefix is None:
         raise Conflict(
             f"The data set is {dataset.state}, not ready.",
@@ -124,7 +124,7 @@ def require_ready(dataset: DatasetRow) -> str:
 
 
 def sample_texts(folder: Path, sampling: Sampling, request: PageRequest) -> Slice[SampleText]:
-    """One page of the samples of the stored data set in ``folder``, in dense order."""
+    """Return a page of the samples of the stored data set in ``folder``, in dense order."""
     dataset = Dataset.load(folder)
     samples = build_samples(dataset, sampling)
     prompter = Prompter(dataset, samples, PromptConfig())
@@ -139,9 +139,9 @@ def sample_texts(folder: Path, sampling: Sampling, request: PageRequest) -> Slic
 
 
 def find_sample(folder: Path, config: PruneConfig, sample_key: str) -> SampleText:
-    """The sample of the stored data set in ``folder`` by its key, as a job of ``config`` reads it.
+    """Find a sample of the stored data set in ``folder`` by its key; ``config`` is that of a job.
 
-    Raises :class:`NotFound` for a key that is no sample.
+    Raises :class:`NotFound` if no sample has the key.
     """
     dataset = Dataset.load(folder)
     samples = build_samples(dataset, config.sampling, config.min_history)

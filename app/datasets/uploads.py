@@ -1,4 +1,4 @@
-"""What a data set is asked for with: files of a form or uploads, and the small fields beside them."""
+"""Requests for data sets: files of a form or uploads, and the small fields beside them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ COLUMNS = frozenset({"user_id", "item_id", "timestamp", "position", "split", "ra
 
 
 SourceFile = UploadedFile | WholeFile
-"""What a data set is made from: a file of the form, or a complete upload."""
+"""A file for a data set: a file of the form, or a complete upload."""
 
 
 @dataclass(frozen=True)
 class DatasetUpload:
-    """A validated request, its files still in the request's folder, or uploads of their own."""
+    """A validated request; its files are in the request's folder, or are uploads."""
 
     interactions: SourceFile
     items: SourceFile | None
@@ -32,7 +32,7 @@ class DatasetUpload:
 
 
 def dataset_upload(form: Form) -> DatasetUpload:
-    """Judge the form; raises :class:`InputError` (``missing_field``, ``invalid_columns``, …)."""
+    """Validate the form; raises :class:`InputError` (``missing_field``, ``invalid_columns``, …)."""
     interactions = form.files.get("interactions")
     if interactions is None:
         raise InputError(
@@ -53,7 +53,7 @@ def dataset_upload(form: Form) -> DatasetUpload:
 def upload_from_files(
     body: DatasetCreate, interactions: WholeFile, items: WholeFile | None
 ) -> DatasetUpload:
-    """Judge a request that names uploads; raises :class:`InputError` as above."""
+    """Validate a request that names uploads; raises :class:`InputError` like :func:`dataset_upload`."""
     return DatasetUpload(
         interactions=interactions,
         items=items,
@@ -83,7 +83,7 @@ def _columns_field(text: str | None) -> dict[str, str] | None:
 def _columns(columns: Any) -> dict[str, str]:
     errors = []
     if not isinstance(columns, Mapping):
-        errors.append(FieldError("columns", "must be an object of our names to the file's"))
+        errors.append(FieldError("columns", "must be an object that maps our names to the file's"))
     else:
         for ours, theirs in columns.items():
             if ours not in COLUMNS:

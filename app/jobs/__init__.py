@@ -1,1 +1,1 @@
-"""Jobs, their stages, events and scores."""
+"""Jobs: prune, select, finetune and comparison, over HTTP and as rules."""

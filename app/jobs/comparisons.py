@@ -16,17 +16,17 @@ router = APIRouter(prefix="/v1", tags=["comparisons"])
 
 
 class ReportFormat(StrEnum):
-    """The forms of a comparison's report."""
+    """The formats of a comparison's report."""
 
     HTML = "html"
     """A self-contained page."""
     JSON = "json"
     PARQUET = "parquet"
-    """The figures of every run, user by user."""
+    """The figures of every run and every user."""
 
     @property
     def stored_as(self) -> str:
-        """The file's name in the folder of the report."""
+        """The name of the file in the report's folder."""
         return "users.parquet" if self is ReportFormat.PARQUET else f"report.{self.value}"
 
 
@@ -44,9 +44,9 @@ _MEDIA_TYPES = {
     responses=documented(404, 409),
 )
 def create_comparison(body: ComparisonCreate, response: Response, context: ContextDep) -> Job:
-    """Select, train and measure with every selector, and report which is better, and how surely.
+    """Select, train and measure with every selector, and report the differences with intervals.
 
-    The answer is a job of kind ``comparison``. What an earlier job has scored is used again.
+    The answer is a job of kind ``comparison``. It reuses the scores of earlier jobs.
     """
     with context.write() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
@@ -78,7 +78,7 @@ def get_report(
     context: ContextDep,
     format: ReportFormat = ReportFormat.HTML,  # noqa: A002
 ) -> Response:
-    """What a comparison has found: a page, the same as JSON, or the figures behind it."""
+    """Download a comparison's report as a page, as JSON, or as the figures behind it."""
     with context.read() as session:
         job = JobRepository(session, context.tenant_id).get(job_id)
         key = f"{service.report_prefix(session, job)}/{format.stored_as}"

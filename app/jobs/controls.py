@@ -1,7 +1,7 @@
-"""What people ask of a job once it exists: cancel, pause, resume, retry.
+"""The controls of a job: cancel, pause, resume, retry.
 
-Everything happens in the caller's transaction. A stage that runs is told by its job's state: the
-runner's heartbeat reads it about once a second.
+Everything happens in the caller's transaction. The runner of a stage reads its job's state about
+once a second and acts on it.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,9 @@ JobRequest = Callable[[Session, JobRow], None]
 
 
 def request_cancel(session: Session, job: JobRow) -> None:
-    """Stop the job: at once if nothing runs, else its runner does within seconds.
+    """Stop the job, at once if nothing runs; otherwise its runner stops within seconds.
 
-    Asking again while it is ``cancelling`` changes nothing. Raises :class:`Conflict`
+    A repeated request while it is ``cancelling`` changes nothing. Raises :class:`Conflict`
     (``job_not_active``, with its ``state``) for a job that has ended.
     """
     job = lock_job(session, job.id)
@@ -36,9 +36,9 @@ def request_cancel(session: Session, job: JobRow) -> None:
 
 
 def request_pause(session: Session, job: JobRow) -> None:
-    """Let the job rest: what runs stops at its last checkpoint, what waits stays.
+    """Pause the job: a running stage stops at its last checkpoint, and waiting stages stay.
 
-    Asking again changes nothing. Raises :class:`Conflict` (``job_not_active``) for a job that has
+    A repeated request changes nothing. Raises :class:`Conflict` (``job_not_active``) for a job that has
     ended or is being cancelled.
     """
     job = lock_job(session, job.id)
@@ -54,11 +54,11 @@ def request_pause(session: Session, job: JobRow) -> None:
 
 
 def request_resume(session: Session, job: JobRow) -> None:
-    """Go on with a paused job where it stopped.
+    """Continue a paused job.
 
-    Raises :class:`Conflict` (``job_not_paused``) for any other, one that is still ``pausing``
-    included, and :class:`~dealrec.errors.InputError` where the job waited for a data set on which it
-    cannot run, and :class:`QuotaExceeded`.
+    Raises :class:`Conflict` (``job_not_paused``) for any other job, also for one that is still
+    ``pausing``, :class:`~dealrec.errors.InputError` if the job cannot run on the data set that it
+    waited for, and :class:`QuotaExceeded`.
     """
     dataset = lock_dataset(session, job.dataset_id)
     job = lock_job(session, job.id)
@@ -66,14 +66,14 @@ def request_resume(session: Session, job: JobRow) -> None:
         raise _refused(job, "resume", "job_not_paused")
     require_gpu_time(session, job.tenant_id)
     move_job(session, job, JobState.QUEUED if job.started_at is None else JobState.RUNNING)
-    _go_on(session, job, dataset)
+    _continue(session, job, dataset)
 
 
 def request_retry(session: Session, job: JobRow) -> None:
-    """Try a failed job again: finished stages are kept, the others get all their attempts anew.
+    """Restart a failed job: finished stages are kept, and the others get all their attempts again.
 
-    Raises :class:`Conflict` (``job_not_failed``; ``dataset_rejected``), and
-    :class:`~dealrec.errors.InputError` where the job cannot run on its data set, and
+    Raises :class:`Conflict` (``job_not_failed``, ``dataset_rejected``),
+    :class:`~dealrec.errors.InputError` if the job cannot run on its data set, and
     :class:`QuotaExceeded`.
     """
     dataset = lock_dataset(session, job.dataset_id)
@@ -98,12 +98,12 @@ def request_retry(session: Session, job: JobRow) -> None:
                 started_at=None,
                 finished_at=None,
             )
-    _go_on(session, job, dataset)
+    _continue(session, job, dataset)
 
 
-def _go_on(session: Session, job: JobRow, dataset: DatasetRow) -> None:
+def _continue(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     stages = stages_of(session, job)
-    if any(stage.key is None for stage in stages):  # it has waited for the data set until now
+    if any(stage.key is None for stage in stages):  # the job has not started yet
         if dataset.state == DatasetState.READY:
             start_job(session, job, dataset)
         elif dataset.state == DatasetState.REJECTED:

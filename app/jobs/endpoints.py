@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 @router.post("", status_code=202, operation_id="create_job", responses=documented(404, 409))
 def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
-    """Start a job; on a data set that is still validated it waits."""
+    """Create a job; it waits while its data set is being validated."""
     with context.write() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
         row = service.add_prune_job(
@@ -48,7 +48,7 @@ def list_jobs(
     state: JobState | None = None,
     dataset_id: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Page[Job]:
-    """All jobs, newest first."""
+    """List all jobs, newest first."""
     require_storable(dataset_id, "dataset_id")
     with context.read() as session:
         return service.list_jobs(
@@ -58,7 +58,7 @@ def list_jobs(
 
 @router.get("/{job_id}", operation_id="get_job", responses=documented(404))
 def get_job(job_id: str, context: ContextDep) -> Job:
-    """One job, with its stages as they are now."""
+    """Return a job with the current state of its stages."""
     with context.read() as session:
         return service.present(session, JobRepository(session, context.tenant_id).get(job_id))
 
@@ -67,7 +67,7 @@ def get_job(job_id: str, context: ContextDep) -> Job:
     "/{job_id}/cancel", status_code=202, operation_id="cancel_job", responses=documented(404, 409)
 )
 def cancel_job(job_id: str, context: ContextDep) -> Job:
-    """Stop a job, at once where nothing of it runs, else within seconds."""
+    """Stop a job, at once if no stage runs, otherwise within seconds."""
     return _asked(job_id, context, "cancel", request_cancel)
 
 
@@ -75,7 +75,7 @@ def cancel_job(job_id: str, context: ContextDep) -> Job:
     "/{job_id}/pause", status_code=202, operation_id="pause_job", responses=documented(404, 409)
 )
 def pause_job(job_id: str, context: ContextDep) -> Job:
-    """Let a job rest: what runs stops within seconds and keeps its last checkpoint."""
+    """Pause a job; a running stage stops within seconds and keeps its last checkpoint."""
     return _asked(job_id, context, "pause", request_pause)
 
 
@@ -83,7 +83,7 @@ def pause_job(job_id: str, context: ContextDep) -> Job:
     "/{job_id}/resume", status_code=202, operation_id="resume_job", responses=documented(404, 409)
 )
 def resume_job(job_id: str, context: ContextDep) -> Job:
-    """Go on with a paused job where it stopped."""
+    """Continue a paused job."""
     return _asked(job_id, context, "resume", request_resume)
 
 
@@ -91,7 +91,7 @@ def resume_job(job_id: str, context: ContextDep) -> Job:
     "/{job_id}/retry", status_code=202, operation_id="retry_job", responses=documented(404, 409)
 )
 def retry_job(job_id: str, context: ContextDep) -> Job:
-    """Try a failed job again; finished stages are kept."""
+    """Restart a failed job; finished stages are kept."""
     return _asked(job_id, context, "retry", request_retry)
 
 
@@ -114,7 +114,7 @@ def delete_job(job_id: str, context: ContextDep, cascade: Cascade = False) -> Re
     responses={
         **documented(404),
         200: {"content": {"text/event-stream": {}}},
-        204: {"description": "As a stream: the job has ended, and there is nothing new"},
+        204: {"description": "The job has ended and the stream has no new events"},
     },
 )
 def list_events(
@@ -124,16 +124,16 @@ def list_events(
     page: PageQuery,
     last_event_id: Annotated[str | None, Header(max_length=100)] = None,
 ) -> Page[Event] | Response:
-    """What happened to the job, oldest first; ``after`` is a sequence number.
+    """List the events of a job, oldest first; ``after`` is a sequence number.
 
-    With ``Accept: text/event-stream`` the same as server-sent events, from ``Last-Event-ID`` (or
-    ``after``) on, until the job has ended.
+    With ``Accept: text/event-stream`` the answer is a stream of server-sent events. It starts after
+    ``Last-Event-ID`` (or ``after``), and ends with the job.
     """
     if "text/event-stream" in request.headers.get("accept", ""):
         after = PageRequest(page.limit, last_event_id or page.after).position() or 0
         events, ended = news(context, job_id, after)
         if ended and not events:
-            return Response(status_code=204)  # the one answer after which browsers stop asking
+            return Response(status_code=204)  # browsers reconnect after any other answer
         return EventSourceResponse(
             follow(context, job_id, after), headers={"cache-control": "no-store"}
         )

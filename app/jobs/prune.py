@@ -1,4 +1,4 @@
-"""The shortcut: a data set and a job on it in one call and one transaction."""
+"""``POST /v1/prune`` makes a data set and a job on it in one transaction."""
 
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter, ValidationError
@@ -24,7 +24,7 @@ _METADATA: TypeAdapter[dict[str, str]] = TypeAdapter(Metadata)
 _PROPERTIES = {
     **UPLOAD_PROPERTIES,
     "budget": {"type": "string", "description": "A count, or a fraction such as 0.02"},
-    "config": {"type": "string", "description": "JSON object, as a job's `config`"},
+    "config": {"type": "string", "description": "JSON object like a job's `config`"},
     "metadata": {"type": "string", "description": "JSON object of up to 16 short strings"},
 }
 
@@ -37,7 +37,7 @@ _PROPERTIES = {
     openapi_extra=multipart_body(_PROPERTIES, ["interactions", "budget"]),
 )
 async def prune(request: Request, response: Response, context: ContextDep) -> Job:
-    """Upload interactions and get a job on them: nothing is kept where any field is wrong."""
+    """Upload interactions, and create a job on them; an invalid field refuses both."""
     with scratch(context.settings) as folder:
         form = await read_form(
             request, folder, files=FILES, fields=FIELDS | {"budget", "config", "metadata"}

@@ -10,7 +10,7 @@ from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
 from dealrec.config.stages import StageName
 
-# Made once: every poll of a job asks this.
+# Every poll of a job runs this query, so it is built once.
 _STAGES = (
     select(StageRow)
     .where(
@@ -28,7 +28,7 @@ class JobRepository(TenantRepository[JobRow]):
     noun = "job"
 
     def stages(self, jobs: Sequence[JobRow]) -> dict[str, list[StageRow]]:
-        """The stages of each job, in order."""
+        """Return the stages of each job, in order."""
         found: dict[str, list[StageRow]] = {job.id: [] for job in jobs}
         given = {"tenant_id": self.tenant_id, "job_ids": list(found)}
         for stage in self.session.scalars(_STAGES, given):
@@ -36,7 +36,7 @@ class JobRepository(TenantRepository[JobRow]):
         return found
 
     def artifact(self, job: JobRow, name: StageName) -> ArtifactRow | None:
-        """What the job's stage made, if it has finished."""
+        """Return the artifact of the job's stage, if it has finished."""
         return self.session.scalars(
             select(ArtifactRow)
             .join(StageRow, StageRow.artifact_id == ArtifactRow.id)
@@ -50,7 +50,7 @@ class JobRepository(TenantRepository[JobRow]):
         ).one_or_none()
 
     def dataset(self, job: JobRow) -> DatasetRow:
-        """The data set that the job runs on."""
+        """Return the data set that the job runs on."""
         return self.session.scalars(
             select(DatasetRow).where(
                 DatasetRow.tenant_id == self.tenant_id, DatasetRow.id == job.dataset_id
@@ -58,7 +58,7 @@ class JobRepository(TenantRepository[JobRow]):
         ).one()
 
     def events(self, job: JobRow, request: PageRequest) -> Slice[EventRow]:
-        """Oldest first, after a sequence number."""
+        """Return a page of events, oldest first, after a sequence number."""
         query = select(EventRow).where(
             EventRow.tenant_id == self.tenant_id, EventRow.job_id == job.id
         )
@@ -69,7 +69,7 @@ class JobRepository(TenantRepository[JobRow]):
         return Slice.cut(rows, request.limit, lambda row: str(row.sequence))
 
     def scores(self, job: JobRow, request: PageRequest) -> Slice[ScoreRow]:
-        """In dense order, after a sample's index."""
+        """Return a page of scores in dense order, after a sample's index."""
         query = select(ScoreRow).where(
             ScoreRow.tenant_id == self.tenant_id, ScoreRow.job_id == job.id
         )

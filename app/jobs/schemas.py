@@ -1,4 +1,4 @@
-"""What jobs look like over HTTP."""
+"""The schemas of jobs over HTTP."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ Metadata = Annotated[dict[_Key, _Short], Field(max_length=16)]
 
 
 class JobCreate(Body):
-    """A job to be made. Every part of ``config`` is optional."""
+    """A request for a job. Every part of ``config`` is optional."""
 
     dataset_id: str
     budget: Budget
@@ -34,40 +34,40 @@ class JobCreate(Body):
 
 
 class ComparisonCreate(Body, ComparisonConfig):
-    """Selectors to be set side by side, each trained and measured ``seeds`` times at each budget.
+    """A request to compare selectors, each trained and measured ``seeds`` times at each budget.
 
-    ``random`` is always among them; ``config`` is what the selectors share.
+    ``random`` is always among the selectors; they share ``config``.
     """
 
     dataset_id: str
     metadata: Metadata = Field(default_factory=dict)
 
     def comparison(self) -> ComparisonConfig:
-        """What is to be compared, and how."""
+        """Return the request's configuration of the comparison."""
         return ComparisonConfig.model_validate(self.model_dump(exclude={"dataset_id", "metadata"}))
 
 
 class FinetuneJobConfig(FinetuneConfig):
-    """How an adapter is trained on a stored coreset, and whether it is measured."""
+    """The configuration of a training on a stored coreset and of its evaluation."""
 
     evaluation: EvaluationConfig | None = None
-    """How the adapter is measured on held-out users; ``None``: not at all."""
+    """The evaluation on held-out users; ``None`` means none."""
 
     def of_stages(self) -> PruneConfig:
-        """The same as parts of a whole configuration."""
+        """Return the same configuration as parts of a ``PruneConfig``."""
         finetune = FinetuneConfig.model_validate(self.model_dump(exclude={"evaluation"}))
         return PruneConfig(finetune=finetune, evaluation=self.evaluation)
 
 
 class BudgetUse(BaseModel):
-    """The budget as asked for, and as samples once the data set is ready."""
+    """The requested budget, and its number of samples once the data set is ready."""
 
     requested: int | float
     samples: int | None
 
 
 class Shards(BaseModel):
-    """How many parts of a sharded stage have succeeded."""
+    """The number of shards of a stage, and of those that have succeeded."""
 
     done: int
     total: int
@@ -90,7 +90,7 @@ class Stage(BaseModel):
 
     @classmethod
     def of(cls, row: StageRow, now: datetime) -> Self:
-        """The row in the contract's words; ``now`` by the database's clock."""
+        """Make the schema of a row; ``now`` is by the database's clock."""
         return cls(
             name=row.name,
             state=StageState(row.state),
@@ -106,7 +106,7 @@ class Stage(BaseModel):
 
     @classmethod
     def of_all(cls, rows: Sequence[StageRow], now: datetime) -> list[Self]:
-        """The stages of a job, in order: one entry each, however many parts one has."""
+        """Make the schemas of a job's stages, in order; the parts of a stage become one entry."""
         by_name: dict[str, list[StageRow]] = {}
         for row in rows:
             by_name.setdefault(row.name, []).append(row)
@@ -137,23 +137,24 @@ class Stage(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """An adapter, measured on held-out users.
+    """The measurements of an adapter on held-out users.
 
-    Metrics by name: ``nll`` (nats of a user's true next title; less is better), ``order_gain`` (nats
-    that a shuffled history costs; more is better), ``recall@K`` and ``ndcg@K`` of the catalogue.
+    Metrics by name: ``nll`` (nats of a user's true next title, where less is better), ``order_gain``
+    (nats that a shuffled history costs, where more is better), ``recall@K`` and ``ndcg@K`` of the
+    catalogue.
     """
 
     split: str
     """``valid`` or ``test``."""
     users: int
-    """How many were asked about."""
+    """The number of evaluated users."""
     ranking_users: int
-    """Of them: for how many the catalogue was ranked."""
+    """The number of users for whom the catalogue was ranked."""
     protocol: str
-    """What is ranked, and what counts as an answer."""
+    """The ranked items and the rule for a correct answer."""
     metrics: dict[str, float]
     standard_errors: dict[str, float]
-    """Of the metrics, over users."""
+    """The standard errors of the metrics over users."""
     untrained: dict[str, float]
     """The metrics of the language model without the adapter."""
 
@@ -182,7 +183,7 @@ class Job(BaseModel):
 
     @classmethod
     def of(cls, row: JobRow, stages: Sequence[StageRow], now: datetime) -> Self:
-        """The row in the contract's words; ``now`` by the database's clock."""
+        """Make the schema of a row; ``now`` is by the database's clock."""
         requested = row.budget_requested
         entries = Stage.of_all(stages, now)
         return cls(
@@ -209,7 +210,7 @@ class Job(BaseModel):
 
 
 class Event(BaseModel):
-    """Something that happened to a job; ``sequence`` counts from 1."""
+    """An event of a job; ``sequence`` counts from 1."""
 
     sequence: int
     kind: str
@@ -219,7 +220,7 @@ class Event(BaseModel):
 
     @classmethod
     def of(cls, row: EventRow) -> Self:
-        """The row in the contract's words."""
+        """Make the schema of a row."""
         return cls.model_validate(row, from_attributes=True)
 
 
@@ -234,7 +235,7 @@ _MOST_TELLING = (
 
 
 def _state_of_parts(states: set[StageState]) -> StageState:
-    """The first of these that any part is in; ``succeeded`` where all are."""
+    """Return the first of these states that any part is in, or ``succeeded`` if all parts are."""
     return next((state for state in _MOST_TELLING if state in states), StageState.SUCCEEDED)
 
 
@@ -245,10 +246,10 @@ def _seconds(started: datetime | None, finished: datetime | None, now: datetime)
 
 
 def _eta(job: JobRow, stages: Sequence[Stage]) -> float | None:
-    """What is left of the running stages at their present rate.
+    """Estimate the remaining seconds of the running stages from their present rate.
 
-    Null while a stage that has not begun stands before the end (its length is not known), save for
-    ``select``, which takes seconds.
+    The estimate is null while a stage other than ``select`` has not begun, because its length is not
+    known; ``select`` takes seconds.
     """
     if job.state != JobState.RUNNING:
         return None

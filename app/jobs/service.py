@@ -22,10 +22,10 @@ from dealrec.errors import FieldError, InputError
 
 
 def require_known_models(config: PruneConfig) -> None:
-    """Raises :class:`InputError` for a name that the catalogue does not list.
+    """Raise :class:`InputError` for a name that the catalogue does not list.
 
-    ``unknown_model`` for a language model; ``invalid_config`` for a surrogate, which the library
-    would take from an import path, and a server from its catalogue alone, and for an adapter.
+    The code is ``unknown_model`` for a language model. It is ``invalid_config`` for an adapter, and
+    for a surrogate, because only the library accepts import paths.
     """
     names = {
         "config.effort.model": config.effort,
@@ -39,7 +39,7 @@ def require_known_models(config: PruneConfig) -> None:
     for name, measured in (("effort", config.effort), ("gradients", config.gradients)):
         if measured is not None and measured.adapter is not None:
             raise InputError(
-                f"A server measures {name} with a fresh LoRA; an adapter is for the library alone.",
+                f"A server measures {name} with a fresh LoRA; only the library accepts an adapter.",
                 code="invalid_config",
                 title="The configuration cannot be used",
                 errors=[FieldError(f"config.{name}.adapter", "must be null")],
@@ -47,7 +47,7 @@ def require_known_models(config: PruneConfig) -> None:
     if config.surrogate.model not in SURROGATES:
         known = ", ".join(SURROGATES)
         raise InputError(
-            f"A server trains a surrogate of its catalogue ({known}), none from an import path.",
+            f"A server trains only the surrogates of its catalogue ({known}), none from an import path.",
             code="invalid_config",
             title="The configuration cannot be used",
             errors=[FieldError("config.surrogate.model", f"one of {known}")],
@@ -55,11 +55,11 @@ def require_known_models(config: PruneConfig) -> None:
 
 
 def require_known_model(name: str, location: str) -> None:
-    """As :func:`require_known_models`, for one name at ``location``."""
+    """Raise :class:`InputError` (``unknown_model``) if the catalogue does not list ``name``."""
     if language_model(name) is None:
         known = ", ".join(sorted(LANGUAGE_MODELS))
         raise InputError(
-            f"This server knows no language model {name[:60]!r}; it has {known}.",
+            f"This server does not have the language model {name[:60]!r}; it has {known}.",
             code="unknown_model",
             title="The language model is not known",
             errors=[FieldError(location, f"one of {known}")],
@@ -67,7 +67,7 @@ def require_known_model(name: str, location: str) -> None:
 
 
 def require_run_count(config: ComparisonConfig, max_runs: int) -> None:
-    """Raises :class:`InputError` (``comparison_too_large``) for more trainings than ``max_runs``."""
+    """Raise :class:`InputError` (``comparison_too_large``) for more than ``max_runs`` trainings."""
     if config.run_count > max_runs:
         raise InputError(
             f"The comparison has {config.run_count:,} trainings (budgets × selectors × seeds, and "
@@ -86,7 +86,7 @@ def add_prune_job(
     config: PruneConfig,
     metadata: Mapping[str, str],
 ) -> JobRow:
-    """A job on ``dataset``, its stages planned.
+    """Add a job on ``dataset``, and plan its stages.
 
     Raises :class:`InputError` (``unknown_model``, ``budget_too_large``, …) and :class:`Conflict`
     (``dataset_rejected``).
@@ -94,25 +94,25 @@ def add_prune_job(
     require_known_models(config)
     job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
     job.job_metadata = dict(metadata)
-    return _planned(session, job, dataset, budget, config)
+    return _plan(session, job, dataset, budget, config)
 
 
 def add_select_job(
     session: Session, dataset: DatasetRow, *, budget: int | float, config: PruneConfig
 ) -> JobRow:
-    """A job that makes what a selector needs beside the scores of an earlier job, and selects.
+    """Add a job that makes the further inputs of a selector, and selects from an earlier job's scores.
 
-    ``config`` is the earlier job's with another selection: stages that it has made are reused.
-    Raises as :func:`add_prune_job`.
+    ``config`` is the earlier job's with another selection, so its finished stages are reused. Raises
+    the errors of :func:`add_prune_job`.
     """
     job = _new_job(session, dataset.tenant_id, JobKind.SELECT, dataset.id)
-    return _planned(session, job, dataset, budget, config)
+    return _plan(session, job, dataset, budget, config)
 
 
 def add_finetune_job(
     session: Session, dataset: DatasetRow, coreset_id: str, config: FinetuneJobConfig
 ) -> JobRow:
-    """A job that trains an adapter on a coreset; raises :class:`InputError` (``unknown_model``)."""
+    """Add a job that trains on a coreset; raises :class:`InputError` (``unknown_model``)."""
     require_known_model(config.model, "model")
     job = _new_job(session, dataset.tenant_id, JobKind.FINETUNE, dataset.id)
     job.source_coreset_id = coreset_id
@@ -129,7 +129,7 @@ def add_comparison_job(
     metadata: Mapping[str, str],
     max_runs: int,
 ) -> JobRow:
-    """A job that compares selectors on ``dataset``, its stages planned.
+    """Add a job that compares selectors on ``dataset``, and plan its stages.
 
     Raises :class:`InputError` (``comparison_too_large``, ``unknown_model``, ``budget_too_large``,
     ``no_validation_split``, …) and :class:`Conflict` (``dataset_rejected``).
@@ -144,7 +144,7 @@ def add_comparison_job(
 
 
 def present(session: Session, job: JobRow) -> Job:
-    """The job in the contract's words."""
+    """Make the schema of a job."""
     session.flush()
     stages = JobRepository(session, job.tenant_id).stages([job])[job.id]
     return Job.of(job, stages, database_now(session))
@@ -158,7 +158,7 @@ def list_jobs(
     state: JobState | None,
     dataset_id: str | None,
 ) -> Page[Job]:
-    """Newest first."""
+    """List the jobs, newest first."""
     repository = JobRepository(session, tenant_id)
     query = repository.query()
     if state is not None:
@@ -171,7 +171,7 @@ def list_jobs(
 
 
 def delete_job(session: Session, tenant_id: str, job_id: str, *, cascade: bool) -> Removal:
-    """Remove an ended job and what it made; see :meth:`Removal.job`."""
+    """Remove an ended job and its results; see :meth:`Removal.job`."""
     removal = Removal(session, tenant_id)
     removal.job(JobRepository(session, tenant_id).get(job_id), cascade=cascade)
     removal.sweep_artifacts()
@@ -179,7 +179,7 @@ def delete_job(session: Session, tenant_id: str, job_id: str, *, cascade: bool) 
 
 
 def scores_prefix(session: Session, job: JobRow) -> str:
-    """Storage prefix of the job's ``scores.parquet``; raises :class:`Conflict` (``no_scores``)."""
+    """Return the prefix of the job's ``scores.parquet``; raises :class:`Conflict` (``no_scores``)."""
     artifact = JobRepository(session, job.tenant_id).artifact(job, StageName.SELECT)
     if artifact is None:
         raise Conflict(
@@ -189,10 +189,10 @@ def scores_prefix(session: Session, job: JobRow) -> str:
 
 
 def report_prefix(session: Session, job: JobRow) -> str:
-    """Storage prefix of a comparison's report.
+    """Return the storage prefix of a comparison's report.
 
-    Raises :class:`NotFound` (``no_report``, with the job's ``state``) before it is there, and for
-    jobs of other kinds.
+    Raises :class:`NotFound` (``no_report``, with the job's ``state``) before the report exists, and
+    for jobs of other kinds.
     """
     artifact = JobRepository(session, job.tenant_id).artifact(job, StageName.COMPARE)
     if artifact is None:
@@ -200,14 +200,14 @@ def report_prefix(session: Session, job: JobRow) -> str:
         raise NotFound(
             f"The job is {job.state} and has no report."
             if comparing
-            else "Only comparisons have a report; that of a coreset is at /v1/coresets/{id}/report.",
+            else "Only comparisons have a report; a coreset's report is at /v1/coresets/{id}/report.",
             code="no_report",
             state=job.state,
         )
     return artifact.prefix
 
 
-def _planned(
+def _plan(
     session: Session, job: JobRow, dataset: DatasetRow, budget: int | float, config: PruneConfig
 ) -> JobRow:
     job.budget_requested = budget

@@ -1,4 +1,4 @@
-"""A job's events as they happen, as server-sent events."""
+"""A job's events as a stream of server-sent events."""
 
 import asyncio
 import time
@@ -21,13 +21,13 @@ _RETRY_MILLISECONDS = 2000
 
 
 def news(context: Context, job_id: str, after: int) -> tuple[Sequence[Event], bool]:
-    """Up to a batch of events after ``after``, and whether these are the last that there will be.
+    """Return a batch of events after ``after``, and whether the job has no later ones.
 
-    One short session; raises :class:`NotFound`.
+    It takes one short session, and raises :class:`NotFound`.
     """
     with context.read() as session:
         repository = JobRepository(session, context.tenant_id)
-        job = repository.get(job_id)  # first: its last event is among those read next
+        job = repository.get(job_id)  # read first, so that its last event is among those read next
         rows = repository.events(job, PageRequest(_BATCH, str(after))).rows
         events = [Event.of(row) for row in rows]
     last = events[-1].sequence if events else after
@@ -35,7 +35,7 @@ def news(context: Context, job_id: str, after: int) -> tuple[Sequence[Event], bo
 
 
 async def follow(context: Context, job_id: str, after: int) -> AsyncIterator[bytes]:
-    """Events after ``after`` until the job has ended or is deleted; no session is held between."""
+    """Yield events after ``after`` until the job has ended or is deleted, without holding a session."""
     yield format_sse_event(retry=_RETRY_MILLISECONDS)
     quiet_since = time.monotonic()
     while True:

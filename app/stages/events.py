@@ -1,4 +1,4 @@
-"""What happened to a job, in order."""
+"""The events of a job, in order."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,7 +12,7 @@ from dealrec.app.kit.database import DatabaseClock, database_now
 from dealrec.app.tables.base import Base
 from dealrec.app.tables.jobs import EventRow, JobRow
 
-# Made once, and of the tables themselves: every move of a job or a stage makes an event.
+# Every move of a job or a stage makes an event, so these statements on the tables are built once.
 _COUNT = (
     update(Base.metadata.tables["jobs"])
     .where(JobRow.id == bindparam("job"))
@@ -23,10 +23,11 @@ _APPEND = insert(Base.metadata.tables["events"]).values(created_at=DatabaseClock
 
 
 def record(session: Session, job: JobRow, kind: str, stage: str | None = None, **data: Any) -> None:
-    """Append an event in the caller's transaction; gives it the job's next sequence number.
+    """Append an event with the job's next sequence number in the caller's transaction.
 
-    The number comes from the job's row, which stays locked until the transaction ends: sequences
-    have no gaps and no event is seen before an earlier one. ``data`` never carries row contents.
+    The number comes from the job's row, which stays locked until the transaction ends. Sequences
+    therefore have no gaps, and no event becomes visible before an earlier one. ``data``
+    never carries row contents.
     """
     session.flush()
     sequence = session.execute(_COUNT, {"job": job.id}).scalar_one()
@@ -37,7 +38,7 @@ def record(session: Session, job: JobRow, kind: str, stage: str | None = None, *
 def append(
     session: Session, job: JobRow, kind: str, stage: str | None, data: Mapping[str, Any]
 ) -> None:
-    """As :func:`record`, where the caller's own update of the job's row has counted the event."""
+    """Append an event that the caller's own update of the job's row has counted."""
     event = {
         "tenant_id": job.tenant_id,
         "job_id": job.id,
@@ -50,7 +51,7 @@ def append(
 
 
 def forget_old(session: Session, *, days: float) -> None:
-    """Remove the events of jobs that ended more than ``days`` ago; numbers are never used again."""
+    """Remove the events of jobs that ended more than ``days`` ago; their numbers are not reused."""
     before = database_now(session) - timedelta(days=days)
     ended = select(JobRow.id).where(JobRow.finished_at < before)
     session.execute(delete(EventRow).where(EventRow.job_id.in_(ended)))

@@ -1,4 +1,4 @@
-"""Runs of stages that have ended: what quotas and metrics are counted from."""
+"""Ended runs of stages, from which quotas and metrics are counted."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ _ENDED = {StageState.SUCCEEDED: RunOutcome.SUCCEEDED, StageState.FAILED: RunOutc
 
 @dataclass(frozen=True)
 class StageRun:
-    """A run as it was just before it ended."""
+    """A run in its state just before it ended."""
 
     stage_id: str
     tenant_id: str
@@ -30,7 +30,7 @@ class StageRun:
 
     @classmethod
     def of(cls, stage: StageRow) -> Self:
-        """Of a stage that runs."""
+        """Describe the current run of a stage."""
         return cls(
             stage.id,
             stage.tenant_id,
@@ -43,9 +43,9 @@ class StageRun:
         )
 
     def end(self, session: Session, to: StageState, *, code: str | None, reused: bool) -> None:
-        """Keep it, in the transaction of the move that ended it.
+        """Store the run in the transaction of the move that ended it.
 
-        A worker that vanished is taken to have worked until its lease passed.
+        A vanished worker counts as working until its lease expired.
         """
         now = database_now(session)
         until = min(now, self.lease_until or now) if code == LEASE_LOST else now

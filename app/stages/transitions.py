@@ -1,10 +1,10 @@
 """The states of jobs and stages, and the only two functions that change them.
 
-A move is one compare-and-set on the state (and the fence) that was read: an illegal one is refused
-before it reaches the database, a stale one changes nothing. Each move of a job, and of a job's
+A move is one compare-and-set on the state (and the fence) that was read. An illegal move is refused
+before it reaches the database, and a stale move changes nothing. Each move of a job, or of a job's
 stage, writes its event in the same transaction.
 
-Locks are taken in one order everywhere: data set, then job, then stage (:func:`lock_dataset`,
+Every transaction locks in one order: data set, job, stage (:func:`lock_dataset` and
 :func:`lock_job` first), so that two transactions never wait for each other.
 """
 
@@ -34,7 +34,7 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
             JobState.FAILED,
         }
     ),
-    # The last stage may finish before the pause reaches it: then the job has succeeded.
+    # The last stage may finish before the pause reaches it; the job has then succeeded.
     JobState.PAUSING: frozenset(
         {
             JobState.PAUSED,
@@ -44,22 +44,22 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
             JobState.FAILED,
         }
     ),
-    # Back to queued where nothing of it had run.
+    # A job returns to queued if none of its stages had run.
     JobState.PAUSED: frozenset(
         {JobState.QUEUED, JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}
     ),
-    # Likewise with a cancel.
+    # The last stage may also finish before the cancel reaches it.
     JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED}),
     JobState.CANCELLED: frozenset(),
     JobState.SUCCEEDED: frozenset(),
-    # A retry.
+    # A retry restarts a failed job.
     JobState.FAILED: frozenset({JobState.QUEUED, JobState.RUNNING}),
 }
 
 STAGE_MOVES: dict[StageState, frozenset[StageState]] = {
     StageState.WAITING: frozenset({StageState.QUEUED, StageState.CANCELLED}),
     StageState.QUEUED: frozenset({StageState.RUNNING, StageState.PAUSED, StageState.CANCELLED}),
-    # Back to queued: another attempt, a lost lease, a worker that shuts down.
+    # A stage returns to queued for another attempt, after a lost lease, or when its worker shuts down.
     StageState.RUNNING: frozenset(
         {
             StageState.QUEUED,
@@ -70,7 +70,7 @@ STAGE_MOVES: dict[StageState, frozenset[StageState]] = {
         }
     ),
     StageState.PAUSED: frozenset({StageState.QUEUED, StageState.CANCELLED}),
-    # A retry of the job, which starts what failed and what was cancelled because of it.
+    # A retry of the job restarts failed stages, and those that were cancelled with them.
     StageState.CANCELLED: frozenset({StageState.WAITING}),
     StageState.SUCCEEDED: frozenset(),
     StageState.FAILED: frozenset({StageState.WAITING}),
@@ -78,15 +78,15 @@ STAGE_MOVES: dict[StageState, frozenset[StageState]] = {
 
 
 class IllegalMove(Exception):
-    """A move that the table does not have: a bug of the caller."""
+    """The caller asked for a move that the table does not have, which is a bug."""
 
 
 class Stale(Exception):
-    """Somebody else moved the row, or claimed it anew: the caller's knowledge is out of date."""
+    """Another transaction moved or claimed the row since the caller read it."""
 
 
 def lock_dataset(session: Session, dataset_id: str) -> DatasetRow:
-    """The data set as it is now, kept from changing until the transaction ends."""
+    """Read the data set again, and lock it until the transaction ends."""
     return session.scalars(
         select(DatasetRow)
         .where(DatasetRow.id == dataset_id)
@@ -96,7 +96,7 @@ def lock_dataset(session: Session, dataset_id: str) -> DatasetRow:
 
 
 def lock_job(session: Session, job_id: str) -> JobRow:
-    """The job as it is now, kept from changing until the transaction ends."""
+    """Read the job again, and lock it until the transaction ends."""
     session.flush()
     return session.scalars(
         select(JobRow)
@@ -107,9 +107,9 @@ def lock_job(session: Session, job_id: str) -> JobRow:
 
 
 def move_job(session: Session, job: JobRow, to: JobState, **values: Any) -> None:
-    """Move the job and record ``job.<state>``; sets ``started_at`` and ``finished_at``.
+    """Move the job, record ``job.<state>``, and set ``started_at`` and ``finished_at``.
 
-    Raises :class:`IllegalMove`, or :class:`Stale` where the row is not in the state that was read.
+    Raises :class:`IllegalMove`, or :class:`Stale` if the row is not in the state that was read.
     """
     session.flush()
     state = JobState(job.state)
@@ -142,11 +142,10 @@ def move_stage(
 ) -> None:
     """Move the stage and record ``stage.<state>`` (with ``event`` as its data) on its job.
 
-    A move that ends a run is kept as such, with the ``code`` of what went wrong.
+    A move that ends a run also stores the run, with the ``code`` of its problem.
 
-    ``fence`` is the caller's claim; a stage that was claimed again since raises :class:`Stale`, as
-    does one that is no longer in the state that was read. ``new_fence`` is set by a claim alone.
-    Raises :class:`IllegalMove`.
+    ``fence`` is the caller's claim. A stage that was claimed again, or is no longer in the state that
+    was read, raises :class:`Stale`. Only a claim sets ``new_fence``. Raises :class:`IllegalMove`.
     """
     session.flush()
     state = StageState(stage.state)
@@ -186,7 +185,7 @@ def move_stage(
 
 
 def _compare_and_set(session: Session, statement: Any, values: Mapping[str, object]) -> None:
-    """Update the row, and with it the object that the session knows it as."""
+    """Update the row together with the session's object for it."""
     moved = session.scalars(
         statement.values(**values),
         execution_options={"synchronize_session": False, "populate_existing": True},

@@ -1,4 +1,4 @@
-"""Telling the broker that a stage can be claimed: a hint, never the truth."""
+"""Messages that tell the broker of a queued stage; they are only hints, the row is the truth."""
 
 from datetime import timedelta
 
@@ -13,13 +13,13 @@ TASK = "worker.run_stage"
 
 
 def wake(session: Session, stage: StageRow) -> None:
-    """Tell the broker of a queued stage once the transaction has committed."""
+    """Tell the broker of a queued stage after the transaction commits."""
     stage.woken_at = database_now(session)
     send_after_commit(session, TASK, stage.id, queue=stage.queue)
 
 
 def overdue(session: Session, queue: str, seconds: float) -> list[StageRow]:
-    """Stages of ``queue`` that are queued and whose last wake-up is older than ``seconds``."""
+    """Return the queued stages of ``queue`` whose last wake-up is older than ``seconds``."""
     before = database_now(session) - timedelta(seconds=seconds)
     return list(
         session.scalars(

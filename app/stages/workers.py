@@ -1,4 +1,4 @@
-"""Which workers have looked for work lately: what readiness rests on."""
+"""The workers that have looked for work lately, on which readiness depends."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,14 +13,14 @@ _FORGET = timedelta(days=1)
 
 
 def saw(session: Session, worker: str, queues: Sequence[str]) -> None:
-    """Note that ``worker`` is alive and consumes ``queues``; forgets those not seen for a day."""
+    """Record that ``worker`` is alive and consumes ``queues``; remove workers not seen for a day."""
     now = database_now(session)
     session.merge(WorkerRow(id=worker, queues=list(queues), seen_at=now))
     session.execute(delete(WorkerRow).where(WorkerRow.seen_at < now - _FORGET))
 
 
 def gone(session: Session, worker: str) -> None:
-    """Note that ``worker`` has ended."""
+    """Record that ``worker`` has ended."""
     session.execute(delete(WorkerRow).where(WorkerRow.id == worker))
 
 

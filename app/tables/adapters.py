@@ -1,4 +1,4 @@
-"""Table of adapters."""
+"""The table of adapters."""
 
 from datetime import datetime
 from typing import TypedDict
@@ -29,7 +29,7 @@ class AdapterRow(TenantOwned, Base):
     model: Mapped[str] = mapped_column(String(200))
     revision: Mapped[str | None] = mapped_column(String(200))
     config: Mapped[dict[str, object]] = mapped_column(Json)
-    """``FinetuneConfig``."""
+    """A ``FinetuneConfig``."""
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
     files: Mapped[list[StoredFile]] = mapped_column(Json)
     prefix: Mapped[str] = mapped_column(String(500))

@@ -1,4 +1,4 @@
-"""Table of the audit trail."""
+"""The table of the audit trail."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,17 +10,17 @@ from dealrec.app.tables.base import Base, Id, TenantOwned, UtcDateTime
 
 
 class Actor(StrEnum):
-    """In what capacity somebody acted."""
+    """The kind of caller who acted."""
 
     KEY = "key"
     LOCAL = "local"
-    """A request of this machine, while no keys existed."""
+    """A request from this machine while no keys existed."""
     COMMAND = "command"
-    """The command line, on a machine that reaches the database."""
+    """The command line on a machine that reaches the database."""
 
 
 class AuditRow(TenantOwned, Base):
-    """One act, written in the transaction of its effect. Never row contents, never a key's text."""
+    """One action, written in the transaction of its effect, without row contents or a key's text."""
 
     __tablename__ = "audit_events"
 
@@ -30,7 +30,7 @@ class AuditRow(TenantOwned, Base):
     object_id: Mapped[str] = mapped_column(Id)
     actor: Mapped[str] = mapped_column(String(20))
     key_id: Mapped[str | None] = mapped_column(Id)
-    """Of the key, where one was shown."""
+    """The id of the caller's key, if it sent one."""
     request_id: Mapped[str | None] = mapped_column(String(64))
-    """As the log lines of the request have it."""
+    """The request's id, which its log lines also carry."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

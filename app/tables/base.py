@@ -14,7 +14,7 @@ BigInt = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Aware datetimes in UTC; SQLite keeps them without a zone."""
+    """Aware datetimes in UTC; SQLite stores them without a zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -29,7 +29,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """All tables, with constraint names that migrations can rely on."""
+    """The base of all tables; it gives constraints the names that migrations rely on."""
 
     metadata = MetaData(
         naming_convention={
@@ -43,6 +43,6 @@ class Base(DeclarativeBase):
 
 
 class TenantOwned:
-    """Every row belongs to a tenant."""
+    """A table whose every row belongs to a tenant."""
 
     tenant_id: Mapped[str] = mapped_column(Id, index=True)

@@ -1,4 +1,4 @@
-"""Table of coresets."""
+"""The table of coresets."""
 
 from datetime import datetime
 from typing import TypedDict
@@ -37,11 +37,11 @@ class CoresetRow(TenantOwned, Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
     size: Mapped[int] = mapped_column(BigInt)
     selection: Mapped[dict[str, object]] = mapped_column(Json)
-    """``SelectionConfig``."""
+    """A ``SelectionConfig``."""
     sha256: Mapped[str] = mapped_column(String(64))
-    """Over the sample keys, JSON-encoded, sorted by bytes, one a line."""
+    """The hash of the sample keys, JSON-encoded, sorted by bytes, one a line."""
     coverage: Mapped[StoredCoverage] = mapped_column(Json)
     prefix: Mapped[str] = mapped_column(String(500))
-    """Storage prefix of ``members.parquet`` and ``manifest.json``."""
+    """The storage prefix of ``members.parquet`` and ``manifest.json``."""
     stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

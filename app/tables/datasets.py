@@ -1,4 +1,4 @@
-"""Table of data sets."""
+"""The table of data sets."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from dealrec.app.tables.base import Base, BigInt, Id, Json, TenantOwned, UtcDate
 
 
 class DatasetState(StrEnum):
-    """``validating`` → ``ready`` | ``rejected``."""
+    """A data set is ``validating``, then ``ready`` or ``rejected``."""
 
     VALIDATING = "validating"
     READY = "ready"
@@ -35,18 +35,18 @@ class DatasetRow(TenantOwned, Base):
     name: Mapped[str] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(20))
     split: Mapped[str | None] = mapped_column(String(20))
-    """As asked for, then as used."""
+    """The split that was requested, later the one that was used."""
     columns: Mapped[dict[str, str] | None] = mapped_column(Json)
-    """Our column names to the file's."""
+    """A map from our column names to the file's."""
     uploads: Mapped[dict[str, StoredFile | None]] = mapped_column(Json)
     """The files ``interactions`` and ``items``; ``items`` may be null."""
     prefix: Mapped[str | None] = mapped_column(String(500))
-    """Storage prefix of the validated data set."""
+    """The storage prefix of the validated data set."""
     sha256: Mapped[str | None] = mapped_column(String(64))
     counts: Mapped[dict[str, int] | None] = mapped_column(Json)
     report: Mapped[dict[str, object] | None] = mapped_column(Json)
     train_lengths: Mapped[dict[str, int] | None] = mapped_column(Json)
-    """Number of training items to number of users with so many: how many samples any setting gives."""
+    """A map from a number of training items to the number of users who have it, for counting samples."""
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
     stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

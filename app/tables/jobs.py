@@ -1,4 +1,4 @@
-"""Tables of jobs, their stages, artifacts, events and scores."""
+"""The tables of jobs, their stages, artifacts, events and scores."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,14 +11,14 @@ from dealrec.app.tables.base import Base, BigInt, Id, Json, TenantOwned, UtcDate
 
 
 class JobKind(StrEnum):
-    """What a job makes."""
+    """The kind of a job's result."""
 
     PRUNE = "prune"
     SELECT = "select"
-    """Another selection of a prune job's samples, which needs more than its scores."""
+    """A second selection of a prune job's samples, which needs more than its scores."""
     FINETUNE = "finetune"
     COMPARISON = "comparison"
-    """A report on selectors, side by side."""
+    """A report that compares selectors."""
 
 
 SELECTING = frozenset({JobKind.PRUNE, JobKind.SELECT})
@@ -26,7 +26,7 @@ SELECTING = frozenset({JobKind.PRUNE, JobKind.SELECT})
 
 
 class JobState(StrEnum):
-    """Of a job."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -39,9 +39,9 @@ class JobState(StrEnum):
 
 
 class StageState(StrEnum):
-    """Of a stage: ``waiting`` for others, ``queued`` to be claimed, ``running`` under a lease.
+    """The state of a stage: ``waiting`` for others, ``queued`` for a claim, ``running`` under a lease.
 
-    A ``paused`` one was queued or running when its job was paused, and keeps its checkpoint.
+    A ``paused`` stage was queued or running when its job was paused, and keeps its checkpoint.
     """
 
     WAITING = "waiting"
@@ -67,11 +67,11 @@ class JobRow(TenantOwned, Base):
     state: Mapped[str] = mapped_column(String(20), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
     source_coreset_id: Mapped[str | None] = mapped_column(Id)
-    """Of a ``finetune`` job: the coreset that it trains on."""
+    """The coreset that a ``finetune`` job trains on."""
     budget_requested: Mapped[Any] = mapped_column(Json, nullable=True)
-    """A count or a fraction, as asked for; null for a job that makes no coreset."""
+    """The requested count or fraction; null for a job that makes no coreset."""
     budget_samples: Mapped[int | None] = mapped_column(BigInt)
-    """Of a comparison: its largest budget. Null until the data set is ready."""
+    """The number of samples, for a comparison its largest; null until the data set is ready."""
     config: Mapped[dict[str, object]] = mapped_column(Json)
     """``PruneConfig`` (``FinetuneJobConfig`` for ``finetune``, ``ComparisonConfig`` for
     ``comparison``), resolved once the data set is ready."""
@@ -79,10 +79,10 @@ class JobRow(TenantOwned, Base):
     coreset_id: Mapped[str | None] = mapped_column(Id)
     adapter_id: Mapped[str | None] = mapped_column(Id)
     evaluation: Mapped[dict[str, object] | None] = mapped_column(Json)
-    """What the adapter was measured to do, if it was."""
+    """The measurements of the adapter, if it was evaluated."""
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
     event_count: Mapped[int] = mapped_column(BigInt, default=0)
-    """The last event's sequence number."""
+    """The sequence number of the last event."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -97,7 +97,7 @@ class StoredProgress(TypedDict):
 
 
 class StageRow(TenantOwned, Base):
-    """The unit of work: ``ingest`` of a data set, or a stage of a job."""
+    """A unit of work: the ``ingest`` of a data set, or a stage of a job."""
 
     __tablename__ = "stages"
     __table_args__ = (
@@ -114,51 +114,51 @@ class StageRow(TenantOwned, Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
-    """Null for ``ingest``."""
+    """The job of the stage; null for ``ingest``."""
     name: Mapped[str] = mapped_column(String(20))
     part: Mapped[str | None] = mapped_column(String(20))
-    """Null for the stage itself, which is one row unless it is sharded."""
+    """The part of a sharded stage; null for the stage itself."""
     shard: Mapped[int | None]
-    """Of a shard: its number, from 0."""
+    """The number of a shard, from 0."""
     shards: Mapped[int | None]
-    """Of a shard: how many there are."""
+    """The number of shards, set on each shard."""
     position: Mapped[int] = mapped_column(default=0)
-    """Order within the job."""
+    """The stage's place in the order of the job."""
     needs: Mapped[list[str]] = mapped_column(Json, default=list)
-    """Ids of the stages that must succeed first."""
+    """The ids of the stages that must succeed first."""
     queue: Mapped[str] = mapped_column(String(20))
     """``cpu`` or ``gpu``."""
     state: Mapped[str] = mapped_column(String(20))
     key: Mapped[str | None] = mapped_column(String(64))
-    """Of the result, for reuse; set when the stage is queued."""
+    """The key under which the result is reused; it is set when the job starts."""
     reused: Mapped[bool] = mapped_column(default=False)
     artifact_id: Mapped[str | None] = mapped_column(ForeignKey("artifacts.id"))
     attempt: Mapped[int] = mapped_column(default=0)
     deaths: Mapped[int] = mapped_column(default=0)
-    """Deaths and exceptions of the stage's process."""
+    """The number of deaths and exceptions of the stage's process."""
     kills: Mapped[int] = mapped_column(default=0)
-    """Those of the deaths that look like a lack of memory."""
+    """The number of deaths that look like a lack of memory."""
     lost_leases: Mapped[int] = mapped_column(default=0)
     spent_seconds: Mapped[float] = mapped_column(Float, default=0.0)
-    """In all of its runs that have ended."""
+    """The seconds of all runs that have ended."""
     owner: Mapped[str | None] = mapped_column(String(200))
     fence: Mapped[int] = mapped_column(BigInt, default=0)
-    """Raised by every claim; a write with an older fence changes nothing."""
+    """Every claim raises the fence; a write with an older fence changes nothing."""
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     progress: Mapped[StoredProgress | None] = mapped_column(Json)
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
     used_gpu: Mapped[bool] = mapped_column(default=False)
-    """Whether the present run, or the last one, has computed on a GPU."""
+    """Whether the current or the last run has used a GPU."""
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     woken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When the broker was last told; the sweeper tells it again."""
+    """The time of the last message to the broker; the sweeper repeats it."""
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @property
     def part_facts(self) -> dict[str, str | int]:
-        """What tells this row from others of its stage, for events; empty for the stage itself."""
+        """The part and shard of this row, for events; empty for the stage itself."""
         facts = {"part": self.part, "shard": self.shard}
         return {name: value for name, value in facts.items() if value is not None}
 
@@ -168,18 +168,18 @@ class RunOutcome(StrEnum):
 
     SUCCEEDED = "succeeded"
     REUSED = "reused"
-    """Nothing was computed: an earlier run had made the same."""
+    """The run computed nothing, because an earlier run had made the same result."""
     FAILED = "failed"
     DIED = "died"
-    """Its process ended without a result; another run follows."""
+    """The process ended without a result; another run follows."""
     LOST = "lost"
-    """Its worker vanished; another run follows."""
+    """The worker vanished; another run follows."""
     STOPPED = "stopped"
-    """Its job was cancelled or paused, or its worker shut down."""
+    """The job was cancelled or paused, or the worker shut down."""
 
 
 class StageRunRow(TenantOwned, Base):
-    """One run of a stage that has ended, under one claim; outlives the stage, for quotas and metrics."""
+    """An ended run of a stage under one claim. It outlives the stage, for quotas and metrics."""
 
     __tablename__ = "stage_runs"
 
@@ -189,15 +189,15 @@ class StageRunRow(TenantOwned, Base):
     queue: Mapped[str] = mapped_column(String(20))
     outcome: Mapped[str] = mapped_column(String(20))
     code: Mapped[str | None] = mapped_column(String(60))
-    """Of the problem, where there was one."""
+    """The code of the problem, if there was one."""
     seconds: Mapped[float] = mapped_column(Float)
-    """From the claim to the end."""
+    """The time from the claim to the end."""
     used_gpu: Mapped[bool]
     ended_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class ArtifactRow(TenantOwned, Base):
-    """A finished stage's files, shared by every job of the tenant that needs the same ones."""
+    """The files of a finished stage, which the tenant's jobs with the same key share."""
 
     __tablename__ = "artifacts"
     __table_args__ = (UniqueConstraint("tenant_id", "key"),)
@@ -206,18 +206,18 @@ class ArtifactRow(TenantOwned, Base):
     stage: Mapped[str] = mapped_column(String(20))
     key: Mapped[str] = mapped_column(String(64))
     prefix: Mapped[str] = mapped_column(String(500))
-    """Storage prefix; contains the fence of the run that wrote it."""
+    """The storage prefix, which contains the fence of the run that wrote the files."""
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
     details: Mapped[dict[str, object]] = mapped_column(Json, default=dict)
-    """What the stage said of its result (its ``result.json``)."""
+    """The stage's own description of its result (``result.json``)."""
     seconds: Mapped[float | None] = mapped_column(Float)
-    """What making it took, over all runs and all parts of its stage; null where nobody kept it."""
+    """The time of all runs and parts of the stage; null if it was not measured."""
     stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class EventRow(TenantOwned, Base):
-    """Something that happened to a job; ``sequence`` counts from 1 within the job."""
+    """An event of a job; ``sequence`` counts from 1 within the job."""
 
     __tablename__ = "events"
 
@@ -230,7 +230,7 @@ class EventRow(TenantOwned, Base):
 
 
 class ScoreRow(Base):
-    """A sample's scores, for queries; the Parquet file of the job's select stage is the truth."""
+    """A sample's scores for queries; the Parquet file of the select stage is the truth."""
 
     __tablename__ = "scores"
 
@@ -242,16 +242,16 @@ class ScoreRow(Base):
     effort: Mapped[float | None] = mapped_column(Float)
     overall: Mapped[float] = mapped_column(Float)
     stratum: Mapped[int | None] = mapped_column(BigInt)
-    """Null for a sample that hard pruning dropped."""
+    """The stratum; null for a sample that hard pruning dropped."""
     selected: Mapped[bool]
 
 
 class WorkerRow(Base):
-    """A worker process, and when it last looked for work; belongs to no tenant."""
+    """A worker process and the time when it last looked for work; it belongs to no tenant."""
 
     __tablename__ = "workers"
 
     id: Mapped[str] = mapped_column(String(200), primary_key=True)
-    """Host, process id and a random part."""
+    """The host, the process id and a random part."""
     queues: Mapped[list[str]] = mapped_column(Json)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

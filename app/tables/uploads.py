@@ -1,4 +1,4 @@
-"""Tables of uploads and their parts."""
+"""The tables of uploads and their parts."""
 
 from datetime import datetime
 
@@ -16,19 +16,19 @@ class UploadRow(TenantOwned, Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     filename: Mapped[str] = mapped_column(String(200))
     bytes: Mapped[int] = mapped_column(BigInt)
-    """As declared; the parts must add up to it."""
+    """The declared size; the parts must add up to it."""
     sha256: Mapped[str | None] = mapped_column(String(64))
-    """As declared, or as counted once complete."""
+    """The declared hash, or the computed one once the upload is complete."""
     part_bytes: Mapped[int] = mapped_column(BigInt)
-    """Of every part but the last, which has the rest."""
+    """The size of every part but the last, which has the rest."""
     key: Mapped[str | None] = mapped_column(String(500))
-    """Storage key of the whole file."""
+    """The storage key of the whole file."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class UploadPartRow(Base):
-    """A part that has arrived; sent again, it replaces the earlier one."""
+    """A part that has arrived; a part that is sent again replaces it."""
 
     __tablename__ = "upload_parts"
 
@@ -36,7 +36,7 @@ class UploadPartRow(Base):
         ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True
     )
     number: Mapped[int] = mapped_column(BigInt, primary_key=True)
-    """From 1."""
+    """The number of the part, from 1."""
     bytes: Mapped[int] = mapped_column(BigInt)
     sha256: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(500))
