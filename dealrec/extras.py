@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, distribution, requires
 from dealrec.errors import DealrecError
 
 _NAME = "dealrec"
+_SHOWN = 3
+"""How many missing packages a message names."""
 
 
 class Extra(StrEnum):
@@ -44,7 +46,9 @@ def missing(extra: str) -> tuple[str, ...]:
 def require(extra: Extra) -> None:
     """Raise :class:`NotInstalled` with the command that helps where packages are missing."""
     if names := missing(extra):
-        raise NotInstalled(f"{', '.join(names)} cannot be found here; `{extra.pip}` helps.")
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        listed = ", ".join(names[:_SHOWN]) + more
+        raise NotInstalled(f"{listed} cannot be found here; `{extra.pip}` helps.")
 
 
 def _packages(extra: str) -> list[str]:
