@@ -69,4 +69,4 @@ lint: install
 	$(BIN)/lint-imports --no-logo
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
