@@ -55,7 +55,7 @@ def do_steps(section: str, tree: Path) -> int:
 
 def indented(content: str, line: str) -> str:
     """As far to the right as ``line``; one step more where that opens a block."""
-    depth = len(line) - len(line.lstrip()) + (4 if line.endswith((":", "(")) else 0)
+    depth = len(line) - len(line.lstrip()) + (4 if line.endswith((":", "(", "{")) else 0)
     return textwrap.indent(textwrap.dedent(content), " " * depth).removesuffix("\n")
 
 

@@ -8,7 +8,9 @@ from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.recommenders.interface import Recommender
 
 BIGREC = "bigrec"
-RECOMMENDERS = {BIGREC: "dealrec.recommenders.bigrec:BigRec"}
+RECOMMENDERS = {
+    BIGREC: "dealrec.recommenders.bigrec:BigRec",
+}
 """Import strings of the classes by name, so that one can be made without importing the others."""
 
 
