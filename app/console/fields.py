@@ -4,15 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dealrec.config import (
-    EffortConfig,
-    EvaluationConfig,
-    FinetuneConfig,
-    PruneConfig,
-    SelectionConfig,
-)
+from dealrec.config import PruneConfig, SelectionConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.selectors import SELECTORS, Need
+from dealrec.config.stages import STAGES
 from dealrec.config.surrogate import SURROGATES
 from dealrec.errors import FieldError, InputError
 
@@ -64,25 +59,14 @@ _LABELS = {
 _PARTS = {
     "": ("Samples", "What counts as one sample."),
     "prompt": ("Prompt", "How a sample is put into words."),
-    "surrogate": ("Surrogate", "The small recommender that is trained on everything."),
-    "influence": ("Influence", "How much each sample moves the risk."),
-    "effort": ("Effort", "How hard the language model must work to learn a sample."),
-    "embedding": ("Embedding", "A vector of every sample, for selectors that look at one."),
-    "gradients": ("Gradients", "Of the language model, for selectors that look at them."),
-    "selection": ("Selection", "How the budget is spent."),
-    "finetune": ("Fine-tuning", "Train a LoRA adapter on the coreset."),
-    "evaluation": ("Evaluation", "What held-out users show of the adapter."),
+    **{spec.part: (spec.title, spec.summary) for spec in STAGES.values() if spec.part},
 }
-_OPTIONAL = {
-    "effort": "Measure effort",
-    "finetune": "Train an adapter",
-    "evaluation": "Measure the adapter",
-}
-"""What the box says that switches a part on."""
+_OPTIONAL = {spec.part: spec.switch for spec in STAGES.values() if spec.switch}
+"""The optional parts, and the label of the box that switches each on."""
 _NEEDED = {
-    "effort": frozenset({Need.EFFORT}),
-    "embedding": frozenset({Need.EMBEDDING, Need.VALIDATION_EMBEDDING}),
-    "gradients": frozenset({Need.GRADIENTS, Need.VALIDATION_GRADIENTS}),
+    spec.part: spec.makes
+    for spec in STAGES.values()
+    if spec.part and spec.makes and not spec.always
 }
 
 
@@ -128,9 +112,7 @@ class FormPart:
 
 def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
     """Every part of the configuration, with ``given`` over the defaults."""
-    everything = PruneConfig(
-        effort=EffortConfig(), finetune=FinetuneConfig(), evaluation=EvaluationConfig()
-    )
+    everything = PruneConfig.parse({name: {} for name in _OPTIONAL})
     defaults = dict(_flat(everything.model_dump(mode="json")))
     fields = list(_fields(PruneConfig.model_json_schema(), "", defaults, given or {}))
     parts = []

@@ -120,10 +120,19 @@ class StageSpec(ABC):
     name: ClassVar[StageName]
     title: ClassVar[str]
     """The stage's name as people read it."""
+    part: ClassVar[str] = ""
+    """The part of the configuration that holds the stage's own options, where it has one."""
+    summary: ClassVar[str] = ""
+    """A sentence about what the part's options decide."""
+    switch: ClassVar[str] = ""
+    """The label of the box that adds an optional stage to a job: the stage is in the job where its part
+    of the configuration is not ``None``. Empty for any other stage."""
     phase: ClassVar[Phase]
     version: ClassVar[int] = 1
     """Raise it whenever the stage's result changes for the same input: it is part of the key."""
     queue: ClassVar[Queue] = Queue.GPU
+    always: ClassVar[bool] = False
+    """Whether every job that scores has the stage: influence is kept for later selections."""
     makes: ClassVar[frozenset[Need]] = frozenset()
     """What selectors find in the result."""
     product: ClassVar[Product] = Product.ARTIFACT
@@ -134,10 +143,12 @@ class StageSpec(ABC):
     def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
         """Whether a job of this stage's phase has the stage.
 
-        ``needs`` are those of the job's selectors. By default a scoring stage is made only where a
-        selector needs what it makes, and any other stage always.
+        An optional part of the configuration decides about its stage. Any other scoring stage is made
+        where ``needs``, those of the job's selectors, name something that it makes.
         """
-        return self.phase is not Phase.SCORING or bool(self.makes & needs)
+        if self.switch:
+            return getattr(config, self.part) is not None
+        return self.always or self.phase is not Phase.SCORING or bool(self.makes & needs)
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         """Stages of the same job whose results this one reads, where the job has them.

@@ -1,6 +1,6 @@
 """The stage that measures the language model's effort."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 from dealrec.config.effort import EffortConfig, measured_samples, shard_count
@@ -24,14 +24,13 @@ class EffortStage(StageSpec):
 
     name = StageName.EFFORT
     title = "Effort"
+    part = "effort"
+    summary = "How hard the language model must work to learn a sample."
+    switch = "Measure effort"
     phase = Phase.SCORING
     version = 2
     makes = frozenset({Need.EFFORT})
     reference_seconds = 0.1
-
-    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
-        """The configuration decides: scores that were asked for are kept for other selections."""
-        return config.effort is not None
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         """Candidates are drawn over influence; without candidates every sample is measured."""

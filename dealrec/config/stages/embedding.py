@@ -24,6 +24,8 @@ class EmbeddingStage(StageSpec):
 
     name = StageName.EMBEDDING
     title = "Embedding"
+    part = "embedding"
+    summary = "A vector of every sample, for selectors that look at one."
     phase = Phase.SCORING
     makes = frozenset({Need.EMBEDDING, Need.VALIDATION_EMBEDDING})
     reference_seconds = 0.1

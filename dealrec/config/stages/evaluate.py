@@ -1,11 +1,10 @@
 """The stage that measures an adapter on held-out users."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.prune import PruneConfig
-from dealrec.config.selectors import Need
 from dealrec.config.stages.base import (
     JobOptions,
     Phase,
@@ -22,12 +21,12 @@ class EvaluateStage(StageSpec):
 
     name = StageName.EVALUATE
     title = "Evaluation"
+    part = "evaluation"
+    summary = "What held-out users show of the adapter."
+    switch = "Measure the adapter"
     phase = Phase.TRAINING
     product = Product.EVALUATION
     reference_seconds = 0.1
-
-    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
-        return config.evaluation is not None
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.FINETUNE,)

@@ -1,11 +1,10 @@
 """The stage that trains a LoRA adapter on a coreset."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.prune import PruneConfig
-from dealrec.config.selectors import Need
 from dealrec.config.stages.base import (
     JobOptions,
     ModelUse,
@@ -24,12 +23,12 @@ class FinetuneStage(StageSpec):
 
     name = StageName.FINETUNE
     title = "Fine-tuning"
+    part = "finetune"
+    summary = "Train a LoRA adapter on the coreset."
+    switch = "Train an adapter"
     phase = Phase.TRAINING
     product = Product.ADAPTER
     reference_seconds = 0.5
-
-    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
-        return config.finetune is not None
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.SELECT,)

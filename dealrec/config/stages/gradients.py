@@ -23,6 +23,8 @@ class GradientsStage(StageSpec):
 
     name = StageName.GRADIENTS
     title = "Gradients"
+    part = "gradients"
+    summary = "Gradients of the language model, for selectors that look at them."
     phase = Phase.SCORING
     makes = frozenset({Need.GRADIENTS, Need.VALIDATION_GRADIENTS})
     reference_seconds = 0.15

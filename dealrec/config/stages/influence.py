@@ -1,6 +1,6 @@
 """The stage that scores every sample's influence."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 from dealrec.config.prune import PruneConfig
@@ -21,14 +21,13 @@ class InfluenceStage(StageSpec):
 
     name = StageName.INFLUENCE
     title = "Influence"
+    part = "influence"
+    summary = "How much each sample moves the risk."
     phase = Phase.SCORING
+    always = True
     version = 3
     makes = frozenset({Need.INFLUENCE})
     reference_seconds = 6.5e-9
-
-    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
-        """Every job has it: scores are kept so that another selector can use them later."""
-        return True
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.SURROGATE,)

@@ -22,6 +22,8 @@ class SelectStage(StageSpec):
 
     name = StageName.SELECT
     title = "Selection"
+    part = "selection"
+    summary = "How the budget is spent."
     phase = Phase.SELECTION
     queue = Queue.CPU
     product = Product.CORESET

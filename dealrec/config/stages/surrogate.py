@@ -1,10 +1,7 @@
 """The stage that trains the surrogate."""
 
-from collections.abc import Set
 from typing import Any
 
-from dealrec.config.prune import PruneConfig
-from dealrec.config.selectors import Need
 from dealrec.config.stages.base import JobOptions, Phase, StageName, StageSpec, Work, Workload
 
 
@@ -13,13 +10,12 @@ class SurrogateStage(StageSpec):
 
     name = StageName.SURROGATE
     title = "Surrogate"
+    part = "surrogate"
+    summary = "The small recommender that is trained on everything."
     phase = Phase.SCORING
+    always = True
     version = 2
     reference_seconds = 1.2e-5
-
-    def wanted(self, config: PruneConfig, needs: Set[Need]) -> bool:
-        """Every job has it: every job keeps influence scores, which come from it."""
-        return True
 
     def key_options(self, options: JobOptions) -> dict[str, Any]:
         return {"surrogate": options.config.surrogate.model_dump(mode="json")}
