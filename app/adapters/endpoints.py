@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
 
 @router.get("", operation_id="list_adapters", responses=documented())
 def list_adapters(context: ContextDep, page: PageQuery) -> Page[Adapter]:
-    """All adapters, newest first."""
+    """List all adapters, newest first."""
     with context.read() as session:
         repository = AdapterRepository(session, context.tenant_id)
         return repository.page(repository.query(), page).page(Adapter.of)
@@ -23,7 +23,7 @@ def list_adapters(context: ContextDep, page: PageQuery) -> Page[Adapter]:
 
 @router.get("/{adapter_id}", operation_id="get_adapter", responses=documented(404))
 def get_adapter(adapter_id: str, context: ContextDep) -> Adapter:
-    """One adapter with the list of its files."""
+    """Return an adapter with the list of its files."""
     with context.read() as session:
         return Adapter.of(AdapterRepository(session, context.tenant_id).get(adapter_id))
 
@@ -35,7 +35,7 @@ def get_adapter(adapter_id: str, context: ContextDep) -> Adapter:
     responses={**documented(404, 416), 200: {"content": {"application/zip": {}}}},
 )
 def download_adapter(adapter_id: str, request: Request, context: ContextDep) -> Response:
-    """The PEFT folder as a zip; unpacked, ``PeftModel.from_pretrained`` loads it."""
+    """Download the PEFT folder as a zip; ``PeftModel.from_pretrained`` loads the unpacked folder."""
     with context.read() as session:
         row = AdapterRepository(session, context.tenant_id).get(adapter_id)
     folder = new_scratch(context.settings)
@@ -52,7 +52,7 @@ def download_adapter(adapter_id: str, request: Request, context: ContextDep) -> 
     responses={**documented(404, 416), 200: {"content": {"application/octet-stream": {}}}},
 )
 def download_file(adapter_id: str, name: str, request: Request, context: ContextDep) -> Response:
-    """One file of the PEFT folder."""
+    """Download one file of the PEFT folder."""
     with context.read() as session:
         row = AdapterRepository(session, context.tenant_id).get(adapter_id)
         key = service.require_file(row, name)

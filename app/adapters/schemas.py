@@ -1,4 +1,4 @@
-"""What adapters look like over HTTP."""
+"""The schemas of adapters over HTTP."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -33,5 +33,5 @@ class Adapter(BaseModel):
 
     @classmethod
     def of(cls, row: AdapterRow) -> Self:
-        """The row in the contract's words."""
+        """Make the schema of a row."""
         return cls.model_validate(row, from_attributes=True)

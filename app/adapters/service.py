@@ -16,7 +16,7 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def require_file(adapter: AdapterRow, name: str) -> str:
-    """Storage key of one file of the adapter; raises :class:`NotFound`."""
+    """Return the storage key of one file of the adapter; raises :class:`NotFound`."""
     if name not in [file["name"] for file in adapter.files]:
         raise NotFound.of("file", name)
     return f"{adapter.prefix}/{name}"
@@ -25,7 +25,7 @@ def require_file(adapter: AdapterRow, name: str) -> str:
 def write_zip(folder: Path, names: Sequence[str], out: Path) -> None:
     """Pack files of ``folder``; the same files give the same bytes.
 
-    They are stored as they are: weights hardly compress.
+    The files are not compressed, because weights hardly compress.
     """
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(names):

@@ -1,1 +1,1 @@
-"""The web console at ``/``: pages made on the server, which show what the API answers."""
+"""The web console at ``/``: pages rendered on the server, which show the API's answers."""

@@ -1,4 +1,4 @@
-"""Pages of adapters."""
+"""The pages of adapters."""
 
 import re
 
@@ -20,20 +20,20 @@ from dealrec.app.kit.pagination import PageQuery
 router = APIRouter(prefix="/console/adapters", include_in_schema=False)
 _CARD = "README.md"
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
-"""What model hubs read."""
+"""Metadata for model hubs."""
 _MARKDOWN = MarkdownIt("commonmark", {"html": False})
 
 
 @router.get("")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
-    """All adapters."""
+    """Show all adapters."""
     adapters, names = api.list_adapters(context, page), dataset_names(context)
     return render(request, "adapters.html", adapters=adapters, names=names)
 
 
 @router.get("/{adapter_id}")
 def adapter_page(request: Request, context: ContextDep, adapter_id: str) -> Response:
-    """One adapter, with its card and its files."""
+    """Show one adapter with its card and its files."""
     adapter = api.get_adapter(adapter_id, context)
     return render(request, "adapter.html", adapter=adapter, card=_card(context, adapter))
 
@@ -46,7 +46,7 @@ def delete(context: ContextDep, adapter_id: str, _form: Posted) -> Response:
 
 
 def _card(context: Context, adapter: Adapter) -> Markup | None:
-    """The model card, if the adapter has one; HTML in it stays text."""
+    """Render the model card, if the adapter has one; HTML in it stays text."""
     if _CARD not in [file.name for file in adapter.files]:
         return None
     with context.read() as session:

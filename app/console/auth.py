@@ -1,7 +1,7 @@
-"""Authentication of the console: a signed-in browser becomes a caller with a key, a problem becomes a page.
+"""Authentication of the console: the cookie's key identifies the caller, and problems become pages.
 
-The cookie holds the API key itself (``HttpOnly``, ``SameSite=Strict``): what is revoked is out at
-once, and nothing about sessions needs to be kept.
+The cookie holds the API key itself (``HttpOnly``, ``SameSite=Strict``). A revoked key is therefore
+refused at once, and no sessions need to be stored.
 """
 
 import hmac
@@ -32,18 +32,18 @@ _SECURITY = {
 
 
 def is_console(path: str) -> bool:
-    """Whether a page, or a part of one, is asked for."""
+    """Whether the path is that of a page or a part of one."""
     return path == "/" or path.startswith("/console/")
 
 
 def same_token(cookies: Mapping[str, str], token: str | None) -> bool:
-    """Whether ``token`` is the one in the caller's cookie, which other sites cannot read."""
+    """Whether ``token`` equals the one in the caller's cookie, which other sites cannot read."""
     expected = cookies.get(CSRF_COOKIE, "")
     return bool(expected) and hmac.compare_digest(expected.encode(), (token or "").encode())
 
 
 class Authentication:
-    """Pure ASGI, around the gate, which still judges every request."""
+    """ASGI middleware around the gate, which still checks every request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -54,15 +54,15 @@ class Authentication:
             return
         scope = _with_key(scope)
         if is_console(scope["path"]):
-            send = _Dressed(scope, receive, send)
+            send = _PageSender(scope, receive, send)
         await self.app(scope, receive, send)
 
 
 def _with_key(scope: Scope) -> Scope:
-    """The request with the cookie's key, unless it has one, or another site may have sent it.
+    """Add the cookie's key to the request, unless it has one, or another site may have sent it.
 
-    Pages check the token of their forms themselves; of the API's own routes, those that change
-    something want it in a header.
+    Pages check the token of their forms themselves. The API's routes that change something need the
+    token in a header.
     """
     headers, path = Headers(scope=scope), scope["path"]
     cookies = cookie_parser(headers.get("cookie", ""))
@@ -78,8 +78,8 @@ def _with_key(scope: Scope) -> Scope:
     return scope
 
 
-class _Dressed:
-    """Adds the security headers, and puts a problem document into a page."""
+class _PageSender:
+    """Adds the security headers, and turns a problem document into a page."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
@@ -92,7 +92,7 @@ class _Dressed:
                 self._problem = bytearray()
                 return
             for name, value in _SECURITY.items():
-                headers.setdefault(name, value)  # a page in a frame has a stricter policy
+                headers.setdefault(name, value)  # a page in a frame has its own, stricter policy
             message["headers"] = headers.raw
         if self._problem is None:
             await self._send(message)

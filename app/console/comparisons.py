@@ -1,4 +1,4 @@
-"""Pages of comparisons: the form for one, and the report that it leaves."""
+"""The pages of comparisons: the form and the report."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,20 +36,20 @@ _START = {
 _FRAMED = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 )
-"""A report shows texts from outside: whoever looks at it runs nothing and asks nobody."""
+"""The policy for a report: it shows texts from outside, so it may run and load nothing."""
 
 
 @router.get("/comparisons/new")
 def new_page(request: Request, context: ContextDep, dataset_id: str = "") -> Response:
-    """The form for a comparison."""
+    """Show the form for a comparison."""
     return _page(request, context, {**_START, "dataset_id": dataset_id})
 
 
 @router.post("/comparisons")
 def create(request: Request, context: ContextDep, form: Posted) -> Response:
-    """Start the comparison that the form asks for, or show the form again with what is wrong."""
+    """Start the comparison of the form, or show the form again with its errors."""
     try:
-        job = create_comparison(_asked(form), Response(), context)
+        job = create_comparison(_request(form), Response(), context)
     except DealrecError as error:
         return _page(request, context, form, error)
     return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
@@ -57,9 +57,9 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
 
 @router.post("/comparisons/estimate")
 def estimate_part(request: Request, context: ContextDep, form: Posted) -> Response:
-    """What the comparison that the form asks for would cost, or what is wrong with the form."""
+    """Show the estimated cost of the form's comparison, or the form's errors."""
     try:
-        found, problem = create_comparison_estimate(_asked(form), context), None
+        found, problem = create_comparison_estimate(_request(form), context), None
     except DealrecError as error:
         found, problem = None, error.to_problem()
     return render(request, "parts/estimate.html", estimate=found, problem=problem)
@@ -67,7 +67,7 @@ def estimate_part(request: Request, context: ContextDep, form: Posted) -> Respon
 
 @router.get("/jobs/{job_id}/report")
 def report_page(context: ContextDep, job_id: str) -> Response:
-    """The report as a page to be looked at, where the API hands out a file."""
+    """Show the report as a page; the API serves it as a file."""
     with context.read() as session:
         job = JobRepository(session, context.tenant_id).get(job_id)
         key = f"{report_prefix(session, job)}/{ReportFormat.HTML.stored_as}"
@@ -76,7 +76,7 @@ def report_page(context: ContextDep, job_id: str) -> Response:
     return Response(page, media_type="text/html", headers={"content-security-policy": _FRAMED})
 
 
-def _asked(form: Mapping[str, str]) -> ComparisonCreate:
+def _request(form: Mapping[str, str]) -> ComparisonCreate:
     config = read_config({**form, "use.effort": "1"})
     return ComparisonCreate.parse(
         {
@@ -91,7 +91,7 @@ def _asked(form: Mapping[str, str]) -> ComparisonCreate:
 
 
 def _budget(text: str) -> Any:
-    """``256``, ``0.05`` or ``5%``; what is none of these is left to be judged."""
+    """Parse ``256``, ``0.05`` or ``5%``; other texts stay as they are for validation."""
     text = text.strip()
     try:
         if text.endswith("%"):
@@ -102,7 +102,7 @@ def _budget(text: str) -> Any:
 
 
 def _shared(form: Mapping[str, str]) -> list[FormPart]:
-    """What all selectors have in common; each has its own method."""
+    """Return the parts of the form that all selectors share."""
     return [part for part in job_form({**form, "use.effort": "1"}) if part.name in _SHARED]
 
 

@@ -1,4 +1,4 @@
-"""Pages of coresets: members and reasons, other selections, differences, training on one."""
+"""The pages of coresets: members and reasons, other selections, differences, training."""
 
 from typing import Annotated
 
@@ -39,7 +39,7 @@ _SELECTION = "selection."
 
 @router.get("")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
-    """All coresets."""
+    """Show all coresets."""
     coresets, names = api.list_coresets(context, page), dataset_names(context)
     return render(request, "coresets.html", coresets=coresets, names=names)
 
@@ -51,7 +51,7 @@ def coreset_page(
     coreset_id: str,
     against: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """One coreset, set against another one if asked for."""
+    """Show one coreset, and its differences from another one if requested."""
     coreset = api.get_coreset(coreset_id, context)
     job = get_job(coreset.job_id, context)
     same_job = api.list_coresets(context, _MANY, job_id=coreset.job_id).data
@@ -81,14 +81,14 @@ def samples_part(
     coreset_id: str,
     after: Annotated[str, Query(max_length=100)],
 ) -> Response:
-    """The next members."""
+    """Show the next members."""
     samples = api.list_samples(coreset_id, context, PageRequest(_PAGE, after))
     return render(request, "parts/members.html", samples=samples, coreset_id=coreset_id)
 
 
 @router.get("/{coreset_id}/plots")
 def plots_part(request: Request, context: ContextDep, coreset_id: str) -> Response:
-    """How the scores are spread, and what this coreset took of them."""
+    """Show the charts of the scores and of the coreset's selection."""
     with context.read() as session:
         row = CoresetRepository(session, context.tenant_id).get(coreset_id)
         key, coverage = scores_key(session, row), row.coverage
@@ -105,7 +105,7 @@ def explanation_part(
     sample_key: Annotated[str, Query(max_length=10_000)],
     text: bool = False,
 ) -> Response:
-    """Why a sample is in the coreset, or why not; with ``text`` also what it says."""
+    """Explain why a sample is in the coreset, or why not; ``text`` also shows the sample."""
     explanation = api.get_explanation(coreset_id, context, sample_key)
     sample = _sample(context, coreset_id, sample_key) if text else None
     return render(request, "parts/explanation.html", explanation=explanation, sample=sample)
@@ -113,7 +113,7 @@ def explanation_part(
 
 @router.post("/{coreset_id}/reselect")
 def reselect(request: Request, context: ContextDep, coreset_id: str, form: Posted) -> Response:
-    """Select again from the same scores, and show what has changed, or the job that selects."""
+    """Select again from the same scores, and show the differences, or the job that selects."""
     job_id = api.get_coreset(coreset_id, context).job_id
     selection = {
         name.removeprefix(_SELECTION): value
@@ -129,7 +129,7 @@ def reselect(request: Request, context: ContextDep, coreset_id: str, form: Poste
 
 @router.post("/{coreset_id}/finetune")
 def finetune(request: Request, context: ContextDep, coreset_id: str, form: Posted) -> Response:
-    """Train an adapter on the coreset, and show the job that does it."""
+    """Train an adapter on the coreset, and show its job."""
     config = FinetuneJobConfig.parse(read_finetune(form), location="finetune")
     job = api.create_finetune(coreset_id, config, Response(), context)
     return _go(request, f"/console/jobs/{job.id}")
@@ -137,14 +137,14 @@ def finetune(request: Request, context: ContextDep, coreset_id: str, form: Poste
 
 @router.post("/{coreset_id}/delete")
 def delete(context: ContextDep, coreset_id: str, _form: Posted) -> Response:
-    """Delete the coreset, and what was trained on it."""
+    """Delete the coreset, and the adapters that were trained on it."""
     job_id = api.get_coreset(coreset_id, context).job_id
     api.delete_coreset(coreset_id, context, cascade=True)
     return RedirectResponse(f"/console/jobs/{job_id}", status_code=303)
 
 
 def _sample(context: Context, coreset_id: str, sample_key: str) -> SampleText:
-    """What a sample says, in the coreset or not, as its job put it into words."""
+    """Return the text of a sample, in the coreset or not, as its job's language model reads it."""
     with context.read() as session:
         coreset = CoresetRepository(session, context.tenant_id).get(coreset_id)
         config = JobRepository(session, context.tenant_id).get(coreset.job_id).config
@@ -156,7 +156,7 @@ def _sample(context: Context, coreset_id: str, sample_key: str) -> SampleText:
 
 
 def _go(request: Request, target: str) -> Response:
-    """To another page: a form that HTMX has sent would swap a redirect's page in."""
+    """Go to another page; HTMX would swap the page of a plain redirect into this one."""
     if "hx-request" in request.headers:
         return Response(headers={"hx-redirect": target})
     return RedirectResponse(target, status_code=303)

@@ -1,4 +1,4 @@
-"""Pages of data sets, and the way in."""
+"""The pages of data sets, and the overview."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ _MANY = PageRequest(200, None)
 
 @router.get("/")
 def overview(request: Request, context: ContextDep) -> Response:
-    """What was done last, and what to do first."""
+    """Show the latest objects, and the first steps."""
     return render(
         request,
         "overview.html",
@@ -40,13 +40,13 @@ def overview(request: Request, context: ContextDep) -> Response:
 
 
 def names(context: Context) -> dict[str, str]:
-    """Of the newest data sets, by id."""
+    """Return the names of the newest data sets by id."""
     return {dataset.id: dataset.name for dataset in api.list_datasets(context, _MANY).data}
 
 
 @router.get("/console/datasets")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
-    """All data sets, and the form for another."""
+    """Show all data sets, and the form for a new one."""
     return render(
         request,
         "datasets.html",
@@ -58,7 +58,7 @@ def list_page(request: Request, context: ContextDep, page: PageQuery) -> Respons
 
 @router.get("/console/datasets/{dataset_id}")
 def dataset_page(request: Request, context: ContextDep, dataset_id: str) -> Response:
-    """One data set: its counts, its report, its samples, its jobs."""
+    """Show one data set with its counts, report, samples and jobs."""
     dataset = api.get_dataset(dataset_id, context)
     jobs = list_jobs(context, _MANY, dataset_id=dataset_id)
     told = help_with_dataset(dataset.error.get("code")) if dataset.error else None
@@ -67,7 +67,7 @@ def dataset_page(request: Request, context: ContextDep, dataset_id: str) -> Resp
 
 @router.get("/console/datasets/{dataset_id}/live")
 def dataset_part(request: Request, context: ContextDep, dataset_id: str) -> Response:
-    """How far the validation is; the page is loaded anew once it has ended."""
+    """Show the progress of the validation; the page reloads once it has ended."""
     dataset = api.get_dataset(dataset_id, context)
     answer = render(request, "parts/validation.html", dataset=dataset)
     if dataset.state is not DatasetState.VALIDATING:
@@ -83,7 +83,7 @@ def samples_part(
     after: Annotated[str | None, Query(max_length=100)] = None,
     sampling: Sampling = Sampling.PER_USER,
 ) -> Response:
-    """A few samples as the language model will read them."""
+    """Show a few samples as the language model reads them."""
     samples = api.list_samples(dataset_id, context, PageRequest(10, after), sampling)
     return render(
         request, "parts/texts.html", samples=samples, dataset_id=dataset_id, sampling=sampling
@@ -92,7 +92,7 @@ def samples_part(
 
 @router.get("/console/datasets/{dataset_id}/delete")
 def delete_page(request: Request, context: ContextDep, dataset_id: str) -> Response:
-    """What a deletion would take along."""
+    """Show what a deletion would delete."""
     dataset = api.get_dataset(dataset_id, context)
     jobs = list_jobs(context, _MANY, dataset_id=dataset_id)
     busy = dataset.state is DatasetState.VALIDATING
@@ -101,6 +101,6 @@ def delete_page(request: Request, context: ContextDep, dataset_id: str) -> Respo
 
 @router.post("/console/datasets/{dataset_id}/delete")
 def delete(context: ContextDep, dataset_id: str, _form: Posted) -> Response:
-    """Delete the data set with all that was listed."""
+    """Delete the data set with everything that was listed."""
     api.delete_dataset(dataset_id, context, cascade=True)
     return RedirectResponse("/console/datasets", status_code=303)

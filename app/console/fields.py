@@ -1,4 +1,4 @@
-"""The job form: its fields come from the configuration's own models."""
+"""The fields of the job form, which come from the configuration's models."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ _MAIN = frozenset(
         "evaluation.ranking_users",
     }
 )
-"""Shown at once; the others are folded."""
+"""The fields that are shown at once; the others are folded."""
 _LEFT_OUT = frozenset({"effort.adapter", "gradients.adapter", "influence.target_samples"})
-"""Not for a form: paths that a server refuses, lists of thousands of keys."""
+"""Fields that no form has: paths that a server refuses, and lists of thousands of keys."""
 _CHOICES = {
     "surrogate.model": list(SURROGATES),
     "effort.model": list(LANGUAGE_MODELS),
@@ -71,7 +71,7 @@ _NEEDED = {
 
 
 ConfigTree = dict[str, "ConfigTree | list[str] | str | None"]
-"""A part of the configuration as a form gives it: texts, which pydantic reads and judges."""
+"""A part of the configuration as texts of a form, which pydantic reads and validates."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,12 @@ class FormField:
     main: bool
     optional: bool
     help: str = ""
-    """The first paragraph of what the configuration says of it."""
+    """The first paragraph of the field's description in the configuration."""
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
     read_by: tuple[str, ...] = ()
-    """The selectors that read it; none for what is not an option of selection."""
+    """The selectors that read the field; empty for fields outside the selection."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,14 @@ class FormPart:
     summary: str
     enabled: bool | None
     switch: str
-    """What the box says that enables it; empty for a part that every job has."""
+    """The label of the box that enables the part; empty for a part that every job has."""
     fields: tuple[FormField, ...]
     needed_by: tuple[str, ...] = ()
-    """The selectors that look at it, where only some do."""
+    """The selectors that need the part, if only some do."""
 
 
 def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
-    """Every part of the configuration, with ``given`` over the defaults."""
+    """Return every part of the configuration, with ``given`` over the defaults."""
     everything = PruneConfig.parse({name: {} for name in _OPTIONAL})
     defaults = dict(_flat(everything.model_dump(mode="json")))
     fields = list(_fields(PruneConfig.model_json_schema(), "", defaults, given or {}))
@@ -128,13 +128,13 @@ def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
 
 
 def form_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """The form that asks for ``config``, a whole configuration or a part of one."""
+    """Return the form for ``config``, a whole configuration or a part of one."""
     form = {name: _text(value) for name, value in _flat(config)}
     return form | {f"use.{name}": "1" for name in _OPTIONAL if config.get(name) is not None}
 
 
 def selection_fields(selection: Mapping[str, Any]) -> list[FormField]:
-    """The selection's fields, at the values of a coreset."""
+    """Return the selection's fields with the values of a coreset."""
     given = {f"selection.{name}": str(value) for name, value in selection.items()}
     defaults = {
         f"selection.{key}": value
@@ -144,12 +144,12 @@ def selection_fields(selection: Mapping[str, Any]) -> list[FormField]:
 
 
 def finetune_fields() -> list[FormField]:
-    """Of training on a coreset, at their defaults."""
+    """Return the fields of a training on a coreset with their defaults."""
     return next(list(part.fields) for part in job_form() if part.name == "finetune")
 
 
 def read_config(form: Mapping[str, str]) -> ConfigTree:
-    """The configuration that a sent form asks for; pydantic judges it."""
+    """Read the configuration of a sent form; pydantic validates it."""
     wanted = [
         field
         for part in job_form(form)
@@ -163,7 +163,7 @@ def read_config(form: Mapping[str, str]) -> ConfigTree:
 
 
 def read_finetune(form: Mapping[str, str]) -> ConfigTree:
-    """The options of training on a coreset that a sent form asks for."""
+    """Read the options of a training on a coreset from a sent form."""
     return _inner(_read(form, finetune_fields()), "finetune")
 
 
@@ -194,7 +194,7 @@ def _inner(config: ConfigTree, name: str) -> ConfigTree:
 
 
 def read_budget(form: Mapping[str, str]) -> str:
-    """The budget's text as the API takes it: a count, or a percentage as a fraction.
+    """Read the budget's text for the API: a count, or a percentage as a fraction.
 
     Raises :class:`InputError` (``invalid_budget``).
     """
@@ -205,7 +205,7 @@ def read_budget(form: Mapping[str, str]) -> str:
         return repr(float(f"{float(text) / 100:.12g}"))
     except ValueError:
         raise InputError(
-            "The budget is no number.",
+            "The budget is not a number.",
             code="invalid_budget",
             title="The budget cannot be used",
             errors=[FieldError("budget", "a percentage above 0 and below 100")],

@@ -1,36 +1,38 @@
-"""What to do about a failed stage or a rejected file, where its own words do not say so."""
+"""Advice on failed stages and rejected files whose own message gives none."""
 
 _SMALLER = (
     "Give the machine more memory, or make a job like this one with smaller batches "
     "(batch_tokens, curvature_tokens). A retry keeps every finished stage."
 )
 _AGAIN = (
-    "Retry: finished stages are kept. If it fails in the same way, hand the log below to whoever "
-    "runs this server."
+    "Retry: finished stages are kept. If it fails in the same way, send the log below to the "
+    "operator of this server."
 )
 _JOB = {
     "stage_killed": _SMALLER,
     "stage_out_of_memory": _SMALLER,
     "stage_died": _AGAIN,
     "stage_raised": _AGAIN,
-    "worker_lost": "See that the workers stay up, then retry: finished stages are kept.",
+    "worker_lost": "Make sure that the workers stay up, then retry: finished stages are kept.",
     "training_diverged": "Make a job like this one with a lower learning rate.",
     "non_finite_loss": "Make a job like this one with a lower learning rate.",
     "solver_diverged": "Make a job like this one with more damping, or with the solver cg.",
     "model_not_available": "Install the model on every worker, then retry.",
 }
 _DATASET = {
-    "missing_column": "Upload it again, and say under “Other column names” what the file calls them.",
+    "missing_column": "Upload it again, and enter the file's names under “Other column names”.",
     "items_do_not_match": "Upload it again with the items file that belongs to these interactions.",
-    "file_too_expensive": "Split the file, or ask whoever runs this server for higher limits.",
+    "file_too_expensive": "Split the file, or ask the operator of this server for higher limits.",
 }
 
 
 def help_with_job(code: str | None) -> str:
-    """What to do about a job that failed with this problem code."""
+    """Advise on a job that failed with this problem code."""
     return _JOB.get(code or "", "Change what the message names, in a job like this one.")
 
 
 def help_with_dataset(code: str | None) -> str:
-    """What to do about a data set that was rejected with this problem code."""
-    return _DATASET.get(code or "", "Correct the file where the message says, and upload it again.")
+    """Advise on a data set that was rejected with this problem code."""
+    return _DATASET.get(
+        code or "", "Correct the file at the place in the message, and upload it again."
+    )

@@ -1,7 +1,6 @@
-"""The form for a new job: where it starts, what it would cost, and the job made of it."""
+"""The form for a new job: its presets, its estimate, and the job made from it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -37,7 +36,7 @@ def new_page(
     preset: str = _DEFAULT,
     like: str = "",
 ) -> Response:
-    """The form at a preset's values, or at those of the job ``like``."""
+    """Show the form with a preset's values, or with those of the job ``like``."""
     if like:
         form = _form_like(context, like)
     elif preset in PRESETS:
@@ -50,10 +49,10 @@ def new_page(
 
 @router.post("")
 def create(request: Request, context: ContextDep, form: Posted) -> Response:
-    """Start the job that the form asks for, or show the form again with what is wrong."""
+    """Start the job of the form, or show the form again with its errors."""
     answer = Response()
     try:
-        job = api.create_job(_asked(form), answer, context)
+        job = api.create_job(_request(form), answer, context)
     except DealrecError as error:
         return _page(request, context, form, job_form(form), error)
     return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
@@ -61,16 +60,16 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
 
 @router.post("/estimate")
 def estimate_part(request: Request, context: ContextDep, form: Posted) -> Response:
-    """What the job that the form asks for would cost, or what is wrong with the form."""
+    """Show the estimated cost of the form's job, or the form's errors."""
     try:
-        found, problem = create_estimate(_asked(form), context), None
+        found, problem = create_estimate(_request(form), context), None
     except DealrecError as error:
         found, problem = None, error.to_problem()
     return render(request, "parts/estimate.html", estimate=found, problem=problem)
 
 
 def usable_datasets(context: Context) -> list[Dataset]:
-    """Those that a job can be made on, now or once they are validated."""
+    """Return the data sets that are ready for a job, or will be once they are validated."""
     return [
         dataset
         for dataset in list_datasets(context, _MANY).data
@@ -89,7 +88,7 @@ def _form_like(context: Context, job_id: str) -> dict[str, str]:
     return {"dataset_id": job.dataset_id, **budget, **form_of(job.config)}
 
 
-def _asked(form: Mapping[str, str]) -> JobCreate:
+def _request(form: Mapping[str, str]) -> JobCreate:
     return JobCreate(
         dataset_id=form.get("dataset_id", ""),
         budget=parse_budget(read_budget(form)),
@@ -106,7 +105,6 @@ def _page(
     *,
     preset: str = "",
 ) -> Response:
-    extra: dict[str, Any] = {"presets": PRESETS.values(), "preset": preset}
     return render(
         request,
         "new_job.html",
@@ -116,5 +114,6 @@ def _page(
         parts=parts,
         selectors=SELECTORS.values(),
         problem=error and error.to_problem(),
-        **extra,
+        presets=PRESETS.values(),
+        preset=preset,
     )

@@ -1,4 +1,4 @@
-"""Pages of jobs: the stages as they go, the plots of their scores, other budgets."""
+"""The pages of jobs: their running stages, the charts of their scores, other budgets."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -49,7 +49,7 @@ _OFFERED = {
 def list_page(
     request: Request, context: ContextDep, page: PageQuery, state: JobState | Literal[""] = ""
 ) -> Response:
-    """All jobs, or those in a state."""
+    """Show all jobs, or those in a state."""
     jobs = api.list_jobs(context, page, state=state or None)
     names = dataset_names(context)
     return render(request, "jobs.html", jobs=jobs, names=names, states=list(JobState), state=state)
@@ -57,7 +57,7 @@ def list_page(
 
 @router.get("/{job_id}")
 def job_page(request: Request, context: ContextDep, job_id: str) -> Response:
-    """One job."""
+    """Show one job."""
     return render(request, "job.html", **vars(_view(context, api.get_job(job_id, context))))
 
 
@@ -68,14 +68,14 @@ def live_part(
     job_id: str,
     seen: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
-    """The stages as they are now; with the buttons and results, where these are not as ``seen``."""
+    """Show the current stages, and the buttons and results if they are no longer as ``seen``."""
     view = _view(context, api.get_job(job_id, context))
     return render(request, "parts/job_live.html", moved=view.mark != seen, **vars(view))
 
 
 @router.get("/{job_id}/plots")
 def plots_part(request: Request, context: ContextDep, job_id: str) -> Response:
-    """How the scores are spread, and what was selected of them."""
+    """Show the charts of the job's scores and of its selection."""
     with context.read() as session:
         job = JobRepository(session, context.tenant_id).get(job_id)
         key = f"{scores_prefix(session, job)}/{SCORES}"
@@ -89,7 +89,7 @@ def sweep_part(
     job_id: str,
     budgets: Annotated[str, Query(max_length=1000)],
 ) -> Response:
-    """What the job's selection would hold at other budgets, or what is wrong with these."""
+    """Show the job's selection at other budgets, or the errors of these."""
     points, problem = [], None
     try:
         points = get_budget_sweep(job_id, context, budgets.replace(" ", "")).data
@@ -100,7 +100,7 @@ def sweep_part(
 
 @router.post("/{job_id}/{action}")
 def act(context: ContextDep, job_id: str, action: str, _form: Posted) -> Response:
-    """Cancel, pause, resume, retry or delete."""
+    """Cancel, pause, resume, retry or delete the job."""
     if action == "delete":
         api.delete_job(job_id, context, cascade=True)
         return RedirectResponse("/console/jobs", status_code=303)
@@ -111,7 +111,7 @@ def act(context: ContextDep, job_id: str, action: str, _form: Posted) -> Respons
 
 
 def sweep_budgets(size: int) -> str:
-    """Budgets around ``size``, for the field of the sweep."""
+    """Return budgets around ``size`` for the field of the sweep."""
     return ", ".join(str(n) for n in sorted({max(1, size // 4), max(1, size // 2), size, 2 * size}))
 
 
@@ -158,6 +158,6 @@ def _view(context: Context, job: Job) -> _JobView:
 
 
 def _told(job: Job) -> str:
-    """What is said aloud when it changes: states, without numbers that change every second."""
+    """Return the text for screen readers: states, without numbers that change every second."""
     busy = [stage.name for stage in job.stages if stage.state == "running"]
     return f"Job {job.state.value}" + (f": {', '.join(busy)}" if busy else "")

@@ -25,15 +25,15 @@ _START = {f"{_SCOPE}{Scope.READ.value}": "1", f"{_SCOPE}{Scope.WRITE.value}": "1
 
 @router.get("")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
-    """All keys, and the form for another."""
+    """Show all keys, and the form for a new one."""
     return _page(request, context, page, _START)
 
 
 @router.post("")
 def create(request: Request, context: ContextDep, form: Posted) -> Response:
-    """Make a key, and show its text this once."""
+    """Create a key, and show its text this one time."""
     try:
-        made = api.create_key(_asked(form), Response(), context)
+        made = api.create_key(_request(form), Response(), context)
     except DealrecError as error:
         return _page(request, context, _FIRST, form, error=error)
     return _page(request, context, _FIRST, _START, made=made)
@@ -41,12 +41,12 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
 
 @router.post("/{key_id}/revoke")
 def revoke(context: ContextDep, key_id: str, _form: Posted) -> Response:
-    """Revoke the key, from the next request on."""
+    """Revoke the key; the next request with it is refused."""
     api.revoke_key(key_id, context)
     return RedirectResponse("/console/keys", status_code=303)
 
 
-def _asked(form: Mapping[str, str]) -> KeyCreate:
+def _request(form: Mapping[str, str]) -> KeyCreate:
     asked = {
         "name": form.get("name", ""),
         "scopes": [scope for scope in Scope if f"{_SCOPE}{scope.value}" in form],
@@ -56,7 +56,9 @@ def _asked(form: Mapping[str, str]) -> KeyCreate:
         return KeyCreate.model_validate(asked)
     except ValidationError as error:
         errors = field_errors(error, "")
-        raise InputError("The key cannot be made so.", code="invalid_key", errors=errors) from None
+        raise InputError(
+            "The key cannot be made from these values.", code="invalid_key", errors=errors
+        ) from None
 
 
 def _page(

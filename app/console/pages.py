@@ -1,4 +1,4 @@
-"""Templates, and how numbers, times and states are written in them."""
+"""Templates, and the filters that format numbers, times and states in them."""
 
 import re
 import secrets
@@ -50,7 +50,7 @@ def _moment(value: datetime | None) -> str:
 
 
 def _metric(value: float | None, name: str) -> str:
-    """A measured value in the unit that the end of its name says."""
+    """Format a measured value in the unit that its name ends with."""
     if value is None:
         return "–"
     if name.endswith("_bytes"):
@@ -59,18 +59,18 @@ def _metric(value: float | None, name: str) -> str:
 
 
 def _words(name: str) -> str:
-    """A name of the configuration or of a metric, without the unit that :func:`_metric` writes."""
+    """Turn a name into words, without the unit that :func:`_metric` writes."""
     return re.sub(r"_(bytes|seconds)$", "", name).replace("_", " ")
 
 
 def _option(selection: Mapping[str, Any], name: str) -> str:
-    """The value of an option that the selection's method reads; a dash for one that it ignores."""
+    """Format an option that the selection's method reads; an ignored option is a dash."""
     read = name in SELECTORS[selection["method"]].parameters
     return _number(selection[name]) if read else "–"
 
 
 def _selection(selection: Mapping[str, Any]) -> str:
-    """The method, with λ and K where it reads them."""
+    """Describe the method, with λ and K if it reads them."""
     options = {"λ": _option(selection, "effort_weight"), "K": _option(selection, "strata")}
     read = [f"{name} {value}" for name, value in options.items() if value != "–"]
     return ", ".join([str(selection["method"]), *read])
@@ -91,7 +91,7 @@ templates.env.trim_blocks = templates.env.lstrip_blocks = True
 
 
 def render(request: Request, name: str, status: int = 200, **context: Any) -> Response:
-    """The template as an answer, with the token that its forms carry."""
+    """Render the template as an answer, with the token for its forms."""
     token = request.cookies.get(_CSRF_COOKIE) or secrets.token_urlsafe(32)
     context |= {
         "csrf": token,
@@ -107,13 +107,13 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> Re
 
 
 def set_cookie(request: Request, answer: Response, name: str, value: str) -> None:
-    """A cookie of the browser's session that no script and no other site can use."""
+    """Set a session cookie that no script and no other site can use."""
     secure = request.url.scheme == "https"
     answer.set_cookie(name, value, httponly=True, samesite="strict", secure=secure)
 
 
 def render_problem(request: Request, problem: Mapping[str, Any]) -> Response:
-    """A problem document for people: a part of a page where HTMX asked for one."""
+    """Render a problem document as a page, or as a part of one if HTMX asked for it."""
     part = "hx-request" in request.headers
     name = "parts/problem.html" if part else "problem.html"
     return render(request, name, int(problem["status"]), problem=problem)

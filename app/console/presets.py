@@ -1,4 +1,4 @@
-"""Starting points of the job form: a few changes to the defaults, under a name that says why."""
+"""Presets of the job form: a few changes to the defaults, under a name for their purpose."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Preset:
-    """A choice above the form; ``config`` is a part of ``PruneConfig``, the rest stays default."""
+    """A choice above the form; ``config`` overrides some defaults of ``PruneConfig``."""
 
     name: str
     title: str

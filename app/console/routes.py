@@ -1,4 +1,4 @@
-"""All routes of the console, and its files."""
+"""The routes of the console and its static files."""
 
 from fastapi import APIRouter, FastAPI
 from starlette.staticfiles import StaticFiles
@@ -19,9 +19,9 @@ from dealrec.app.console.pages import FOLDER
 
 
 def install_console(app: FastAPI) -> None:
-    """Add the pages to ``app``; authentication stands around every middleware added before."""
+    """Add the pages to ``app``; their authentication wraps all middleware that was added before."""
     router = APIRouter(include_in_schema=False)
-    # The form first: `/console/jobs/new` and `/console/jobs/estimate` are no job's id.
+    # The form comes first, so that `/console/jobs/new` is not taken for a job's id.
     for area in (
         datasets,
         job_form,

@@ -1,4 +1,4 @@
-"""Signing in with a key, and the check that a form came from the console."""
+"""Sign-in with a key, and the check that a form came from the console."""
 
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/console", include_in_schema=False)
 
 
 async def _posted(request: Request) -> dict[str, str]:
-    """The form's fields, once it is certain that the console's own page sent them.
+    """Return the form's fields after checking that the console's own page sent them.
 
     Raises :class:`PermissionDenied` (``foreign_form``).
     """
@@ -40,13 +40,13 @@ Posted = Annotated[dict[str, str], Depends(_posted)]
 
 @router.get("/sign-in")
 def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: A002
-    """Ask for a key."""
+    """Show the form that asks for a key."""
     return render(request, "sign_in.html", next=next, problem=None)
 
 
 @router.post("/sign-in")
 async def sign_in(request: Request, form: Posted) -> Response:
-    """Keep a valid key in the browser's cookie."""
+    """Store a valid key in the browser's cookie."""
     state: Any = request.app.state
     key, target = form.get("key", "").strip(), form.get("next", "/")
     try:
@@ -59,7 +59,7 @@ async def sign_in(request: Request, form: Posted) -> Response:
             "detail": "This key is unknown, has expired or was revoked.",
         }
         return render(request, "sign_in.html", 401, next=target, problem=problem)
-    # A path of the console alone: `//elsewhere` would be another site.
+    # Only paths of the console are allowed; `//elsewhere` would be another site.
     answer = RedirectResponse(target if is_console(target) else "/", status_code=303)
     if key:
         set_cookie(request, answer, KEY_COOKIE, key)

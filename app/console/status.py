@@ -1,4 +1,4 @@
-"""The page for those who run the server: whether it can work, and what it offers."""
+"""The page for operators of the server: its readiness and its catalogue."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/console", include_in_schema=False)
 
 @router.get("/server")
 def server_page(request: Request) -> Response:
-    """Readiness, the models, surrogates and selectors that may be chosen."""
+    """Show readiness and the available models, surrogates and selectors."""
     return render(
         request,
         "server.html",

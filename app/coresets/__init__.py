@@ -1,1 +1,1 @@
-"""Coresets: selections kept with their manifest."""
+"""Coresets: stored selections with their manifests."""

@@ -51,10 +51,10 @@ _EXTENSIONS = {CoresetFormat.ALPACA: "alpaca.json"}
 def create_coreset(
     job_id: str, body: CoresetCreate, response: Response, context: ContextDep
 ) -> Coreset | Response:
-    """Select again from the job's scores, in seconds: nothing is trained.
+    """Select again from the job's scores, in seconds and without training.
 
-    A selector that looks at more than scores (embeddings, gradients, difficulty) is answered 202
-    with a job that makes these first; what the job has made is reused.
+    For a selector that needs more than scores (embeddings, gradients, difficulty) the answer is 202
+    with a job that makes these first. Results that the job has made are reused.
     """
     made = reselect(job_id, body, context)
     if isinstance(made, Job):
@@ -65,7 +65,7 @@ def create_coreset(
 
 
 def reselect(job_id: str, body: CoresetCreate, context: Context) -> Coreset | Job:
-    """Another coreset of the job's samples, or the job that will make it."""
+    """Make another coreset of the job's samples, or start the job that will make it."""
     with context.read() as session:
         task = service.selection_task(session, context.tenant_id, job_id, body)
     if task.needs_job:
@@ -97,7 +97,7 @@ def list_coresets(
     page: PageQuery,
     job_id: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Page[Coreset]:
-    """All coresets, or those of a job, newest first."""
+    """List all coresets, or those of a job, newest first."""
     with context.read() as session:
         repository = CoresetRepository(session, context.tenant_id)
         query = repository.query()
@@ -109,7 +109,7 @@ def list_coresets(
 
 @router.get("/coresets/{coreset_id}", operation_id="get_coreset", responses=documented(404))
 def get_coreset(coreset_id: str, context: ContextDep) -> Coreset:
-    """One coreset."""
+    """Return a coreset."""
     with context.read() as session:
         return Coreset.of(CoresetRepository(session, context.tenant_id).get(coreset_id))
 
@@ -120,7 +120,7 @@ def get_coreset(coreset_id: str, context: ContextDep) -> Coreset:
     responses=documented(404),
 )
 def list_samples(coreset_id: str, context: ContextDep, page: PageQuery) -> Page[CoresetSample]:
-    """The members, in dense order."""
+    """List the members in dense order."""
     with context.read() as session:
         prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
     with scratch(context.settings) as folder:
@@ -135,7 +135,7 @@ def list_samples(coreset_id: str, context: ContextDep, page: PageQuery) -> Page[
     responses=documented(404),
 )
 def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Response:
-    """What the coreset was made from, and how: enough to make it again."""
+    """Download the manifest, which says how to make the coreset again."""
     with context.read() as session:
         prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
     folder = new_scratch(context.settings)
@@ -150,7 +150,7 @@ def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Resp
     responses={**documented(404, 416), 200: {"content": {"text/html": {}}}},
 )
 def get_report(coreset_id: str, request: Request, context: ContextDep) -> Response:
-    """One self-contained page: score distributions, strata, what was chosen."""
+    """Download the report, one self-contained page with score distributions, strata and members."""
     with context.read() as session:
         prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
     folder = new_scratch(context.settings)
@@ -173,7 +173,7 @@ def download_coreset(
     context: ContextDep,
     format: CoresetFormat = CoresetFormat.JSONL,  # noqa: A002
 ) -> Response:
-    """The members in one file, ready for training."""
+    """Download the members in one file that is ready for training."""
     with context.read() as session:
         prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
     folder = new_scratch(context.settings)
@@ -193,7 +193,7 @@ def download_coreset(
 def get_explanation(
     coreset_id: str, context: ContextDep, sample_key: Annotated[str, Query(max_length=10_000)]
 ) -> Explanation:
-    """Why a sample is in the coreset, or why not."""
+    """Explain why a sample is in the coreset, or why not."""
     with context.read() as session:
         row = CoresetRepository(session, context.tenant_id).get(coreset_id)
         key = service.scores_key(session, row)
@@ -211,7 +211,7 @@ def get_explanation(
 def get_diff(
     coreset_id: str, context: ContextDep, against: Annotated[str, Query(max_length=40)]
 ) -> CoresetDiff:
-    """What the coreset has that the one ``against`` it has not, and the other way round."""
+    """Compare the coreset's members with those of the coreset ``against``."""
     with context.read() as session:
         repository = CoresetRepository(session, context.tenant_id)
         row, other = repository.get(coreset_id), repository.get(against)
@@ -231,7 +231,7 @@ def get_diff(
 def get_budget_sweep(
     job_id: str, context: ContextDep, budgets: Annotated[str, Query(max_length=1000)]
 ) -> BudgetSweep:
-    """What the job's selection would hold at other budgets; no coreset is stored."""
+    """Describe the job's selection at other budgets; no coreset is stored."""
     asked = service.parse_budgets(budgets)
     with context.read() as session:
         task = service.selection_task(session, context.tenant_id, job_id, CoresetCreate())
@@ -249,7 +249,7 @@ def get_budget_sweep(
     responses=documented(404, 409),
 )
 def delete_coreset(coreset_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
-    """Delete a coreset; with ``cascade``, what was trained on it as well."""
+    """Delete a coreset; ``cascade`` also deletes adapters that were trained on it."""
     with context.write() as session:
         removal = service.delete_coreset(session, context.tenant_id, coreset_id, cascade=cascade)
         context.audit_removal(session, removal.removed)
@@ -268,7 +268,7 @@ def create_finetune(
 ) -> Job:
     """Train a LoRA adapter on the coreset; the answer is a job of kind ``finetune``.
 
-    With ``evaluation`` the adapter is then measured on held-out users.
+    With ``evaluation``, the job then measures the adapter on held-out users.
     """
     require_storable(body.model_dump(mode="json"))
     with context.write() as session:

@@ -1,4 +1,4 @@
-"""What can be told of selections without making a new one: reasons, differences, budgets."""
+"""Explanations of selections: reasons for samples, differences between coresets, other budgets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,16 +32,18 @@ from dealrec.selection.select import select
 
 _SHOWN_KEYS = 1000
 _NO_STRATUM = -1
-_NOT_CANDIDATE = "It is outside the pool of candidates, for which alone effort was measured."
+_NOT_CANDIDATE = (
+    "It is outside the pool of candidates, and effort was measured only for candidates."
+)
 _Mask = npt.NDArray[np.bool_]
 
 
 def explain(
     scores: Path, strata: Sequence[StratumUse], coreset_id: str, sample_key: str
 ) -> Explanation:
-    """Why ``sample_key`` is in the coreset whose ``scores.parquet`` this is, or why not.
+    """Explain why ``sample_key`` is in the coreset of this ``scores.parquet``, or why not.
 
-    ``strata`` are the coreset's. Raises :class:`NotFound` for a key that is no sample.
+    ``strata`` are the coreset's. Raises :class:`NotFound` if no sample has the key.
     """
     table = pq.read_table(scores)
     row = pc.index(table["sample_key"], sample_key).as_py()
@@ -76,9 +78,9 @@ def _reason(stratum: StratumUse | None, *, selected: bool) -> tuple[Reason, str]
         )
     gives = f"stratum {stratum.index} gives {stratum.selected:,} of its {stratum.available:,}"
     if not selected:
-        return Reason.OUTSIDE_QUOTA, f"Left out: {gives} samples, and this is none of them."
+        return Reason.OUTSIDE_QUOTA, f"Left out: {gives} samples, and this is not one of them."
     if stratum.selected == stratum.available:
-        return Reason.WHOLE_STRATUM, f"Taken: {gives} samples, that is, all."
+        return Reason.WHOLE_STRATUM, f"Taken: {gives} samples, which is all of them."
     return Reason.WITHIN_QUOTA, f"Taken: {gives} samples, and this is one of them."
 
 
@@ -91,12 +93,12 @@ def _percentile(column: pa.ChunkedArray, value: float | None) -> float | None:
 
 
 def diff(scores: Path, other_members: Path, coreset_id: str, against: str) -> CoresetDiff:
-    """How the coreset with this ``scores.parquet`` differs from one with these members."""
+    """Compare the coreset of this ``scores.parquet`` with one of these members."""
     table = pq.read_table(scores, columns=["sample_key", "stratum", "selected"])
     keys, theirs = table["sample_key"], pq.read_table(other_members, columns=["sample_key"])[0]
     ours: _Mask = table["selected"].to_numpy()
     common: _Mask = pc.is_in(keys, value_set=theirs).to_numpy()
-    # Samples of the other one that this job never scored (it asked for a longer history).
+    # The other job may have samples that this job never scored, if this one needs a longer history.
     unknown = theirs.filter(pc.invert(pc.is_in(theirs, value_set=keys)))
     kept, gained, lost = ours & common, ours & ~common, ~ours & common
     gone = pa.chunked_array([*keys.filter(pa.array(lost)).chunks, *unknown.chunks], pa.string())
@@ -117,7 +119,7 @@ def diff(scores: Path, other_members: Path, coreset_id: str, against: str) -> Co
 def _strata(
     column: pa.ChunkedArray, kept: _Mask, gained: _Mask, lost: _Mask, unknown: int
 ) -> list[StratumDiff]:
-    """Every stratum that has samples; those in none come last."""
+    """Count the differences in every stratum with samples; samples without a stratum come last."""
     stratum = column.fill_null(_NO_STRATUM).to_numpy()
     found = []
     for index in np.unique(stratum).tolist():
@@ -141,7 +143,7 @@ def _strata(
 def budget_sweep(
     folder: Path, scores: Path, config: PruneConfig, budgets: Sequence[int | float]
 ) -> list[SweepPoint]:
-    """The selection at each budget, beside a random one of the same size and seed.
+    """Describe the selection at each budget, beside a random one of the same size and seed.
 
     ``folder`` is the stored data set. Raises :class:`InputError` (``budget_too_large``).
     """

@@ -1,4 +1,4 @@
-"""What coresets look like over HTTP."""
+"""The schemas of coresets over HTTP."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from dealrec.config import Budget
 
 
 class CoresetCreate(Body):
-    """Another selection from a job's scores; what is left out is the job's."""
+    """A request for another selection from a job's scores; the job's values are the defaults."""
 
     budget: Budget | None = None
     selection: dict[str, object] = {}  # noqa: RUF012
@@ -38,7 +38,7 @@ class Coverage(BaseModel):
 
 
 class Coreset(BaseModel):
-    """A selection that is kept."""
+    """A stored selection."""
 
     id: str
     object: Literal["coreset"] = "coreset"
@@ -52,7 +52,7 @@ class Coreset(BaseModel):
 
     @classmethod
     def of(cls, row: CoresetRow) -> Self:
-        """The row in the contract's words."""
+        """Make the schema of a row."""
         return cls.model_validate(row, from_attributes=True)
 
 
@@ -73,7 +73,7 @@ class CoresetSample(BaseModel):
 
 
 class ScoreTriple(BaseModel):
-    """A number for each score; ``effort`` is null where no language model was asked."""
+    """A number for each score; ``effort`` is null if no language model measured it."""
 
     influence: float | None
     effort: float | None
@@ -84,19 +84,19 @@ class Reason(StrEnum):
     """Why a sample is in a coreset or not."""
 
     WHOLE_STRATUM = "whole_stratum"
-    """In: its stratum gave every sample it had."""
+    """Selected: its stratum gave all of its samples."""
     WITHIN_QUOTA = "within_quota"
-    """In: one of those that its stratum gave."""
+    """Selected: it is one of the samples that its stratum gave."""
     OUTSIDE_QUOTA = "outside_quota"
-    """Out: its stratum gave others."""
+    """Left out: its stratum gave other samples."""
     HARD_PRUNED = "hard_pruned"
-    """Out: among the highest overall scores, which were dropped before strata were cut."""
+    """Left out: its overall score is among the highest, which were dropped before strata were cut."""
     NOT_CANDIDATE = "not_candidate"
-    """Out: its effort was never measured, since it is outside the pool of candidates."""
+    """Left out: its effort was not measured, because it is outside the pool of candidates."""
 
 
 class Explanation(BaseModel):
-    """Where a sample stood in a selection, and what became of it."""
+    """The place of a sample in a selection, and the reason for its fate."""
 
     object: Literal["explanation"] = "explanation"
     coreset_id: str
@@ -106,14 +106,14 @@ class Explanation(BaseModel):
     detail: str
     scores: ScoreTriple
     percentiles: ScoreTriple
-    """0 to 100: the share of samples below, and half of those that are equal."""
+    """Percentiles from 0 to 100: the share of samples below, and half of the equal ones."""
     stratum: StratumUse | None
     quota: int | None
-    """How many samples the stratum gives; null for a sample that is in no stratum."""
+    """The number of samples that the stratum gives; null for a sample without a stratum."""
 
 
 class StratumDiff(BaseModel):
-    """What two coresets take from a stratum; ``index`` is null for samples that are in none."""
+    """The samples that two coresets take from a stratum; ``index`` is null for samples without one."""
 
     index: int | None
     kept: int
@@ -122,20 +122,20 @@ class StratumDiff(BaseModel):
 
 
 class CoresetDiff(BaseModel):
-    """How a coreset differs from the one that it is set against.
+    """The differences between a coreset and another one.
 
-    The keys are the first thousand of each kind; strata are those of the coreset itself.
+    The keys are the first thousand of each kind; the strata are those of the coreset itself.
     """
 
     object: Literal["coreset_diff"] = "coreset_diff"
     coreset_id: str
     against: str
     kept: int
-    """Samples in both."""
+    """The number of samples in both."""
     gained: int
-    """Samples in this one alone."""
+    """The number of samples only in this one."""
     lost: int
-    """Samples in the other one alone."""
+    """The number of samples only in the other one."""
     jaccard: float
     strata: list[StratumDiff]
     gained_keys: list[str]
@@ -143,7 +143,7 @@ class CoresetDiff(BaseModel):
 
 
 class SweepCoverage(BaseModel):
-    """Distinct users and items of a selection, and the strata that gave at least one sample."""
+    """The numbers of distinct users and items, and of strata that gave at least one sample."""
 
     users: int
     items: int
@@ -151,16 +151,16 @@ class SweepCoverage(BaseModel):
 
 
 class ScoreMass(BaseModel):
-    """What a selection holds of a score."""
+    """A selection's part of a score."""
 
     mean: float
-    """Of the raw score over the selection."""
+    """The mean of the raw score over the selection."""
     share: float | None
-    """Of the normalised score's sum over all samples; null where that sum is 0."""
+    """The share of the normalised score's sum over all samples; null if that sum is 0."""
 
 
 class SweepSelection(BaseModel):
-    """A selection that is not kept."""
+    """A selection that is not stored."""
 
     coverage: SweepCoverage
     influence: ScoreMass

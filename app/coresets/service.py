@@ -1,4 +1,4 @@
-"""The rules of coresets: selecting again from scores, reading members."""
+"""The rules of coresets: further selections from scores, and their members."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ _MAX_BUDGETS = 20
 
 @dataclass(frozen=True)
 class SelectionTask:
-    """All that another selection needs; no session is held while it is worked on."""
+    """The inputs of another selection, which then needs no session."""
 
     job_id: str
     dataset_id: str
@@ -60,14 +60,14 @@ class SelectionTask:
 
     @property
     def needs_job(self) -> bool:
-        """Whether the selector looks at more than the scores that every job keeps."""
+        """Whether the selector needs more than the scores that every job stores."""
         return not selector_needs(self.config.selection) <= KEPT_WITH_SCORES
 
 
 def selection_task(
     session: Session, tenant_id: str, job_id: str, body: CoresetCreate
 ) -> SelectionTask:
-    """Judge the request against the job.
+    """Validate the request against the job.
 
     Raises :class:`InputError` (``invalid_config``, ``no_effort_scores``) and :class:`Conflict`
     (``no_scores``).
@@ -103,7 +103,7 @@ def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
     if SELECTORS[selection.method].weighs_effort:
         place = FieldError("selection.effort_weight", "must be 0")
     else:
-        place = FieldError("selection.method", "looks at effort")
+        place = FieldError("selection.method", "needs effort")
     raise InputError(
         "The job left the language model out: there are no effort scores.",
         code="no_effort_scores",
@@ -113,7 +113,7 @@ def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
 
 
 def add_job(session: Session, tenant_id: str, task: SelectionTask) -> JobRow:
-    """A job for a task whose selector needs more than scores; raises as :func:`add_select_job`."""
+    """Add a job for a task that needs one; raises the errors of :func:`add_select_job`."""
     jobs = JobRepository(session, tenant_id)
     dataset = jobs.dataset(jobs.get(task.job_id))
     config = task.config.model_copy(update={"finetune": None, "evaluation": None})
@@ -157,9 +157,9 @@ def add_coreset(
     identifier: str,
     stored_bytes: int,
 ) -> CoresetRow:
-    """The row of a stored coreset.
+    """Add the row of a stored coreset.
 
-    Raises :class:`NotFound` if its job was deleted meanwhile, and :class:`QuotaExceeded`.
+    Raises :class:`NotFound` if its job was deleted in the meantime, and :class:`QuotaExceeded`.
     """
     JobRepository(session, tenant_id).get(task.job_id, lock=True)
     require_room(session, tenant_id, stored_bytes)
@@ -182,9 +182,9 @@ def add_coreset(
 
 
 def scores_key(session: Session, coreset: CoresetRow) -> str:
-    """Storage key of the ``scores.parquet`` that says how this coreset was selected.
+    """Return the storage key of the ``scores.parquet`` of this coreset's selection.
 
-    The job's own coreset shares its stage's file; every later one has a file of its own.
+    The job's own coreset shares the file of its stage; every later coreset has its own file.
     """
     job = JobRepository(session, coreset.tenant_id).get(coreset.job_id)
     prefix = scores_prefix(session, job) if job.coreset_id == coreset.id else coreset.prefix
@@ -192,7 +192,7 @@ def scores_key(session: Session, coreset: CoresetRow) -> str:
 
 
 def require_comparable(session: Session, coreset: CoresetRow, other: CoresetRow) -> None:
-    """Raises :class:`InputError` (``not_comparable``) across data sets or sampling units."""
+    """Raise :class:`InputError` (``not_comparable``) across data sets or sampling units."""
     jobs = JobRepository(session, coreset.tenant_id)
     units = [PruneConfig.parse(jobs.get(row.job_id).config).sampling for row in (coreset, other)]
     if coreset.dataset_id != other.dataset_id or units[0] != units[1]:
@@ -206,7 +206,7 @@ def require_comparable(session: Session, coreset: CoresetRow, other: CoresetRow)
 
 
 def parse_budgets(text: str) -> list[int | float]:
-    """``256,512,0.1``; raises :class:`InputError` (``invalid_budget``)."""
+    """Parse budgets such as ``256,512,0.1``; raises :class:`InputError` (``invalid_budget``)."""
     parts = text.split(",")
     if len(parts) > _MAX_BUDGETS:
         raise InputError(
@@ -219,12 +219,12 @@ def parse_budgets(text: str) -> list[int | float]:
 
 
 def new_coreset_id() -> str:
-    """The id of a coreset that is about to be stored."""
+    """Make the id of a coreset that is about to be stored."""
     return new_id("cs")
 
 
 def coreset_prefix(tenant_id: str, identifier: str) -> str:
-    """Where a coreset's files live."""
+    """Return the storage prefix of a coreset's files."""
     return f"coresets/{tenant_id}/{identifier}"
 
 
@@ -237,7 +237,7 @@ def delete_coreset(session: Session, tenant_id: str, identifier: str, *, cascade
 
 
 def member_page(members: Path, request: PageRequest) -> Page[CoresetSample]:
-    """One page of the members in the Parquet file ``members``."""
+    """Return a page of the members in the Parquet file ``members``."""
     file = pq.ParquetFile(members)
     first = 0 if request.after is None else (request.position() or 0) + 1
     rows: list[CoresetSample] = []

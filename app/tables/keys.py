@@ -33,7 +33,7 @@ class ApiKey(TenantOwned, Base):
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """The SHA-256 of the key, whose 256 random bits need no slow hash."""
     scopes: Mapped[list[str]] = mapped_column(Json)
-    """Of :class:`~dealrec.app.gate.permissions.Scope`."""
+    """Values of :class:`~dealrec.app.gate.permissions.Scope`."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -35,7 +35,7 @@ def _upload(page: Page, sample: Path) -> None:
     """A file that calls its columns otherwise, with a row that cannot be used."""
     page.get_by_label("Interactions").set_input_files(sample / "reviews.csv")
     page.get_by_label("Items").set_input_files(sample / "items.csv")
-    expect(page.get_by_text("Say which of them is user_id")).to_be_visible()
+    expect(page.get_by_text("Enter which of them is user_id")).to_be_visible()
     page.get_by_label("user_id is called").fill("reviewer")
     page.get_by_label("item_id is called").fill("asin")
     page.get_by_label("Name", exact=True).fill("Spring games")

@@ -1,4 +1,4 @@
-// The theme, what swaps must not lose, the log of a job. Everything else is HTMX.
+// The theme, the state that swaps must keep, and the log of a job. HTMX does everything else.
 "use strict";
 
 const root = document.documentElement;
@@ -41,7 +41,7 @@ function follow(log) {
   });
 }
 
-// A swap replaces elements: what was open stays open, what had the focus keeps it or hands it on.
+// A swap replaces elements, so this restores open details and the focus.
 let open = new Set();
 let focusWasInside = false;
 
@@ -59,7 +59,7 @@ function afterSwap(event) {
   event.detail.elt.querySelector("button, a[href], summary, input")?.focus();
 }
 
-// A state is told when it changes, not whenever the page is redrawn.
+// Screen readers hear a state when it changes, not whenever the page is redrawn.
 let lastTold = null;
 
 function tell(words) {
@@ -68,7 +68,7 @@ function tell(words) {
   lastTold = words;
 }
 
-// One method, or in a comparison all that are ticked.
+// The chosen method, or all ticked methods of a comparison.
 function chosenMethods(form) {
   const method = form.elements["selection.method"];
   if (method) return [method.value];
@@ -115,7 +115,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.body.addEventListener("htmx:afterOnLoad", () => { offline.hidden = true; });
 });
 
-// Back from the next page, a form can be sent again.
+// A form can be sent again after the browser goes back to it.
 addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("form[data-once] button:disabled")) button.disabled = false;
 });

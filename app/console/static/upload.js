@@ -1,4 +1,4 @@
-// Uploads with progress, and which of a file's columns is which of ours.
+// Uploads with progress, and the map from a file's columns to ours.
 "use strict";
 
 function showProblem(place, problem) {
@@ -39,7 +39,7 @@ function upload(form) {
     const part = Math.floor((100 * event.loaded) / event.total);
     bar.value = event.loaded / event.total;
     bar.textContent = `${part} %`;
-    // In steps of ten: whoever listens would hear every one.
+    // Screen readers would read every step, so the text changes in steps of ten.
     const told = part < 100 ? `Uploading, ${part - (part % 10)} %` : "Storing…";
     if (words.textContent !== told) words.textContent = told;
   });
@@ -61,7 +61,7 @@ function upload(form) {
 
 const FIRST_BYTES = 65536;
 
-// The columns of a plain text file, by its first line; none where that cannot be told from here.
+// Reads the columns of a plain text file from its first line; other files give none.
 async function columnsOf(file) {
   if (/\.(gz|zst|parquet)$/i.test(file.name)) return [];
   const [line] = (await file.slice(0, FIRST_BYTES).text()).split(/\r?\n/, 1);
@@ -87,7 +87,7 @@ async function look(form) {
   if (!missing.length) return;
   form.querySelector("[data-columns]").open = true;
   form.querySelector("[data-columns-found]").textContent =
-    `The files have ${found.join(", ")}. Say which of them is ${missing.join(", ")}.`;
+    `The files have ${found.join(", ")}. Enter which of them is ${missing.join(", ")}.`;
 }
 
 for (const form of document.querySelectorAll("form[data-upload]")) {
