@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from dealrec.config.audit import AuditConfig
 from dealrec.config.base import Config
 from dealrec.config.data import PromptConfig, Sampling
 from dealrec.config.effort import EffortConfig
@@ -30,6 +31,8 @@ class PruneConfig(Config):
     sampling: Sampling = Sampling.PER_USER
     min_history: int = Field(1, ge=1, le=1000)
     """Items of history that a sample needs."""
+    audit: AuditConfig | None = None
+    """How the shape of the data set is summarised beside the job; ``None`` makes no summary."""
     prompt: PromptConfig = PromptConfig()
     surrogate: SurrogateConfig = SurrogateConfig()
     influence: InfluenceConfig = InfluenceConfig()

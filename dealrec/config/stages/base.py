@@ -20,6 +20,7 @@ class StageName(StrEnum):
     """The stages, in the order in which people see them."""
 
     INGEST = "ingest"
+    AUDIT = "audit"
     SURROGATE = "surrogate"
     INFLUENCE = "influence"
     EFFORT = "effort"

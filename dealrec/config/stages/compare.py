@@ -44,7 +44,7 @@ class CompareStage(StageSpec):
         assert options.comparison is not None
         assert options.config.finetune is not None
         return {
-            "comparison": options.comparison.model_dump(mode="json"),
+            "comparison": options.comparison.model_dump(mode="json", exclude={"config": {"audit"}}),
             "revision": revision(options.config.finetune.model),
         }
 

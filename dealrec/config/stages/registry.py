@@ -8,6 +8,7 @@ from typing import Any
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need, selector_needs
+from dealrec.config.stages.audit import AuditStage
 from dealrec.config.stages.base import JobOptions, Phase, StageName, StageSpec
 from dealrec.config.stages.compare import CompareStage
 from dealrec.config.stages.difficulty import DifficultyStage
@@ -25,6 +26,7 @@ STAGES: dict[StageName, StageSpec] = {
     spec.name: spec
     for spec in (
         IngestStage(),
+        AuditStage(),
         SurrogateStage(),
         InfluenceStage(),
         EffortStage(),
