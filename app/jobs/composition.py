@@ -1,4 +1,4 @@
-"""What a job of each kind is made of: its stages, their options, and its plan."""
+"""The composition of each kind of job: its stages, their options, and its plan."""
 
 from dealrec.app.jobs.schemas import FinetuneJobConfig
 from dealrec.app.tables.datasets import DatasetRow

@@ -18,7 +18,7 @@ from dealrec.app.tables.jobs import ENDED_JOBS, JobRow, JobState, StageState
 from dealrec.config.stages import StageName
 
 JobRequest = Callable[[Session, JobRow], None]
-"""One of the functions below."""
+"""The type of the functions below."""
 
 
 def request_cancel(session: Session, job: JobRow) -> None:

@@ -4,7 +4,7 @@ from pydantic import BaseModel
 
 
 class Progress(BaseModel):
-    """How far a stage is."""
+    """The progress of a stage."""
 
     done: int
     total: int

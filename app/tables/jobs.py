@@ -89,7 +89,7 @@ class JobRow(TenantOwned, Base):
 
 
 class StoredProgress(TypedDict):
-    """How far a stage is."""
+    """The progress of a stage."""
 
     done: int
     total: int
@@ -164,7 +164,7 @@ class StageRow(TenantOwned, Base):
 
 
 class RunOutcome(StrEnum):
-    """How one run of a stage ended."""
+    """The outcome of one run of a stage."""
 
     SUCCEEDED = "succeeded"
     REUSED = "reused"

@@ -1,4 +1,4 @@
-"""Parts of sharded stages; deaths for lack of memory; who was served last.
+"""Parts of sharded stages, deaths for lack of memory, and the tenant that was served last.
 
 Revision: 0004
 After: 0003

@@ -1,4 +1,4 @@
-"""An index of the queued stages alone, in the order in which a tenant's are claimed.
+"""An index of the queued stages, in the order in which a tenant's stages are claimed.
 
 Revision: 0005
 After: 0004

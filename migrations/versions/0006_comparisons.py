@@ -1,4 +1,4 @@
-"""What an adapter was measured to do; what making each result took.
+"""The evaluation of adapters, and the seconds that each result took.
 
 Revision: 0006
 After: 0005
@@ -25,11 +25,11 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("spent_seconds", sa.Float(), nullable=False, server_default="0")
         )
-    _measure_what_is_there(op.get_bind())
+    _fill_seconds(op.get_bind())
 
 
-def _measure_what_is_there(connection: sa.Connection) -> None:
-    """From the stage rows that made the artifacts; of a shared stage, the merge stands for all parts."""
+def _fill_seconds(connection: sa.Connection) -> None:
+    """Fill in the seconds of existing artifacts from their stages; a merge stands for all its parts."""
     time = sa.DateTime(timezone=True)
     stages = sa.table(
         "stages",

@@ -19,7 +19,7 @@ TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    # Keys that were made before scopes may do everything, as they could; later ones must say it.
+    # Keys from before scopes may still do everything; later keys name their scopes.
     with op.batch_alter_table("api_keys", schema=None) as batch_op:
         batch_op.add_column(
             sa.Column("scopes", JSON, nullable=False, server_default='["read", "write", "admin"]')
