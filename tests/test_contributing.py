@@ -15,7 +15,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### (Add .*?)\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL))
 STEP = re.compile(
     r"^(?:Create `(?P<new>[^`]+)`|Add to `(?P<old>[^`]+)`, below the line `(?P<line>[^`]+)`)"
-    r"[^`]*?:\n\n(?:<!-- fmt: off -->\n\n)?```python\n(?P<content>.*?)^```$",
+    r"[^`\n]*?:\n\n(?:<!-- fmt: off -->\n\n)?```python\n(?P<content>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
