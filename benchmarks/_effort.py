@@ -41,7 +41,7 @@ class Games:
 
     @property
     def padded_tokens(self) -> int:
-        """Of all batches together."""
+        """The tokens of all batches, padding included."""
         first = self.plan.bounds[:-1]
         sizes = self.plan.bounds[1:] - first
         return int((self.plan.tokens[first] * sizes).sum())

@@ -17,7 +17,7 @@ BATCH_TOKENS = 65_536
 
 
 def gpu_targets(games: Games) -> list[Target]:
-    """What a GPU would show; nothing is claimed without one."""
+    """The figures of a GPU; nothing is claimed without one."""
     names = ("samples of Games in one run on a GPU", "tokens a second", "model FLOP utilisation")
     if not torch.cuda.is_available():
         return [Target(name, "reported", None, None) for name in names]
@@ -36,7 +36,7 @@ def gpu_targets(games: Games) -> list[Target]:
 
 
 def _operations(model: Any, games: Games, prefix: int) -> float:
-    """What the method must do, padding and attention products not counted.
+    """The operations that the method needs, padding and attention products not counted.
 
     Two for every weight and token: forward through all layers, back through the last, forward and
     back through the output layer where the loss looks.

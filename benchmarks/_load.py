@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Load:
-    """What came back."""
+    """The answers of one run."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What every benchmark shares: targets, the device in words, and the last line."""
+"""Shared by every benchmark: targets, the device in words, and the last line."""
 
 import json
 import os

@@ -201,7 +201,7 @@ def _times(
 
 
 def _median_seconds(work: Callable[[], object]) -> float:
-    """Of :data:`REPEATS` times, after one that warms up."""
+    """The median of :data:`REPEATS` runs, after one that warms up."""
     work()
     seconds = []
     for _ in range(REPEATS):

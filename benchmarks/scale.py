@@ -37,7 +37,7 @@ DATASET, SURROGATE, INFLUENCE, CORESET = "dataset", "surrogate", "influence", "c
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage took."""
+    """The time and the memory of a stage."""
 
     seconds: float
     peak_mib: float
@@ -126,7 +126,7 @@ def _run(stage: Stage, folder: Path, users: int) -> Cost:
 
 
 def _peak_mib() -> float:
-    """Of this program alone: what ``getrusage`` gives starts at the size of the parent process."""
+    """The peak of this program alone: ``getrusage`` starts at the size of the parent process."""
     status = Path("/proc/self/status")
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return int(found[1]) / 1024 if found else peak_memory_mib()
@@ -163,7 +163,7 @@ def table(costs: dict[int, dict[str, Cost]]) -> str:
 
 
 def targets(costs: dict[int, dict[str, Cost]]) -> list[Target]:
-    """What is promised for a million users; growth is between the two largest sizes."""
+    """The promises for a million users; growth is between the two largest sizes."""
     sizes = sorted(costs)
     full = sizes[-1] >= USERS[-1]
     last = costs[sizes[-1]]

@@ -34,7 +34,7 @@ _LARGEST_MIB = 300
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of an upload whose sender was killed."""
+    """The outcome of an upload whose sender was killed."""
 
     seconds: float
     parts: int

@@ -34,7 +34,7 @@ def load_problem(data: Path, users: int | None, work: Path) -> Dataset:
 
 
 def for_design(dataset: Dataset) -> Dataset:
-    """What a default may be designed on: no test interaction is left in it.
+    """The data that a default may be designed on: no test interaction is left in it.
 
     Validation users are cut in two: those of even places stay validation, which selectors may look at,
     and what the others chose is held out in the place of a test.

@@ -1,4 +1,4 @@
-"""What choosing and training cost, everything counted, against training on all samples."""
+"""The cost of choosing and training, everything counted, against training on all samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class TrainingCost:
     """Seconds a token, as measured over all runs of one comparison."""
 
     trunk: float
-    """Of one pass of the layers below the trained ones; 0 where all are trained."""
+    """Seconds of one pass through the layers below the trained ones; 0 where all are trained."""
     training: float
-    """Of one step's forward and backward pass over the trained layers."""
+    """Seconds of one step's forward and backward pass over the trained layers."""
 
     def of(self, text_tokens: int, epochs: int) -> tuple[float, float]:
         """(trunk, fine-tuning) seconds of a training on so many tokens."""
@@ -33,7 +33,7 @@ def needed_stages(selection: SelectionConfig, config: PruneConfig) -> list[Stage
 def full_cost(
     per_token: TrainingCost, *, samples: int, text_tokens: int, epochs: int, measured: float | None
 ) -> FullCost:
-    """Of training on everything; ``measured`` are its training's seconds where it was made."""
+    """The cost of training on everything; ``measured`` are its seconds where one was made."""
     trunk, training = per_token.of(text_tokens, epochs)
     finetune = training if measured is None else measured
     return FullCost(
@@ -55,7 +55,7 @@ def coreset_cost(
     finetune: float,
     full: FullCost,
 ) -> Cost:
-    """Of one coreset, from the data to the adapter."""
+    """The cost of one coreset, from the data to the adapter."""
     total = sum(stages.values()) + select + trunk + finetune
     return Cost(
         selector=selector,

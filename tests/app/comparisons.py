@@ -1,4 +1,4 @@
-"""What a comparison has left behind, without the hours that it would take."""
+"""The results of a comparison, without the hours that it would take."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ from tests.app.conftest import Finisher
 Act = tuple[str, str, dict[str, Any], str]
 """Method, path, the rest of the request, and the action."""
 NOT_KEPT = {"create_estimate", "create_comparison_estimate", "put_upload_part"}
-"""What changes nothing, and parts, of which a file has thousands."""
+"""Routes that change nothing, and parts, of which a file has thousands."""
 
 
 def trail(client: TestClient, **query: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What answers tell browsers."""
+"""The headers that tell browsers what they may do."""
 
 import re
 

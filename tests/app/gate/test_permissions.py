@@ -1,4 +1,4 @@
-"""What a key may do."""
+"""The scopes of a key decide what it may do."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a line of the log says, and what it does not."""
+"""A line of the log names the place of an error, and no content."""
 
 import json
 import logging

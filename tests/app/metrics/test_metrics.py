@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""The figures that Prometheus reads."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -186,7 +186,7 @@ def test_a_deletion_that_was_done_is_no_error(
 
 
 def test_the_event_table_has_no_gap(service: Service) -> None:
-    """Of all that the tests above did to jobs."""
+    """The tests above have left every event of their jobs in the table."""
     from sqlalchemy import func, select
 
     with service.database.session(write=False) as session:

@@ -1,4 +1,4 @@
-"""What people do with the client, against a service that works."""
+"""The client's calls against a service that works."""
 
 import asyncio
 import json

@@ -29,7 +29,7 @@ def test_it_is_the_table(path):
 
 
 def test_programs_that_read_it_and_end_at_once_end_well(path):
-    """Of those that gave Arrow a Python file one in twelve was aborted."""
+    """One process in twelve that gave Arrow a Python file was aborted."""
 
     def ended(_number):
         command = [sys.executable, "-c", PROGRAM, str(path)]

@@ -1,4 +1,4 @@
-"""What a comparison may be asked, and what it makes of it."""
+"""The options of a comparison: what is refused, and how the rest is filled in."""
 
 from typing import Any
 

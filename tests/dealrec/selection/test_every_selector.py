@@ -1,4 +1,4 @@
-"""What every selector must do, whatever the samples."""
+"""Every selector keeps these promises, whatever the samples."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What selections over strata must be, whatever the scores; effort may be absent."""
+"""Selections over strata keep these promises, whatever the scores; effort may be absent."""
 
 import numpy as np
 import pyarrow as pa

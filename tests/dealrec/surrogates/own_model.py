@@ -6,7 +6,7 @@ from dealrec.surrogates.interface import Surrogate
 
 
 class LastItem(Surrogate):
-    """What follows an item depends on that item alone."""
+    """A model in which the next item depends on the last item alone."""
 
     def __init__(self, n_items, config):
         super().__init__()

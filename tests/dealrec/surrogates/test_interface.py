@@ -1,4 +1,4 @@
-"""What every surrogate must be: one interface with no exceptions."""
+"""Every surrogate keeps these promises: one interface with no exceptions."""
 
 import pytest
 import torch
