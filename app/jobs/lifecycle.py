@@ -19,7 +19,7 @@ from dealrec.app.stages.transitions import lock_dataset, lock_job, move_job, mov
 from dealrec.app.stages.wakeups import wake
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import ENDED_JOBS, JobRow, JobState, StageRow, StageState
-from dealrec.config.stages import StageName, Workload
+from dealrec.config.stages import StageName, Workload, stage_needs
 from dealrec.errors import InputError
 
 
@@ -42,7 +42,7 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     ids: dict[StageName, str] = {}
     config = composition.stage_config(job)
     for position, spec in enumerate(composition.job_stages(job)):
-        needs = [ids[name] for name in spec.needs(config) if name in ids]
+        needs = [ids[name] for name in stage_needs(spec, config) if name in ids]
         ids[spec.name] = add_stage(session, dataset, job, spec, needs, position).id
     if dataset.state == DatasetState.READY:
         start_job(session, job, dataset)

@@ -30,6 +30,7 @@ from dealrec.config.stages.registry import (
     planned_stages,
     scoring_stages,
     stage_keys,
+    stage_needs,
     stages_before,
     trained_stages,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "planned_stages",
     "scoring_stages",
     "stage_keys",
+    "stage_needs",
     "stages_before",
     "trained_stages",
 ]

@@ -136,6 +136,8 @@ class StageSpec(ABC):
     """Whether every job that scores has the stage: influence is kept for later selections."""
     makes: ClassVar[frozenset[Need]] = frozenset()
     """What selectors find in the result."""
+    reads_scores: ClassVar[bool] = False
+    """Whether it reads the results of all stages that make something for selectors."""
     product: ClassVar[Product] = Product.ARTIFACT
     reference_seconds: ClassVar[float] = 0.0
     """Seconds a unit of work takes on two cores without a GPU, rounded up, with language models of
@@ -154,8 +156,7 @@ class StageSpec(ABC):
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         """Stages of the same job whose results this one reads, where the job has them.
 
-        Every stage may read the data set. The stages are listed in the order in which their keys
-        enter this stage's key.
+        Every stage may read the data set. :func:`~.registry.stage_needs` adds those of ``reads_scores``.
         """
         del config
         return ()

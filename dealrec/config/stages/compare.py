@@ -28,17 +28,11 @@ class CompareStage(StageSpec):
     name = StageName.COMPARE
     title = "Comparison"
     phase = Phase.COMPARISON
+    reads_scores = True
     reference_seconds = 0.1
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
-        return (
-            StageName.SURROGATE,
-            StageName.INFLUENCE,
-            StageName.EFFORT,
-            StageName.DIFFICULTY,
-            StageName.EMBEDDING,
-            StageName.GRADIENTS,
-        )
+        return (StageName.SURROGATE,)
 
     def key_options(self, options: JobOptions) -> dict[str, Any]:
         assert options.comparison is not None

@@ -67,6 +67,15 @@ def _stages(phases: Set[Phase], config: PruneConfig, needs: Set[Need]) -> list[S
     return [spec for spec in STAGES.values() if spec.phase in phases and spec.wanted(config, needs)]
 
 
+def stage_needs(spec: StageSpec, config: PruneConfig) -> list[StageName]:
+    """The stages whose results ``spec`` reads, where the job has them.
+
+    Their keys enter its own key in this order.
+    """
+    scored = [name for name, other in STAGES.items() if other.makes] if spec.reads_scores else []
+    return [*spec.needs(config), *scored]
+
+
 def stage_keys(
     stages: Sequence[StageSpec], options: JobOptions, *, source: str
 ) -> dict[StageName, str]:
@@ -87,7 +96,7 @@ def stage_keys(
             "version": spec.version,
             "dataset": source,
             "config": spec.key_options(options),
-            "inputs": [keys[name] for name in spec.needs(options.config) if name in keys],
+            "inputs": [keys[name] for name in stage_needs(spec, options.config) if name in keys],
         }
         keys[spec.name] = hashed(parts)
     return keys
@@ -101,7 +110,7 @@ def hashed(facts: Any) -> str:
 def stages_before(name: StageName, config: PruneConfig, among: Set[StageName]) -> set[StageName]:
     """The stages of ``among`` that ``name`` stands on, directly or through others."""
     found = set[StageName]()
-    for need in STAGES[name].needs(config):
+    for need in stage_needs(STAGES[name], config):
         if need in among:
             found |= {need} | stages_before(need, config, among)
     return found

@@ -1,9 +1,7 @@
 """The stage that spends the budget on the scored samples."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from dealrec.config.prune import PruneConfig
 from dealrec.config.stages.base import (
     JobOptions,
     Phase,
@@ -26,17 +24,9 @@ class SelectStage(StageSpec):
     summary = "How the budget is spent."
     phase = Phase.SELECTION
     queue = Queue.CPU
+    reads_scores = True
     product = Product.CORESET
     reference_seconds = 1e-4
-
-    def needs(self, config: PruneConfig) -> Sequence[StageName]:
-        return (
-            StageName.INFLUENCE,
-            StageName.EFFORT,
-            StageName.DIFFICULTY,
-            StageName.EMBEDDING,
-            StageName.GRADIENTS,
-        )
 
     def key_options(self, options: JobOptions) -> dict[str, Any]:
         config = options.config
