@@ -73,7 +73,7 @@ def _watch(page: Page) -> None:
     page.evaluate("window.sameAsBefore = true")
     look(page, "job-running")
     page.get_by_role("link", name="Open coreset").wait_for(timeout=150_000)
-    expect(page.get_by_role("img", name="Distribution of overall")).to_be_visible()
+    expect(page.get_by_role("img", name="Distribution of the overall score")).to_be_visible()
     expect(page.get_by_text("job.succeeded")).to_be_visible()
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
     expect(page.locator("#announcer")).to_have_text("Job succeeded")
@@ -81,7 +81,9 @@ def _watch(page: Page) -> None:
 
 
 def _read_why(page: Page) -> str:
-    expect(page.get_by_role("img", name="Strata, from the lowest")).to_be_visible()
+    expect(
+        page.get_by_role("img", name="Samples available in and selected from every stratum")
+    ).to_be_visible()
     page.get_by_role("button", name="Why").first.click()
     expect(page.get_by_text("Taken: stratum").first).to_be_visible()
     shown = set(page.locator(".sample code").all_text_contents())
