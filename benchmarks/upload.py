@@ -24,7 +24,7 @@ import pyarrow.csv as pc
 from benchmarks._report import Target, finish, timed
 from benchmarks._server import log_path, served
 from dealrec.app.settings import Settings
-from dealrec.client.files import file_sha256
+from dealrec.disk import file_sha256
 
 _BLOCK_ROWS = 100_000
 _KILLED_AT = (1 / 3, 2 / 3)

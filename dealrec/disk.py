@@ -1,12 +1,36 @@
-"""Files and folders that appear whole or not at all, and files whose room is reserved first."""
+"""Local files: found, hashed, written whole or not at all, with their room reserved first."""
 
 import contextlib
 import glob
+import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from dealrec.errors import InputError
+
+_PIECE_BYTES = 1024 * 1024
+
+
+def local_file(path: str | Path) -> Path:
+    """Return the path of an existing file; raises :class:`InputError` (``no_such_file``)."""
+    found = Path(path).expanduser()
+    if not found.is_file():
+        raise InputError(f"{found} is not a file.", code="no_such_file", title="A file is missing")
+    return found
+
+
+def file_sha256(path: Path, advance: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of a file's content; ``advance`` gets the size of each piece in bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+            if advance is not None:
+                advance(len(piece))
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -43,14 +43,16 @@ from dealrec.config.stages import (
 )
 from dealrec.coresets.members import read_examples
 from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
-from dealrec.disk import written_whole
-from dealrec.language_models.adapters import require_adapter
+from dealrec.disk import file_sha256, local_file
+from dealrec.errors import InputError
+from dealrec.language_models.adapters import ADAPTER_FILES, require_adapter
 from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.stages.context import IngestFile, IngestFiles
-from dealrec.stages.workspace import Artifact, JobInput, Workspace, file_sha256
+from dealrec.stages.results import ADAPTER, publish
+from dealrec.stages.workspace import JobInput, Workspace
 
-_WORK, _CACHE, _ADAPTER = ".work", "cache", "adapter"
+_WORK, _TRAINING, _CACHE = ".work", ".training", "cache"
 Source: TypeAlias = str | Path | pa.Table
 """A file in any format of :mod:`dealrec.data`, or an Arrow table."""
 
@@ -95,7 +97,9 @@ def prune(
         interactions: A file in any format of :mod:`dealrec.data`, or an Arrow table.
         budget: A count, or a fraction between 0 and 1.
         items: The catalogue (``item_id``, ``title``); without it titles are the ids.
-        out: The folder for the results. Each result appears as soon as it is finished.
+        out: The folder for the results. Each result appears as soon as it is finished, and replaces
+            that of an earlier run. A coreset with other members takes away the earlier run's adapter
+            and evaluation, and another adapter its evaluation; files of your own stay.
         work: Where finished stages are kept, to be used again; default: ``.work`` in ``out``. A run
             that was stopped goes on from there, and another budget or selector needs no training.
         config: Options; what is left out has defaults.
@@ -122,14 +126,14 @@ def prune(
         config = PruneConfig.parse(dict(config or {}))
     require_models(planned_stages(config), config)
     out = Path(out)
-    workspace, folder = _workspace(out, work, runtime, stages)
-    with _files(interactions, items, columns, split) as files, _nothing_left(out, folder):
+    workspace = _workspace(work or out / _WORK, runtime, stages)
+    with _files(interactions, items, columns, split) as files, _nothing_left(out, out / _WORK):
         data = workspace.ingest(files)
         plan = plan_prune(config, requested, data.shape)
     artifacts = {}
     for name, artifact in workspace.run(plan, JobInput(data.folder, requested)):
         artifacts[name] = artifact
-        _publish(name, artifact, out)
+        publish(workspace, name, artifact, out)
     manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
     evaluated = artifacts.get(StageName.EVALUATE)
     return PruneResult(
@@ -137,7 +141,7 @@ def prune(
         Coreset(manifest["size"], manifest["sha256"], manifest["coverage"], manifest),
         plan.options.config,
         data.facts.details["report"],
-        out / _ADAPTER if StageName.FINETUNE in artifacts else None,
+        out / ADAPTER if StageName.FINETUNE in artifacts else None,
         evaluated.facts.details if evaluated else None,
     )
 
@@ -175,14 +179,14 @@ def compare(
         config = ComparisonConfig.parse(dict(config), location="comparison")
     require_models(compared_stages(config), config.config)
     out = Path(out)
-    workspace, folder = _workspace(out, work, runtime, stages)
-    with _files(interactions, items, columns, split) as files, _nothing_left(out, folder):
+    workspace = _workspace(work or out / _WORK, runtime, stages)
+    with _files(interactions, items, columns, split) as files, _nothing_left(out, out / _WORK):
         data = workspace.ingest(files)
         plan = plan_comparison(config, data.shape)
-    *_, (name, artifact) = workspace.run(plan, JobInput(data.folder))
-    _publish(name, artifact, out)
+    *_, (_, artifact) = workspace.run(plan, JobInput(data.folder))
+    workspace.copy(artifact, out)
     if work is None:
-        shutil.rmtree(folder / _CACHE, ignore_errors=True)
+        shutil.rmtree(out / _WORK / _CACHE, ignore_errors=True)
     return ComparisonReport.model_validate_json((out / "report.json").read_text())
 
 
@@ -202,8 +206,8 @@ def finetune(
             ``output`` in each object.
         config: How the adapter is trained.
         out: The folder for the adapter.
-        work: Where the training is kept, so that one that was stopped goes on; default: ``.work`` in
-            ``out``, which is removed at the end.
+        work: Where the training is kept, so that one that was stopped goes on; default: a hidden
+            folder in ``out``, which is removed at the end.
         runtime: Threads and device; default: from the environment.
         stages: Gives the reporter of the stage.
 
@@ -217,13 +221,13 @@ def finetune(
     options = PruneConfig(finetune=config)
     require_models(trained_stages(options), options)
     out = Path(out)
-    with _coreset_folder(Path(coreset)) as (chosen, sha256):
-        workspace, folder = _workspace(out, work, runtime, stages)
+    workspace = _workspace(work or out / _TRAINING, runtime, stages)
+    with _coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(out, out / _TRAINING):
         given = JobInput(Path(), given={StageName.SELECT: chosen})
         ((_, artifact),) = workspace.run(plan_training(options, sha256), given)
-    _copy_files(artifact.folder, out)
+        workspace.copy(artifact, out)
     if work is None:
-        shutil.rmtree(folder)
+        shutil.rmtree(out / _TRAINING)
     return artifact.facts.metrics
 
 
@@ -259,21 +263,21 @@ def evaluate(
         InputError: ``no_held_out_users``, ``adapter_not_usable``, or the data cannot be used.
     """
     result = Path(result)
-    require_adapter(result / _ADAPTER)
-    manifest = json.loads((result / MANIFEST).read_text())
+    require_adapter(result / ADAPTER)
+    manifest = json.loads(local_file(result / MANIFEST).read_text())
     options = PruneConfig.parse({**manifest["config"], "evaluation": config.model_dump()})
     require_models(trained_stages(options), options)
-    workspace, folder = _workspace(result, work, runtime, stages)
-    with _files(interactions, items, columns, split) as files, _nothing_left(result, folder):
+    workspace = _workspace(work or result / _WORK, runtime, stages)
+    with _files(interactions, items, columns, split) as files, _nothing_left(result / _WORK):
         data = workspace.ingest(files)
         data.shape.require_held_out(config)
     spec = STAGES[StageName.EVALUATE]
-    adapter = hashed([data.shape.sha256, _folder_sha256(result / _ADAPTER)])
+    adapter = hashed([data.shape.sha256, _folder_sha256(result / ADAPTER)])
     job = JobOptions(options)
     plan = Plan([spec], stage_keys([spec], job, source=adapter), job)
-    given = {StageName.SELECT: result, StageName.FINETUNE: result / _ADAPTER}
-    ((name, artifact),) = workspace.run(plan, JobInput(data.folder, given=given))
-    _publish(name, artifact, result)
+    given = {StageName.SELECT: result, StageName.FINETUNE: result / ADAPTER}
+    ((_, artifact),) = workspace.run(plan, JobInput(data.folder, given=given))
+    workspace.copy(artifact, result)
     return artifact.facts.details
 
 
@@ -295,22 +299,22 @@ def write_config(config: PruneConfig, path: Path) -> None:
     path.write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
 
 
-def _workspace(
-    out: Path, work: str | Path | None, runtime: Runtime | None, stages: StageReporters
-) -> tuple[Workspace, Path]:
-    folder = out / _WORK if work is None else Path(work)
-    cache = folder / _CACHE
+def _workspace(folder: str | Path, runtime: Runtime | None, stages: StageReporters) -> Workspace:
+    folder = Path(folder)
     runtime = runtime or environment_runtime()
-    return Workspace(folder, runtime=runtime, stages=stages, cache=cache), folder
+    return Workspace(folder, runtime=runtime, stages=stages, cache=folder / _CACHE)
 
 
 @contextmanager
 def _nothing_left(*folders: Path) -> Iterator[None]:
-    """Remove the folders that the block made where it fails: refused input leaves nothing behind."""
+    """Remove the folders that the block made when it refuses the input.
+
+    A folder for work that the caller names is not among them: other processes may use it meanwhile.
+    """
     new = [folder for folder in folders if not folder.exists()]
     try:
         yield
-    except BaseException:
+    except InputError:
         for folder in new:
             shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -328,7 +332,7 @@ def _files(
         yield IngestFiles(
             interactions=_file(interactions, Path(scratch) / "interactions.parquet"),
             items=None if items is None else _file(items, Path(scratch) / "items.parquet"),
-            columns=None if columns is None else dict(columns),
+            columns=dict(columns) if columns else None,
             split=None if split is None else SplitMethod(split),
         )
 
@@ -337,7 +341,8 @@ def _file(source: Source, table: Path) -> IngestFile:
     if isinstance(source, pa.Table):
         pq.write_table(source, table)
         return IngestFile(path=table, name=table.name)
-    return IngestFile(path=Path(source), name=Path(source).name)
+    path = local_file(source)
+    return IngestFile(path=path, name=path.name)
 
 
 @contextmanager
@@ -356,21 +361,5 @@ def _coreset_folder(coreset: Path) -> Iterator[tuple[Path, str]]:
         yield folder, sha256
 
 
-def _publish(name: StageName, artifact: Artifact, out: Path) -> None:
-    """Copy what people asked for into ``out``, which may hold files of their own."""
-    if name is StageName.FINETUNE:
-        with written_whole(out / _ADAPTER) as unfinished:
-            shutil.copytree(artifact.folder, unfinished)
-            shutil.rmtree(out / _ADAPTER, ignore_errors=True)
-    elif name in (StageName.SELECT, StageName.EVALUATE, StageName.COMPARE):
-        _copy_files(artifact.folder, out)
-
-
-def _copy_files(folder: Path, out: Path) -> None:
-    for source in sorted(folder.iterdir()):
-        with written_whole(out / source.name) as unfinished:
-            shutil.copy(source, unfinished)
-
-
 def _folder_sha256(folder: Path) -> str:
-    return hashed({path.name: file_sha256(path) for path in folder.iterdir()})
+    return hashed({name: file_sha256(folder / name) for name in ADAPTER_FILES})

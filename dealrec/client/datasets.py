@@ -10,12 +10,12 @@ from typing import Any
 from dealrec.client.binding import operation, sequence
 from dealrec.client.errors import ApiError
 from dealrec.client.exchange import ask, creating, delete, new_key, without_none
-from dealrec.client.files import local_file
 from dealrec.client.lists import listed
 from dealrec.client.records import Area, M, Progress, Remote, SampleText
 from dealrec.client.transport import Request
 from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
+from dealrec.disk import local_file
 from dealrec.terminal import stage_display
 
 IN_PARTS_FROM_BYTES = 64 * 2**20

@@ -18,8 +18,8 @@ import httpx
 from dealrec.client.display import transfer_display
 from dealrec.client.errors import ApiError
 from dealrec.client.exchange import Attempts
-from dealrec.client.files import file_sha256
 from dealrec.client.transport import Reading, Request, Transport
+from dealrec.disk import file_sha256
 
 _ETAG = re.compile(r'"([0-9a-f]{64})"')
 _PART_NAME = re.compile(r"\.([0-9a-f]{64})\.part")

@@ -22,10 +22,10 @@ from dealrec.client.binding import operation
 from dealrec.client.display import transfer_display
 from dealrec.client.errors import ApiError
 from dealrec.client.exchange import Attempts, ask, ask_once, creating, delete
-from dealrec.client.files import file_sha256, local_file, read_range
+from dealrec.client.files import read_range
 from dealrec.client.records import Area, M, Record, Remote
 from dealrec.client.transport import Request, Transport
-from dealrec.disk import written_whole
+from dealrec.disk import file_sha256, local_file, written_whole
 
 _REMEMBERED_SECONDS = 7 * 24 * 3600.0
 """Older notes are removed, since the service has forgotten their uploads."""

@@ -18,7 +18,9 @@ from dealrec.progress import Reporter
 if TYPE_CHECKING:
     import torch
 
-_FILES = ("adapter_config.json", "adapter_model.safetensors")
+WEIGHTS = "adapter_model.safetensors"
+ADAPTER_FILES = ("adapter_config.json", WEIGHTS)
+"""The files of a PEFT folder that decide what it is."""
 
 
 def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageModel:
@@ -48,7 +50,9 @@ def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageMo
         if not factors:
             raise _not_usable(adapter, "it is no LoRA of linear layers")
         model = adapted.merge_and_unload()
-    digest = hashlib.sha256(b"".join((adapter / name).read_bytes() for name in _FILES)).hexdigest()
+    digest = hashlib.sha256(
+        b"".join((adapter / name).read_bytes() for name in ADAPTER_FILES)
+    ).hexdigest()
     return dataclasses.replace(
         loaded,
         model=model.requires_grad_(requires_grad=False).eval(),
@@ -93,8 +97,8 @@ def require_adapter(adapter: Path) -> None:
     Raises:
         InputError: ``adapter_not_usable`` if one of them is missing.
     """
-    if not all((adapter / name).is_file() for name in _FILES):
-        raise _not_usable(adapter, f"it has no {' and '.join(_FILES)}")
+    if not all((adapter / name).is_file() for name in ADAPTER_FILES):
+        raise _not_usable(adapter, f"it has no {' and '.join(ADAPTER_FILES)}")
 
 
 def _not_usable(adapter: Path, reason: str) -> InputError:

@@ -14,19 +14,24 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples, build_samples
 from dealrec.progress import Reporter
 
+EVALUATION = "evaluation.json"
+"""The file of the figures, in the folder of a stage that evaluates."""
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Record(BaseModel):
+    """A record that goes round as JSON, figures that are no numbers included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
-class IngestFile(_Record):
+class IngestFile(Record):
     """An uploaded file, and the name that people know it by."""
 
     path: Path
     name: str
 
 
-class IngestFiles(_Record):
+class IngestFiles(Record):
     """The files of a data set, and how they are read."""
 
     interactions: IngestFile
@@ -36,7 +41,7 @@ class IngestFiles(_Record):
     split: SplitMethod | None = None
 
 
-class StageFacts(_Record):
+class StageFacts(Record):
     """What is known of a finished stage besides its files."""
 
     metrics: dict[str, float]

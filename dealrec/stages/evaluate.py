@@ -7,9 +7,7 @@ from dealrec.config import PromptConfig
 from dealrec.config.stages import StageName
 from dealrec.coresets.writer import MANIFEST
 from dealrec.recommenders.evaluation import evaluate_adapter
-from dealrec.stages.context import StageContext, StageResult
-
-EVALUATION = "evaluation.json"
+from dealrec.stages.context import EVALUATION, StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:

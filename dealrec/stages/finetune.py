@@ -1,13 +1,13 @@
 """Trains a LoRA adapter on the members of a coreset."""
 
-import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from dealrec.config.stages import StageName
 from dealrec.coresets.members import read_members
 from dealrec.coresets.writer import MANIFEST, MEMBERS
+from dealrec.disk import file_sha256
 from dealrec.finetune.training import finetune
 from dealrec.stages.context import StageContext, StageResult
 
@@ -33,11 +33,16 @@ def run(context: StageContext) -> StageResult:
     return StageResult({"revision": result.revision, "files": _files(context.out)}, result.metrics)
 
 
-def _files(folder: Path) -> list[dict[str, Any]]:
-    found = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        name = path.relative_to(folder).as_posix()
-        found.append({"name": name, "bytes": path.stat().st_size, "sha256": digest})
-    return found
+class AdapterFile(TypedDict):
+    """A file of the adapter, as the adapter's row lists it."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+def _files(folder: Path) -> list[AdapterFile]:
+    return [
+        {"name": path.name, "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+        for path in sorted(folder.iterdir())
+    ]

@@ -1,9 +1,8 @@
 """The library's executor: finished stages in a folder, under the keys that the service uses."""
 
-import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from dealrec.config.stages import (
     stages_before,
 )
 from dealrec.data.dataset import Dataset
-from dealrec.disk import remove_unfinished, written_whole
+from dealrec.disk import file_sha256, remove_unfinished, written_whole
 from dealrec.progress import SILENT, Reporter, StageReporters
 from dealrec.stages.context import IngestFiles, StageContext, StageFacts
 from dealrec.stages.registry import load_stage
@@ -98,10 +97,20 @@ class Workspace:
     def keep(self, dataset: Dataset) -> Path:
         """Save a data set that was made in memory; gives its folder."""
         folder = self._folder / "datasets" / dataset.sha256
-        if not folder.is_dir():
-            with written_whole(folder) as unfinished:
-                dataset.save(unfinished)
+        self._once(folder, dataset.save)
         return folder
+
+    def copy(self, artifact: Artifact, out: Path) -> None:
+        """Copy the files of ``artifact`` into ``out``, which may be on another file system.
+
+        Each file appears whole; other files in ``out`` stay.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._folder / "copy.lock"):
+            for source in sorted(artifact.folder.iterdir()):
+                remove_unfinished(out / source.name)
+                with written_whole(out / source.name) as unfinished:
+                    shutil.copy(source, unfinished)
 
     def run(self, plan: Plan, given: JobInput) -> Iterator[tuple[StageName, Artifact]]:
         """Run the stages of a job in order, and yield each result as soon as it is there.
@@ -113,15 +122,14 @@ class Workspace:
         config = plan.options.config
         made = dict[StageName, Artifact]()
         for spec in plan.stages:
-            before = stages_before(spec.name, config, made.keys())
+            names = stages_before(spec.name, config, made.keys())
+            before = {name: artifact for name, artifact in made.items() if name in names}
+            folders = {name: artifact.folder for name, artifact in before.items()}
             context = replace(
                 self._empty,
                 dataset=given.dataset,
-                inputs={
-                    **(given.given or {}),
-                    **{name: made[name].folder for name in STAGES if name in before},
-                },
-                facts={name: made[name].facts for name in STAGES if name in before},
+                inputs={**(given.given or {}), **folders},
+                facts={name: artifact.facts for name, artifact in before.items()},
                 config=config,
                 comparison=plan.options.comparison,
                 budget=plan.options.budget,
@@ -131,34 +139,42 @@ class Workspace:
             yield spec.name, made[spec.name]
 
     def _made(self, spec: StageSpec, key: str, context: StageContext) -> Artifact:
-        folder = self._folder / "artifacts" / key
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # A second process that needs the same result waits for the first, and then reads it.
-        with FileLock(folder.with_suffix(".lock")):
-            if not folder.is_dir():
-                remove_unfinished(folder)
-                self._run(spec, folder, context)
+        folder, checkpoints = self._folder / "artifacts" / key, self._folder / "checkpoints" / key
+        context = replace(context, checkpoint_dir=checkpoints)
+        self._once(folder, lambda unfinished: self._run(spec, unfinished, context), checkpoints)
         facts = StageFacts.model_validate_json((folder / _FACTS).read_text())
         return Artifact(folder / _OUT, facts)
 
+    def _once(
+        self, folder: Path, fill: Callable[[Path], None], checkpoints: Path | None = None
+    ) -> None:
+        """Make ``folder`` by ``fill`` unless it is there; ``checkpoints`` are removed when it is.
+
+        A second process that needs the same folder waits for the first. What a killed process left
+        unfinished is removed.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.is_dir():
+                remove_unfinished(folder)
+                with written_whole(folder) as unfinished:
+                    fill(unfinished)
+            if checkpoints is not None:
+                shutil.rmtree(checkpoints, ignore_errors=True)
+
     def _run(self, spec: StageSpec, folder: Path, context: StageContext) -> None:
-        checkpoints = self._folder / "checkpoints" / folder.name
-        checkpoints.mkdir(parents=True, exist_ok=True)
         reporter = _MetricKeeper(self._stages(spec.name))
-        with written_whole(folder) as unfinished:
-            out = unfinished / _OUT
-            out.mkdir(parents=True)
-            started = time.perf_counter()
-            result = load_stage(spec.name)(
-                replace(context, out=out, checkpoint_dir=checkpoints, reporter=reporter)
-            )
-            facts = StageFacts(
-                metrics={**reporter.metrics, **result.metrics},
-                details=result.details,
-                seconds=time.perf_counter() - started,
-            )
-            (unfinished / _FACTS).write_text(facts.model_dump_json())
-        shutil.rmtree(checkpoints)
+        out = folder / _OUT
+        for needed in (out, context.checkpoint_dir):
+            needed.mkdir(parents=True, exist_ok=True)
+        started = time.perf_counter()
+        result = load_stage(spec.name)(replace(context, out=out, reporter=reporter))
+        facts = StageFacts(
+            metrics={**reporter.metrics, **result.metrics},
+            details=result.details,
+            seconds=time.perf_counter() - started,
+        )
+        (folder / _FACTS).write_text(facts.model_dump_json())
 
 
 class _MetricKeeper:
@@ -172,9 +188,3 @@ class _MetricKeeper:
     def metric(self, name: str, value: float) -> None:
         self.metrics[name] = float(value)
         self._reporter.metric(name, value)
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,139 @@
+"""Kept stages: what a killed process leaves, two processes at once, and what is known of a stage."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dealrec.config.runtime import Runtime
+from dealrec.config.stages import StageName
+from dealrec.data.dataset import Dataset
+from dealrec.errors import InputError
+from dealrec.progress import SILENT, Reporter, silent_stages
+from dealrec.stages import workspace as workspace_module
+from dealrec.stages.context import IngestFile, IngestFiles, StageContext, StageResult
+from dealrec.stages.workspace import Workspace
+from tests.dealrec.stages.runs import Watch, options, prune
+
+WEIGHTS = "adapter_model.safetensors"
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from dealrec.config.stages import StageName
+from tests.dealrec.stages.runs import Killer, Watch, prune
+data, out, work, config, stage = sys.argv[1:]
+watch = Killer(stage=StageName(stage)) if stage else Watch()
+prune(Path(data), Path(out), json.loads(config), work=work, stages=watch)
+print(json.dumps(watch.begun))
+"""
+
+
+def start(
+    data: Path, out: Path, work: Path, model: str | None, kill_in: str = ""
+) -> subprocess.Popen[str]:
+    given = [str(data), str(out), str(work), json.dumps(options(model)), kill_in]
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *given], stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("stage", [StageName.SURROGATE, StageName.FINETUNE])
+def test_a_killed_run_goes_on_to_the_same_result_and_leaves_nothing_of_the_kill(
+    data: Path, model: str, tmp_path: Path, stage: StageName
+) -> None:
+    out, work = tmp_path / "out", tmp_path / "work"
+    killed = start(data, out, work, model, kill_in=stage)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert list(work.rglob("*.part"))
+    assert [path for path in (work / "checkpoints").rglob("*") if path.is_file()]
+
+    watch = Watch()
+    result = prune(data, out, options(model), work=work, stages=watch)
+    assert watch.begun[0] is stage
+    assert watch.first[stage] > 0
+    assert not list(tmp_path.rglob("*.part"))
+    assert not list((work / "checkpoints").iterdir())
+    undisturbed = prune(data, tmp_path / "undisturbed", options(model))
+    assert result.coreset.sha256 == undisturbed.coreset.sha256
+    assert result.adapter and undisturbed.adapter
+    assert (result.adapter / WEIGHTS).read_bytes() == (undisturbed.adapter / WEIGHTS).read_bytes()
+
+
+def test_two_processes_at_once_run_each_stage_once(data: Path, tmp_path: Path) -> None:
+    both = [start(data, tmp_path / name, tmp_path / "work", None) for name in ("one", "other")]
+    begun = [stage for process in both for stage in json.loads(process.communicate()[0])]
+    assert sorted(begun) == ["influence", "ingest", "select", "surrogate"]
+    members = [(tmp_path / name / "members.parquet").read_bytes() for name in ("one", "other")]
+    assert members[0] == members[1]
+
+
+def test_earlier_stages_are_kept_where_a_later_one_refuses_its_input(
+    data: Path, tmp_path: Path
+) -> None:
+    def refusing(stage: StageName) -> Reporter:
+        if stage is StageName.SELECT:
+            raise InputError("refused")
+        return SILENT
+
+    with pytest.raises(InputError):
+        prune(data, tmp_path / "out", options(None), stages=refusing)
+    watch = Watch()
+    prune(data, tmp_path / "out", options(None), stages=watch)
+    assert watch.begun == [StageName.SELECT]
+
+
+def test_a_refused_job_takes_nothing_from_others_in_the_same_workspace(
+    data: Path, tmp_path: Path
+) -> None:
+    out, work = tmp_path / "out", tmp_path / "work"
+    with pytest.raises(InputError):
+        prune(data, out, options(None), budget=10**6, work=work)
+    assert not out.exists()
+    assert len(list((work / "artifacts").glob("*/out/interactions.parquet"))) == 1
+
+
+def test_facts_are_kept_with_figures_that_are_no_numbers(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(context: StageContext) -> StageResult:
+        context.reporter.metric("reported", math.nan)
+        return StageResult({"loss": math.inf}, {"returned": math.nan})
+
+    monkeypatch.setattr(workspace_module, "load_stage", lambda _name: run)
+    path = data / "interactions.csv"
+    files = IngestFiles(interactions=IngestFile(path=path, name=path.name))
+    watch = Watch()
+    for _ in range(2):
+        made = Workspace(tmp_path, runtime=Runtime(), stages=watch).ingest(files)
+        assert made.facts.details == {"loss": math.inf}
+        assert math.isnan(made.facts.metrics["reported"])
+        assert math.isnan(made.facts.metrics["returned"])
+        assert made.facts.seconds and made.facts.seconds > 0
+    assert watch.begun == [StageName.INGEST]
+
+
+def test_a_stage_that_was_finished_but_not_tidied_up_is_tidied_up_later(
+    data: Path, tmp_path: Path
+) -> None:
+    prune(data, tmp_path / "out", options(None), work=tmp_path / "work")
+    (kept, *_) = (tmp_path / "work" / "artifacts").glob("*/facts.json")
+    left = tmp_path / "work" / "checkpoints" / kept.parent.name
+    left.mkdir()
+    (left / "model.pt").touch()
+    prune(data, tmp_path / "out", options(None), work=tmp_path / "work")
+    assert not left.exists()
+
+
+def test_a_data_set_made_in_memory_is_saved_once(data: Path, tmp_path: Path) -> None:
+    result = prune(data, tmp_path / "out", options(None), work=tmp_path / "work")
+    (folder,) = (path.parent for path in (tmp_path / "work").rglob("dataset.json"))
+    dataset = Dataset.load(folder)
+    workspace = Workspace(tmp_path / "other", runtime=Runtime(), stages=silent_stages)
+    kept = workspace.keep(dataset)
+    assert workspace.keep(dataset) == kept
+    assert Dataset.load(kept).sha256 == result.coreset.manifest["dataset"]["sha256"]
