@@ -12,6 +12,7 @@ from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
 from dealrec.config.selectors import SELECTORS
+from dealrec.config.stages import STAGES, StageName
 from dealrec.version import __version__
 
 FOLDER = Path(__file__).parent
@@ -63,6 +64,11 @@ def _words(name: str) -> str:
     return re.sub(r"_(bytes|seconds)$", "", name).replace("_", " ")
 
 
+def _stage(name: str) -> str:
+    """Give the title that people read in place of a stage's name."""
+    return STAGES[StageName(name)].title
+
+
 def _option(selection: Mapping[str, Any], name: str) -> str:
     """Format an option that the selection's method reads; an ignored option is a dash."""
     read = name in SELECTORS[selection["method"]].parameters
@@ -84,6 +90,7 @@ templates.env.filters.update(
     moment=_moment,
     metric=_metric,
     words=_words,
+    stage=_stage,
     option=_option,
     selection=_selection,
 )

@@ -1,1 +1,1 @@
-"""What a job would cost, before it is made."""
+"""The cost of a job before it is made."""

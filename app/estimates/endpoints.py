@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1/estimates", tags=["jobs"])
 
 @router.post("", operation_id="create_estimate", responses=documented(404, 409))
 def create_estimate(body: JobCreate, context: ContextDep) -> Estimate:
-    """What a job would cost, stage by stage, judged by what has finished here; makes nothing."""
+    """Estimate a job stage by stage from what has finished on this server; nothing is made."""
     with context.read() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
         return service.estimate(session, context.tenant_id, body, dataset)
@@ -24,7 +24,7 @@ def create_estimate(body: JobCreate, context: ContextDep) -> Estimate:
     "/comparison", operation_id="create_comparison_estimate", responses=documented(404, 409)
 )
 def create_comparison_estimate(body: ComparisonCreate, context: ContextDep) -> Estimate:
-    """What a comparison would cost, all its trainings counted; makes nothing."""
+    """Estimate a comparison with all its trainings; nothing is made."""
     with context.read() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
         return service.estimate_comparison(

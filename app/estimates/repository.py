@@ -11,12 +11,12 @@ from dealrec.app.tables.jobs import ArtifactRow, JobRow, StageRow, StageState
 from dealrec.config.stages import StageName
 
 _LATEST = 400
-"""Rows of finished stages that are looked at, the newest."""
+"""How many of the newest rows of finished stages are read."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A stage that was computed, with what it worked on; its shards count together."""
+    """A stage that was computed, and its job; its shards count together."""
 
     name: StageName
     job: JobRow
@@ -26,7 +26,7 @@ class Finished:
 
 
 def finished_stages(session: Session, tenant_id: str) -> list[Finished]:
-    """The tenant's latest stages that succeeded here, neither reused nor resumed."""
+    """Return the tenant's latest stages that succeeded and were neither reused nor resumed."""
     rows = session.execute(
         select(StageRow, JobRow, DatasetRow)
         .join(JobRow, StageRow.job_id == JobRow.id)
@@ -42,7 +42,7 @@ def finished_stages(session: Session, tenant_id: str) -> list[Finished]:
 
 
 def made_keys(session: Session, tenant_id: str, keys: Collection[str]) -> set[str]:
-    """Those of the stage keys under which the tenant has a result."""
+    """Return the stage keys under which the tenant has a result."""
     query = select(ArtifactRow.key).where(
         ArtifactRow.tenant_id == tenant_id, ArtifactRow.key.in_(keys)
     )

@@ -1,4 +1,4 @@
-"""What estimates look like over HTTP."""
+"""Estimates as the API gives them."""
 
 from enum import StrEnum
 from typing import Literal
@@ -19,7 +19,7 @@ class Basis(StrEnum):
 
 
 class Calibration(BaseModel):
-    """What the estimate of a stage rests on."""
+    """The basis of a stage's estimate."""
 
     basis: Basis
     stages: int
@@ -27,7 +27,7 @@ class Calibration(BaseModel):
 
 
 class StageEstimate(BaseModel):
-    """What one stage would cost on one worker."""
+    """The cost of one stage on one worker."""
 
     name: StageName
     seconds: float
@@ -39,14 +39,14 @@ class StageEstimate(BaseModel):
 
 
 class Estimate(BaseModel):
-    """What a job would cost, if it were made now."""
+    """The cost of a job that is made now."""
 
     object: Literal["estimate"] = "estimate"
     dataset_id: str
     budget: BudgetUse
-    """Of a comparison: its largest."""
+    """The budget; in a comparison the largest."""
     seconds: float
-    """Of all stages, one after the other; shards on several workers take less."""
+    """The sum over all stages; shards on several workers take less time."""
     trainings: int | None = None
-    """Of a comparison: over all selectors, budgets and seeds."""
+    """The number of trainings in a comparison, over all selectors, budgets and seeds."""
     stages: list[StageEstimate]

@@ -26,7 +26,7 @@ START_SECONDS = 4.0
 
 
 def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: DatasetRow) -> Estimate:
-    """What the job of ``body`` would cost on ``dataset``.
+    """Estimate the job of ``body`` on ``dataset``.
 
     Raises :class:`Conflict` (``dataset_not_ready``, ``dataset_rejected``) and what making the job
     would raise.
@@ -45,7 +45,7 @@ def estimate_comparison(
     *,
     max_runs: int,
 ) -> Estimate:
-    """What the comparison of ``body`` would cost on ``dataset``; raises as :func:`estimate`."""
+    """Estimate the comparison of ``body`` on ``dataset``; raises as :func:`estimate`."""
     _require_ready(dataset)
     config = body.comparison()
     require_run_count(config, max_runs)

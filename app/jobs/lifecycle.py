@@ -1,4 +1,4 @@
-"""Which stages a job has, and what becomes of them as data sets, stages and people move on.
+"""Plans the stages of jobs, and moves jobs on when data sets, stages or people change state.
 
 Everything happens in the caller's transaction; wake-ups leave after its commit.
 """
