@@ -5,27 +5,29 @@ import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from dealrec.data.detection import Format, file_error
+from dealrec.data.quoting import UnclosedQuote, hide_tabs, record_ends, unquoted
 from dealrec.data.streams import UnpackedFile
 from dealrec.data.tables import BadRow, Batch, Int64
 
-Bool = npt.NDArray[np.bool_]
-
-_NEWLINE, _QUOTE = 10, 34
+_NEWLINE = 10
 
 
 class DelimitedReader:
-    """Reads a table with a header line and one record a line, or more lines with quoted line ends."""
+    """Reads a table with a header line.
+
+    A record is a line. In a comma-separated file it may span lines inside quotes. In a tab-separated
+    file quotes mean something only where they enclose a whole cell; in a RecBole file, nowhere.
+    """
 
     def __init__(self, file: UnpackedFile, layout: Format) -> None:
         self.name = file.name
         self._file = file
+        self._layout = layout
         self._delimiter = "," if layout is Format.CSV else "\t"
-        self._quoted = layout is not Format.RECBOLE
         _, header, _ = next(self._records())
         self.column_names = self._header(header)
 
@@ -39,10 +41,13 @@ class DelimitedReader:
             text = record.decode()
         except UnicodeDecodeError:
             raise file_error(self.name, "invalid_encoding", "The text is not UTF-8.", "1") from None
-        if self._quoted:
-            cells = self._quoted_cells(text)
-        else:
-            cells = [re.sub(r":\w+$", "", cell) for cell in text.split(self._delimiter)]
+        match self._layout:
+            case Format.CSV:
+                cells = self._quoted_cells(text)
+            case Format.TSV:
+                cells = unquoted(pa.array(text.split("\t"))).to_pylist()
+            case _:
+                cells = [re.sub(r":\w+$", "", cell) for cell in text.split("\t")]
         names = [cell.strip() for cell in cells]
         if len(names) > self._file.limits.columns:
             raise file_error(
@@ -57,7 +62,7 @@ class DelimitedReader:
 
     def _quoted_cells(self, header: str) -> list[str]:
         try:
-            return next(csv.reader([header], delimiter=self._delimiter), [])
+            return next(csv.reader([header]), [])
         except csv.Error:  # a cell of more than 128 KiB, or a line end outside quotes
             raise file_error(
                 self.name, "not_tabular", "The first line cannot be read as a header.", "1"
@@ -66,11 +71,9 @@ class DelimitedReader:
     def _blocks(self) -> Iterator[tuple[bytes, Int64, Int64]]:
         """Iterate over blocks of whole records after the header: bytes, [n] starts, [n] line numbers."""
         header_seen = False
-        line = 1
-        for block, ends in self._whole_records():
+        for block, ends, line in self._whole_records():
             starts = np.concatenate([[0], ends[:-1] + 1])
             lines = line + _lines_before(block, starts)
-            line += block.count(b"\n")
             filled = ends > starts  # pyarrow skips empty lines, so they are left out here, too
             starts, lines = starts[filled], lines[filled]
             if not header_seen and len(starts):
@@ -81,7 +84,7 @@ class DelimitedReader:
                 yield block, starts, lines
 
     def _records(self) -> Iterator[tuple[int, bytes, int]]:
-        for block, ends in self._whole_records():
+        for block, ends, _ in self._whole_records():
             start = 0
             for end in ends:
                 if end > start:
@@ -89,42 +92,49 @@ class DelimitedReader:
                 start = int(end) + 1
         raise file_error(self.name, "empty_file", "The file is empty.")
 
-    def _whole_records(self) -> Iterator[tuple[bytes, Int64]]:
-        """Iterate over blocks that end with a record: bytes, and [n] positions of record ends."""
-        rest = b""
+    def _whole_records(self) -> Iterator[tuple[bytes, Int64, int]]:
+        """Iterate over blocks that end with a record: bytes, [n] record ends, number of the first line."""
+        rest, line = b"", 1
         for chunk in self._file.text_chunks():
             block = rest + chunk
-            ends = self._record_ends(block)
+            ends = self._record_ends(block, line)
             cut = int(ends[-1]) + 1 if len(ends) else 0
             rest = block[cut:]
-            self._check_length(ends, len(rest))
+            self._check_length(block, ends, line)
             if cut:
-                yield block[:cut], ends
+                yield block[:cut], ends, line
+                line += block.count(b"\n", 0, cut)
         if rest:
             block = rest + b"\n"
-            ends = self._record_ends(block)
-            if not len(ends) or int(ends[-1]) != len(block) - 1:
-                raise file_error(
-                    self.name, "truncated_stream", "The file ends inside a quoted cell."
-                )
-            yield block, ends
+            yield block, self._record_ends(block, line, whole=True), line
 
-    def _check_length(self, ends: Int64, rest: int) -> None:
-        longest = max(int(np.diff(ends, prepend=-1).max(initial=0)), rest)
-        if longest > self._file.limits.line_bytes:
+    def _check_length(self, block: bytes, ends: Int64, line: int) -> None:
+        starts = np.concatenate([[0], ends + 1])
+        lengths = np.diff(starts, append=len(block))
+        at = int(lengths.argmax())
+        if lengths[at] > self._file.limits.line_bytes:
+            spans = self._layout is Format.CSV and b'"' in block[starts[at] :]
             raise file_error(
                 self.name,
                 "line_too_long",
-                f"A line is longer than {self._file.limits.line_bytes:,} bytes "
-                "(an unclosed quote has the same effect).",
+                f"The line is longer than {self._file.limits.line_bytes:,} bytes"
+                + (", or a quote in it is never closed." if spans else "."),
+                str(line + block.count(b"\n", 0, int(starts[at]))),
             )
 
-    def _record_ends(self, block: bytes) -> Int64:
-        data = np.frombuffer(block, np.uint8)
-        ends = np.flatnonzero(data == _NEWLINE)
-        if not self._quoted or b'"' not in block:
-            return ends
-        return ends[~_inside_quotes(block, data, ends, self._delimiter)]
+    def _record_ends(self, block: bytes, line: int, *, whole: bool = False) -> Int64:
+        if self._layout is not Format.CSV:
+            return np.flatnonzero(np.frombuffer(block, np.uint8) == _NEWLINE)
+        try:
+            return record_ends(block, whole=whole)
+        except UnclosedQuote as quote:
+            raise file_error(
+                self.name,
+                "truncated_stream" if whole else "unclosed_quote",
+                "A quote opens a cell in this line and is never closed. Remove it, or write the cell "
+                'between quotes with its own quotes doubled (""), as CSV writers do.',
+                str(line + block.count(b"\n", 0, quote.at)),
+            ) from None
 
     def _parse(self, block: bytes, starts: Int64, lines: Int64, columns: Sequence[str]) -> Batch:
         wrong: list[int] = []
@@ -134,6 +144,9 @@ class DelimitedReader:
             return "skip"
 
         names = [str(index) for index in range(len(self.column_names))]
+        quoted = self._layout is Format.TSV and b'"' in block
+        if quoted:
+            block = hide_tabs(block, len(names))
         wanted = [names[self.column_names.index(column)] for column in columns]
         try:
             table = pa_csv.read_csv(
@@ -143,8 +156,8 @@ class DelimitedReader:
                 ),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=self._delimiter,
-                    quote_char='"' if self._quoted else False,
-                    newlines_in_values=self._quoted,
+                    quote_char='"' if self._layout is Format.CSV else False,
+                    newlines_in_values=self._layout is Format.CSV,
                     invalid_row_handler=skip,
                 ),
                 convert_options=pa_csv.ConvertOptions(
@@ -157,8 +170,9 @@ class DelimitedReader:
         keep[wrong] = False
         return Batch(
             columns={
-                column: table[index].combine_chunks()
+                column: unquoted(cells) if quoted else cells
                 for column, index in zip(columns, wanted, strict=True)
+                for cells in [table[index].combine_chunks()]
             },
             rows=lines[keep],
             bad=[BadRow(int(lines[at]), None, "wrong_column_count") for at in wrong],
@@ -179,26 +193,3 @@ def _lines_before(block: bytes, starts: Int64) -> Int64:
     """[n] number of line ends before each start."""
     ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _NEWLINE)
     return np.searchsorted(ends, starts)
-
-
-def _inside_quotes(block: bytes, data: npt.NDArray[np.uint8], ends: Int64, delimiter: str) -> Bool:
-    """[n] whether each line end of ``ends`` lies inside a quoted cell.
-
-    A quote opens a cell only at the cell's start. If every odd quote of the block stands there, or
-    right after another quote (an escaped one), it is enough to count quotes. A title such as
-    ``5" disc`` breaks that rule, and then the quoted cells are searched one by one.
-    """
-    quotes = np.flatnonzero(data == _QUOTE)
-    before = data[quotes[::2] - 1]
-    opens = (before == ord(delimiter)) | (before == _NEWLINE) | (before == _QUOTE)
-    opens |= quotes[::2] == 0
-    if opens.all():
-        inside: Bool = np.searchsorted(quotes, ends) % 2 == 1
-        return inside
-    cell = re.compile(rb'(?:(?<=[\n%b])|\A)"(?:[^"]|"")*(?:"|\Z)' % re.escape(delimiter.encode()))
-    spans = np.array([match.span() for match in cell.finditer(block)], np.int64).reshape(-1, 2)
-    if not len(spans):
-        return np.zeros(len(ends), bool)
-    at = np.searchsorted(spans[:, 0], ends) - 1
-    found: Bool = (at >= 0) & (ends < spans[np.maximum(at, 0), 1])
-    return found

@@ -75,6 +75,7 @@ BAD_FILES = {
     "zstd cut short": (pack(LONG, ".zst")[:-20], "truncated_stream"),
     "Parquet cut short": (write_table(INTERACTIONS, "parquet")[:-20], "truncated_stream"),
     "quote never closed": (GOOD + b'u,"d,4\n', "truncated_stream"),
+    "quote closed by another cell's": (GOOD + b'u,"d,4\nu,e,5\nu,"f",6\n', "unclosed_quote"),
     "gzip with rubbish": (gzip.compress(GOOD) + b"rubbish", "corrupt_stream"),
     "gzip with a wrong sum": (gzip.compress(GOOD)[:-8] + bytes(8), "corrupt_stream"),
     "a header cell of 200 KB": (GOOD.replace(b"item_id", b"x" * 200_000), "not_tabular"),

@@ -12,6 +12,7 @@ from dealrec.data.readers import open_table
 from tests.dealrec.data.files import INTERACTIONS, ITEMS, ingest_bytes, pack, write_table
 
 cells = st.text(st.sampled_from('ab,"\n\t é;'), max_size=6)
+tables = st.lists(st.tuples(cells, cells), min_size=1, max_size=8)
 
 
 @pytest.mark.parametrize("layout", ["csv", "tsv", "jsonl", "inter"])
@@ -28,11 +29,13 @@ def test_chunks_do_not_change_the_data_set(tmp_path, monkeypatch, layout, size):
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=8),
+    rows=tables,
     size=st.sampled_from([1, 5, 1000]),
     delimiter=st.sampled_from(",\t"),
 )
 def test_what_a_csv_writer_writes_is_read_back(tmp_path, monkeypatch, rows, size, delimiter):
+    if delimiter == "\t":  # whose records do not span lines
+        rows = [(first.replace("\n", ""), second.replace("\n", "")) for first, second in rows]
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerows([("first", "second"), *rows])
