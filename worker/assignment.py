@@ -1,4 +1,4 @@
-"""What one run of a stage works on, read once from the database; and what its process is told."""
+"""The inputs and options of one run, read once from the database, and the order to its process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +14,7 @@ from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, StoredFile
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
 from dealrec.config import ComparisonConfig, PruneConfig, SplitMethod
+from dealrec.config.runtime import Runtime
 from dealrec.config.stages import STAGES, Product, StageName, StagePart
 from dealrec.stages.context import IngestFile, IngestFiles, StageFacts
 from dealrec.worker.claims import Claim
@@ -80,7 +81,7 @@ class Assignment:
 
     @property
     def product(self) -> Product:
-        """What the result becomes; a part of a shared stage becomes an artifact alone."""
+        """The kind of the result; a part of a shared stage becomes an artifact alone."""
         return Product.ARTIFACT if self.claim.part else STAGES[self.name].product
 
     @property
@@ -164,41 +165,32 @@ def fetch(
     scratch: Path,
     checkpoint_dir: Path,
 ) -> StageOrder:
-    """Bring the inputs to local paths in ``scratch``; gives the order that the stage's process reads."""
-    claim, uploads = assignment.claim, assignment.uploads
-    order = StageOrder(
+    """Bring the inputs to local paths in ``scratch``, and make the order that the process reads."""
+    claim, uploads, prefix = assignment.claim, assignment.uploads, assignment.dataset_prefix
+    return StageOrder(
         stage=assignment.name,
         out=scratch / "out",
         checkpoint_dir=checkpoint_dir,
         tick_seconds=min(2.0, settings.heartbeat_seconds / 3),
-        device=settings.device,
-        threads=settings.torch_threads,
-    )
-    if uploads is not None:
-        files = uploads.fetch(storage, scratch / "uploads")
-        return order.model_copy(
-            update={"files": files, "memory_bytes": settings.ingest_memory_bytes}
-        )
-    assert assignment.dataset_prefix is not None
-    return order.model_copy(
-        update={
-            "dataset": storage.fetch_folder(assignment.dataset_prefix, scratch / "dataset"),
-            "inputs": {
-                name: storage.fetch_folder(prefix, scratch / "inputs" / name)
-                for name, prefix in assignment.inputs.items()
-            },
-            "parts": {
-                name: storage.fetch_folder(prefix, scratch / "parts" / name)
-                for name, prefix in assignment.parts.items()
-            },
-            "facts": assignment.facts,
-            "config": assignment.config,
-            "comparison": assignment.comparison,
-            "budget": assignment.budget,
-            "budget_requested": assignment.budget_requested,
-            "part": StagePart(claim.part) if claim.part else None,
-            "shard": claim.shard or 0,
-            "shards": assignment.shards,
-            "pieces": 2**assignment.kills,
-        }
+        runtime=Runtime(settings.torch_threads, settings.device),
+        memory_bytes=settings.ingest_memory_bytes if uploads else None,
+        files=uploads.fetch(storage, scratch / "uploads") if uploads else None,
+        dataset=storage.fetch_folder(prefix, scratch / "dataset") if prefix else Path(),
+        inputs={
+            name: storage.fetch_folder(prefix, scratch / "inputs" / name)
+            for name, prefix in assignment.inputs.items()
+        },
+        parts={
+            name: storage.fetch_folder(prefix, scratch / "parts" / name)
+            for name, prefix in assignment.parts.items()
+        },
+        facts=assignment.facts,
+        config=assignment.config,
+        comparison=assignment.comparison,
+        budget=assignment.budget,
+        budget_requested=assignment.budget_requested,
+        part=StagePart(claim.part) if claim.part else None,
+        shard=claim.shard or 0,
+        shards=assignment.shards,
+        pieces=2**assignment.kills,
     )

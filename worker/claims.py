@@ -27,7 +27,9 @@ from dealrec.app.stages.transitions import (
     move_stage,
 )
 from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState
+from dealrec.errors import DealrecError
 from dealrec.worker.messages import Event, Progress
+from dealrec.worker.problems import FOR_MEMORY, WorkerLost
 from dealrec.worker.rejection import reject_dataset
 
 _CANDIDATES = 16
@@ -253,46 +255,33 @@ def locked(session: Session, claim: Claim) -> StageRow:
     return stage
 
 
-def fail(database: Database, claim: Claim, problem: Mapping[str, Any], **values: Any) -> None:
-    """The stage has failed for good; its job fails, or its data set is rejected.
-
-    Raises :class:`Stale`.
-    """
+def fail(database: Database, claim: Claim, problem: Mapping[str, Any]) -> None:
+    """Fail the stage for good, and with it its job, or reject its data set; raises :class:`Stale`."""
     with database.session() as session:
         stage = locked(session, claim)
-        end(session, stage, problem, fence=claim.fence, **values)
+        _end(session, stage, problem)
 
 
-def end(
-    session: Session, stage: StageRow, problem: Mapping[str, Any], *, fence: int, **values: Any
-) -> None:
-    """As :func:`fail`, within a transaction that has locked the stage."""
-    report = values.pop("report", None)
-    fail_stage(session, stage, problem, fence=fence, **values)
+def _end(session: Session, stage: StageRow, problem: Mapping[str, Any], **values: int) -> None:
+    """Fail a stage that this transaction has locked."""
+    fail_stage(session, stage, problem, fence=stage.fence, **values)
     if stage.job_id is None:
-        reject_dataset(session, stage.dataset_id, problem, report)
+        reject_dataset(session, stage.dataset_id, problem)
 
 
-def died(
-    database: Database,
-    settings: Settings,
-    claim: Claim,
-    problem: Mapping[str, Any],
-    *,
-    for_memory: bool = False,
-) -> None:
-    """The stage's process died or raised: try again, up to ``max_deaths``. Raises :class:`Stale`.
+def died(database: Database, settings: Settings, claim: Claim, death: DealrecError) -> None:
+    """Try a stage again whose process died or raised, up to ``max_deaths``; raises :class:`Stale`.
 
-    ``for_memory``: it looks like a lack of memory, so the next run works in smaller pieces.
+    After a death for lack of memory the next run works in smaller pieces.
     """
     with database.session() as session:
         stage = locked(session, claim)
-        deaths, kills = stage.deaths + 1, stage.kills + for_memory
+        kills = stage.kills + isinstance(death, FOR_MEMORY)
+        deaths, code = stage.deaths + 1, death.code
         if deaths >= settings.max_deaths:
-            end(session, stage, problem, fence=claim.fence, deaths=deaths, kills=kills)
+            _end(session, stage, death.to_problem(), deaths=deaths, kills=kills)
         else:
-            _note(session, stage, "stage.died", code=problem["code"], deaths=deaths)
-            code = problem["code"]
+            _note(session, stage, "stage.died", code=code, deaths=deaths)
             requeue(session, stage, fence=claim.fence, code=code, deaths=deaths, kills=kills)
 
 
@@ -324,13 +313,8 @@ def expire(database: Database, settings: Settings, stage_id: str) -> Claim | Non
             return None
         lost = stage.lost_leases + 1
         if lost >= settings.max_lost_leases:
-            problem = {
-                "type": "urn:dealrec:problem:worker_lost",
-                "title": "The stage lost its worker too often",
-                "detail": f"{lost} workers in a row vanished while they ran this stage.",
-                "code": "worker_lost",
-            }
-            end(session, stage, problem, fence=stage.fence, lost_leases=lost)
+            problem = WorkerLost(lost).to_problem()
+            _end(session, stage, problem, lost_leases=lost)
         else:
             _note(session, stage, "stage.lease_lost", lost_leases=lost)
             requeue(session, stage, fence=stage.fence, code=LEASE_LOST, lost_leases=lost)

@@ -4,23 +4,20 @@ The worker writes one :class:`Start`. The process answers with any number of :da
 with one :data:`Ending`; a process that dies says nothing more.
 """
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from dealrec.config import ComparisonConfig, PruneConfig
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.progress import Reporter
-from dealrec.stages.context import IngestFiles, StageContext, StageFacts
+from dealrec.stages.context import IngestFiles, Record, StageContext, StageFacts
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-
-class StageOrder(_Message):
+class StageOrder(Record):
     """A stage to run: the fields of :class:`~dealrec.stages.context.StageContext`, and limits."""
 
     stage: StageName
@@ -28,50 +25,32 @@ class StageOrder(_Message):
     checkpoint_dir: Path
     tick_seconds: float
     """The process sends a tick so often, which shows that it is not stopped."""
-    device: str
-    threads: int | None
-    memory_bytes: int | None = None
+    runtime: Runtime
+    memory_bytes: int | None
     """A limit on address space, for the stage that parses files."""
-    dataset: Path | None = None
-    inputs: dict[StageName, Path] = {}
-    facts: dict[StageName, StageFacts] = {}
-    parts: dict[str, Path] = {}
-    config: PruneConfig = PruneConfig()
-    comparison: ComparisonConfig | None = None
-    budget: int = 0
-    budget_requested: int | float = 0
-    files: IngestFiles | None = None
-    part: StagePart | None = None
-    shard: int = 0
-    shards: int = 1
-    pieces: int = 1
+    dataset: Path
+    inputs: dict[StageName, Path]
+    facts: dict[StageName, StageFacts]
+    parts: dict[str, Path]
+    config: PruneConfig
+    comparison: ComparisonConfig | None
+    budget: int
+    budget_requested: int | float
+    files: IngestFiles | None
+    part: StagePart | None
+    shard: int
+    shards: int
+    pieces: int
 
     def context(self, reporter: Reporter) -> StageContext:
         """The arguments of the stage's function; makes the folders that it writes to."""
         for folder in (self.out, self.checkpoint_dir):
             folder.mkdir(parents=True, exist_ok=True)
-        return StageContext(
-            dataset=self.dataset or Path(),
-            inputs=self.inputs,
-            facts=self.facts,
-            config=self.config,
-            out=self.out,
-            checkpoint_dir=self.checkpoint_dir,
-            reporter=reporter,
-            runtime=Runtime(threads=self.threads, device=self.device),
-            comparison=self.comparison,
-            budget=self.budget,
-            budget_requested=self.budget_requested,
-            files=self.files,
-            part=self.part,
-            shard=self.shard,
-            shards=self.shards,
-            pieces=self.pieces,
-            parts=self.parts,
-        )
+        names = {field.name for field in fields(StageContext)} & StageOrder.model_fields.keys()
+        return StageContext(reporter=reporter, **{name: getattr(self, name) for name in names})
 
 
-class Start(_Message):
+class Start(Record):
     """The one line that a process reads before it works."""
 
     order: StageOrder
@@ -81,7 +60,7 @@ class Start(_Message):
     """The worker's process id: the process ends when the worker does."""
 
 
-class _Answer(_Message):
+class _Answer(Record):
     used_gpu: bool = False
     """Whether the process has begun to use a GPU; once true it stays true."""
 

@@ -1,15 +1,18 @@
-"""Problem documents for stages that did not end by themselves, or ended in an exception."""
-
-from typing import Any
+"""The problems of stages that did not end by themselves, or that ended in an exception."""
 
 from dealrec.errors import DealrecError
 
 
 class StageKilled(DealrecError):
-    """The stage's process was killed from outside."""
+    """The stage's process was killed (SIGKILL), and not by its worker."""
 
     code = "stage_killed"
     title = "The stage's process was killed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The process was killed (SIGKILL), most often because the machine had no memory left."
+        )
 
 
 class OutOfMemory(DealrecError):
@@ -18,12 +21,24 @@ class OutOfMemory(DealrecError):
     code = "stage_out_of_memory"
     title = "The stage ran out of memory"
 
+    def __init__(self, limit_bytes: int | None) -> None:
+        """``limit_bytes`` is the setting that was exceeded; ``None`` when the system refused."""
+        if limit_bytes is None:
+            super().__init__("The system gave the process no more memory.")
+        else:
+            limit = f"{limit_bytes / 2**20:,.0f} MiB"
+            super().__init__(f"The process needed more than the {limit} that it may use.")
+
 
 class StageDied(DealrecError):
-    """The stage's process ended without a word."""
+    """The stage's process ended without a message."""
 
     code = "stage_died"
     title = "The stage's process died"
+
+    def __init__(self, how: str) -> None:
+        """``how`` is ``signal SIGSEGV``, ``exit status 1``."""
+        super().__init__(f"The process ended by {how}.")
 
 
 class StageRaised(DealrecError):
@@ -32,6 +47,10 @@ class StageRaised(DealrecError):
     code = "stage_raised"
     title = "The stage failed"
 
+    def __init__(self, kind: str) -> None:
+        """``kind`` is the exception's type; its text may quote rows, so it stays out."""
+        super().__init__(f"The stage raised {kind}; the worker's log says where.")
+
 
 class TooExpensive(DealrecError):
     """Reading the files takes more memory or time than is allowed."""
@@ -39,35 +58,19 @@ class TooExpensive(DealrecError):
     code = "file_too_expensive"
     title = "The files take too much memory or time to read"
 
-
-FOR_MEMORY = frozenset({StageKilled.code, OutOfMemory.code})
-"""Codes after which a stage is tried in smaller pieces."""
-
-
-def killed() -> dict[str, Any]:
-    """By SIGKILL, and not by us."""
-    detail = "The process was killed (SIGKILL), most often because the machine had no memory left."
-    return StageKilled(detail).to_problem()
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"Reading the files would take more than {limit}.")
 
 
-def out_of_memory(limit_bytes: int | None) -> dict[str, Any]:
-    """``limit_bytes``: the setting that it went beyond; ``None`` where the system refused it more."""
-    if limit_bytes is None:
-        return OutOfMemory("The system gave the process no more memory.").to_problem()
-    limit = f"{limit_bytes / 2**20:,.0f} MiB"
-    return OutOfMemory(f"The process needed more than the {limit} that it may use.").to_problem()
+class WorkerLost(DealrecError):
+    """Workers vanished while they ran the stage, again and again."""
+
+    code = "worker_lost"
+    title = "The stage lost its worker too often"
+
+    def __init__(self, times: int) -> None:
+        super().__init__(f"{times} workers in a row vanished while they ran this stage.")
 
 
-def died(how: str) -> dict[str, Any]:
-    """``how`` is ``signal SIGSEGV``, ``exit status 1``."""
-    return StageDied(f"The process ended by {how}.").to_problem()
-
-
-def raised(kind: str) -> dict[str, Any]:
-    """The exception's text stays out: it may quote rows."""
-    return StageRaised(f"The stage raised {kind}; the worker's log says where.").to_problem()
-
-
-def too_expensive(what: str) -> dict[str, Any]:
-    """``what`` is the limit that was hit."""
-    return TooExpensive(f"Reading the files would take more than {what}.").to_problem()
+FOR_MEMORY = (StageKilled, OutOfMemory)
+"""The problems after which a stage is tried in smaller pieces."""

@@ -1,4 +1,4 @@
-"""What becomes of a data set that cannot be used."""
+"""Rejects a data set that cannot be used, and removes its files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,20 +13,15 @@ from dealrec.app.stages.transitions import lock_dataset
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 
 
-def reject_dataset(
-    session: Session,
-    dataset_id: str,
-    problem: Mapping[str, Any],
-    report: Mapping[str, Any] | None,
-) -> None:
+def reject_dataset(session: Session, dataset_id: str, problem: Mapping[str, Any]) -> None:
     """Keep the row with its problem and fail the jobs that waited.
 
-    Its files go after the commit (:func:`remove_rejected_files`); until then ``prefix`` says where.
+    Its files are removed after the commit, by :func:`remove_rejected_files`; until then ``prefix``
+    says where they are.
     """
     dataset = lock_dataset(session, dataset_id)
     dataset.state = DatasetState.REJECTED.value
     dataset.error = dict(problem)
-    dataset.report = dict(report) if report else None
     dataset.prefix = f"datasets/{dataset.tenant_id}/{dataset.id}"
     session.flush()
     dataset_rejected(session, dataset, problem)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.exc import OperationalError
@@ -19,12 +19,20 @@ from dealrec.app.quotas.service import require_gpu_time
 from dealrec.app.settings import Settings
 from dealrec.app.stages.transitions import Stale
 from dealrec.config.stages import STAGES, Product, Queue, StageName
-from dealrec.worker import claims, problems
+from dealrec.errors import DealrecError
+from dealrec.worker import claims
 from dealrec.worker.assignment import Assignment, fetch, read_assignment
 from dealrec.worker.checkpoints import Checkpoints
 from dealrec.worker.claims import Claim, Standing
 from dealrec.worker.heart import Heart
 from dealrec.worker.messages import Finished, NoMemory, Raised, Refused, StageOrder
+from dealrec.worker.problems import (
+    OutOfMemory,
+    StageDied,
+    StageKilled,
+    StageRaised,
+    TooExpensive,
+)
 from dealrec.worker.process import StageProcess
 from dealrec.worker.publication import Result, find_artifact, publish, remove_unreferenced
 from dealrec.worker.rejection import remove_rejected_files
@@ -112,13 +120,13 @@ class Runner:
         except QuotaExceeded as error:
             heart.stop()
             problem = error.to_problem()
-            self._retried(lambda: self._fail(claim, problem))
+            self._retried(lambda: claims.fail(self._database, claim, problem))
         except Exception as error:
             # Storage down, disk full, a bug of ours: counted like a death of the process.
             log.exception("stage run failed")
             heart.stop()
-            problem = problems.raised(type(error).__name__)
-            self._retried(lambda: claims.died(self._database, self._settings, claim, problem))
+            death = StageRaised(type(error).__name__)
+            self._retried(lambda: claims.died(self._database, self._settings, claim, death))
 
     def _publish(self, assignment: Assignment, result: Result, scratch: Path) -> None:
         try:
@@ -201,27 +209,22 @@ class Runner:
     ) -> None:
         """Write how a run without a result has ended."""
         claim, ending = assignment.claim, process.ending
+        for_memory = isinstance(ending, NoMemory)
         if isinstance(ending, Refused):
-            self._fail(claim, ending.problem)
+            claims.fail(self._database, claim, ending.problem)
         elif end in (_End.STOPPED, _End.SHUTDOWN):
             claims.release(self._database, claim)
-        elif end is _End.TIMEOUT:
-            limit = f"{self._settings.ingest_seconds:g} seconds"
-            self._fail(claim, problems.too_expensive(limit))
-        elif isinstance(ending, NoMemory) and assignment.product is Product.DATASET:
-            limit = f"{self._settings.ingest_memory_bytes / 2**20:,.0f} MiB"
-            self._fail(claim, problems.too_expensive(limit))
+        elif end is _End.TIMEOUT or (for_memory and assignment.product is Product.DATASET):
+            memory = f"{self._settings.ingest_memory_bytes / 2**20:,.0f} MiB"
+            limit = f"{self._settings.ingest_seconds:g} seconds" if end is _End.TIMEOUT else memory
+            claims.fail(self._database, claim, TooExpensive(limit).to_problem())
         else:
-            problem = _death(process, end, self._settings.stage_memory_bytes)
-            # What the process printed may quote rows; it is all there is where it died without a word.
+            death = _death(process, end, self._settings.stage_memory_bytes)
+            # The process's output may quote rows; it is all there is when no message came.
             output = process.output() if ending is None else None
             said = ending.model_dump(exclude={"used_gpu"}) if ending else {"kind": "died"}
-            log.error(problem["code"], **said, how=process.how_it_died(), output=output)
-            for_memory = problem["code"] in problems.FOR_MEMORY
-            claims.died(self._database, self._settings, claim, problem, for_memory=for_memory)
-
-    def _fail(self, claim: Claim, problem: dict[str, Any]) -> None:
-        claims.fail(self._database, claim, problem)
+            log.error(death.code, **said, how=process.how_it_died(), output=output)
+            claims.died(self._database, self._settings, claim, death)
 
     def _retried(self, write: Callable[[], _Answer]) -> _Answer:
         """``write()``, again and again while the database is away, for as long as a lease lasts."""
@@ -236,14 +239,15 @@ class Runner:
                 pause.wait(1.0)
 
 
-def _death(process: StageProcess, end: _End, memory: int | None) -> dict[str, Any]:
+def _death(process: StageProcess, end: _End, memory: int | None) -> DealrecError:
     """The problem of a process without a result: memory, an exception, a kill, or any other death."""
     if end is _End.MEMORY:
-        return problems.out_of_memory(memory)
-    if isinstance(process.ending, NoMemory):
-        return problems.out_of_memory(None)
-    if isinstance(process.ending, Raised):
-        return problems.raised(process.ending.type)
+        return OutOfMemory(memory)
+    match process.ending:
+        case NoMemory():
+            return OutOfMemory(None)
+        case Raised(type=kind):
+            return StageRaised(kind)
     if process.was_killed:
-        return problems.killed()
-    return problems.died(process.how_it_died())
+        return StageKilled()
+    return StageDied(process.how_it_died())

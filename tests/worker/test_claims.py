@@ -16,9 +16,11 @@ from dealrec.app.tables.jobs import EventRow, JobRow, JobState, StageRow, StageS
 from dealrec.worker import claims
 from dealrec.worker.claims import Claim, Standing, beat, claim
 from dealrec.worker.messages import Event, Progress
+from dealrec.worker.problems import StageDied
 from tests.worker.makers import TINY, new_job, ready_dataset
 
-PROBLEM = {"code": "stage_died", "title": "t", "detail": "d", "type": "x"}
+DEATH = StageDied("exit status 1")
+PROBLEM = DEATH.to_problem()
 
 
 def _stage(database: Database, stage_id: str) -> StageRow:
@@ -145,7 +147,7 @@ def test_an_expired_lease_gives_the_stage_to_another_and_the_stale_worker_change
     progress = Progress(done=9, total=9, unit="epoch")
     assert beat(database, claimed, lease_seconds=99, progress=progress) is Standing.LOST
     for write in (
-        lambda: claims.died(database, settings, claimed, PROBLEM),
+        lambda: claims.died(database, settings, claimed, DEATH),
         lambda: claims.fail(database, claimed, PROBLEM),
         lambda: claims.release(database, claimed),
     ):
@@ -169,12 +171,12 @@ def test_deaths_are_counted_and_end_in_failure(database: Database, settings: Set
     for death in range(1, settings.max_deaths + 1):
         taken = claim(database, settings, "one", queues=["gpu"])
         assert taken is not None
-        claims.died(database, settings, taken, PROBLEM)
+        claims.died(database, settings, taken, DEATH)
         assert _stage(database, taken.stage_id).deaths == death
     assert taken is not None
     ended = _job(database, taken)
     assert ended.state == JobState.FAILED
-    assert ended.error == {**PROBLEM, "stage": "surrogate"}
+    assert ended.error == {**DEATH.to_problem(), "stage": "surrogate"}
     with database.session(write=False) as session:
         states = session.scalars(select(StageRow.state).where(StageRow.job_id == job.id)).all()
     assert sorted(states) == ["cancelled", "cancelled", "failed"]

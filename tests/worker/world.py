@@ -32,6 +32,7 @@ from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, JobState, Sta
 from dealrec.worker import claims
 from dealrec.worker.assignment import read_assignment
 from dealrec.worker.claims import Claim
+from dealrec.worker.problems import StageDied
 from dealrec.worker.publication import Result, publish
 from dealrec.worker.sweeper import sweep
 from tests.worker.makers import TINY, new_job, ready_dataset
@@ -183,7 +184,7 @@ class World(RuleBasedStateMachine):
     def _end(self, claim: Claim, how: str) -> None:
         match how:
             case "died":
-                claims.died(self.database, self.settings, claim, PROBLEM)
+                claims.died(self.database, self.settings, claim, StageDied("exit status 1"))
             case "failed":
                 claims.fail(self.database, claim, PROBLEM)
             case "released":

@@ -76,14 +76,14 @@ def test_the_work_of_other_processes_is_told_from_the_database(
     assert queued("dealrec_stages", stage="surrogate", state="queued") == 3
     assert queued("dealrec_jobs", state="queued") == 3
     assert queued("dealrec_workers", queue="gpu") == 1
-    problem = DealrecError("no", code="stage_raised").to_problem()
+    death = DealrecError("no", code="stage_raised")
     first = claim(database, settings, "one:1:a", queues=["gpu"])
     assert first is not None
     assert Scrape(client)("dealrec_stage_claims_total") == 1
-    died(database, settings, first, problem)
+    died(database, settings, first, death)
     again = claim(database, settings, "one:1:a", queues=["gpu"], stage_id=first.stage_id)
     assert again is not None
-    fail(database, again, problem)
+    fail(database, again, death.to_problem())
     lost = claim(database, settings.model_copy(update={"lease_seconds": -1.0}), "x", queues=["gpu"])
     assert lost is not None
     assert expire(database, settings, lost.stage_id)
