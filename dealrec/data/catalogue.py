@@ -30,7 +30,7 @@ class Catalogue:
 def read_catalogue(
     table: TableReader, columns: Mapping[Column, str], findings: FileFindings, limits: Limits
 ) -> Catalogue:
-    """Read and check the whole file; of several rows of an item the first one counts.
+    """Read and check the whole file; of several rows of an item the first one with a title counts.
 
     Rejected rows are added to ``findings``.
 
@@ -38,13 +38,12 @@ def read_catalogue(
         InputError: No row can be used, or the file is over one of the ``limits``.
     """
     id_column, title_column = columns[Column.ITEM_ID], columns[Column.TITLE]
-    others = [n for n in table.column_names if n and n not in (id_column, title_column)]
-    wanted = [id_column, title_column, *others]
-    parts: list[pa.RecordBatch] = []
+    parts: list[pa.Table] = []
     rows = []
-    for batch in counted_batches(table, wanted, limits):
-        texts = {name: as_text(batch.columns[name]) for name in wanted}
-        bad = _check(texts, id_column, limits)
+    needed = list(dict.fromkeys([id_column, title_column]))
+    for batch in counted_batches(table, needed, limits, others=True):
+        texts = {name: as_text(column) for name, column in batch.columns.items()}
+        bad = _check(texts, id_column, title_column, limits)
         findings.reject(batch.bad)
         findings.reject(
             BadRow(int(batch.rows[at]), *bad[reason - 1][1:])
@@ -52,33 +51,48 @@ def read_catalogue(
             if reason
         )
         keep = _first(bad, len(batch.rows)) == 0
-        cleaned = [texts[id_column], *(clean_title(texts[name]) for name in wanted[1:])]
-        arrays = [column.filter(pa.array(keep)) for column in cleaned]
-        parts.append(pa.record_batch(arrays, names=wanted))
+        cleaned = {
+            name: text
+            if name == id_column
+            else clean_title(_shortened(name, text, limits, findings))
+            for name, text in texts.items()
+        }
+        parts.append(pa.table(cleaned).filter(pa.array(keep)))
         rows.append(batch.rows[keep])
-    merged = pa.Table.from_batches(parts).combine_chunks() if parts else None
+    merged = pa.concat_tables(parts, promote_options="default").combine_chunks() if parts else None
     if merged is not None and merged.num_rows:
-        merged = _distinct(merged, np.concatenate(rows), id_column, findings)
+        merged = _distinct(merged, np.concatenate(rows), id_column, title_column, findings)
         findings.accepted = merged.num_rows
     findings.require_rows()
     assert merged is not None
-    column = {name: merged[name].combine_chunks() for name in wanted}
-    return Catalogue(column[id_column], column[title_column], {n: column[n] for n in others})
+    texts = {name: merged[name].combine_chunks() for name in merged.column_names}
+    others = {name: text for name, text in texts.items() if name not in needed}
+    return Catalogue(texts[id_column], texts[title_column], others)
 
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 def _check(
-    texts: Mapping[str, pa.Array], id_column: str, limits: Limits
+    texts: Mapping[str, pa.Array], id_column: str, title_column: str, limits: Limits
 ) -> list[tuple[Mask, str, str]]:
-    bad = [
+    return [
         (is_blank(texts[id_column]), id_column, "empty_item_id"),
         (holds_nul(texts[id_column]), id_column, "invalid_text"),
+        *(
+            (longer_than(texts[name], limits.cell_bytes), name, "cell_too_long")
+            for name in (id_column, title_column)
+        ),
     ]
-    for name, text in texts.items():
-        bad.append((longer_than(text, limits.cell_bytes), name, "cell_too_long"))
-    return bad
+
+
+def _shortened(name: str, text: pa.Array, limits: Limits, findings: FileFindings) -> pa.Array:
+    """Leave out cells that are too long; where they are needed, their rows are rejected anyway."""
+    long = longer_than(text, limits.cell_bytes)
+    if not long.any():
+        return text
+    findings.left_out[name] += int(long.sum())
+    return pc.if_else(pa.array(long), None, text)
 
 
 def _first(
@@ -92,14 +106,18 @@ def _first(
 
 
 def _distinct(
-    table: pa.Table, rows: np.ndarray, id_column: str, findings: FileFindings
+    table: pa.Table, rows: np.ndarray, id_column: str, title_column: str, findings: FileFindings
 ) -> pa.Table:
+    """Keep one row of each item: the first one with a title, or else the first one."""
     indices = table[id_column].combine_chunks().dictionary_encode().indices.to_numpy()
-    _, first = np.unique(indices, return_index=True)
-    if len(first) == len(indices):
+    _, kept = np.unique(indices, return_index=True)
+    if len(kept) == len(indices):
         return table
+    titled = np.flatnonzero(table[title_column].is_valid().to_numpy())
+    items, first = np.unique(indices[titled], return_index=True)
+    kept[items] = titled[first]
     again = np.ones(len(indices), bool)
-    again[first] = False
+    again[kept] = False
     repeated = [BadRow(int(row), id_column, "duplicate_item") for row in rows[again][:100]]
     findings.reject(repeated, Counter(duplicate_item=int(again.sum())))
     return table.filter(pa.array(~again))

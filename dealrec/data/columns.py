@@ -65,12 +65,16 @@ def interaction_columns(table: TableReader, columns: Mapping[str, str]) -> dict[
     found: dict[Column, str] = {}
     for column in INTERACTIONS:
         name = columns.get(column, column.value)
-        if name in table.column_names:
+        needed = column in columns or column in (Column.USER_ID, Column.ITEM_ID)
+        if name in table.column_names or (needed and table.has(name)):
             found[column] = name
-        elif column in columns or column in (Column.USER_ID, Column.ITEM_ID):
+        elif needed:
             raise missing_column(table, name)
     if Column.TIMESTAMP not in found and Column.POSITION not in found:
-        raise missing_column(table, "timestamp", "`timestamp` or `position`")
+        late = next((c for c in (Column.TIMESTAMP, Column.POSITION) if table.has(c)), None)
+        if late is None:
+            raise missing_column(table, "timestamp", "`timestamp` or `position`")
+        found[late] = late.value
     return found
 
 
@@ -85,7 +89,7 @@ def item_columns(table: TableReader, columns: Mapping[str, str]) -> dict[Column,
     found: dict[Column, str] = {}
     for column in (Column.ITEM_ID, Column.TITLE):
         names = [columns.get(column, column.value), column.value]
-        match = next((name for name in names if name in table.column_names), None)
+        match = next((name for name in names if table.has(name)), None)
         if match is None:
             raise missing_column(table, names[0])
         found[column] = match

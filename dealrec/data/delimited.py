@@ -11,7 +11,7 @@ import pyarrow.csv as pa_csv
 from dealrec.data.detection import Format, file_error
 from dealrec.data.quoting import UnclosedQuote, hide_tabs, record_ends, unquoted
 from dealrec.data.streams import UnpackedFile
-from dealrec.data.tables import BadRow, Batch, Int64
+from dealrec.data.tables import BadRow, Batch, Int64, chosen
 
 _NEWLINE = 10
 
@@ -31,8 +31,13 @@ class DelimitedReader:
         _, header, _ = next(self._records())
         self.column_names = self._header(header)
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+    def has(self, name: str) -> bool:
+        """See :meth:`dealrec.data.tables.TableReader.has`."""
+        return name in self.column_names
+
+    def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
         """Read text columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
+        columns = chosen(self.column_names, columns, others=others)
         for block, starts, lines in self._blocks():
             yield self._parse(block, starts, lines, columns)
 

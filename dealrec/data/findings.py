@@ -24,7 +24,7 @@ REASONS = {
     "invalid_text": "The text holds a NUL character, or is not UTF-8.",
     "cell_too_long": "The cell is too long.",
     "duplicate_row": "An earlier row has the same user, item and time or position.",
-    "duplicate_item": "An earlier row has the same item.",
+    "duplicate_item": "Another row of the item is used: the first one with a title.",
 }
 """The message of every reason for which a row is rejected; it never quotes the row."""
 
@@ -75,6 +75,8 @@ class FileFindings:
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     first: list[BadRow] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """The number of cells, by column, that are too long and were left out of a row that is used."""
 
     @property
     def rejected(self) -> int:
@@ -101,6 +103,17 @@ class FileFindings:
                 "message": REASONS[bad.reason],
             }
             for bad in self.first
+        ]
+
+    def warnings(self) -> list[DataWarning]:
+        """The warnings about cells that were left out."""
+        return [
+            {
+                "code": "texts_left_out",
+                "count": count,
+                "message": f"{count:,} cells of `{column}` in {self.name} are too long and were left out.",
+            }
+            for column, count in self.left_out.items()
         ]
 
     def require_rows(self) -> None:

@@ -98,7 +98,9 @@ def ingest(
             code="no_samples",
         )
     unknown = len(raw.item_ids) - known if catalogue is not None else 0
-    report = _report(rows, item_rows, _warnings(dataset, joined, catalogue, unknown))
+    warnings = _warnings(dataset, joined, catalogue, unknown)
+    warnings += [] if item_rows is None else item_rows.warnings()
+    report = _report(rows, item_rows, warnings)
     dataset.save(out)
     text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
     (out / "report.json").write_text(text)

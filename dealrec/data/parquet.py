@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from dealrec.data.detection import Compression, file_error
 from dealrec.data.streams import UnpackedFile
-from dealrec.data.tables import Batch, is_name
+from dealrec.data.tables import Batch, chosen, is_name
 
 _BATCH_ROWS = 2**18
 _Answer = TypeVar("_Answer")
@@ -37,9 +37,13 @@ class ParquetReader:
         ]
         self._check(schema, file)
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+    def has(self, name: str) -> bool:
+        """See :meth:`dealrec.data.tables.TableReader.has`."""
+        return name in self.column_names
+
+    def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
         """Read typed columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
-        row = 1
+        columns, row = chosen(self.column_names, columns, others=others), 1
         batches = self._guarded(
             "corrupt_stream",
             lambda: self._parquet.iter_batches(

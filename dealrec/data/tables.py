@@ -46,21 +46,37 @@ class TableReader(Protocol):
 
     name: str
     column_names: list[str]
-    """The names as the file has them; those of RecBole files lose their ``:type``."""
+    """The names as the file has them; those of RecBole files lose their ``:type``, and those of JSON
+    Lines are the names in the first 64 KiB."""
 
-    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """Read the named columns in file order; no more than a batch is held in memory."""
+    def has(self, name: str) -> bool:
+        """Whether there is such a column; JSON Lines are searched to the end for it."""
+        ...
+
+    def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
+        """Read the named columns in file order; no more than a batch is held in memory.
+
+        With ``others``, read every other column of text as well. A cell of it that holds neither text
+        nor a number is null, and never a reason to reject its row.
+        """
         ...
 
 
-def counted_batches(table: TableReader, columns: Sequence[str], limits: Limits) -> Iterator[Batch]:
-    """Read the table's batches and count their rows.
+def chosen(names: Sequence[str], columns: Sequence[str], *, others: bool) -> list[str]:
+    """The named columns and, with ``others``, the further ones of ``names`` that have a name."""
+    return [*columns, *(n for n in names if others and n and n not in columns)]
+
+
+def counted_batches(
+    table: TableReader, columns: Sequence[str], limits: Limits, *, others: bool = False
+) -> Iterator[Batch]:
+    """Read the table's batches, as :meth:`TableReader.batches` does, and count their rows.
 
     Raises:
         InputError: ``file_too_large`` when there are more than ``limits.rows`` rows.
     """
     rows = 0
-    for batch in table.batches(columns):
+    for batch in table.batches(columns, others=others):
         rows += len(batch.rows) + len(batch.bad)
         if rows > limits.rows:
             message = f"There are more than {limits.rows:,} rows."
