@@ -91,7 +91,7 @@ def _shortened(name: str, text: pa.Array, limits: Limits, findings: FileFindings
     long = longer_than(text, limits.cell_bytes)
     if not long.any():
         return text
-    findings.left_out[name] += int(long.sum())
+    findings.left_out[name, "too long"] += int(long.sum())
     return pc.if_else(pa.array(long), None, text)
 
 
@@ -143,7 +143,8 @@ def join_catalogue(used: pa.Array, catalogue: Catalogue | None) -> tuple[Catalog
     known = len(at) - at.null_count
     if not known:
         raise InputError(
-            "The items file has none of the items that the interactions use.",
+            "The items file has none of the items that the interactions use. Its first id is "
+            f"`{catalogue.item_ids[0]}`, and the first id of the interactions is `{used[0]}`.",
             code="items_do_not_match",
         )
     unused = pc.invert(pc.is_in(catalogue.item_ids, value_set=used))

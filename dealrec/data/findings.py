@@ -50,6 +50,11 @@ class DataWarning(TypedDict):
     message: str
 
 
+def warning(code: str, count: int, message: str) -> DataWarning:
+    """Make a warning."""
+    return {"code": code, "count": count, "message": message}
+
+
 class RowCounts(TypedDict):
     """The number of accepted and of rejected rows of a file."""
 
@@ -75,8 +80,8 @@ class FileFindings:
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     first: list[BadRow] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
-    """The number of cells, by column, that are too long and were left out of a row that is used."""
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """The number of cells that were left out of rows that are used, by column and reason."""
 
     @property
     def rejected(self) -> int:
@@ -108,12 +113,12 @@ class FileFindings:
     def warnings(self) -> list[DataWarning]:
         """The warnings about cells that were left out."""
         return [
-            {
-                "code": "texts_left_out",
-                "count": count,
-                "message": f"{count:,} cells of `{column}` in {self.name} are too long and were left out.",
-            }
-            for column, count in self.left_out.items()
+            warning(
+                "cells_left_out",
+                count,
+                f"{count:,} cells of `{column}` in {self.name} are {why} and were left out.",
+            )
+            for (column, why), count in self.left_out.items()
         ]
 
     def require_rows(self) -> None:

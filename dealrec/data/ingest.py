@@ -14,9 +14,10 @@ from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
 from dealrec.data.columns import Column, check_mapping, interaction_columns, item_columns
 from dealrec.data.dataset import SPLIT_CODES, Dataset
-from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report
+from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report, warning
 from dealrec.data.interactions import Interactions, read_interactions
 from dealrec.data.limits import Limits
+from dealrec.data.oddities import odd_interactions, odd_items
 from dealrec.data.readers import open_table
 from dealrec.data.samples import build_samples
 from dealrec.data.sequences import Sequences, arrange
@@ -81,11 +82,12 @@ def ingest(
     rows = FileFindings(table.name)
     raw = read_interactions(table, found, method, rows, limits)
 
-    catalogue, item_rows = None, None
+    catalogue, item_rows, item_names = None, None, None
     if items is not None:
         table = open_table(items, items_name or items.name, limits=limits, reporter=reporter)
         item_rows = FileFindings(table.name)
-        catalogue = read_catalogue(table, item_columns(table, columns), item_rows, limits)
+        item_names = item_columns(table, columns)
+        catalogue = read_catalogue(table, item_names, item_rows, limits)
     joined, known = join_catalogue(raw.item_ids, catalogue)
 
     sequences = arrange(raw, method)
@@ -99,7 +101,9 @@ def ingest(
         )
     unknown = len(raw.item_ids) - known if catalogue is not None else 0
     warnings = _warnings(dataset, joined, catalogue, unknown)
-    warnings += [] if item_rows is None else item_rows.warnings()
+    warnings += [*rows.warnings(), *odd_interactions(rows.name, found, raw, sequences, method)]
+    if catalogue is not None and item_rows is not None and item_names is not None:
+        warnings += [*item_rows.warnings(), *odd_items(item_rows.name, item_names, catalogue)]
     report = _report(rows, item_rows, warnings)
     dataset.save(out)
     text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
@@ -185,9 +189,7 @@ def _warnings(
     ]
     if catalogue is None:
         possible[1] = ("no_items_file", dataset.n_items, "items have no title; their id stands in")
-    return [
-        {"code": code, "count": n, "message": f"{n:,} {text}."} for code, n, text in possible if n
-    ]
+    return [warning(code, n, f"{n:,} {text}.") for code, n, text in possible if n]
 
 
 def _report(

@@ -44,6 +44,8 @@ class Interactions:
     """[N] dense item indices."""
     order: list[npt.NDArray[np.int64 | np.float64]]
     """Keys that order a user's interactions, each [N], the most significant one first."""
+    times: Int64 | None
+    """[N] timestamps without their fractions, where the file has any."""
     splits: Int8 | None
     """[N] codes of ``SPLIT_CODES``, or ``None`` unless the file's own split is used."""
     rows: Int64
@@ -55,6 +57,7 @@ class _Collected:
     users: list[pa.Array] = field(default_factory=list)
     items: list[pa.Array] = field(default_factory=list)
     order: dict[str, list[npt.NDArray[np.int64 | np.float64]]] = field(default_factory=dict)
+    times: list[Int64] = field(default_factory=list)
     splits: list[Int8] = field(default_factory=list)
     rows: list[Int64] = field(default_factory=list)
 
@@ -97,7 +100,10 @@ def _collect(
     for column in (Column.TIMESTAMP, Column.POSITION):
         if column in columns:
             values = as_order(checks.column(column), dates=column is Column.TIMESTAMP)
-            checks.reject(~values.valid, column, f"invalid_{column}")
+            if column is Column.POSITION and Column.TIMESTAMP in columns:  # it only breaks ties
+                _note_left_out(checks.column(column), values, columns[column], findings)
+            else:
+                checks.reject(~values.valid, column, f"invalid_{column}")
             order[column] = values
     splits = None
     if Column.SPLIT in columns:
@@ -113,9 +119,21 @@ def _collect(
     for name, values in order.items():
         collected.order.setdefault(f"{name}.whole", []).append(values.whole[keep])
         collected.order.setdefault(f"{name}.fraction", []).append(values.fraction[keep])
+    if Column.TIMESTAMP in columns:
+        collected.times.append(order[Column.TIMESTAMP].whole[keep])
     if splits is not None:
         collected.splits.append(splits[keep])
     collected.rows.append(batch.rows[keep])
+
+
+def _note_left_out(
+    cells: pa.Array, values: OrderValues, column: str, findings: FileFindings
+) -> None:
+    """Count the cells that are neither empty nor numbers; both count as position 0."""
+    if not values.valid.all():
+        ignored = int((~values.valid & ~is_blank(as_text(cells))).sum())
+        if ignored:
+            findings.left_out[column, "not numbers"] += ignored
 
 
 class _Checks:
@@ -179,6 +197,7 @@ def _assembled(collected: _Collected) -> Interactions:
         users=users,
         items=items,
         order=[values for values in order if values.any()],
+        times=np.concatenate(collected.times) if collected.times else None,
         splits=np.concatenate(collected.splits) if collected.splits else None,
         rows=np.concatenate(collected.rows),
     )

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from dealrec.config import SplitMethod
 from dealrec.data.dataset import Int8, Int32, Int64
 from dealrec.data.interactions import Interactions
 from dealrec.data.splits import global_time, leave_one_out
+
+Bool = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Sequences:
     splits: Int8
     repeated: Int64
     """Indices of the given interactions that were left out as repetitions."""
+    tied: int
+    """The number of interactions whose user and keys of order are those of another one."""
 
 
 def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
@@ -28,11 +33,13 @@ def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
     """
     keys = [*reversed(raw.order), raw.users]
     by_user = np.lexsort(keys)  # a stable sort: ties stay in the order of the file
-    repeated = _repetitions(raw, by_user)
+    tied, run = _tied(raw, by_user)
+    repeated = _repetitions(raw, by_user, tied, run)
     if len(repeated):
         gone = np.zeros(len(raw.users), bool)
         gone[repeated] = True
         by_user = by_user[~gone[by_user]]
+        tied, _ = _tied(raw, by_user)
     lengths = np.bincount(raw.users[by_user], minlength=len(raw.user_ids))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     match method:
@@ -43,7 +50,7 @@ def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
             splits = leave_one_out(offsets)
         case SplitMethod.GLOBAL_TIME:
             splits = _global_time(raw, by_user)
-    return Sequences(offsets, raw.items[by_user], splits, repeated)
+    return Sequences(offsets, raw.items[by_user], splits, repeated, int(tied.sum()))
 
 
 def _global_time(raw: Interactions, by_user: Int64) -> Int8:
@@ -55,17 +62,23 @@ def _global_time(raw: Interactions, by_user: Int64) -> Int8:
     return global_time(place[by_time])
 
 
-def _repetitions(raw: Interactions, by_user: Int64) -> Int64:
-    """Find rows with the user, item and order of an earlier row, among runs of equal order."""
+def _tied(raw: Interactions, by_user: Int64) -> tuple[Bool, Int64]:
+    """Find rows with the user and order of another row: [N] whether, and the run of the tied ones."""
     same = np.ones(max(len(by_user) - 1, 0), bool)
     for values in (raw.users, *raw.order):
         same &= values[by_user[1:]] == values[by_user[:-1]]
     if not same.any():
-        return np.empty(0, np.int64)
+        return np.zeros(len(by_user), bool), np.empty(0, np.int64)
     tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
-    run = np.cumsum(~np.concatenate([[False], same]))[tied]
+    return tied, np.cumsum(~np.concatenate([[False], same]))[tied]
+
+
+def _repetitions(raw: Interactions, by_user: Int64, tied: Bool, run: Int64) -> Int64:
+    """Find rows with the user, item and order of an earlier row, among runs of tied rows."""
+    if not len(run):
+        return np.empty(0, np.int64)
     rows = by_user[tied]
     items = raw.items[rows]
-    order = np.lexsort([rows, items, run])
+    order = np.lexsort((rows, items, run))
     again = (np.diff(run[order]) == 0) & (np.diff(items[order]) == 0)
     return np.sort(rows[order[1:]][again])

@@ -33,7 +33,7 @@ def test_a_field_that_is_not_needed_never_rejects_an_item(tmp_path):
         "new": ["yes", None, None],
         "long": ["x", None, None],
     }
-    assert [w["count"] for w in result.report["warnings"] if w["code"] == "texts_left_out"] == [1]
+    assert [w["count"] for w in result.report["warnings"] if w["code"] == "cells_left_out"] == [1]
 
 
 def test_text_fields_of_later_objects_are_read(tmp_path):

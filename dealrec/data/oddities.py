@@ -1,0 +1,195 @@
+"""Signs that files do not say what their authors meant; each is a warning, and nothing is changed."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dealrec.config import SplitMethod
+from dealrec.data.catalogue import Catalogue
+from dealrec.data.columns import Column
+from dealrec.data.dataset import Int32, Int64
+from dealrec.data.findings import DataWarning, warning
+from dealrec.data.interactions import Interactions
+from dealrec.data.sequences import Sequences
+
+_MISSING = r"^(?i:-?nan|nat|[(]?null[)]?|#null!|none|nil|undefined|na|n/a|#n/a|<na>|\\n)$"
+"""What programs write for a missing value."""
+_ROUNDED = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
+_TAGS = (
+    "a|b|br|div|em|font|h[1-6]|i|img|li|p|script|small|span|strong|style|su[bp]|t[adhr]|table|u|ul"
+)
+_HTML = (
+    r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
+    rf"|</?(?i:{_TAGS})(\s[^<>]*)?/?>"
+    r"|\b(var \w+ ?=|function ?\().*;"
+)
+_UNITS = np.array([1e8, 1e11, 1e14, 1e17])
+"""From these numbers on, times since 1970 are in seconds, milliseconds, microseconds, nanoseconds;
+they are in 1973, and what is below the first one is some other count."""
+_ROUNDING = 10_000
+"""Seconds that lie between times of which a spreadsheet keeps six digits."""
+_MOST, _MANY = 0.9, 0.05
+"""The shares of rounded times, and of interactions at the very ends of training and validation, from
+which on they are told of."""
+
+
+def odd_interactions(
+    file: str,
+    columns: Mapping[Column, str],
+    raw: Interactions,
+    sequences: Sequences,
+    method: SplitMethod,
+) -> Iterator[DataWarning]:
+    """Look at ids and times of the interactions in ``file``."""
+    for column, ids, indices in (
+        (Column.USER_ID, raw.user_ids, raw.users),
+        (Column.ITEM_ID, raw.item_ids, raw.items),
+    ):
+        yield from _odd_ids(file, columns[column], ids, indices)
+    if raw.times is not None:
+        times = np.delete(raw.times, sequences.repeated)
+        yield from _odd_times(file, times)
+        if method is SplitMethod.GLOBAL_TIME:
+            yield from _split_ties(file, times)
+    if sequences.tied > len(sequences.items) / 2:
+        yield warning(
+            "tied_interactions",
+            sequences.tied,
+            f"{sequences.tied:,} of {len(sequences.items):,} interactions in {file} have the time of "
+            "another one of the same user, and the order of rows decides between them. Give finer "
+            "times, or a `position` beside them.",
+        )
+
+
+def odd_items(
+    file: str, columns: Mapping[Column, str], catalogue: Catalogue
+) -> Iterator[DataWarning]:
+    """Look at ids and titles of the items in ``file``."""
+    yield from _odd_ids(
+        file,
+        columns[Column.ITEM_ID],
+        catalogue.item_ids,
+        np.arange(len(catalogue.item_ids), dtype=np.int32),
+    )
+    titles = catalogue.titles.drop_null()
+    missing = titles.filter(pc.match_substring_regex(titles, _MISSING))
+    if len(missing):
+        yield _missing(file, columns[Column.TITLE], missing.unique(), len(missing), "a title")
+    html = titles.filter(pc.match_substring_regex(titles, _HTML))
+    if len(html):
+        found = re.search(_HTML, html[0].as_py())
+        example = f", such as `{found[0][:40]}`" if found else ""
+        yield warning(
+            "html_in_titles",
+            len(html),
+            f"{len(html):,} titles in {file} hold HTML{example}, which the language model reads as it "
+            "is. Decode entities and remove tags and scripts before.",
+        )
+
+
+def _odd_ids(file: str, column: str, ids: pa.Array, indices: Int32) -> Iterator[DataWarning]:
+    missing = pc.match_substring_regex(ids, _MISSING)
+    if rows := _rows(missing, indices):
+        yield _missing(file, column, ids.filter(missing), rows, "an id")
+    rounded = pc.match_substring_regex(ids, _ROUNDED)
+    if rows := _rows(rounded, indices):
+        yield warning(
+            "rounded_ids",
+            rows,
+            f"{rows:,} rows of {file} have a rounded number as `{column}`, such as "
+            f"`{ids.filter(rounded)[0]}`: different ids have become one in a spreadsheet or a column "
+            "of floating-point numbers. Export the ids again, as text.",
+        )
+
+
+def _rows(which: pa.Array, indices: Int32) -> int:
+    """The number of rows with one of the ids that the mask ``which`` marks."""
+    if not pc.any(which).as_py():
+        return 0
+    return int(which.to_numpy(zero_copy_only=False)[indices].sum())
+
+
+def _missing(file: str, column: str, values: pa.Array, rows: int, what: str) -> DataWarning:
+    named = ", ".join(f"`{value}`" for value in values.to_pylist()[:5])
+    return warning(
+        "missing_as_text",
+        rows,
+        f"{rows:,} rows of {file} have {named} as `{column}`, which is taken for {what}. If it stands "
+        "for a missing value, leave the cell empty.",
+    )
+
+
+def _odd_times(file: str, times: Int64) -> Iterator[DataWarning]:
+    units = np.searchsorted(_UNITS, np.abs(times), side="right")
+    counts = np.bincount(units, minlength=len(_UNITS) + 1)
+    unit = int(counts[1:].argmax()) + 1
+    if counts[0] >= len(times) / 2:  # counts of another kind: places in a sequence, years
+        return
+    second = 1000.0 ** (unit - 1)
+    early = times <= 0
+    if early.any():
+        yield warning(
+            "implausible_times",
+            int(early.sum()),
+            f"{early.sum():,} timestamps in {file} are not after 1970, such as "
+            f"{_shown(times[early][0], second)}, and come before all others. Where the time is not "
+            "known, remove the row.",
+        )
+    other = (units != unit) & ~early
+    if other.any():
+        yield warning(
+            "mixed_time_units",
+            int(other.sum()),
+            f"{other.sum():,} timestamps in {file}, such as {times[other][0]}, have another magnitude "
+            f"than the others, such as {times[units == unit][0]}. Write all of them in one unit, such "
+            "as seconds.",
+        )
+    rounded = times % int(_ROUNDING * second) == 0
+    if rounded.mean() > _MOST and times.min() < times.max():
+        yield warning(
+            "rounded_times",
+            int(rounded.sum()),
+            f"{rounded.sum():,} timestamps in {file} are rounded to {_ROUNDING:,} seconds, such as "
+            f"{_shown(times[rounded][0], second)}: a spreadsheet may have shortened them. Export them "
+            "again with all digits.",
+        )
+    late = (times > (time.time() + 86_400) * second) & (units == unit)
+    if late.any():
+        yield warning(
+            "future_times",
+            int(late.sum()),
+            f"{late.sum():,} timestamps in {file} lie in the future, such as "
+            f"{_shown(times[late][0], second)}. Where the time is not known, remove the row.",
+        )
+
+
+def _shown(moment: np.int64, second: float) -> str:
+    try:
+        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(moment) / second)
+    except OverflowError:
+        return str(moment)
+    return f"{moment} ({date:%Y-%m-%d})"
+
+
+def _split_ties(file: str, times: Int64) -> Iterator[DataWarning]:
+    """Look for times that the ends of training and validation cut into two."""
+    ends = (len(times) * 8 // 10, len(times) * 9 // 10)
+    ordered = np.partition(times, ends)
+    cut = {int(ordered[end]) for end in ends if end and ordered[:end].max() == ordered[end]}
+    tied = int(np.isin(times, list(cut)).sum()) if cut else 0
+    if tied > len(times) * _MANY:
+        who = f"{tied:,} of {len(times):,} interactions in {file} have the very time at which"
+        if tied == len(times):
+            who = f"All {tied:,} interactions in {file} have the time at which"
+        yield warning(
+            "tied_split",
+            tied,
+            f"{who} training or validation ends, and the order of rows decides to which split they "
+            "belong. Give finer times, or another split (`--split leave_one_out`, or `split` in the "
+            "request).",
+        )
