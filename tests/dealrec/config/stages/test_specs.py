@@ -1,0 +1,137 @@
+"""Every stage's specification: the options in its key, its work, and the function that runs it."""
+
+from collections.abc import Iterator
+from enum import Enum
+from inspect import signature
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from dealrec.config import ComparisonConfig, PruneConfig
+from dealrec.config.stages import STAGES, JobOptions, StageName, Workload
+from dealrec.config.stages.base import revision
+from dealrec.stages.registry import load_stage
+
+SAMPLES = {"sampling", "min_history"}
+READ = {
+    StageName.INGEST: set[str](),
+    StageName.AUDIT: {"audit"},
+    StageName.SURROGATE: {"surrogate"},
+    StageName.INFLUENCE: SAMPLES | {"influence"},
+    StageName.EFFORT: SAMPLES | {"prompt", "effort"},
+    StageName.DIFFICULTY: SAMPLES,
+    StageName.EMBEDDING: SAMPLES | {"prompt", "embedding"},
+    StageName.GRADIENTS: SAMPLES | {"prompt", "gradients"},
+    StageName.SELECT: SAMPLES | {"prompt", "selection"},
+    StageName.FINETUNE: {"finetune"},
+    StageName.EVALUATE: {"evaluation"},
+}
+"""The parts of the configuration that enter each stage's key; that of a comparison has all options."""
+LEFT_OUT = {"effort.shard_samples"}
+"""Options that change no result."""
+POOL = {"strata", "stratum_edges", "normalisation", "seed"}
+"""Options of the selection by which the candidates for effort are drawn."""
+VALUES = (True, False, 1, 2, 0.5, 0.25, "x", "y", ["x"])
+
+
+def config(**parts: Any) -> PruneConfig:
+    """A configuration in which every part is there."""
+    given = {"audit": {}, "effort": {}, "finetune": {}, "evaluation": {}}
+    return PruneConfig.parse({**given, "embedding": {"source": "language_model"}, **parts})
+
+
+def changes(model: BaseModel, place: str = "") -> Iterator[tuple[str, Any]]:
+    """The place of every option, and the model with another value there alone."""
+    for name, info in type(model).model_fields.items():
+        value, path = getattr(model, name), f"{place}{name}"
+        if isinstance(value, BaseModel):
+            for inner, changed in changes(value, f"{path}."):
+                yield inner, model.model_copy(update={name: changed})
+        else:
+            yield path, model.model_copy(update={name: _another(info.annotation, value)})
+
+
+def _another(annotation: Any, value: Any) -> Any:
+    if isinstance(value, Enum):
+        return next(one for one in type(value) if one is not value)
+    for candidate in (*get_args(annotation), *VALUES):
+        try:
+            found = TypeAdapter(annotation).validate_python(candidate)
+        except (ValidationError, TypeError):
+            continue
+        if found != value:
+            return found
+    raise AssertionError(f"no other value than {value!r} for {annotation}")
+
+
+def redone(name: StageName, before: PruneConfig) -> set[str]:
+    """The options that change the stage's own part of the key."""
+    spec = STAGES[name]
+    key = spec.key_options(JobOptions(before, 10))
+    return {
+        path
+        for path, changed in changes(before)
+        if spec.key_options(JobOptions(changed, 10)) != key
+    }
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_key_changes_when_and_only_when_an_option_that_it_names_changes(name: StageName) -> None:
+    before = config()
+    named = {path for path, _ in changes(before) if path.split(".")[0] in READ[name]}
+    assert redone(name, before) == named - LEFT_OUT
+
+
+def test_candidates_for_effort_bring_the_options_of_their_pool_into_its_key() -> None:
+    every, pooled = config(), config(effort={"candidates": 3})
+    drawn_by = {f"selection.{name}" for name in POOL}
+    assert redone(StageName.EFFORT, pooled) == redone(StageName.EFFORT, every) | drawn_by
+    spec = STAGES[StageName.EFFORT]
+    for options, depends in ((every, False), (pooled, True)):
+        keys = [spec.key_options(JobOptions(options, budget)) for budget in (10, 11)]
+        assert (keys[0] != keys[1]) is depends
+
+
+def test_vectors_from_the_surrogate_depend_on_no_option_of_a_language_model() -> None:
+    read = SAMPLES | {"embedding.source", "embedding.validation_samples"}
+    from_surrogate = config(embedding={"source": "surrogate"})
+    assert redone(StageName.EMBEDDING, from_surrogate) - read == set()
+    assert read <= redone(StageName.EMBEDDING, from_surrogate)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"budgets": [9]}, {"selectors": ["el2n"]}, {"seeds": 4}, {"config": {"min_history": 2}}],
+)
+def test_the_key_of_a_comparison_has_all_its_options(change: dict[str, Any]) -> None:
+    given = {"budgets": [8], "selectors": ["influence"]}
+    keys = []
+    for body in (given, {**given, **change}):
+        comparison = ComparisonConfig.parse(body, location="comparison")
+        options = JobOptions(comparison.config, 8, comparison)
+        keys.append(STAGES[StageName.COMPARE].key_options(options))
+    assert keys[0] != keys[1]
+
+
+def test_models_of_the_catalogue_bring_their_revision_into_the_key() -> None:
+    pinned = revision("smollm2-135m")
+    assert pinned
+    for name in (StageName.EFFORT, StageName.EMBEDDING, StageName.GRADIENTS, StageName.FINETUNE):
+        assert STAGES[name].key_options(JobOptions(config()))["revision"] == pinned
+    assert revision("/a/folder") is None
+
+
+@pytest.mark.parametrize("name", StageName)
+def test_every_stage_has_a_specification_a_function_and_positive_work(name: StageName) -> None:
+    spec = STAGES[name]
+    assert spec.name is name
+    assert spec.title and spec.version >= 1 and spec.reference_seconds > 0
+    assert list(signature(load_stage(name)).parameters) == ["context"]
+    body = {"budgets": [8], "selectors": ["influence"]}
+    comparison = ComparisonConfig.parse(body, location="comparison")
+    counts = {"users": 50, "items": 20, "interactions": 400, "train": 300, "valid": 50, "test": 50}
+    chosen = comparison.config if name is StageName.COMPARE else config()
+    load = Workload(chosen, 8, comparison, 50, counts)
+    assert spec.work(load).units > 0
+    assert spec.shards(load) >= 1
