@@ -206,7 +206,7 @@ def beat(
         job = None
         if claim.job_id and events:
             job = lock_job(session, claim.job_id)
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         if lease_seconds is not None:
             values["lease_until"] = DatabaseClock(lease_seconds)
         if progress:
@@ -227,7 +227,7 @@ def beat(
         return Standing.GOOD if state == JobState.RUNNING else Standing.STOP
 
 
-def _still_held(session: Session, claim: Claim, values: dict[str, Any]) -> bool:
+def _still_held(session: Session, claim: Claim, values: dict[str, object]) -> bool:
     held = (
         StageRow.id == claim.stage_id,
         StageRow.fence == claim.fence,

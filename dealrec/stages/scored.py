@@ -1,8 +1,8 @@
 """Loads what the scoring stages have made, for the stages that select."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
@@ -16,20 +16,23 @@ from dealrec.selection.vectors import MadeVectors
 
 def load_scores(inputs: Mapping[StageName, Path], dataset: Dataset, samples: Samples) -> Scores:
     """Everything that any selector may look at, from the stages' folders; vectors stay in their files."""
-    found: dict[str, Any] = {"effort": None}
-    if StageName.EFFORT in inputs:
-        effort = EffortScores.load(inputs[StageName.EFFORT])
-        found = {"effort": effort.scores, "candidates": effort.candidates}
-    if StageName.DIFFICULTY in inputs:
-        difficulty = DifficultyScores.load(inputs[StageName.DIFFICULTY])
-        found |= {"el2n": difficulty.el2n, "grand": difficulty.grand}
-    for name in (StageName.EMBEDDING, StageName.GRADIENTS):
-        if name in inputs:
-            found[name.value] = MadeVectors.load(inputs[name]).vectors
-    return Scores(
+    scores = Scores(
         samples.keys(dataset),
         InfluenceScores.load(inputs[StageName.INFLUENCE]).scores,
+        effort=None,
         targets=samples.targets,
         history_lengths=samples.history_lengths,
-        **found,
     )
+    if StageName.EFFORT in inputs:
+        effort = EffortScores.load(inputs[StageName.EFFORT])
+        scores = replace(scores, effort=effort.scores, candidates=effort.candidates)
+    if StageName.DIFFICULTY in inputs:
+        difficulty = DifficultyScores.load(inputs[StageName.DIFFICULTY])
+        scores = replace(scores, el2n=difficulty.el2n, grand=difficulty.grand)
+    if StageName.EMBEDDING in inputs:
+        embedding = MadeVectors.load(inputs[StageName.EMBEDDING])
+        scores = replace(scores, embedding=embedding.vectors)
+    if StageName.GRADIENTS in inputs:
+        gradients = MadeVectors.load(inputs[StageName.GRADIENTS])
+        scores = replace(scores, gradients=gradients.vectors)
+    return scores

@@ -1,6 +1,6 @@
 """Spends the budget on the scored samples."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from dealrec.config.stages import STAGES
 from dealrec.coresets.writer import REPORT, write_coreset
@@ -31,8 +31,8 @@ def run(context: StageContext) -> StageResult:
     )
 
 
-def _facts(context: StageContext) -> dict[str, Any]:
-    """What the manifest says of the earlier stages."""
+def _facts(context: StageContext) -> dict[str, Mapping[str, object]]:
+    """The manifest's account of each earlier stage."""
     return {
         name.value: spec.account(facts.metrics, facts.details)
         for name, spec in STAGES.items()

@@ -1,6 +1,6 @@
 """The stage that summarises the data set's shape."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from dealrec.config.audit import AuditConfig
 from dealrec.config.stages.base import (
@@ -26,7 +26,7 @@ class AuditStage(StageSpec):
     queue = Queue.CPU
     reference_seconds = 1e-6
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         return {"audit": _audit(options).model_dump(mode="json")}
 
     def work(self, load: Workload) -> Work:

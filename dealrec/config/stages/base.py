@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.language_models import language_model
@@ -101,7 +101,7 @@ class Work:
     """The amount of work in a stage, and what must be equal for a measured rate to carry over."""
 
     units: float
-    alike: tuple[Any, ...]
+    alike: tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class StageSpec(ABC):
         return ()
 
     @abstractmethod
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         """The part of the options that decides the result, as JSON: it is part of the key."""
 
     @abstractmethod
@@ -174,7 +174,9 @@ class StageSpec(ABC):
         del load
         return 1
 
-    def account(self, metrics: dict[str, float], details: dict[str, Any]) -> dict[str, Any]:
+    def account(
+        self, metrics: Mapping[str, float], details: Mapping[str, object]
+    ) -> Mapping[str, object]:
         """The part of the stage's facts that a coreset's manifest keeps."""
         del metrics
         return details
@@ -185,12 +187,12 @@ class StageSpec(ABC):
         return ()
 
 
-def sampling_options(config: PruneConfig) -> dict[str, Any]:
+def sampling_options(config: PruneConfig) -> Mapping[str, object]:
     """The options that decide which samples there are."""
     return {"sampling": config.sampling, "min_history": config.min_history}
 
 
-def text_options(config: PruneConfig, model: str) -> dict[str, Any]:
+def text_options(config: PruneConfig, model: str) -> Mapping[str, object]:
     """The options that decide what a language model reads, and its weights."""
     return {"prompt": config.prompt.model_dump(mode="json"), "revision": revision(model)}
 

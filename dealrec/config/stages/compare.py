@@ -1,7 +1,6 @@
 """The stage that trains and measures on the coresets of several selectors."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dealrec.config.prune import PruneConfig
 from dealrec.config.stages.base import (
@@ -34,7 +33,7 @@ class CompareStage(StageSpec):
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.SURROGATE,)
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         assert options.comparison is not None
         assert options.config.finetune is not None
         return {

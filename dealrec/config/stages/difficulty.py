@@ -1,7 +1,6 @@
 """The stage that scores how hard every sample is for the surrogate."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
@@ -28,7 +27,7 @@ class DifficultyStage(StageSpec):
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.SURROGATE,)
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         return sampling_options(options.config)
 
     def work(self, load: Workload) -> Work:

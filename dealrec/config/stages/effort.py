@@ -1,7 +1,6 @@
 """The stage that measures the language model's effort."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dealrec.config.effort import EffortConfig, measured_samples, shard_count
 from dealrec.config.prune import PruneConfig
@@ -36,7 +35,7 @@ class EffortStage(StageSpec):
         """Candidates are drawn over influence; without candidates every sample is measured."""
         return (StageName.INFLUENCE,) if config.effort and config.effort.candidates else ()
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         config, effort = options.config, _effort(options)
         return {
             **sampling_options(config),
@@ -67,7 +66,7 @@ def _measured(load: Workload) -> int:
     return measured_samples(load.samples, load.budget, _effort(load).candidates)
 
 
-def _candidate_options(options: JobOptions) -> dict[str, Any] | None:
+def _candidate_options(options: JobOptions) -> Mapping[str, object] | None:
     """The options by which candidates are drawn; ``None`` where every sample is measured."""
     if _effort(options).candidates is None:
         return None

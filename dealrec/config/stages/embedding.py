@@ -1,7 +1,6 @@
 """The stage that makes a vector of every sample."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dealrec.config.embedding import EmbeddingSource
 from dealrec.config.prune import PruneConfig
@@ -33,7 +32,7 @@ class EmbeddingStage(StageSpec):
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.SURROGATE,) if _from_surrogate(config) else ()
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         """Language-model options are left out of the key when vectors come from the surrogate."""
         config = options.config
         if _from_surrogate(config):

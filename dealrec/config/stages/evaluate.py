@@ -1,7 +1,6 @@
 """The stage that measures an adapter on held-out users."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.prune import PruneConfig
@@ -31,7 +30,7 @@ class EvaluateStage(StageSpec):
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.FINETUNE,)
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         """The prompt is left out: it is in the coreset, and so in the key of the stage before."""
         evaluation = options.config.evaluation
         assert evaluation is not None

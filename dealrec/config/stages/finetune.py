@@ -1,7 +1,6 @@
 """The stage that trains a LoRA adapter on a coreset."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.prune import PruneConfig
@@ -33,7 +32,7 @@ class FinetuneStage(StageSpec):
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.SELECT,)
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         finetune = _finetune(options)
         return {"finetune": finetune.model_dump(mode="json"), "revision": revision(finetune.model)}
 

@@ -1,7 +1,6 @@
 """The stage that makes a projected gradient of every sample."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
@@ -29,7 +28,7 @@ class GradientsStage(StageSpec):
     makes = frozenset({Need.GRADIENTS, Need.VALIDATION_GRADIENTS})
     reference_seconds = 0.15
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         config = options.config
         return {
             **sampling_options(config),

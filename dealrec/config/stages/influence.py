@@ -1,7 +1,6 @@
 """The stage that scores every sample's influence."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
@@ -32,7 +31,7 @@ class InfluenceStage(StageSpec):
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         return (StageName.SURROGATE,)
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         config = options.config
         return {
             **sampling_options(config),

@@ -1,6 +1,6 @@
 """The stage that validates uploaded files into a data set."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from dealrec.config.stages.base import (
     JobOptions,
@@ -24,7 +24,7 @@ class IngestStage(StageSpec):
     product = Product.DATASET
     reference_seconds = 1e-5
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         return {}
 
     def work(self, load: Workload) -> Work:

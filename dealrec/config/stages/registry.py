@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence, Set
-from typing import Any
 
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.prune import PruneConfig
@@ -102,7 +101,7 @@ def stage_keys(
     return keys
 
 
-def hashed(facts: Any) -> str:
+def hashed(facts: object) -> str:
     """SHA-256 over JSON with sorted keys."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 

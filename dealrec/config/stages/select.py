@@ -1,6 +1,6 @@
 """The stage that spends the budget on the scored samples."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from dealrec.config.stages.base import (
     JobOptions,
@@ -28,7 +28,7 @@ class SelectStage(StageSpec):
     product = Product.CORESET
     reference_seconds = 1e-4
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         config = options.config
         return {
             **sampling_options(config),

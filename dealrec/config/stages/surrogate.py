@@ -1,6 +1,6 @@
 """The stage that trains the surrogate."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from dealrec.config.stages.base import JobOptions, Phase, StageName, StageSpec, Work, Workload
 
@@ -17,10 +17,12 @@ class SurrogateStage(StageSpec):
     version = 2
     reference_seconds = 1.2e-5
 
-    def key_options(self, options: JobOptions) -> dict[str, Any]:
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
         return {"surrogate": options.config.surrogate.model_dump(mode="json")}
 
-    def account(self, metrics: dict[str, float], details: dict[str, Any]) -> dict[str, Any]:
+    def account(
+        self, metrics: Mapping[str, float], details: Mapping[str, object]
+    ) -> Mapping[str, object]:
         """The metrics: the details are the history of every epoch."""
         return metrics
 

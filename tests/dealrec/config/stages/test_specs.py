@@ -37,7 +37,7 @@ VALUES = (True, False, 1, 2, 0.5, 0.25, "x", "y", ["x"])
 
 def config(**parts: Any) -> PruneConfig:
     """A configuration in which every part is there."""
-    given = {"audit": {}, "effort": {}, "finetune": {}, "evaluation": {}}
+    given: dict[str, Any] = {"audit": {}, "effort": {}, "finetune": {}, "evaluation": {}}
     return PruneConfig.parse({**given, "embedding": {"source": "language_model"}, **parts})
 
 
