@@ -26,7 +26,7 @@ class Uploads:
     """The files of a data set that is to be validated, and how they are read."""
 
     files: Mapping[str, StoredFile | None]
-    """By role: ``interactions`` and ``items``."""
+    """The files by role: ``interactions`` and ``items``."""
     columns: dict[str, str] | None
     split: SplitMethod | None
 
@@ -60,7 +60,7 @@ class Assignment:
     inputs: dict[StageName, str] = field(default_factory=dict)
     """The storage prefix of each stage that this one stands on."""
     parts: dict[str, str] = field(default_factory=dict)
-    """The same for the parts of this very stage, where it is shared: ``plan``, ``shard-0``, …."""
+    """The storage prefix of each part of this stage if it is shared: ``plan``, ``shard-0``, …."""
     config: PruneConfig = field(default_factory=PruneConfig)
     comparison: ComparisonConfig | None = None
     shards: int = 1
@@ -86,7 +86,7 @@ class Assignment:
 
     @property
     def prefix(self) -> str:
-        """Where this run's files go; the fence is part of it, so that no two runs share it."""
+        """The place of this run's files; the fence is part of it, so that no two runs share it."""
         claim = self.claim
         if self.uploads is not None:
             return f"datasets/{claim.tenant_id}/{claim.dataset_id}/{claim.fence}"
@@ -94,7 +94,7 @@ class Assignment:
 
 
 def read_assignment(session: Session, claim: Claim) -> Assignment:
-    """Everything the run needs to know, from a session that only reads."""
+    """Read everything that the run needs to know; the session only reads."""
     stage = session.get_one(StageRow, claim.stage_id)
     dataset = session.get_one(DatasetRow, claim.dataset_id)
     if claim.job_id is None:

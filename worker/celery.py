@@ -39,13 +39,13 @@ from dealrec.worker.runner import Runner
 log = structlog.get_logger(__name__)
 
 _STOP_FILE = "DEALREC_WORKER_STOP_FILE"
-"""Its file says to the pool's process, which gets no signal, that the worker shuts down."""
+"""A file that tells the pool's process, which gets no signal, that the worker shuts down."""
 
 _ASK_SECONDS = 5.0
 _IDLE_SECONDS = 15.0
-"""A worker that gets no message for so long, while some wait or the broker is away, is not there."""
+"""A worker counts as away after so long without a message while messages wait or the broker is away."""
 _STUCK_SECONDS = 60.0
-"""A worker that gets none for so long, while some wait in a broker that is there, ends itself."""
+"""A worker ends itself after so long without a message while messages wait in a reachable broker."""
 
 settings = Settings()
 celery = Celery("dealrec", broker=settings.broker_url)
@@ -60,7 +60,7 @@ celery.conf.update(
     worker_concurrency=1,
     worker_pool="prefork",
     worker_pool_start_method="spawn",
-    # One that is slow to start, on a busy machine, is not killed for it, again and again (4 s).
+    # A process that starts slowly on a busy machine is not killed again and again (default: 4 s).
     worker_proc_alive_timeout=60.0,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_soft_shutdown_timeout=settings.cancel_grace_seconds + 10,
@@ -72,7 +72,7 @@ celery.conf.update(
 
 @cache
 def _runner() -> tuple[Database, Runner, str]:
-    """Of this pool process, made when its first task arrives."""
+    """The runner of this pool process; it is made when the first task arrives."""
     database = Database(settings)
     return database, Runner(settings, database, Storage(settings), _stopping), worker_name()
 
@@ -133,10 +133,10 @@ class Watch:
         self._thread.start()
 
     def consuming(self) -> bool:
-        """Whether this worker takes what is there: it has a message, or none has waited for long.
+        """Whether this worker takes messages: it has one, or none has waited for long.
 
-        A connection may be up, and the process alive, while nothing arrives: seen after a broker
-        came back, for good. So the queues are asked, over a connection of their own.
+        A connection may be up, and the process alive, while nothing arrives: it happened, for good, after
+        a broker came back. So the queues are asked, over a connection of their own.
         """
         now, received = time.monotonic(), sum(state.total_count.values())
         if received != self._received or state.reserved_requests:

@@ -42,7 +42,7 @@ class Checkpoints:
         """Where the stage's process finds its checkpoint, and writes the next."""
 
     def __enter__(self) -> "Checkpoints":
-        """Bring what the run before this one left, from this machine or from storage.
+        """Bring the checkpoint of the run before this one, from this machine or from storage.
 
         The folder carries the fence: a run that lost its lease and still breathes writes elsewhere.
         """
@@ -56,21 +56,21 @@ class Checkpoints:
                     shutil.copytree(earlier, self.folder, dirs_exist_ok=True)
             except Exception as error:  # the store is away, or the disk is full
                 log.warning("checkpoint not brought", error=type(error).__name__)
-                # Half of it is worse than none.
+                # Half a checkpoint is worse than none.
                 shutil.rmtree(self.folder, ignore_errors=True)
                 self.folder.mkdir(parents=True, exist_ok=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Carry the last one: the stage may go on elsewhere."""
+        """Carry the last checkpoint: the stage may go on elsewhere."""
         self._ended.set()
         self._thread.join()
         if self.folder.is_dir():  # not forgotten meanwhile
             self._carry()
 
     def forget(self) -> None:
-        """The stage has ended for good."""
+        """Remove the checkpoints of a stage that has ended for good."""
         shutil.rmtree(self._stage, ignore_errors=True)
         self._storage.delete_prefix(self._prefix)
 
@@ -82,7 +82,7 @@ class Checkpoints:
         return self._stage / str(max(before)) if before else None
 
     def _fetch(self) -> bool:
-        """Bring the files in storage; whether there were any."""
+        """Bring the files from storage, and say whether there were any."""
         keys = self._storage.keys(self._prefix)
         for key in keys:
             target = self.folder / key.removeprefix(f"{self._prefix}/")
@@ -97,7 +97,7 @@ class Checkpoints:
             self._carry()
 
     def _carry(self) -> None:
-        """Store the files that are new since the last time; failing at it is no failure of the stage."""
+        """Store the files that are new since the last time; an error here is not the stage's error."""
         try:
             for path in sorted(self.folder.rglob("*")):
                 if not path.is_file() or path.name.startswith("."):
@@ -113,7 +113,7 @@ class Checkpoints:
 
 
 def remove_ended(database: Database, storage: Storage, settings: Settings) -> None:
-    """Checkpoints, here and in storage, of stages that nobody will go on with.
+    """Remove checkpoints, here and in storage, of stages that nobody will go on with.
 
     Those of a failed job are kept for its retry, for ``failed_checkpoint_days``.
     """

@@ -128,7 +128,7 @@ def _listen(reporter: PipeReporter) -> None:
 
 
 def _tick(reporter: PipeReporter, seconds: float) -> None:
-    """Shows that this process is not stopped, however long a batch takes."""
+    """Show that this process is not stopped, however long a batch takes."""
     while True:
         time.sleep(seconds)
         reporter.send(Tick())

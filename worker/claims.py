@@ -34,7 +34,7 @@ from dealrec.worker.rejection import reject_dataset
 
 _CANDIDATES = 16
 _ROUNDS = 5
-"""A worker that lost every race looks again: its message may have been the last one."""
+"""A worker that lost every race looks again so often: its message may have been the last one."""
 
 # Made once: a worker asks these again and again. Each is answered by an index, from its first rows:
 # thousands of stages may be queued. The state is written out, so that the partial index fits.
@@ -76,14 +76,14 @@ class Claim:
     name: str
     fence: int
     part: str | None = None
-    """Of a stage that several workers share; see :class:`~dealrec.config.stages.StagePart`."""
+    """The part of a stage that several workers share; see :class:`~dealrec.config.stages.StagePart`."""
     shard: int | None = None
     attempt: int = 1
     """How often the stage was claimed to be worked on, this time included."""
 
 
 class Standing(Enum):
-    """What a beat finds out."""
+    """The standing of a claim, as a beat finds it."""
 
     GOOD = "good"
     STOP = "stop"
@@ -124,7 +124,7 @@ def claim(
 def _candidates(
     database: Database, queues: tuple[str, ...], stage_id: str | None
 ) -> list[tuple[str, str | None]]:
-    """Ids of queued stages and of their jobs, the one whose turn it is first."""
+    """The ids of queued stages and of their jobs; the stage whose turn it is comes first."""
     with database.session(write=False) as session:
         if stage_id is not None:
             found = session.execute(_ONE, {"stage_id": stage_id}).all()
@@ -136,7 +136,7 @@ def _candidates(
 
 
 def _tenants_in_turn(session: Session, queues: tuple[str, ...]) -> list[str]:
-    """The tenant whose turn it is, of those with queued stages; all that nobody ever served."""
+    """The tenant with queued stages whose turn it is, or all tenants that nobody has ever served."""
     waiting = session.scalars(_TENANTS, {"queues": queues}).all()
     if len(waiting) < 2:
         return list(waiting)
@@ -155,8 +155,8 @@ def _take(
     if job_id is None:
         stage = session.get_one(StageRow, stage_id)
     else:
-        # One question for both. Where another transaction had the lock the stage may be out of
-        # date; then its move finds that it is stale.
+        # One query reads both. If another transaction held the lock, the stage may be out of date;
+        # then its move finds that it is stale.
         stage, job = session.execute(_WITH_ITS_JOB, {"stage_id": stage_id}).one()
         if job.state == JobState.QUEUED:
             move_job(session, job, JobState.RUNNING)
@@ -244,7 +244,7 @@ def _still_held(session: Session, claim: Claim, values: dict[str, object]) -> bo
 
 
 def locked(session: Session, claim: Claim) -> StageRow:
-    """The claimed stage, with what it belongs to locked; raises :class:`Stale` if the claim is."""
+    """Lock the job or the data set, and return the claimed stage; a lost claim raises :class:`Stale`."""
     if claim.job_id:
         lock_job(session, claim.job_id)
     else:
@@ -286,7 +286,7 @@ def died(database: Database, settings: Settings, claim: Claim, death: DealrecErr
 
 
 def release(database: Database, claim: Claim) -> None:
-    """Give the stage back unfinished, which is no attempt: its worker shuts down, or its job rests.
+    """Give the stage back unfinished when its worker shuts down or its job rests; no attempt is counted.
 
     It is then paused or cancelled as its job is, else queued. Raises :class:`Stale`.
     """
@@ -296,7 +296,7 @@ def release(database: Database, claim: Claim) -> None:
 
 
 def expire(database: Database, settings: Settings, stage_id: str) -> Claim | None:
-    """Take the stage from a worker whose lease has passed; ``None`` if it has not, after all.
+    """Take the stage from a worker whose lease has passed; ``None`` if the lease has not passed.
 
     Gives the claim that was lost.
     """

@@ -42,7 +42,7 @@ def worker(
 
 
 def sweep() -> None:
-    """Look once for expired leases, lost wake-ups, jobs that were not started and nobody's files."""
+    """Look once for expired leases, lost wake-ups, jobs that were not started and files without an owner."""
     from dealrec.app.kit.database import Database
     from dealrec.app.kit.storage import Storage
     from dealrec.app.settings import Settings

@@ -49,13 +49,13 @@ class Heart:
         self.stop()
 
     def watch(self, process: StageProcess) -> None:
-        """From now on ``process`` is what must be alive."""
+        """Beat only while ``process`` is alive from now on."""
         self._process = process
 
     def last(self) -> None:
-        """The process has ended well: write its last news; from now on this process is alive.
+        """Write the last news of a process that has ended well; the claim stays alive without it.
 
-        May be called again where the database was away; the news are kept for that.
+        It may be called again if the database was away; the news are kept for that.
         """
         process, self._process = self._process, None
         if process is not None:
@@ -73,7 +73,7 @@ class Heart:
         )
 
     def stop(self) -> None:
-        """No beat happens after this."""
+        """Stop beating; no beat happens after this."""
         self._ended.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()

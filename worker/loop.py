@@ -28,13 +28,13 @@ from dealrec.worker.scratch import remove_stale_scratch
 from dealrec.worker.sweeper import sweep
 
 _LOOKS_SECONDS = 30.0
-"""A worker that has neither run nor looked for work for so long is not there."""
+"""A worker counts as away after so long without a run and without looking for work."""
 
 log = structlog.get_logger(__name__)
 
 
 def worker_name() -> str:
-    """Host, process and a random part: no two workers share it."""
+    """A name of host, process and a random part, which no two workers share."""
     return f"{socket.gethostname()[:100]}:{os.getpid()}:{token_hex(4)}"
 
 

@@ -1,4 +1,4 @@
-"""Stored folders that no row points to: what a run left that was killed between upload and commit."""
+"""Stored folders that no row points to: a run that is killed between upload and commit leaves them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ _AT_ONCE = 500
 
 
 def remove_orphans(database: Database, storage: Storage, *, hours: float) -> int:
-    """Remove folders that nobody owns and whose newest file is older than ``hours``; their number.
+    """Remove folders without an owner whose newest file is older than ``hours``; returns their number.
 
     The age is what protects a result that is stored and not yet committed; one of a run that still
     holds its claim is kept however old it is. Files are listed before the rows are asked, so a
@@ -50,7 +50,7 @@ def remove_orphans(database: Database, storage: Storage, *, hours: float) -> int
 
 
 def _newest(storage: Storage, top: str) -> dict[str, datetime]:
-    """Each folder below ``top``, and when its newest file was stored."""
+    """The folders below ``top``, and the time at which each one's newest file was stored."""
     found: dict[str, datetime] = {}
     for key, modified in storage.modified(top):
         prefix = "/".join(key.split("/")[: _DEPTHS[top]])

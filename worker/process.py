@@ -55,7 +55,7 @@ class StageProcess:
                 stdout=log,
                 stderr=log,
                 pass_fds=(write_end,),
-                # What libraries put aside goes with the scratch folder, however the process ends.
+                # Temporary files of libraries go with the scratch folder, however the process ends.
                 env={**yielding_environment(), "TMPDIR": str(scratch.absolute())},
                 start_new_session=True,
             )
@@ -74,7 +74,7 @@ class StageProcess:
 
     @property
     def silent_seconds(self) -> float:
-        """Since the last line; a process that is stopped (SIGSTOP) says nothing."""
+        """The seconds since the last line; a stopped process (SIGSTOP) sends none."""
         return time.monotonic() - self.last_line
 
     def look_at_memory(self) -> int:
@@ -108,7 +108,7 @@ class StageProcess:
         return taken
 
     def ask_to_stop(self) -> None:
-        """The process raises ``Cancelled`` at its next batch."""
+        """Ask the process to raise ``Cancelled`` at its next batch."""
         self._say("cancel")
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()

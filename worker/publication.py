@@ -30,14 +30,14 @@ from dealrec.worker.scores import write_scores
 
 @dataclass(frozen=True)
 class Result:
-    """A finished stage's files, in storage, and what the stage said of them."""
+    """A finished stage's files in storage, and the details and metrics that the stage returned."""
 
     prefix: str
     details: dict[str, Any]
     metrics: dict[str, float]
     stored_bytes: int
     artifact_id: str | None = None
-    """Of the artifact that these files already are."""
+    """The id of the artifact that these files already are."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class _Adopt(Exception):
 
 
 def find_artifact(database: Database, assignment: Assignment) -> Result | None:
-    """What an earlier run of the tenant made under the same key."""
+    """Find the result that an earlier run of the tenant made under the same key."""
     if assignment.key is None:
         return None
     with database.session(write=False) as session:
@@ -191,7 +191,7 @@ def _succeed(
 
 
 def _shards(session: Session, stage: StageRow) -> dict[str, dict[str, int]]:
-    """Of a shard that is about to succeed: how many have, and of how many. The job is locked."""
+    """The count of finished shards, with the one that is about to succeed. The job is locked."""
     if stage.shards is None:
         return {}
     done = session.scalar(

@@ -122,7 +122,7 @@ class Runner:
             problem = error.to_problem()
             self._retried(lambda: claims.fail(self._database, claim, problem))
         except Exception as error:
-            # Storage down, disk full, a bug of ours: counted like a death of the process.
+            # An unreachable store, a full disk or a bug of ours counts like a death of the process.
             log.exception("stage run failed")
             heart.stop()
             death = StageRaised(type(error).__name__)
@@ -138,7 +138,7 @@ class Runner:
             remove_unreferenced(self._database, self._storage, assignment.prefix)
 
     def _require_gpu_time(self, claim: Claim) -> None:
-        """A job that was taken while there was some left ends here; a retry goes on from there."""
+        """Raise ``QuotaExceeded`` when the GPU time is spent; a retry of the job goes on from there."""
         if STAGES[StageName(claim.name)].queue is Queue.GPU:
             with self._database.session(write=False) as session:
                 require_gpu_time(session, claim.tenant_id)
@@ -151,7 +151,7 @@ class Runner:
         scratch: Path,
         checkpoints: Checkpoints,
     ) -> Result | None:
-        """Run the process; the uploaded result, or ``None`` where the end is already written."""
+        """Run the process, and return the uploaded result, or ``None`` if the end is already written."""
         with checkpoints, StageProcess(order, scratch) as process:
             heart.watch(process)
             end = self._wait(assignment, process, heart)
@@ -227,7 +227,7 @@ class Runner:
             claims.died(self._database, self._settings, claim, death)
 
     def _retried(self, write: Callable[[], _Answer]) -> _Answer:
-        """``write()``, again and again while the database is away, for as long as a lease lasts."""
+        """Call ``write`` again and again while the database is away, for as long as a lease lasts."""
         deadline = time.monotonic() + self._settings.lease_seconds
         pause = threading.Event()
         while True:

@@ -44,7 +44,7 @@ def _rows(batch: pa.RecordBatch, job_id: str, tenant_id: str, first: int) -> pa.
 
 def _copy(session: Session, rows: pa.Table) -> None:
     text = io.BytesIO()
-    # A null is nothing at all, an empty string is quoted: COPY tells them apart as Arrow does.
+    # Arrow writes null as nothing and an empty string in quotes, and COPY tells them apart.
     pa_csv.write_csv(rows, text, pa_csv.WriteOptions(include_header=False))
     connection = session.connection().connection.driver_connection
     assert connection is not None

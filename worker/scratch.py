@@ -12,7 +12,7 @@ from dealrec.worker.claims import Claim
 
 
 def scratch_folder(settings: Settings, claim: Claim) -> Path:
-    """Of one run alone: no two runs have the same stage and fence."""
+    """The folder of one run alone: no two runs have the same stage and fence."""
     return _root(settings) / f"{claim.stage_id}-{claim.fence}"
 
 

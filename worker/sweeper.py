@@ -1,4 +1,4 @@
-"""Finds what nobody is working on: expired leases, lost wake-ups, jobs that were not started."""
+"""Finds work that nobody does: expired leases, lost wake-ups, jobs that were not started."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ _LOCK = 724_412
 def sweep(
     settings: Settings, database: Database, storage: Storage, *, orphans: bool = False
 ) -> bool:
-    """One round; ``False`` if another worker is sweeping right now.
+    """Sweep once; ``False`` if another worker is sweeping right now.
 
     ``orphans``: look for stored files that nobody owns, too, which lists the whole storage.
     """
@@ -89,7 +89,7 @@ def _expire_leases(settings: Settings, database: Database) -> None:
 
 
 def _start_jobs(database: Database) -> None:
-    """Jobs whose data set has ended but that were not told."""
+    """Start or fail the jobs whose data set has ended, if nobody has told them."""
     begun = select(StageRow.id).where(
         StageRow.job_id == JobRow.id, StageRow.state != StageState.WAITING
     )

@@ -42,11 +42,11 @@ class IngestFiles(Record):
 
 
 class StageFacts(Record):
-    """What is known of a finished stage besides its files."""
+    """The facts of a finished stage besides its files."""
 
     metrics: dict[str, float]
     details: dict[str, Any]
-    """What the stage's function returned: diagnostics, counts. Each stage has its own."""
+    """The details that the stage's function returned: diagnostics, counts. Each stage has its own."""
     seconds: float | None
 
 
@@ -63,7 +63,7 @@ class StageContext:
     inputs: Mapping[StageName, Path] = field(default_factory=dict)
     """Folders of the stages that this one stands on, directly or through others."""
     facts: Mapping[StageName, StageFacts] = field(default_factory=dict)
-    """What is known of the same stages besides their files."""
+    """The facts of the same stages besides their files."""
     config: PruneConfig = field(default_factory=PruneConfig)
     comparison: ComparisonConfig | None = None
     """The options of a comparison; ``config`` is then a part of them."""
@@ -77,7 +77,7 @@ class StageContext:
     shards: int = 1
     """How many shards there are."""
     pieces: int = 1
-    """Into how many pieces a batch is cut: doubled each time that memory did not hold a batch."""
+    """The number of pieces that a batch is cut into; it doubles each time that memory is too small."""
     parts: Mapping[str, Path] = field(default_factory=dict)
     """Folders of the parts that were made before: ``plan``, ``shard-0``, …."""
     cache: Path | None = None

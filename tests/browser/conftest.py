@@ -33,7 +33,7 @@ from dealrec.app.settings import Settings
 from tests.browser.results import Results
 
 _PATIENCE = 60_000
-"""Milliseconds: what takes a second may take long on a busy machine."""
+"""Milliseconds; a step of one second may take this long on a busy machine."""
 expect.set_options(timeout=_PATIENCE)
 _FLAGS = (
     "--no-sandbox",
@@ -116,7 +116,7 @@ def _wait_until_it_answers(url: str) -> None:
 
 @pytest.fixture(scope="package")
 def results(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Of the tenant ``done``: jobs that have ended in every way, a coreset, an adapter, a report."""
+    """Results of the tenant ``done``: jobs that ended in every way, a coreset, an adapter, a report."""
     server.key("done")  # makes the tenant
     return Results.made(server.database, server.storage, tmp_path_factory.mktemp("results"), "done")
 

@@ -1,4 +1,4 @@
-"""What jobs of a tenant have left behind, without the hours that they would take."""
+"""Results of a tenant's jobs, made without the hours that the jobs would take."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ _KILLED = {
 
 @dataclass(frozen=True)
 class Results:
-    """Ids, all of one tenant."""
+    """The ids of results of one tenant."""
 
     tenant: str
     finished: Finished

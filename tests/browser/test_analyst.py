@@ -1,4 +1,4 @@
-"""What the analyst does: upload, watch the job, read why, select again, compare, download."""
+"""The analyst's work: upload, watch the job, read why, select again, compare, download."""
 
 import json
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def _start_a_job(page: Page) -> None:
 
 
 def _watch(page: Page) -> None:
-    """All of it on one page, which is never loaded anew."""
+    """The whole test happens on one page, which is never loaded anew."""
     expect(page.get_by_role("heading", name="Prune job on Spring games")).to_be_visible()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.evaluate("window.sameAsBefore = true")

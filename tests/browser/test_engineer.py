@@ -1,4 +1,4 @@
-"""What the ML engineer does: a pipeline works through the API; the console shows it, and hands out."""
+"""The ML engineer's work: a pipeline calls the API, and the console shows and hands out its results."""
 
 import io
 import zipfile

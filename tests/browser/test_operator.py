@@ -1,4 +1,4 @@
-"""What the platform engineer does: keys, tenants that do not see each other, readiness."""
+"""The platform engineer's work: keys, tenants that do not see each other, readiness."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What the researcher does: open a comparison's report, ask for another comparison."""
+"""The researcher's work: open a comparison's report, ask for another comparison."""
 
 from collections.abc import Callable
 

@@ -22,7 +22,7 @@ class Posted:
     work: Work
     asked_to_cancel: bool = False
     seconds: float = 0.0
-    """That the answering request took."""
+    """The seconds that the answering request took."""
 
 
 class Client:
@@ -82,7 +82,7 @@ class Client:
     def _patient(
         self, method: str, path: str, accept: tuple[int, ...] = (), **options: Any
     ) -> httpx.Response:
-        """The answer; asked again while the service is away or says that it failed (5xx)."""
+        """Ask until there is an answer: again while the service is away or says that it failed (5xx)."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What is done to the service. Each disturbance says whether it came about."""
+"""Disturbances of the service. Each says whether it came about."""
 
 import contextlib
 import random
@@ -291,7 +291,7 @@ DEPLOYED: dict[Disturbance, int] = {
     restart_broker: 2,
     restart_postgres: 3,
 }
-"""Those that need a broker or a database server."""
+"""Disturbances that need a broker or a database server."""
 
 
 def ended(scene: Scene, job: Posted) -> JobState | None:

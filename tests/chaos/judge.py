@@ -32,7 +32,7 @@ from tests.chaos.work import Outcome
 
 @dataclass
 class Verdict:
-    """What is wrong, in words; the figures are their numbers."""
+    """The faults, in words; the figures are their numbers."""
 
     lost: list[str] = field(default_factory=list)
     duplicated: list[str] = field(default_factory=list)

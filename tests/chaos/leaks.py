@@ -1,4 +1,4 @@
-"""What a service still holds after 200 jobs: processes, open files, connections, scratch folders."""
+"""Finds leaks of a service after 200 jobs: processes, open files, connections, scratch folders."""
 
 import contextlib
 import itertools
@@ -25,12 +25,12 @@ _KINDS = 6
 
 @dataclass(frozen=True)
 class Held:
-    """Of all services together, at one moment at rest."""
+    """Resources of all services together, at one moment at rest."""
 
     processes: int
     open_files: int
     connections: int
-    """To PostgreSQL, by its own account; 0 on SQLite, whose connections are open files."""
+    """Connections that PostgreSQL counts; 0 on SQLite, whose connections are open files."""
     scratch: int
     """Files and folders in the folders for things in the making."""
 

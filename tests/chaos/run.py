@@ -35,20 +35,20 @@ LIMITS = {
 """Short leases. The numbers of deaths and lost leases that fail a stage stay at their defaults."""
 
 _AHEAD = 4
-"""Jobs at once, and beyond what the disturbances so far account for."""
+"""The most jobs at once, and the most beyond those that the disturbances so far account for."""
 _END_SECONDS = 240.0
-"""Without a stage that ends."""
+"""The seconds without a stage that ends, after which a run is given up."""
 
 
 @dataclass
 class Result:
-    """Of one shape."""
+    """The outcome of one shape."""
 
     shape: str
     disturbances: Counter[str] = field(default_factory=Counter)
-    """By kind."""
+    """The number of disturbances by kind."""
     hits: Counter[tuple[str, Moment]] = field(default_factory=Counter)
-    """By stage and place."""
+    """The number of hits by stage and moment."""
     jobs: int = 0
     seconds: float = 0.0
     slowest_post: float = 0.0

@@ -1,4 +1,4 @@
-"""What runs at this moment, as the database says."""
+"""The stages that run at this moment, as the database says."""
 
 import random
 import time
@@ -20,14 +20,14 @@ from dealrec.config.stages import StageName, StagePart
 _PATIENCE = 10.0
 _LOOK_SECONDS = 0.02
 _SLACK = 1.0
-"""By so many a stage may be ahead of the one that was aimed at least often."""
+"""A stage may be ahead of the one that was aimed at least often by so many."""
 
 
 class Moment(StrEnum):
     """When in the life of a stage it is disturbed."""
 
     CLAIMED = "claimed"
-    """Its process starts, and loads what it works with."""
+    """The process starts, and loads its libraries."""
     INSIDE = "in progress"
     """It has begun its work (the folder for its result is there), and not ended it."""
     ENDING = "ending"
@@ -44,7 +44,7 @@ STAGES = (
     *(f"{StageName.EFFORT} {part}" for part in StagePart),
     *(name for name in StageName if name is not StageName.COMPARE),
 )
-"""What a stage is called here: with its part, where several workers share it."""
+"""The name of a stage here: it includes the part of a stage that several workers share."""
 
 _WEIGHTS = {Moment.CLAIMED: 1, Moment.INSIDE: 3, Moment.ENDING: 1, Moment.BOUNDARY: 1}
 """How often each moment is aimed at."""
@@ -59,7 +59,7 @@ class Running:
     stage_id: str
     job_id: str | None
     name: str
-    """With its part, where several workers share it: ``effort shard``."""
+    """The stage's name with its part if several workers share it: ``effort shard``."""
     state: str
     owner: int
     """The id of the process that holds the claim (or held it last)."""
@@ -68,7 +68,7 @@ class Running:
 
     @property
     def place(self) -> tuple[str, Moment]:
-        """What hits are counted by."""
+        """The key that hits are counted by."""
         return self.name, self.moment
 
     def owner_process(self) -> psutil.Process | None:
@@ -120,7 +120,7 @@ class Watch:
         self._seen: set[str] = set()
 
     def look(self) -> list[Running]:
-        """What runs, and what has succeeded since the last look; nothing while the database is away."""
+        """The stages that run or have succeeded since the last look; none while the database is away."""
         self._keep_up()
         try:
             with self._database.session(write=False) as session:

@@ -1,4 +1,4 @@
-"""What is asked of the service while it is disturbed, and what must come out of it."""
+"""The jobs that the service gets while it is disturbed, and the results that they must have."""
 
 import hashlib
 import itertools
@@ -33,7 +33,7 @@ _WITH_MODELS: list[dict[str, Any]] = [
         "selection": {"method": "gradient_match"},
     },
 ]
-"""What a job has besides surrogate, influence and select: sharded effort, fine-tuning and evaluation;
+"""Stages of jobs besides surrogate, influence and select: sharded effort, fine-tuning and evaluation;
 difficulty and embedding; gradients."""
 
 
@@ -61,7 +61,7 @@ class Outcome:
 
     coreset: str
     adapter: str | None
-    """Of the adapter's weights."""
+    """The hash of the adapter's weights."""
 
 
 def draw_work(seed: int, *, models: bool = True) -> Iterator[Work]:

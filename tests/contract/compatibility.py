@@ -1,4 +1,4 @@
-"""What in a new OpenAPI document would break a client that was written against an old one.
+"""Finds changes of an OpenAPI document that break a client written against the old one.
 
 Requests may only become wider (whatever was accepted still is), answers only narrower (whatever
 was there still is). New values of an enum in an answer are no break: clients must bear them.
@@ -97,12 +97,12 @@ class _Operation:
 def _wider(
     before: Schema, after: Schema, place: str, old: Schema, new: Schema, seen: frozenset[Any]
 ) -> list[str]:
-    """Why something that ``old`` accepts ``new`` does not."""
+    """The reasons why ``new`` refuses something that ``old`` accepts."""
     return _fits(before, after, place, old, new, seen, request=True)
 
 
 def _narrower(after: Schema, before: Schema, place: str, new: Schema, old: Schema) -> list[str]:
-    """Why something that ``new`` gives could not have come from ``old``."""
+    """The reasons why something that ``new`` gives could not have come from ``old``."""
     return _fits(after, before, place, new, old, frozenset(), request=False)
 
 
@@ -152,7 +152,7 @@ def _alternative(
         return _fits(one, other, f"{place}{step}", low, high, seen, request=request)
 
     mine, theirs = inner.get("properties", {}), outer.get("properties", {})
-    # What a client sends or reads by name must still be known by that name.
+    # Names that a client sends or reads must still be known.
     gone = (mine if request else theirs).keys() - (theirs if request else mine).keys()
     found += [f"{place}.{name}: removed" for name in sorted(gone)]
     needed = set(outer.get("required", [])) - set(inner.get("required", []))

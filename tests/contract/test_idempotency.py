@@ -33,14 +33,14 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
     ],
     "create_finetune": [lambda at: (f"/v1/coresets/{at.coreset}/finetunes", {"json": {}})],
 }
-"""By operation; of one with two ways to create, both."""
+"""Requests by operation; an operation with two ways to create has both."""
 
 STEERS = {"cancel_job", "pause_job", "resume_job", "retry_job"}
 """POSTs that change a job: repeated with its key, such a one does nothing more either."""
 MAKES_NOTHING = {"complete_upload", "create_estimate", "create_comparison_estimate"}
 """A POST that finds its work done when it is repeated, and those that only ask."""
 SECRET = {"create_key"}
-"""Their answer must not be kept."""
+"""Operations whose answer must not be kept."""
 
 
 def operations() -> dict[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def source_tree(folder: Path) -> Path:
-    """A copy of what the image builds its wheel from; a build leaves nothing in the checkout."""
+    """A copy of the files that the image builds its wheel from; a build leaves nothing in the checkout."""
     stage = (ROOT / "Dockerfile").read_text().split("\nFROM")[1]
     for line in re.findall(r"^COPY (.*)", stage, re.MULTILINE):
         for name in line.split()[:-1]:

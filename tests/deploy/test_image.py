@@ -1,4 +1,4 @@
-"""What can be checked of the image without Docker; its wheel is built in `test_wheel.py`."""
+"""Checks of the image that need no Docker; its wheel is built in `test_wheel.py`."""
 
 from pathlib import Path
 

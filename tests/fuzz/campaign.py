@@ -40,9 +40,9 @@ class Depth:
     """How much of what the document allows is tried in one round."""
 
     examples: int = 40
-    """For each operation."""
+    """The number of cases for each operation."""
     chains: int = 200
-    """Of requests, each made from the answers before it."""
+    """The number of chains of requests, each made from the answers before it."""
     coverage: bool = True
     """Whether every bound and every method is tried, too: thousands of cases."""
 

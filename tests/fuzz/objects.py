@@ -1,4 +1,4 @@
-"""What the server under fire holds: what real work has left, and what takes too long to make."""
+"""Objects of the server under fire: results of real work, and objects that take too long to make."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _PAGE = "<!doctype html><title>Report</title>"
 
 
 def real_objects(client: httpx.Client, settings: Settings) -> dict[str, list[str]]:
-    """What one tiny job leaves, and coresets selected again from its scores."""
+    """Run one tiny job, and select coresets again from its scores."""
     form = {"interactions": ("games.csv", interactions())}
     dataset = client.post("/v1/datasets", files=form).raise_for_status().json()["id"]
     body = {"dataset_id": dataset, "budget": 10, "config": TINY}

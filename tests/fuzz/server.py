@@ -44,7 +44,7 @@ class Server:
     ids: dict[str, list[str]]
     """Path parameter to the ids of things that are to stay."""
     spare: dict[str, list[str]]
-    """The same of things that may go."""
+    """Path parameter to the ids of things that may go."""
 
     def rss(self) -> int:
         """Bytes of resident memory of the API's process."""

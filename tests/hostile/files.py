@@ -1,4 +1,4 @@
-"""Files that attack, and what each must get: the code of its refusal, or ``ready`` with what is told.
+"""Files that attack, and the answer that each must get: a refusal's code, or ``ready`` with a report.
 
 Contents are made when they are sent: what is big is a stream, what is drawn comes from a seed.
 """
@@ -77,7 +77,7 @@ def before(head: bytes, content: Callable[[], Iterator[bytes]]) -> Callable[[], 
 
 
 def made(content: Callable[[], bytes]) -> Callable[[], Iterator[bytes]]:
-    """What ``content`` makes once it is sent."""
+    """A stream of the bytes that ``content`` makes once it is sent."""
     return lambda: iter([content()])
 
 

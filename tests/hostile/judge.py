@@ -1,4 +1,4 @@
-"""Whether each attack got what it must."""
+"""Judges whether each attack got the answer that it must get."""
 
 from tests.hostile.files import FILES, MEBI
 from tests.hostile.forms import REQUESTS
@@ -9,14 +9,14 @@ LARGEST_GROWTH = 100 * MEBI
 
 
 def judged_request(name: str, outcomes: Outcomes) -> str | None:
-    """What was wrong with the answer, if anything was."""
+    """The fault of the answer, if it has one."""
     request, got = REQUESTS[name], outcomes.answers[name]
     wanted = (request.status, request.code)
     return None if got == wanted else f"{name}: {got}, not {wanted}"
 
 
 def judged_file(name: str, outcomes: Outcomes) -> str | None:
-    """What was wrong with the data set, if anything was."""
+    """The fault of the data set, if it has one."""
     file, dataset = FILES[name], outcomes.datasets[name]
     error, report = dataset["error"], dataset["report"]
     got = dataset["state"] if error is None else error["code"]

@@ -1,4 +1,4 @@
-"""Sends what attacks to a real server with its worker, and says what came of it."""
+"""Sends the attacks to a real server with its worker, and reports the outcomes."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,12 +23,12 @@ _HEADERS = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"
 
 @dataclass
 class Outcomes:
-    """What each attack got, and what is left of all."""
+    """The answer to each attack, and the remains of all."""
 
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Of requests: status and code."""
+    """The status and code that each request got."""
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Of files: the data set as it stands in the end."""
+    """The data set of each file as it stands in the end."""
     left: list[str] = field(default_factory=list)
     """Files in storage and scratch once accepted data sets are deleted."""
     growth: int = 0

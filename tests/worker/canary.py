@@ -5,11 +5,11 @@ from typing import Any
 from dealrec.surrogates.sasrec import SASRec
 
 MARKER = "-".join(["canary", "7f3a9c"])
-"""Put together here, so that no line of source in a traceback is it."""
+"""The marker is put together here, so that no line of source in a traceback shows it."""
 
 
 class Telling(SASRec):
-    """Fails as a library would that quotes what it was given."""
+    """Raise as a library would that quotes its input."""
 
     def item_vectors(self) -> Any:
         raise ValueError(MARKER)

@@ -1,4 +1,4 @@
-"""What holds of all rows, whatever has happened."""
+"""Invariants of all rows, whatever has happened."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ from tests.worker.world import WORKERS, World
 
 
 class Invariants(World):
-    """Looked at between any two steps."""
+    """The rows are looked at between any two steps."""
 
     @invariant()
     def all_is_well(self) -> None:

@@ -24,7 +24,7 @@ TINY: dict[str, Any] = {
 
 
 def ready_dataset(session: Session, tenant_id: str = TENANT) -> DatasetRow:
-    """As an ingest leaves it, without files: 30 users with 5 training items each."""
+    """A data set as an ingest leaves it, without files: 30 users with 5 training items each."""
     dataset = DatasetRow(
         id=new_id("ds"),
         tenant_id=tenant_id,

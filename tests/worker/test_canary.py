@@ -1,4 +1,4 @@
-"""What users send turns up in no log line, no event and no problem."""
+"""Nothing that users send turns up in a log line, an event or a problem."""
 
 import json
 import re
@@ -133,7 +133,7 @@ def _upload(client: TestClient, content: bytes) -> str:
 
 
 def _refusals(client: TestClient, dataset: str, said: list[Any]) -> None:
-    """What the API refuses at once."""
+    """Send requests that the API refuses at once."""
     for answer in (
         client.post("/v1/jobs", json={"dataset_id": dataset, "budget": MARKER}),
         client.post(
@@ -158,7 +158,7 @@ def _refusals(client: TestClient, dataset: str, said: list[Any]) -> None:
 
 
 def _jobs(database: Database, dataset_id: str, folder: Path) -> list[str]:
-    """One that goes through a language model, and one whose surrogate raises."""
+    """Post a job that goes through a language model, and one whose surrogate raises."""
     tiny_model().save_pretrained(folder / "tiny")
     byte_tokenizer().save_pretrained(folder / "tiny")
     prompt = {"item_noun": MARKER}

@@ -21,7 +21,7 @@ from dealrec.worker.checkpoints import PREFIX
 
 KEPT_BEFORE_THE_KILL = 3
 UNLIKE = {"costs", "full_cost", "verdict", "findings", "p_value", "corrected_p_value"}
-"""What a report says of time, and what magnifies rounding."""
+"""Figures of a report that name time, or that magnify rounding."""
 
 
 @pytest.fixture

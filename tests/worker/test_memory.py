@@ -22,7 +22,7 @@ from tests.worker.makers import TINY, new_job, upload
 
 MEBIBYTE = 2**20
 SMALL = 64 * MEBIBYTE
-"""Less than torch takes to start."""
+"""A limit below the memory that torch takes to start."""
 
 
 @pytest.fixture

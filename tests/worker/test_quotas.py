@@ -1,4 +1,4 @@
-"""What runs of stages use of a tenant's quotas, and what they find when there is nothing left."""
+"""Runs of stages use up a tenant's quotas, and end with a problem when nothing is left."""
 
 import json
 import os

@@ -30,7 +30,7 @@ ENDLESS = {**TINY, "surrogate": {**TINY["surrogate"], "epochs": 10_000, "patienc
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    """One database is enough here: what differs between them is tested with the claims."""
+    """One database is enough here; the tests of claims cover the differences between the two."""
     return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
 
 
@@ -89,7 +89,7 @@ def _child() -> psutil.Process | None:
 
 
 def _when_training(database: Database, job: JobRow, act: Callable[[], object]) -> threading.Thread:
-    """``act()`` in a thread, once the job's first stage shows progress."""
+    """Call ``act`` in a thread once the job's first stage shows progress."""
 
     def watch() -> None:
         for _ in range(2400):  # a busy machine takes long to start a process
@@ -153,7 +153,7 @@ def test_ingest_that_needs_too_much_memory_is_rejected(
 ) -> None:
     content = interactions() + "u1,i1,1000000\n" * 2_000_000
     dataset_id = upload(database, storage, tmp_path, content)
-    # What the interpreter and Arrow map before the first row, and little more.
+    # The interpreter and Arrow map about as much before the first row.
     small = settings.model_copy(update={"ingest_memory_bytes": 700 * 2**20, "max_deaths": 1})
     taken = claim(database, small, "test", queues=["cpu"])
     assert taken is not None

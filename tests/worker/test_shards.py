@@ -136,7 +136,7 @@ def test_a_dead_workers_shard_is_taken_over_alone(
             return {int(str(row.owner).split(":")[1]) for row in running}
 
         def held_in_a_shard_while_the_other_measures() -> bool:
-            """Looked at again once it is stopped: from then on it cannot end its shard."""
+            """The worker is looked at again once it is stopped: from then on it cannot end its shard."""
             if owners() != {worker.pid for worker in workers}:
                 return False
             dead.send_signal(signal.SIGSTOP)

@@ -40,7 +40,7 @@ class Machine(Invariants):
     @precondition(lambda self: len(self.now.jobs) < 3)
     @rule(seed=st.integers(0, 2), sharded=st.booleans())
     def post_a_job(self, seed: int, sharded: bool) -> None:
-        """On a ready data set; the same seed gives the same keys, so that results are shared."""
+        """Post a job on a ready data set; the same seed gives the same keys, so that results are shared."""
         self._post(self.ready, seed, sharded=sharded)
 
     @precondition(lambda self: len(self.now.jobs) < 3)
@@ -108,7 +108,7 @@ class Machine(Invariants):
     @precondition(lambda self: self.now.stages)
     @rule(data=st.data(), worker=st.sampled_from(WORKERS))
     def get_a_message(self, data: st.DataObject, worker: str) -> None:
-        """Of any stage: the broker may deliver it twice, late, or for one that has ended."""
+        """Deliver a message of any stage: twice, late, or after the stage has ended."""
         stage = data.draw(st.sampled_from(self.now.stages))
         taken = claims.claim(self.database, self.settings, worker, stage_id=stage.id)
         assert (taken is not None) == (stage.state == StageState.QUEUED)

@@ -60,7 +60,7 @@ class Now:
     events: dict[str, list[EventRow]] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     coresets: list[str] = field(default_factory=list)
-    """The job of each."""
+    """The job of each coreset."""
 
     def in_state(self, state: StageState) -> list[StageRow]:
         return [stage for stage in self.stages if stage.state == state]
@@ -157,13 +157,13 @@ class World(RuleBasedStateMachine):
             new_job(session, dataset, config=config)
 
     def _turn(self, stage: StageRow) -> tuple[int, datetime | None, str]:
-        """All are one tenant's: the job with the fewest stages running, then who has waited longest."""
+        """The order of stages of one tenant: the fewest running in its job, then the longest wait."""
         running = [other.job_id for other in self.now.in_state(StageState.RUNNING)]
         at_work = running.count(stage.job_id) if stage.job_id else 0
         return at_work, stage.queued_at, stage.id
 
     def _claim(self, data: st.DataObject) -> Claim:
-        """Any that was ever given, the latest ones more often."""
+        """Draw any claim that was ever given, the latest ones more often."""
         return data.draw(st.sampled_from(self.claims[::-1]))
 
     def _succeed(self, claim: Claim) -> None:
@@ -199,7 +199,7 @@ class World(RuleBasedStateMachine):
 
 
 def _logical_clock(connection: Any, ticks: Iterator[int]) -> None:
-    """SQLite's ``strftime`` counts on; what is durable is tested elsewhere."""
+    """Make SQLite's ``strftime`` count on; durability is tested elsewhere."""
 
     def strftime(form: str, _when: str) -> str:
         moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(milliseconds=next(ticks))

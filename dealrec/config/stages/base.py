@@ -1,4 +1,4 @@
-"""What a stage is: everything about it that can be known without running it.
+"""The specification of a stage: everything that is known of it without running it.
 
 The service plans, keys, estimates and shows stages by their specifications alone, and never loads the
 libraries that run them. The function that runs a stage is ``run`` in ``dealrec.stages.<name>``.
@@ -62,7 +62,7 @@ class Phase(StrEnum):
 
 
 class Product(StrEnum):
-    """What a stage's result becomes besides an artifact under its key."""
+    """The product that a stage's result becomes besides an artifact under its key."""
 
     ARTIFACT = "artifact"
     """Nothing else."""
@@ -135,7 +135,7 @@ class StageSpec(ABC):
     always: ClassVar[bool] = False
     """Whether every job that scores has the stage: influence is kept for later selections."""
     makes: ClassVar[frozenset[Need]] = frozenset()
-    """What selectors find in the result."""
+    """The scores and vectors that selectors find in the result."""
     reads_scores: ClassVar[bool] = False
     """Whether it reads the results of all stages that make something for selectors."""
     product: ClassVar[Product] = Product.ARTIFACT

@@ -20,7 +20,7 @@ from dealrec.errors import FieldError, InputError
 
 @dataclass(frozen=True)
 class DataShape:
-    """What a plan must know of a validated data set: the details of the stage that validated it."""
+    """The facts of a validated data set that a plan needs: the details of the stage that validated it."""
 
     sha256: str
     counts: Mapping[str, int]
