@@ -80,6 +80,7 @@ def prune_command(
 ) -> None:
     """Choose a coreset from a file of interactions; no server needed."""
     from dealrec.coresets.formats import CoresetFormat, write_format
+    from dealrec.data.findings import validation_lines
     from dealrec.pipeline import prune, write_config
 
     requested = parse_budget(budget)
@@ -103,6 +104,8 @@ def prune_command(
         summary = {"out": str(out), "size": result.coreset.size, "sha256": result.coreset.sha256}
         print_json({**summary, "coverage": result.coreset.coverage, "report": result.report})
     else:
+        for line in validation_lines(result.report):
+            say(line)
         say(f"{result.coreset.size:,} samples in {out / 'coreset.jsonl'}")
         say(f"sha256 {result.coreset.sha256}")
         say(f"report {out / 'report.html'}")

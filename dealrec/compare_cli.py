@@ -72,6 +72,6 @@ def compare_command(
     if json:
         print_json(report.model_dump(mode="json"))
         return
-    for line in (report.verdict, *report.findings, *report.warnings):
+    for line in (*report.validation, report.verdict, *report.findings, *report.warnings):
         say(line)
     say(f"report {out / 'report.html'}")

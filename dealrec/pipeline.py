@@ -43,6 +43,7 @@ from dealrec.config.stages import (
 )
 from dealrec.coresets.members import read_examples
 from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
+from dealrec.data.findings import Report
 from dealrec.disk import file_sha256, local_file
 from dealrec.errors import InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, require_adapter
@@ -67,7 +68,7 @@ class PruneResult:
     coreset: Coreset
     config: PruneConfig
     """Fully resolved; running it again gives the same coreset."""
-    report: Mapping[str, Any]
+    report: Report
     """The validation's report: accepted and rejected rows, warnings."""
     adapter: Path | None
     evaluation: Mapping[str, Any] | None

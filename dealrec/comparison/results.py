@@ -176,6 +176,8 @@ class ComparisonReport(_Result):
     findings: list[str]
     """One finding for each selector and budget."""
     warnings: list[str]
+    validation: list[str] = []
+    """How many rows of the files were accepted and rejected, why, and what looked odd."""
     data: Data
     model: Model
     selectors: list[Compared]

@@ -32,6 +32,7 @@ from dealrec.config.comparison import CONTROL, ComparisonConfig, Scale
 from dealrec.config.selectors import SELECTORS
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
+from dealrec.data.findings import validation_lines
 from dealrec.data.samples import Samples
 from dealrec.recommenders.held_out import SEEN_ITEMS, HeldOutUsers
 from dealrec.recommenders.interface import Recommender
@@ -91,6 +92,7 @@ def summarise(finished: FinishedComparison) -> ComparisonReport:
         verdict=verdict(found, smoke=smoke),
         findings=findings(rows, found),
         warnings=_warnings(config),
+        validation=[] if (sums := finished.dataset.validation) is None else validation_lines(sums),
         data=_data(finished),
         model=_model(finished.recommender),
         selectors=[_compared(config, index) for index in range(len(labels))],

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from dealrec.config import PruneConfig
 from dealrec.data.dataset import Dataset
+from dealrec.data.findings import Validation
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import Samples
 from dealrec.selection.interface import Int64, Scores, Selection
@@ -77,6 +78,8 @@ class Manifest(TypedDict):
     sha256: str
     budget: BudgetUse
     dataset: DatasetFacts
+    validation: Validation | None
+    """How many rows of the files were accepted and rejected, why, and what looked odd."""
     config: dict[str, Any]
     """A :class:`~dealrec.config.PruneConfig` as JSON."""
     coverage: Coverage
@@ -134,6 +137,7 @@ def write_coreset(
             "interactions": dataset.n_interactions,
             "samples": len(samples),
         },
+        "validation": dataset.validation,
         "config": config.model_dump(mode="json"),
         "coverage": coverage,
         "control": _control(samples, scores, size, config),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config import Split, SplitMethod
+from dealrec.data.findings import Validation
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Int8 = npt.NDArray[np.int8]
 
+REPORT = "report.json"
+"""The report of an ingestion, beside the files of its data set."""
 SPLIT_CODES: dict[Split, int] = {Split.TRAIN: 0, Split.VALID: 1, Split.TEST: 2}
 
 
@@ -46,6 +50,8 @@ class Dataset:
     split_method: SplitMethod
     sha256: str
     """SHA-256 of the content (:func:`~dealrec.data.canonical.canonical_sha256`), not of file bytes."""
+    validation: Validation | None = None
+    """The sums of the validation, if the data set was loaded from the folder of an ingestion."""
 
     @property
     def n_users(self) -> int:
@@ -118,7 +124,19 @@ class Dataset:
             splits=interactions["split"].to_numpy(),
             split_method=SplitMethod(facts["split"]),
             sha256=facts["sha256"],
+            validation=_validation(folder / REPORT),
         )
+
+
+def _validation(path: Path) -> Validation | None:
+    if not path.is_file():
+        return None
+    report = json.loads(path.read_text())["report"]
+    names = Validation.__annotations__
+    # The reports of the first version have no reasons.
+    return (
+        cast("Validation", {name: report[name] for name in names}) if "reasons" in report else None
+    )
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:

@@ -55,21 +55,54 @@ def warning(code: str, count: int, message: str) -> DataWarning:
     return {"code": code, "count": count, "message": message}
 
 
+class ReasonCount(TypedDict):
+    """How many rows of a file are rejected for one reason."""
+
+    reason: str
+    """A key of ``REASONS``."""
+    rows: int
+    message: str
+    first: str | None
+    """The place of the first row, as ``file:row:column``, if it is among the first rejections."""
+
+
 class RowCounts(TypedDict):
     """The number of accepted and of rejected rows of a file."""
 
     accepted_rows: int
     rejected_rows: int
+    reasons: list[ReasonCount]
+    """The most frequent reason comes first."""
 
 
-class Report(RowCounts):
-    """The report of an ingestion; the counts are those of the interactions."""
+class Validation(RowCounts):
+    """The sums of an ingestion; the counts are those of the interactions."""
 
     items: RowCounts | None
     """The counts of the items file, if there is one."""
+    warnings: list[DataWarning]
+
+
+class Report(Validation):
+    """The report of an ingestion."""
+
     rejections: list[Rejection]
     """The first ``SHOWN`` rejections of both files."""
-    warnings: list[DataWarning]
+
+
+def validation_lines(validation: Validation) -> list[str]:
+    """Say in plain words how many rows were accepted and rejected, why, and what looked odd."""
+    lines = []
+    for what, counts in (("interactions", validation), ("items", validation["items"])):
+        if counts is None:
+            continue
+        accepted, rejected = counts["accepted_rows"], counts["rejected_rows"]
+        share = f" ({rejected / (accepted + rejected):.1%})" if rejected else ""
+        lines.append(f"{what}: {accepted:,} rows accepted, {rejected:,} rejected{share}")
+        for found in counts["reasons"]:
+            place = f" The first is {found['first']}." if found["first"] else ""
+            lines.append(f"  {found['rows']:,} {found['reason']}: {found['message']}{place}")
+    return lines + [f"warning: {warning['message']}" for warning in validation["warnings"]]
 
 
 @dataclass
@@ -95,7 +128,20 @@ class FileFindings:
 
     def row_counts(self) -> RowCounts:
         """The counts for the report."""
-        return {"accepted_rows": self.accepted, "rejected_rows": self.rejected}
+        first = {bad.reason: bad for bad in reversed(self.first)}
+        return {
+            "accepted_rows": self.accepted,
+            "rejected_rows": self.rejected,
+            "reasons": [
+                {
+                    "reason": reason,
+                    "rows": rows,
+                    "message": REASONS[reason],
+                    "first": self._place(first[reason]) if reason in first else None,
+                }
+                for reason, rows in self.reasons.most_common()
+            ],
+        }
 
     def rejections(self) -> list[Rejection]:
         """The first rejections for the report, ordered by row."""
@@ -137,11 +183,8 @@ class FileFindings:
         raise InputError(
             f"None of the {self.rejected:,} rows of {self.name} can be used. {why}",
             code=code,
-            errors=[
-                FieldError(
-                    ":".join(str(p) for p in (self.name, bad.row, bad.column) if p is not None),
-                    REASONS[bad.reason],
-                )
-                for bad in self.first[:10]
-            ],
+            errors=[FieldError(self._place(bad), REASONS[bad.reason]) for bad in self.first[:10]],
         )
+
+    def _place(self, bad: BadRow) -> str:
+        return ":".join(str(p) for p in (self.name, bad.row, bad.column) if p is not None)

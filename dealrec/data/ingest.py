@@ -13,7 +13,7 @@ from dealrec.config import Sampling, Split, SplitMethod
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
 from dealrec.data.columns import Column, check_mapping, interaction_columns, item_columns
-from dealrec.data.dataset import SPLIT_CODES, Dataset
+from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
 from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report, warning
 from dealrec.data.interactions import Interactions, read_interactions
 from dealrec.data.limits import Limits
@@ -107,7 +107,7 @@ def ingest(
     report = _report(rows, item_rows, warnings)
     dataset.save(out)
     text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
-    (out / "report.json").write_text(text)
+    (out / REPORT).write_text(text)
     return IngestResult(dataset, counts, report)
 
 

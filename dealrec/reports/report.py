@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from dealrec.config import SelectionMethod
 from dealrec.config.selectors import SELECTORS
 from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES, Manifest
+from dealrec.data.findings import validation_lines
 from dealrec.reports.pages import write_page
 from dealrec.reports.scores import score_charts, strata_charts
 from dealrec.selection.interface import StratumUse
@@ -34,6 +35,7 @@ def write_report(coreset: Path, out: Path) -> None:
         "dealrec.reports",
         "report.html.j2",
         manifest=manifest,
+        validation=validation_lines(manifest["validation"]) if manifest["validation"] else [],
         charts=score_charts(scores, selector.overall),
         strata=strata_charts([StratumUse(**use) for use in manifest["coverage"]["strata"]]),
         strata_note=selector.strata,

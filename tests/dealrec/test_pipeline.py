@@ -1,6 +1,7 @@
 """The whole method without a server: one call, and the command that makes it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -82,10 +83,32 @@ def test_the_command_gives_the_same_coreset_and_its_configuration_replays(data, 
     second = run("prune", *arguments, "--config", config, "--out", tmp_path / "b")
     assert second.returncode == 0, second.stderr
     assert result.coreset.sha256 in second.stdout
+    assert "rows accepted, 0 rejected" in second.stdout
     assert "surrogate: 2 of 2 epochs" in second.stderr
     lines = (tmp_path / "b" / "coreset.jsonl").read_text().splitlines()
     assert len({json.loads(line)["sample_key"] for line in lines}) == 15
     assert (tmp_path / "a" / "coreset.jsonl").read_text().splitlines() == lines
+
+
+def test_what_was_rejected_is_said_on_every_surface(data, tmp_path):
+    rows = (data / "interactions.csv").read_text().splitlines()
+    rows[2::2] = [row.rsplit(",", 1)[0] + ",soon" for row in rows[2::2]]
+    (tmp_path / "log.csv").write_text("\n".join(rows))
+    sets = ["--set", "effort=null", "--set", "surrogate.epochs=1", "--set=surrogate.hidden_size=16"]
+    arguments = [tmp_path / "log.csv", "--budget", "9", *sets, "--out", tmp_path / "a"]
+    ended = run("prune", *arguments)
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert re.fullmatch(r"interactions: [\d,]+ rows accepted, [\d,]+ rejected \(50.0%\)", lines[0])
+    assert "invalid_timestamp" in lines[1]
+    assert "The first is log.csv:3:timestamp." in lines[1]
+    assert any(line.startswith("warning: ") for line in lines)
+    manifest = json.loads((tmp_path / "a" / "manifest.json").read_text())
+    assert manifest["validation"]["reasons"][0]["reason"] == "invalid_timestamp"
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert lines[0] in page
+    told = json.loads(run("prune", *arguments, "--json").stdout)
+    assert told["report"]["reasons"] == manifest["validation"]["reasons"]
 
 
 @pytest.mark.parametrize(

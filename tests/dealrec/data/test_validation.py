@@ -5,6 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dealrec.config import SplitMethod
+from dealrec.data.dataset import Dataset
+from dealrec.data.findings import validation_lines
 from tests.dealrec.data.files import ingest_bytes
 from tests.dealrec.data.test_formats import sequences
 
@@ -137,10 +139,39 @@ def test_what_is_odd_but_usable_is_a_warning(tmp_path):
         "items_not_in_items_file": 1,
     }
     assert result.dataset.titles.to_pylist() == ["Same", "Same", "c", "d"]
-    assert result.report["items"] == {"accepted_rows": 3, "rejected_rows": 1}
+    assert result.report["items"] == {
+        "accepted_rows": 3,
+        "rejected_rows": 1,
+        "reasons": [
+            {
+                "reason": "duplicate_item",
+                "rows": 1,
+                "message": "Another row of the item is used: the first one with a title.",
+                "first": "things.csv:5:item_id",
+            }
+        ],
+    }
     (rejection,) = result.report["rejections"]
     assert (rejection["file"], rejection["row"]) == ("things.csv", 5)
     assert rejection["reason"] == "duplicate_item"
+
+
+def test_the_sums_are_said_in_words_and_loaded_with_the_data_set(tmp_path):
+    rows = b"user_id,item_id,position\nu,a,1\nu,b,2\nu,c,x\nu\nu,d,y\n"
+    result = ingest_bytes(tmp_path, rows, b"item_id,title\na,A\nb,B\n", name="log.csv")
+    assert validation_lines(result.report) == [
+        "interactions: 2 rows accepted, 3 rejected (60.0%)",
+        "  2 invalid_position: The position is not a number. The first is log.csv:4:position.",
+        (
+            "  1 wrong_column_count: The row has another number of cells than the header. "
+            "The first is log.csv:5."
+        ),
+        "items: 2 rows accepted, 0 rejected",
+    ]
+    sums = Dataset.load(tmp_path / "out").validation
+    assert sums is not None
+    assert validation_lines(sums) == validation_lines(result.report)
+    assert "rejections" not in sums
 
 
 def test_without_an_items_file_ids_are_titles(tmp_path):
