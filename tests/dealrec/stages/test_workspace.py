@@ -17,7 +17,8 @@ from dealrec.progress import SILENT, Reporter, silent_stages
 from dealrec.stages import workspace as workspace_module
 from dealrec.stages.context import IngestFile, IngestFiles, StageContext, StageResult
 from dealrec.stages.workspace import Workspace
-from tests.dealrec.stages.runs import Watch, options, prune
+from tests.chaos.disk import SmallDisk
+from tests.dealrec.stages.runs import BUDGET, Watch, options, prune
 
 WEIGHTS = "adapter_model.safetensors"
 SCRIPT = """
@@ -137,3 +138,15 @@ def test_a_data_set_made_in_memory_is_saved_once(data: Path, tmp_path: Path) -> 
     kept = workspace.keep(dataset)
     assert workspace.keep(dataset) == kept
     assert Dataset.load(kept).sha256 == result.coreset.manifest["dataset"]["sha256"]
+
+
+def test_a_full_disk_is_an_error_after_which_the_same_call_goes_on(
+    data: Path, tmp_path: Path, full_disk: SmallDisk
+) -> None:
+    work, out = full_disk.folder / "work", tmp_path / "out"
+    with pytest.raises(OSError, match="No space left"):
+        prune(data, out, options(None), work=work)
+    full_disk.free()
+    result = prune(data, out, options(None), work=work)  # the two are on different file systems
+    assert (out / "members.parquet").is_file() and result.coreset.size == BUDGET
+    assert not list(work.rglob("*.part"))
