@@ -16,6 +16,7 @@ from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budge
 from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
+from dealrec.disk import local_file
 from dealrec.extras import Extra
 from dealrec.options import (
     ColumnOption,
@@ -153,20 +154,25 @@ def fidelity_command(
     json: JsonOption = False,
 ) -> None:
     """Measure how well influence predicts what leaving samples out does, on your data."""
+    from dealrec.data.findings import validation_lines
     from dealrec.data.ingest import ingest
     from dealrec.influence.fidelity.datamodeling import FidelityScale
     from dealrec.influence.fidelity.halves import small_problem
     from dealrec.influence.fidelity.measure import measure_fidelity
 
     settings = PruneConfig.parse({"effort": None, **configuration(config, set_ or [])})
-    out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="dealrec-") as work,
         stage_display(quiet=json) as stages,
     ):
-        dataset = ingest(interactions, items=items, out=Path(work)).dataset
+        result = ingest(
+            local_file(interactions),
+            items=None if items is None else local_file(items),
+            out=Path(work),
+        )
+        out.mkdir(parents=True, exist_ok=True)
         report = measure_fidelity(
-            dataset if users is None else small_problem(dataset, users),
+            result.dataset if users is None else small_problem(result.dataset, users),
             settings,
             out / "trainings",
             scale=FidelityScale(halves, seeds, queries, surrogates, processes),
@@ -179,7 +185,7 @@ def fidelity_command(
     if json:
         print_json(written)
         return
-    for line in report.lines():
+    for line in (*validation_lines(result.report), *report.lines()):
         say(line)
     say(f"report {out / 'report.json'}")
 

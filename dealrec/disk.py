@@ -15,11 +15,23 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def local_file(path: str | Path) -> Path:
-    """Return the path of an existing file; raises :class:`InputError` (``no_such_file``)."""
+    """Return the path of a file that can be read.
+
+    Raises:
+        InputError: ``no_such_file``.
+    """
     found = Path(path).expanduser()
-    if not found.is_file():
-        raise InputError(f"{found} is not a file.", code="no_such_file", title="A file is missing")
-    return found
+    if found.is_dir():
+        detail = f"{found} is a folder. Name one file in it."
+    elif not found.exists():
+        detail = f"There is no file {found}."
+    elif not found.is_file():
+        detail = f"{found} is not a regular file."
+    elif not os.access(found, os.R_OK):
+        detail = f"There is no permission to read {found}."
+    else:
+        return found
+    raise InputError(detail, code="no_such_file", title="A file cannot be read")
 
 
 def file_sha256(path: Path, advance: Callable[[int], None] | None = None) -> str:

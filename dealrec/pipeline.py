@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,13 +49,11 @@ from dealrec.errors import InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, require_adapter
 from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
-from dealrec.stages.context import IngestFile, IngestFiles
+from dealrec.sources import Source, source_files
 from dealrec.stages.results import ADAPTER, publish
 from dealrec.stages.workspace import JobInput, Workspace
 
 _WORK, _TRAINING, _CACHE = ".work", ".training", "cache"
-Source: TypeAlias = str | Path | pa.Table
-"""A file in any format of :mod:`dealrec.data`, or an Arrow table."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def prune(
     """Pick the ``budget`` samples of ``interactions`` that are worth fine-tuning an LLM on.
 
     Args:
-        interactions: A file in any format of :mod:`dealrec.data`, or an Arrow table.
+        interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame.
         budget: A count, or a fraction between 0 and 1.
         items: The catalogue (``item_id``, ``title``); without it titles are the ids.
         out: The folder for the results. Each result appears as soon as it is finished, and replaces
@@ -128,7 +126,10 @@ def prune(
     require_models(planned_stages(config), config)
     out = Path(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
-    with _files(interactions, items, columns, split) as files, _nothing_left(out, out / _WORK):
+    with (
+        source_files(interactions, items, columns, split) as files,
+        _nothing_left(out, out / _WORK),
+    ):
         data = workspace.ingest(files)
         plan = plan_prune(config, requested, data.shape)
     artifacts = {}
@@ -162,7 +163,7 @@ def compare(
     """Find out which selector's coresets a language model learns most from, on your data.
 
     Args:
-        interactions: A file in any format of :mod:`dealrec.data`, or an Arrow table.
+        interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame.
         items: The catalogue (``item_id``, ``title``).
         config: What is compared.
         out: Gets ``report.html``, ``report.json`` and ``users.parquet``.
@@ -181,7 +182,10 @@ def compare(
     require_models(compared_stages(config), config.config)
     out = Path(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
-    with _files(interactions, items, columns, split) as files, _nothing_left(out, out / _WORK):
+    with (
+        source_files(interactions, items, columns, split) as files,
+        _nothing_left(out, out / _WORK),
+    ):
         data = workspace.ingest(files)
         plan = plan_comparison(config, data.shape)
     *_, (_, artifact) = workspace.run(plan, JobInput(data.folder))
@@ -269,7 +273,7 @@ def evaluate(
     options = PruneConfig.parse({**manifest["config"], "evaluation": config.model_dump()})
     require_models(trained_stages(options), options)
     workspace = _workspace(work or result / _WORK, runtime, stages)
-    with _files(interactions, items, columns, split) as files, _nothing_left(result / _WORK):
+    with source_files(interactions, items, columns, split) as files, _nothing_left(result / _WORK):
         data = workspace.ingest(files)
         data.shape.require_held_out(config)
     spec = STAGES[StageName.EVALUATE]
@@ -319,31 +323,6 @@ def _nothing_left(*folders: Path) -> Iterator[None]:
         for folder in new:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-@contextmanager
-def _files(
-    interactions: Source,
-    items: Source | None,
-    columns: Mapping[str, str] | None,
-    split: SplitMethod | str | None,
-) -> Iterator[IngestFiles]:
-    """The files of a data set; Arrow tables become files for as long as the block runs."""
-    with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
-        yield IngestFiles(
-            interactions=_file(interactions, Path(scratch) / "interactions.parquet"),
-            items=None if items is None else _file(items, Path(scratch) / "items.parquet"),
-            columns=dict(columns) if columns else None,
-            split=None if split is None else SplitMethod(split),
-        )
-
-
-def _file(source: Source, table: Path) -> IngestFile:
-    if isinstance(source, pa.Table):
-        pq.write_table(source, table)
-        return IngestFile(path=table, name=table.name)
-    path = local_file(source)
-    return IngestFile(path=path, name=path.name)
 
 
 @contextmanager

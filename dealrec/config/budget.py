@@ -3,6 +3,7 @@
 import json
 from fractions import Fraction
 from math import floor, isfinite
+from numbers import Real
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
@@ -12,6 +13,8 @@ from dealrec.errors import FieldError, InputError
 
 def _judge(value: Any) -> int | float:
     """Read a count (integer >= 1) or a fraction (0 < b < 1) by its value: 2.0 is the count 2."""
+    if not isinstance(value, int | float) and isinstance(value, Real):
+        value = float(str(value))  # a number of NumPy, whose digits count as they are shown
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("a budget must be a number")
     if isfinite(value) and value >= 1 and value == floor(value):

@@ -134,6 +134,26 @@ def test_bad_input_ends_with_status_2_its_code_and_nothing_left(data, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["prune", "nowhere.csv", "--budget=5", "--out=out"],
+        ["prune", "log.csv", "--items=nowhere.csv", "--budget=5", "--out=out", "--set=effort=null"],
+        ["compare", "nowhere.csv", "--budget=5", "--out=out"],
+        ["fidelity", "nowhere.csv", "--out=out"],
+        ["fidelity", ".", "--out=out"],
+    ],
+)
+def test_a_path_that_is_no_file_ends_in_a_sentence(tmp_path, arguments):
+    (tmp_path / "log.csv").write_text("user_id,item_id,position\nu,a,1\nu,b,2\n")
+    command = [sys.executable, "-m", "dealrec", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "A file cannot be read" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
+
+
 def test_a_failure_leaves_an_existing_folder_as_it_was(data, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

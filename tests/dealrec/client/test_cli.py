@@ -89,7 +89,7 @@ def test_a_file_is_uploaded(run: Run, data: Path) -> None:
     [
         (("status", "job_none"), 2, "There is no job 'job_none'"),
         (("coreset", "cs_none", "--out", "x"), 2, "There is no coreset"),
-        (("submit", "none.csv", "--budget", "5"), 2, "none.csv is not a file"),
+        (("submit", "none.csv", "--budget", "5"), 2, "There is no file none.csv"),
         (("submit", __file__, "--budget", "0"), 2, "budget"),
         (("submit", __file__, "--budget", "5", "--set", "selection.strata=0"), 2, "strata"),
         (("status", "job_none", "--server", "ftp://there"), 2, "must begin with http"),

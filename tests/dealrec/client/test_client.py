@@ -204,7 +204,7 @@ def test_a_problem_is_one_typed_error(client: Client, data: Path) -> None:
 
 
 def test_what_is_not_there_is_said_before_anything_is_sent(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a file"):
+    with pytest.raises(InputError, match="There is no file"):
         Client("http://127.0.0.1:1").prune(tmp_path / "none.csv", budget=1)
     with pytest.raises(InputError, match="http://"):
         Client("127.0.0.1:8000")

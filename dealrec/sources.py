@@ -1,0 +1,87 @@
+"""What people give to the library as data: paths, and tables in memory."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dealrec.config import SplitMethod
+from dealrec.disk import local_file
+from dealrec.errors import FieldError, InputError
+from dealrec.stages.context import IngestFile, IngestFiles
+
+
+class ArrowStream(Protocol):
+    """A table with the Arrow PyCapsule interface: DataFrames of pandas and polars, Arrow tables, …."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+class ArrowArray(Protocol):
+    """A record batch with the Arrow PyCapsule interface."""
+
+    def __arrow_c_array__(
+        self, requested_schema: object | None = None
+    ) -> tuple[object, object]: ...
+
+
+Source: TypeAlias = str | Path | ArrowStream | ArrowArray
+"""A file in any format of :mod:`dealrec.data`, or a table in memory: a DataFrame, an Arrow table, …."""
+
+
+@contextmanager
+def source_files(
+    interactions: Source,
+    items: Source | None,
+    columns: Mapping[str, str] | None,
+    split: SplitMethod | str | None,
+) -> Iterator[IngestFiles]:
+    """The files of a data set; tables in memory become files for as long as the block runs.
+
+    Raises:
+        InputError: ``no_such_file``, ``not_tabular``, or ``invalid_option`` for an unknown split.
+    """
+    with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
+        yield IngestFiles(
+            interactions=_file(interactions, Path(scratch) / "interactions.parquet"),
+            items=None if items is None else _file(items, Path(scratch) / "items.parquet"),
+            columns=dict(columns) if columns else None,
+            split=None if split is None else _split_method(split),
+        )
+
+
+def _file(source: Source, table: Path) -> IngestFile:
+    if isinstance(source, str | PathLike):
+        path = local_file(source)
+        return IngestFile(path=path, name=path.name)
+    try:
+        pq.write_table(pa.table(source), table)
+    except MemoryError:  # Arrow's is an ArrowException, too
+        raise
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        kind = f"{type(source).__module__}.{type(source).__qualname__}".removeprefix("builtins.")
+        reason = " ".join(str(part) for part in error.args).rstrip(".")
+        raise InputError(
+            f"The {table.stem} cannot be read as a table from an object of the type {kind}: {reason}. "
+            "Give the path of a file, an Arrow table, or a DataFrame whose columns hold values of one "
+            "type each.",
+            code="not_tabular",
+        ) from None
+    return IngestFile(path=table, name=table.name)
+
+
+def _split_method(name: str) -> SplitMethod:
+    try:
+        return SplitMethod(name)
+    except ValueError:
+        known = ", ".join(method.value for method in SplitMethod)
+        raise InputError(
+            f"There is no split {name!r}. The splits are: {known}.",
+            code="invalid_option",
+            errors=[FieldError("split", f"not one of {known}")],
+        ) from None
