@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from dealrec.data.tables import Int64
 
 _NEWLINE, _QUOTE, _COMMA, _TAB = 10, 34, 44, 9
+_BOUNDARY = np.isin(np.arange(256), (_NEWLINE, _QUOTE, _COMMA))
+"""Whether a byte may stand before a quote that opens, and after one that closes."""
 _CELL = re.compile(rb'(?:(?<=[\n,])|\A)"(?:[^"]|"")*+("|\Z)')
 """A cell of a comma-separated file that begins with a quote."""
 _TAB_CELL = re.compile(rb'(?:(?<=\t)|\A)"(?:[^"]|"")*+"(?=\t|\Z)')
@@ -47,38 +49,45 @@ def record_ends(block: bytes, *, whole: bool) -> Int64:
     ends = np.flatnonzero(data == _NEWLINE)
     if b'"' not in block:
         return ends
-    opened, closed = _quoted_parts(block, data)
-    cells = np.arange(len(opened))
-    cells[1:][opened[1:] == closed[: len(opened) - 1] + 1] = 0  # goes on after an escaped quote
-    cells = np.maximum.accumulate(cells)
-    after = data[np.minimum(closed + 1, len(block) - 1)]
-    astray = ~np.isin(after, (_COMMA, _NEWLINE, _QUOTE)) & (closed + 1 < len(block))
-    spanning = np.searchsorted(ends, opened[cells[: len(closed)]]) < np.searchsorted(ends, closed)
-    wrong = np.flatnonzero(astray & spanning)
-    if len(wrong):
-        raise UnclosedQuote(int(opened[cells[wrong[0]]]))
+    marks = _marks(block, data)
+    opened, closed = marks[::2], marks[1::2]
+    last = len(closed) - (len(closed) > 0 and closed[-1] == len(block) - 1)
+    astray = ~_BOUNDARY[data[closed[:last] + 1]]
+    if astray.any():
+        at = np.flatnonzero(astray)
+        begun = _cell_starts(opened, closed)[at]
+        spanning = np.searchsorted(ends, begun) < np.searchsorted(ends, closed[at])
+        if spanning.any():
+            raise UnclosedQuote(int(begun[spanning.argmax()]))
     if whole and len(opened) > len(closed):
-        raise UnclosedQuote(int(opened[cells[-1]]))
-    outside: Int64 = ends[np.searchsorted(opened, ends) == np.searchsorted(closed, ends)]
+        raise UnclosedQuote(int(_cell_starts(opened, closed)[-1]))
+    outside: Int64 = ends[np.searchsorted(marks, ends) % 2 == 0]
     return outside
 
 
-def _quoted_parts(block: bytes, data: npt.NDArray[np.uint8]) -> tuple[Int64, Int64]:
-    """Find the quotes that open and that close; an escaped quote closes and opens again.
+def _marks(block: bytes, data: npt.NDArray[np.uint8]) -> Int64:
+    """Find the quotes that open and close, in turns; an escaped quote closes and opens again.
 
     If every odd quote of the block stands at the start of a cell, or right after another quote (an
-    escaped one), it is enough to count quotes. A title such as ``5" disc`` breaks that rule, and
-    then the quoted cells are searched one by one.
+    escaped one), these are all quotes. A title such as ``5" disc`` breaks that rule, and then the
+    quoted cells are searched one by one.
     """
     quotes = np.flatnonzero(data == _QUOTE)
-    opened = quotes[::2]
-    if np.isin(data[opened[opened > 0] - 1], (_COMMA, _NEWLINE, _QUOTE)).all():
-        return opened, quotes[1::2]
+    begins = _BOUNDARY[data[quotes[::2] - 1]]
+    begins[0] |= quotes[0] == 0
+    if begins.all():
+        return quotes
     found = list(_CELL.finditer(block))
-    return (
-        np.array([cell.start() for cell in found], np.int64),
-        np.array([cell.end() - 1 for cell in found if cell[1]], np.int64),
-    )
+    marks = [at for cell in found for at in (cell.start(), cell.end() - 1)]
+    return np.array(marks if not found or found[-1][1] else marks[:-1], np.int64)
+
+
+def _cell_starts(opened: Int64, closed: Int64) -> Int64:
+    """[n] where the cell begins that each of ``opened`` opens, or goes on with after an escape."""
+    cells = np.arange(len(opened))
+    cells[1:][opened[1:] == closed[: len(opened) - 1] + 1] = 0
+    starts: Int64 = opened[np.maximum.accumulate(cells)]
+    return starts
 
 
 def hide_tabs(block: bytes, columns: int) -> bytes:
