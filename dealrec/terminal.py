@@ -139,6 +139,8 @@ def _guarded(function: Callable[P, None], needs: Extra | None) -> Callable[P, No
             else:
                 _say(f"{error.title}: {error.detail}")
                 for item in error.errors:
+                    if f"{item.location}: {item.message}" == error.detail:
+                        continue  # the whole of it has been said
                     _say(f"  {item.location}: {item.message}")
             raise typer.Exit(error.exit_status) from None
 

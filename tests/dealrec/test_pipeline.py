@@ -154,6 +154,13 @@ def test_a_path_that_is_no_file_ends_in_a_sentence(tmp_path, arguments):
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
+def test_an_error_in_a_file_is_said_once(tmp_path):
+    (tmp_path / "log.csv").write_text('user_id,item_id,position\nu,a,1\nu,"b,2\n')
+    ended = run("prune", tmp_path / "log.csv", "--budget=5", "--set=effort=null", "--out=out")
+    assert ended.returncode == 2
+    assert ended.stderr.count("log.csv:3: A quote opens a cell in this line") == 1
+
+
 def test_a_failure_leaves_an_existing_folder_as_it_was(data, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

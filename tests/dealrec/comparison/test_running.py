@@ -1,6 +1,7 @@
 """A whole comparison on a tiny language model leaves its files, and goes on where it was stopped."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,12 @@ class _Stopping:
 
     def event(self, kind, **data):
         pass
+
+
+def test_the_report_says_what_was_read(result):
+    out, report = result
+    assert re.match(r"interactions: [\d,]+ rows accepted, 0 rejected", report.validation[0])
+    assert report.validation[0] in (out / "report.html").read_text()
 
 
 def test_a_stopped_comparison_goes_on_with_the_run_it_was_in(data, result, tmp_path):
