@@ -80,9 +80,8 @@ def prune_command(
     json: JsonOption = False,
 ) -> None:
     """Choose a coreset from a file of interactions; no server needed."""
-    from dealrec.coresets.formats import CoresetFormat, write_format
     from dealrec.data.findings import validation_lines
-    from dealrec.pipeline import prune, write_config
+    from dealrec.pipeline import prune
 
     requested = parse_budget(budget)
     settings = PruneConfig.parse(configuration(config, set_ or []))
@@ -98,15 +97,16 @@ def prune_command(
             split=split,
             stages=stages,
         )
-    with (out / "coreset.jsonl").open("wb") as file:
-        write_format(out / "members.parquet", CoresetFormat.JSONL, file)
-    write_config(result.config, out / "config.json")
+    out = result.folder
     if json:
         summary = {"out": str(out), "size": result.coreset.size, "sha256": result.coreset.sha256}
-        print_json({**summary, "coverage": result.coreset.coverage, "report": result.report})
+        told = {"coverage": result.coreset.coverage, "report": result.report}
+        print_json({**summary, **told, "audit": result.audit, "evaluation": result.evaluation})
     else:
         for line in validation_lines(result.report):
             say(line)
+        for name, value in (result.audit or {}).items():
+            say(f"{name} {value:.4g}")
         say(f"{result.coreset.size:,} samples in {out / 'coreset.jsonl'}")
         say(f"sha256 {result.coreset.sha256}")
         say(f"report {out / 'report.html'}")

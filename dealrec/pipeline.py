@@ -44,8 +44,8 @@ from dealrec.config.stages import (
 from dealrec.coresets.members import read_examples
 from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
 from dealrec.data.findings import Report
-from dealrec.disk import file_sha256, local_file
-from dealrec.errors import InputError
+from dealrec.disk import file_sha256, local_file, written_whole
+from dealrec.errors import FieldError, InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, require_adapter
 from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
@@ -61,8 +61,8 @@ class PruneResult:
     """The coreset that :func:`prune` chose, and what was asked for beside it."""
 
     folder: Path
-    """Holds ``members.parquet``, ``scores.parquet``, ``manifest.json``, ``report.html`` and, where
-    asked for, ``adapter/`` and ``evaluation.json``."""
+    """Holds ``coreset.jsonl``, ``members.parquet``, ``scores.parquet``, ``manifest.json``,
+    ``report.html``, ``config.json`` and, where asked for, ``adapter/`` and ``evaluation.json``."""
     coreset: Coreset
     config: PruneConfig
     """Fully resolved; running it again gives the same coreset."""
@@ -71,6 +71,8 @@ class PruneResult:
     adapter: Path | None
     evaluation: Mapping[str, Any] | None
     """As :func:`dealrec.recommenders.evaluation.evaluate_adapter` gives it."""
+    audit: Mapping[str, float] | None
+    """As :func:`dealrec.stages.audit.run` describes it."""
 
     def to_arrow(self) -> pa.Table:
         """The members: keys, ids, texts and scores, one row a sample."""
@@ -124,7 +126,7 @@ def prune(
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
     require_models(planned_stages(config), config)
-    out = Path(out)
+    out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, columns, split) as files,
@@ -136,8 +138,10 @@ def prune(
     for name, artifact in workspace.run(plan, JobInput(data.folder, requested)):
         artifacts[name] = artifact
         publish(workspace, name, artifact, out)
+        if name is StageName.SELECT:
+            write_config(plan.options.config, out / "config.json")
     manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
-    evaluated = artifacts.get(StageName.EVALUATE)
+    evaluated, audited = artifacts.get(StageName.EVALUATE), artifacts.get(StageName.AUDIT)
     return PruneResult(
         out,
         Coreset(manifest["size"], manifest["sha256"], manifest["coverage"], manifest),
@@ -145,6 +149,7 @@ def prune(
         data.facts.details["report"],
         out / ADAPTER if StageName.FINETUNE in artifacts else None,
         evaluated.facts.details if evaluated else None,
+        audited.facts.metrics if audited else None,
     )
 
 
@@ -180,7 +185,7 @@ def compare(
     if not isinstance(config, ComparisonConfig):
         config = ComparisonConfig.parse(dict(config), location="comparison")
     require_models(compared_stages(config), config.config)
-    out = Path(out)
+    out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, columns, split) as files,
@@ -225,7 +230,7 @@ def finetune(
     """
     options = PruneConfig(finetune=config)
     require_models(trained_stages(options), options)
-    out = Path(out)
+    out = _folder(out)
     workspace = _workspace(work or out / _TRAINING, runtime, stages)
     with _coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(out, out / _TRAINING):
         given = JobInput(Path(), given={StageName.SELECT: chosen})
@@ -241,6 +246,7 @@ def evaluate(
     interactions: Source,
     *,
     items: Source | None = None,
+    finetune: FinetuneConfig,
     config: EvaluationConfig,
     work: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
@@ -254,6 +260,7 @@ def evaluate(
         result: A folder that :func:`prune` left, with ``adapter/`` in it; gets ``evaluation.json``.
         interactions: The data whose users are asked.
         items: Its catalogue.
+        finetune: The options that the adapter was trained with: its model is loaded.
         config: Whom to ask, and what.
         work: As for :func:`prune`.
         columns: Our column names to the file's.
@@ -267,18 +274,22 @@ def evaluate(
     Raises:
         InputError: ``no_held_out_users``, ``adapter_not_usable``, or the data cannot be used.
     """
-    result = Path(result)
+    result = _folder(result)
     require_adapter(result / ADAPTER)
+    _require_base(result / ADAPTER, finetune.model)
     manifest = json.loads(local_file(result / MANIFEST).read_text())
-    options = PruneConfig.parse({**manifest["config"], "evaluation": config.model_dump()})
+    options = PruneConfig.parse(manifest["config"]).model_copy(
+        update={"finetune": finetune, "evaluation": config}
+    )
     require_models(trained_stages(options), options)
     workspace = _workspace(work or result / _WORK, runtime, stages)
     with source_files(interactions, items, columns, split) as files, _nothing_left(result / _WORK):
         data = workspace.ingest(files)
         data.shape.require_held_out(config)
     spec = STAGES[StageName.EVALUATE]
-    adapter = hashed([data.shape.sha256, _folder_sha256(result / ADAPTER)])
-    job = JobOptions(options)
+    job, trained = JobOptions(options), STAGES[StageName.FINETUNE].key_options(JobOptions(options))
+    prompt = options.prompt.model_dump(mode="json")
+    adapter = hashed([data.shape.sha256, _folder_sha256(result / ADAPTER), trained, prompt])
     plan = Plan([spec], stage_keys([spec], job, source=adapter), job)
     given = {StageName.SELECT: result, StageName.FINETUNE: result / ADAPTER}
     ((_, artifact),) = workspace.run(plan, JobInput(data.folder, given=given))
@@ -299,15 +310,36 @@ def require_models(stages: Sequence[StageSpec], config: PruneConfig) -> None:
                 require_adapter(Path(use.adapter).expanduser())
 
 
+def _require_base(adapter: Path, model: str) -> None:
+    """Raise :class:`InputError` (``adapter_not_usable``) for an adapter of another model."""
+    base = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
+    if Path(base).name != Path(model).name:
+        raise InputError(
+            f"The adapter was trained on `{base}`, and `finetune.model` is `{model}`. Give the options "
+            "that it was trained with.",
+            code="adapter_not_usable",
+            errors=[FieldError("finetune.model", f"the adapter belongs to `{base}`")],
+        )
+
+
 def write_config(config: PruneConfig, path: Path) -> None:
     """Write the configuration as ``dealrec prune --config`` reads it."""
-    path.write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+    with written_whole(path) as unfinished:
+        unfinished.write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
 
 
 def _workspace(folder: str | Path, runtime: Runtime | None, stages: StageReporters) -> Workspace:
-    folder = Path(folder)
+    folder = _folder(folder)
     runtime = runtime or environment_runtime()
     return Workspace(folder, runtime=runtime, stages=stages, cache=folder / _CACHE)
+
+
+def _folder(path: str | Path) -> Path:
+    """The folder with ``~`` expanded; raises :class:`InputError` (``not_a_folder``) for a file."""
+    folder = Path(path).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, and a folder is needed.", code="not_a_folder")
+    return folder
 
 
 @contextmanager

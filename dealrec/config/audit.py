@@ -9,4 +9,4 @@ class AuditConfig(Config):
     """How the shape of the data set is summarised."""
 
     popular: float = Field(0.1, gt=0, lt=1)
-    """The share of items, the most bought first, whose share of all interactions is reported."""
+    """The share of items, the most popular first, whose share of all interactions is reported."""

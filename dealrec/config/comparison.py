@@ -102,7 +102,7 @@ class ComparisonConfig(Config):
     """So many trainings on all samples; without any, their cost is extrapolated."""
     scale: Scale = Scale.SMOKE
     config: PruneConfig = PruneConfig()
-    """Its ``finetune`` and ``evaluation`` are those of ``scale`` where it has none."""
+    """The options that all selectors share; ``scale`` fills in a missing ``finetune`` or ``evaluation``."""
 
     @field_validator("selectors")
     @classmethod

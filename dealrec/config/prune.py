@@ -68,6 +68,13 @@ class PruneConfig(Config):
             )
         return self
 
+    def of_coreset(self) -> "PruneConfig":
+        """The options that decide the coreset; the others are left out.
+
+        Jobs that differ in the others share a coreset, whose manifest must not name one of them.
+        """
+        return self.model_copy(update={"audit": None, "finetune": None, "evaluation": None})
+
     def resolved(self, *, has_validation: bool) -> "PruneConfig":
         """The configuration with what depends on the data filled in.
 

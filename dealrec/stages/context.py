@@ -25,7 +25,7 @@ class Record(BaseModel):
 
 
 class IngestFile(Record):
-    """An uploaded file, and the name that people know it by."""
+    """A file to read, and the name that people know it by."""
 
     path: Path
     name: str

@@ -1,16 +1,18 @@
 """Copies of a job's results in a folder that people chose, which may hold files of their own."""
 
+import contextlib
 import filecmp
-import shutil
 from pathlib import Path
 
 from dealrec.config.stages import StageName
+from dealrec.coresets.formats import CoresetFormat, write_format
 from dealrec.coresets.writer import MEMBERS
-from dealrec.language_models.adapters import WEIGHTS
+from dealrec.disk import written_whole
+from dealrec.language_models.adapters import ADAPTER_FILES, WEIGHTS
 from dealrec.stages.context import EVALUATION
 from dealrec.stages.workspace import Artifact, Workspace
 
-ADAPTER = "adapter"
+ADAPTER, CARD, LINES = "adapter", "README.md", "coreset.jsonl"
 
 
 def publish(workspace: Workspace, name: StageName, artifact: Artifact, out: Path) -> None:
@@ -32,8 +34,14 @@ def publish(workspace: Workspace, name: StageName, artifact: Artifact, out: Path
     if outdated:
         (out / EVALUATION).unlink(missing_ok=True)
         if (adapter / WEIGHTS).is_file():  # otherwise the folder is none of ours
-            shutil.rmtree(adapter)
+            for file in (*ADAPTER_FILES, CARD):
+                (adapter / file).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it holds files of somebody else
+                adapter.rmdir()
     workspace.copy(artifact, target)
+    if name is StageName.SELECT:
+        with written_whole(out / LINES) as unfinished, unfinished.open("wb") as lines:
+            write_format(artifact.folder / MEMBERS, CoresetFormat.JSONL, lines)
 
 
 def _differs(made: Path, earlier: Path, name: str) -> bool:

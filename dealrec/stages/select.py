@@ -19,7 +19,7 @@ def run(context: StageContext) -> StageResult:
         samples,
         scores,
         select(scores, context.budget, context.config.selection),
-        config=context.config,
+        config=context.config.of_coreset(),
         budget_requested=context.budget_requested,
         facts=_facts(context),
         out=context.out,

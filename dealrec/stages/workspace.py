@@ -1,5 +1,6 @@
 """The library's executor: finished stages in a folder, under the keys that the service uses."""
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ from dealrec.progress import SILENT, Reporter, StageReporters
 from dealrec.stages.context import IngestFiles, StageContext, StageFacts
 from dealrec.stages.registry import load_stage
 
-_OUT, _FACTS = "out", "facts.json"
+_OUT, _FACTS, _SIZES = "out", "facts.json", "sizes.json"
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,12 @@ class Workspace:
         """Make ``folder`` by ``fill`` unless it is there; ``checkpoints`` are removed when it is.
 
         A second process that needs the same folder waits for the first. What a killed process left
-        unfinished is removed.
+        unfinished is removed, and a folder that lost a file, or a part of one, is made again.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
-            if not folder.is_dir():
+            if not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
                 remove_unfinished(folder)
                 with written_whole(folder) as unfinished:
                     fill(unfinished)
@@ -175,6 +177,22 @@ class Workspace:
             seconds=time.perf_counter() - started,
         )
         (folder / _FACTS).write_text(facts.model_dump_json())
+        (folder / _SIZES).write_text(json.dumps(_sizes(folder)))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the folder is there, with every file in the size that it was written in."""
+    if not (folder / _SIZES).is_file():
+        return folder.is_dir() and not (folder / _OUT).exists()
+    try:
+        return bool(json.loads((folder / _SIZES).read_text()) == _sizes(folder))
+    except ValueError:
+        return False
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != _SIZES)
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
 
 
 class _MetricKeeper:

@@ -50,6 +50,8 @@ def test_it_gives_exactly_the_budget_and_a_report_beside_random(result):
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")
     assert sorted(path.name for path in result.folder.iterdir()) == [
         ".work",
+        "config.json",
+        "coreset.jsonl",
         "manifest.json",
         "members.parquet",
         "report.html",
@@ -262,6 +264,7 @@ def test_it_trains_and_measures_where_the_configuration_says_so(data, language_m
         tmp_path / "out",
         data / "interactions.csv",
         items=data / "items.csv",
+        finetune=FinetuneConfig(**finetune),
         config=EvaluationConfig(**evaluation),
     )
     assert measured == result.evaluation

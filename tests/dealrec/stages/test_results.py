@@ -22,7 +22,14 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {".work"}
 
 
-CORESET = {"manifest.json", "members.parquet", "report.html", "scores.parquet"}
+CORESET = {
+    "config.json",
+    "coreset.jsonl",
+    "manifest.json",
+    "members.parquet",
+    "report.html",
+    "scores.parquet",
+}
 
 
 def test_an_adapter_and_figures_stay_beside_their_own_coreset_alone(
@@ -85,5 +92,42 @@ def test_refused_files_and_folders_leave_nothing_behind(
 
     (out / "manifest.json").unlink()
     with pytest.raises(InputError) as refused:
-        evaluate(out, data / "interactions.csv", config=EvaluationConfig(**MEASURED))
+        evaluate(
+            out,
+            data / "interactions.csv",
+            finetune=FinetuneConfig(model=model),
+            config=EvaluationConfig(**MEASURED),
+        )
     assert refused.value.code == "no_such_file"
+
+
+def test_an_adapter_of_another_model_is_not_measured(
+    data: Path, model: str, tmp_path: Path
+) -> None:
+    prune(data, tmp_path / "out", options(model))
+    with pytest.raises(InputError) as refused:
+        evaluate(
+            tmp_path / "out",
+            data / "interactions.csv",
+            finetune=FinetuneConfig(model="smollm2-135m"),
+            config=EvaluationConfig(**MEASURED),
+        )
+    assert refused.value.code == "adapter_not_usable"
+
+
+def test_a_damaged_result_is_made_again(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prune(data, out, options(None))
+    before = (out / "members.parquet").read_bytes()
+    for path in sorted((out / ".work" / "artifacts").rglob("*.parquet")):
+        path.write_bytes(path.read_bytes()[:100])
+    prune(data, out, options(None))
+    assert (out / "members.parquet").read_bytes() == before
+
+
+def test_a_file_in_place_of_a_folder_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError) as refused:
+        prune(data, tmp_path / "out", options(None))
+    assert refused.value.code == "not_a_folder"
+    assert (tmp_path / "out").read_text() == "mine"
