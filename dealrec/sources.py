@@ -1,4 +1,4 @@
-"""What people give to the library as data: paths, and tables in memory."""
+"""The data that people give to the library: paths, and tables in memory."""
 
 import tempfile
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a comparison of selectors is asked: which, at which budgets, how often."""
+"""The options of a comparison: which selectors, at which budgets, how often."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from dealrec.errors import FieldError, InputError
 CONTROL = SelectionMethod.RANDOM.value
 """The label that every other selector is set beside; added where it is not asked for."""
 ALL_DATA = "all data"
-"""What training on all samples is called in a report; no selector's label."""
+"""The name of training on all samples in a report; no selector may have this label."""
 
 
 class Scale(StrEnum):
@@ -50,7 +50,7 @@ class ComparedSelector(Config):
 
     method: SelectionMethod
     label: str | None = Field(None, min_length=1, max_length=60)
-    """What it is called in the report, once; default: its method."""
+    """Its name in the report, which no other selector has; default: its method."""
     runs: int | None = Field(None, ge=2, le=1000)
     """``None``: as many as ``seeds``."""
     selection: SelectionChanges = Field(default_factory=dict)

@@ -36,12 +36,12 @@ class Need(StrEnum):
 
 
 KEPT_WITH_SCORES = frozenset({Need.INFLUENCE, Need.EFFORT, Need.TARGETS, Need.HISTORY_LENGTHS})
-"""What every job keeps: selectors that need no more select again at once."""
+"""Every job keeps these: selectors that need nothing else select again at once."""
 
 
 @dataclass(frozen=True)
 class SelectorEntry:
-    """What a person must know to choose a selector."""
+    """The facts that a person needs to choose a selector."""
 
     method: SelectionMethod
     summary: str
@@ -49,13 +49,13 @@ class SelectorEntry:
     implementation: str
     """``module:function``."""
     needs: tuple[Need, ...]
-    """What it looks at, beside the score that ``difficulty`` names where it reads that."""
+    """The scores that it looks at. One that reads ``difficulty`` also looks at the score named there."""
     parameters: tuple[str, ...]
     """The fields of :class:`~dealrec.config.SelectionConfig` that it reads."""
     overall: str = "normalised influence + λ · effort"
-    """What the overall score is that it reports; those that look at none report this one."""
+    """The overall score that it reports; a selector that looks at no score reports the default."""
     strata: str = "All samples are one stratum."
-    """What strata are, in a sentence."""
+    """A sentence that says what its strata are."""
 
     @property
     def weighs_effort(self) -> bool:
@@ -289,6 +289,6 @@ def selector_needs(config: SelectionConfig) -> frozenset[Need]:
 
 
 def listed_needs(entry: SelectorEntry) -> list[Need]:
-    """What the selector looks at with its parameters as they are by default, in one order."""
+    """List what the selector looks at with its default parameters, in one order."""
     needs = selector_needs(SelectionConfig(method=entry.method))
     return [need for need in Need if need in needs]

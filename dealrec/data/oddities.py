@@ -18,7 +18,7 @@ from dealrec.data.interactions import Interactions
 from dealrec.data.sequences import Sequences
 
 _MISSING = r"^(?i:-?nan|nat|[(]?null[)]?|#null!|none|nil|undefined|na|n/a|#n/a|<na>|\\n)$"
-"""What programs write for a missing value."""
+"""The words that programs write for a missing value."""
 _ROUNDED = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
 _TAGS = (
     "a|b|br|div|em|font|h[1-6]|i|img|li|p|script|small|span|strong|style|su[bp]|t[adhr]|table|u|ul"
