@@ -48,7 +48,7 @@ def _process(command: list[str], settings: Settings) -> Iterator[subprocess.Pope
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)  # on a busy machine two workers once took more than 20 s
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
