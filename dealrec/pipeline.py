@@ -44,7 +44,7 @@ from dealrec.config.stages import (
 from dealrec.coresets.members import read_examples
 from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
 from dealrec.data.findings import Report
-from dealrec.disk import file_sha256, local_file, written_whole
+from dealrec.disk import file_sha256, local_file
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, require_adapter
 from dealrec.language_models.loading import require_language_model
@@ -137,9 +137,7 @@ def prune(
     artifacts = {}
     for name, artifact in workspace.run(plan, JobInput(data.folder, requested)):
         artifacts[name] = artifact
-        publish(workspace, name, artifact, out)
-        if name is StageName.SELECT:
-            write_config(plan.options.config, out / "config.json")
+        publish(workspace, name, artifact, out, plan.options.config)
     manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
     evaluated, audited = artifacts.get(StageName.EVALUATE), artifacts.get(StageName.AUDIT)
     return PruneResult(
@@ -320,12 +318,6 @@ def _require_base(adapter: Path, model: str) -> None:
             code="adapter_not_usable",
             errors=[FieldError("finetune.model", f"the adapter belongs to `{base}`")],
         )
-
-
-def write_config(config: PruneConfig, path: Path) -> None:
-    """Write the configuration as ``dealrec prune --config`` reads it."""
-    with written_whole(path) as unfinished:
-        unfinished.write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
 
 
 def _workspace(folder: str | Path, runtime: Runtime | None, stages: StageReporters) -> Workspace:

@@ -2,8 +2,10 @@
 
 import contextlib
 import filecmp
+import json
 from pathlib import Path
 
+from dealrec.config import PruneConfig
 from dealrec.config.stages import StageName
 from dealrec.coresets.formats import CoresetFormat, write_format
 from dealrec.coresets.writer import MEMBERS
@@ -12,11 +14,16 @@ from dealrec.language_models.adapters import ADAPTER_FILES, WEIGHTS
 from dealrec.stages.context import EVALUATION
 from dealrec.stages.workspace import Artifact, Workspace
 
-ADAPTER, CARD, LINES = "adapter", "README.md", "coreset.jsonl"
+ADAPTER, CARD = "adapter", "README.md"
+LINES, CONFIG = "coreset.jsonl", "config.json"
 
 
-def publish(workspace: Workspace, name: StageName, artifact: Artifact, out: Path) -> None:
+def publish(
+    workspace: Workspace, name: StageName, artifact: Artifact, out: Path, config: PruneConfig
+) -> None:
     """Copy a stage's files into ``out`` if people asked for them.
+
+    Beside a coreset go its lines and ``config``, as ``dealrec prune --config`` reads it.
 
     An adapter and an evaluation that an earlier run left there are removed before the coreset or the
     adapter that they were made from is replaced.
@@ -42,6 +49,8 @@ def publish(workspace: Workspace, name: StageName, artifact: Artifact, out: Path
     if name is StageName.SELECT:
         with written_whole(out / LINES) as unfinished, unfinished.open("wb") as lines:
             write_format(artifact.folder / MEMBERS, CoresetFormat.JSONL, lines)
+        with written_whole(out / CONFIG) as unfinished:
+            unfinished.write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
 
 
 def _differs(made: Path, earlier: Path, name: str) -> bool:
