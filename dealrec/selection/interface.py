@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,10 +50,6 @@ class Scores:
     candidates: npt.NDArray[np.bool_] | None = None
     """[n] whether the sample's effort was computed; ``None`` means for all. The effort of other samples
     is NaN, and selectors that use effort never select them."""
-    key_ranks: Int64 | None = None
-    """[n] places of the keys, in the order of their bytes, among the keys of ``population`` samples;
-    given when these samples are the candidates among more."""
-    population: int | None = None
     targets: Int32 | None = None
     """[n] dense item index of each sample's target."""
     history_lengths: Int64 | None = None
@@ -99,17 +96,13 @@ class Scores:
         return getattr(self, need.value) is not None
 
     def of_candidates(self) -> "Scores":
-        """Restrict to the candidates; their random draws stay the same as among all samples."""
+        """Restrict to the candidates."""
         assert self.candidates is not None
-        places = np.flatnonzero(self.candidates)
-        ranks = np.empty(len(self), dtype=np.int64)
-        ranks[self.key_order()] = np.arange(len(self))
-        taken = replace(self.take(places), candidates=None, population=len(self))
-        return replace(taken, key_ranks=ranks[places])
+        return replace(self.take(np.flatnonzero(self.candidates)), candidates=None)
 
     def take(self, places: Int64) -> "Scores":
         """Restrict to the samples at ``places``, in that order."""
-        arrays = (*_ARRAYS, "candidates", "key_ranks")
+        arrays = (*_ARRAYS, "candidates")
         found: dict[str, Any] = {"keys": self.keys.take(pa.array(places))}
         for name in arrays:
             values = getattr(self, name)
@@ -171,15 +164,17 @@ class Selector(Protocol):
         """Select exactly ``budget`` samples; the caller ensures ``1 <= budget <= len(scores)``."""
 
 
-def priorities(scores: Scores, seed: int) -> Float64:
-    """[n] uniform random numbers, one a sample; a draw takes the samples with the smallest.
+def priorities(scores: Scores, seed: int, purpose: str = "") -> Float64:
+    """[n] uniform random numbers in [0, 1), one a sample; a draw takes the samples with the smallest.
 
-    The numbers are assigned in the order of the keys' bytes, so the order of the input does not
-    matter, and a larger budget contains the smaller one.
+    A number is a hash (BLAKE2b) of the sample's key and the seed. So it depends on neither the order
+    of the input nor the other samples, and a larger budget contains the smaller one. ``purpose``, at
+    most 16 bytes, tells independent draws with the same seed apart.
     """
-    draws = np.random.default_rng(seed).random(scores.population or len(scores))
-    if scores.key_ranks is not None:
-        return draws[scores.key_ranks]
-    dealt = np.empty(len(scores))
-    dealt[scores.key_order()] = draws
-    return dealt
+    salt, person = seed.to_bytes(8, "little"), purpose.encode()
+    hashes = b"".join(
+        blake2b(key, digest_size=8, salt=salt, person=person).digest()
+        for key in scores.keys.cast(pa.binary()).to_pylist()
+    )
+    # The upper 53 bits, which a float holds exactly.
+    return np.asarray((np.frombuffer(hashes, dtype="<u8") >> 11) * 2.0**-53, dtype=np.float64)

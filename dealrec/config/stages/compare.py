@@ -27,6 +27,7 @@ class CompareStage(StageSpec):
     name = StageName.COMPARE
     title = "Comparison"
     phase = Phase.COMPARISON
+    version = 2
     reads_scores = True
     reference_seconds = 0.1
 

@@ -27,7 +27,7 @@ class EffortStage(StageSpec):
     summary = "How hard the language model must work to learn a sample."
     switch = "Measure effort"
     phase = Phase.SCORING
-    version = 2
+    version = 3
     makes = frozenset({Need.EFFORT})
     reference_seconds = 0.1
 

@@ -23,6 +23,7 @@ class SelectStage(StageSpec):
     part = "selection"
     summary = "How the budget is spent."
     phase = Phase.SELECTION
+    version = 2
     queue = Queue.CPU
     reads_scores = True
     product = Product.CORESET
