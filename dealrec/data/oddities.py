@@ -16,6 +16,7 @@ from dealrec.data.dataset import Int32, Int64
 from dealrec.data.findings import DataWarning, warning
 from dealrec.data.interactions import Interactions
 from dealrec.data.sequences import Sequences
+from dealrec.data.splits import time_cuts
 
 _MISSING = r"^(?i:-?nan|nat|[(]?null[)]?|#null!|none|nil|undefined|na|n/a|#n/a|<na>|\\n)$"
 """The words that programs write for a missing value."""
@@ -178,7 +179,7 @@ def _shown(moment: np.int64, second: float) -> str:
 
 def _split_ties(file: str, times: Int64) -> Iterator[DataWarning]:
     """Look for times that the ends of training and validation cut into two."""
-    ends = (len(times) * 8 // 10, len(times) * 9 // 10)
+    ends = time_cuts(len(times))
     ordered = np.partition(times, ends)
     cut = {int(ordered[end]) for end in ends if end and ordered[:end].max() == ordered[end]}
     tied = int(np.isin(times, list(cut)).sum()) if cut else 0
@@ -189,7 +190,7 @@ def _split_ties(file: str, times: Int64) -> Iterator[DataWarning]:
         yield warning(
             "tied_split",
             tied,
-            f"{who} training or validation ends, and the order of rows decides to which split they "
-            "belong. Give finer times, or another split (`--split leave_one_out`, or `split` in the "
+            f"{who} training or validation ends, and hashes of user and item decide to which split "
+            "they belong. Give finer times, or another split (`--split leave_one_out`, or `split` in the "
             "request).",
         )

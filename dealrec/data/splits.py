@@ -15,6 +15,11 @@ def default_method(*, has_split: bool, has_timestamps: bool) -> SplitMethod:
     return SplitMethod.GLOBAL_TIME if has_timestamps else SplitMethod.LEAVE_ONE_OUT
 
 
+def time_cuts(count: int) -> tuple[int, int]:
+    """Return where training and validation end among ``count`` interactions, oldest first."""
+    return count * 8 // 10, count * 9 // 10
+
+
 def global_time(by_time: Int64) -> Int8:
     """Split by time: the oldest 80 % are training, the next 10 % validation, the last 10 % test.
 
@@ -24,10 +29,10 @@ def global_time(by_time: Int64) -> Int8:
     Returns:
         [N] codes of ``SPLIT_CODES``.
     """
-    n = len(by_time)
-    splits = np.full(n, _TEST, np.int8)
-    splits[by_time[: n * 9 // 10]] = _VALID
-    splits[by_time[: n * 8 // 10]] = _TRAIN
+    training, validation = time_cuts(len(by_time))
+    splits = np.full(len(by_time), _TEST, np.int8)
+    splits[by_time[:validation]] = _VALID
+    splits[by_time[:training]] = _TRAIN
     return splits
 
 

@@ -23,7 +23,7 @@ class IngestStage(StageSpec):
     queue = Queue.CPU
     product = Product.DATASET
     reference_seconds = 1e-5
-    version = 2
+    version = 3
 
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
         return {}

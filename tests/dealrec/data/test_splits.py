@@ -31,15 +31,31 @@ def test_leave_one_out_leaves_a_test_and_a_validation_item_where_a_history_stays
         assert part == [0] * len(part) if len(part) < 3 else [0] * (len(part) - 2) + [1, 2]
 
 
-def test_global_time_cuts_over_all_users_and_ties_by_row(tmp_path):
-    rows = "".join(f"u{i % 2},i{i},{100 - i // 5}\n" for i in range(20))
-    content = f"user_id,item_id,timestamp\n{rows}".encode()
-    dataset = ingest_bytes(tmp_path, content).dataset
-    assert dataset.split_method is SplitMethod.GLOBAL_TIME
-    names = np.array(dataset.item_ids.to_pylist())[dataset.items]
-    parts = [set(names[dataset.splits == code]) for code in (1, 2)]
-    # Row 0 to 4 have the latest time: the last four of the twenty are rows 1 to 4.
-    assert parts == [{"i1", "i2"}, {"i3", "i4"}]
+def test_global_time_cuts_over_all_users_and_ties_do_not_depend_on_the_order_of_rows(tmp_path):
+    """Row 0 to 4 have the latest time, at which both training and validation end."""
+    rows = [f"u{i % 2},i{i},{100 - i // 5}\n" for i in range(20)]
+    found = []
+    for place, ordered in enumerate((rows, rows[::-1], rows[3:] + rows[:3])):
+        content = f"user_id,item_id,timestamp\n{''.join(ordered)}".encode()
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        dataset = ingest_bytes(folder, content).dataset
+        assert dataset.split_method is SplitMethod.GLOBAL_TIME
+        names = np.array(dataset.item_ids.to_pylist())[dataset.items]
+        found.append([set(names[dataset.splits == code]) for code in (1, 2)])
+    assert found[0] == found[1] == found[2]
+    assert [len(part) for part in found[0]] == [2, 2]
+    assert found[0][0] | found[0][1] < {f"i{i}" for i in range(5)}
+
+
+def test_ties_at_the_end_of_a_split_prefer_no_ids(tmp_path):
+    """Every user's second item is of one time: each part gets small and large ids of users."""
+    rows = "".join(f"u{i:03},a,1\nu{i:03},b,7\n" for i in range(200))
+    dataset = ingest_bytes(tmp_path, f"user_id,item_id,timestamp\n{rows}".encode()).dataset
+    for code, size in ((0, 120), (1, 40), (2, 40)):
+        users = np.flatnonzero(dataset.splits[1::2] == code)
+        assert len(users) == size
+        assert 70 < users.mean() < 130
 
 
 def test_samples_of_both_units_over_the_training_items(tmp_path):
