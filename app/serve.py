@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -33,10 +34,12 @@ _FINISH_SECONDS = 5
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises :class:`InputError` (``keys_needed``) if other machines can reach the address while no key
-    exists.
+    Raises :class:`InputError`: ``address_not_usable`` if the port is taken or the host is not this
+    machine's, before anything is written; ``keys_needed`` if other machines can reach the address
+    while no key exists.
     """
     configure_logging()
+    listener = _listen(host, port)
     _prepare(settings, host)
     if not settings.broker_url and missing(Extra.WORKER):
         say(f"No worker runs here, so jobs wait for one: `{Extra.WORKER.pip}` helps.")
@@ -53,14 +56,13 @@ def serve(settings: Settings, host: str, port: int) -> None:
     # Uvicorn raises the signal again after it has stopped; the worker still has to be stopped then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    socket = server.config.bind_socket()
     address = f"[{host}]" if ":" in host else host
-    say(f"DEALRec listens on http://{address}:{socket.getsockname()[1]}")
+    say(f"DEALRec listens on http://{address}:{listener.getsockname()[1]}")
     if settings.broker_url or missing(Extra.WORKER):
-        server.run(sockets=[socket])
+        server.run(sockets=[listener])
         return
     with EmbeddedWorker(settings):
-        server.run(sockets=[socket])
+        server.run(sockets=[listener])
 
 
 class EmbeddedWorker:
@@ -108,6 +110,19 @@ class EmbeddedWorker:
             if not self._stopping.is_set():
                 _LOG.warning("worker_died", status=status)
                 self._stopping.wait(_RESTART_SECONDS)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError(
+            f"The server cannot listen on port {port} of {host}: {error.strerror}. Choose another "
+            "port with `--port`, where 0 takes a free one, or another address with `--host`.",
+            code="address_not_usable",
+            title="The address cannot be used",
+        ) from error
 
 
 def _prepare(settings: Settings, host: str) -> None:

@@ -54,8 +54,16 @@ class Authentication:
             return
         scope = _with_key(scope)
         if is_console(scope["path"]):
-            send = _PageSender(scope, receive, send)
+            send = _PageSender(scope, receive, send, _SECURITY)
+        elif _is_visit(scope):
+            send = _PageSender(scope, receive, send, {})
         await self.app(scope, receive, send)
+
+
+def _is_visit(scope: Scope) -> bool:
+    """Whether a person's browser asks for a page, perhaps at an address that does not exist."""
+    accepted = Headers(scope=scope).get("accept", "")
+    return "text/html" in accepted and not scope["path"].startswith("/v1/")
 
 
 def _with_key(scope: Scope) -> Scope:
@@ -79,10 +87,13 @@ def _with_key(scope: Scope) -> Scope:
 
 
 class _PageSender:
-    """Adds the security headers, and turns a problem document into a page."""
+    """Adds ``headers``, and turns a problem document into a page."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str]
+    ) -> None:
         self._scope, self._receive, self._send = scope, receive, send
+        self._headers = headers
         self._problem: bytearray | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -91,7 +102,7 @@ class _PageSender:
             if headers.get("content-type", "").startswith(MEDIA_TYPE):
                 self._problem = bytearray()
                 return
-            for name, value in _SECURITY.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)  # a page in a frame has its own, stricter policy
             message["headers"] = headers.raw
         if self._problem is None:

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from dealrec.app.console.pages import render
+from dealrec.app.console.auth import KEY_COOKIE
+from dealrec.app.console.pages import render, set_cookie
 from dealrec.app.console.session import Posted
 from dealrec.app.keys import endpoints as api
 from dealrec.app.keys.schemas import KeyCreate, NewKey
@@ -21,22 +22,29 @@ router = APIRouter(prefix="/console/keys", include_in_schema=False)
 _FIRST = PageRequest(50, None)
 _SCOPE = "scope."
 _START = {f"{_SCOPE}{Scope.READ.value}": "1", f"{_SCOPE}{Scope.WRITE.value}": "1"}
+_FIRST_KEY = {f"{_SCOPE}{scope.value}": "1" for scope in Scope}
 
 
 @router.get("")
 def list_page(request: Request, context: ContextDep, page: PageQuery) -> Response:
     """Show all keys, and the form for a new one."""
-    return _page(request, context, page, _START)
+    return _page(request, context, page)
 
 
 @router.post("")
 def create(request: Request, context: ContextDep, form: Posted) -> Response:
-    """Create a key, and show its text this one time."""
+    """Create a key, and show its text this one time.
+
+    The browser that made the first key is signed in with it, because from now on one is needed.
+    """
     try:
         made = api.create_key(_request(form), Response(), context)
     except DealrecError as error:
         return _page(request, context, _FIRST, form, error=error)
-    return _page(request, context, _FIRST, _START, made=made)
+    answer = _page(request, context, _FIRST, made=made)
+    if context.caller.key_id is None:
+        set_cookie(request, answer, KEY_COOKIE, made.key)
+    return answer
 
 
 @router.post("/{key_id}/revoke")
@@ -65,18 +73,19 @@ def _page(
     request: Request,
     context: Context,
     page: PageRequest,
-    form: Mapping[str, str],
+    form: Mapping[str, str] | None = None,
     *,
     made: NewKey | None = None,
     error: DealrecError | None = None,
 ) -> Response:
+    keys = api.list_keys(context, page)
     return render(
         request,
         "keys.html",
         status=200 if error is None else status_of(error),
-        keys=api.list_keys(context, page),
+        keys=keys,
         scopes=list(Scope),
-        form=form,
+        form=form or (_START if keys.data else _FIRST_KEY),
         made=made,
         problem=error and error.to_problem(),
     )

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from dealrec.app.keys import service
+from dealrec.app.keys import repository, service
 from dealrec.app.keys.repository import KeyRepository
 from dealrec.app.keys.schemas import Key, KeyCreate, NewKey
 from dealrec.app.kit.context import ContextDep
@@ -16,9 +16,13 @@ router = APIRouter(prefix="/v1/keys", tags=["administration"])
 def create_key(body: KeyCreate, response: Response, context: ContextDep) -> NewKey:
     """Create a key; only this answer shows its text.
 
-    An ``Idempotency-Key`` has no effect here, because the text is not stored for a second answer.
+    The first key of a server that asked for none must have the scope ``admin``: from then on every
+    request needs a key, and without an administrator nobody could make or revoke one. An
+    ``Idempotency-Key`` has no effect here, because the text is not stored for a second answer.
     """
     with context.write() as session:
+        if context.caller.key_id is None and not repository.any_key(session):
+            service.require_administrator(body.scopes)
         row, text = service.create_key(
             session,
             body.name,
@@ -35,8 +39,8 @@ def create_key(body: KeyCreate, response: Response, context: ContextDep) -> NewK
 def list_keys(context: ContextDep, page: PageQuery) -> Page[Key]:
     """List all keys of the tenant, including expired and revoked ones, newest first."""
     with context.read() as session:
-        repository = KeyRepository(session, context.tenant_id)
-        return repository.page(repository.query(), page).page(Key.of)
+        keys = KeyRepository(session, context.tenant_id)
+        return keys.page(keys.query(), page).page(Key.of)
 
 
 @router.delete("/{key_id}", status_code=204, operation_id="revoke_key", responses=documented(404))

@@ -52,6 +52,17 @@ def require_tenant_name(tenant_id: str) -> None:
         )
 
 
+def require_administrator(scopes: Iterable[Scope]) -> None:
+    """Raise :class:`InputError` (``first_key_not_admin``) if the first key would lock everybody out."""
+    if Scope.ADMIN not in scopes:
+        raise InputError(
+            "The first key must have the scope `admin`: from then on every request needs a key, and "
+            "only an administrator's key can make or revoke others.",
+            code="first_key_not_admin",
+            errors=[FieldError("scopes", "must contain `admin`")],
+        )
+
+
 def revoke_key(session: Session, key: ApiKey) -> None:
     """Revoke the key; a second revocation changes nothing."""
     if key.revoked_at is None:

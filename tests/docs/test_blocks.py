@@ -18,16 +18,29 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 RUN = {"sh", "python"}
 NOT_RUN = {""}
 """Formulas and drawings."""
-PAGES = sorted((ROOT / "docs").glob("**/*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+RUN_ELSEWHERE = {
+    "make demo": "tests/dealrec/test_demo.py",
+    "pip install --no-deps": "tests/deploy/test_lock.py",
+    "export POSTGRES_PASSWORD": "tests/deploy/test_compose.py",
+    "dealrec compare": "tests/dealrec/comparison",
+}
+"""How blocks begin that a page does not run, and the tests that try what they do."""
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
-    return FENCED.findall(page.read_text(encoding="utf-8"))
+    found = FENCED.findall(page.read_text(encoding="utf-8"))
+    return [(name, code) for name, code in found if not code.startswith(tuple(RUN_ELSEWHERE))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_a_block_says_what_it_is(page):
     assert {language for language, _ in blocks(page)} <= RUN | NOT_RUN
+
+
+@pytest.mark.parametrize("place", RUN_ELSEWHERE.values())
+def test_what_is_run_elsewhere_is_there(place):
+    assert (ROOT / place).exists()
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +91,17 @@ def test_the_page_does_what_it_says(page, tmp_path, request):
         elif language == "python":
             script.append(f"python -c {shlex.quote(code)}")
     port = f"{_free_port()}"
-    text = "\n".join(script).replace("localhost:8000", f"localhost:{port}")
+    text = re.sub(r"(localhost|127\.0\.0\.1):8000", rf"\1:{port}", "\n".join(script))
     text = text.replace("dealrec serve", f"dealrec serve --port {port}")
     with (tmp_path / "output.txt").open("w") as output:
         process = subprocess.Popen(
             ["bash", "-c", text],
             cwd=tmp_path,
-            env={**given, "DEALREC_TORCH_THREADS": "1"},
+            env={
+                **given,
+                "DEALREC_TORCH_THREADS": "1",
+                "DEALREC_SERVER": f"http://127.0.0.1:{port}",
+            },
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -92,7 +92,18 @@ function tickWanted(form) {
   }
 }
 
+// Browsers give the clipboard to secure pages only; elsewhere the text is selected, ready to be copied.
+async function copyText(button) {
+  const source = document.getElementById(button.dataset.copy);
+  getSelection().selectAllChildren(source);
+  await navigator.clipboard?.writeText(source.textContent);
+  button.textContent = navigator.clipboard ? "Copied" : "Selected: press Ctrl+C";
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.addEventListener("click", () => copyText(button));
+  }
   document.querySelector("[data-theme-toggle]")?.addEventListener("click", toggleTheme);
   for (const log of document.querySelectorAll("[data-events]")) follow(log);
   for (const form of document.forms) showNeeded(form);

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from fastapi.testclient import TestClient
 
+from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.database import Database
 from tests.app.conftest import Finisher
 
@@ -266,6 +267,30 @@ def test_coresets_and_adapters_are_deleted_by_their_buttons(
     again = client.post(f"/console/coresets/{made.coreset}/reselect", data=form)
     client.post(f"{again.url.path}/delete", data=csrf)
     assert len(client.get(f"/v1/coresets?job_id={made.job}").json()["data"]) == 1
+
+
+def test_a_browser_at_an_unknown_address_sees_a_page_and_a_program_sees_the_problem(
+    client: TestClient,
+) -> None:
+    page = client.get("/nonsense", headers={"accept": "text/html,*/*"})
+    assert page.status_code == 404 and "<h1>" in page.text
+    assert "content-security-policy" in page.headers
+    assert client.get("/nonsense").json()["code"] == "not_found"
+    asked = client.get("/v1/nonsense", headers={"accept": "text/html"})
+    assert asked.headers["content-type"].startswith("application/problem+json")
+
+
+def test_the_first_key_is_an_administrators_and_signs_its_browser_in(client: TestClient) -> None:
+    page = client.get("/console/keys").text
+    assert page.count(" checked") == len(Scope)
+    form = {"csrf": token_of(page), "name": "mine", "scope.read": "1", "scope.write": "1"}
+    refused = client.post("/console/keys", data=form)
+    assert refused.status_code == 422 and "must contain `admin`" in refused.text
+    assert client.post("/v1/keys", json={"name": "x", "scopes": ["read"]}).status_code == 422
+    made = client.post("/console/keys", data={**form, "scope.admin": "1"})
+    key = found_in(made.text, r"(dr_[A-Za-z0-9_-]{20,})")
+    assert client.cookies[KEY_COOKIE] == key and "data-copy" in made.text
+    assert client.get("/console/keys", follow_redirects=False).status_code == 200
 
 
 def test_the_page_of_keys_is_for_administrators(
