@@ -12,20 +12,13 @@ import typer
 from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
 from dealrec.compare_cli import compare_command
-from dealrec.config import FinetuneConfig, PruneConfig, SplitMethod, parse_budget
+from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
 from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
 from dealrec.disk import local_file
 from dealrec.extras import Extra
-from dealrec.options import (
-    ColumnOption,
-    ConfigOption,
-    JsonOption,
-    SetOption,
-    configuration,
-    pair,
-)
+from dealrec.options import Asked, JsonOption, SetOption, configuration, reads_data
 from dealrec.terminal import add_commands, print_json, say, stage_display
 from dealrec.version import __version__
 
@@ -65,15 +58,14 @@ def register(application: typer.Typer) -> None:
     register_comparisons(application)
 
 
+@reads_data
 def prune_command(
     interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    column: ColumnOption = None,
-    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    *,
+    asked: Asked,
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; default: OUT/.work.")
     ] = None,
@@ -84,7 +76,7 @@ def prune_command(
     from dealrec.pipeline import prune
 
     requested = parse_budget(budget)
-    settings = PruneConfig.parse(configuration(config, set_ or []))
+    settings = PruneConfig.parse(asked.config)
     with stage_display(quiet=json) as stages:
         result = prune(
             interactions,
@@ -93,8 +85,7 @@ def prune_command(
             out=out,
             work=work,
             config=settings,
-            columns=dict(pair(text, "--column") for text in column or []),
-            split=split,
+            data=asked.data,
             stages=stages,
         )
     out = result.folder
@@ -135,6 +126,7 @@ def finetune_command(
         say(f"adapter in {out}")
 
 
+@reads_data
 def fidelity_command(
     interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
     out: Annotated[Path, typer.Option(help="Folder for report.json and the trainings.")],
@@ -149,8 +141,8 @@ def fidelity_command(
     left_out: Annotated[int, typer.Option(min=3, help="Samples left out on a small problem.")] = 30,
     processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
     table: Annotated[bool, typer.Option(help="Every parameter set and curvature as well.")] = False,
-    config: ConfigOption = None,
-    set_: SetOption = None,
+    *,
+    asked: Asked,
     json: JsonOption = False,
 ) -> None:
     """Measure how well influence predicts what leaving samples out does, on your data."""
@@ -160,7 +152,7 @@ def fidelity_command(
     from dealrec.influence.fidelity.halves import small_problem
     from dealrec.influence.fidelity.measure import measure_fidelity
 
-    settings = PruneConfig.parse({"effort": None, **configuration(config, set_ or [])})
+    settings = PruneConfig.parse({"effort": None, **asked.config})
     with (
         tempfile.TemporaryDirectory(prefix="dealrec-") as work,
         stage_display(quiet=json) as stages,
@@ -168,6 +160,7 @@ def fidelity_command(
         result = ingest(
             local_file(interactions),
             items=None if items is None else local_file(items),
+            options=asked.data,
             out=Path(work),
         )
         out.mkdir(parents=True, exist_ok=True)

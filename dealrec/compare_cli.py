@@ -5,26 +5,23 @@ from typing import Annotated
 
 import typer
 
-from dealrec.config import SplitMethod
 from dealrec.config.comparison import ComparisonConfig, Scale
 from dealrec.options import (
     COMPARED,
+    Asked,
     BudgetsOption,
-    ColumnOption,
-    ConfigOption,
     FullDataRunsOption,
     JsonOption,
     ScaleOption,
     SeedsOption,
     SelectorsOption,
-    SetOption,
     comparison,
-    configuration,
-    pair,
+    reads_data,
 )
 from dealrec.terminal import print_json, say, stage_display
 
 
+@reads_data
 def compare_command(
     interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")],
@@ -38,21 +35,19 @@ def compare_command(
         Path | None,
         typer.Option(help="Where finished stages and runs are kept, for other comparisons too."),
     ] = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    column: ColumnOption = None,
-    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    *,
+    asked: Asked,
     json: JsonOption = False,
 ) -> None:
     """Train on the coresets of several selectors, and measure on held-out users, with intervals."""
-    asked = ComparisonConfig.parse(
+    compared = ComparisonConfig.parse(
         comparison(
             budget,
             selectors,
             seeds=seeds,
             full_data_runs=full_data_runs,
             scale=scale,
-            config=configuration(config, set_ or []),
+            config=asked.config,
         ),
         location="comparison",
     )
@@ -62,11 +57,10 @@ def compare_command(
         report = compare(
             interactions,
             items=items,
-            config=asked,
+            config=compared,
             out=out,
             work=work,
-            columns=dict(pair(text, "--column") for text in column or []),
-            split=split,
+            data=asked.data,
             stages=stages,
         )
     if json:

@@ -1,13 +1,16 @@
 """Options that several commands share, and the configuration that they make."""
 
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 import typer
 
-from dealrec.config import parse_budget
+from dealrec.config import DataOptions, SplitMethod, data_options, parse_budget
 from dealrec.config.comparison import Scale
 from dealrec.errors import FieldError, InputError
 
@@ -15,7 +18,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machine
 ConfigOption = Annotated[Path | None, typer.Option(help="JSON file with the configuration.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="One option, e.g. selection.strata=25."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One option, e.g. selection.strata=25, or data.split=leave_one_out for the data.",
+    ),
 ]
 ColumnOption = Annotated[
     list[str] | None,
@@ -123,3 +130,57 @@ def pair(text: str, option: str) -> tuple[str, str]:
             errors=[FieldError(option, "there is no `=` in it")],
         )
     return name, value
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command that reads data is asked for besides its own arguments."""
+
+    config: dict[str, Any]
+    """The configuration of the job, not yet checked."""
+    data: DataOptions
+    """How the files become a data set."""
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of the configuration and of the data, which it takes as ``asked``."""
+
+    @wraps(command)
+    def run(*args: Any, **given: Any) -> None:
+        mine = {name: given.pop(name) for name in offered}
+        command(*args, asked=asked_for(**mine), **given)
+
+    own = [
+        parameter
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.name != "asked"
+    ]
+    offered = inspect.signature(asked_for, eval_str=True).parameters
+    first = [p for p in own if p.default is p.empty]
+    rest = [p for p in own if p.default is not p.empty]
+    parameters = [
+        parameter.replace(kind=parameter.KEYWORD_ONLY)
+        for parameter in (*first, *offered.values(), *rest)
+    ]
+    run.__dict__["__signature__"] = inspect.Signature(parameters, return_annotation=None)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def asked_for(
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    column: ColumnOption = None,
+    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+) -> Asked:
+    """Read the configuration, whose part ``data`` and the options beside it say how files are read.
+
+    Raises:
+        InputError: ``invalid_json``, ``invalid_option`` or ``invalid_config``.
+    """
+    settings = configuration(config, set_ or [])
+    data = settings.pop("data", {})
+    if not isinstance(data, Mapping):
+        raise InputError("`data` in the configuration is not an object.", code="invalid_config")
+    columns = dict(pair(text, "--column") for text in column or []) or None
+    return Asked(settings, data_options(data, columns, split))

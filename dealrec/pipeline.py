@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 from dealrec.comparison.results import ComparisonReport
 from dealrec.config import (
     ComparisonConfig,
+    DataOptions,
     EvaluationConfig,
     FinetuneConfig,
     PruneConfig,
     SplitMethod,
+    data_options,
     parse_budget,
 )
 from dealrec.config.runtime import Runtime, environment_runtime
@@ -87,6 +89,7 @@ def prune(
     out: str | Path,
     work: str | Path | None = None,
     config: PruneConfig | Mapping[str, Any] | None = None,
+    data: DataOptions | Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
     runtime: Runtime | None = None,
@@ -104,8 +107,9 @@ def prune(
         work: Where finished stages are kept, to be used again; default: ``.work`` in ``out``. A run
             that was stopped goes on from there, and another budget or selector needs no training.
         config: Options; what is left out has defaults.
-        columns: Our column names to the file's, for files that call them otherwise.
-        split: How interactions are split; see :class:`dealrec.config.SplitMethod`.
+        data: How the files become a data set: a :class:`dealrec.config.DataOptions`, or its fields.
+        columns: The field of ``data`` of this name.
+        split: The field of ``data`` of this name.
         runtime: Threads and device; default: from the environment.
         stages: Gives the reporter of each stage that runs.
 
@@ -122,20 +126,20 @@ def prune(
         >>> (result.folder / "report.html").exists()
         True
     """
-    requested = parse_budget(budget)
+    requested, options = parse_budget(budget), data_options(data, columns, split)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
     require_models(planned_stages(config), config)
     out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
-        source_files(interactions, items, columns, split) as files,
+        source_files(interactions, items, options) as files,
         _nothing_left(out, out / _WORK),
     ):
-        data = workspace.ingest(files)
-        plan = plan_prune(config, requested, data.shape)
+        ready = workspace.ingest(files)
+        plan = plan_prune(config, requested, ready.shape)
     artifacts = {}
-    for name, artifact in workspace.run(plan, JobInput(data.folder, requested)):
+    for name, artifact in workspace.run(plan, JobInput(ready.folder, requested)):
         artifacts[name] = artifact
         publish(workspace, name, artifact, out, plan.options.config)
     manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
@@ -144,7 +148,7 @@ def prune(
         out,
         Coreset(manifest["size"], manifest["sha256"], manifest["coverage"], manifest),
         plan.options.config,
-        data.facts.details["report"],
+        ready.facts.details["report"],
         out / ADAPTER if StageName.FINETUNE in artifacts else None,
         evaluated.facts.details if evaluated else None,
         audited.facts.metrics if audited else None,
@@ -158,6 +162,7 @@ def compare(
     config: ComparisonConfig | Mapping[str, Any],
     out: str | Path,
     work: str | Path | None = None,
+    data: DataOptions | Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
     runtime: Runtime | None = None,
@@ -172,26 +177,28 @@ def compare(
         out: Gets ``report.html``, ``report.json`` and ``users.parquet``.
         work: As for :func:`prune`. Where it is given, finished runs and the states of frozen layers
             are kept in it too, for other comparisons of the same data: these take gigabytes.
-        columns: Our column names to the file's, for files that call them otherwise.
-        split: How interactions are split.
+        data: How the files become a data set, as for :func:`prune`.
+        columns: The field of ``data`` of this name.
+        split: The field of ``data`` of this name.
         runtime: Threads and device; default: from the environment.
         stages: Gives the reporter of each stage that runs.
 
     Raises:
         InputError: The data, the budgets or the configuration cannot be used.
     """
+    options = data_options(data, columns, split)
     if not isinstance(config, ComparisonConfig):
         config = ComparisonConfig.parse(dict(config), location="comparison")
     require_models(compared_stages(config), config.config)
     out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
-        source_files(interactions, items, columns, split) as files,
+        source_files(interactions, items, options) as files,
         _nothing_left(out, out / _WORK),
     ):
-        data = workspace.ingest(files)
-        plan = plan_comparison(config, data.shape)
-    *_, (_, artifact) = workspace.run(plan, JobInput(data.folder))
+        ready = workspace.ingest(files)
+        plan = plan_comparison(config, ready.shape)
+    *_, (_, artifact) = workspace.run(plan, JobInput(ready.folder))
     workspace.copy(artifact, out)
     if work is None:
         shutil.rmtree(out / _WORK / _CACHE, ignore_errors=True)
@@ -247,6 +254,7 @@ def evaluate(
     finetune: FinetuneConfig,
     config: EvaluationConfig,
     work: str | Path | None = None,
+    data: DataOptions | Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
     runtime: Runtime | None = None,
@@ -261,8 +269,9 @@ def evaluate(
         finetune: The options that the adapter was trained with: its model is loaded.
         config: Whom to ask, and what.
         work: As for :func:`prune`.
-        columns: Our column names to the file's.
-        split: How interactions are split.
+        data: How the files become a data set, as for :func:`prune`.
+        columns: The field of ``data`` of this name.
+        split: The field of ``data`` of this name.
         runtime: Threads and device; default: from the environment.
         stages: Gives the reporter of each stage.
 
@@ -272,6 +281,7 @@ def evaluate(
     Raises:
         InputError: ``no_held_out_users``, ``adapter_not_usable``, or the data cannot be used.
     """
+    read = data_options(data, columns, split)
     result = _folder(result)
     require_adapter(result / ADAPTER)
     _require_base(result / ADAPTER, finetune.model)
@@ -281,16 +291,16 @@ def evaluate(
     )
     require_models(trained_stages(options), options)
     workspace = _workspace(work or result / _WORK, runtime, stages)
-    with source_files(interactions, items, columns, split) as files, _nothing_left(result / _WORK):
-        data = workspace.ingest(files)
-        data.shape.require_held_out(config)
+    with source_files(interactions, items, read) as files, _nothing_left(result / _WORK):
+        ready = workspace.ingest(files)
+        ready.shape.require_held_out(config)
     spec = STAGES[StageName.EVALUATE]
     job, trained = JobOptions(options), STAGES[StageName.FINETUNE].key_options(JobOptions(options))
     prompt = options.prompt.model_dump(mode="json")
-    adapter = hashed([data.shape.sha256, _folder_sha256(result / ADAPTER), trained, prompt])
+    adapter = hashed([ready.shape.sha256, _folder_sha256(result / ADAPTER), trained, prompt])
     plan = Plan([spec], stage_keys([spec], job, source=adapter), job)
     given = {StageName.SELECT: result, StageName.FINETUNE: result / ADAPTER}
-    ((_, artifact),) = workspace.run(plan, JobInput(data.folder, given=given))
+    ((_, artifact),) = workspace.run(plan, JobInput(ready.folder, given=given))
     workspace.copy(artifact, result)
     return artifact.facts.details
 

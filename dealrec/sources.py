@@ -1,7 +1,7 @@
 """The data that people give to the library: paths, and tables in memory."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import Protocol, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dealrec.config import SplitMethod
+from dealrec.config import DataOptions
 from dealrec.disk import local_file
-from dealrec.errors import FieldError, InputError
+from dealrec.errors import InputError
 from dealrec.stages.context import IngestFile, IngestFiles
 
 
@@ -38,20 +38,18 @@ Source: TypeAlias = str | Path | ArrowStream | ArrowArray
 def source_files(
     interactions: Source,
     items: Source | None,
-    columns: Mapping[str, str] | None,
-    split: SplitMethod | str | None,
+    options: DataOptions,
 ) -> Iterator[IngestFiles]:
     """The files of a data set; tables in memory become files for as long as the block runs.
 
     Raises:
-        InputError: ``no_such_file``, ``not_tabular``, or ``invalid_option`` for an unknown split.
+        InputError: ``no_such_file`` or ``not_tabular``.
     """
     with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
         yield IngestFiles(
             interactions=_file(interactions, Path(scratch) / "interactions.parquet"),
             items=None if items is None else _file(items, Path(scratch) / "items.parquet"),
-            columns=dict(columns) if columns else None,
-            split=None if split is None else _split_method(split),
+            options=options,
         )
 
 
@@ -73,15 +71,3 @@ def _file(source: Source, table: Path) -> IngestFile:
             code="not_tabular",
         ) from None
     return IngestFile(path=table, name=table.name)
-
-
-def _split_method(name: str) -> SplitMethod:
-    try:
-        return SplitMethod(name)
-    except ValueError:
-        known = ", ".join(method.value for method in SplitMethod)
-        raise InputError(
-            f"There is no split {name!r}. The splits are: {known}.",
-            code="invalid_option",
-            errors=[FieldError("split", f"not one of {known}")],
-        ) from None

@@ -13,7 +13,7 @@ from dealrec.app.settings import Settings
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, StoredFile
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
-from dealrec.config import ComparisonConfig, PruneConfig, SplitMethod
+from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import STAGES, Product, StageName, StagePart
 from dealrec.stages.context import IngestFile, IngestFiles, StageFacts
@@ -27,8 +27,7 @@ class Uploads:
 
     files: Mapping[str, StoredFile | None]
     """The files by role: ``interactions`` and ``items``."""
-    columns: dict[str, str] | None
-    split: SplitMethod | None
+    options: DataOptions
 
     @property
     def bytes(self) -> int:
@@ -45,8 +44,7 @@ class Uploads:
         return IngestFiles(
             interactions=found["interactions"],
             items=found.get("items"),
-            columns=self.columns,
-            split=self.split,
+            options=self.options,
         )
 
 
@@ -98,8 +96,8 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
     stage = session.get_one(StageRow, claim.stage_id)
     dataset = session.get_one(DatasetRow, claim.dataset_id)
     if claim.job_id is None:
-        split = SplitMethod(dataset.split) if dataset.split else None
-        return Assignment(claim, uploads=Uploads(dataset.uploads, dataset.columns, split))
+        options = DataOptions.parse(dataset.options, location="options")
+        return Assignment(claim, uploads=Uploads(dataset.uploads, options))
     job = session.get_one(JobRow, claim.job_id)
     artifacts, made_parts = _artifacts_before(session, stage)
     inputs = {name: artifact.prefix for name, artifact in artifacts.items()}

@@ -39,7 +39,14 @@ UPLOAD_PROPERTIES: Mapping[str, object] = {
         "description": "Item catalogue: item_id, title and further text columns",
     },
     "name": {"type": "string", "minLength": 1, "maxLength": 200},
-    "columns": {"type": "string", "description": "JSON object that maps our names to the file's"},
+    "options": {
+        "type": "string",
+        "description": "JSON object like `options` of a data set: how the files are read",
+    },
+    "columns": {
+        "type": "string",
+        "description": "The option of this name: a JSON object that maps our names to the file's",
+    },
     "split": {"type": "string", "enum": [method.value for method in SplitMethod]},
 }
 

@@ -9,7 +9,7 @@ from dealrec.app.kit.schemas import Body
 from dealrec.app.stages.schemas import Progress
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import StoredProgress
-from dealrec.config import SplitMethod
+from dealrec.config import DataOptions, SplitMethod
 
 
 class DatasetCreate(Body):
@@ -18,9 +18,12 @@ class DatasetCreate(Body):
     interactions_upload_id: str = Field(max_length=40)
     items_upload_id: str | None = Field(None, max_length=40)
     name: str | None = None
+    options: DataOptions | None = None
+    """How the files become a data set."""
     columns: dict[str, object] | None = None
-    """A map from our column names to the file's."""
+    """The option of this name: a map from our column names to the file's."""
     split: SplitMethod | None = None
+    """The option of this name."""
 
 
 class Dataset(BaseModel):
@@ -33,6 +36,8 @@ class Dataset(BaseModel):
     created_at: datetime
     sha256: str | None
     split: SplitMethod | None
+    options: DataOptions
+    """How the files are read."""
     counts: dict[str, int] | None
     report: dict[str, Any] | None
     error: dict[str, Any] | None

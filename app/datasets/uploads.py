@@ -8,12 +8,11 @@ from dealrec.app.datasets.schemas import DatasetCreate
 from dealrec.app.kit.multipart import Form, UploadedFile
 from dealrec.app.kit.schemas import parse_json
 from dealrec.app.uploads.service import WholeFile
-from dealrec.config import SplitMethod
+from dealrec.config import Column, DataOptions, SplitMethod, data_options
 from dealrec.errors import FieldError, InputError
 
 FILES = frozenset({"interactions", "items"})
-FIELDS = frozenset({"name", "columns", "split"})
-COLUMNS = frozenset({"user_id", "item_id", "timestamp", "position", "split", "rating", "title"})
+FIELDS = frozenset({"name", "options", "columns", "split"})
 
 
 SourceFile = UploadedFile | WholeFile
@@ -27,8 +26,7 @@ class DatasetUpload:
     interactions: SourceFile
     items: SourceFile | None
     name: str
-    columns: dict[str, str] | None
-    split: SplitMethod | None
+    options: DataOptions
 
 
 def dataset_upload(form: Form) -> DatasetUpload:
@@ -45,8 +43,12 @@ def dataset_upload(form: Form) -> DatasetUpload:
         interactions=interactions,
         items=form.files.get("items"),
         name=_name(form.fields.get("name"), interactions),
-        columns=_columns_field(form.fields.get("columns")),
-        split=_split(form.fields.get("split")),
+        options=data_options(
+            _options(form.fields.get("options")),
+            _columns_field(form.fields.get("columns")),
+            _split(form.fields.get("split")),
+            location="options",
+        ),
     )
 
 
@@ -58,8 +60,12 @@ def upload_from_files(
         interactions=interactions,
         items=items,
         name=_name(body.name, interactions),
-        columns=None if body.columns is None else _columns(body.columns),
-        split=body.split,
+        options=data_options(
+            body.options,
+            None if body.columns is None else _columns(body.columns),
+            body.split,
+            location="options",
+        ),
     )
 
 
@@ -76,6 +82,10 @@ def _name(given: str | None, interactions: SourceFile) -> str:
     return given.strip()
 
 
+def _options(text: str | None) -> DataOptions | None:
+    return DataOptions.parse(parse_json(text, "options"), location="options") if text else None
+
+
 def _columns_field(text: str | None) -> dict[str, str] | None:
     return _columns(parse_json(text, "columns")) if text else None
 
@@ -86,9 +96,9 @@ def _columns(columns: Any) -> dict[str, str]:
         errors.append(FieldError("columns", "must be an object that maps our names to the file's"))
     else:
         for ours, theirs in columns.items():
-            if ours not in COLUMNS:
+            if ours not in set(Column):
                 errors.append(
-                    FieldError(f"columns.{ours[:60]}", f"known are {', '.join(sorted(COLUMNS))}")
+                    FieldError(f"columns.{ours[:60]}", f"known are {', '.join(sorted(Column))}")
                 )
             elif not isinstance(theirs, str) or not 1 <= len(theirs) <= 500:
                 errors.append(FieldError(f"columns.{ours}", "must be the name of a column"))

@@ -36,8 +36,8 @@ class DatasetRow(TenantOwned, Base):
     state: Mapped[str] = mapped_column(String(20))
     split: Mapped[str | None] = mapped_column(String(20))
     """The split that was requested, later the one that was used."""
-    columns: Mapped[dict[str, str] | None] = mapped_column(Json)
-    """A map from our column names to the file's."""
+    options: Mapped[dict[str, object]] = mapped_column(Json, default=dict)
+    """Those of :class:`~dealrec.config.DataOptions` that the request named."""
     uploads: Mapped[dict[str, StoredFile | None]] = mapped_column(Json)
     """The files ``interactions`` and ``items``; ``items`` may be null."""
     prefix: Mapped[str | None] = mapped_column(String(500))

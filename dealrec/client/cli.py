@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dealrec.config import SplitMethod, parse_budget
-from dealrec.options import (
-    ColumnOption,
-    ConfigOption,
-    JsonOption,
-    SetOption,
-    configuration,
-    pair,
-)
+from dealrec.config import parse_budget
+from dealrec.options import Asked, JsonOption, reads_data
 from dealrec.terminal import add_commands, print_json, print_json_line, say
 
 if TYPE_CHECKING:
@@ -49,15 +42,14 @@ def register(application: typer.Typer) -> None:
     )
 
 
+@reads_data
 def submit_command(
     interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
     budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    column: ColumnOption = None,
-    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    *,
+    asked: Asked,
     idempotency_key: Annotated[
         str | None, typer.Option(help="A repetition with the same key returns the same job.")
     ] = None,
@@ -72,10 +64,9 @@ def submit_command(
             interactions,
             items=items,
             budget=parse_budget(budget),
-            config=configuration(config, set_ or []),
+            config=asked.config,
             name=name,
-            columns=dict(pair(text, "--column") for text in column or []) or None,
-            split=None if split is None else split.value,
+            data=asked.data,
             idempotency_key=idempotency_key,
             progress=not json,
         )

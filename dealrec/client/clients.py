@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Generic, Self
+from typing import Any, Generic, Self
 
 from dealrec.client.adapters import Adapters
 from dealrec.client.binding import operation
@@ -16,6 +16,7 @@ from dealrec.client.records import Choice, LanguageModel, M
 from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import AsyncTransport, BlockingTransport, Request, Server
 from dealrec.client.uploads import Uploads
+from dealrec.config import DataOptions
 from dealrec.errors import InputError
 from dealrec.version import __version__
 
@@ -44,6 +45,7 @@ class Service(Generic[M]):
         items: str | Path | None = None,
         config: Config | None = None,
         name: str | None = None,
+        data: DataOptions | Mapping[str, Any] | None = None,
         columns: Mapping[str, str] | None = None,
         split: str | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -52,12 +54,13 @@ class Service(Generic[M]):
     ) -> Job[M]:
         """Send the files and start a job that makes a coreset from them.
 
-        ``budget`` is a count, or a fraction below 1. Large files are sent in parts: ``progress``
+        ``budget`` is a count, or a fraction below 1. ``data`` says how the files become a data set;
+        ``columns`` and ``split`` are options of it. Large files are sent in parts: ``progress``
         shows a bar, and a second attempt by any process sends the missing parts. With an
         ``idempotency_key`` of your own, a second attempt returns the job of the first one, if that
         made one.
         """
-        source = Source.of(interactions, items, name, columns, split)
+        source = Source.of(interactions, items, name, data, columns, split)
         key = idempotency_key or new_key()
         if source.large:
             dataset = await dataset_in_parts(

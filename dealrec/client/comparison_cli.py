@@ -15,23 +15,19 @@ from dealrec.client.cli import (
     plain_record,
     say_job,
 )
-from dealrec.config import SplitMethod
 from dealrec.config.comparison import Scale
 from dealrec.errors import FieldError, InputError
 from dealrec.options import (
     COMPARED,
+    Asked,
     BudgetsOption,
-    ColumnOption,
-    ConfigOption,
     FullDataRunsOption,
     JsonOption,
     ScaleOption,
     SeedsOption,
     SelectorsOption,
-    SetOption,
     comparison,
-    configuration,
-    pair,
+    reads_data,
 )
 from dealrec.terminal import add_commands, print_json, say
 
@@ -52,6 +48,7 @@ def register(application: typer.Typer) -> None:
     )
 
 
+@reads_data
 def submit_comparison_command(
     data: Annotated[
         str,
@@ -64,10 +61,8 @@ def submit_comparison_command(
     seeds: SeedsOption = 3,
     full_data_runs: FullDataRunsOption = 0,
     scale: ScaleOption = Scale.SMOKE,
-    config: ConfigOption = None,
-    set_: SetOption = None,
-    column: ColumnOption = None,
-    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    *,
+    asked: Asked,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Print the estimated cost, and start nothing.")
     ] = False,
@@ -77,35 +72,34 @@ def submit_comparison_command(
     json: JsonOption = False,
 ) -> None:
     """Start a comparison of selectors on a server and print its id, or with --estimate its cost."""
-    asked = comparison(
+    compared = comparison(
         budget,
         selectors,
         seeds=seeds,
         full_data_runs=full_data_runs,
         scale=scale,
-        config=configuration(config, set_ or []),
+        config=asked.config,
     )
     with asking(server, key) as client:
         if data.startswith(_DATASET) and not Path(data).exists():
-            _require_none({"--items": items, "--name": name, "--column": column, "--split": split})
+            _require_none({"--items": items, "--name": name, **_data_flags(asked)})
             dataset = client.datasets.get(data)
         else:
             dataset = client.datasets.create(
                 data,
                 items=items,
                 name=name,
-                columns=dict(pair(text, "--column") for text in column or []) or None,
-                split=None if split is None else split.value,
+                data=asked.data,
                 progress=not json,
             )
         if estimate:
-            found = client.jobs.estimate_comparison(dataset.wait().id, **asked)
+            found = client.jobs.estimate_comparison(dataset.wait().id, **compared)
             if json:
                 print_json(plain_record(found))
             else:
                 _say_estimate(found)
             return
-        job = client.jobs.compare(dataset.id, **asked)
+        job = client.jobs.compare(dataset.id, **compared)
         say_job(client, job, watch=watch, json=json)
 
 
@@ -142,6 +136,12 @@ def _require_none(options: Mapping[str, object]) -> None:
                 code="invalid_option",
                 errors=[FieldError(name, "applies to a file only")],
             )
+
+
+def _data_flags(asked: Asked) -> dict[str, object]:
+    flags = {"columns": "--column", "split": "--split"}
+    given = asked.data.model_dump(exclude_unset=True)
+    return {flags.get(name, f"--set data.{name}"): True for name in given}
 
 
 def _say_estimate(estimate: "Estimate") -> None:

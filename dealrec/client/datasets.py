@@ -9,12 +9,13 @@ from typing import Any
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.errors import ApiError
-from dealrec.client.exchange import ask, creating, delete, new_key, without_none
+from dealrec.client.exchange import ask, creating, delete, new_key, plain, without_none
 from dealrec.client.lists import listed
 from dealrec.client.records import Area, M, Progress, Remote, SampleText
 from dealrec.client.transport import Request
 from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
+from dealrec.config import DataOptions
 from dealrec.disk import local_file
 from dealrec.terminal import stage_display
 
@@ -29,9 +30,8 @@ class Source:
     interactions: Path
     items: Path | None
     name: str | None
-    columns: Mapping[str, str] | None
-    """Maps our column names to those of the files."""
-    split: str | None
+    options: Mapping[str, Any]
+    """How the files become a data set: the request's ``options``, ``columns`` and ``split``."""
 
     @classmethod
     def of(
@@ -39,12 +39,18 @@ class Source:
         interactions: str | Path,
         items: str | Path | None,
         name: str | None,
+        data: DataOptions | Mapping[str, Any] | None,
         columns: Mapping[str, str] | None,
         split: str | None,
     ) -> "Source":
         """Check that the files exist; raises :class:`~dealrec.errors.InputError` (``no_such_file``)."""
         catalogue = None if items is None else local_file(items)
-        return cls(local_file(interactions), catalogue, name, columns, split)
+        options = {
+            "options": None if data is None else plain(data),
+            "columns": None if columns is None else dict(columns),
+            "split": split,
+        }
+        return cls(local_file(interactions), catalogue, name, without_none(options))
 
     @property
     def files(self) -> dict[str, Path]:
@@ -58,8 +64,11 @@ class Source:
 
     def form(self) -> dict[str, str]:
         """The form fields beside the files."""
-        columns = None if self.columns is None else json.dumps(dict(self.columns))
-        return without_none({"name": self.name, "columns": columns, "split": self.split})
+        texts = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in self.options.items()
+        }
+        return without_none({"name": self.name, **texts})
 
 
 class Dataset(Remote[M]):
@@ -75,6 +84,8 @@ class Dataset(Remote[M]):
     created_at: datetime
     sha256: str | None = None
     split: str | None = None
+    options: Mapping[str, Any] = {}
+    """How the files become a data set, as :class:`dealrec.config.DataOptions` has it."""
     counts: Mapping[str, int] | None = None
     report: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
@@ -131,6 +142,7 @@ class Datasets(Area[M]):
         *,
         items: str | Path | None = None,
         name: str | None = None,
+        data: DataOptions | Mapping[str, Any] | None = None,
         columns: Mapping[str, str] | None = None,
         split: str | None = None,
         idempotency_key: str | None = None,
@@ -138,9 +150,10 @@ class Datasets(Area[M]):
     ) -> Dataset[M]:
         """Send the files; the service then validates them (see :meth:`Dataset.wait`).
 
-        Large files are sent in parts, and a second attempt by any process sends the missing parts.
+        ``data`` says how they become a data set; ``columns`` and ``split`` are options of it. Large files
+        are sent in parts, and a second attempt by any process sends the missing parts.
         """
-        source = Source.of(interactions, items, name, columns, split)
+        source = Source.of(interactions, items, name, data, columns, split)
         key = idempotency_key or new_key()
         if source.large:
             return await dataset_in_parts(self.transport, source, key, progress=progress)
@@ -175,7 +188,6 @@ async def dataset_in_parts(
         f"{name}_upload_id": (await send_file(transport, path, progress=progress)).id
         for name, path in source.files.items()
     }
-    options = {"name": source.name, "columns": source.columns, "split": source.split}
-    body = {**uploads, **without_none(options)}
+    body = {**uploads, **without_none({"name": source.name}), **source.options}
     answer = await ask(transport, creating("/v1/datasets", body, idempotency_key=idempotency_key))
     return Dataset[M].received(transport, answer.json())

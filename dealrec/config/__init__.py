@@ -6,7 +6,15 @@ Nothing here imports torch.
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, parse_budget, resolve_budget
 from dealrec.config.comparison import ComparedSelector, ComparisonConfig
-from dealrec.config.data import PromptConfig, Sampling, Split, SplitMethod
+from dealrec.config.data import (
+    Column,
+    DataOptions,
+    PromptConfig,
+    Sampling,
+    Split,
+    SplitMethod,
+    data_options,
+)
 from dealrec.config.effort import EffortConfig, EffortParameters, LossSpan, Reduction
 from dealrec.config.embedding import EmbeddingConfig, EmbeddingSource, GradientsConfig
 from dealrec.config.evaluation import EvaluationConfig, HeldOut
@@ -31,10 +39,12 @@ from dealrec.config.surrogate import SurrogateConfig, SurrogateLoss
 
 __all__ = [
     "Budget",
+    "Column",
     "ComparedSelector",
     "ComparisonConfig",
     "Config",
     "Curvature",
+    "DataOptions",
     "Difficulty",
     "EffortConfig",
     "EffortParameters",
@@ -63,6 +73,7 @@ __all__ = [
     "StratumEdges",
     "SurrogateConfig",
     "SurrogateLoss",
+    "data_options",
     "parse_budget",
     "resolve_budget",
 ]

@@ -39,7 +39,8 @@ def field_errors(error: ValidationError, location: str) -> list[FieldError]:
     """Turn Pydantic's errors into dotted locations and messages, without the input values."""
     found = []
     for item in error.errors(include_url=False, include_input=False, include_context=False):
-        path = ".".join([location, *(str(part) for part in item["loc"])])
+        parts = [str(part) for part in item["loc"] if part != "[key]"]  # a key of a mapping
+        path = ".".join([location, *parts])
         found.append(FieldError(path.strip("."), plain_message(item["msg"])))
     return found
 

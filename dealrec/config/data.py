@@ -1,10 +1,25 @@
-"""Options of the data: splits, sampling units, prompts."""
+"""Options of the data: how files become a data set, sampling units, prompts."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from dealrec.config.base import Config
+from dealrec.errors import FieldError, InputError
+
+
+class Column(StrEnum):
+    """The columns that have a meaning here, under our names."""
+
+    USER_ID = "user_id"
+    ITEM_ID = "item_id"
+    TIMESTAMP = "timestamp"
+    POSITION = "position"
+    SPLIT = "split"
+    RATING = "rating"
+    TITLE = "title"
 
 
 class SplitMethod(StrEnum):
@@ -33,6 +48,54 @@ class Sampling(StrEnum):
     """The target is a user's last training item, and the history is the training items before it."""
     PER_INTERACTION = "per_interaction"
     """Every training item with enough history before it is the target of one sample."""
+
+
+class DataOptions(Config):
+    """How files become a data set. Every option that changes the content changes its hash with it.
+
+    Examples:
+        >>> DataOptions.parse({"columns": {"who": "userId"}}, location="data")
+        Traceback (most recent call last):
+        dealrec.errors.InputError: data.columns.who: Input should be 'user_id', 'item_id', ...
+    """
+
+    columns: Mapping[Column, Annotated[str, Field(min_length=1, max_length=500)]] = {}
+    """Our column names to the files' own, where they differ."""
+    split: SplitMethod | None = None
+    """How interactions are split. By default it is the file's own ``split`` column, else by time where
+    there are timestamps, else the last interactions of each user."""
+
+
+AS_THEY_ARE = DataOptions()
+"""Nothing is asked for."""
+
+
+def data_options(
+    data: DataOptions | Mapping[str, Any] | None,
+    columns: Mapping[str, str] | None,
+    split: SplitMethod | str | None,
+    *,
+    location: str = "data",
+) -> DataOptions:
+    """The options in ``data``, with the two that can also be given by themselves.
+
+    Raises:
+        InputError: ``invalid_config``, also where an option is given in both ways.
+    """
+    fields = data.model_dump(exclude_unset=True) if isinstance(data, DataOptions) else data
+    given = dict(fields or {})
+    for name, value in (("columns", columns), ("split", split)):
+        if value is None:
+            continue
+        if name in given:
+            raise InputError(
+                f"`{name}` is given by itself and in `{location}`. Leave one of the two out.",
+                code="invalid_config",
+                title="An option is given twice",
+                errors=[FieldError(f"{location}.{name}", f"`{name}` is given by itself, too")],
+            )
+        given[name] = value
+    return DataOptions.parse(given, location=location)
 
 
 class PromptConfig(Config):

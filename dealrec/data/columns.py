@@ -2,24 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 
+from dealrec.config.data import Column
 from dealrec.data.detection import file_error
 from dealrec.data.tables import TableReader
-from dealrec.errors import FieldError, InputError
-
-
-class Column(StrEnum):
-    """The columns that have a meaning here, under our names."""
-
-    USER_ID = "user_id"
-    ITEM_ID = "item_id"
-    TIMESTAMP = "timestamp"
-    POSITION = "position"
-    SPLIT = "split"
-    RATING = "rating"
-    TITLE = "title"
-
+from dealrec.errors import InputError
 
 INTERACTIONS = (
     Column.USER_ID,
@@ -32,23 +19,7 @@ INTERACTIONS = (
 _PRESENTABLE = re.compile(r"[A-Za-z_][\w .:\-]{0,60}")
 
 
-def check_mapping(columns: Mapping[str, str]) -> None:
-    """Check the names in a mapping of our column names to a file's.
-
-    Raises:
-        InputError: ``invalid_columns`` when a key is not one of our names.
-    """
-    known = {column.value for column in Column}
-    unknown = [name for name in columns if name not in known]
-    if unknown:
-        raise InputError(
-            f"`columns` must map our names ({', '.join(sorted(known))}) to the file's.",
-            code="invalid_columns",
-            errors=[FieldError(f"columns.{name}", "not one of our names") for name in unknown],
-        )
-
-
-def interaction_columns(table: TableReader, columns: Mapping[str, str]) -> dict[Column, str]:
+def interaction_columns(table: TableReader, columns: Mapping[Column, str]) -> dict[Column, str]:
     """Find our columns in a file of interactions.
 
     Args:
@@ -78,7 +49,7 @@ def interaction_columns(table: TableReader, columns: Mapping[str, str]) -> dict[
     return found
 
 
-def item_columns(table: TableReader, columns: Mapping[str, str]) -> dict[Column, str]:
+def item_columns(table: TableReader, columns: Mapping[Column, str]) -> dict[Column, str]:
     """Find ``item_id`` and ``title`` in an items file, as :func:`interaction_columns` does.
 
     ``columns`` may map ``item_id`` to a name that only the interactions have; our own name counts then.

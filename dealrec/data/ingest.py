@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from dealrec.config import Sampling, Split, SplitMethod
+from dealrec.config import DataOptions, Sampling, Split, SplitMethod
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
-from dealrec.data.columns import Column, check_mapping, interaction_columns, item_columns
+from dealrec.data.columns import Column, interaction_columns, item_columns
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
 from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report, warning
 from dealrec.data.interactions import Interactions, read_interactions
@@ -43,8 +44,7 @@ def ingest(
     interactions_name: str | None = None,
     items: Path | None = None,
     items_name: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    split: SplitMethod | None = None,
+    options: DataOptions = AS_THEY_ARE,
     out: Path,
     reporter: Reporter = SILENT,
     limits: Limits | None = None,
@@ -59,8 +59,7 @@ def ingest(
         interactions_name: Name of the file in messages; its format follows from content and name.
         items: Items file with titles, if there is one.
         items_name: Name of the items file.
-        columns: Maps our column names to the files' where they differ.
-        split: Split method; by default what :func:`~dealrec.data.splits.default_method` chooses.
+        options: How the files become a data set.
         out: Folder that :meth:`Dataset.save` writes to.
         reporter: Gets the progress in bytes.
         limits: Limits on the files.
@@ -69,13 +68,11 @@ def ingest(
         InputError: The files cannot be used at all, and nothing is written.
     """
     limits = limits or Limits()
-    columns = dict(columns or {})
-    check_mapping(columns)
     table = open_table(
         interactions, interactions_name or interactions.name, limits=limits, reporter=reporter
     )
-    found = interaction_columns(table, columns)
-    method = split or default_method(
+    found = interaction_columns(table, options.columns)
+    method = options.split or default_method(
         has_split=Column.SPLIT in found, has_timestamps=Column.TIMESTAMP in found
     )
     _require_possible(method, found)
@@ -86,7 +83,7 @@ def ingest(
     if items is not None:
         table = open_table(items, items_name or items.name, limits=limits, reporter=reporter)
         item_rows = FileFindings(table.name)
-        item_names = item_columns(table, columns)
+        item_names = item_columns(table, options.columns)
         catalogue = read_catalogue(table, item_names, item_rows, limits)
     joined, known = join_catalogue(raw.item_ids, catalogue)
 

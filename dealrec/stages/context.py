@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from dealrec.config import ComparisonConfig, PruneConfig, SplitMethod
+from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.data.dataset import Dataset
@@ -36,9 +37,7 @@ class IngestFiles(Record):
 
     interactions: IngestFile
     items: IngestFile | None = None
-    columns: dict[str, str] | None = None
-    """Our column names to the files' own."""
-    split: SplitMethod | None = None
+    options: DataOptions = AS_THEY_ARE
 
 
 class StageFacts(Record):

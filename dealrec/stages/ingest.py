@@ -17,8 +17,7 @@ def run(context: StageContext) -> StageResult:
         interactions_name=files.interactions.name,
         items=files.items.path if files.items else None,
         items_name=files.items.name if files.items else None,
-        columns=files.columns,
-        split=files.split,
+        options=files.options,
         out=context.out,
         reporter=context.reporter,
     )

@@ -92,7 +92,7 @@ class Workspace:
             for role, file in (("interactions", files.interactions), ("items", files.items))
             if file is not None
         }
-        key = hashed([spec.version, content, files.columns, files.split])
+        key = hashed([spec.version, content, files.options.model_dump(mode="json")])
         return self._made(spec, key, replace(self._empty, files=files))
 
     def keep(self, dataset: Dataset) -> Path:

@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import dealrec
-from dealrec.config import parse_budget
+from dealrec.config import DataOptions, data_options, parse_budget
 from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.errors import InputError
 from dealrec.sources import source_files
 
@@ -35,7 +36,7 @@ class Array:
 
 
 def refusal(interactions, **options):
-    settings = {"items": None, "columns": None, "split": None, **options}
+    settings = {"items": None, "options": AS_THEY_ARE, **options}
     with pytest.raises(InputError) as refused, source_files(interactions, **settings):
         pass
     return refused.value
@@ -47,7 +48,7 @@ def refusal(interactions, **options):
     ids=["table", "batch", "reader", "frame", "array"],
 )
 def test_a_table_in_memory_is_read_whoever_made_it(source):
-    with source_files(source, TABLE, None, None) as files:
+    with source_files(source, TABLE, AS_THEY_ARE) as files:
         assert pq.read_table(files.interactions.path).equals(TABLE)
         assert files.items is not None
 
@@ -68,9 +69,17 @@ def test_a_path_that_cannot_be_read_is_refused_in_a_sentence(tmp_path):
 
 
 def test_an_unknown_split_is_refused_with_those_that_there_are(tmp_path):
-    with pytest.raises(InputError, match=r"There is no split 'random'.*leave_one_out") as refused:
+    with pytest.raises(InputError, match=r"data.split: .*'leave_one_out'") as refused:
         dealrec.prune(TABLE, budget=1, split="random", out=tmp_path / "out")
-    assert refused.value.code == "invalid_option"
+    assert refused.value.code == "invalid_config"
+
+
+def test_an_option_of_the_data_is_given_once():
+    assert data_options({"split": "column"}, {"user_id": "who"}, None) == DataOptions(
+        split="column", columns={"user_id": "who"}
+    )
+    with pytest.raises(InputError, match="`split` is given by itself and in `data`"):
+        dealrec.prune(TABLE, budget=1, split="column", data={"split": "column"}, out="out")
 
 
 def test_budgets_may_be_numbers_of_numpy():

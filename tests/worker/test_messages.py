@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from dealrec.config import ComparisonConfig, EffortConfig, PruneConfig
+from dealrec.config import ComparisonConfig, DataOptions, EffortConfig, PruneConfig
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.progress import SILENT
@@ -55,7 +55,9 @@ def full_order(folder: Path) -> StageOrder:
         ),
         budget=7,
         budget_requested=0.5,
-        files=IngestFiles(interactions=file, items=file, columns={"user_id": "who"}, split=None),
+        files=IngestFiles(
+            interactions=file, items=file, options=DataOptions(columns={"user_id": "who"})
+        ),
         part=StagePart.SHARD,
         shard=1,
         shards=3,

@@ -1,5 +1,6 @@
 """Data sets over HTTP."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,23 @@ def test_an_upload_is_stored_and_its_validation_queued(
     assert [path.read_bytes() for path in files_left(settings)] == [csv]
 
 
+def test_options_are_kept_for_the_validation(
+    client: TestClient, csv: bytes, database: Database
+) -> None:
+    options = {"columns": {"user_id": "who"}, "split": "leave_one_out"}
+    made = [
+        client.post("/v1/datasets", files={"interactions": ("a.csv", csv)}, data=data).json()
+        for data in (
+            {"options": json.dumps(options)},
+            {"options": '{"split": "leave_one_out"}', "columns": '{"user_id": "who"}'},
+        )
+    ]
+    assert [body["options"] for body in made] == [options, options]
+    with database.session(write=False) as session:
+        rows = session.scalars(select(DatasetRow)).all()
+    assert [row.options for row in rows] == [options, options]
+
+
 BAD_FORMS = {
     "no file": ({}, {"name": "x"}, "missing_field"),
     "unknown field": ({"interactions": ("a.csv", b"x")}, {"colour": "red"}, "unknown_field"),
@@ -49,6 +67,16 @@ BAD_FORMS = {
         {"interactions": ("a.csv", b"x")},
         {"columns": '{"colour": "x"}'},
         "invalid_columns",
+    ),
+    "no such option": (
+        {"interactions": ("a.csv", b"x")},
+        {"options": '{"colour": "x"}'},
+        "invalid_config",
+    ),
+    "option twice": (
+        {"interactions": ("a.csv", b"x")},
+        {"options": '{"split": "column"}', "split": "column"},
+        "invalid_config",
     ),
     "no such split": ({"interactions": ("a.csv", b"x")}, {"split": "odd"}, "invalid_split"),
     "NUL in name": ({"interactions": ("a.csv", b"x")}, {"name": "a\0b"}, "invalid_text"),

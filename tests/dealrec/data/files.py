@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from dealrec.config import DataOptions
 from dealrec.data.ingest import IngestResult, ingest
+from dealrec.data.limits import Limits
 
 INTERACTIONS = {
     "user_id": ["001", "001", "ü", "001", "ü", "ü", "b c", "b c"],
@@ -60,6 +62,7 @@ def ingest_bytes(
     *,
     name: str = "interactions.csv",
     items_name: str = "items.csv",
+    limits: Limits | None = None,
     **options,
 ) -> IngestResult:
     """Ingest contents stored under names that say nothing, as the service stores them."""
@@ -72,5 +75,6 @@ def ingest_bytes(
         items=None if items is None else folder / "stored-2",
         items_name=items_name,
         out=folder / "out",
-        **options,
+        limits=limits,
+        options=DataOptions.parse(options, location="data"),
     )

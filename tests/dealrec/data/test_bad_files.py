@@ -164,7 +164,7 @@ def test_a_split_that_the_file_cannot_have_is_refused(tmp_path, split):
 
 
 @pytest.mark.parametrize(
-    ("columns", "code"), [({"who": "x"}, "invalid_columns"), ({"rating": "x"}, "missing_column")]
+    ("columns", "code"), [({"who": "x"}, "invalid_config"), ({"rating": "x"}, "missing_column")]
 )
 def test_a_mapping_that_does_not_fit_is_refused(tmp_path, columns, code):
     with pytest.raises(InputError) as refusal:

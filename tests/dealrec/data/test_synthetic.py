@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from dealrec.config import PromptConfig, SplitMethod
+from dealrec.config import DataOptions, PromptConfig, SplitMethod
 from dealrec.data.ingest import ingest
 from dealrec.data.prompts import Prompter, render
 from dealrec.data.samples import build_samples
@@ -53,8 +53,9 @@ def test_small_worlds_work(tmp_path, users, items):
 
 @pytest.mark.parametrize("split", [SplitMethod.GLOBAL_TIME, SplitMethod.LEAVE_ONE_OUT])
 def test_it_ingests_cleanly_with_good_parts_in_either_split(folder, tmp_path, split):
+    options = DataOptions(split=split)
     result = ingest(
-        folder / "interactions.csv", items=folder / "items.csv", split=split, out=tmp_path
+        folder / "interactions.csv", items=folder / "items.csv", options=options, out=tmp_path
     )
     assert result.report["rejected_rows"] == 0
     assert result.report["warnings"] == []

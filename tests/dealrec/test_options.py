@@ -1,0 +1,48 @@
+"""Options that several commands share."""
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+from dealrec.cli import prune_command
+from dealrec.config import DataOptions
+from dealrec.errors import InputError
+from dealrec.options import Asked, asked_for, reads_data
+
+
+def test_options_of_the_data_come_from_flags_assignments_and_the_configuration_file(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"min_history": 2, "data": {"split": "column"}}))
+    asked = asked_for(config=path, set_=["selection.seed=3"], column=["user_id=who", "title=name"])
+    assert asked.config == {"min_history": 2, "selection": {"seed": 3}}
+    assert asked.data == DataOptions(split="column", columns={"user_id": "who", "title": "name"})
+    assert asked_for(set_=["data.split=column"]) == Asked({}, DataOptions(split="column"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"set_": ["data.colour=red"]}, "data.colour: Extra inputs"),
+        ({"set_": ["data.split=column"], "split": "column"}, "by itself and in `data`"),
+        ({"set_": ["data=3"]}, "not an object"),
+        ({"column": ["who=user"]}, "data.columns.who: Input should be"),
+    ],
+)
+def test_what_is_no_option_of_the_data_is_refused_by_name(given, message):
+    with pytest.raises(InputError, match=message):
+        asked_for(**given)
+
+
+def test_a_command_takes_them_as_one_record_and_offers_them_one_by_one():
+    @reads_data
+    def command(file: Path, asked: Asked, json: bool = False) -> None:
+        got.append((file, asked.data.split, json))
+
+    got: list[object] = []
+    command(file=Path("a"), config=None, set_=None, column=None, split="column", json=True)
+    assert got == [(Path("a"), "column", True)]
+    offered = inspect.signature(prune_command).parameters
+    assert {"config", "set_", "column", "split"} < set(offered)
+    assert "asked" not in offered
