@@ -16,8 +16,7 @@ from dealrec.app.jobs.endpoints import list_jobs
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.app.tables.datasets import DatasetState
-from dealrec.config import Sampling, SplitMethod
-from dealrec.data.columns import Column
+from dealrec.config import Column, Sampling, SplitMethod
 
 router = APIRouter(include_in_schema=False)
 _FEW = PageRequest(5, None)

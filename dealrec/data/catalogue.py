@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dealrec.data.columns import Column
+from dealrec.config import Column
 from dealrec.data.findings import FileFindings
 from dealrec.data.limits import Limits
 from dealrec.data.tables import BadRow, TableReader, counted_batches

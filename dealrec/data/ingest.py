@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from dealrec.config import DataOptions, Sampling, Split, SplitMethod
+from dealrec.config import Column, DataOptions, Sampling, Split, SplitMethod
 from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
-from dealrec.data.columns import Column, interaction_columns, item_columns
+from dealrec.data.columns import interaction_columns, item_columns
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
 from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report, warning
 from dealrec.data.interactions import Interactions, read_interactions

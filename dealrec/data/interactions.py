@@ -12,8 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dealrec.config import Split, SplitMethod
-from dealrec.data.columns import Column
+from dealrec.config import Column, Split, SplitMethod
 from dealrec.data.dataset import SPLIT_CODES, Int8, Int32, Int64
 from dealrec.data.findings import SHOWN, FileFindings
 from dealrec.data.limits import Limits

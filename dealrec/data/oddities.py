@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dealrec.config import SplitMethod
+from dealrec.config import Column, SplitMethod
 from dealrec.data.catalogue import Catalogue
-from dealrec.data.columns import Column
 from dealrec.data.dataset import Int32, Int64
 from dealrec.data.findings import DataWarning, warning
 from dealrec.data.interactions import Interactions
