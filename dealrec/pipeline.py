@@ -312,7 +312,8 @@ def require_models(stages: Sequence[StageSpec], config: PruneConfig) -> None:
         InputError: ``unknown_model``, ``model_not_available``, ``adapter_not_usable``.
     """
     for spec in stages:
-        for use in spec.language_models(config):
+        use = spec.language_model(config)
+        if use is not None:
             require_language_model(use.model)
             if use.adapter is not None:
                 require_adapter(Path(use.adapter).expanduser())

@@ -11,9 +11,16 @@ from enum import StrEnum
 from typing import ClassVar
 
 from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.effort import TokenOptions
+from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.language_models import language_model
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
+
+SAMPLES = frozenset({"sampling", "min_history"})
+"""The options that decide which samples there are."""
+TEXTS = SAMPLES | {"prompt"}
+"""The options that decide the texts of the samples."""
 
 
 class StageName(StrEnum):
@@ -108,8 +115,6 @@ class Work:
 class ModelUse:
     """A language model that a stage loads."""
 
-    location: str
-    """The place in the configuration that names it, such as ``config.effort.model``."""
     model: str
     adapter: str | None = None
     """A PEFT folder that is loaded on top."""
@@ -132,6 +137,10 @@ class StageSpec(ABC):
     version: ClassVar[int] = 1
     """Raise it whenever the stage's result changes for the same input: it is part of the key."""
     queue: ClassVar[Queue] = Queue.GPU
+    reads: ClassVar[Set[str]] = frozenset()
+    """The options of the job that decide the result, by their names in the configuration."""
+    before: ClassVar[Sequence[StageName]] = ()
+    """Stages of the same job whose results this one reads, where the job has them."""
     always: ClassVar[bool] = False
     """Whether every job that scores has the stage: influence is kept for later selections."""
     makes: ClassVar[frozenset[Need]] = frozenset()
@@ -154,16 +163,20 @@ class StageSpec(ABC):
         return self.always or self.phase is not Phase.SCORING or bool(self.makes & needs)
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
-        """Stages of the same job whose results this one reads, where the job has them.
+        """Those of :attr:`before` that this configuration makes it read.
 
         Every stage may read the data set. :func:`~.registry.stage_needs` adds those of ``reads_scores``.
         """
         del config
-        return ()
+        return self.before
 
-    @abstractmethod
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
         """The part of the options that decides the result, as JSON: it is part of the key."""
+        config = options.config
+        return {
+            **config.model_dump(mode="json", include=set(self.reads)),
+            **self.model_revision(config),
+        }
 
     @abstractmethod
     def work(self, load: Workload) -> Work:
@@ -181,20 +194,17 @@ class StageSpec(ABC):
         del metrics
         return details
 
-    def language_models(self, config: PruneConfig) -> Sequence[ModelUse]:
-        """The language models that the stage loads under this configuration."""
-        del config
-        return ()
+    def language_model(self, config: PruneConfig) -> ModelUse | None:
+        """The language model that the stage loads under this configuration: by default its part's."""
+        own = getattr(config, self.part, None)
+        if not isinstance(own, TokenOptions | FinetuneConfig):
+            return None
+        return ModelUse(own.model, getattr(own, "adapter", None))
 
-
-def sampling_options(config: PruneConfig) -> Mapping[str, object]:
-    """The options that decide which samples there are."""
-    return {"sampling": config.sampling, "min_history": config.min_history}
-
-
-def text_options(config: PruneConfig, model: str) -> Mapping[str, object]:
-    """The options that decide what a language model reads, and its weights."""
-    return {"prompt": config.prompt.model_dump(mode="json"), "revision": revision(model)}
+    def model_revision(self, config: PruneConfig) -> Mapping[str, object]:
+        """The revision of the language model that the stage loads, for the key."""
+        use = self.language_model(config)
+        return {} if use is None else {"revision": revision(use.model)}
 
 
 def revision(model: str) -> str | None:

@@ -1,6 +1,6 @@
 """The stage that trains and measures on the coresets of several selectors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from dealrec.config.prune import PruneConfig
 from dealrec.config.stages.base import (
@@ -11,7 +11,6 @@ from dealrec.config.stages.base import (
     StageSpec,
     Work,
     Workload,
-    revision,
 )
 from dealrec.config.stages.evaluate import texts_asked
 
@@ -28,19 +27,14 @@ class CompareStage(StageSpec):
     title = "Comparison"
     phase = Phase.COMPARISON
     version = 2
+    before = (StageName.SURROGATE,)
     reads_scores = True
     reference_seconds = 0.1
 
-    def needs(self, config: PruneConfig) -> Sequence[StageName]:
-        return (StageName.SURROGATE,)
-
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
         assert options.comparison is not None
-        assert options.config.finetune is not None
-        return {
-            "comparison": options.comparison.model_dump(mode="json", exclude={"config": {"audit"}}),
-            "revision": revision(options.config.finetune.model),
-        }
+        asked = options.comparison.model_dump(mode="json", exclude={"config": {"audit"}})
+        return {"comparison": asked, **self.model_revision(options.config)}
 
     def work(self, load: Workload) -> Work:
         """Texts that are read: once for all runs where states are kept, and again in every run."""
@@ -61,6 +55,6 @@ class CompareStage(StageSpec):
             return Work(in_runs, alike)
         return Work(min(drawn, load.samples) + asked + _LAST_LAYERS * in_runs, alike)
 
-    def language_models(self, config: PruneConfig) -> Sequence[ModelUse]:
+    def language_model(self, config: PruneConfig) -> ModelUse | None:
         assert config.finetune is not None
-        return (ModelUse("config.finetune.model", config.finetune.model),)
+        return ModelUse(config.finetune.model)

@@ -1,18 +1,7 @@
 """The stage that scores how hard every sample is for the surrogate."""
 
-from collections.abc import Mapping, Sequence
-
-from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
-from dealrec.config.stages.base import (
-    JobOptions,
-    Phase,
-    StageName,
-    StageSpec,
-    Work,
-    Workload,
-    sampling_options,
-)
+from dealrec.config.stages.base import SAMPLES, Phase, StageName, StageSpec, Work, Workload
 
 
 class DifficultyStage(StageSpec):
@@ -21,14 +10,10 @@ class DifficultyStage(StageSpec):
     name = StageName.DIFFICULTY
     title = "Difficulty"
     phase = Phase.SCORING
+    reads = SAMPLES
+    before = (StageName.SURROGATE,)
     makes = frozenset({Need.EL2N, Need.GRAND})
     reference_seconds = 6e-9
-
-    def needs(self, config: PruneConfig) -> Sequence[StageName]:
-        return (StageName.SURROGATE,)
-
-    def key_options(self, options: JobOptions) -> Mapping[str, object]:
-        return sampling_options(options.config)
 
     def work(self, load: Workload) -> Work:
         surrogate = load.config.surrogate

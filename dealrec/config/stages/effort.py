@@ -6,15 +6,13 @@ from dealrec.config.effort import EffortConfig, measured_samples, shard_count
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
 from dealrec.config.stages.base import (
+    TEXTS,
     JobOptions,
-    ModelUse,
     Phase,
     StageName,
     StageSpec,
     Work,
     Workload,
-    sampling_options,
-    text_options,
 )
 
 
@@ -28,21 +26,19 @@ class EffortStage(StageSpec):
     switch = "Measure effort"
     phase = Phase.SCORING
     version = 3
+    reads = TEXTS | {"effort"}
+    before = (StageName.INFLUENCE,)
     makes = frozenset({Need.EFFORT})
     reference_seconds = 0.1
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
         """Candidates are drawn over influence; without candidates every sample is measured."""
-        return (StageName.INFLUENCE,) if config.effort and config.effort.candidates else ()
+        return self.before if config.effort and config.effort.candidates else ()
 
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
-        config, effort = options.config, _effort(options)
-        return {
-            **sampling_options(config),
-            **text_options(config, effort.model),
-            "pool": _candidate_options(options),
-            "effort": effort.model_dump(mode="json", exclude={"shard_samples"}),
-        }
+        effort = _effort(options).model_dump(mode="json", exclude={"shard_samples"})
+        pool = _candidate_options(options)
+        return {**super().key_options(options), "effort": effort, "pool": pool}
 
     def work(self, load: Workload) -> Work:
         effort = _effort(load)
@@ -50,11 +46,6 @@ class EffortStage(StageSpec):
 
     def shards(self, load: Workload) -> int:
         return shard_count(_measured(load), _effort(load))
-
-    def language_models(self, config: PruneConfig) -> Sequence[ModelUse]:
-        if config.effort is None:
-            return ()
-        return (ModelUse("config.effort.model", config.effort.model, config.effort.adapter),)
 
 
 def _effort(options: JobOptions) -> EffortConfig:

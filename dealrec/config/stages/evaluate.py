@@ -1,22 +1,14 @@
 """The stage that measures an adapter on held-out users."""
 
-from collections.abc import Mapping, Sequence
-
 from dealrec.config.evaluation import EvaluationConfig
-from dealrec.config.prune import PruneConfig
-from dealrec.config.stages.base import (
-    JobOptions,
-    Phase,
-    Product,
-    StageName,
-    StageSpec,
-    Work,
-    Workload,
-)
+from dealrec.config.stages.base import Phase, Product, StageName, StageSpec, Work, Workload
 
 
 class EvaluateStage(StageSpec):
-    """Its result is a table of figures."""
+    """Its result is a table of figures.
+
+    The prompt is not in its key: it is in the coreset, and so in the key of the stage before.
+    """
 
     name = StageName.EVALUATE
     title = "Evaluation"
@@ -24,17 +16,10 @@ class EvaluateStage(StageSpec):
     summary = "What held-out users show of the adapter."
     switch = "Measure the adapter"
     phase = Phase.TRAINING
+    reads = frozenset({"evaluation"})
+    before = (StageName.FINETUNE,)
     product = Product.EVALUATION
     reference_seconds = 0.1
-
-    def needs(self, config: PruneConfig) -> Sequence[StageName]:
-        return (StageName.FINETUNE,)
-
-    def key_options(self, options: JobOptions) -> Mapping[str, object]:
-        """The prompt is left out: it is in the coreset, and so in the key of the stage before."""
-        evaluation = options.config.evaluation
-        assert evaluation is not None
-        return {"evaluation": evaluation.model_dump(mode="json")}
 
     def work(self, load: Workload) -> Work:
         finetune, evaluation = load.config.finetune, load.config.evaluation

@@ -1,18 +1,7 @@
 """The stage that scores every sample's influence."""
 
-from collections.abc import Mapping, Sequence
-
-from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
-from dealrec.config.stages.base import (
-    JobOptions,
-    Phase,
-    StageName,
-    StageSpec,
-    Work,
-    Workload,
-    sampling_options,
-)
+from dealrec.config.stages.base import SAMPLES, Phase, StageName, StageSpec, Work, Workload
 
 
 class InfluenceStage(StageSpec):
@@ -23,20 +12,12 @@ class InfluenceStage(StageSpec):
     part = "influence"
     summary = "How much each sample moves the risk."
     phase = Phase.SCORING
+    reads = SAMPLES | {"influence"}
+    before = (StageName.SURROGATE,)
     always = True
     version = 3
     makes = frozenset({Need.INFLUENCE})
     reference_seconds = 6.5e-9
-
-    def needs(self, config: PruneConfig) -> Sequence[StageName]:
-        return (StageName.SURROGATE,)
-
-    def key_options(self, options: JobOptions) -> Mapping[str, object]:
-        config = options.config
-        return {
-            **sampling_options(config),
-            "influence": config.influence.model_dump(mode="json"),
-        }
 
     def work(self, load: Workload) -> Work:
         surrogate, influence = load.config.surrogate, load.config.influence

@@ -1,9 +1,6 @@
 """The stage that validates uploaded files into a data set."""
 
-from collections.abc import Mapping
-
 from dealrec.config.stages.base import (
-    JobOptions,
     Phase,
     Product,
     Queue,
@@ -24,9 +21,6 @@ class IngestStage(StageSpec):
     product = Product.DATASET
     reference_seconds = 1e-5
     version = 3
-
-    def key_options(self, options: JobOptions) -> Mapping[str, object]:
-        return {}
 
     def work(self, load: Workload) -> Work:
         return Work(load.count("interactions"), ())

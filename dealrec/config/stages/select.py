@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from dealrec.config.stages.base import (
+    TEXTS,
     JobOptions,
     Phase,
     Product,
@@ -11,7 +12,6 @@ from dealrec.config.stages.base import (
     StageSpec,
     Work,
     Workload,
-    sampling_options,
 )
 
 
@@ -25,18 +25,13 @@ class SelectStage(StageSpec):
     phase = Phase.SELECTION
     version = 2
     queue = Queue.CPU
+    reads = TEXTS | {"selection"}
     reads_scores = True
     product = Product.CORESET
     reference_seconds = 1e-4
 
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
-        config = options.config
-        return {
-            **sampling_options(config),
-            "prompt": config.prompt.model_dump(mode="json"),
-            "selection": config.selection.model_dump(mode="json"),
-            "budget": options.budget,
-        }
+        return {**super().key_options(options), "budget": options.budget}
 
     def work(self, load: Workload) -> Work:
         return Work(load.samples, (load.config.selection.method,))

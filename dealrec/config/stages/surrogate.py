@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from dealrec.config.stages.base import JobOptions, Phase, StageName, StageSpec, Work, Workload
+from dealrec.config.stages.base import Phase, StageName, StageSpec, Work, Workload
 
 
 class SurrogateStage(StageSpec):
@@ -13,12 +13,10 @@ class SurrogateStage(StageSpec):
     part = "surrogate"
     summary = "The small recommender that is trained on everything."
     phase = Phase.SCORING
+    reads = frozenset({"surrogate"})
     always = True
     version = 2
     reference_seconds = 1.2e-5
-
-    def key_options(self, options: JobOptions) -> Mapping[str, object]:
-        return {"surrogate": options.config.surrogate.model_dump(mode="json")}
 
     def account(
         self, metrics: Mapping[str, float], details: Mapping[str, object]
