@@ -1,8 +1,11 @@
 """The language models that can be chosen by name; a name is a key of this catalogue, never a path."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -55,3 +58,39 @@ LANGUAGE_MODELS: dict[str, LanguageModel] = {
 def language_model(name: str) -> LanguageModel | None:
     """Return the entry of the catalogue, or ``None`` for an unknown name."""
     return LANGUAGE_MODELS.get(name)
+
+
+_READ = {".json", ".safetensors", ".model", ".txt"}
+"""The suffixes of the files that transformers and peft read from a folder."""
+
+
+def revision(name_or_path: str) -> str | None:
+    """The pinned revision of a model of the catalogue; for a local folder or file its content's SHA-256.
+
+    ``None`` for what is neither, such as a hub id.
+    """
+    entry, path = language_model(name_or_path), Path(name_or_path).expanduser()
+    if entry is not None:
+        return entry.revision
+    return content_sha256(path) if path.exists() else None
+
+
+def content_sha256(path: Path) -> str:
+    """SHA-256 of a file, or of those files of a folder that are read, with their names.
+
+    Files whose size and time have not changed are read once in a process.
+    """
+    files = [path] if path.is_file() else [file for file in path.iterdir() if file.suffix in _READ]
+    states = ((file, file.stat()) for file in sorted(files))
+    known = tuple((file, state.st_size, state.st_mtime_ns) for file, state in states)
+    return _sha256(known, named=path.is_dir())
+
+
+@lru_cache(maxsize=64)
+def _sha256(files: tuple[tuple[Path, int, int], ...], *, named: bool) -> str:
+    digest = hashlib.sha256()
+    for file, *_ in files:
+        with file.open("rb") as stream:
+            digest.update(f"{file.name}\n".encode() if named else b"")
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

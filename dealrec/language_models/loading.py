@@ -1,6 +1,5 @@
 """Loads a causal language model and its tokenizer by catalogue name, folder, GGUF file or hub id."""
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dealrec.config.language_models import LANGUAGE_MODELS, LanguageModel, language_model
+from dealrec.config.language_models import (
+    LANGUAGE_MODELS,
+    LanguageModel,
+    content_sha256,
+    language_model,
+)
 from dealrec.errors import InputError
 from dealrec.language_models.conversion import converted_gguf
 from dealrec.language_models.quiet import quiet_transformers
@@ -186,9 +190,9 @@ def _find(name_or_path: str, reporter: Reporter) -> _Source:
         return _catalogued(entry, reporter)
     path = Path(name_or_path).expanduser()
     if path.is_dir():
-        return _Source(str(path), path.resolve().name, _content_hash(path), local=True)
+        return _Source(str(path), path.resolve().name, content_sha256(path), local=True)
     if path.suffix == ".gguf":
-        digest = _content_hash(path)
+        digest = content_sha256(path)
         folder = converted_gguf(path, f"{path.stem}-{digest[:16]}", reporter)
         return _Source(str(folder), path.name, digest, local=True)
     return _Source(name_or_path, name_or_path, None, local=False)
@@ -205,21 +209,6 @@ def _catalogued(entry: LanguageModel, reporter: Reporter) -> _Source:
     gguf_file = Path(spec.origin).parent / entry.gguf_file
     folder = converted_gguf(gguf_file, f"{entry.name}-{entry.revision}", reporter)
     return _Source(str(folder), entry.name, entry.revision, local=True)
-
-
-def _content_hash(path: Path) -> str:
-    """Hash a file with SHA-256, or a folder's configuration and safetensors files with their names."""
-    files = (
-        [path]
-        if path.is_file()
-        else sorted([*path.glob("config.json"), *path.glob("*.safetensors")])
-    )
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as stream:
-            digest.update(f"{file.name}\n".encode() if path.is_dir() else b"")
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _not_available(name: str, reason: str) -> InputError:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.effort import TokenOptions
 from dealrec.config.finetune import FinetuneConfig
-from dealrec.config.language_models import language_model
+from dealrec.config.language_models import revision
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
 
@@ -175,7 +175,7 @@ class StageSpec(ABC):
         config = options.config
         return {
             **config.model_dump(mode="json", include=set(self.reads)),
-            **self.model_revision(config),
+            **self.contents(config),
         }
 
     @abstractmethod
@@ -201,13 +201,10 @@ class StageSpec(ABC):
             return None
         return ModelUse(own.model, getattr(own, "adapter", None))
 
-    def model_revision(self, config: PruneConfig) -> Mapping[str, object]:
-        """The revision of the language model that the stage loads, for the key."""
+    def contents(self, config: PruneConfig) -> Mapping[str, object]:
+        """The revisions of the language model that the stage loads, and of its adapter, for the key."""
         use = self.language_model(config)
-        return {} if use is None else {"revision": revision(use.model)}
-
-
-def revision(model: str) -> str | None:
-    """The pinned revision of a model of the catalogue; ``None`` for a folder or a file."""
-    entry = language_model(model)
-    return entry.revision if entry else None
+        if use is None:
+            return {}
+        adapted = {} if use.adapter is None else {"adapter_revision": revision(use.adapter)}
+        return {"revision": revision(use.model), **adapted}

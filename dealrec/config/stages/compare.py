@@ -34,7 +34,7 @@ class CompareStage(StageSpec):
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
         assert options.comparison is not None
         asked = options.comparison.model_dump(mode="json", exclude={"config": {"audit"}})
-        return {"comparison": asked, **self.model_revision(options.config)}
+        return {"comparison": asked, **self.contents(options.config)}
 
     def work(self, load: Workload) -> Work:
         """Texts that are read: once for all runs where states are kept, and again in every run."""

@@ -1,16 +1,17 @@
 """Every stage's specification: the options in its key, its work, and the function that runs it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from inspect import signature
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from dealrec.config import ComparisonConfig, PruneConfig
+from dealrec.config.language_models import revision
 from dealrec.config.stages import STAGES, JobOptions, StageName, Workload
-from dealrec.config.stages.base import revision
 from dealrec.stages.registry import load_stage
 
 SAMPLES = {"sampling", "min_history"}
@@ -32,6 +33,7 @@ LEFT_OUT = {"effort.shard_samples"}
 """Options that change no result."""
 POOL = {"strata", "stratum_edges", "normalisation", "seed"}
 """Options of the selection by which the candidates for effort are drawn."""
+LOADING = (StageName.EFFORT, StageName.FINETUNE)
 VALUES = (True, False, 1, 2, 0.5, 0.25, "x", "y", ["x"])
 
 
@@ -120,6 +122,21 @@ def test_models_of_the_catalogue_bring_their_revision_into_the_key() -> None:
     for name in (StageName.EFFORT, StageName.EMBEDDING, StageName.GRADIENTS, StageName.FINETUNE):
         assert STAGES[name].key_options(JobOptions(config()))["revision"] == pinned
     assert revision("/a/folder") is None
+
+
+def test_other_files_under_the_same_path_give_another_key(tmp_path: Path) -> None:
+    model, adapter = tmp_path / "model", tmp_path / "adapter"
+    lora = {"model": str(model), "adapter": str(adapter), "parameters": "lora"}
+    trained = config(effort=lora, finetune={"model": str(model)})
+    keys = list[list[Mapping[str, object]]]()
+    for folder, content in ((model, b"one"), (model, b"two"), (adapter, b"one"), (model, b"two")):
+        folder.mkdir(exist_ok=True)
+        (folder / "model.safetensors").write_bytes(content)
+        (folder / "README.md").write_text(f"card {len(keys)}")
+        keys.append([STAGES[name].key_options(JobOptions(trained)) for name in LOADING])
+    (effort, finetune) = zip(*keys, strict=True)
+    assert [key != effort[3] for key in effort] == [True, True, False, False]
+    assert [key != finetune[3] for key in finetune] == [True, False, False, False]
 
 
 @pytest.mark.parametrize("name", StageName)
