@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def prune(
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, options) as files,
-        _nothing_left(out, out / _WORK),
+        _nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)
         plan = plan_prune(config, requested, ready.shape)
@@ -194,7 +194,7 @@ def compare(
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, options) as files,
-        _nothing_left(out, out / _WORK),
+        _nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)
         plan = plan_comparison(config, ready.shape)
@@ -237,12 +237,12 @@ def finetune(
     require_models(trained_stages(options), options)
     out = _folder(out)
     workspace = _workspace(work or out / _TRAINING, runtime, stages)
-    with _coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(out, out / _TRAINING):
+    with _coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(workspace, out):
         given = JobInput(Path(), given={StageName.SELECT: chosen})
         ((_, artifact),) = workspace.run(plan_training(options, sha256), given)
         workspace.copy(artifact, out)
     if work is None:
-        shutil.rmtree(out / _TRAINING)
+        workspace.discard()
     return artifact.facts.metrics
 
 
@@ -291,7 +291,7 @@ def evaluate(
     )
     require_models(trained_stages(options), options)
     workspace = _workspace(work or result / _WORK, runtime, stages)
-    with source_files(interactions, items, read) as files, _nothing_left(result / _WORK):
+    with source_files(interactions, items, read) as files, _nothing_left(workspace, result):
         ready = workspace.ingest(files)
         ready.shape.require_held_out(config)
     spec = STAGES[StageName.EVALUATE]
@@ -346,17 +346,20 @@ def _folder(path: str | Path) -> Path:
 
 
 @contextmanager
-def _nothing_left(*folders: Path) -> Iterator[None]:
-    """Remove the folders that the block made when it refuses the input.
+def _nothing_left(workspace: Workspace, out: Path) -> Iterator[None]:
+    """Remove the workspace in ``out``, and ``out``, when the block made them and refuses its input.
 
-    A folder for work that the caller names is not among them: other processes may use it meanwhile.
+    What another process has begun to use stays, and so does a workspace that is not in ``out``.
     """
-    new = [folder for folder in folders if not folder.exists()]
+    new, out_is_new = not workspace.folder.exists(), not out.exists()
     try:
         yield
     except InputError:
-        for folder in new:
-            shutil.rmtree(folder, ignore_errors=True)
+        if new and workspace.folder.is_relative_to(out.absolute()):
+            workspace.discard()
+        if out_is_new:
+            with suppress(OSError):  # somebody else's files are in it
+                out.rmdir()
         raise
 
 

@@ -23,6 +23,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.disk import file_sha256, remove_unfinished, written_whole
 from dealrec.progress import SILENT, Reporter, StageReporters
 from dealrec.stages.context import IngestFiles, StageContext, StageFacts
+from dealrec.stages.in_use import FolderInUse
 from dealrec.stages.registry import load_stage
 
 _OUT, _FACTS, _SIZES = "out", "facts.json", "sizes.json"
@@ -77,7 +78,8 @@ class Workspace:
         stages: StageReporters,
         cache: Path | None = None,
     ) -> None:
-        self._folder, self._stages = folder.absolute(), stages
+        self.folder, self._stages = folder.absolute(), stages
+        self._use: FolderInUse | None = None
         self._empty = StageContext(Path(), Path(), SILENT, runtime, cache=cache)
 
     def ingest(self, files: IngestFiles) -> Artifact:
@@ -97,7 +99,7 @@ class Workspace:
 
     def keep(self, dataset: Dataset) -> Path:
         """Save a data set that was made in memory; gives its folder."""
-        folder = self._folder / "datasets" / dataset.sha256
+        folder = self.folder / "datasets" / dataset.sha256
         self._once(folder, dataset.save)
         return folder
 
@@ -106,12 +108,18 @@ class Workspace:
 
         Each file appears whole; other files in ``out`` stay.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._folder / "copy.lock"):
+        self._begin()
+        with FileLock(self.folder / "copy.lock"):
             for source in sorted(artifact.folder.iterdir()):
                 remove_unfinished(out / source.name)
                 with written_whole(out / source.name) as unfinished:
                     shutil.copy(source, unfinished)
+
+    def discard(self) -> None:
+        """Remove the folder and all that is in it, unless another workspace has begun to use it."""
+        if self._use is not None:
+            self._use.remove()
+            self._use = None
 
     def run(self, plan: Plan, given: JobInput) -> Iterator[tuple[StageName, Artifact]]:
         """Run the stages of a job in order, and yield each result as soon as it is there.
@@ -139,8 +147,12 @@ class Workspace:
             made[spec.name] = self._made(spec, plan.keys[spec.name], context)
             yield spec.name, made[spec.name]
 
+    def _begin(self) -> None:
+        if self._use is None:
+            self._use = FolderInUse(self.folder)
+
     def _made(self, spec: StageSpec, key: str, context: StageContext) -> Artifact:
-        folder, checkpoints = self._folder / "artifacts" / key, self._folder / "checkpoints" / key
+        folder, checkpoints = self.folder / "artifacts" / key, self.folder / "checkpoints" / key
         context = replace(context, checkpoint_dir=checkpoints)
         self._once(folder, lambda unfinished: self._run(spec, unfinished, context), checkpoints)
         facts = StageFacts.model_validate_json((folder / _FACTS).read_text())
@@ -154,6 +166,7 @@ class Workspace:
         A second process that needs the same folder waits for the first. What a killed process left
         unfinished is removed, and a folder that lost a file, or a part of one, is made again.
         """
+        self._begin()
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not _is_whole(folder):

@@ -16,7 +16,7 @@ from dealrec.errors import InputError
 from dealrec.progress import SILENT, Reporter, silent_stages
 from dealrec.stages import workspace as workspace_module
 from dealrec.stages.context import IngestFile, IngestFiles, StageContext, StageResult
-from dealrec.stages.workspace import Workspace
+from dealrec.stages.workspace import Artifact, Workspace
 from tests.chaos.disk import SmallDisk
 from tests.dealrec.stages.runs import BUDGET, Watch, options, prune
 
@@ -96,6 +96,25 @@ def test_a_refused_job_takes_nothing_from_others_in_the_same_workspace(
         prune(data, out, options(None), budget=10**6, work=work)
     assert not out.exists()
     assert len(list((work / "artifacts").glob("*/out/interactions.parquet"))) == 1
+
+
+def test_a_refused_job_takes_nothing_from_one_that_began_in_the_same_new_folder(
+    data: Path, tmp_path: Path
+) -> None:
+    other = Workspace(tmp_path / "out" / ".work", runtime=Runtime(), stages=silent_stages)
+    file = IngestFile(path=data / "interactions.csv", name="other.csv")
+    files = IngestFiles(interactions=file)
+    kept = list[Artifact]()
+
+    def begins_too(_stage: StageName) -> Reporter:
+        kept.append(other.ingest(files))
+        return SILENT
+
+    with pytest.raises(InputError):
+        prune(data, tmp_path / "out", options(None), budget=10**6, stages=begins_too)
+    assert Dataset.load(kept[0].folder).sha256 == kept[0].shape.sha256
+    other.discard()
+    assert not other.folder.exists()
 
 
 def test_facts_are_kept_with_figures_that_are_no_numbers(
