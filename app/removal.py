@@ -1,15 +1,31 @@
 """The deletion of jobs, coresets and adapters; files are deleted after the commit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from dealrec.app.kit.context import Context
 from dealrec.app.kit.errors import InUse
-from dealrec.app.kit.storage import Storage
 from dealrec.app.stages.transitions import lock_job
 from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ENDED_JOBS, ArtifactRow, JobRow, StageRow
+
+
+@contextmanager
+def removing(context: Context) -> Iterator["Removal"]:
+    """Commit and record what the block removes, and delete the files after that."""
+    with context.write() as session:
+        removal = Removal(session, context.tenant_id)
+        yield removal
+        removal.sweep_artifacts()
+        for kind, identifier in removal.removed:
+            context.audit(session, f"{kind}.delete", identifier)
+    for prefix in dict.fromkeys(removal.prefixes):
+        context.storage.delete_prefix(prefix)
 
 
 class Removal:
@@ -117,11 +133,6 @@ class Removal:
                 self.prefixes.append(row.prefix)
 
         self.prefixes = [prefix for prefix in self.prefixes if not self._named(prefix)]
-
-    def delete_files(self, storage: Storage) -> None:
-        """Delete the files. Call this after the transaction has committed."""
-        for prefix in dict.fromkeys(self.prefixes):
-            storage.delete_prefix(prefix)
 
     def _named(self, prefix: str) -> bool:
         tables = (ArtifactRow, CoresetRow, AdapterRow, DatasetRow)

@@ -9,6 +9,7 @@ from dealrec.app.kit.context import ContextDep
 from dealrec.app.kit.downloads import download, new_scratch
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
+from dealrec.app.removal import removing
 
 router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
 
@@ -66,8 +67,7 @@ def download_file(adapter_id: str, name: str, request: Request, context: Context
 )
 def delete_adapter(adapter_id: str, context: ContextDep) -> Response:
     """Delete an adapter."""
-    with context.write() as session:
-        removal = service.delete_adapter(session, context.tenant_id, adapter_id)
-        context.audit_removal(session, removal.removed)
-    removal.delete_files(context.storage)
+    with removing(context) as removal:
+        row = AdapterRepository(removal.session, context.tenant_id).get(adapter_id)
+        removal.adapter(row)
     return Response(status_code=204)

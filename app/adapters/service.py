@@ -5,11 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy.orm import Session
-
-from dealrec.app.adapters.repository import AdapterRepository
 from dealrec.app.kit.errors import NotFound
-from dealrec.app.removal import Removal
 from dealrec.app.tables.adapters import AdapterRow
 
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -33,11 +29,3 @@ def write_zip(folder: Path, names: Sequence[str], out: Path) -> None:
             entry.external_attr = 0o644 << 16
             with (folder / name).open("rb") as source, archive.open(entry, "w") as target:
                 shutil.copyfileobj(source, target, 1024 * 1024)
-
-
-def delete_adapter(session: Session, tenant_id: str, adapter_id: str) -> Removal:
-    """Remove an adapter; nothing depends on one."""
-    removal = Removal(session, tenant_id)
-    removal.adapter(AdapterRepository(session, tenant_id).get(adapter_id))
-    removal.sweep_artifacts()
-    return removal

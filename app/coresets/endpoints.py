@@ -24,6 +24,7 @@ from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade
 from dealrec.app.kit.text import require_storable
+from dealrec.app.removal import removing
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.coresets.formats import CoresetFormat, write_format
 
@@ -136,11 +137,7 @@ def list_samples(coreset_id: str, context: ContextDep, page: PageQuery) -> Page[
 )
 def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Response:
     """Download the manifest, which says how to make the coreset again."""
-    with context.read() as session:
-        prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
-    folder = new_scratch(context.settings)
-    path = context.storage.fetch_file(f"{prefix}/{service.MANIFEST}", folder)
-    return download(request, path, f"{coreset_id}-manifest.json", "application/json", folder)
+    return _stored(request, context, coreset_id, service.MANIFEST, "application/json")
 
 
 @router.get(
@@ -151,11 +148,7 @@ def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Resp
 )
 def get_report(coreset_id: str, request: Request, context: ContextDep) -> Response:
     """Download the report, one self-contained page with score distributions, strata and members."""
-    with context.read() as session:
-        prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
-    folder = new_scratch(context.settings)
-    path = context.storage.fetch_file(f"{prefix}/{service.REPORT}", folder)
-    return download(request, path, f"{coreset_id}-report.html", "text/html", folder)
+    return _stored(request, context, coreset_id, service.REPORT, "text/html")
 
 
 @router.get(
@@ -250,10 +243,9 @@ def get_budget_sweep(
 )
 def delete_coreset(coreset_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
     """Delete a coreset; ``cascade`` also deletes adapters that were trained on it."""
-    with context.write() as session:
-        removal = service.delete_coreset(session, context.tenant_id, coreset_id, cascade=cascade)
-        context.audit_removal(session, removal.removed)
-    removal.delete_files(context.storage)
+    with removing(context) as removal:
+        row = CoresetRepository(removal.session, context.tenant_id).get(coreset_id)
+        removal.coreset(row, cascade=cascade)
     return Response(status_code=204)
 
 
@@ -279,3 +271,13 @@ def create_finetune(
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")
     response.headers["location"] = f"/v1/jobs/{job.id}"
     return job
+
+
+def _stored(
+    request: Request, context: Context, coreset_id: str, name: str, media_type: str
+) -> Response:
+    with context.read() as session:
+        prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
+    folder = new_scratch(context.settings)
+    path = context.storage.fetch_file(f"{prefix}/{name}", folder)
+    return download(request, path, f"{coreset_id}-{name}", media_type, folder)

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow.parquet as pq
 from sqlalchemy.orm import Session
 
-from dealrec.app.coresets.repository import CoresetRepository
 from dealrec.app.coresets.schemas import CoresetCreate, CoresetSample
 from dealrec.app.datasets.service import require_ready
 from dealrec.app.jobs.repository import JobRepository
@@ -18,7 +17,6 @@ from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.service import require_room
-from dealrec.app.removal import Removal
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.jobs import SELECTING, JobRow
 from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
@@ -226,14 +224,6 @@ def new_coreset_id() -> str:
 def coreset_prefix(tenant_id: str, identifier: str) -> str:
     """Return the storage prefix of a coreset's files."""
     return f"coresets/{tenant_id}/{identifier}"
-
-
-def delete_coreset(session: Session, tenant_id: str, identifier: str, *, cascade: bool) -> Removal:
-    """Remove a coreset; see :meth:`Removal.coreset`."""
-    removal = Removal(session, tenant_id)
-    removal.coreset(CoresetRepository(session, tenant_id).get(identifier), cascade=cascade)
-    removal.sweep_artifacts()
-    return removal
 
 
 def member_page(members: Path, request: PageRequest) -> Page[CoresetSample]:

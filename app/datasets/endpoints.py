@@ -21,6 +21,7 @@ from dealrec.app.kit.multipart import read_form
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade, is_json, read_json
+from dealrec.app.removal import removing
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.app.uploads.service import whole_file
 from dealrec.config import Sampling, SplitMethod
@@ -142,10 +143,8 @@ def get_dataset(dataset_id: str, context: ContextDep) -> Dataset:
 )
 def delete_dataset(dataset_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
     """Delete a data set that nothing depends on, or with ``cascade`` also everything made from it."""
-    with context.write() as session:
-        removal = service.delete_dataset(session, context.tenant_id, dataset_id, cascade=cascade)
-        context.audit_removal(session, removal.removed)
-    removal.delete_files(context.storage)
+    with removing(context) as removal:
+        service.delete_dataset(removal, dataset_id, cascade=cascade)
     return Response(status_code=204)
 
 

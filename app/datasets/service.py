@@ -82,14 +82,14 @@ def list_datasets(session: Session, tenant_id: str, request: PageRequest) -> Sli
     return repository.page(repository.query(), request)
 
 
-def delete_dataset(session: Session, tenant_id: str, dataset_id: str, *, cascade: bool) -> Removal:
+def delete_dataset(removal: Removal, dataset_id: str, *, cascade: bool) -> None:
     """Remove the data set; ``cascade`` also removes its ended jobs and their results.
 
     Raises :class:`InUse` with the jobs that depend on it, and :class:`Conflict` (``validating``)
     while a worker reads the files.
     """
-    repository = DatasetRepository(session, tenant_id)
-    dataset = lock_dataset(session, repository.get(dataset_id).id)
+    repository = DatasetRepository(removal.session, removal.tenant_id)
+    dataset = lock_dataset(removal.session, repository.get(dataset_id).id)
     jobs = repository.jobs(dataset)
     active = [job for job in jobs if job.state not in ENDED_JOBS]
     if active or (jobs and not cascade):
@@ -101,15 +101,12 @@ def delete_dataset(session: Session, tenant_id: str, dataset_id: str, *, cascade
         )
     if repository.ingest_runs(dataset):
         raise Conflict("The data set is being validated; try again shortly.", code="validating")
-    removal = Removal(session, tenant_id)
     for job in jobs:
         removal.job(job, cascade=True)
-    removal.prefixes.append(f"datasets/{tenant_id}/{dataset.id}")
+    removal.prefixes.append(f"datasets/{removal.tenant_id}/{dataset.id}")
     removal.artifact_ids.update(repository.artifact_ids(dataset))
     repository.delete(dataset)
     removal.removed.append(("dataset", dataset.id))
-    removal.sweep_artifacts()
-    return removal
 
 
 def require_ready(dataset: DatasetRow) -> str:

@@ -22,6 +22,7 @@ from dealrec.app.kit.pagination import Page, PageQuery, PageRequest
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade
 from dealrec.app.kit.text import require_storable
+from dealrec.app.removal import removing
 from dealrec.app.tables.jobs import JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -100,10 +101,9 @@ def retry_job(job_id: str, context: ContextDep) -> Job:
 )
 def delete_job(job_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
     """Delete an ended job with its scores, its coreset and its adapter."""
-    with context.write() as session:
-        removal = service.delete_job(session, context.tenant_id, job_id, cascade=cascade)
-        context.audit_removal(session, removal.removed)
-    removal.delete_files(context.storage)
+    with removing(context) as removal:
+        row = JobRepository(removal.session, context.tenant_id).get(job_id)
+        removal.job(row, cascade=cascade)
     return Response(status_code=204)
 
 

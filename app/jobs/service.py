@@ -11,7 +11,6 @@ from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import Conflict, NotFound
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import Page, PageRequest
-from dealrec.app.removal import Removal
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 from dealrec.config import ComparisonConfig, PruneConfig
@@ -168,14 +167,6 @@ def list_jobs(
     rows = repository.page(query, request)
     stages, now = repository.stages(rows.rows), database_now(session)
     return rows.page(lambda row: Job.of(row, stages[row.id], now))
-
-
-def delete_job(session: Session, tenant_id: str, job_id: str, *, cascade: bool) -> Removal:
-    """Remove an ended job and its results; see :meth:`Removal.job`."""
-    removal = Removal(session, tenant_id)
-    removal.job(JobRepository(session, tenant_id).get(job_id), cascade=cascade)
-    removal.sweep_artifacts()
-    return removal
 
 
 def scores_prefix(session: Session, job: JobRow) -> str:

@@ -1,6 +1,6 @@
 """The context of a request: its caller, and short database sessions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -61,11 +61,6 @@ class Context:
             key_id=self.caller.key_id,
             request_id=self.request_id,
         )
-
-    def audit_removal(self, session: Session, removed: Iterable[tuple[str, str]]) -> None:
-        """Record the deletion of every object in ``removed``, which holds kinds and ids."""
-        for kind, identifier in removed:
-            self.audit(session, f"{kind}.delete", identifier)
 
     def keep(
         self,
