@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.downloads import fetch_file
-from dealrec.client.exchange import ask, delete
-from dealrec.client.lists import listed
+from dealrec.client.exchange import delete
 from dealrec.client.records import AdapterFile, Area, M, Remote
 from dealrec.client.transport import Request
 
@@ -17,8 +16,7 @@ from dealrec.client.transport import Request
 class Adapter(Remote[M]):
     """A LoRA adapter."""
 
-    id: str
-    object: str
+    place = "/v1/adapters"
     job_id: str
     dataset_id: str
     coreset_id: str
@@ -35,19 +33,19 @@ class Adapter(Remote[M]):
 
         An interrupted download goes on where it stopped, and the SHA-256 is checked at the end.
         """
-        request = Request("GET", f"/v1/adapters/{self.id}/download")
+        request = Request("GET", f"{self.path}/download")
         return await fetch_file(self.transport, request, path, progress=progress)
 
     @operation
     async def download_file(self, name: str, path: str | Path, *, progress: bool = False) -> Path:
         """Download one of the adapter's ``files``, in the same way as :meth:`download`."""
-        request = Request("GET", f"/v1/adapters/{self.id}/files/{quote(name, safe='')}")
+        request = Request("GET", f"{self.path}/files/{quote(name, safe='')}")
         return await fetch_file(self.transport, request, path, progress=progress)
 
     @operation
     async def delete(self) -> None:
         """Delete the adapter."""
-        await delete(self.transport, f"/v1/adapters/{self.id}")
+        await delete(self.transport, self.path)
 
 
 class Adapters(Area[M]):
@@ -56,16 +54,10 @@ class Adapters(Area[M]):
     @operation
     async def get(self, identifier: str) -> Adapter[M]:
         """Fetch one adapter."""
-        return await fetch_adapter(self.transport, identifier)
+        return await Adapter[M].fetched(self.transport, identifier)
 
     @sequence
     async def list(self) -> AsyncIterator[Adapter[M]]:
         """List all adapters, newest first."""
-        async for entry in listed(self.transport, "/v1/adapters"):
-            yield Adapter[M].received(self.transport, entry)
-
-
-async def fetch_adapter(transport: M, identifier: str) -> Adapter[M]:
-    """Fetch the adapter with the list of its files."""
-    answer = await ask(transport, Request("GET", f"/v1/adapters/{identifier}"))
-    return Adapter[M].received(transport, answer.json())
+        async for adapter in Adapter[M].listed(self.transport):
+            yield adapter

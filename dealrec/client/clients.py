@@ -10,11 +10,11 @@ from dealrec.client.adapters import Adapters
 from dealrec.client.binding import operation
 from dealrec.client.coresets import Coresets
 from dealrec.client.datasets import Datasets, Source, dataset_in_parts
-from dealrec.client.exchange import ask, creating, new_key, plain, without_none
+from dealrec.client.exchange import ask, creating, fetched, new_key, plain, without_none
 from dealrec.client.jobs import Config, Jobs, job_body
 from dealrec.client.records import Choice, LanguageModel, M
 from dealrec.client.resources import Job, create_job
-from dealrec.client.transport import AsyncTransport, BlockingTransport, Request, Server
+from dealrec.client.transport import AsyncTransport, BlockingTransport, Server
 from dealrec.client.uploads import Uploads
 from dealrec.config import DataOptions
 from dealrec.errors import InputError
@@ -75,20 +75,20 @@ class Service(Generic[M]):
     @operation
     async def models(self) -> list[LanguageModel]:
         """List the language models for ``effort.model`` and ``finetune.model``."""
-        answer = await ask(self.transport, Request("GET", "/v1/models"))
-        return [LanguageModel.model_validate(entry) for entry in answer.json()["data"]]
+        answer = await fetched(self.transport, "/v1/models")
+        return [LanguageModel.model_validate(entry) for entry in answer["data"]]
 
     @operation
     async def surrogates(self) -> list[Choice]:
         """List the surrogates for ``surrogate.model``."""
-        answer = await ask(self.transport, Request("GET", "/v1/surrogates"))
-        return [Choice.model_validate(entry) for entry in answer.json()["data"]]
+        answer = await fetched(self.transport, "/v1/surrogates")
+        return [Choice.model_validate(entry) for entry in answer["data"]]
 
     @operation
     async def selectors(self) -> list[Choice]:
         """List the selectors for ``selection.method``."""
-        answer = await ask(self.transport, Request("GET", "/v1/selectors"))
-        return [Choice.model_validate(entry) for entry in answer.json()["data"]]
+        answer = await fetched(self.transport, "/v1/selectors")
+        return [Choice.model_validate(entry) for entry in answer["data"]]
 
 
 class Client(Service[BlockingTransport]):

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.records import Area, M
-from dealrec.client.resources import Coreset, fetch_coreset, listed_coresets
+from dealrec.client.resources import Coreset
 
 
 class Coresets(Area[M]):
@@ -13,10 +13,10 @@ class Coresets(Area[M]):
     @operation
     async def get(self, identifier: str) -> Coreset[M]:
         """Fetch one coreset."""
-        return await fetch_coreset(self.transport, identifier)
+        return await Coreset[M].fetched(self.transport, identifier)
 
     @sequence
     async def list(self) -> AsyncIterator[Coreset[M]]:
         """List all coresets, newest first; :meth:`Job.coresets` lists those of a job."""
-        async for coreset in listed_coresets(self.transport, None):
+        async for coreset in Coreset[M].listed(self.transport):
             yield coreset

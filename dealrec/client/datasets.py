@@ -12,7 +12,6 @@ from dealrec.client.errors import ApiError
 from dealrec.client.exchange import ask, creating, delete, new_key, plain, without_none
 from dealrec.client.lists import listed
 from dealrec.client.records import Area, M, Progress, Remote, SampleText
-from dealrec.client.transport import Request
 from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
 from dealrec.config import DataOptions
@@ -74,8 +73,7 @@ class Source:
 class Dataset(Remote[M]):
     """A data set; ``counts``, ``report`` and ``sha256`` are set once it is ``ready``."""
 
-    id: str
-    object: str
+    place = "/v1/datasets"
     name: str
     state: str
     """``validating``, ``ready`` or ``rejected``."""
@@ -102,7 +100,7 @@ class Dataset(Remote[M]):
             reporter = stages("ingest")
 
             async def looked_at() -> Dataset[M]:
-                dataset = await fetch_dataset(self.transport, self.id)
+                dataset = await Dataset[M].fetched(self.transport, self.id)
                 if dataset.progress is not None:
                     now = dataset.progress
                     reporter.progress(now.done, now.total, now.unit)
@@ -122,14 +120,13 @@ class Dataset(Remote[M]):
     @sequence
     async def samples(self, sampling: str | None = None) -> AsyncIterator[SampleText]:
         """Iterate over the samples in the words of the prompt; ``sampling`` is ``per_user`` by default."""
-        path = f"/v1/datasets/{self.id}/samples"
-        async for entry in listed(self.transport, path, {"sampling": sampling}):
+        async for entry in listed(self.transport, f"{self.path}/samples", {"sampling": sampling}):
             yield SampleText.model_validate(entry)
 
     @operation
     async def delete(self, *, cascade: bool = False) -> None:
         """Delete the data set; with ``cascade`` also everything that was made from it."""
-        await delete(self.transport, f"/v1/datasets/{self.id}", cascade=cascade)
+        await delete(self.transport, self.path, cascade=cascade)
 
 
 class Datasets(Area[M]):
@@ -165,19 +162,13 @@ class Datasets(Area[M]):
     @operation
     async def get(self, identifier: str) -> Dataset[M]:
         """Fetch one data set with the report of its validation."""
-        return await fetch_dataset(self.transport, identifier)
+        return await Dataset[M].fetched(self.transport, identifier)
 
     @sequence
     async def list(self) -> AsyncIterator[Dataset[M]]:
         """List all data sets, newest first."""
-        async for entry in listed(self.transport, "/v1/datasets"):
-            yield Dataset[M].received(self.transport, entry)
-
-
-async def fetch_dataset(transport: M, identifier: str) -> Dataset[M]:
-    """Fetch the data set in its present state."""
-    answer = await ask(transport, Request("GET", f"/v1/datasets/{identifier}"))
-    return Dataset[M].received(transport, answer.json())
+        async for dataset in Dataset[M].listed(self.transport):
+            yield dataset
 
 
 async def dataset_in_parts(

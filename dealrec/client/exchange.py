@@ -61,6 +61,11 @@ async def ask(transport: Transport, request: Request) -> httpx.Response:
             await attempts.after(error)
 
 
+async def fetched(transport: Transport, path: str, query: Mapping[str, Any] | None = None) -> Any:
+    """The JSON that the service answers to a GET of ``path``."""
+    return (await ask(transport, Request("GET", path, query or {}))).json()
+
+
 async def ask_once(transport: Transport, request: Request) -> httpx.Response:
     """Send the request once; raises :class:`ApiError` when the answer is not a success."""
     response = await transport.send(request)

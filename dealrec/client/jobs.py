@@ -5,9 +5,8 @@ from typing import Any
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.exchange import ask, plain, without_none
-from dealrec.client.lists import listed
 from dealrec.client.records import Area, Estimate, M
-from dealrec.client.resources import Job, create_job, fetch_job
+from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import Request
 from dealrec.config import PruneConfig
 
@@ -100,7 +99,7 @@ class Jobs(Area[M]):
     @operation
     async def get(self, identifier: str) -> Job[M]:
         """Fetch one job with its stages in their present state."""
-        return await fetch_job(self.transport, identifier)
+        return await Job[M].fetched(self.transport, identifier)
 
     @sequence
     async def list(
@@ -108,8 +107,8 @@ class Jobs(Area[M]):
     ) -> AsyncIterator[Job[M]]:
         """List all jobs, newest first, or those of a state or data set."""
         query = {"state": state, "dataset_id": dataset_id}
-        async for entry in listed(self.transport, "/v1/jobs", query):
-            yield Job[M].received(self.transport, entry)
+        async for job in Job[M].listed(self.transport, query):
+            yield job
 
 
 def job_body(

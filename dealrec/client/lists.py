@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from dealrec.client.exchange import ask
-from dealrec.client.transport import Request, Transport
+from dealrec.client.exchange import fetched
+from dealrec.client.transport import Transport
 
 _PAGE = 200
 """Entries of a page: the most that the service gives."""
@@ -17,7 +17,7 @@ async def listed(
     after: str | None = (query or {}).get("after")
     while True:
         page = {**(query or {}), "limit": _PAGE, "after": after}
-        body = (await ask(transport, Request("GET", path, page))).json()
+        body = await fetched(transport, path, page)
         for entry in body["data"]:
             yield entry
         after = body["next"]

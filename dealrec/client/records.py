@@ -1,12 +1,14 @@
 """The answers of the service as data. Fields that a newer service adds are kept."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from dealrec.client.binding import operation, reference, sequence
+from dealrec.client.exchange import fetched
+from dealrec.client.lists import listed
 from dealrec.client.transport import Transport
 
 M = TypeVar("M", bound=Transport)
@@ -26,7 +28,11 @@ class Record(BaseModel):
 class Remote(Record, Generic[M]):
     """A record as it was when the service was asked, with the requests that concern it."""
 
+    place: ClassVar[str]
+    """The path of the list of all such records."""
     _transport: M = PrivateAttr()
+    id: str
+    object: str
 
     @classmethod
     def received(cls, transport: M, body: Any) -> Self:
@@ -35,10 +41,28 @@ class Remote(Record, Generic[M]):
         record._transport = transport
         return record
 
+    @classmethod
+    async def fetched(cls, transport: M, identifier: str) -> Self:
+        """Fetch the record in its present state."""
+        return cls.received(transport, await fetched(transport, f"{cls.place}/{identifier}"))
+
+    @classmethod
+    async def listed(
+        cls, transport: M, query: Mapping[str, Any] | None = None
+    ) -> AsyncIterator[Self]:
+        """List the records, newest first."""
+        async for entry in listed(transport, cls.place, query):
+            yield cls.received(transport, entry)
+
     @property
     def transport(self) -> M:
         """The transport of requests that concern the record."""
         return self._transport
+
+    @property
+    def path(self) -> str:
+        """The path of the record on the service."""
+        return f"{self.place}/{self.id}"
 
 
 class Area(Generic[M]):

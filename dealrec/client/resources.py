@@ -8,12 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dealrec.client.adapters import Adapter, fetch_adapter
+from dealrec.client.adapters import Adapter
 from dealrec.client.binding import operation, reference, sequence
 from dealrec.client.display import job_display
 from dealrec.client.downloads import fetch_file
 from dealrec.client.errors import ApiError
-from dealrec.client.exchange import ask, creating, delete, plain, without_none
+from dealrec.client.exchange import ask, creating, delete, fetched, plain, without_none
 from dealrec.client.files import read_parquet
 from dealrec.client.lists import listed
 from dealrec.client.records import (
@@ -45,8 +45,7 @@ RESTS = ENDED | {"paused"}
 class Coreset(Remote[M]):
     """A stored selection of samples."""
 
-    id: str
-    object: str
+    place = "/v1/coresets"
     job_id: str
     dataset_id: str
     size: int
@@ -79,35 +78,35 @@ class Coreset(Remote[M]):
     @sequence
     async def samples(self) -> AsyncIterator[CoresetSample]:
         """Iterate over the members in dense order."""
-        async for entry in listed(self.transport, f"/v1/coresets/{self.id}/samples"):
+        async for entry in listed(self.transport, f"{self.path}/samples"):
             yield CoresetSample.model_validate(entry)
 
     @operation
     async def manifest(self) -> dict[str, Any]:
         """Fetch the manifest: all that is needed to make the coreset again."""
-        answer = await ask(self.transport, Request("GET", f"/v1/coresets/{self.id}/manifest"))
-        manifest: dict[str, Any] = answer.json()
+        answer = await fetched(self.transport, f"{self.path}/manifest")
+        manifest: dict[str, Any] = answer
         return manifest
 
     @operation
     async def download_report(self, path: str | Path) -> Path:
         """Download the report: one page on the scores and the selection that needs no network."""
-        request = Request("GET", f"/v1/coresets/{self.id}/report")
+        request = Request("GET", f"{self.path}/report")
         return await fetch_file(self.transport, request, path)
 
     @operation
     async def explain(self, sample_key: str) -> Explanation:
         """Explain why a sample is in the coreset, or why it is not."""
-        path = f"/v1/coresets/{self.id}/explanation"
-        answer = await ask(self.transport, Request("GET", path, {"sample_key": sample_key}))
-        return Explanation.model_validate(answer.json())
+        answer = await fetched(
+            self.transport, f"{self.path}/explanation", {"sample_key": sample_key}
+        )
+        return Explanation.model_validate(answer)
 
     @operation
     async def diff(self, against: str) -> CoresetDiff:
         """Compare the members with those of the coreset whose id is ``against``."""
-        path = f"/v1/coresets/{self.id}/diff"
-        answer = await ask(self.transport, Request("GET", path, {"against": against}))
-        return CoresetDiff.model_validate(answer.json())
+        answer = await fetched(self.transport, f"{self.path}/diff", {"against": against})
+        return CoresetDiff.model_validate(answer)
 
     @operation
     async def finetune(
@@ -117,23 +116,22 @@ class Coreset(Remote[M]):
         idempotency_key: str | None = None,
     ) -> "Job[M]":
         """Start a job of kind ``finetune`` that trains a LoRA adapter on the coreset."""
-        path = f"/v1/coresets/{self.id}/finetunes"
+        path = f"{self.path}/finetunes"
         return await create_job(self.transport, path, plain(config or {}), idempotency_key)
 
     @operation
     async def delete(self, *, cascade: bool = False) -> None:
         """Delete the coreset; with ``cascade`` also the adapters that were trained on it."""
-        await delete(self.transport, f"/v1/coresets/{self.id}", cascade=cascade)
+        await delete(self.transport, self.path, cascade=cascade)
 
     def _as_file(self, kind: str) -> Request:
-        return Request("GET", f"/v1/coresets/{self.id}/download", {"format": kind})
+        return Request("GET", f"{self.path}/download", {"format": kind})
 
 
 class Job(Remote[M]):
     """A job as it was when the service was asked; the methods return its newer state."""
 
-    id: str
-    object: str
+    place = "/v1/jobs"
     kind: str
     """``prune``, ``select``, ``finetune`` or ``comparison``."""
     metadata: Mapping[str, str] = {}
@@ -186,19 +184,19 @@ class Job(Remote[M]):
     @operation
     async def delete(self, *, cascade: bool = False) -> None:
         """Delete an ended job with its scores, its coreset and its adapter."""
-        await delete(self.transport, f"/v1/jobs/{self.id}", cascade=cascade)
+        await delete(self.transport, self.path, cascade=cascade)
 
     @sequence
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         """Iterate over its events so far, oldest first, after sequence number ``after``."""
-        path = f"/v1/jobs/{self.id}/events"
+        path = f"{self.path}/events"
         async for entry in listed(self.transport, path, {"after": str(after)}):
             yield Event.model_validate(entry)
 
     @sequence
     async def follow(self, after: int = 0) -> AsyncIterator[Event]:
         """Iterate over its events as they happen, until it ends; a lost connection loses none."""
-        async for event in followed(self.transport, f"/v1/jobs/{self.id}/events", after):
+        async for event in followed(self.transport, f"{self.path}/events", after):
             yield event
 
     @reference
@@ -210,7 +208,7 @@ class Job(Remote[M]):
         """
         if self.coreset_id is None:
             raise ApiError(f"{self.id} is {self.state} and has no coreset.", code="no_coreset")
-        return await fetch_coreset(self.transport, self.coreset_id)
+        return await Coreset[M].fetched(self.transport, self.coreset_id)
 
     @reference
     async def adapter(self) -> Adapter[M]:
@@ -221,12 +219,12 @@ class Job(Remote[M]):
         """
         if self.adapter_id is None:
             raise ApiError(f"{self.id} is {self.state} and has no adapter.", code="no_adapter")
-        return await fetch_adapter(self.transport, self.adapter_id)
+        return await Adapter[M].fetched(self.transport, self.adapter_id)
 
     @sequence
     async def coresets(self) -> AsyncIterator[Coreset[M]]:
         """List the coresets that were selected from its scores, newest first."""
-        async for coreset in listed_coresets(self.transport, self.id):
+        async for coreset in Coreset[M].listed(self.transport, {"job_id": self.id}):
             yield coreset
 
     @operation
@@ -245,7 +243,7 @@ class Job(Remote[M]):
         more than the scores runs as a job of its own, and its end is waited for.
         """
         body = without_none({"budget": budget, "selection": selection})
-        path = f"/v1/jobs/{self.id}/coresets"
+        path = f"{self.path}/coresets"
         request = creating(path, body, idempotency_key=idempotency_key)
         made = (await ask(self.transport, request)).json()
         if made["object"] == "coreset":
@@ -257,15 +255,13 @@ class Job(Remote[M]):
     async def budget_sweep(self, budgets: Sequence[float]) -> list[SweepPoint]:
         """Describe its selection at other budgets; no coreset is stored."""
         query = {"budgets": ",".join(f"{budget}" for budget in budgets)}
-        answer = await ask(
-            self.transport, Request("GET", f"/v1/jobs/{self.id}/budget-sweep", query)
-        )
-        return [SweepPoint.model_validate(point) for point in answer.json()["data"]]
+        answer = await fetched(self.transport, f"{self.path}/budget-sweep", query)
+        return [SweepPoint.model_validate(point) for point in answer["data"]]
 
     @operation
     async def scores(self) -> "pa.Table":
         """Fetch ``influence``, ``effort``, ``overall``, ``stratum`` and ``selected`` of every sample."""
-        path = f"/v1/jobs/{self.id}/scores/download"
+        path = f"{self.path}/scores/download"
         answer = await ask(self.transport, Request("GET", path, {"format": "parquet"}))
         return await self.transport.call(read_parquet, answer.content)
 
@@ -278,15 +274,16 @@ class Job(Remote[M]):
         progress: bool = False,
     ) -> Path:
         """Download :meth:`scores` as a file in the format ``parquet`` or ``csv``."""
-        request = Request("GET", f"/v1/jobs/{self.id}/scores/download", {"format": format})
+        request = Request("GET", f"{self.path}/scores/download", {"format": format})
         return await fetch_file(self.transport, request, path, progress=progress)
 
     @operation
     async def histogram(self, score: str = "overall", bins: int = 50) -> Histogram:
         """Fetch the histogram of a score over all samples and over the selected ones."""
-        path = f"/v1/jobs/{self.id}/scores/histogram"
-        answer = await ask(self.transport, Request("GET", path, {"score": score, "bins": bins}))
-        return Histogram.model_validate(answer.json())
+        answer = await fetched(
+            self.transport, f"{self.path}/scores/histogram", {"score": score, "bins": bins}
+        )
+        return Histogram.model_validate(answer)
 
     @operation
     async def report(self) -> dict[str, Any]:
@@ -306,19 +303,13 @@ class Job(Remote[M]):
         return await fetch_file(self.transport, self._report_as(format), path)
 
     def _report_as(self, kind: str) -> Request:
-        return Request("GET", f"/v1/jobs/{self.id}/report", {"format": kind})
+        return Request("GET", f"{self.path}/report", {"format": kind})
 
 
 async def create_job(transport: M, path: str, body: Any, idempotency_key: str | None) -> Job[M]:
     """Send a POST that is answered with a job."""
     request = creating(path, body, idempotency_key=idempotency_key)
     return Job[M].received(transport, (await ask(transport, request)).json())
-
-
-async def fetch_job(transport: M, identifier: str) -> Job[M]:
-    """Fetch the job in its present state."""
-    answer = await ask(transport, Request("GET", f"/v1/jobs/{identifier}"))
-    return Job[M].received(transport, answer.json())
 
 
 async def wait_for_job(
@@ -328,7 +319,7 @@ async def wait_for_job(
     with job_display(progress) as show:
 
         async def looked_at() -> Job[M]:
-            job = await fetch_job(transport, identifier)
+            job = await Job[M].fetched(transport, identifier)
             show(job.stages)
             return job
 
@@ -348,15 +339,3 @@ async def wait_for_job(
 
 async def _asked(transport: M, identifier: str, action: str) -> Job[M]:
     return await create_job(transport, f"/v1/jobs/{identifier}/{action}", None, None)
-
-
-async def fetch_coreset(transport: M, identifier: str) -> Coreset[M]:
-    """Fetch one coreset."""
-    answer = await ask(transport, Request("GET", f"/v1/coresets/{identifier}"))
-    return Coreset[M].received(transport, answer.json())
-
-
-async def listed_coresets(transport: M, job_id: str | None) -> AsyncIterator[Coreset[M]]:
-    """List all coresets, or those of a job."""
-    async for entry in listed(transport, "/v1/coresets", {"job_id": job_id}):
-        yield Coreset[M].received(transport, entry)

@@ -45,8 +45,7 @@ class UploadPart(Record):
 class Upload(Remote[M]):
     """A file sent in parts of ``part_bytes`` bytes, numbered from 1; the last part is the rest."""
 
-    id: str
-    object: str
+    place = "/v1/uploads"
     state: str
     filename: str
     bytes: int
@@ -61,7 +60,7 @@ class Upload(Remote[M]):
     @operation
     async def delete(self) -> None:
         """Delete the upload; data sets made from it stay."""
-        await delete(self.transport, f"/v1/uploads/{self.id}")
+        await delete(self.transport, self.path)
 
 
 class Uploads(Area[M]):
@@ -80,7 +79,7 @@ class Uploads(Area[M]):
     @operation
     async def get(self, identifier: str) -> Upload[M]:
         """Fetch an upload with the parts that have arrived."""
-        return await _fetched(self.transport, identifier)
+        return await Upload[M].fetched(self.transport, identifier)
 
 
 async def send_file(transport: M, path: Path, *, progress: bool = False) -> Upload[M]:
@@ -112,7 +111,7 @@ async def _send_parts(
             continue
         start = (number - 1) * upload.part_bytes
         data = await transport.call(read_range, path, start, upload.part_bytes)
-        request = Request("PUT", f"/v1/uploads/{upload.id}/parts/{number}", content=data)
+        request = Request("PUT", f"{upload.path}/parts/{number}", content=data)
         part = UploadPart.model_validate((await ask(transport, request)).json())
         if part.sha256 != hashlib.sha256(data).hexdigest():
             raise ApiError(
@@ -136,14 +135,9 @@ async def _complete(transport: M, identifier: str) -> Upload[M]:
             return Upload[M].received(transport, answer.json())
         except ApiError as error:
             await attempts.after(error)
-            upload = await _fetched(transport, identifier)
+            upload = await Upload[M].fetched(transport, identifier)
             if upload.state == "complete":
                 return upload
-
-
-async def _fetched(transport: M, identifier: str) -> Upload[M]:
-    answer = await ask(transport, Request("GET", f"/v1/uploads/{identifier}"))
-    return Upload[M].received(transport, answer.json())
 
 
 async def _remembered(transport: M, note: "_Note") -> Upload[M] | None:
@@ -152,7 +146,7 @@ async def _remembered(transport: M, note: "_Note") -> Upload[M] | None:
     if identifier is None:
         return None
     try:
-        return await _fetched(transport, identifier)
+        return await Upload[M].fetched(transport, identifier)
     except ApiError as error:
         if error.status != httpx.codes.NOT_FOUND:
             raise
