@@ -1,6 +1,5 @@
 """File downloads with a name, an ETag over the content, and byte ranges."""
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from dealrec.app.kit.errors import BadRequest, RangeNotSatisfiable, ServiceError
 from dealrec.app.kit.problems import error_response
 from dealrec.app.settings import Settings
+from dealrec.disk import file_sha256
 
 
 def new_scratch(settings: Settings) -> Path:
@@ -35,12 +35,6 @@ def scratch(settings: Settings) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's content in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(request: Request, path: Path, name: str, media_type: str, folder: Path) -> Response:

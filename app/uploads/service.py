@@ -19,6 +19,7 @@ from dealrec.app.settings import Settings
 from dealrec.app.tables.uploads import UploadPartRow, UploadRow
 from dealrec.app.uploads.repository import UploadRepository, expired
 from dealrec.app.uploads.schemas import UploadCreate
+from dealrec.disk import file_sha256
 from dealrec.errors import FieldError, InputError
 
 
@@ -86,12 +87,12 @@ def store_part(
     size = path.stat().st_size
     if size != expected:
         raise _invalid_part(number, f"has {size:,} bytes, must have {expected:,}")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     # A random name keeps each row with its own bytes if two clients send the same part.
     key = f"{upload_prefix(tenant_id, upload_id)}/{number}-{token_hex(8)}"
     storage.put_file(key, path)
-    return UploadPartRow(upload_id=upload_id, number=number, bytes=size, sha256=digest, key=key)
+    return UploadPartRow(
+        upload_id=upload_id, number=number, bytes=size, sha256=file_sha256(path), key=key
+    )
 
 
 def add_part(session: Session, tenant_id: str, part: UploadPartRow) -> str | None:

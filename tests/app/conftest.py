@@ -13,7 +13,6 @@ from fastapi.testclient import TestClient
 from dealrec.app.keys.service import create_key
 from dealrec.app.kit.caller import ALL_SCOPES, Scope
 from dealrec.app.kit.database import Database, database_now
-from dealrec.app.kit.downloads import file_sha256
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
 from dealrec.app.main import create_app
@@ -34,6 +33,7 @@ from dealrec.config import PruneConfig
 from dealrec.coresets.writer import score_table, write_coreset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import build_samples
+from dealrec.disk import file_sha256
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import select
 from tests.worker.makers import interactions
