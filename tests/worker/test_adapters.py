@@ -22,8 +22,8 @@ LORA = {"epochs": 1, "batch_size": 4, "max_tokens": 64}
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.fixture

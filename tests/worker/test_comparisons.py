@@ -25,8 +25,8 @@ UNLIKE = {"costs", "full_cost", "verdict", "findings", "p_value", "corrected_p_v
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Jobs with effort scores through the embedded worker."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -20,41 +23,62 @@ from tests.worker.processes import embedded, until
 BUDGET = 12
 
 
+@dataclass
+class Service:
+    """A service whose jobs use the results of each other, and the same data for the library."""
+
+    settings: Settings
+    database: Database
+    dataset_id: str
+    folder: Path
+    model: str
+
+    def run(self, config: dict[str, Any]) -> JobRow:
+        with self.database.session() as session:
+            dataset = session.get_one(DatasetRow, self.dataset_id)
+            job_id = new_job(session, dataset, BUDGET, config).id
+
+        def job() -> JobRow:
+            with self.database.session(write=False) as session:
+                row = session.get_one(JobRow, job_id)
+            assert row.error is None, row.error
+            return row
+
+        with embedded(self.settings):
+            until(lambda: job().state == "succeeded", 120)
+        return job()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    tiny_model().save_pretrained(folder / "tiny")
+    byte_tokenizer().save_pretrained(folder / "tiny")
+    (folder / "interactions.csv").write_text(interactions())
+    settings = Settings(data_dir=folder / "data", poll_seconds=0.05, torch_threads=1)
+    database = Database(settings)
+    database.migrate()
+    dataset_id = upload(database, Storage(settings), folder)
+    yield Service(settings, database, dataset_id, folder, str(folder / "tiny"))
+    database.dispose()
+
+
 @pytest.mark.parametrize(("candidates", "measured"), [(None, 60), (2, 24)])
 def test_the_worker_measures_and_selects_as_one_process_does(
-    tmp_path: Path, candidates: int | None, measured: int
+    service: Service, candidates: int | None, measured: int
 ) -> None:
-    model = tmp_path / "tiny"
-    tiny_model().save_pretrained(model)
-    byte_tokenizer().save_pretrained(model)
-    effort = {"model": str(model), "candidates": candidates}
+    effort = {"model": service.model, "candidates": candidates}
     config = {**TINY, "effort": effort, "selection": {"strata": 5, "effort_weight": 0.5}}
-    (tmp_path / "interactions.csv").write_text(interactions())
     expected = prune(
-        tmp_path / "interactions.csv",
+        service.folder / "interactions.csv",
         budget=BUDGET,
-        out=tmp_path / "out",
+        out=service.folder / f"out-{measured}",
+        work=service.folder / "work",
         config=config,
         runtime=Runtime(threads=1),
     )
-
-    settings = Settings(data_dir=tmp_path / "data", poll_seconds=0.05, torch_threads=1)
-    database, storage = Database(settings), Storage(settings)
-    database.migrate()
-    dataset_id = upload(database, storage, tmp_path)
-    with database.session() as session:
-        job = new_job(session, session.get_one(DatasetRow, dataset_id), BUDGET, config)
-
-    def finished() -> bool:
-        with database.session(write=False) as session:
-            row = session.get_one(JobRow, job.id)
-            assert row.error is None, row.error
-            return row.state == "succeeded"
-
-    with embedded(settings):
-        until(finished, 120)
-    with database.session(write=False) as session:
-        row = session.get_one(JobRow, job.id)
-        assert session.get_one(CoresetRow, row.coreset_id).sha256 == expected.coreset.sha256
-        assert session.scalar(select(func.count(ScoreRow.effort))) == measured
-    database.dispose()
+    job = service.run(config)
+    with service.database.session(write=False) as session:
+        assert session.get_one(CoresetRow, job.coreset_id).sha256 == expected.coreset.sha256
+        effort_of = select(func.count(ScoreRow.effort)).where(ScoreRow.job_id == job.id)
+        assert session.scalar(effort_of) == measured

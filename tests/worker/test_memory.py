@@ -1,6 +1,7 @@
 """Stages whose memory runs out, and how they end."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,11 @@ SMALL = 64 * MEBIBYTE
 """A limit below the memory that torch takes to start."""
 
 
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
-
-
-@pytest.fixture
-def unhurried(settings: Settings) -> Settings:
-    return settings.model_copy(update={"lease_seconds": 60, "heartbeat_seconds": 10})
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> dict[str, Any]:
-    model = tmp_path / "tiny"
-    tiny_model().save_pretrained(model)
-    byte_tokenizer().save_pretrained(model)
-    effort = {"model": str(model), "batch_tokens": 512}
+def effort_of(folder: Path) -> dict[str, Any]:
+    """The options of a job whose effort is that of a tiny language model in ``folder``."""
+    tiny_model().save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    effort = {"model": str(folder), "batch_tokens": 512}
     return {**TINY, "effort": effort, "selection": {"strata": 5, "effort_weight": 0.5}}
 
 
@@ -50,7 +40,9 @@ class Worker:
     def __init__(self, settings: Settings, database: Database, storage: Storage) -> None:
         self.settings, self.database, self.storage = settings, database, storage
 
-    def run_all(self, starved: int) -> None:
+    def run(self, dataset_id: str, config: dict[str, Any], starved: int = 0) -> JobRow:
+        with self.database.session() as session:
+            job = new_job(session, session.get_one(DatasetRow, dataset_id), 12, config)
         little = self.settings.model_copy(update={"stage_memory_bytes": SMALL})
         while (
             taken := claim(self.database, self.settings, "one", queues=["cpu", "gpu"])
@@ -59,6 +51,8 @@ class Worker:
             starved -= limited
             settings = little if limited else self.settings
             Runner(settings, self.database, self.storage, lambda: False).run(taken)
+        with self.database.session(write=False) as session:
+            return session.get_one(JobRow, job.id)
 
     def effort(self, job: JobRow) -> StageRow:
         with self.database.session(write=False) as session:
@@ -80,68 +74,56 @@ class Worker:
             return list(session.scalars(query.order_by(EventRow.sequence)))
 
 
-@pytest.fixture
-def worker(unhurried: Settings, database: Database, storage: Storage) -> Worker:
-    return Worker(unhurried, database, storage)
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    """A worker on data that are scored once: only the effort of each job is its own."""
+    folder = tmp_path_factory.mktemp("service")
+    settings = Settings(data_dir=folder, lease_seconds=60, torch_threads=1)
+    database = Database(settings)
+    database.migrate()
+    yield Worker(settings, database, Storage(settings))
+    database.dispose()
+
+
+@pytest.fixture(scope="module")
+def dataset_id(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return upload(worker.database, worker.storage, tmp_path_factory.mktemp("data"))
 
 
 def test_effort_beyond_its_memory_is_measured_in_halves_with_the_same_numbers(
-    worker: Worker, tmp_path: Path, config: dict[str, Any]
+    worker: Worker, dataset_id: str, tmp_path: Path
 ) -> None:
-    dataset_id = upload(worker.database, worker.storage, tmp_path)
-    with worker.database.session() as session:
-        starved = new_job(session, session.get_one(DatasetRow, dataset_id), 12, config)
-    worker.run_all(starved=2)
+    starved = worker.run(dataset_id, effort_of(tmp_path / "one"), starved=2)
     stage = worker.effort(starved)
     assert (stage.state, stage.attempt, stage.deaths, stage.kills) == ("succeeded", 3, 2, 2)
     died = worker.events(starved, "stage.died")
     assert [event["code"] for event in died] == ["stage_out_of_memory"] * 2
     assert worker.events(starved, "replanned") == [{"batch_tokens": 128}]
 
-    other = tmp_path / "other"
-    settings = worker.settings.model_copy(
-        update={"data_dir": other, "database_url": f"sqlite:///{other / 'dealrec.sqlite3'}"}
-    )
-    settings = Settings.model_validate(settings.model_dump())
-    at_ease = Worker(settings, Database(settings), Storage(settings))
-    at_ease.database.migrate()
-    dataset_id = upload(at_ease.database, at_ease.storage, tmp_path)
-    with at_ease.database.session() as session:
-        whole = new_job(session, session.get_one(DatasetRow, dataset_id), 12, config)
-    at_ease.run_all(starved=0)
-    assert at_ease.events(whole, "replanned") == []
-    np.testing.assert_allclose(worker.scores(starved), at_ease.scores(whole), rtol=2e-6)
-    at_ease.database.dispose()
+    at_ease = worker.run(dataset_id, effort_of(tmp_path / "other"))
+    assert not worker.effort(at_ease).reused
+    assert worker.events(at_ease, "replanned") == []
+    np.testing.assert_allclose(worker.scores(starved), worker.scores(at_ease), rtol=2e-6)
 
 
 def test_a_stage_that_never_fits_fails_with_the_limit_in_its_reason(
-    worker: Worker, tmp_path: Path, config: dict[str, Any]
+    worker: Worker, dataset_id: str, tmp_path: Path
 ) -> None:
-    dataset_id = upload(worker.database, worker.storage, tmp_path)
-    with worker.database.session() as session:
-        job = new_job(session, session.get_one(DatasetRow, dataset_id), 12, config)
-    worker.run_all(starved=worker.settings.max_deaths)
-    with worker.database.session(write=False) as session:
-        row = session.get_one(JobRow, job.id)
-    assert row.state == "failed"
-    assert row.error is not None
-    assert (row.error["code"], row.error["stage"]) == ("stage_out_of_memory", "effort")
-    assert "64 MiB" in str(row.error["detail"])
+    job = worker.run(dataset_id, effort_of(tmp_path), starved=worker.settings.max_deaths)
+    assert job.state == "failed"
+    assert job.error is not None
+    assert (job.error["code"], job.error["stage"]) == ("stage_out_of_memory", "effort")
+    assert "64 MiB" in str(job.error["detail"])
     assert worker.effort(job).attempt == worker.settings.max_deaths
 
 
 def test_a_score_that_is_no_number_fails_at_once_with_its_own_reason(
-    worker: Worker, tmp_path: Path, config: dict[str, Any]
+    worker: Worker, dataset_id: str, tmp_path: Path
 ) -> None:
-    model = tiny_model()
+    config, model = effort_of(tmp_path), tiny_model()
     with torch.no_grad():
         model.model.norm.weight.fill_(float("inf"))
-    model.save_pretrained(config["effort"]["model"])
-    dataset_id = upload(worker.database, worker.storage, tmp_path)
-    with worker.database.session() as session:
-        job = new_job(session, session.get_one(DatasetRow, dataset_id), 12, config)
-    worker.run_all(starved=0)
-    with worker.database.session(write=False) as session:
-        row = session.get_one(JobRow, job.id)
-    assert row.error is not None and row.error["code"] == "non_finite_score"
+    model.save_pretrained(tmp_path)
+    job = worker.run(dataset_id, config)
+    assert job.error is not None and job.error["code"] == "non_finite_score"
     assert worker.effort(job).attempt == 1

@@ -29,9 +29,9 @@ ENDLESS = {**TINY, "surrogate": {**TINY["surrogate"], "epochs": 10_000, "patienc
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """One database is enough here; the tests of claims cover the differences between the two."""
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+    return sqlite_url
 
 
 @pytest.fixture

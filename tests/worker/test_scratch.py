@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from dealrec.app.kit.database import Database
@@ -10,8 +8,8 @@ from tests.worker.makers import new_job, ready_dataset
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 def test_folders_of_runs_that_are_over_go_and_those_of_current_runs_stay(

@@ -46,6 +46,7 @@ def test_a_job_makes_what_its_selector_looks_at_and_a_later_one_reuses_it(tmp_pa
             tmp_path / "interactions.csv",
             budget=BUDGET,
             out=tmp_path / method,
+            work=tmp_path / "work",
             config=_config(model, method),
             runtime=Runtime(threads=1),
         ).coreset.sha256

@@ -14,9 +14,9 @@ LOCAL: dict[str, Any] = {"base_url": "http://127.0.0.1:8000", "client": ("127.0.
 
 
 @pytest.fixture
-def database_url(tmp_path) -> str:
+def database_url(sqlite_url: str) -> str:
     """Rates are no matter of the database."""
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+    return sqlite_url
 
 
 def statuses(client: TestClient, headers: dict[str, str], count: int) -> list[int]:

@@ -1,7 +1,6 @@
 """Comparisons that are refused."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from tests.app.jobs.test_comparisons import asked
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """One database is enough: nothing is kept of what is refused."""
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+    return sqlite_url
 
 
 MAKING_OR_ESTIMATING = ("/v1/comparisons", "/v1/estimates/comparison")

@@ -16,9 +16,9 @@ from dealrec.app.kit.logging import configure_logging, in_context
 
 
 @pytest.fixture
-def database_url(tmp_path) -> str:
+def database_url(sqlite_url: str) -> str:
     """Lines are no matter of the database."""
-    return f"sqlite:///{tmp_path / 'data' / 'dealrec.sqlite3'}"
+    return sqlite_url
 
 
 @pytest.fixture(autouse=True)
