@@ -139,15 +139,20 @@ class Stage(BaseModel):
 class Evaluation(BaseModel):
     """The measurements of an adapter on held-out users.
 
-    Metrics by name: ``nll`` (nats of a user's true next title, where less is better), ``order_gain``
-    (nats that a shuffled history costs, where more is better), ``recall@K`` and ``ndcg@K`` of the
-    catalogue.
+    Metrics by name: ``preference`` (nats of a user's choice among titles that the model reads from the
+    history, where more is better), with ``auc_adj``, ``auc``, ``hit@1`` and ``gain``; ``nll`` (nats of
+    the true next title, where less is better), which is ``nll_others`` less ``gain``; ``recall@K`` and
+    ``ndcg@K`` of the catalogue.
     """
 
     split: str
     """``valid`` or ``test``."""
     users: int
     """The number of evaluated users."""
+    candidates: int | None = None
+    """The number of titles that each user was asked about; null in evaluations of version 0.1."""
+    familiar_candidates: int | None = None
+    """The number of candidates that their user has had, for lack of others; 0 unless the data is tiny."""
     ranking_users: int
     """The number of users for whom the catalogue was ranked."""
     protocol: str

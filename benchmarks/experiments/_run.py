@@ -87,7 +87,7 @@ def run(
 
 
 def print_table(report: ComparisonReport) -> None:
-    """Print a Markdown row for each selector and budget: NLL, its differences and the order gain."""
+    """Print a Markdown row for each selector and budget: NLL, its differences and preference."""
     differences = {
         (row.selector, row.budget, row.against): row
         for row in report.differences
@@ -95,7 +95,7 @@ def print_table(report: ComparisonReport) -> None:
     }
     controls = sorted({against for _, _, against in differences})
     print("| selector | budget | runs | NLL | " + " | ".join(f"less {c}" for c in controls), end="")
-    print(" | order gain |")
+    print(" | preference |")
     print("|---" * (5 + len(controls)) + "|")
     for row in sorted(report.table, key=lambda row: (row.budget, row.metrics["nll"].mean)):
         cells = [row.selector, str(row.budget), str(row.runs), f"{row.metrics['nll'].mean:.3f}"]
@@ -106,7 +106,7 @@ def print_table(report: ComparisonReport) -> None:
                 if found
                 else "–"
             )
-        cells.append(f"{row.metrics['order_gain'].mean:.3f}")
+        cells.append(f"{row.metrics['preference'].mean:.3f}")
         print(f"| {' | '.join(cells)} |")
     print(f"untrained: {report.untrained['nll']:.3f}")
     print(report.verdict, flush=True)

@@ -113,14 +113,19 @@ class Budget(Record):
 class Evaluation(Record):
     """An adapter measured on held-out users, with metrics by name.
 
-    ``nll`` is in nats of a user's true next title (less is better), ``order_gain`` the nats that a
-    shuffled history costs (more is better); ``recall@K`` and ``ndcg@K`` rank the catalogue.
+    ``preference`` is in nats of a user's choice among titles that the model reads from the history (more
+    is better), ``nll`` in nats of the true next title (less is better); ``recall@K`` and ``ndcg@K`` rank
+    the catalogue.
     """
 
     split: str
     """``valid`` or ``test``."""
     users: int
     """The number of users asked about."""
+    candidates: int | None = None
+    """The number of titles that each user was asked about; ``None`` for a server of version 0.1."""
+    familiar_candidates: int | None = None
+    """The number of candidates that their user has had, for lack of others."""
     ranking_users: int
     """The number of them for whom the catalogue was ranked."""
     protocol: str

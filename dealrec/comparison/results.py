@@ -1,9 +1,11 @@
 """The records of ``report.json``, from which ``report.html`` is made. No torch is imported.
 
 The metrics by name: ``nll`` (the primary one: nats of a held-out user's true title with its end; less
-is better), ``nll_per_token`` (``nll`` divided by the title's tokens; less is better), ``order_gain``
-(nats that a shuffled history costs; more is better), ``recall@K`` and ``ndcg@K`` (full ranking of the
-catalogue; more is better; absent if no ranking was asked for).
+is better), ``nll_per_token`` (``nll`` divided by the title's tokens; less is better), those of
+:func:`~dealrec.metrics.preference.preference_metrics` (``nll_others``: less is better; the others: more
+is better), ``recall@K`` and ``ndcg@K`` (full ranking of the catalogue; more is better; absent if no
+ranking was asked for). Reports before version 0.2 have ``order_gain`` (nats that a shuffled history
+costs).
 """
 
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 PRIMARY = "nll"
-LESS_IS_BETTER = frozenset({"nll", "nll_per_token"})
+LESS_IS_BETTER = frozenset({"nll", "nll_per_token", "nll_others"})
 
 
 class _Result(BaseModel):

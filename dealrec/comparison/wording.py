@@ -25,6 +25,12 @@ class MetricWords:
 _WORDS = {
     "nll": MetricWords("negative log-likelihood", " nats a title"),
     "nll_per_token": MetricWords("NLL per token", " nats a token"),
+    "preference": MetricWords("preference", " nats a user"),
+    "auc_adj": MetricWords("adjusted AUC", ""),
+    "auc": MetricWords("AUC", ""),
+    "hit@1": MetricWords("hit rate", ""),
+    "gain": MetricWords("gain of the own history", " nats a title"),
+    "nll_others": MetricWords("NLL after other histories", " nats a title"),
     "order_gain": MetricWords("order gain", " nats a title"),
 }
 _RANKING = {"recall": "Recall", "ndcg": "NDCG"}

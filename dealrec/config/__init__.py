@@ -17,7 +17,7 @@ from dealrec.config.data import (
 )
 from dealrec.config.effort import EffortConfig, EffortParameters, LossSpan, Reduction
 from dealrec.config.embedding import EmbeddingConfig, EmbeddingSource, GradientsConfig
-from dealrec.config.evaluation import EvaluationConfig, HeldOut
+from dealrec.config.evaluation import EvaluationConfig, HeldOut, Ranking
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.config.influence import (
     Curvature,
@@ -61,6 +61,7 @@ __all__ = [
     "Normalisation",
     "PromptConfig",
     "PruneConfig",
+    "Ranking",
     "Reduction",
     "RiskTarget",
     "SampleLoss",

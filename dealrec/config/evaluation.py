@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dealrec.config.base import Config
 
@@ -16,22 +16,47 @@ class HeldOut(StrEnum):
     TEST = "test"
 
 
+class Ranking(StrEnum):
+    """The way in which a model that writes titles ranks the catalogue."""
+
+    GROUNDING = "grounding"
+    """It writes a title freely, and items are ranked by their titles' nearness to it (BIGRec)."""
+    TRIE = "trie"
+    """It can write nothing but titles of the catalogue, and they are ranked by their likelihood."""
+
+
 class EvaluationConfig(Config):
     """Options of the evaluation of an adapter."""
 
     split: HeldOut = HeldOut.AUTO
     users: int = Field(1000, ge=2, le=10_000_000)
     """The largest number of held-out users, spread evenly over all of them."""
+    candidates: int = Field(16, ge=0, le=1000)
+    """The number of titles that each user is asked about: the one that the user chose, and others that
+    other held-out users chose. Preference, the primary metric, is measured on them. 0 leaves preference
+    out, and only the likelihood of the user's own title is measured."""
     ranking_users: int = Field(1000, ge=0, le=10_000_000)
-    """The number of them for whom a title is generated and grounded to a ranking of the whole catalogue,
-    which takes most of the time; 0 leaves ranking out."""
+    """The number of them for whom the whole catalogue is ranked, which takes most of the time; 0 leaves
+    ranking out."""
+    ranking: Ranking = Ranking.GROUNDING
+    """The way in which the catalogue is ranked."""
+    ranked_titles: int = Field(20, ge=1, le=1000)
+    """With ``trie``: the number of beams of the search, and of titles that are ranked. All others share
+    the last place, so a metric at a larger cutoff sees these alone."""
     beams: int = Field(4, ge=1, le=64)
-    """The number of beams of the search for a title."""
+    """With ``grounding``: the number of beams of the search for a title."""
     max_title_tokens: int = Field(32, ge=1, le=512)
-    """A longer generated title is cut."""
+    """With ``grounding``: a longer written title is cut, and so are the catalogue's titles beside it."""
     popularity_weight: float = Field(0.0, ge=0, le=1000)
-    """γ of the grounding: the preference for popular items (BIGRec's injection)."""
+    """With ``grounding``: γ, the preference for popular items (BIGRec's injection)."""
     batch_tokens: int = Field(4096, ge=16)
     """The number of tokens in a batch, padding included."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """The seed of the order of shuffled histories."""
+    """The seed of the draw of candidates."""
+
+    @field_validator("candidates")
+    @classmethod
+    def _a_choice(cls, candidates: int) -> int:
+        if candidates == 1:
+            raise ValueError("a choice takes two candidates; 0 leaves preference out")
+        return candidates

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from dealrec.config import PromptConfig
-from dealrec.data.dataset import Dataset
+from dealrec.data.dataset import Dataset, Int32
 from dealrec.data.samples import Samples
 
 
@@ -43,13 +44,40 @@ class Prompter:
         *before, last = self._titles.take(pa.array([*history, target])).to_pylist()
         return PromptedSample(
             instruction=self._instruction,
-            input=", ".join(self._quoted(title) for title in before),
-            output=self._quoted(last),
+            input=", ".join(quoted(shown_title(title, self._config)) for title in before),
+            output=quoted(shown_title(last, self._config)),
         )
 
-    def _quoted(self, title: str) -> str:
-        plain = title.replace('"', "'")
-        return f'"{cut_at_word(plain, self._config.title_characters)}"'
+
+@dataclass(frozen=True)
+class ShownTitles:
+    """The titles of a catalogue as a language model reads and writes them.
+
+    Titles that are equal once they are cut cannot be told apart, so they are one title.
+    """
+
+    texts: list[str]
+    """[D] the different titles, without quotes around them, in alphabetical order."""
+    of_item: Int32
+    """[I] the place in ``texts`` of each item's title."""
+
+
+def shown_titles(dataset: Dataset, config: PromptConfig) -> ShownTitles:
+    """Cut the catalogue's titles as :class:`Prompter` cuts those of prompts and answers."""
+    texts = [shown_title(title, config) for title in dataset.titles.to_pylist()]
+    different = sorted(set(texts))
+    places = {text: place for place, text in enumerate(different)}
+    return ShownTitles(different, np.array([places[text] for text in texts], dtype=np.int32))
+
+
+def shown_title(title: str, config: PromptConfig) -> str:
+    """Return a title as prompts show it: cut, and with single quotes inside."""
+    return cut_at_word(title.replace('"', "'"), config.title_characters)
+
+
+def quoted(title: str) -> str:
+    """Return a title from :func:`shown_title` as prompts and answers have it."""
+    return f'"{title}"'
 
 
 def cut_at_word(text: str, limit: int) -> str:

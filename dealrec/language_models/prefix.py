@@ -46,11 +46,11 @@ class PrefixReuse:
 
     def _below_last(self, tokens: Tensor, cache: Any) -> Tensor:
         """Compute the last layer's input [b, t, h] for tokens that follow those in ``cache``."""
-        options = {"use_cache": True, _cache_argument(self._structure.decoder): cache}
+        options = {"use_cache": True, cache_argument(self._structure.decoder): cache}
         return self._structure.states_below(self._layers[:-1], tokens, **options)
 
 
-def _cache_argument(decoder: Any) -> str:
+def cache_argument(decoder: Any) -> str:
     """Return this decoder's argument for earlier keys and values; transformers is renaming it."""
     names = inspect.signature(decoder.forward).parameters
     return "cache" if "cache" in names else "past_key_values"

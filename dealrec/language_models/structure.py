@@ -1,5 +1,6 @@
 """The parts of a causal language model: decoder, layers, projections and output layer."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,22 +55,29 @@ class Structure:
             handle.remove()
         return outputs[0]
 
-    def states_above(self, layers: Sequence[nn.Module], states: Tensor) -> Tensor:
+    def states_above(self, layers: Sequence[nn.Module], states: Tensor, **options: Any) -> Tensor:
         """Compute the final hidden states [b, t, h] from the input [b, t, h] of the last ``layers``."""
         with self._running(layers) as decoder:
-            hidden: Tensor = decoder(inputs_embeds=states, use_cache=False).last_hidden_state
+            hidden: Tensor = decoder(
+                inputs_embeds=states, use_cache=False, **options
+            ).last_hidden_state
         return hidden
 
     @contextmanager
     def _running(self, layers: Sequence[nn.Module]) -> Iterator[Any]:
-        """Restrict the decoder to some of its layers."""
+        """Restrict the decoder to some of its layers, and the ways they attend in to those of these."""
         decoder: Any = self.decoder
-        whole = decoder.layers
+        whole, kinds = decoder.layers, getattr(decoder.config, "layer_types", None)
         decoder.layers = nn.ModuleList(layers)
+        if kinds is not None:
+            first = list(whole).index(layers[0])
+            decoder.config.layer_types = kinds[first : first + len(layers)]
         try:
             yield decoder
         finally:
             decoder.layers = whole
+            if kinds is not None:
+                decoder.config.layer_types = kinds
 
 
 def find_structure(model: Any) -> Structure:
@@ -92,6 +100,11 @@ def find_structure(model: Any) -> Structure:
     ):
         raise not_supported(model, "its logits are more than the output layer of its decoder")
     return structure
+
+
+def takes_positions(decoder: nn.Module) -> bool:
+    """Whether the decoder can be told the positions of tokens."""
+    return "position_ids" in inspect.signature(decoder.forward).parameters
 
 
 def last_layer(model: Any, structure: Structure) -> nn.Module:

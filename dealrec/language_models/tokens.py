@@ -1,7 +1,7 @@
 """Turns samples into tokens (prompt, answer, end of text) for effort, training and generation alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,12 +22,47 @@ class EncodedSample:
     answer: int
     """The place in ``ids`` at which the answer starts."""
 
+    @property
+    def key(self) -> tuple[int, ...]:
+        """All tokens, as a key under which states are kept."""
+        return tuple(self.ids)
+
     def __len__(self) -> int:
         return len(self.ids)
 
     def first_label(self, loss_on: LossSpan) -> int:
         """Return the place of the first token in the loss; nothing predicts the very first token."""
         return max(self.answer, 1) if loss_on is LossSpan.ANSWER else 1
+
+
+@dataclass(frozen=True)
+class BranchedText:
+    """A prompt with several answers, each of which follows the prompt and none of the others."""
+
+    prompt: list[int]
+    answers: list[list[int]]
+    """The tokens of each answer, the end-of-text token included."""
+
+    @property
+    def read(self) -> list[list[int]]:
+        """The tokens of each answer that the model reads: nothing is predicted after the last one."""
+        return [answer[:-1] for answer in self.answers]
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """All tokens that are read, with -1 before each answer."""
+        return (*self.prompt, *(token for answer in self.read for token in (-1, *answer)))
+
+    def __len__(self) -> int:
+        return len(self.prompt) + sum(map(len, self.read))
+
+    def alone(self) -> list[EncodedSample]:
+        """Return a text for each answer: the prompt, then that answer."""
+        first = len(self.prompt)
+        return [EncodedSample([*self.prompt, *answer], first) for answer in self.answers]
+
+
+Text = EncodedSample | BranchedText
 
 
 class Encoder:
@@ -61,16 +96,36 @@ class Encoder:
         """
         if not samples:
             return []
-        prompts, answers = zip(*(render(sample) for sample in samples), strict=True)
+        branched = self.encode_branched(samples, [[sample.output] for sample in samples])
+        return [text.alone()[0] for text in branched]
+
+    def encode_branched(
+        self, samples: Sequence[PromptedSample], outputs: Sequence[Sequence[str]]
+    ) -> list[BranchedText]:
+        """Tokenize each sample with every one of its ``outputs`` in the place of its own.
+
+        The prompt is cut so that it leaves room for the longest of them; it is the same for all.
+
+        Raises:
+            InputError: ``max_tokens_too_small`` if an answer alone does not fit.
+        """
+        if not samples:
+            return []
+        different = sorted({output for row in outputs for output in row})
+        answers = [render(replace(samples[0], output=output))[1] for output in different]
+        endings = {
+            output: [*ids, *self._end]
+            for output, ids in zip(different, self._ids(answers), strict=True)
+        }
+        prompts = [render(sample)[0] for sample in samples]
         encoded = []
-        for sample, prompt, prompt_ids, answer_ids in zip(
-            samples, prompts, self._ids(prompts), self._ids(answers), strict=True
+        for sample, prompt, ids, row in zip(
+            samples, prompts, self._ids(prompts), outputs, strict=True
         ):
-            ending = [*answer_ids, *self._end]
-            room = self._max_tokens - len(self._start) - len(ending)
-            kept = prompt_ids if len(prompt_ids) <= room else self._cut(sample, prompt, room)
-            ids = [*self._start, *kept, *ending]
-            encoded.append(EncodedSample(ids, len(self._start) + len(kept)))
+            mine = [endings[output] for output in row]
+            room = self._max_tokens - len(self._start) - max(map(len, mine))
+            kept = ids if len(ids) <= room else self._cut(sample, prompt, room)
+            encoded.append(BranchedText([*self._start, *kept], mine))
         return encoded
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:

@@ -5,31 +5,29 @@ Bao et al., "A Bi-Step Grounding Paradigm for Large Language Models in Recommend
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from dealrec.config import EvaluationConfig
-from dealrec.data.dataset import Dataset
-from dealrec.data.prompts import PromptedSample
-from dealrec.language_models.tokens import EncodedSample, loss_targets, padded
-from dealrec.metrics.ranking import CHUNK_ELEMENTS
+from dealrec.config import EvaluationConfig, Ranking
+from dealrec.data.dataset import Dataset, Int32
+from dealrec.data.prompts import PromptedSample, quoted, render
+from dealrec.language_models.tokens import BranchedText, EncodedSample, Text, loss_targets, padded
 from dealrec.progress import SILENT, Reporter
-from dealrec.recommenders.grounding import Grounding, catalogue_vectors, text_vectors
+from dealrec.recommenders.grounding import Grounding, catalogue_vectors
 from dealrec.recommenders.held_out import HeldOutUsers
-from dealrec.recommenders.interface import NLL, ORDER_GAIN, Examination, Floats, Recommender
+from dealrec.recommenders.interface import Examination, Floats, Recommender
+from dealrec.recommenders.rankings import CatalogueRanking, GroundedRanking, TrieRanking
 from dealrec.recommenders.titles import title_losses
-from dealrec.recommenders.writing import write_titles
+from dealrec.recommenders.writing import as_written
 
 NLL_PER_TOKEN = "nll_per_token"  # noqa: S105 - the name of a metric
 
 
 class BigRec(Recommender):
-    """It learns the tokens of titles, and ranks items by their nearness to the title that it writes."""
+    """It learns the tokens of titles, and ranks items by what it writes."""
 
     def objective(self, samples: Sequence[PromptedSample]) -> "TitleObjective":
         """Return the cross-entropy of the tokens that ``finetune.loss_on`` names."""
@@ -44,20 +42,45 @@ class BigRec(Recommender):
         folder: Path | None = None,
         reporter: Reporter = SILENT,
     ) -> "TitleExamination":
-        """As :meth:`Recommender.examination`; the catalogue is read only if a ranking is asked for."""
-        grounding = None
-        if len(users.ranked):
-            items = catalogue_vectors(
-                self.loaded,
-                [title.replace('"', "'") for title in dataset.titles.to_pylist()],
-                batch_tokens=evaluation.batch_tokens,
-                folder=folder,
-                reporter=reporter,
-            )
-            _, trained = dataset.subsequences((0,))
-            popularity = np.bincount(trained, minlength=dataset.n_items).astype(np.int64)
-            grounding = Grounding(items, popularity, evaluation.popularity_weight)
-        return TitleExamination(self, users, evaluation, grounding)
+        """As :meth:`Recommender.examination`; the catalogue is read only to ground written titles."""
+        ranking: CatalogueRanking | None = None
+        if len(users.ranked) and evaluation.ranking is Ranking.TRIE:
+            ranking = self._trie(users, evaluation)
+        elif len(users.ranked):
+            ranking = self._grounded(dataset, users, evaluation, folder, reporter)
+        return TitleExamination(self, users, evaluation, ranking)
+
+    def _trie(self, users: HeldOutUsers, evaluation: EvaluationConfig) -> TrieRanking:
+        outputs = [quoted(text) for text in users.titles.texts]
+        (text,) = self.encode_branched(users.prompts[:1], [outputs])
+        return TrieRanking(
+            self.loaded, evaluation, text.answers, users.titles.of_item, users.histories
+        )
+
+    def _grounded(
+        self,
+        dataset: Dataset,
+        users: HeldOutUsers,
+        evaluation: EvaluationConfig,
+        folder: Path | None,
+        reporter: Reporter,
+    ) -> GroundedRanking:
+        """Ground to the titles as they would be written, so that a perfect title is that of its item."""
+        answers = [render(PromptedSample("", "", quoted(text)))[1] for text in users.titles.texts]
+        written = as_written(self.loaded, answers, evaluation.max_title_tokens)
+        texts, place = np.unique(np.array(written, dtype=object), return_inverse=True)
+        of_item = place[users.titles.of_item].astype(np.int64)
+        vectors = catalogue_vectors(
+            self.loaded,
+            texts.tolist(),
+            batch_tokens=evaluation.batch_tokens,
+            folder=folder,
+            reporter=reporter,
+        )
+        _, trained = dataset.subsequences((0,))
+        popularity = np.bincount(of_item[trained], minlength=len(texts)).astype(np.int64)
+        grounding = Grounding(vectors, popularity, evaluation.popularity_weight)
+        return GroundedRanking(self.loaded, evaluation, grounding, of_item)
 
 
 class TitleObjective:
@@ -80,59 +103,52 @@ class TitleObjective:
 
 
 class TitleExamination(Examination):
-    """Users are asked for the likelihood of the true title, and for a title of the model's own."""
+    """Users are asked for the likelihood of titles, and for a ranking of those of the catalogue."""
 
     def __init__(
         self,
         recommender: BigRec,
         users: HeldOutUsers,
         evaluation: EvaluationConfig,
-        grounding: Grounding | None,
+        ranking: CatalogueRanking | None,
     ) -> None:
         super().__init__(users)
         self._recommender, self._evaluation = recommender, evaluation
-        self._grounding = grounding
-        self._prompts = recommender.encode(users.prompts)
-        self._shuffled = recommender.encode(users.shuffled)
+        self._catalogue = ranking
+        self._branched = self._with_titles(users.candidates)
+        self._together = recommender.can_branch(max(self._branched, key=len))
 
     @property
-    def texts(self) -> list[EncodedSample]:
-        """The prompts with their answers, in order and shuffled."""
-        return [*self._prompts, *self._shuffled]
+    def texts(self) -> Sequence[Text]:
+        """The prompts with all candidates behind each; none where they are read one by one."""
+        return self._branched if self._together else []
 
-    def losses(self, on_part: Callable[[], None]) -> dict[str, Floats]:
-        """Return ``nll``, ``nll_per_token`` and ``order_gain``."""
-        found, shuffled = (
-            title_losses(
-                self._recommender,
-                texts,
-                batch_tokens=self._evaluation.batch_tokens,
-                on_batch=on_part,
-            )
-            for texts in (self._prompts, self._shuffled)
+    def candidate_losses(self, candidates: Int32, on_part: Callable[[], None]) -> Floats:
+        """Measure the cross-entropy of each title's tokens, its end among them."""
+        kept = candidates is self.users.candidates
+        return title_losses(
+            self._recommender,
+            self._branched if kept else self._with_titles(candidates),
+            batch_tokens=self._evaluation.batch_tokens,
+            on_batch=on_part,
+            together=self._together,
+            kept=kept,
         )
-        return {
-            NLL: found.per_title,
-            NLL_PER_TOKEN: found.per_token,
-            ORDER_GAIN: shuffled.per_title - found.per_title,
-        }
+
+    def own_metrics(self, nll: Floats) -> dict[str, Floats]:
+        """Return ``nll_per_token``: ``nll`` divided by the tokens of the title."""
+        return {NLL_PER_TOKEN: nll / [len(text.answers[0]) for text in self._branched]}
+
+    def _with_titles(self, candidates: Int32) -> list[BranchedText]:
+        titles = self.users.titles
+        outputs = [
+            [quoted(titles.texts[place]) for place in row]
+            for row in titles.of_item[candidates].tolist()
+        ]
+        return self._recommender.encode_branched(self.users.prompts, outputs)
 
     def scores(self, adapter: Any | None, on_part: Callable[[], None]) -> Iterator[Tensor]:
-        """As :meth:`Examination.scores`; titles are written with the adapter and grounded without."""
-        assert self._grounding is not None
-        loaded, evaluation = self._recommender.loaded, self._evaluation
-        titles = write_titles(
-            loaded,
-            [self._prompts[index] for index in self.users.ranked.tolist()],
-            beams=evaluation.beams,
-            max_title_tokens=evaluation.max_title_tokens,
-            batch_tokens=evaluation.batch_tokens,
-            on_batch=on_part,
-        )
-        with adapter.disable_adapter() if adapter else nullcontext():
-            written = text_vectors(loaded, titles, batch_tokens=evaluation.batch_tokens)
-        for chunk in torch.split(written, max(1, CHUNK_ELEMENTS // self._grounding.items)):
-            on_part()
-            with torch.no_grad():
-                scores = self._grounding.scores(chunk)
-            yield scores
+        """As :meth:`Examination.scores`, by the ranking that ``evaluation.ranking`` names."""
+        assert self._catalogue is not None
+        prompts = [self._branched[index].prompt for index in self.users.ranked.tolist()]
+        return self._catalogue.scores(prompts, adapter, on_part)

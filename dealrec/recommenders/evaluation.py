@@ -25,6 +25,11 @@ class AdapterEvaluation:
     split: str
     """``valid`` or ``test``."""
     users: int
+    candidates: int
+    """How many titles each user was asked about; 1 where preference was left out."""
+    familiar_candidates: int
+    """How many candidates, over all users, their user has had, for lack of others; 0 unless the data is
+    tiny."""
     ranking_users: int
     protocol: str
     """How the ranking treats items that a user was seen with, in a sentence."""
@@ -79,6 +84,8 @@ def evaluate_adapter(
     return AdapterEvaluation(
         split=users.split.value,
         users=len(users.prompts),
+        candidates=users.candidates.shape[1],
+        familiar_candidates=users.familiar_candidates,
         ranking_users=len(users.ranked),
         protocol=SEEN_ITEMS,
         metrics=trained.means,

@@ -6,10 +6,10 @@ import numpy as np
 
 from dealrec.config import EvaluationConfig, HeldOut, PromptConfig, Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
-from dealrec.data.prompts import PromptedSample, Prompter
-from dealrec.data.samples import held_out_samples
+from dealrec.data.prompts import PromptedSample, Prompter, ShownTitles, shown_titles
+from dealrec.data.samples import Samples, held_out_samples
 from dealrec.errors import FieldError, InputError
-from dealrec.recommenders.shuffling import shuffled_history
+from dealrec.metrics.preference import Candidates, draw_candidates
 
 SEEN_ITEMS = (
     "The whole catalogue is ranked, less what the user was seen with in earlier splits; every item "
@@ -24,8 +24,13 @@ class HeldOutUsers:
     split: Split
     prompts: list[PromptedSample]
     """[U] prompts with all earlier items as the history and the first held-out item as the answer."""
-    shuffled: list[PromptedSample]
-    """[U] the same prompts with the history in another order."""
+    titles: ShownTitles
+    """The titles of the catalogue's items as the prompts show them."""
+    candidates: Int32
+    """[U, C] dense items whose titles are asked for after each history. Column 0 is the user's answer,
+    the others are answers of other users; ``C`` is 1 if ``evaluation.candidates`` is 0."""
+    familiar_candidates: int
+    """How many of them their user has had before, for lack of others; 0 unless the data is tiny."""
     ranked: Int64
     """[Q] indices into the ``U`` users."""
     histories: list[Int32]
@@ -48,7 +53,7 @@ def held_out_users(
 
     Raises:
         InputError: ``no_held_out_users`` if fewer than two users have an item in the split and one
-            before it.
+            before it; ``too_few_candidates`` if all of them chose one title.
     """
     split = held_out_split(dataset, evaluation.split)
     samples = held_out_samples(dataset, split, evaluation.users)
@@ -66,11 +71,39 @@ def held_out_users(
     ranked = np.arange(asked, dtype=np.int64) * len(samples) // max(asked, 1)
     offsets, items = dataset.subsequences((SPLIT_CODES[split],))
     users = samples.users[ranked].tolist()
+    titles = shown_titles(dataset, prompt)
+    candidates = _candidates(dataset, samples, titles, evaluation)
     return HeldOutUsers(
         split=split,
         prompts=prompts,
-        shuffled=[shuffled_history(sample, evaluation.seed) for sample in prompts],
+        titles=titles,
+        candidates=candidates.items,
+        familiar_candidates=candidates.familiar,
         ranked=ranked,
         histories=[np.unique(samples.history(index)) for index in ranked.tolist()],
         answers=[np.unique(items[offsets[user] : offsets[user + 1]]) for user in users],
     )
+
+
+def _candidates(
+    dataset: Dataset, samples: Samples, titles: ShownTitles, evaluation: EvaluationConfig
+) -> Candidates:
+    if not evaluation.candidates:
+        return Candidates(samples.targets[:, None], 0)
+    had = [
+        dataset.items[dataset.offsets[user] : dataset.offsets[user + 1]]
+        for user in samples.users.tolist()
+    ]
+    found = draw_candidates(
+        samples.targets, had, titles.of_item, evaluation.candidates, evaluation.seed
+    )
+    if found.items.shape[1] < 2:
+        raise InputError(
+            f"All {len(samples)} held-out users chose the same title, so there is no other to choose "
+            "among. Ask more users (`evaluation.users`), or leave preference out with "
+            "`evaluation.candidates` 0.",
+            code="too_few_candidates",
+            title="There are too few titles to choose among",
+            errors=[FieldError("config.evaluation.candidates", "there is one title")],
+        )
+    return found

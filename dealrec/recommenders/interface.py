@@ -13,11 +13,13 @@ from torch import Tensor
 
 from dealrec.config import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig
-from dealrec.data.dataset import Dataset
+from dealrec.data.dataset import Dataset, Int32
 from dealrec.data.prompts import PromptedSample
+from dealrec.language_models.branches import can_branch, model_input
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import find_structure
-from dealrec.language_models.tokens import EncodedSample, Encoder, padded
+from dealrec.language_models.tokens import BranchedText, EncodedSample, Encoder, Text
+from dealrec.metrics.preference import preference_metrics
 from dealrec.metrics.ranking import METRICS, user_metrics
 from dealrec.progress import SILENT, Reporter
 from dealrec.recommenders.held_out import HeldOutUsers
@@ -26,7 +28,6 @@ from dealrec.recommenders.trunk import KeptTrunk
 Floats = npt.NDArray[np.float64]
 
 NLL = "nll"
-ORDER_GAIN = "order_gain"
 
 
 class Objective(Protocol):
@@ -106,7 +107,13 @@ class Recommender(ABC):
         """Return the tokens of each sample; raises ``InputError`` (``max_tokens_too_small``)."""
         return self._encoder.encode(samples)
 
-    def keep(self, texts: Sequence[EncodedSample], reporter: Reporter = SILENT) -> None:
+    def encode_branched(
+        self, samples: Sequence[PromptedSample], outputs: Sequence[Sequence[str]]
+    ) -> list[BranchedText]:
+        """Return the tokens of each sample with each of its ``outputs``, as :meth:`encode`."""
+        return self._encoder.encode_branched(samples, outputs)
+
+    def keep(self, texts: Sequence[Text], reporter: Reporter = SILENT) -> None:
         """Compute and keep the frozen layers' states of ``texts``; ``reporter`` gets ``text``.
 
         Raises :class:`~dealrec.errors.Cancelled` when ``reporter`` says so, and ``OSError`` if the
@@ -115,12 +122,22 @@ class Recommender(ABC):
         if self._trunk is not None:
             self._trunk.keep(texts, reporter)
 
-    def hidden_states(self, texts: Sequence[EncodedSample]) -> Tensor:
-        """Return [b, t, h] states after the final norm, padded on the right."""
+    def hidden_states(self, texts: Sequence[Text]) -> Tensor:
+        """Return [b, t, h] states after the final norm of texts of one kind, padded on the right."""
         if self._trunk is not None:
             return self._trunk.hidden_states(texts)
+        return self.states_of_all_layers(texts)
+
+    def states_of_all_layers(self, texts: Sequence[Text]) -> Tensor:
+        """Return what :meth:`hidden_states` does, from all layers; nothing needs to have been kept."""
         pad = self.loaded.tokenizer.pad_token_id or 0
-        return self._structure.hidden_states(padded(texts, pad, self.loaded.device))
+        tokens, options = model_input(texts, pad, self.loaded.model)
+        return self._structure.hidden_states(tokens, **options)
+
+    def can_branch(self, text: BranchedText) -> bool:
+        """Whether the model gives answers behind one prompt the states that each has alone, by trial."""
+        pad = self.loaded.tokenizer.pad_token_id or 0
+        return can_branch(self.loaded.model, self._structure, text, pad)
 
     @property
     def trunk_seconds_per_token(self) -> float:
@@ -133,9 +150,9 @@ class Measurement:
     """The metrics of every held-out user, and how long measuring them took."""
 
     users: dict[str, Floats]
-    """``nll`` (nats of the true answer), ``order_gain`` (nats that a shuffled history costs) and
-    further metrics of the recommender's own, each [U]. If a ranking was asked for also ``recall@K``
-    and ``ndcg@K``, each [Q]."""
+    """``nll`` (nats of the true answer), those of :func:`~dealrec.metrics.preference.preference_metrics`
+    unless ``evaluation.candidates`` is 0, and further metrics of the recommender's own, each [U]. If a
+    ranking was asked for also ``recall@K`` and ``ndcg@K``, each [Q]."""
     seconds: float
 
     @property
@@ -160,12 +177,21 @@ class Examination(ABC):
 
     @property
     @abstractmethod
-    def texts(self) -> list[EncodedSample]:
+    def texts(self) -> Sequence[Text]:
         """All texts whose hidden states are asked for."""
 
     @abstractmethod
-    def losses(self, on_part: Callable[[], None]) -> dict[str, Floats]:
-        """Return every metric of a :class:`Measurement` that is not one of the ranking."""
+    def candidate_losses(self, candidates: Int32, on_part: Callable[[], None]) -> Floats:
+        """Measure [U, C] nats of each candidate's title after the history of each user.
+
+        Args:
+            candidates: [U, C] dense items, as in :class:`HeldOutUsers`; column 0 is the user's answer.
+            on_part: It is called between parts.
+        """
+
+    def own_metrics(self, _nll: Floats) -> dict[str, Floats]:
+        """Return further metrics of this recommender's own, each [U], from ``nll`` [U]."""
+        return {}
 
     @abstractmethod
     def scores(self, adapter: Any | None, on_part: Callable[[], None]) -> Iterator[Tensor]:
@@ -181,7 +207,11 @@ class Examination(ABC):
             on_part: It is called between parts.
         """
         started = time.perf_counter()
-        metrics = self.losses(on_part)
+        candidates = self.users.candidates
+        losses = self.candidate_losses(candidates, on_part)
+        metrics = {NLL: losses[:, 0], **self.own_metrics(losses[:, 0])}
+        if candidates.shape[1] > 1:
+            metrics |= preference_metrics(losses, self.users.titles.of_item[candidates])
         if len(self.users.ranked):
             metrics |= self._ranking(adapter, on_part)
         return Measurement(metrics, time.perf_counter() - started)

@@ -1,65 +1,94 @@
-"""The likelihood that a language model gives to the titles that held-out users chose."""
+"""The likelihood that a language model gives to titles after the histories of users."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from dealrec.config import LossSpan
 from dealrec.language_models.memory import run_in_halves
-from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, loss_targets, padded
+from dealrec.language_models.tokens import BranchedText, EncodedSample, Text, batches_by_tokens
 from dealrec.recommenders.interface import Recommender
 
 Float64 = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class TitleLosses:
-    """Negative log-likelihood, in nats, of the true title after each of ``n`` prompts."""
-
-    per_title: Float64
-    """[n] sum over the title's tokens, including the end of the text."""
-    tokens: npt.NDArray[np.int64]
-    """[n] how many tokens the title has."""
-
-    @property
-    def per_token(self) -> Float64:
-        """[n] mean over the title's tokens."""
-        return self.per_title / self.tokens
+_LOGITS_AT_ONCE = 512
+"""Tokens whose logits over the vocabulary are held at once."""
 
 
 def title_losses(
     recommender: Recommender,
-    samples: Sequence[EncodedSample],
+    texts: Sequence[BranchedText],
     *,
     batch_tokens: int = 4096,
     on_batch: Callable[[], None] = lambda: None,
-) -> TitleLosses:
-    """Measure the model as it is (with an adapter, if one is attached), without dropout.
+    together: bool = True,
+    kept: bool = True,
+) -> Float64:
+    """Measure [U, C] the negative log-likelihood, in nats, of ``C`` titles after each of ``U`` prompts.
 
-    ``on_batch`` is called before each batch.
+    It is the sum over a title's tokens, including the end of the text. The model is measured as it is
+    (with an adapter, if one is attached), without dropout.
+
+    Args:
+        recommender: The one whose model is measured.
+        texts: [U] prompts with ``C`` titles each.
+        batch_tokens: Padded tokens in a batch.
+        on_batch: It is called before each batch.
+        together: Read each prompt once, with all titles behind it. Otherwise every title is read alone
+            behind its prompt, which every model allows.
+        kept: Use the states that the recommender has kept of ``texts``, if it keeps any. Without it, and
+            where titles are read alone, all layers are run.
     """
-    loaded = recommender.loaded
-    loaded.model.eval()
-    output, pad = loaded.model.get_output_embeddings(), loaded.tokenizer.pad_token_id or 0
-    sums = np.empty(len(samples))
+    recommender.loaded.model.eval()
+    count = len(texts[0].answers)
+    alone = [] if together else [plain for text in texts for plain in text.alone()]
+    asked: Sequence[Text] = texts if together else alone
+    use_kept = kept and together
+    states = recommender.hidden_states if use_kept else recommender.states_of_all_layers
+    found = np.empty((len(asked), count if together else 1))
 
     def measure(batch: Sequence[int]) -> None:
-        taken = [samples[index] for index in batch]
-        targets = loss_targets(padded(taken, pad, loaded.device), taken, LossSpan.ANSWER)
+        taken = [asked[index] for index in batch]
+        places = [_places(row, text) for row, text in enumerate(taken)]
+        rows, positions, labels, titles = torch.tensor(
+            [place for of_text in places for place in of_text], device=recommender.loaded.device
+        ).unbind(1)
         with torch.no_grad():
-            hidden = recommender.hidden_states(taken)[targets.rows, targets.positions]
-            losses = nn.functional.cross_entropy(
-                output(hidden).float(), targets.labels, reduction="none"
-            )
-        found = losses.new_zeros(len(taken)).index_add_(0, targets.rows, losses)
-        sums[batch] = found.double().cpu().numpy()
+            losses = _token_losses(recommender, states(taken)[rows, positions], labels)
+        sums = losses.new_zeros(len(taken), found.shape[1], dtype=torch.float64)
+        sums.index_put_((rows, titles), losses.double(), accumulate=True)
+        found[batch] = sums.cpu().numpy()
 
-    for batch in batches_by_tokens([len(sample) for sample in samples], batch_tokens):
+    for batch in batches_by_tokens([len(text) for text in asked], batch_tokens):
         on_batch()
         run_in_halves(batch, measure)
-    counts = [len(sample) - sample.first_label(LossSpan.ANSWER) for sample in samples]
-    return TitleLosses(sums, np.array(counts, dtype=np.int64))
+    return found.reshape(len(texts), count)
+
+
+def _token_losses(recommender: Recommender, hidden: Tensor, labels: Tensor) -> Tensor:
+    """Compute [m] cross-entropies from [m, h] hidden states."""
+    output = recommender.loaded.model.get_output_embeddings()
+    return torch.cat(
+        [
+            nn.functional.cross_entropy(output(states).float(), asked, reduction="none")
+            for states, asked in zip(
+                torch.split(hidden, _LOGITS_AT_ONCE),
+                torch.split(labels, _LOGITS_AT_ONCE),
+                strict=True,
+            )
+        ]
+    )
+
+
+def _places(row: int, text: Text) -> list[tuple[int, int, int, int]]:
+    """Return row, position, token and title for each token that is predicted from that position."""
+    if isinstance(text, EncodedSample):
+        return [(row, place - 1, text.ids[place], 0) for place in range(text.answer, len(text))]
+    found, start, last = [], len(text.prompt), len(text.prompt) - 1
+    for title, (answer, read) in enumerate(zip(text.answers, text.read, strict=True)):
+        positions = [last, *range(start, start + len(read))]
+        found += [(row, p, token, title) for p, token in zip(positions, answer, strict=True)]
+        start += len(read)
+    return found

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from dealrec.disk import reserve, written_whole
 from dealrec.errors import InputError
+from dealrec.language_models.branches import model_input
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import Structure, find_structure, not_supported
-from dealrec.language_models.tokens import EncodedSample, batches_by_tokens, padded
+from dealrec.language_models.tokens import BranchedText, EncodedSample, Text, batches_by_tokens
 from dealrec.progress import SILENT, Reporter
 
 _CHUNK_TEXTS = 1024
@@ -52,14 +53,17 @@ class Trunk:
         if whole.shape != parts.shape or not torch.allclose(whole, parts, rtol=1e-3, atol=1e-3):
             raise not_supported(loaded.model, "its layers cannot be run in two parts")
 
-    def below(self, tokens: Tensor) -> Tensor:
+    def below(self, tokens: Tensor, **options: Any) -> Tensor:
         """Compute the first trained layer's input [b, t, h] for right-padded ``tokens`` [b, t]."""
         with torch.no_grad():
-            return self._structure.states_below(self._lower, tokens, use_cache=False)
+            return self._structure.states_below(self._lower, tokens, use_cache=False, **options)
 
-    def above(self, states: Tensor) -> Tensor:
-        """Compute the hidden states [b, t, h] after the final norm from :meth:`below`'s states."""
-        return self._structure.states_above(self._upper, states)
+    def above(self, states: Tensor, **options: Any) -> Tensor:
+        """Compute the hidden states [b, t, h] after the final norm from :meth:`below`'s states.
+
+        ``options`` are those that :meth:`below` was given.
+        """
+        return self._structure.states_above(self._upper, states, **options)
 
 
 class KeptTrunk:
@@ -81,7 +85,7 @@ class KeptTrunk:
         self, loaded: LoadedLanguageModel, trained: int, folder: Path, *, batch_tokens: int = 4096
     ) -> None:
         self._trunk = Trunk(loaded, trained)
-        self._device, self._dtype = loaded.device, loaded.model.dtype
+        self._model, self._device, self._dtype = loaded.model, loaded.device, loaded.model.dtype
         self._width: int = loaded.model.config.hidden_size
         self._pad: int = loaded.tokenizer.pad_token_id or 0
         self._batch_tokens = batch_tokens
@@ -102,20 +106,22 @@ class KeptTrunk:
         """The number of tokens whose states are kept."""
         return sum(map(len, self._chunks))
 
-    def keep(self, samples: Sequence[EncodedSample], reporter: Reporter = SILENT) -> None:
+    def keep(self, texts: Sequence[Text], reporter: Reporter = SILENT) -> None:
         """Run the trunk over the texts that are not kept yet; ``reporter`` gets ``text``.
 
         Raises ``OSError`` if the disk has no room for a file of them, before it is computed.
         """
-        new = {tuple(s.ids): s for s in samples if tuple(s.ids) not in self._places}
-        texts = sorted(new.values(), key=len, reverse=True)
-        reporter.progress(0, len(texts), "text")
-        for first in range(0, len(texts), _CHUNK_TEXTS):
-            self._keep_chunk(texts[first : first + _CHUNK_TEXTS], (first, len(texts)), reporter)
+        new = {text.key: text for text in texts if text.key not in self._places}
+        done = 0
+        reporter.progress(0, len(new), "text")
+        for kind in (EncodedSample, BranchedText):
+            alike = sorted((t for t in new.values() if isinstance(t, kind)), key=len, reverse=True)
+            for first in range(0, len(alike), _CHUNK_TEXTS):
+                chunk = alike[first : first + _CHUNK_TEXTS]
+                self._keep_chunk(chunk, (done, len(new)), reporter)
+                done += len(chunk)
 
-    def _keep_chunk(
-        self, texts: list[EncodedSample], done: tuple[int, int], reporter: Reporter
-    ) -> None:
+    def _keep_chunk(self, texts: Sequence[Text], done: tuple[int, int], reporter: Reporter) -> None:
         lengths = [len(text) for text in texts]
         path = self._folder / f"{len(self._chunks):06}.bin"
         reserve(path, sum(lengths) * self._width * self._dtype.itemsize)
@@ -123,15 +129,17 @@ class KeptTrunk:
         started, count = time.perf_counter(), 0
         for batch in batches_by_tokens(lengths, self._batch_tokens):
             reporter.progress(done[0] + count, done[1], "text")
-            below = self._trunk.below(padded([texts[i] for i in batch], self._pad, self._device))
+            tokens, options = model_input([texts[i] for i in batch], self._pad, self._model)
+            below = self._trunk.below(tokens, **options)
             for index, found in zip(batch, below.cpu(), strict=True):
                 states[firsts[index] : firsts[index + 1]] = found[: lengths[index]]
             count += len(batch)
         reporter.progress(done[0] + count, done[1], "text")
         seconds = time.perf_counter() - started
-        ids = [np.array(text.ids, dtype=np.int32) for text in texts]
+        ids = [np.array(text.key, dtype=np.int32) for text in texts]
         with written_whole(path.with_suffix(".npz")) as part, part.open("wb") as file:
-            np.savez(file, ids=np.concatenate(ids), ends=firsts[1:-1], seconds=seconds)
+            ends = np.cumsum([len(key) for key in ids])[:-1]
+            np.savez(file, ids=np.concatenate(ids), ends=ends, seconds=seconds)
         self._add(path, ids)
         self.seconds += seconds
 
@@ -139,7 +147,7 @@ class KeptTrunk:
         chunk, first = len(self._chunks), 0
         for ids in texts:
             self._places[tuple(ids.tolist())] = chunk, first
-            first += len(ids)
+            first += int((ids >= 0).sum())  # other numbers separate answers
         self._chunks.append(self._mapped(path, first))
 
     def _mapped(self, path: Path, tokens: int) -> Tensor:
@@ -147,14 +155,15 @@ class KeptTrunk:
         flat = torch.from_file(str(path), shared=True, size=size, dtype=self._dtype)
         return flat.view(tokens, self._width)
 
-    def hidden_states(self, samples: Sequence[EncodedSample]) -> Tensor:
-        """Compute [b, t, h] hidden states of the padded samples; only the last layers are run.
+    def hidden_states(self, texts: Sequence[Text]) -> Tensor:
+        """Compute [b, t, h] hidden states of padded texts of one kind; only the last layers are run.
 
         Raises ``KeyError`` for a text that was not kept.
         """
-        length = max(len(sample) for sample in samples)
-        states = torch.zeros(len(samples), length, self._width, dtype=self._dtype)
-        for row, sample in zip(states, samples, strict=True):
-            chunk, first = self._places[tuple(sample.ids)]
-            row[: len(sample)] = self._chunks[chunk][first : first + len(sample)]
-        return self._trunk.above(states.to(self._device))
+        length = max(map(len, texts))
+        states = torch.zeros(len(texts), length, self._width, dtype=self._dtype)
+        for row, text in zip(states, texts, strict=True):
+            chunk, first = self._places[text.key]
+            row[: len(text)] = self._chunks[chunk][first : first + len(text)]
+        _, options = model_input(texts, self._pad, self._model)
+        return self._trunk.above(states.to(self._device), **options)

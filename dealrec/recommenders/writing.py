@@ -10,36 +10,36 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.memory import run_in_halves
 from dealrec.language_models.quiet import quiet_transformers
-from dealrec.language_models.tokens import EncodedSample, batches_by_tokens
+from dealrec.language_models.tokens import batches_by_tokens
 
 
 def write_titles(
     loaded: LoadedLanguageModel,
-    samples: Sequence[EncodedSample],
+    prompts: Sequence[list[int]],
     *,
     beams: int = 4,
     max_title_tokens: int = 32,
     batch_tokens: int = 4096,
     on_batch: Callable[[], None] = lambda: None,
 ) -> list[str]:
-    """Write a title after each sample's prompt, and return it without its quotes.
+    """Write a title after each prompt, and return it without its quotes.
 
     Args:
         loaded: The model that writes.
-        samples: Their prompts are read, their answers are not.
+        prompts: The tokens of each.
         beams: Beams of the search; the text of the best one is returned.
         max_title_tokens: A longer title is cut.
         batch_tokens: Padded tokens in a batch, counted for every beam.
         on_batch: It is called before each batch.
     """
     loaded.model.eval()
-    written = [""] * len(samples)
-    lengths = [(sample.answer + max_title_tokens) * beams for sample in samples]
+    written = [""] * len(prompts)
+    lengths = [(len(prompt) + max_title_tokens) * beams for prompt in prompts]
 
     def write(batch: Sequence[int]) -> None:
-        prompts = [samples[index].ids[: samples[index].answer] for index in batch]
+        taken = [prompts[index] for index in batch]
         for index, title in zip(
-            batch, _written(loaded, prompts, beams, max_title_tokens), strict=True
+            batch, _written(loaded, taken, beams, max_title_tokens), strict=True
         ):
             written[index] = title
 
@@ -47,6 +47,17 @@ def write_titles(
         on_batch()
         run_in_halves(batch, write)
     return written
+
+
+def as_written(
+    loaded: LoadedLanguageModel, answers: Sequence[str], max_title_tokens: int
+) -> list[str]:
+    """Return the titles that :func:`write_titles` would return for answers written to the letter."""
+    tokens = loaded.tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    texts = loaded.tokenizer.batch_decode(
+        [ids[:max_title_tokens] for ids in tokens], skip_special_tokens=True
+    )
+    return [_title(text) for text in texts]
 
 
 def _written(

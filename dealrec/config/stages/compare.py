@@ -26,7 +26,7 @@ class CompareStage(StageSpec):
     name = StageName.COMPARE
     title = "Comparison"
     phase = Phase.COMPARISON
-    version = 2
+    version = 4
     before = (StageName.SURROGATE,)
     reads_scores = True
     reference_seconds = 0.1

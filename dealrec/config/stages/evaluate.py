@@ -11,6 +11,7 @@ class EvaluateStage(StageSpec):
     """
 
     name = StageName.EVALUATE
+    version = 2
     title = "Evaluation"
     part = "evaluation"
     summary = "What held-out users show of the adapter."
@@ -29,6 +30,7 @@ class EvaluateStage(StageSpec):
 
 
 def texts_asked(evaluation: EvaluationConfig, users: int) -> float:
-    """How many texts are read to measure one model; a written title counts by its tokens."""
+    """How many texts are read to measure one model; a title counts by its tokens."""
+    asked = min(evaluation.users, users) * (1 + evaluation.candidates / 8)
     titles = min(evaluation.ranking_users, users) * evaluation.beams
-    return 2 * min(evaluation.users, users) + titles * evaluation.max_title_tokens / 8
+    return asked + titles * evaluation.max_title_tokens / 8

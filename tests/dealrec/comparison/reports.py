@@ -127,7 +127,7 @@ def comparison_report(
 def _metrics(ranking: bool):
     yield PRIMARY, 17.4, 5.0
     yield "nll_per_token", 2.9, 0.8
-    yield "order_gain", 0.35, 1.0
+    yield "preference", 0.35, 1.0
     if ranking:
         for name in ("recall", "ndcg"):
             for place, cutoff in enumerate((5, 10, 20, 50)):
@@ -135,7 +135,7 @@ def _metrics(ranking: bool):
 
 
 def _simulated(values, name, effect, runs, draw):
-    size = {PRIMARY: 1.0, "nll_per_token": 0.17, "order_gain": 1.0}.get(name, 0.02)
+    size = {PRIMARY: 1.0, "nll_per_token": 0.17, "preference": 1.0}.get(name, 0.02)
     effect = effect if name in LESS_IS_BETTER else -effect
     of_runs = draw.normal(0, 0.08 * size, (runs, 1))
     return values + size * effect + of_runs + draw.normal(0, 0.3 * size, (runs, _USERS))

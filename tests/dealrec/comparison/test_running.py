@@ -90,7 +90,7 @@ def test_the_figures_are_those_of_the_users(result):
             values = users.filter(pc.and_(pc.and_(taken[0], taken[1]), taken[2]))["value"]
             assert figure.mean == pytest.approx(pc.mean(values).as_py())
             assert figure.low <= figure.mean <= figure.high
-    assert {"nll", "order_gain", "recall@10", "ndcg@10"} <= set(report.table[0].metrics)
+    assert {"nll", "preference", "recall@10", "ndcg@10"} <= set(report.table[0].metrics)
     assert report.untrained["nll"] > report.table[0].metrics["nll"].mean  # training helps
     compared = {(row.selector, row.against, row.budget) for row in report.differences}
     assert ("influence", "random", 8) in compared

@@ -145,7 +145,7 @@ def test_a_finding_has_level_gain_and_corrected_probability():
             compare(better=True),
             compare(won=0.05, better=None, against=BAR),
             compare(metric="recall@10", won=0.2, better=True),
-            compare(metric="order_gain", won=-0.2, better=False),
+            compare(metric="gain", won=-0.2, better=False),
         ],
     )
     assert found == [
@@ -154,7 +154,7 @@ def test_a_finding_has_level_gain_and_corrected_probability():
             "`dealrec` at 128 samples: 3.41 [3.30, 3.52] nats a title over 5 runs; better than random "
             "selection by 0.21 [0.08, 0.34] (p = 0.0040) and no difference from `stratified_random` "
             "could be shown (+0.05 [−0.08, 0.18], p = 0.20). Better than random selection in Recall@10. "
-            "Worse than random selection in order gain."
+            "Worse than random selection in gain of the own history."
         ),
         "Training on all data at 5,000 samples: 3.10 [2.99, 3.21] nats a title over 2 runs.",
     ]

@@ -6,12 +6,11 @@ import torch
 
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.language_models.memory import run_in_halves
-from dealrec.language_models.tokens import Encoder
 from dealrec.recommenders.grounding import text_vectors
 from dealrec.recommenders.registry import make_recommender
 from dealrec.recommenders.titles import title_losses
 from dealrec.recommenders.writing import write_titles
-from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
+from tests.dealrec.language_models.tiny import tiny_loaded, tiny_prompts, tiny_samples
 
 
 class Small:
@@ -51,14 +50,14 @@ def test_a_single_one_that_does_not_fit_is_an_error():
 
 def test_losses_and_vectors_are_those_of_whole_batches():
     loaded = tiny_loaded()
-    samples = Encoder(loaded.tokenizer, 512).encode(tiny_samples(12))
     titles = [f"A title, number {number}" for number in range(9)]
     recommender = make_recommender(loaded, FinetuneConfig())
-    losses = title_losses(recommender, samples)
+    texts = recommender.encode_branched(tiny_samples(12), [titles[:3]] * 12)
+    losses = title_losses(recommender, texts)
     vectors = text_vectors(loaded, titles)
     memory = Small(loaded, rows=4)
-    again = title_losses(recommender, samples)
-    np.testing.assert_allclose(again.per_title, losses.per_title, rtol=1e-4)
+    again = title_losses(recommender, texts)
+    np.testing.assert_allclose(again, losses, rtol=1e-4)
     torch.testing.assert_close(text_vectors(loaded, titles), vectors, rtol=1e-4, atol=1e-5)
     assert max(memory.seen) > 4
     assert memory.seen.count(3) > 2
@@ -66,8 +65,8 @@ def test_losses_and_vectors_are_those_of_whole_batches():
 
 def test_titles_are_written_in_smaller_batches():
     loaded = tiny_loaded()
-    samples = Encoder(loaded.tokenizer, 256).encode(tiny_samples(12))
-    written = write_titles(loaded, samples, beams=2, max_title_tokens=8)
+    prompts = tiny_prompts(loaded, 12)
+    written = write_titles(loaded, prompts, beams=2, max_title_tokens=8)
     memory = Small(loaded, rows=6)
-    assert write_titles(loaded, samples, beams=2, max_title_tokens=8) == written
+    assert write_titles(loaded, prompts, beams=2, max_title_tokens=8) == written
     assert max(memory.seen) > 6

@@ -8,6 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from dealrec.data.prompts import PromptedSample
 from dealrec.language_models import LoadedLanguageModel
+from dealrec.language_models.tokens import Encoder
 
 WORDS = ("red", "fox", "ran", "over", "hills", "of", "quiet", "snow")
 
@@ -56,3 +57,9 @@ def tiny_samples(count: int, seed: int = 0) -> list[PromptedSample]:
         )
         for _ in range(count)
     ]
+
+
+def tiny_prompts(loaded: LoadedLanguageModel, count: int) -> list[list[int]]:
+    """The prompts of as many samples, as tokens."""
+    encoded = Encoder(loaded.tokenizer, 512).encode(tiny_samples(count))
+    return [sample.ids[: sample.answer] for sample in encoded]

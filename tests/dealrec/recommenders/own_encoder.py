@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from dealrec.data.prompts import quoted
 from dealrec.language_models.tokens import EncodedSample
 from dealrec.progress import SILENT
 from dealrec.recommenders.grounding import catalogue_vectors, text_vectors
-from dealrec.recommenders.interface import NLL, ORDER_GAIN, Examination, Recommender
+from dealrec.recommenders.interface import Examination, Recommender
 
 
 class Encoder(Recommender):
@@ -19,9 +20,9 @@ class Encoder(Recommender):
         return Contrast(self, samples)
 
     def examination(self, dataset, users, evaluation, *, folder=None, reporter=SILENT):
-        titles = [f'"{title}"' for title in dataset.titles.to_pylist()]
-        items = catalogue_vectors(self.loaded, titles, folder=folder, reporter=reporter)
-        return FullRanking(self, users, items, titles)
+        titles = [quoted(text) for text in users.titles.texts]
+        vectors = catalogue_vectors(self.loaded, titles, folder=folder, reporter=reporter)
+        return FullRanking(self, users, vectors)
 
     def states(self, texts):
         last = torch.tensor([len(text) - 1 for text in texts])
@@ -43,33 +44,28 @@ class Contrast:
 
 
 class FullRanking(Examination):
-    def __init__(self, recommender, users, items, titles):
+    def __init__(self, recommender, users, vectors):
         super().__init__(users)
-        self.recommender, self.items = recommender, items
-        self.prompts = recommender.encode(users.prompts)
-        self.shuffled = recommender.encode(users.shuffled)
-        self.labels = torch.tensor([titles.index(sample.output) for sample in users.prompts])
+        self.recommender, self.vectors = recommender, vectors
+        self.texts_of_users = recommender.encode(users.prompts)
 
     @property
     def texts(self):
-        return [*self.prompts, *self.shuffled]
+        return self.texts_of_users
 
-    def losses(self, on_part):
+    def candidate_losses(self, candidates, on_part):
         on_part()
-        found, shuffled = (
-            nn.functional.cross_entropy(self._scores(texts), self.labels, reduction="none")
-            .double()
-            .numpy()
-            for texts in (self.prompts, self.shuffled)
-        )
-        return {NLL: found, ORDER_GAIN: shuffled - found}
+        chances = self._scores(self.texts_of_users).log_softmax(1)
+        asked = torch.from_numpy(self.users.titles.of_item[candidates].astype(np.int64))
+        return -chances.gather(1, asked).double().numpy()
 
     def scores(self, adapter, on_part):
+        of_item = torch.from_numpy(self.users.titles.of_item.astype(np.int64))
         for half in np.array_split(self.users.ranked, 2):
             on_part()
-            yield self._scores([self.prompts[index] for index in half.tolist()])
+            yield self._scores([self.texts_of_users[index] for index in half.tolist()])[:, of_item]
 
     def _scores(self, texts):
         self.recommender.loaded.model.eval()
         with torch.no_grad():
-            return self.recommender.states(texts) @ self.items.T
+            return self.recommender.states(texts) @ self.vectors.T

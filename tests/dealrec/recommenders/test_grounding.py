@@ -1,14 +1,21 @@
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
+from dealrec.config import EvaluationConfig, FinetuneConfig, PromptConfig
+from dealrec.data.prompts import render
 from dealrec.errors import Cancelled
-from dealrec.language_models.tokens import Encoder
 from dealrec.progress import Silent
-from dealrec.recommenders import grounding
+from dealrec.recommenders import grounding, rankings
+from dealrec.recommenders.bigrec import BigRec
 from dealrec.recommenders.grounding import Grounding, catalogue_vectors, text_vectors
-from dealrec.recommenders.writing import write_titles
-from tests.dealrec.language_models.tiny import WORDS, tiny_loaded, tiny_samples
+from dealrec.recommenders.held_out import held_out_users
+from dealrec.recommenders.writing import as_written, write_titles
+from tests.dealrec.language_models.tiny import WORDS, tiny_loaded, tiny_prompts
+from tests.dealrec.surrogates.data import ring_dataset
 
 
 def test_a_title_written_as_it_stands_is_grounded_to_its_item():
@@ -71,8 +78,45 @@ def test_popularity_lifts_an_item_only_where_it_has_a_weight():
 
 def test_titles_written_in_a_batch_are_those_written_one_by_one():
     loaded = tiny_loaded()
-    samples = Encoder(loaded.tokenizer, 512).encode(tiny_samples(6))
-    together = write_titles(loaded, samples, beams=2, max_title_tokens=6)
-    alone = [write_titles(loaded, [sample], beams=2, max_title_tokens=6)[0] for sample in samples]
+    prompts = tiny_prompts(loaded, 6)
+    together = write_titles(loaded, prompts, beams=2, max_title_tokens=6)
+    alone = [write_titles(loaded, [prompt], beams=2, max_title_tokens=6)[0] for prompt in prompts]
     assert together == alone
     assert len(set(together)) > 1
+
+
+LONG = [
+    f"{number} tales of the {WORDS[number % 8]} fox, who ran over the quiet hills and far away"
+    for number in range(60)
+]
+
+
+def _ranks(titles, monkeypatch, evaluation, prompt):
+    """The rank of each user's answer, where every user's title is written to the letter."""
+    dataset = ring_dataset(users=60, items=60)
+    dataset = replace(dataset, titles=pa.array(titles))
+    users = held_out_users(dataset, prompt, evaluation)
+    letter = [render(sample)[1] for sample in users.prompts]
+
+    def write(loaded, prompts, *, max_title_tokens, **_options):
+        return as_written(loaded, letter, max_title_tokens)
+
+    monkeypatch.setattr(rankings, "write_titles", write)
+    examination = BigRec(tiny_loaded(), FinetuneConfig()).examination(dataset, users, evaluation)
+    (scores,) = examination.scores(None, lambda: None)
+    own = scores.gather(1, torch.from_numpy(users.candidates[:, :1].astype(np.int64)))
+    above, equal = (scores > own).sum(1), (scores == own).sum(1)
+    return (above + (1 + equal) / 2).tolist()
+
+
+@pytest.mark.parametrize(("characters", "tokens"), [(40, 512), (120, 32), (40, 32), (200, 512)])
+def test_a_long_title_that_is_written_perfectly_is_ranked_first(monkeypatch, characters, tokens):
+    evaluation = EvaluationConfig(ranking_users=60, max_title_tokens=tokens, candidates=0)
+    prompt = PromptConfig(title_characters=characters)
+    assert set(_ranks(LONG, monkeypatch, evaluation, prompt)) == {1.0}
+
+
+def test_items_with_equal_titles_share_a_rank(monkeypatch):
+    evaluation = EvaluationConfig(ranking_users=60, candidates=0)
+    titles = [f"Tale {number // 3}" for number in range(60)]
+    assert set(_ranks(titles, monkeypatch, evaluation, PromptConfig())) == {2.0}

@@ -30,7 +30,7 @@ def test_few_users_are_spread_over_all_and_fewer_are_ranked():
     dataset = ring_dataset(users=40)
     options = EvaluationConfig(users=10, ranking_users=4)
     users = held_out_users(dataset, PromptConfig(), options)
-    assert len(users.prompts) == len(users.shuffled) == 10
+    assert len(users.prompts) == len(users.candidates) == 10
     assert len(users.ranked) == len(users.histories) == len(users.answers) == 4
     none = held_out_users(dataset, PromptConfig(), EvaluationConfig(users=10, ranking_users=0))
     assert len(none.ranked) == 0

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from dealrec.language_models.tokens import Encoder
 from dealrec.recommenders import writing
 from dealrec.recommenders.writing import write_titles
-from tests.dealrec.language_models.tiny import tiny_loaded, tiny_samples
+from tests.dealrec.language_models.tiny import tiny_loaded, tiny_prompts
 
 
 @pytest.mark.parametrize(
@@ -33,7 +32,7 @@ def test_stopping_at_the_whole_title_leaves_greedy_titles_as_they_are(monkeypatc
     loaded = tiny_loaded()
     with torch.no_grad():  # a model that likes quotes and ends of lines
         loaded.model.lm_head.weight[loaded.tokenizer('"\n').input_ids] *= 3
-    samples = Encoder(loaded.tokenizer, 256).encode(tiny_samples(60))
+    prompts = tiny_prompts(loaded, 60)
     judged = []
     is_whole = writing._is_whole
 
@@ -42,8 +41,8 @@ def test_stopping_at_the_whole_title_leaves_greedy_titles_as_they_are(monkeypatc
         return judged[-1]
 
     monkeypatch.setattr(writing, "_is_whole", judge)
-    stopped = write_titles(loaded, samples, beams=1, max_title_tokens=48)
+    stopped = write_titles(loaded, prompts, beams=1, max_title_tokens=48)
     assert judged.count(True) > 5
     assert len(set(stopped)) > 5
     monkeypatch.setattr(writing, "_is_whole", lambda text: False)
-    assert write_titles(loaded, samples, beams=1, max_title_tokens=48) == stopped
+    assert write_titles(loaded, prompts, beams=1, max_title_tokens=48) == stopped
