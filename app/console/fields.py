@@ -47,6 +47,7 @@ _CHOICES = {
     "effort.model": list(LANGUAGE_MODELS),
     "embedding.model": list(LANGUAGE_MODELS),
     "gradients.model": list(LANGUAGE_MODELS),
+    "ifd.model": list(LANGUAGE_MODELS),
     "finetune.model": list(LANGUAGE_MODELS),
 }
 _LABELS = {

@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from dealrec.config.selectors import SELECTORS
 from dealrec.config.stages import STAGES, StageName
+from dealrec.data.findings import TimeSpan
+from dealrec.data.times import TimeUnit, date_of
 from dealrec.version import __version__
 
 FOLDER = Path(__file__).parent
@@ -82,6 +84,12 @@ def _selection(selection: Mapping[str, Any]) -> str:
     return ", ".join([str(selection["method"]), *read])
 
 
+def _span(times: TimeSpan) -> str:
+    """Write the first and the last time of a data set as dates, or as the numbers that they are."""
+    unit = TimeUnit(times["unit"]) if times["unit"] else None
+    return " to ".join(date_of(time, unit) for time in (times["first"], times["last"]))
+
+
 templates = Jinja2Templates(directory=FOLDER / "templates")
 templates.env.filters.update(
     number=_number,
@@ -93,6 +101,7 @@ templates.env.filters.update(
     stage=_stage,
     option=_option,
     selection=_selection,
+    span=_span,
 )
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 

@@ -48,7 +48,8 @@ def comparison_config(job: JobRow) -> ComparisonConfig | None:
 def data_shape(dataset: DatasetRow) -> DataShape:
     """The shape of a data set that is ready."""
     assert dataset.sha256 is not None
-    return DataShape(dataset.sha256, dataset.counts or {}, dataset.train_lengths or {})
+    has_times = bool((dataset.report or {}).get("times"))
+    return DataShape(dataset.sha256, dataset.counts or {}, dataset.train_lengths or {}, has_times)
 
 
 def plan_job(job: JobRow, dataset: DatasetRow) -> Plan:

@@ -30,6 +30,7 @@ def require_known_models(config: PruneConfig) -> None:
         "config.effort.model": config.effort,
         "config.embedding.model": config.embedding,
         "config.gradients.model": config.gradients,
+        "config.ifd.model": config.ifd,
         "config.finetune.model": config.finetune,
     }
     for location, part in names.items():

@@ -45,15 +45,8 @@ def for_design(dataset: Dataset) -> Dataset:
     asked = np.unique(users[valid])
     splits[valid & np.isin(users, asked[1::2])] = SPLIT_CODES[Split.TEST]
     kept = dataset.splits != SPLIT_CODES[Split.TEST]
-    before = np.concatenate([[0], np.cumsum(kept)])
     digest = hashlib.sha256(f"{dataset.sha256} for design".encode()).hexdigest()
-    return replace(
-        dataset,
-        offsets=before[dataset.offsets].astype(np.int64),
-        items=dataset.items[kept],
-        splits=splits[kept],
-        sha256=digest,
-    )
+    return replace(dataset, splits=splits).restricted(kept, sha256=digest)
 
 
 def scores_of(

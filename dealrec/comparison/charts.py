@@ -24,6 +24,7 @@ _STAGES = {
     "difficulty": "#2a9d8f",
     "embedding": "#c2559a",
     "gradients": "#b98a1d",
+    "ifd": "#a0522d",
     "selection": "#5f7d2e",
     "frozen layers": "#5b9bd5",
     "fine-tuning": "#8a94a6",

@@ -15,7 +15,7 @@ from dealrec.config.data import (
     SplitMethod,
     data_options,
 )
-from dealrec.config.effort import EffortConfig, EffortParameters, LossSpan, Reduction
+from dealrec.config.effort import EffortConfig, EffortParameters, IfdConfig, LossSpan, Reduction
 from dealrec.config.embedding import EmbeddingConfig, EmbeddingSource, GradientsConfig
 from dealrec.config.evaluation import EvaluationConfig, HeldOut, Ranking
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
@@ -23,6 +23,7 @@ from dealrec.config.influence import (
     Curvature,
     InfluenceConfig,
     InfluenceParameters,
+    Risk,
     RiskTarget,
     SampleLoss,
     Solver,
@@ -34,6 +35,7 @@ from dealrec.config.selection import (
     SelectionConfig,
     SelectionMethod,
     StratumEdges,
+    TurnVectors,
 )
 from dealrec.config.surrogate import SurrogateConfig, SurrogateLoss
 
@@ -54,6 +56,7 @@ __all__ = [
     "FinetuneConfig",
     "GradientsConfig",
     "HeldOut",
+    "IfdConfig",
     "InfluenceConfig",
     "InfluenceParameters",
     "LoraSettings",
@@ -63,6 +66,7 @@ __all__ = [
     "PruneConfig",
     "Ranking",
     "Reduction",
+    "Risk",
     "RiskTarget",
     "SampleLoss",
     "Sampling",
@@ -74,6 +78,7 @@ __all__ = [
     "StratumEdges",
     "SurrogateConfig",
     "SurrogateLoss",
+    "TurnVectors",
     "data_options",
     "parse_budget",
     "resolve_budget",

@@ -9,6 +9,22 @@ from pydantic import Field
 from dealrec.config.base import Config
 from dealrec.errors import FieldError, InputError
 
+NO_TIMES = (
+    "The data are ordered by position, or version 0.1.0 stored them and kept no timestamps. Give the "
+    "interactions a `timestamp` column and ingest them anew, or take"
+)
+"""The beginning of the help where something needs times that the data do not have."""
+
+
+def no_timestamps(who: str, instead: str, place: str) -> InputError:
+    """Make the error for ``who`` needs times where there are none; ``place`` is the option to change."""
+    return InputError(
+        f"{who} looks at times, which the data set does not have. {NO_TIMES} {instead}.",
+        code="no_timestamps",
+        title="The data have no timestamps",
+        errors=[FieldError(place, "the data have no timestamps")],
+    )
+
 
 class Column(StrEnum):
     """The columns that have a meaning here, under our names."""

@@ -49,6 +49,10 @@ class TokenOptions(Config):
     """The number of tokens in a batch, padding included; samples of similar length share one."""
 
 
+class IfdConfig(TokenOptions):
+    """The language model whose losses with and without the history ``ifd`` compares."""
+
+
 class GradientOptions(TokenOptions):
     """The gradient of the language model that a sample is measured by."""
 

@@ -28,8 +28,20 @@ class RiskTarget(StrEnum):
     """Each user's first validation item, given the user's training history."""
     TRAIN = "train"
     """The samples themselves."""
+    RECENT = "recent"
+    """The newest samples, a share ``recent`` of all; needs timestamps."""
     SAMPLES = "samples"
     """The samples that ``target_samples`` names, which the tuned model should be good at."""
+
+
+class Risk(StrEnum):
+    """What is measured on the target's examples."""
+
+    LIKELIHOOD = "likelihood"
+    """The mean loss of the surrogate (the paper)."""
+    PREFERENCE = "preference"
+    """How well each history tells its own target from those of other examples, once each target's mean over
+    all histories is taken off: popularity does not count (:mod:`dealrec.influence.preference`)."""
 
 
 class Curvature(StrEnum):
@@ -69,6 +81,9 @@ class InfluenceConfig(Config):
         (), max_length=10_000
     )
     """Keys of samples, for the target ``samples`` only."""
+    recent: float = Field(0.1, gt=0, le=1)
+    """For the target ``recent``: the share of all samples, the newest, whose risk counts."""
+    risk: Risk = Risk.LIKELIHOOD
     parameters: InfluenceParameters = InfluenceParameters.ITEM_EMBEDDING
     """``item_embedding`` predicts held-out trainings best (``benchmarks/RESULTS.md``)."""
     curvature: Curvature = Curvature.GAUSS_NEWTON

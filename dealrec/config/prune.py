@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from dealrec.config.audit import AuditConfig
 from dealrec.config.base import Config
 from dealrec.config.data import PromptConfig, Sampling
-from dealrec.config.effort import EffortConfig
+from dealrec.config.effort import EffortConfig, IfdConfig
 from dealrec.config.embedding import EmbeddingConfig, GradientsConfig
 from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig
@@ -41,6 +41,7 @@ class PruneConfig(Config):
     no others. ``None`` leaves the LLM out: ``dealrec`` then goes by influence alone."""
     embedding: EmbeddingConfig = EmbeddingConfig()
     gradients: GradientsConfig = GradientsConfig()
+    ifd: IfdConfig = IfdConfig()
     selection: SelectionConfig = SelectionConfig()
     finetune: FinetuneConfig | None = None
     """``None`` trains no adapter."""

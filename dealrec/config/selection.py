@@ -33,6 +33,14 @@ class SelectionMethod(StrEnum):
     GRADIENT_MATCH = "gradient_match"
     GORACS = "goracs"
     IMPORTANCE_RESAMPLING = "importance_resampling"
+    POPULAR = "popular"
+    RECENT = "recent"
+    RECENT_POPULAR = "recent_popular"
+    WINDOW_POPULAR = "window_popular"
+    ROUND_ROBIN = "round_robin"
+    EXPLAINED = "explained"
+    IFD = "ifd"
+    COMPOSITE = "composite"
 
 
 class Normalisation(StrEnum):
@@ -62,6 +70,13 @@ class Difficulty(StrEnum):
     EFFORT = "effort"
 
 
+class TurnVectors(StrEnum):
+    """The vectors that ``round_robin`` compares samples by."""
+
+    EMBEDDING = "embedding"
+    GRADIENTS = "gradients"
+
+
 class SelectionConfig(Config):
     """Options of the selection; a selector ignores the options of others."""
 
@@ -79,7 +94,7 @@ class SelectionConfig(Config):
     harmful_prune: float = Field(0.25, ge=0, lt=1)
     """For ``balanced``: the share of each stratum with the lowest influence, which is left out."""
     difficulty: Difficulty = Difficulty.GRAND
-    """For ``ccs`` and ``d2``. With thousands of items EL2N is close to 1 for every sample."""
+    """For ``ccs``, ``d2`` and ``composite``. With thousands of items EL2N is close to 1 for every sample."""
     clusters: int = Field(50, ge=1, le=10_000)
     """The number of clusters for ``moderate`` (its classes), ``tf_dcon`` and ``recranker``."""
     neighbours: int = Field(10, ge=1, le=1000)
@@ -93,7 +108,22 @@ class SelectionConfig(Config):
     exchanges: int = Field(20, ge=0, le=10_000)
     """For ``goracs``: the number of exchanges that are tried; each is a transport problem."""
     per_target: int = Field(1, ge=1, le=1_000_000)
-    """For ``thinned_influence``: the largest number of samples of one target while others have some."""
+    """The largest number of samples of one target while others have some, for the selectors that
+    spread over targets."""
+    window: float = Field(0.25, gt=0, le=1)
+    """For ``recent`` and ``window_popular``: the share of all samples, the newest, that they look at."""
+    score_weight: float = Field(1.0, ge=0, le=1000)
+    """For ``composite``: the weight of the score, by rank, that ``difficulty`` names."""
+    diversity_weight: float = Field(1.0, ge=0, le=1000)
+    """For ``composite``: the weight of the distance from the samples that were taken before."""
+    turn_vectors: TurnVectors = TurnVectors.EMBEDDING
+    """For ``round_robin``: the vectors by which a validation sample chooses."""
+    band: float = Field(0.5, gt=0, le=1)
+    """For ``explained``: the share of all samples, those in the middle of its score, that it draws from."""
+    half_life: float | None = Field(None, gt=0, le=1e9)
+    """For ``recent_popular``: the age at which a sample counts half, in days, or in the unit of the
+    timestamps where these do not count from 1970. ``None`` means the age that the newest tenth of all
+    samples do not exceed."""
     tilt: float = Field(1.0, ge=0, le=100)
     """For ``importance_resampling``: 0 draws uniformly, 1 draws like validation, and more favours the
     samples that are most like validation."""

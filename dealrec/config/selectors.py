@@ -24,8 +24,14 @@ class Need(StrEnum):
     TARGETS = "targets"
     """The item that each sample's answer names; its popularity is the number of such samples."""
     HISTORY_LENGTHS = "history_lengths"
+    TIMES = "times"
+    """The timestamp of each sample's target; data that are ordered by position have none."""
     EL2N = "el2n"
     GRAND = "grand"
+    LIKELIHOOD = "likelihood"
+    """The surrogate's log-probability of the target after the history."""
+    IFD = "ifd"
+    """The language model's loss of the target with the history over that without."""
     EMBEDDING = "embedding"
     """A vector of every sample: the surrogate's state or the language model's hidden state."""
     VALIDATION_EMBEDDING = "validation_embedding"
@@ -35,7 +41,9 @@ class Need(StrEnum):
     VALIDATION_GRADIENTS = "validation_gradients"
 
 
-KEPT_WITH_SCORES = frozenset({Need.INFLUENCE, Need.EFFORT, Need.TARGETS, Need.HISTORY_LENGTHS})
+KEPT_WITH_SCORES = frozenset(
+    {Need.INFLUENCE, Need.EFFORT, Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES}
+)
 """Every job keeps these: selectors that need nothing else select again at once."""
 
 
@@ -49,7 +57,8 @@ class SelectorEntry:
     implementation: str
     """``module:function``."""
     needs: tuple[Need, ...]
-    """The scores that it looks at. One that reads ``difficulty`` also looks at the score named there."""
+    """The scores that it looks at. One that reads ``difficulty`` or ``turn_vectors`` also looks at what
+    is named there."""
     parameters: tuple[str, ...]
     """The fields of :class:`~dealrec.config.SelectionConfig` that it reads."""
     overall: str = "normalised influence + λ · effort"
@@ -269,6 +278,83 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             ("tilt", "seed"),
             overall="log-odds of being a validation sample",
         ),
+        SelectorEntry(
+            SelectionMethod.POPULAR,
+            "Samples of the most frequent targets, few of each: a control.",
+            "Cremonesi et al., RecSys 2010 (as a recommender)",
+            "dealrec.selection.popular:select_popular",
+            (Need.TARGETS,),
+            ("per_target", "seed"),
+            overall="popularity of the target",
+        ),
+        SelectorEntry(
+            SelectionMethod.RECENT,
+            "Random draws from the newest samples: a control.",
+            "In the style of Matuszyk et al., SAC 2015 (sliding window)",
+            "dealrec.selection.recent:select_recent",
+            (Need.TIMES,),
+            ("window", "seed"),
+            overall="time of the target by rank",
+            strata="Stratum 1 is the newest window, which gives all; stratum 0 is what is older.",
+        ),
+        SelectorEntry(
+            SelectionMethod.RECENT_POPULAR,
+            "Samples of the targets that are frequent of late, few of each: a control.",
+            "In the style of Ji et al., SIGIR 2020, arXiv 2005.13829",
+            "dealrec.selection.recent_popular:select_recent_popular",
+            (Need.TARGETS, Need.TIMES),
+            ("half_life", "per_target", "seed"),
+            overall="popularity of the target, decayed by age",
+        ),
+        SelectorEntry(
+            SelectionMethod.WINDOW_POPULAR,
+            "The newest samples of the targets that are frequent in the newest window.",
+            "In the style of Ji et al., SIGIR 2020, arXiv 2005.13829",
+            "dealrec.selection.window_popular:select_window_popular",
+            (Need.TARGETS, Need.TIMES),
+            ("window", "per_target", "seed"),
+            overall="popularity of the target in the window",
+            strata="Stratum 1 is the newest window, which gives all; stratum 0 is what is older.",
+        ),
+        SelectorEntry(
+            SelectionMethod.ROUND_ROBIN,
+            "Validation samples choose in turn what is most like them.",
+            "In the style of Ivison et al. 2025 (RDS+), arXiv 2503.01807, and Nayak et al. 2026, "
+            "arXiv 2602.14696",
+            "dealrec.selection.round_robin:select_in_turns",
+            (),
+            ("turn_vectors", "seed"),
+            overall="highest cosine with a validation sample",
+        ),
+        SelectorEntry(
+            SelectionMethod.EXPLAINED,
+            "Draws from the middle by what the history tells of the target, few of one target.",
+            "Our own",
+            "dealrec.selection.explained:select_explained",
+            (Need.TARGETS, Need.LIKELIHOOD),
+            ("band", "per_target", "seed"),
+            overall="log p(target | history) − log p(target), by rank",
+            strata="Stratum 1 is the band in the middle, which gives all; 0 is below it and 2 above.",
+        ),
+        SelectorEntry(
+            SelectionMethod.IFD,
+            "Targets that stay hard for the language model although it reads the history.",
+            "Li et al., NAACL 2024, arXiv 2308.12032",
+            "dealrec.selection.ifd:select_by_following",
+            (Need.IFD,),
+            ("seed",),
+            overall="loss with the history over loss without",
+        ),
+        SelectorEntry(
+            SelectionMethod.COMPOSITE,
+            "A score, distance from what was taken, balance over popularity, and a cap.",
+            "Our own; in the style of Carbonell and Goldstein, SIGIR 1998",
+            "dealrec.selection.composite:select_composite",
+            (Need.TARGETS,),
+            ("difficulty", "score_weight", "diversity_weight", "strata", "per_target", "seed"),
+            overall="score by rank, times its weight",
+            strata="Strata are ranges of popularity; each gives its share.",
+        ),
     )
 }
 
@@ -281,8 +367,15 @@ def selector_needs(config: SelectionConfig) -> frozenset[Need]:
     """Everything that the chosen selector looks at; effort only where its weight λ is not 0."""
     entry = SELECTORS[config.method]
     needs = set(entry.needs)
-    if "difficulty" in entry.parameters:
+    # A weight of 0 makes `composite` one of its corners, which does not look at what is weighed.
+    scored = "score_weight" not in entry.parameters or config.score_weight
+    if "difficulty" in entry.parameters and scored:
         needs.add(Need(config.difficulty.value))
+    if "diversity_weight" in entry.parameters and config.diversity_weight:
+        needs.add(Need.EMBEDDING)
+    if "turn_vectors" in entry.parameters:
+        kind = config.turn_vectors.value
+        needs |= {Need(kind), Need(f"validation_{kind}")}
     if entry.weighs_effort and not config.effort_weight:
         needs.discard(Need.EFFORT)
     return frozenset(needs)

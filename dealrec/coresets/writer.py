@@ -180,6 +180,8 @@ def read_scores(path: Path, samples: Samples) -> Scores:
         candidates=effort.is_valid().to_numpy() if asked and effort.null_count else None,
         targets=samples.targets,
         history_lengths=samples.history_lengths,
+        times=samples.target_times,
+        day=samples.day,
     )
 
 

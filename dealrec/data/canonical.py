@@ -23,8 +23,12 @@ def canonical_sha256(
     items: npt.NDArray[np.int32],
     splits: npt.NDArray[np.int8],
     method: SplitMethod,
+    times: npt.NDArray[np.int64] | None = None,
 ) -> str:
-    """Hash ids, titles, texts (sorted by column name), sequences and splits, each with its length.
+    """Hash ids, titles, texts (sorted by column name), sequences, splits and times, each with its length.
+
+    Without times the hash is that of version 0.1.0, which did not keep any. With times it is another
+    one, because results may depend on them.
 
     Args:
         user_ids: [U] text.
@@ -35,6 +39,7 @@ def canonical_sha256(
         items: [N] dense item indices.
         splits: [N] codes of ``SPLIT_CODES``.
         method: The split method.
+        times: [N] timestamps, if the data has any.
 
     Returns:
         The SHA-256 in hexadecimal.
@@ -48,6 +53,8 @@ def canonical_sha256(
         _add_text(digest, item_texts[name])
     for values, kind in ((offsets, "<i8"), (items, "<i4"), (splits, "i1")):
         _add(digest, np.ascontiguousarray(values, dtype=kind).tobytes())
+    if times is not None:
+        _add(digest, np.ascontiguousarray(times, dtype="<i8").tobytes())
     return digest.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +17,7 @@ from dealrec.data.findings import Validation
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Int8 = npt.NDArray[np.int8]
+Bools = npt.NDArray[np.bool_]
 
 REPORT = "report.json"
 """The report of an ingestion, beside the files of its data set."""
@@ -50,6 +51,9 @@ class Dataset:
     split_method: SplitMethod
     sha256: str
     """SHA-256 of the content (:func:`~dealrec.data.canonical.canonical_sha256`), not of file bytes."""
+    times: Int64 | None = None
+    """[N] timestamps as the file has them, without fractions; seconds since 1970 where it has dates.
+    ``None`` without timestamps, and in data sets that version 0.1.0 stored. See :mod:`dealrec.data.times`."""
     validation: Validation | None = None
     """The sums of the validation, if the data set was loaded from the folder of an ingestion."""
 
@@ -90,11 +94,28 @@ class Dataset:
         kept = np.concatenate([[0], np.cumsum(keep)])
         return kept[self.offsets].astype(np.int64), self.items[keep]
 
+    def restricted(self, kept: Bools, *, sha256: str) -> "Dataset":
+        """Restrict to the interactions in ``kept`` [N]; users and items keep their indices.
+
+        ``sha256`` identifies the restricted data set, which is not hashed anew.
+        """
+        before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+        return replace(
+            self,
+            offsets=before[self.offsets],
+            items=self.items[kept],
+            splits=self.splits[kept],
+            times=None if self.times is None else self.times[kept],
+            sha256=sha256,
+        )
+
     def save(self, folder: Path) -> None:
         """Write ``interactions.parquet``, ``users.parquet``, ``items.parquet``, ``dataset.json``."""
         folder.mkdir(parents=True, exist_ok=True)
-        interactions = pa.table({"user": self.users(), "item": self.items, "split": self.splits})
-        pq.write_table(interactions, folder / "interactions.parquet", compression="zstd")
+        columns = {"user": self.users(), "item": self.items, "split": self.splits}
+        if self.times is not None:
+            columns["time"] = self.times
+        pq.write_table(pa.table(columns), folder / "interactions.parquet", compression="zstd")
         pq.write_table(pa.table({"user_id": self.user_ids}), folder / "users.parquet")
         texts = {f"text:{name}": column for name, column in self.item_texts.items()}
         items = pa.table({"item_id": self.item_ids, "title": self.titles, **texts})
@@ -124,6 +145,7 @@ class Dataset:
             splits=interactions["split"].to_numpy(),
             split_method=SplitMethod(facts["split"]),
             sha256=facts["sha256"],
+            times=interactions["time"].to_numpy() if "time" in interactions.column_names else None,
             validation=_validation(folder / REPORT),
         )
 

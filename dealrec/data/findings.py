@@ -83,8 +83,20 @@ class Validation(RowCounts):
     warnings: list[DataWarning]
 
 
+class TimeSpan(TypedDict):
+    """The first and the last timestamp of a data set."""
+
+    first: int
+    last: int
+    unit: str | None
+    """A :class:`~dealrec.data.times.TimeUnit`; null where the numbers do not count from 1970."""
+
+
 class Report(Validation):
     """The report of an ingestion."""
+
+    times: TimeSpan | None
+    """Null where the data has no timestamps."""
 
     rejections: list[Rejection]
     """The first ``SHOWN`` rejections of both files."""

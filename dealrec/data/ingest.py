@@ -15,7 +15,7 @@ from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
 from dealrec.data.columns import interaction_columns, item_columns
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
-from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report, warning
+from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report, TimeSpan, warning
 from dealrec.data.interactions import Interactions, read_interactions
 from dealrec.data.limits import Limits
 from dealrec.data.oddities import odd_interactions, odd_items
@@ -24,6 +24,7 @@ from dealrec.data.samples import build_samples
 from dealrec.data.sequences import Sequences, arrange
 from dealrec.data.splits import default_method
 from dealrec.data.tables import BadRow
+from dealrec.data.times import time_span
 from dealrec.errors import FieldError, InputError
 from dealrec.progress import SILENT, Reporter
 
@@ -101,7 +102,7 @@ def ingest(
     warnings += [*rows.warnings(), *odd_interactions(rows.name, found, raw, sequences, method)]
     if catalogue is not None and item_rows is not None and item_names is not None:
         warnings += [*item_rows.warnings(), *odd_items(item_rows.name, item_names, catalogue)]
-    report = _report(rows, item_rows, warnings)
+    report = _report(rows, item_rows, warnings, time_span(dataset))
     dataset.save(out)
     text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
     (out / REPORT).write_text(text)
@@ -141,6 +142,7 @@ def _dataset(
         items=sequences.items,
         splits=sequences.splits,
         method=method,
+        times=sequences.times,
     )
     return Dataset(
         user_ids=raw.user_ids,
@@ -152,6 +154,7 @@ def _dataset(
         splits=sequences.splits,
         split_method=method,
         sha256=sha256,
+        times=sequences.times,
     )
 
 
@@ -190,12 +193,16 @@ def _warnings(
 
 
 def _report(
-    rows: FileFindings, item_rows: FileFindings | None, warnings: list[DataWarning]
+    rows: FileFindings,
+    item_rows: FileFindings | None,
+    warnings: list[DataWarning],
+    times: TimeSpan | None,
 ) -> Report:
     rejections = rows.rejections() + ([] if item_rows is None else item_rows.rejections())
     return {
         **rows.row_counts(),
         "items": None if item_rows is None else item_rows.row_counts(),
+        "times": times,
         "rejections": rejections[:SHOWN],
         "warnings": warnings,
     }

@@ -16,6 +16,7 @@ from dealrec.data.findings import DataWarning, warning
 from dealrec.data.interactions import Interactions
 from dealrec.data.sequences import Sequences
 from dealrec.data.splits import time_cuts
+from dealrec.data.times import LEAST
 
 _MISSING = r"^(?i:-?nan|nat|[(]?null[)]?|#null!|none|nil|undefined|na|n/a|#n/a|<na>|\\n)$"
 """The words that programs write for a missing value."""
@@ -28,9 +29,6 @@ _HTML = (
     rf"|</?(?i:{_TAGS})(\s[^<>]*)?/?>"
     r"|\b(var \w+ ?=|function ?\().*;"
 )
-_UNITS = np.array([1e8, 1e11, 1e14, 1e17])
-"""From these numbers on, times since 1970 are in seconds, milliseconds, microseconds, nanoseconds;
-they are in 1973, and what is below the first one is some other count."""
 _ROUNDING = 10_000
 """Seconds that lie between times of which a spreadsheet keeps six digits."""
 _MOST, _MANY = 0.9, 0.05
@@ -125,8 +123,8 @@ def _missing(file: str, column: str, values: pa.Array, rows: int, what: str) -> 
 
 
 def _odd_times(file: str, times: Int64) -> Iterator[DataWarning]:
-    units = np.searchsorted(_UNITS, np.abs(times), side="right")
-    counts = np.bincount(units, minlength=len(_UNITS) + 1)
+    units = np.searchsorted(LEAST, np.abs(times), side="right")
+    counts = np.bincount(units, minlength=len(LEAST) + 1)
     unit = int(counts[1:].argmax()) + 1
     if counts[0] >= len(times) / 2:  # counts of another kind: places in a sequence, years
         return

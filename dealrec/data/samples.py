@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from dealrec.config import Sampling, Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
+from dealrec.data.times import unit_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Samples:
     """[n] index of the target in ``items``; ``target - start`` is the length of the history."""
     positions: Int64
     """[n] place of the target in the user's sequence of all splits, from 0."""
+    times: Int64 | None = None
+    """The timestamp of each of ``items``; ``None`` if the data set has none."""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -39,14 +42,32 @@ class Samples:
         return self.items[self.target]
 
     @property
+    def target_times(self) -> Int64 | None:
+        """[n] timestamp of each sample's target."""
+        return None if self.times is None else self.times[self.target]
+
+    @property
+    def day(self) -> float | None:
+        """The number of units of ``times`` in a day; ``None`` where they are no dates."""
+        unit = None if self.times is None else unit_of(self.times)
+        return None if unit is None else 86_400.0 * unit.a_second
+
+    @property
     def history_lengths(self) -> Int64:
         """[n] number of items before the target."""
         return self.target - self.start
 
     def history(self, index: int, limit: int | None = None) -> Int32:
         """Dense items of the history of sample ``index``, oldest first; at most the last ``limit``."""
+        return self.items[self._places(index, limit)]
+
+    def history_times(self, index: int, limit: int | None = None) -> Int64 | None:
+        """The timestamps of :meth:`history`."""
+        return None if self.times is None else self.times[self._places(index, limit)]
+
+    def _places(self, index: int, limit: int | None) -> slice:
         first, last = int(self.start[index]), int(self.target[index])
-        return self.items[first if limit is None else max(first, last - limit) : last]
+        return slice(first if limit is None else max(first, last - limit), last)
 
     def keys(self, dataset: Dataset) -> pa.Array:
         """[n] stable text keys: ``user``, or ``user:position`` for ``per_interaction``."""
@@ -72,7 +93,8 @@ def build_samples(
     rank = np.arange(dataset.n_interactions) - np.repeat(
         dataset.offsets[:-1], np.diff(dataset.offsets)
     )
-    ranks = rank[dataset.splits == train]
+    here = dataset.splits == train
+    ranks = rank[here]
     if sampling is Sampling.PER_USER:
         users = np.flatnonzero(lengths > min_history)
         start, target = offsets[users], offsets[users + 1] - 1
@@ -88,6 +110,7 @@ def build_samples(
         start=start.astype(np.int64),
         target=target.astype(np.int64),
         positions=ranks[target].astype(np.int64),
+        times=None if dataset.times is None else dataset.times[here],
     )
 
 
@@ -123,6 +146,7 @@ def held_out_samples(dataset: Dataset, split: Split, at_most: int) -> Samples | 
         start=target - histories[users],
         target=target.astype(np.int64),
         positions=(first - dataset.offsets[users]).astype(np.int64),
+        times=None if dataset.times is None else dataset.times[kept],
     )
 
 

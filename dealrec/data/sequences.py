@@ -22,6 +22,7 @@ class Sequences:
     offsets: Int64
     items: Int32
     splits: Int8
+    times: Int64 | None
     repeated: Int64
     """Indices of the given interactions that were left out as repetitions."""
     tied: int
@@ -54,7 +55,8 @@ def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
             splits = leave_one_out(offsets)
         case SplitMethod.GLOBAL_TIME:
             splits = _global_time(raw, by_user)
-    return Sequences(offsets, raw.items[by_user], splits, repeated, int(tied.sum()))
+    times = None if raw.times is None else raw.times[by_user]
+    return Sequences(offsets, raw.items[by_user], splits, times, repeated, int(tied.sum()))
 
 
 def _global_time(raw: Interactions, by_user: Int64) -> Int8:

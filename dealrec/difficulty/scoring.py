@@ -1,10 +1,11 @@
-"""EL2N and GraNd of every sample on the surrogate (Paul et al., NeurIPS 2021, arXiv 2107.07075).
+"""EL2N, GraNd and the log-probability of the target, for every sample on the surrogate.
 
-Let ``p`` be the softmax over the whole catalogue after the history, and ``y`` the target. EL2N is
-``‖p − e_y‖₂``. GraNd is the norm of the loss's gradient by the last attention output matrix (the
-parameter set of influence). Only one token has a loss. With ``x`` the matrix's input at this token
-and ``g`` the gradient of its output, the sample's gradient is ``g xᵀ`` and GraNd is ``‖g‖‖x‖``. If a
-surrogate has no token-wise tail, the gradient is taken by its item vectors; GraNd is then
+The first two are those of Paul et al., NeurIPS 2021, arXiv 2107.07075. Let ``p`` be the softmax
+over the whole catalogue after the history, and ``y`` the target. EL2N is ``‖p − e_y‖₂``. GraNd is
+the norm of the loss's gradient by the last attention output matrix (the parameter set of
+influence). Only one token has a loss. With ``x`` the matrix's input at this token and ``g`` the
+gradient of its output, the sample's gradient is ``g xᵀ`` and GraNd is ``‖g‖‖x‖``. If a surrogate
+has no token-wise tail, the gradient is taken by its item vectors, and GraNd is
 ``‖p − e_y‖‖state‖``.
 
 The paper averages over networks early in training or at initialisation. This module averages over
@@ -42,7 +43,7 @@ def score_difficulty(
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> DifficultyScores:
-    """Compute both scores of all ``n`` samples, averaged over the ensemble; deterministic.
+    """Compute the three scores of all ``n`` samples, averaged over the ensemble; deterministic.
 
     Raises:
         DealrecError: ``non_finite_score`` if a score is not finite.
@@ -50,7 +51,7 @@ def score_difficulty(
     """
     started = time.perf_counter()
     device = apply_runtime(runtime or Runtime())
-    total, members = np.zeros((2, len(samples))), len(ensemble.members)
+    total, members = np.zeros((3, len(samples))), len(ensemble.members)
     for number, member in enumerate(ensemble.members):
         model = copy.deepcopy(member.model).to(device).eval()
         examples = Examples.of_samples(samples, dataset.n_items, model.max_length, SampleLoss.LAST)
@@ -71,30 +72,33 @@ def score_difficulty(
         "samples": len(samples),
         "seconds": time.perf_counter() - started,
     }
-    return DifficultyScores(total[0], total[1], diagnostics)
+    return DifficultyScores(total[0], total[1], total[2], diagnostics)
 
 
-def _measured(model: Surrogate, at: Positions) -> tuple[Tensor, Tensor]:
-    """Compute the [M] EL2N and GraNd of the positions, one for each sample."""
+def _measured(model: Surrogate, at: Positions) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute the [M] EL2N, GraNd and log-probability of the positions, one for each sample."""
     items = model.item_vectors().detach()
     if not isinstance(model, TokenwiseTail):
         with torch.no_grad():
             states = model.states_at(at.sequences, at.rows, at.columns)
-            error, _ = _errors(states, items, at.targets)
-        return error, error * states.norm(dim=1)
+            error, _, likelihood = _errors(states, items, at.targets)
+        return error, error * states.norm(dim=1), likelihood
     with torch.no_grad():
         entering, residual = model.entering_at(at.sequences, at.rows, at.columns)
         projected = entering @ model.get_parameter(model.attention_output_name()).T
     projected.requires_grad_()
     states = model.after_attention_output(projected, residual)
     with torch.no_grad():
-        error, outer = _errors(states, items, at.targets)
+        error, outer, likelihood = _errors(states, items, at.targets)
     (gradients,) = torch.autograd.grad(states, projected, outer)
-    return error, gradients.norm(dim=1) * entering.norm(dim=1)
+    return error, gradients.norm(dim=1) * entering.norm(dim=1), likelihood
 
 
-def _errors(states: Tensor, items: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute ``‖p − e_y‖``, [M], and the gradient by the states, ``Eᵀ(p − e_y)``, [M, d]."""
-    errors = (states @ items.T).softmax(1)
-    errors[torch.arange(len(targets), device=targets.device), targets] -= 1
-    return errors.norm(dim=1), errors @ items
+def _errors(states: Tensor, items: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute ``‖p − e_y‖``, [M], the gradient by the states, ``Eᵀ(p − e_y)``, [M, d], and [M] log p_y."""
+    rows = torch.arange(len(targets), device=targets.device)
+    scores = states @ items.T
+    likelihood = scores[rows, targets] - scores.logsumexp(1)
+    errors = scores.softmax(1)
+    errors[rows, targets] -= 1
+    return errors.norm(dim=1), errors @ items, likelihood

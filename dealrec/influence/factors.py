@@ -139,6 +139,12 @@ class FactorProblem:
 
         return ProductOperator(product, self.size, self.device)
 
+    def outputs(self, examples: Examples, tick: Tick) -> tuple[Tensor, Tensor]:
+        return self.general.outputs(examples, tick)
+
+    def pulled(self, examples: Examples, states: Tensor, items: Tensor, tick: Tick) -> Tensor:
+        return self.general.pulled(examples, states, items, tick)
+
     def _pulled(
         self,
         entering: Tensor,

@@ -90,6 +90,23 @@ class ItemProblem:
 
         return ProductOperator(product, self.size, self.device)
 
+    def outputs(self, examples: Examples, tick: Tick) -> tuple[Tensor, Tensor]:
+        states = self.items.new_empty(len(examples), self.items.shape[1])
+        for batch in ticked(examples.batches(self.dtype, self.device, columns=1), tick):
+            at = batch.positions()
+            with torch.no_grad():
+                states[batch.index] = self.model.states_at(at.sequences, at.rows, at.columns)
+        return states, self.items
+
+    def pulled(
+        self,
+        examples: Examples,  # noqa: ARG002 - the states do not depend on the output item vectors
+        states: Tensor,  # noqa: ARG002
+        items: Tensor,
+        tick: Tick,  # noqa: ARG002
+    ) -> Tensor:
+        return items.reshape(-1).to(torch.float64)
+
     def _heads(self, examples: Examples, tick: Tick) -> Iterator[tuple[Batch, Positions, Head]]:
         batches = examples.batches(self.dtype, self.device, self.softmax.columns)
         for batch in ticked(batches, tick):

@@ -63,6 +63,15 @@ class Problem(Protocol):
         It ticks once for each example, and 0 in its products.
         """
 
+    def outputs(self, examples: Examples, tick: Tick) -> tuple[Tensor, Tensor]:
+        """Compute the state [E, d] at each example's target, and the item vectors [I, d].
+
+        The examples have one loss position each.
+        """
+
+    def pulled(self, examples: Examples, states: Tensor, items: Tensor, tick: Tick) -> Tensor:
+        """Pull gradients by :meth:`outputs`, [E, d] and [I, d], back to the parameters, [P] float64."""
+
 
 class StatesAndItems(nn.Module):
     """Computes states [M, d] and item vectors [I, d] in one call, as functions of the parameters."""
@@ -147,6 +156,23 @@ class AutogradProblem:
         return self._operator(
             lambda x: (product(batch, x) for batch in batches()), len(examples), tick
         )
+
+    def outputs(self, examples: Examples, tick: Tick) -> tuple[Tensor, Tensor]:
+        items = self.model.item_vectors().detach()
+        states = items.new_empty(len(examples), items.shape[1])
+        for batch in self._batches(examples, tick):
+            with torch.no_grad():
+                states[batch.index], items = self._outputs(self.measured, batch.positions())
+        return states, items
+
+    def pulled(self, examples: Examples, states: Tensor, items: Tensor, tick: Tick) -> Tensor:
+        total = torch.zeros(self.size, dtype=torch.float64, device=self.device)
+        left: Tensor | None = items  # the items are the same in every batch: they are pulled once
+        for batch in self._batches(examples, tick):
+            pull = vjp(partial(self._outputs, at=batch.positions()), self.measured)[1]
+            total += self._pulled(pull, states[batch.index], left)
+            left = None
+        return total
 
     def _items_move(self) -> bool:
         """Return whether the item vectors are functions of the measured parameters."""

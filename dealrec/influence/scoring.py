@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dealrec.config import InfluenceConfig, RiskTarget, SampleLoss, Solver
+from dealrec.config import InfluenceConfig, Risk, RiskTarget, SampleLoss, Solver
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
 from dealrec.errors import DealrecError, InputError
 from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
+from dealrec.influence.preference import preference_gradient
 from dealrec.influence.scores import InfluenceScores
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.exact import require_exact
@@ -47,7 +48,9 @@ def score_influence(
 
     Raises:
         InputError: ``no_samples``; ``no_validation_split`` if the target needs that split;
-            ``unknown_samples`` among ``target_samples``; ``parameter_set_too_large`` for ``exact``.
+            ``no_timestamps`` for the target ``recent`` without times; ``no_candidates`` for the
+            preference of examples with one target; ``unknown_samples`` among ``target_samples``;
+            ``parameter_set_too_large`` for ``exact``.
         DealrecError: ``influence_not_finite`` if a score is not finite; ``solver_diverged``.
         Cancelled: ``reporter`` cancelled the run between batches or iterations.
     """
@@ -69,6 +72,10 @@ def score_influence(
     v_validation = problem.gradient(validation, progress.tick) if len(validation) else None
     v_train = problem.gradient(training, progress.tick) if target is RiskTarget.TRAIN else None
     v = v_validation if target is RiskTarget.VALIDATION else v_train
+    preference = None
+    if config.risk is Risk.PREFERENCE:
+        preference = preference_gradient(problem, named, progress.tick)
+        v = preference.vector
     if v is None:
         v = problem.gradient(named, progress.tick)
     parts = curved.parts(minibatches)
@@ -90,6 +97,7 @@ def score_influence(
     diagnostics = {
         **_definition(surrogate, config, target, softmax),
         **_gradients(v_train, v_validation),
+        "preference": None if preference is None else preference.facts,
         **_solved(solution, least, largest, damping),
         "samples": len(samples),
         "target_examples": len(named),
@@ -150,6 +158,7 @@ def _announce(solution: Solution, reporter: Reporter) -> None:
 _RISKS = {
     RiskTarget.VALIDATION: "each user's first validation item given the training history",
     RiskTarget.TRAIN: "the samples",
+    RiskTarget.RECENT: "the newest samples",
     RiskTarget.SAMPLES: "the samples of target_samples",
 }
 
@@ -165,6 +174,7 @@ def _definition(
     return {
         "risk": _RISKS[target],
         "target": target.value,
+        "measured": config.risk.value,
         "trained_on": surrogate.config.loss.value,
         "loss": softmax.description,
         "sample_loss": config.sample_loss.value,

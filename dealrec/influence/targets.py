@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dealrec.config import InfluenceConfig, RiskTarget, Split
+from dealrec.config.data import no_timestamps
 from dealrec.data.dataset import Dataset, Int64
 from dealrec.data.samples import Samples
 from dealrec.errors import FieldError, InputError
@@ -25,8 +26,9 @@ def target_examples(
     ``training`` holds the samples and ``validation`` the users' first validation items.
 
     Raises:
-        InputError: ``no_validation_split`` if the target needs validation items; ``unknown_samples``
-            if a target sample is not in the data set.
+        InputError: ``no_validation_split`` if the target needs validation items; ``no_timestamps`` if
+            it needs times that the data set does not have; ``unknown_samples`` if a target sample is not
+            in the data set.
     """
     match config.target:
         case RiskTarget.AUTO if len(validation):
@@ -41,9 +43,21 @@ def target_examples(
                     code="no_validation_split",
                 )
             return RiskTarget.VALIDATION, validation
+        case RiskTarget.RECENT:
+            return RiskTarget.RECENT, training.take(_newest(samples, config.recent))
         case RiskTarget.SAMPLES:
             named = _indices(config.target_samples, dataset, samples)
             return RiskTarget.SAMPLES, training.take(named)
+
+
+def _newest(samples: Samples, share: float) -> Int64:
+    """Return the dense indices of the newest samples, and of all that are as old as the oldest of them."""
+    times = samples.target_times
+    if times is None:
+        who = "The influence target `recent`"
+        raise no_timestamps(who, "another target", "config.influence.target")
+    first = len(times) - int(np.ceil(share * len(times)))
+    return np.flatnonzero(times >= np.partition(times, first)[first]).astype(np.int64)
 
 
 def _indices(keys: tuple[str, ...], dataset: Dataset, samples: Samples) -> Int64:

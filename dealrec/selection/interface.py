@@ -26,7 +26,17 @@ HARD_PRUNED = -1
 NOT_CANDIDATE = -2
 """The stratum of a sample whose effort was not computed."""
 
-_ARRAYS = ("influence", "effort", "targets", "history_lengths", "el2n", "grand")
+_ARRAYS = (
+    "influence",
+    "effort",
+    "targets",
+    "history_lengths",
+    "times",
+    "el2n",
+    "grand",
+    "likelihood",
+    "ifd",
+)
 
 
 @dataclass(frozen=True)
@@ -54,10 +64,18 @@ class Scores:
     """[n] dense item index of each sample's target."""
     history_lengths: Int64 | None = None
     """[n] number of items before the target."""
+    times: Int64 | None = None
+    """[n] timestamp of each sample's target."""
+    day: float | None = None
+    """The number of units of ``times`` in a day; ``None`` where these do not count from 1970."""
     el2n: Float64 | None = None
     """[n] EL2N scores; see :mod:`dealrec.difficulty`."""
     grand: Float64 | None = None
     """[n] GraNd scores."""
+    likelihood: Float64 | None = None
+    """[n] the surrogate's log-probability of the target, in nats."""
+    ifd: Float64 | None = None
+    """[n] ratios of losses; see :mod:`dealrec.difficulty.following`."""
     embedding: Vectors | None = None
     gradients: Vectors | None = None
     """Projected gradients of the language model."""
@@ -66,7 +84,7 @@ class Scores:
         for name, count in self._counts():
             if count != len(self.keys):
                 raise ValueError(f"{count} {name} for {len(self.keys)} samples")
-        for name in ("influence", "effort", "el2n", "grand"):
+        for name in ("influence", "effort", "el2n", "grand", "likelihood", "ifd"):
             values = getattr(self, name)
             if values is None:
                 continue

@@ -1,8 +1,9 @@
 """Builds a :class:`Selection` from the samples and groups that a selector found."""
 
 import numpy as np
+import numpy.typing as npt
 
-from dealrec.config import Normalisation
+from dealrec.config import Normalisation, SelectionConfig
 from dealrec.selection.interface import (
     Float64,
     Int32,
@@ -72,3 +73,51 @@ def draw(scores: Scores, groups: Int32, given: Int64, seed: int) -> Int64:
     sizes = np.bincount(groups[places], minlength=len(given))
     place = np.arange(len(ordered)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return np.asarray(ordered[place < np.repeat(given, sizes)], dtype=np.int64)
+
+
+def capped(
+    scores: Scores,
+    values: Float64,
+    budget: int,
+    config: SelectionConfig,
+    *,
+    among: npt.NDArray[np.bool_] | None = None,
+    within_target: Float64 | None = None,
+) -> Int64:
+    """Take the first ``budget`` samples in the order of :func:`capped_order`."""
+    order = capped_order(scores, values, config, among=among, within_target=within_target)
+    return order[:budget]
+
+
+def capped_order(
+    scores: Scores,
+    values: Float64,
+    config: SelectionConfig,
+    *,
+    among: npt.NDArray[np.bool_] | None = None,
+    within_target: Float64 | None = None,
+) -> Int64:
+    """Order samples by descending [n] ``values``, at most ``config.per_target`` of the same target.
+
+    After every target has given that many, each may give as many again, and so on. Ties are broken at
+    random.
+
+    Args:
+        scores: The samples, with their targets.
+        values: [n] one number for each sample.
+        config: Gives the cap and the seed.
+        among: [n] the samples that may be taken; all by default.
+        within_target: [n] the order in which a target gives its samples, the highest first; by
+            default that of ``values``.
+    """
+    assert scores.targets is not None
+    places = np.arange(len(scores)) if among is None else np.flatnonzero(among)
+    priority = priorities(scores, config.seed)[places]
+    targets, high = scores.targets[places], -values[places]
+    inner = high if within_target is None else -within_target[places]
+    order = np.lexsort((priority, inner, targets))
+    counts = np.bincount(targets)
+    of_target = np.empty(len(places), dtype=np.int64)
+    of_target[order] = np.arange(len(places)) - (np.cumsum(counts) - counts)[targets[order]]
+    rounds = of_target // config.per_target
+    return places[np.lexsort((priority, inner, high, rounds))].astype(np.int64)

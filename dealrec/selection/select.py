@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from dealrec.config import SelectionConfig, resolve_budget
+from dealrec.config.data import NO_TIMES
 from dealrec.config.selectors import SELECTORS, VECTORS, Need, SelectorEntry, selector_needs
 from dealrec.errors import FieldError, InputError
 from dealrec.selection.interface import Scores, Selection, Selector
@@ -66,9 +67,10 @@ def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> No
     weighed = {Need.EFFORT} if entry.weighs_effort else set()
     missing = sorted(need.value for need in needs - weighed if not scores.has(need))
     if missing:
+        found = f"The selector `{entry.method}` looks at {', '.join(missing)}, which these scores "
+        help_with = f" {NO_TIMES} `popular`." if Need.TIMES.value in missing else ""
         raise InputError(
-            f"The selector `{entry.method}` looks at {', '.join(missing)}, which these scores "
-            "do not have.",
+            f"{found}do not have.{help_with}",
             code="scores_missing",
             title="The selector needs more than there is",
             errors=[FieldError("selection.method", f"needs {name}") for name in missing],

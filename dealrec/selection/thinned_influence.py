@@ -1,11 +1,9 @@
 """``thinned_influence``: the highest influence, with few samples of the same target."""
 
-import numpy as np
-
 from dealrec.config import Normalisation, SelectionConfig
-from dealrec.selection.interface import Scores, Selection, priorities
+from dealrec.selection.interface import Scores, Selection
 from dealrec.selection.normalisation import normalise
-from dealrec.selection.results import as_one
+from dealrec.selection.results import as_one, capped
 
 
 def select_thinned(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
@@ -16,12 +14,5 @@ def select_thinned(scores: Scores, budget: int, config: SelectionConfig) -> Sele
     and budget is left, each may give as many again, and so on. Ties are broken at random. This selector
     is our own.
     """
-    assert scores.targets is not None
-    order = np.lexsort((priorities(scores, config.seed), -scores.influence, scores.targets))
-    counts = np.bincount(scores.targets)
-    first = np.cumsum(counts) - counts
-    of_target = np.empty(len(scores), dtype=np.int64)
-    of_target[order] = np.arange(len(scores)) - first[scores.targets[order]]
-    rounds = of_target // config.per_target
-    taken = np.lexsort((priorities(scores, config.seed), -scores.influence, rounds))[:budget]
-    return as_one(taken.astype(np.int64), normalise(scores.influence, Normalisation.RANK))
+    taken = capped(scores, scores.influence, budget, config)
+    return as_one(taken, normalise(scores.influence, Normalisation.RANK))

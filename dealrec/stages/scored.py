@@ -7,7 +7,7 @@ from pathlib import Path
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
-from dealrec.difficulty.scores import DifficultyScores
+from dealrec.difficulty.scores import DifficultyScores, FollowingScores
 from dealrec.effort.scores import EffortScores
 from dealrec.influence.scores import InfluenceScores
 from dealrec.selection.interface import Scores
@@ -22,6 +22,8 @@ def load_scores(inputs: Mapping[StageName, Path], dataset: Dataset, samples: Sam
         effort=None,
         targets=samples.targets,
         history_lengths=samples.history_lengths,
+        times=samples.target_times,
+        day=samples.day,
     )
     if StageName.EFFORT in inputs:
         effort = EffortScores.load(inputs[StageName.EFFORT])
@@ -29,6 +31,9 @@ def load_scores(inputs: Mapping[StageName, Path], dataset: Dataset, samples: Sam
     if StageName.DIFFICULTY in inputs:
         difficulty = DifficultyScores.load(inputs[StageName.DIFFICULTY])
         scores = replace(scores, el2n=difficulty.el2n, grand=difficulty.grand)
+        scores = replace(scores, likelihood=difficulty.likelihood)
+    if StageName.IFD in inputs:
+        scores = replace(scores, ifd=FollowingScores.load(inputs[StageName.IFD]).ifd)
     if StageName.EMBEDDING in inputs:
         embedding = MadeVectors.load(inputs[StageName.EMBEDDING])
         scores = replace(scores, embedding=embedding.vectors)

@@ -41,7 +41,9 @@ class Artifact:
     def shape(self) -> DataShape:
         """The shape of a validated data set."""
         details = self.facts.details
-        return DataShape(details["sha256"], details["counts"], details["train_lengths"])
+        has_times = bool(details["report"].get("times"))
+        lengths = details["train_lengths"]
+        return DataShape(details["sha256"], details["counts"], lengths, has_times)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class StageName(StrEnum):
     DIFFICULTY = "difficulty"
     EMBEDDING = "embedding"
     GRADIENTS = "gradients"
+    IFD = "ifd"
     SELECT = "select"
     FINETUNE = "finetune"
     EVALUATE = "evaluate"

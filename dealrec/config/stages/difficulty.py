@@ -5,14 +5,15 @@ from dealrec.config.stages.base import SAMPLES, Phase, StageName, StageSpec, Wor
 
 
 class DifficultyStage(StageSpec):
-    """Computes EL2N and GraNd from the trained surrogate."""
+    """Computes EL2N, GraNd and the target's log-probability from the trained surrogate."""
 
     name = StageName.DIFFICULTY
     title = "Difficulty"
     phase = Phase.SCORING
+    version = 2
     reads = SAMPLES
     before = (StageName.SURROGATE,)
-    makes = frozenset({Need.EL2N, Need.GRAND})
+    makes = frozenset({Need.EL2N, Need.GRAND, Need.LIKELIHOOD})
     reference_seconds = 6e-9
 
     def work(self, load: Workload) -> Work:

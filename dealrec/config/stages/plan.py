@@ -1,13 +1,16 @@
 """Plans a job on a data set: the service and the library resolve, size and key jobs by this module."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dealrec.config.budget import resolve_budget
 from dealrec.config.comparison import ComparisonConfig
-from dealrec.config.data import Sampling
+from dealrec.config.data import Sampling, no_timestamps
 from dealrec.config.evaluation import EvaluationConfig, HeldOut
+from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.prune import PruneConfig
+from dealrec.config.selection import SelectionConfig
+from dealrec.config.selectors import Need, selector_needs
 from dealrec.config.stages.base import JobOptions, StageName, StageSpec, Workload
 from dealrec.config.stages.registry import (
     compared_stages,
@@ -27,6 +30,8 @@ class DataShape:
     """Users, items, interactions, interactions by split, and ``valid_users``."""
     train_lengths: Mapping[str, int]
     """The number of users for each number of training items."""
+    has_times: bool = False
+    """Whether the interactions have timestamps."""
 
     @property
     def has_validation(self) -> bool:
@@ -46,6 +51,20 @@ class DataShape:
                 title="There is nothing to choose from",
             )
         return found
+
+    def require_times(
+        self, selections: Iterable[SelectionConfig], place: str, influence: InfluenceConfig
+    ) -> None:
+        """Raise :class:`InputError` (``no_timestamps``) where times are needed that are missing.
+
+        ``place`` is the field of the configuration that names the selectors.
+        """
+        if not self.has_times and influence.target is RiskTarget.RECENT:
+            who = "The influence target `recent`"
+            raise no_timestamps(who, "another target", "config.influence.target")
+        lacking = (one.method for one in selections if Need.TIMES in selector_needs(one))
+        if not self.has_times and (named := next(lacking, None)) is not None:
+            raise no_timestamps(f"The selector `{named}`", "`popular`, which needs none", place)
 
     def require_held_out(self, evaluation: EvaluationConfig | None) -> None:
         """Raise :class:`InputError` (``no_held_out_users``) where nobody can be asked.
@@ -89,9 +108,10 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
     """Plan a job that makes a coreset of ``requested`` samples, a count or a fraction.
 
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_validation_split``,
-    ``no_held_out_users``, …) where the job cannot run on the data.
+    ``no_held_out_users``, ``no_timestamps``, …) where the job cannot run on the data.
     """
     data.require_held_out(config.evaluation)
+    data.require_times([config.selection], "config.selection.method", config.influence)
     config = config.resolved(has_validation=data.has_validation)
     samples = data.samples(config)
     load = Workload(config, resolve_budget(requested, samples), None, samples, data.counts)
@@ -102,6 +122,8 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
 def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     """Plan a job that compares selectors; raises as :func:`plan_prune`."""
     data.require_held_out(comparison.config.evaluation)
+    selections = map(comparison.selection, comparison.selectors)
+    data.require_times(selections, "selectors", comparison.config.influence)
     comparison = comparison.resolved(has_validation=data.has_validation)
     samples = data.samples(comparison.config)
     largest = max(comparison.resolved_budgets(samples))

@@ -16,6 +16,7 @@ from dealrec.config.stages.embedding import EmbeddingStage
 from dealrec.config.stages.evaluate import EvaluateStage
 from dealrec.config.stages.finetune import FinetuneStage
 from dealrec.config.stages.gradients import GradientsStage
+from dealrec.config.stages.ifd import IfdStage
 from dealrec.config.stages.influence import InfluenceStage
 from dealrec.config.stages.ingest import IngestStage
 from dealrec.config.stages.select import SelectStage
@@ -32,6 +33,7 @@ STAGES: dict[StageName, StageSpec] = {
         DifficultyStage(),
         EmbeddingStage(),
         GradientsStage(),
+        IfdStage(),
         SelectStage(),
         FinetuneStage(),
         EvaluateStage(),

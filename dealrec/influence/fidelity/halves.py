@@ -63,12 +63,5 @@ def small_problem(dataset: Dataset, users: int) -> Dataset:
 
 def _restricted(dataset: Dataset, kept: Bools) -> Dataset:
     """Restrict a data set to the interactions in ``kept`` [N]; users without one keep their index."""
-    before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
     digest = hashlib.sha256(dataset.sha256.encode() + np.packbits(kept).tobytes())
-    return replace(
-        dataset,
-        offsets=before[dataset.offsets],
-        items=dataset.items[kept],
-        splits=dataset.splits[kept],
-        sha256=digest.hexdigest(),
-    )
+    return dataset.restricted(kept, sha256=digest.hexdigest())

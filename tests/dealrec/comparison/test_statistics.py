@@ -70,6 +70,8 @@ def test_overlap_is_of_runs_side_by_side():
         ("grand", ["surrogate", "difficulty"]),
         ("herding", ["surrogate", "embedding"]),
         ("gradient_match", ["gradients"]),
+        ("recent_popular", []),
+        ("ifd", ["ifd"]),
         ("goracs", ["surrogate", "effort", "embedding"]),
     ],
 )

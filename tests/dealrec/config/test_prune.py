@@ -112,6 +112,11 @@ EXTRA = {
     "gradient_match": {"gradients"},
     "goracs": {"embedding", "effort"},
     "importance_resampling": {"embedding"},
+    "recent_popular": set(),
+    "round_robin": {"embedding"},
+    "explained": {"difficulty"},
+    "ifd": {"ifd"},
+    "composite": {"difficulty", "embedding"},
     "thinned_influence": set(),
     "influence_strata": set(),
 }

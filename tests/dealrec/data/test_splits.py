@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dealrec.config import Sampling, SplitMethod
-from dealrec.data.samples import build_samples
+from dealrec.config import Sampling, Split, SplitMethod
+from dealrec.data.samples import build_samples, held_out_samples
 from dealrec.data.splits import default_method, global_time, leave_one_out
 from tests.dealrec.data.files import ingest_bytes
 
@@ -71,3 +71,17 @@ def test_samples_of_both_units_over_the_training_items(tmp_path):
     names = dataset.item_ids.to_pylist()
     assert [names[item] for item in every.history(1)] == ["0", "1"]
     assert names[every.targets[1]] == "2"
+    assert every.times is None and every.target_times is None and every.history_times(1) is None
+
+
+def test_samples_know_the_times_of_target_and_history(tmp_path):
+    rows = b"u,a,30\nu,b,10\nu,c,20\nv,a,7\nv,b,8\nv,c,40\n"
+    dataset = ingest_bytes(tmp_path, b"user_id,item_id,timestamp\n" + rows).dataset
+    every = build_samples(dataset, Sampling.PER_INTERACTION)
+    assert every.keys(dataset).to_pylist() == ["u:1", "v:1"]  # 30 and 40 are not training
+    assert np.array(every.target_times).tolist() == [20, 8]
+    assert [np.array(every.history_times(index)).tolist() for index in range(2)] == [[10], [7]]
+    held_out = held_out_samples(dataset, Split.TEST, 10)
+    assert held_out is not None
+    assert np.array(held_out.target_times).tolist() == [40]
+    assert np.array(held_out.history_times(0)).tolist() == [7, 8]

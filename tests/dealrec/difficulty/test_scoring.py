@@ -26,7 +26,7 @@ def trained(model, members=1):
 
 
 def one_by_one(dataset, model, name):
-    """[n] EL2N and [n] norms of the gradient by the parameter called ``name``."""
+    """[n] EL2N, norms of the gradient by the parameter called ``name``, and log-probabilities."""
     model = copy.deepcopy(model).eval()
     samples = build_samples(dataset)
     found = []
@@ -37,7 +37,7 @@ def one_by_one(dataset, model, name):
         loss = torch.nn.functional.cross_entropy(logits, target)
         (gradient,) = torch.autograd.grad(loss, model.get_parameter(name))
         error = logits.softmax(1)[0] - torch.nn.functional.one_hot(target, model.n_items)[0]
-        found.append((error.norm().item(), gradient.norm().item()))
+        found.append((error.norm().item(), gradient.norm().item(), -loss.item()))
     return np.array(found).T
 
 
@@ -46,8 +46,9 @@ def test_they_are_the_norms_of_error_and_gradient(model):
     dataset, ensemble = trained(model)
     scores = score_difficulty(dataset, build_samples(dataset), ensemble, runtime=RUNTIME)
     own = ensemble.members[0].model
-    el2n, grand = one_by_one(dataset, own, own.attention_output_name())
+    el2n, grand, likelihood = one_by_one(dataset, own, own.attention_output_name())
     np.testing.assert_allclose(scores.el2n, el2n, rtol=1e-4)
+    np.testing.assert_allclose(scores.likelihood, likelihood, rtol=1e-4)
     np.testing.assert_allclose(scores.grand, grand, rtol=2e-4, atol=1e-6)
     assert scores.diagnostics["grand_parameters"] == "attention_output"
 
@@ -55,8 +56,9 @@ def test_they_are_the_norms_of_error_and_gradient(model):
 def test_a_surrogate_without_a_tail_is_measured_by_its_item_vectors():
     dataset, ensemble = trained("tests.dealrec.surrogates.own_model:LastItem")
     scores = score_difficulty(dataset, build_samples(dataset), ensemble, runtime=RUNTIME)
-    el2n, grand = one_by_one(dataset, ensemble.members[0].model, "target.weight")
+    el2n, grand, likelihood = one_by_one(dataset, ensemble.members[0].model, "target.weight")
     np.testing.assert_allclose(scores.el2n, el2n, rtol=1e-4)
+    np.testing.assert_allclose(scores.likelihood, likelihood, rtol=1e-4)
     np.testing.assert_allclose(scores.grand, grand, rtol=1e-4)
     assert scores.diagnostics["grand_parameters"] == "item_embedding"
 
@@ -74,4 +76,5 @@ def test_an_ensembles_are_the_means_of_its_members(tmp_path):
     both.save(tmp_path)
     again = DifficultyScores.load(tmp_path)
     assert np.array_equal(again.grand, both.grand)
+    assert np.array_equal(again.likelihood, both.likelihood)
     assert again.diagnostics == both.diagnostics

@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from dealrec.config import Difficulty, SelectionConfig, SelectionMethod, StratumEdges
+from dealrec.config import Difficulty, SelectionConfig, SelectionMethod, StratumEdges, TurnVectors
 from dealrec.selection.interface import Scores
 from dealrec.selection.vectors import Vectors
 
+DAY = 86_400
 finite = st.floats(-1e6, 1e6)
 
 
@@ -33,6 +34,10 @@ def whole_scores(size, seed=0, few=False, dimension=3):
         grand=np.abs(scores()),
         embedding=vectors(),
         gradients=vectors(),
+        times=rng.integers(0, 5 if few else 1000, size) * DAY + 1_600_000_000,
+        day=DAY,
+        likelihood=-np.abs(scores()),
+        ifd=np.abs(scores()),
     )
 
 
@@ -59,5 +64,11 @@ def configs(methods=tuple(SelectionMethod)):
         exchanges=st.just(3),
         per_target=st.sampled_from([1, 3]),
         tilt=st.sampled_from([0.0, 1.0, 5.0]),
+        window=st.sampled_from([0.01, 0.25, 1.0]),
+        turn_vectors=st.sampled_from(TurnVectors),
+        score_weight=st.sampled_from([0.0, 1.0]),
+        diversity_weight=st.sampled_from([0.0, 1.0]),
+        band=st.sampled_from([0.01, 0.5, 1.0]),
+        half_life=st.sampled_from([None, 0.1, 30.0]),
         seed=st.integers(0, 5),
     )

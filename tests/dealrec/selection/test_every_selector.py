@@ -74,7 +74,11 @@ def test_the_same_seed_gives_the_same_set_and_ties_are_drawn_by_seed(method):
         whole_scores(60),
         embedding=SAME,
         gradients=SAME,
-        **{name: np.ones(60) for name in ("influence", "effort", "el2n", "grand")},
+        times=np.ones(60, np.int64),
+        **{
+            name: np.ones(60)
+            for name in ("influence", "effort", "el2n", "grand", "likelihood", "ifd")
+        },
     )
     config = SelectionConfig(method=method)
     first, again = (select(scores, 20, config).indices for _ in range(2))
@@ -99,8 +103,11 @@ def test_a_selector_reads_no_more_than_it_says(method):
             "effort",
             "targets",
             "history_lengths",
+            "times",
             "el2n",
             "grand",
+            "likelihood",
+            "ifd",
             "embedding",
             "gradients",
         )

@@ -24,6 +24,7 @@ READ = {
     StageName.DIFFICULTY: SAMPLES,
     StageName.EMBEDDING: SAMPLES | {"prompt", "embedding"},
     StageName.GRADIENTS: SAMPLES | {"prompt", "gradients"},
+    StageName.IFD: SAMPLES | {"prompt", "ifd"},
     StageName.SELECT: SAMPLES | {"prompt", "selection"},
     StageName.FINETUNE: {"finetune"},
     StageName.EVALUATE: {"evaluation"},
@@ -119,7 +120,8 @@ def test_the_key_of_a_comparison_has_all_its_options(change: dict[str, Any]) -> 
 def test_models_of_the_catalogue_bring_their_revision_into_the_key() -> None:
     pinned = revision("smollm2-135m")
     assert pinned
-    for name in (StageName.EFFORT, StageName.EMBEDDING, StageName.GRADIENTS, StageName.FINETUNE):
+    reading = {StageName.EFFORT, StageName.EMBEDDING, StageName.GRADIENTS, StageName.IFD}
+    for name in (*reading, StageName.FINETUNE):
         assert STAGES[name].key_options(JobOptions(config()))["revision"] == pinned
     assert revision("/a/folder") is None
 

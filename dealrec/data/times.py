@@ -1,0 +1,63 @@
+"""The unit of timestamps, by their magnitude.
+
+Examples:
+    >>> unit_of(np.array([1_700_000_000, 1_700_086_400]))
+    <TimeUnit.SECONDS: 'seconds'>
+    >>> unit_of(np.array([1, 2, 3])) is None  # places in a sequence, or years
+    True
+"""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import numpy as np
+
+from dealrec.data.dataset import Dataset, Int64
+from dealrec.data.findings import TimeSpan
+
+LEAST = np.array([1e8, 1e11, 1e14, 1e17])
+"""From these numbers on, times since 1970 are in seconds, milliseconds, microseconds, nanoseconds;
+they are in 1973, and what is below the first one is some other count."""
+
+
+class TimeUnit(StrEnum):
+    """A unit in which points in time are counted from the beginning of 1970, in UTC."""
+
+    SECONDS = "seconds"
+    MILLISECONDS = "milliseconds"
+    MICROSECONDS = "microseconds"
+    NANOSECONDS = "nanoseconds"
+
+    @property
+    def a_second(self) -> int:
+        """The number of these units in a second."""
+        return int(1000 ** list(TimeUnit).index(self))
+
+
+def unit_of(times: Int64) -> TimeUnit | None:
+    """The unit of most of ``times`` [N]; ``None`` if half or more are not counted from 1970."""
+    counts = np.bincount(
+        np.searchsorted(LEAST, np.abs(times), side="right"), minlength=len(LEAST) + 1
+    )
+    if 2 * counts[0] >= len(times):
+        return None
+    return list(TimeUnit)[int(counts[1:].argmax())]
+
+
+def time_span(dataset: Dataset) -> TimeSpan | None:
+    """The first and the last timestamp; ``None`` where the data set has none."""
+    times = dataset.times
+    if times is None:
+        return None
+    return {"first": int(times.min()), "last": int(times.max()), "unit": unit_of(times)}
+
+
+def date_of(time: int, unit: TimeUnit | None) -> str:
+    """Write a timestamp as a date in UTC, or as the number that it is where it is no date."""
+    if unit is None:
+        return f"{time:,}"
+    try:
+        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=time / unit.a_second)
+    except OverflowError:
+        return f"{time:,}"
+    return f"{date:%Y-%m-%d}"
