@@ -15,6 +15,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.findings import Validation
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import Samples
+from dealrec.data.times import unit_of
 from dealrec.selection.interface import Int64, Scores, Selection
 from dealrec.selection.select import member_sha256
 from dealrec.selection.uniform import select_uniform
@@ -52,6 +53,16 @@ class Control(Covered):
     mean_effort: float | None
 
 
+class TargetTimes(TypedDict):
+    """The oldest, the middle and the newest time of a target, in some samples each."""
+
+    unit: str | None
+    """A :class:`~dealrec.data.times.TimeUnit`; null where the numbers do not count from 1970."""
+    all_samples: list[int]
+    coreset: list[int]
+    random: list[int]
+
+
 class BudgetUse(TypedDict):
     """The budget as it was asked for, and in samples."""
 
@@ -84,6 +95,8 @@ class Manifest(TypedDict):
     """A :class:`~dealrec.config.PruneConfig` as JSON."""
     coverage: Coverage
     control: Control
+    times: TargetTimes | None
+    """Null where the data has no timestamps."""
     stages: dict[str, Any]
     """Metrics and diagnostics of the earlier stages."""
 
@@ -120,6 +133,7 @@ def write_coreset(
     _write_members(dataset, samples, table, selection.indices, config, out / MEMBERS)
     size = len(selection.indices)
     sha256 = member_sha256(scores.keys.take(pa.array(selection.indices)).to_pylist())
+    random = select_uniform(scores, size, config.selection).indices
     coverage: Coverage = {
         **covered(samples, selection.indices),
         "strata": [asdict(use) for use in selection.strata],
@@ -140,7 +154,8 @@ def write_coreset(
         "validation": dataset.validation,
         "config": config.model_dump(mode="json"),
         "coverage": coverage,
-        "control": _control(samples, scores, size, config),
+        "control": _control(samples, scores, random, config),
+        "times": _times(samples, selection.indices, random),
         "stages": dict(facts),
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
@@ -237,9 +252,8 @@ def covered(samples: Samples, taken: Int64) -> Covered:
     return {"users": len(np.unique(samples.users[taken])), "items": len(np.unique(spanned))}
 
 
-def _control(samples: Samples, scores: Scores, size: int, config: PruneConfig) -> Control:
+def _control(samples: Samples, scores: Scores, taken: Int64, config: PruneConfig) -> Control:
     """Describe a random selection of the same size and seed."""
-    taken = select_uniform(scores, size, config.selection).indices
     return {
         "method": "random",
         "seed": config.selection.seed,
@@ -248,4 +262,20 @@ def _control(samples: Samples, scores: Scores, size: int, config: PruneConfig) -
         "mean_effort": None
         if scores.effort is None or scores.candidates is not None
         else float(scores.effort[taken].mean()),
+    }
+
+
+def _times(samples: Samples, taken: Int64, random: Int64) -> TargetTimes | None:
+    times = samples.target_times
+    if times is None:
+        return None
+    whole, chosen, control = (
+        np.quantile(some, [0, 0.5, 1], method="lower").tolist()
+        for some in (times, times[taken], times[random])
+    )
+    return {
+        "unit": unit_of(times),
+        "all_samples": whole,
+        "coreset": chosen,
+        "random": control,
     }

@@ -12,6 +12,7 @@ from dealrec.config import SelectionMethod
 from dealrec.config.selectors import SELECTORS
 from dealrec.coresets.writer import MANIFEST, MEMBERS, SCORES, Manifest
 from dealrec.data.findings import validation_lines
+from dealrec.data.times import TimeUnit, date_of
 from dealrec.reports.pages import write_page
 from dealrec.reports.scores import score_charts, strata_charts
 from dealrec.selection.interface import StratumUse
@@ -49,9 +50,9 @@ class _Row(NamedTuple):
     """A figure of all samples, of the coreset, and of a random selection of the same size."""
 
     name: str
-    all_samples: float | None
-    coreset: float | None
-    random: float | None
+    all_samples: float | str | None
+    coreset: float | str | None
+    random: float | str | None
 
 
 def _comparison(manifest: Manifest, scores: pa.Table) -> list[_Row]:
@@ -72,4 +73,22 @@ def _comparison(manifest: Manifest, scores: pa.Table) -> list[_Row]:
         rows.append(_Row(f"mean {name}", values.mean(), values[selected].mean(), random))
         spread = values.std(ddof=1) / np.sqrt(size) if len(values) > 1 else 0.0
         rows.append(_Row(f"standard error of a random mean {name}", None, None, spread))
-    return rows
+    return rows + _times(manifest)
+
+
+def _times(manifest: Manifest) -> list[_Row]:
+    """Say how old the targets are; manifests of the first version do not know."""
+    times = manifest.get("times")
+    if times is None:
+        return []
+    unit = TimeUnit(times["unit"]) if times["unit"] else None
+    named = zip(
+        ("oldest", "median", "newest"),
+        times["all_samples"],
+        times["coreset"],
+        times["random"],
+        strict=True,
+    )
+    return [
+        _Row(f"{name} target", *(date_of(time, unit) for time in found)) for name, *found in named
+    ]

@@ -23,6 +23,7 @@ MADE = {
     "d2": {"difficulty", "embedding"},
     "goracs": {"embedding"},
     "gradient_match": {"gradients"},
+    "ifd": {"ifd"},
 }
 
 
@@ -32,6 +33,7 @@ def _config(model: Path, method: str) -> dict[str, Any]:
         "effort": {"model": str(model)},
         "embedding": {"validation_samples": 20},
         "gradients": {"model": str(model), "dimension": 16, "validation_samples": 20},
+        "ifd": {"model": str(model)},
         "selection": {"method": method},
     }
 
