@@ -1,4 +1,4 @@
-"""The catalogue of language models, surrogates and selectors, with their parameters."""
+"""The catalogue of language models, recommenders, surrogates and selectors, with their parameters."""
 
 from typing import Any, Literal
 
@@ -6,8 +6,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from dealrec.app.kit.problems import documented
-from dealrec.config import SelectionConfig, SurrogateConfig
+from dealrec.config import FinetuneConfig, SelectionConfig, SurrogateConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.recommenders import RECOMMENDERS
 from dealrec.config.selectors import SELECTORS, listed_needs
 from dealrec.config.surrogate import SURROGATES
 
@@ -27,20 +28,20 @@ class LanguageModelEntry(BaseModel):
 
 
 class Choice(BaseModel):
-    """A surrogate or a selector; ``parameters`` is a JSON Schema.
+    """A recommender, a surrogate or a selector; ``parameters`` is a JSON Schema.
 
     ``needs`` names the inputs of a selector at its default parameters.
     """
 
     name: str
-    object: Literal["surrogate", "selector"]
+    object: Literal["recommender", "surrogate", "selector"]
     summary: str
     needs: list[str]
     parameters: dict[str, Any]
 
 
 class Choices(BaseModel):
-    """All surrogates, or all selectors."""
+    """All recommenders, all surrogates, or all selectors."""
 
     data: list[Choice]
 
@@ -65,6 +66,30 @@ def list_models() -> LanguageModels:
                 available=model.available(),
             )
             for model in LANGUAGE_MODELS.values()
+        ]
+    )
+
+
+@router.get("/recommenders", operation_id="list_recommenders", responses=documented())
+def list_recommenders() -> Choices:
+    """List the recommenders for ``finetune.recommender``."""
+    schema = FinetuneConfig.model_json_schema()
+    properties = schema["properties"]
+    own = {name for entry in RECOMMENDERS.values() for name in entry.parameters}
+    shared = [name for name in properties if name != "recommender" and name not in own]
+    return Choices(
+        data=[
+            Choice(
+                name=entry.name,
+                object="recommender",
+                summary=entry.summary,
+                needs=[],
+                parameters={
+                    **schema,
+                    "properties": {name: properties[name] for name in [*shared, *entry.parameters]},
+                },
+            )
+            for entry in RECOMMENDERS.values()
         ]
     )
 

@@ -18,7 +18,7 @@ from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
 from dealrec.disk import local_file
 from dealrec.extras import Extra
-from dealrec.options import Asked, JsonOption, SetOption, configuration, reads_data
+from dealrec.options import Asked, JsonOption, reads_data
 from dealrec.terminal import add_commands, print_json, say, stage_display
 from dealrec.version import __version__
 
@@ -48,6 +48,7 @@ def register(application: typer.Typer) -> None:
         {
             "prune": prune_command,
             "finetune": finetune_command,
+            "export": export_command,
             "compare": compare_command,
             "fidelity": fidelity_command,
         },
@@ -103,6 +104,7 @@ def prune_command(
         say(f"report {out / 'report.html'}")
 
 
+@reads_data
 def finetune_command(
     coreset: Annotated[
         Path,
@@ -110,20 +112,48 @@ def finetune_command(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the adapter.")],
     model: Annotated[str, typer.Option(help="Catalogue name, folder, GGUF file or hub id.")],
-    set_: SetOption = None,
+    interactions: Annotated[
+        Path | None,
+        typer.Option(help="The data that the coreset is of; an encoder reads its titles."),
+    ] = None,
+    items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    *,
+    asked: Asked,
     json: JsonOption = False,
 ) -> None:
     """Train a LoRA adapter on a coreset."""
     from dealrec.pipeline import finetune
 
-    overrides = configuration(None, set_ or [])
-    settings = FinetuneConfig.parse({**overrides, "model": model}, location="finetune")
+    settings = FinetuneConfig.parse({**asked.config, "model": model}, location="finetune")
     with stage_display(quiet=json) as stages:
-        metrics = finetune(coreset, config=settings, out=out, stages=stages)
+        metrics = finetune(
+            coreset,
+            interactions,
+            items=items,
+            config=settings,
+            out=out,
+            data=asked.data,
+            stages=stages,
+        )
     if json:
         print_json({"out": str(out), "metrics": metrics})
     else:
         say(f"adapter in {out}")
+
+
+def export_command(
+    adapter: Annotated[Path, typer.Argument(help="The folder of a trained encoder.")],
+    out: Annotated[Path, typer.Option(help="Folder for the sentence-transformers model.")],
+    model: Annotated[
+        str | None, typer.Option(help="The language model, if it is not in the catalogue.")
+    ] = None,
+) -> None:
+    """Write an encoder as a folder that sentence-transformers loads."""
+    from dealrec.recommenders.export import export_encoder
+
+    with stage_display() as stages:
+        export_encoder(adapter, out=out, model=model, reporter=stages(StageName.FINETUNE))
+    say(f"model in {out}")
 
 
 @reads_data

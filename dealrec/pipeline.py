@@ -48,7 +48,7 @@ from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
 from dealrec.data.findings import Report
 from dealrec.disk import file_sha256, local_file
 from dealrec.errors import FieldError, InputError
-from dealrec.language_models.adapters import ADAPTER_FILES, require_adapter
+from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter
 from dealrec.language_models.loading import require_language_model
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.sources import Source, source_files
@@ -207,9 +207,12 @@ def compare(
 
 def finetune(
     coreset: str | Path,
+    interactions: Source | None = None,
     *,
+    items: Source | None = None,
     config: FinetuneConfig,
     out: str | Path,
+    data: DataOptions | Mapping[str, Any] | None = None,
     work: str | Path | None = None,
     runtime: Runtime | None = None,
     stages: StageReporters = silent_stages,
@@ -219,8 +222,12 @@ def finetune(
     Args:
         coreset: A folder that :func:`prune` left, or JSON Lines with ``instruction``, ``input`` and
             ``output`` in each object.
+        interactions: The data that the coreset is of, for a recommender that learns from the titles of
+            the whole catalogue; others do not read them.
+        items: Their catalogue.
         config: How the adapter is trained.
         out: The folder for the adapter.
+        data: How the files become a data set, as for :func:`prune`.
         work: Where the training is kept, so that one that was stopped goes on; default: a hidden
             folder in ``out``, which is removed at the end.
         runtime: Threads and device; default: from the environment.
@@ -230,16 +237,21 @@ def finetune(
         The training's metrics, as :class:`dealrec.finetune.training.FinetuneResult` has them.
 
     Raises:
-        InputError: ``invalid_coreset``, ``unknown_model``, ``model_not_available``, and as
-            :func:`dealrec.finetune.training.finetune`.
+        InputError: ``invalid_coreset``, ``unknown_model``, ``model_not_available``, ``no_catalogue``,
+            and as :func:`dealrec.finetune.training.finetune`.
     """
     options = PruneConfig(finetune=config)
     require_models(trained_stages(options), options)
     out = _folder(out)
     workspace = _workspace(work or out / _TRAINING, runtime, stages)
     with _coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(workspace, out):
-        given = JobInput(Path(), given={StageName.SELECT: chosen})
-        ((_, artifact),) = workspace.run(plan_training(options, sha256), given)
+        folder, key = Path(), sha256
+        if config.entry.needs_catalogue and interactions is not None:
+            with source_files(interactions, items, data_options(data, None, None)) as files:
+                read = workspace.ingest(files)
+            folder, key = read.folder, hashed([key, read.shape.sha256])
+        given = JobInput(folder, given={StageName.SELECT: chosen})
+        ((_, artifact),) = workspace.run(plan_training(options, key), given)
         workspace.copy(artifact, out)
     if work is None:
         workspace.discard()
@@ -374,10 +386,12 @@ def _coreset_folder(coreset: Path) -> Iterator[tuple[Path, str]]:
     with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
         folder = Path(scratch)
         pq.write_table(pa.Table.from_pylist(rows), folder / MEMBERS)
-        manifest = {"sha256": sha256, "dataset": {"sha256": None}}
+        config = PruneConfig().model_dump(mode="json")
+        manifest = {"sha256": sha256, "dataset": {"sha256": None}, "config": config}
         (folder / MANIFEST).write_text(json.dumps(manifest))
         yield folder, sha256
 
 
 def _folder_sha256(folder: Path) -> str:
-    return hashed({name: file_sha256(folder / name) for name in ADAPTER_FILES})
+    files = [name for name in (*ADAPTER_FILES, HEAD) if (folder / name).is_file()]
+    return hashed({name: file_sha256(folder / name) for name in files})

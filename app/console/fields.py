@@ -6,6 +6,7 @@ from typing import Any
 
 from dealrec.config import PruneConfig, SelectionConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.recommenders import RECOMMENDERS
 from dealrec.config.selectors import SELECTORS, Need
 from dealrec.config.stages import STAGES
 from dealrec.config.surrogate import SURROGATES
@@ -31,6 +32,7 @@ _MAIN = frozenset(
         "selection.hard_prune",
         "selection.seed",
         "finetune.model",
+        "finetune.recommender",
         "finetune.epochs",
         "finetune.learning_rate",
         "finetune.lora.rank",
@@ -49,6 +51,7 @@ _CHOICES = {
     "gradients.model": list(LANGUAGE_MODELS),
     "ifd.model": list(LANGUAGE_MODELS),
     "finetune.model": list(LANGUAGE_MODELS),
+    "finetune.recommender": list(RECOMMENDERS),
 }
 _LABELS = {
     "effort_weight": "Effort weight λ",

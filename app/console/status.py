@@ -3,7 +3,12 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from dealrec.app.catalogue import list_models, list_selectors, list_surrogates
+from dealrec.app.catalogue import (
+    list_models,
+    list_recommenders,
+    list_selectors,
+    list_surrogates,
+)
 from dealrec.app.console.pages import render
 from dealrec.app.health import WORKER_SEEN_SECONDS, readyz
 from dealrec.app.kit.context import Context
@@ -14,12 +19,13 @@ router = APIRouter(prefix="/console", include_in_schema=False)
 
 @router.get("/server")
 def server_page(request: Request) -> Response:
-    """Show readiness and the available models, surrogates and selectors."""
+    """Show readiness and the available models, recommenders, surrogates and selectors."""
     return render(
         request,
         "server.html",
         readiness=readyz(request, Response()),
         models=list_models().data,
+        recommenders=list_recommenders().data,
         surrogates=list_surrogates().data,
         selectors=list_selectors().data,
     )

@@ -79,6 +79,12 @@ class Service(Generic[M]):
         return [LanguageModel.model_validate(entry) for entry in answer["data"]]
 
     @operation
+    async def recommenders(self) -> list[Choice]:
+        """List the recommenders for ``finetune.recommender``."""
+        answer = await fetched(self.transport, "/v1/recommenders")
+        return [Choice.model_validate(entry) for entry in answer["data"]]
+
+    @operation
     async def surrogates(self) -> list[Choice]:
         """List the surrogates for ``surrogate.model``."""
         answer = await fetched(self.transport, "/v1/surrogates")

@@ -327,7 +327,7 @@ class LanguageModel(Record):
 
 
 class Choice(Record):
-    """A surrogate or a selector; ``parameters`` is a JSON Schema."""
+    """A recommender, a surrogate or a selector; ``parameters`` is a JSON Schema."""
 
     name: str
     object: str

@@ -11,7 +11,6 @@ from dealrec.config.comparison import ComparisonConfig
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import PromptedSample, Prompter
 from dealrec.data.samples import Samples
-from dealrec.finetune.adapter import detach_lora
 from dealrec.finetune.training import LoraTraining
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.progress import SILENT, Reporter
@@ -51,7 +50,9 @@ class RunTrainer:
         assert finetune is not None
         assert evaluation is not None
         users = held_out_users(dataset, config.config.prompt, evaluation)
-        self.recommender = make_recommender(loaded, finetune, trunk, evaluation.batch_tokens)
+        self.recommender = make_recommender(
+            loaded, finetune, trunk, evaluation.batch_tokens, titles=users.titles
+        )
         self.examination = self.recommender.examination(
             dataset, users, evaluation, folder=catalogue, reporter=reporter
         )
@@ -92,7 +93,7 @@ class RunTrainer:
             seconds = time.perf_counter() - started
             measurement = self.examination.measure(training.model, on_part)
         finally:
-            detach_lora(training.model)
+            training.detach()
         return TrainedRun(
             selected=run,
             measurement=measurement,

@@ -1,11 +1,13 @@
 """Options of LoRA fine-tuning."""
 
-from typing import Literal
+from enum import StrEnum
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.effort import LossSpan
+from dealrec.config.recommenders import BIGREC, ENCODER, RECOMMENDERS, RecommenderEntry
 
 
 class LoraSettings(Config):
@@ -15,14 +17,41 @@ class LoraSettings(Config):
     alpha: float = Field(16.0, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
     target_modules: tuple[str, ...] = Field(("q_proj", "v_proj"), min_length=1, max_length=32)
-    last_layers: int | None = Field(None, ge=1, le=1000)
-    """The number of last layers that are adapted; ``None`` adapts all layers."""
+    last_layers: int | None = Field(None, ge=0, le=1000)
+    """The number of last layers that are adapted; ``None`` adapts all layers. With 0, which is for the
+    recommender ``encoder`` alone, the language model stays as it is and the projection is trained."""
+
+
+class Pooling(StrEnum):
+    """The vector that stands for a text, made from the states of its tokens."""
+
+    LAST = "last"
+    """The state of the last token."""
+    MEAN = "mean"
+    """The mean of the states of all tokens."""
+
+
+class EncoderSettings(Config):
+    """Options of the recommender ``encoder``; no other reads them."""
+
+    dimensions: int = Field(256, ge=1, le=65_536)
+    """The length of the vectors of histories and titles. It is at most the width of the model."""
+    pooling: Pooling = Pooling.LAST
+    temperature: float = Field(0.05, gt=0, le=100)
+    """Cosines are divided by it before the softmax."""
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    """The learning rate of the projection; that of LoRA is ``finetune.learning_rate``."""
+    negatives: int | None = Field(None, ge=1, le=10_000_000)
+    """The number of titles that are drawn for a softmax, which is corrected for the drawing (logQ).
+    ``None`` takes the whole catalogue where no layer is adapted, and draws 256 titles otherwise."""
 
 
 class FinetuneConfig(Config):
     """Options of LoRA training on the coreset."""
 
     model: str = Field("smollm2-135m", min_length=1, max_length=200)
+    recommender: str = Field(BIGREC, max_length=200)
+    """``bigrec`` (the model writes the next title) or ``encoder`` (it compares vectors)."""
     epochs: int = Field(1, ge=1, le=1000)
     learning_rate: float = Field(1e-4, gt=0, le=1)
     batch_size: int = Field(8, ge=1, le=4096)
@@ -37,4 +66,37 @@ class FinetuneConfig(Config):
     max_tokens: int = Field(512, ge=16, le=32_768)
     checkpoint_steps: int = Field(50, ge=1)
     lora: LoraSettings = LoraSettings()
+    encoder: EncoderSettings = EncoderSettings()
     seed: int = Field(0, ge=0, lt=2**31)
+
+    @field_validator("recommender")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in RECOMMENDERS:
+            raise ValueError(f"there is no recommender `{name}`; known: {', '.join(RECOMMENDERS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> Self:
+        if self.lora.last_layers == 0 and self.recommender != ENCODER:
+            raise ValueError(
+                f"with `lora.last_layers` 0 the recommender `{self.recommender}` would train nothing"
+            )
+        return self
+
+    @property
+    def entry(self) -> RecommenderEntry:
+        """The description of the recommender."""
+        return RECOMMENDERS[self.recommender]
+
+    def identity(self) -> dict[str, Any]:
+        """The options that the recommender reads, as JSON: a part of keys.
+
+        ``recommender`` is left out for ``bigrec``, so that keys from the time when it was the only
+        recommender stay as they were.
+        """
+        own = {name for entry in RECOMMENDERS.values() for name in entry.parameters}
+        unread = own - {*self.entry.parameters}
+        if self.recommender == BIGREC:
+            unread.add("recommender")
+        return self.model_dump(mode="json", exclude=unread)

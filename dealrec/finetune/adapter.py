@@ -11,12 +11,17 @@ from dealrec.config.finetune import FinetuneConfig
 from dealrec.disk import written_whole
 from dealrec.errors import FieldError, InputError
 from dealrec.finetune.model_card import model_card
+from dealrec.language_models.adapters import WEIGHTS
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.quiet import quiet_transformers
+from dealrec.recommenders.interface import Recommender
 
 
 def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     """Attach a fresh float32 LoRA (A from the seed, B zero), and return the ``PeftModel``.
+
+    With ``lora.last_layers`` 0 that of the last layer is attached and never trained, so it changes
+    nothing, and the folder of such an adapter is one that peft loads.
 
     Raises:
         InputError: ``unknown_target_modules`` if the model has none of these.
@@ -24,7 +29,7 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     from peft import LoraConfig, get_peft_model
 
     count = loaded.model.config.num_hidden_layers
-    last = config.lora.last_layers
+    last = None if config.lora.last_layers is None else max(1, config.lora.last_layers)
     lora = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.lora.rank,
@@ -44,6 +49,8 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
                 code="unknown_target_modules",
                 errors=[FieldError("config.finetune.lora.target_modules", "not in the model")],
             ) from error
+    if config.lora.last_layers == 0:
+        model.requires_grad_(requires_grad=False)
     return model
 
 
@@ -74,17 +81,19 @@ def load_adapter_state(model: Any, state: dict[str, torch.Tensor]) -> None:
 
 def save_adapter(
     model: Any,
-    loaded: LoadedLanguageModel,
+    recommender: Recommender,
     config: FinetuneConfig,
     metrics: Mapping[str, float],
     facts: Mapping[str, Any],
+    instruction: str,
     out: Path,
 ) -> None:
     """Write ``out`` as a folder for ``PeftModel.from_pretrained``, whole or not at all.
 
-    It names the base model by its name and revision, so it means the same on any machine. An
-    existing ``out`` must be an empty folder.
+    Beside the adapter it holds the recommender's head, if that has one. It names the base model by its
+    name and revision, so it means the same on any machine. An existing ``out`` must be an empty folder.
     """
+    loaded = recommender.loaded
     lora = model.peft_config["default"]
     lora.base_model_name_or_path = loaded.name
     lora.revision = loaded.revision
@@ -94,6 +103,7 @@ def save_adapter(
     )  # as a set its order would change from run to run
     with written_whole(out) as folder:
         lora.save_pretrained(str(folder))
-        save_file(adapter_state(model), folder / "adapter_model.safetensors", {"format": "pt"})
+        save_file(adapter_state(model), folder / WEIGHTS, {"format": "pt"})
+        recommender.save_head(folder, instruction)
         card = model_card(loaded, config, metrics, facts)
         (folder / "README.md").write_text(card, encoding="utf-8")

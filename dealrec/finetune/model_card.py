@@ -6,7 +6,17 @@ from typing import Any
 
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.language_models import language_model
+from dealrec.config.recommenders import ENCODER
 from dealrec.language_models.loading import LoadedLanguageModel
+
+_EXPORT = """
+The projection of histories and titles is in `projection.safetensors`. This makes a folder that
+`sentence-transformers` loads:
+
+```sh
+dealrec export path/to/this/folder --out model
+```
+"""
 
 
 def model_card(
@@ -23,7 +33,7 @@ def model_card(
     licence = entry.licence if entry else "other"
     trained = "\n".join(f"- {name}: {_plain(value)}" for name, value in facts.items())
     measured = "\n".join(f"- {name}: {value:.6g}" for name, value in metrics.items())
-    settings = json.dumps(config.model_dump(mode="json") | {"model": loaded.name}, indent=2)
+    settings = json.dumps(config.identity() | {"model": loaded.name}, indent=2)
     return f"""---
 base_model: {json.dumps(loaded.name)}
 library_name: peft
@@ -35,8 +45,8 @@ tags:
 
 # LoRA adapter for {loaded.name}
 
-Low-rank adapter for `{loaded.name}`, revision `{loaded.revision}`, trained to continue a user's
-history with the title of the next item. The base model's licence is `{licence}`.
+Low-rank adapter for `{loaded.name}`, revision `{loaded.revision}`, trained as the recommender
+`{config.recommender}`: {config.entry.summary.lower()} The base model's licence is `{licence}`.
 
 ## Trained on
 
@@ -59,7 +69,7 @@ from peft import PeftModel
 base = load_language_model({loaded.name!r}, dtype="float32", device="cpu")
 model = PeftModel.from_pretrained(base.model, "path/to/this/folder")
 ```
-"""
+{_EXPORT if config.recommender == ENCODER else ""}"""
 
 
 def _plain(value: Any) -> str:

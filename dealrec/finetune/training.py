@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from torch import Tensor
 from dealrec.checkpoints import TrainingCheckpoint
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.runtime import Runtime
-from dealrec.data.prompts import PromptedSample
+from dealrec.data.prompts import PromptedSample, ShownTitles
 from dealrec.errors import Cancelled, DealrecError, InputError
 from dealrec.finetune.adapter import (
     adapter_state,
     attach_lora,
+    detach_lora,
     load_adapter_state,
     save_adapter,
 )
@@ -51,6 +52,7 @@ def finetune(
     config: FinetuneConfig,
     *,
     out: Path,
+    titles: ShownTitles | None = None,
     checkpoint_dir: Path | None = None,
     model_card: Mapping[str, Any] | None = None,
     runtime: Runtime | None = None,
@@ -63,18 +65,21 @@ def finetune(
         examples: At least one.
         config: Model, adapter and training.
         out: It must not exist, or be an empty folder. It appears complete or not at all.
+        titles: The titles of the catalogue, for recommenders that learn from them.
         checkpoint_dir: Where the training is kept every ``config.checkpoint_steps`` steps, and
             when it is cancelled. A training of the same examples and configuration goes on from
             there, and on a CPU ends with the very same adapter.
         model_card: Facts about the data for the card, by name.
         runtime: Device and threads.
-        reporter: It gets a ``step`` of all steps, the metric ``train_loss``, and the event
-            ``replanned`` when less of a batch is held at once than before.
+        reporter: It gets ``text`` while texts are read that are read once, then a ``step`` of all steps,
+            the metric ``train_loss``, and the event ``replanned`` when less of a batch is held at once
+            than before.
         pieces: Divides how much of a batch is held at once, for machines with too little memory.
 
     Raises:
         InputError: ``no_examples``, ``unknown_model``, ``model_not_available``,
-            ``model_not_supported``, ``unknown_target_modules``, ``max_tokens_too_small``.
+            ``model_not_supported``, ``unknown_target_modules``, ``max_tokens_too_small``, and of
+            encoders ``no_catalogue`` and ``unknown_title``.
         DealrecError: ``non_finite_loss``.
         Cancelled: When ``reporter`` says so, between steps.
     """
@@ -83,10 +88,15 @@ def finetune(
     device = apply_runtime(runtime or Runtime())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
     started = time.monotonic()
-    training = LoraTraining(make_recommender(loaded, config), examples, config)
+    # A recommender whose language model stays as it is reads each text once, and goes on from there.
+    reads_once = config.lora.last_layers == 0 and checkpoint_dir is not None
+    trunk = checkpoint_dir / "states" if checkpoint_dir and reads_once else None
+    recommender = make_recommender(loaded, config, trunk, titles=titles)
+    recommender.keep(recommender.encode(examples), reporter)
+    training = LoraTraining(recommender, examples, config)
     checkpoint = TrainingCheckpoint(
         None if checkpoint_dir is None else checkpoint_dir / "finetune.pt",
-        _fingerprint(config, loaded.revision, examples),
+        _fingerprint(config, loaded.revision, examples, titles),
         LoraTrainingState,
         reporter,
     )
@@ -99,7 +109,15 @@ def finetune(
         "tokens": float(training.tokens),
         "seconds": time.monotonic() - started,
     }
-    save_adapter(training.model, loaded, config, metrics, model_card or {}, out)
+    save_adapter(
+        training.model,
+        recommender,
+        config,
+        metrics,
+        model_card or {},
+        examples[0].instruction,
+        out,
+    )
     reporter.metric("train_loss", training.train_loss)
     return FinetuneResult(metrics, loaded.revision)
 
@@ -129,13 +147,21 @@ def _run(
         raise
 
 
-def _fingerprint(config: FinetuneConfig, revision: str, examples: Sequence[PromptedSample]) -> str:
+def _fingerprint(
+    config: FinetuneConfig,
+    revision: str,
+    examples: Sequence[PromptedSample],
+    titles: ShownTitles | None,
+) -> str:
     """SHA-256 of everything that the training computes from.
 
     ``checkpoint_steps`` is left out because it changes no result.
     """
-    settings = config.model_dump(mode="json", exclude={"checkpoint_steps"})
+    settings = config.identity()
+    del settings["checkpoint_steps"]
     digest = hashlib.sha256(json.dumps([settings, revision], sort_keys=True).encode())
+    if config.entry.needs_catalogue and titles is not None:
+        digest.update(json.dumps(titles.texts).encode() + b"\n")
     for example in examples:
         texts = [example.instruction, example.input, example.output]
         digest.update(json.dumps(texts).encode() + b"\n")
@@ -151,6 +177,8 @@ class LoraTrainingState:
     """The loss of each step so far."""
     adapter: dict[str, Tensor]
     optimizer: dict[str, Any]
+    head: dict[str, Tensor] = field(default_factory=dict)
+    """The parameters of the recommender's head."""
 
 
 class LoraTraining:
@@ -167,13 +195,20 @@ class LoraTraining:
     def __init__(
         self, recommender: Recommender, samples: Sequence[PromptedSample], config: FinetuneConfig
     ) -> None:
-        self._config = config
+        self._config, self._recommender = config, recommender
         self._objective = recommender.objective(samples)
+        recommender.reset_head()
         self.model = attach_lora(recommender.loaded, config)
         self.schedule = Schedule(config, len(samples))
-        self._trained = [p for p in self.model.parameters() if p.requires_grad]
+        lora = [p for p in self.model.parameters() if p.requires_grad]
+        head = [*recommender.head.parameters()]
+        self._trained = [*lora, *head]
+        times = recommender.head_learning_rate / config.learning_rate
+        groups = [{"params": lora, "times": 1.0}, {"params": head, "times": times}]
         self._optimizer = torch.optim.AdamW(
-            self._trained, lr=config.learning_rate, weight_decay=config.weight_decay
+            [group for group in groups if group["params"]],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
         )
         self.step = 0
         self.losses: list[float] = []
@@ -204,7 +239,7 @@ class LoraTraining:
         """
         batch = self.schedule.batch(self.step)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.schedule.learning_rate(self.step)
+            group["lr"] = self.schedule.learning_rate(self.step) * group["times"]
         self.model.train()
         while (loss := self._backward(batch)) is None:
             torch.cuda.empty_cache()
@@ -226,7 +261,7 @@ class LoraTraining:
 
         Returns ``None`` if memory did not hold a part of several samples; smaller parts may fit.
         """
-        lengths = [self._objective.lengths[index] for index in batch]
+        lengths = [self._objective.held[index] for index in batch]
         parts = batches_by_tokens(lengths, self.tokens_at_once)
         total = sum(self._objective.targets[index] for index in batch)
         loss = 0.0
@@ -247,7 +282,11 @@ class LoraTraining:
     def state(self) -> LoraTrainingState:
         """The state that :meth:`restore` takes."""
         return LoraTrainingState(
-            self.step, self.losses, adapter_state(self.model), self._optimizer.state_dict()
+            self.step,
+            self.losses,
+            adapter_state(self.model),
+            self._optimizer.state_dict(),
+            self._recommender.head.state_dict(),
         )
 
     def restore(self, state: LoraTrainingState | None) -> None:
@@ -255,5 +294,11 @@ class LoraTraining:
         if state is None:
             return
         load_adapter_state(self.model, state.adapter)
+        self._recommender.head.load_state_dict(state.head)
         self._optimizer.load_state_dict(state.optimizer)
         self.step, self.losses = state.step, state.losses
+
+    def detach(self) -> None:
+        """Give the recommender back as it was before the training."""
+        detach_lora(self.model)
+        self._recommender.reset_head()

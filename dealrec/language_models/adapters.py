@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 WEIGHTS = "adapter_model.safetensors"
 ADAPTER_FILES = ("adapter_config.json", WEIGHTS)
 """The files of a PEFT folder that decide what it is."""
+HEAD = "projection.safetensors"
+"""What a recommender trains beside LoRA, in the folder of its adapter."""
 
 
 def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageModel:
@@ -41,14 +43,14 @@ def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageMo
             if not isinstance(module, Linear):
                 continue
             if module.use_dora["default"]:
-                raise _not_usable(adapter, "its weights are decomposed (DoRA)")
+                raise adapter_not_usable(adapter, "its weights are decomposed (DoRA)")
             factors[name] = LoraFactors(
                 down=module.lora_A["default"].weight.detach().clone(),
                 up=module.lora_B["default"].weight.detach().clone(),
                 scale=float(module.scaling["default"]),
             )
         if not factors:
-            raise _not_usable(adapter, "it is no LoRA of linear layers")
+            raise adapter_not_usable(adapter, "it is no LoRA of linear layers")
         model = adapted.merge_and_unload()
     digest = hashlib.sha256(
         b"".join((adapter / name).read_bytes() for name in ADAPTER_FILES)
@@ -88,7 +90,7 @@ def attach_adapter(loaded: LoadedLanguageModel, adapter: Path) -> Any:
         try:
             return PeftModel.from_pretrained(loaded.model, str(adapter))
         except (OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-            raise _not_usable(adapter, "it does not fit the language model") from error
+            raise adapter_not_usable(adapter, "it does not fit the language model") from error
 
 
 def require_adapter(adapter: Path) -> None:
@@ -98,10 +100,11 @@ def require_adapter(adapter: Path) -> None:
         InputError: ``adapter_not_usable`` if one of them is missing.
     """
     if not all((adapter / name).is_file() for name in ADAPTER_FILES):
-        raise _not_usable(adapter, f"it has no {' and '.join(ADAPTER_FILES)}")
+        raise adapter_not_usable(adapter, f"it has no {' and '.join(ADAPTER_FILES)}")
 
 
-def _not_usable(adapter: Path, reason: str) -> InputError:
+def adapter_not_usable(adapter: Path, reason: str) -> InputError:
+    """Return the error for a folder that is no adapter of the model, with the reason."""
     return InputError(
         f"The adapter `{adapter.name}` cannot be used: {reason}.",
         code="adapter_not_usable",

@@ -89,7 +89,7 @@ class TitleObjective:
     def __init__(self, recommender: BigRec, samples: Sequence[EncodedSample]) -> None:
         self._recommender, self._samples = recommender, samples
         self._loss_on = recommender.finetune.loss_on
-        self.lengths = [len(sample) for sample in samples]
+        self.lengths = self.held = [len(sample) for sample in samples]
         self.targets = [len(sample) - sample.first_label(self._loss_on) for sample in samples]
 
     def loss_sum(self, samples: Sequence[int]) -> Tensor:

@@ -72,11 +72,15 @@ def evaluate_adapter(
     loaded = load_language_model(
         finetune.model, dtype=finetune.dtype, device=device, reporter=reporter
     )
-    recommender = make_recommender(loaded, finetune)
+    recommender = make_recommender(
+        loaded, finetune, batch_tokens=evaluation.batch_tokens, titles=users.titles
+    )
     examination = recommender.examination(dataset, users, evaluation, reporter=reporter)
+    recommender.keep(examination.texts, reporter)
     reporter.progress(0, 2, "model")
     untrained = examination.measure(on_part=lambda: reporter.progress(0, 2, "model"))
     adapted = attach_adapter(loaded, adapter)
+    recommender.load_head(adapter)
     trained = examination.measure(adapted, on_part=lambda: reporter.progress(1, 2, "model"))
     reporter.progress(2, 2, "model")
     for name, value in trained.means.items():

@@ -1,5 +1,6 @@
 """The one interface of recommenders that fine-tuning, evaluation and comparison know."""
 
+import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -9,12 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from dealrec.config import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.data.dataset import Dataset, Int32
-from dealrec.data.prompts import PromptedSample
+from dealrec.data.prompts import PromptedSample, ShownTitles
+from dealrec.language_models.adapters import HEAD, adapter_not_usable
 from dealrec.language_models.branches import can_branch, model_input
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.structure import find_structure
@@ -37,6 +41,8 @@ class Objective(Protocol):
     """[n] tokens of each sample."""
     targets: list[int]
     """[n] terms in the loss of each sample. A batch's loss is the mean over all of its terms."""
+    held: list[int]
+    """[n] tokens of each sample whose activations a step holds in memory."""
 
     def loss_sum(self, samples: Sequence[int]) -> Tensor:
         """Return the sum of the terms of ``samples`` (indices), a scalar with gradients."""
@@ -50,6 +56,9 @@ class Recommender(ABC):
     it is when they are called. Subclasses say how a sample is learned (:meth:`objective`) and how
     held-out users are asked (:meth:`examination`).
 
+    ``head`` is what is trained beside the adapter; most have none. It is one for all adapters, so it is
+    put back with :meth:`reset_head` before each.
+
     Args:
         loaded: The language model, without an adapter.
         finetune: How its adapters are trained. The seed is not read.
@@ -57,6 +66,7 @@ class Recommender(ABC):
             some (see :class:`~dealrec.recommenders.trunk.KeptTrunk`). Each text must then be given to
             :meth:`keep` before it is learned or asked. ``None`` runs all layers every time.
         batch_tokens: Padded tokens that go through the frozen layers at a time.
+        titles: The titles of the catalogue, which some recommenders learn from.
 
     Raises:
         InputError: ``model_not_supported``.
@@ -68,15 +78,19 @@ class Recommender(ABC):
         finetune: FinetuneConfig,
         trunk: Path | None = None,
         batch_tokens: int = 4096,
+        *,
+        titles: ShownTitles | None = None,
     ) -> None:
+        del titles
         self.loaded, self.finetune = loaded, finetune
+        self.head = nn.Module()
         self.layers: int = loaded.model.config.num_hidden_layers
         last = finetune.lora.last_layers
         self.trained_layers: int = self.layers if last is None else min(last, self.layers)
         self._encoder = Encoder.for_model(loaded, finetune.max_tokens)
         self._structure = find_structure(loaded.model)
         self._trunk = None
-        if trunk is not None and self.trained_layers < self.layers:
+        if trunk is not None and 0 < self.trained_layers < self.layers:
             self._trunk = KeptTrunk(loaded, self.trained_layers, trunk, batch_tokens=batch_tokens)
 
     @abstractmethod
@@ -121,6 +135,40 @@ class Recommender(ABC):
         """
         if self._trunk is not None:
             self._trunk.keep(texts, reporter)
+
+    @property
+    def head_learning_rate(self) -> float:
+        """The highest learning rate of :attr:`head`."""
+        return self.finetune.learning_rate
+
+    def reset_head(self) -> None:  # noqa: B027 - most have no head
+        """Put :attr:`head` back to what it is before a training."""
+
+    def save_head(self, folder: Path, instruction: str) -> None:
+        """Write :attr:`head` into the folder of an adapter, if it has parameters.
+
+        The file says how it was trained, and the ``instruction`` of the samples.
+        """
+        state = {name: value.detach().cpu() for name, value in self.head.state_dict().items()}
+        if state:
+            trained = json.dumps(self.finetune.identity() | {"model": self.loaded.name})
+            facts = {"format": "pt", "finetune": trained, "instruction": instruction}
+            save_file(state, folder / HEAD, facts)
+
+    def load_head(self, folder: Path) -> None:
+        """Read :attr:`head` from the folder of an adapter.
+
+        Raises:
+            InputError: ``adapter_not_usable`` if the folder has none that fits.
+        """
+        wanted = self.head.state_dict()
+        if not wanted:
+            return
+        try:
+            self.head.load_state_dict(load_file(folder / HEAD))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            reason = f"it has no {HEAD} that fits the options of `finetune`"
+            raise adapter_not_usable(folder, reason) from error
 
     def hidden_states(self, texts: Sequence[Text]) -> Tensor:
         """Return [b, t, h] states after the final norm of texts of one kind, padded on the right."""

@@ -1,17 +1,13 @@
-"""The registry of recommenders, and the one that a configuration of fine-tuning trains."""
+"""The recommender that a configuration of fine-tuning trains is imported and made."""
 
 from importlib import import_module
 from pathlib import Path
 
 from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.recommenders import RECOMMENDERS
+from dealrec.data.prompts import ShownTitles
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.recommenders.interface import Recommender
-
-BIGREC = "bigrec"
-RECOMMENDERS = {
-    BIGREC: "dealrec.recommenders.bigrec:BigRec",
-}
-"""Import strings of the classes by name, so that one can be made without importing the others."""
 
 
 def make_recommender(
@@ -19,13 +15,16 @@ def make_recommender(
     finetune: FinetuneConfig,
     trunk: Path | None = None,
     batch_tokens: int = 4096,
+    *,
+    titles: ShownTitles | None = None,
 ) -> Recommender:
     """Make the recommender that ``finetune`` trains; arguments as of :class:`Recommender`."""
-    return recommender_class(BIGREC)(loaded, finetune, trunk, batch_tokens)
+    kind = recommender_class(finetune.recommender)
+    return kind(loaded, finetune, trunk, batch_tokens, titles=titles)
 
 
 def recommender_class(name: str) -> type[Recommender]:
-    """Import the class with the ``name`` in :data:`RECOMMENDERS`."""
-    module, _, attribute = RECOMMENDERS[name].partition(":")
+    """Import the class of the entry ``name`` in :data:`RECOMMENDERS`."""
+    module, _, attribute = RECOMMENDERS[name].implementation.partition(":")
     found: type[Recommender] = getattr(import_module(module), attribute)
     return found

@@ -4,23 +4,33 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
+from dealrec.config import PromptConfig
 from dealrec.config.stages import StageName
 from dealrec.coresets.members import read_members
 from dealrec.coresets.writer import MANIFEST, MEMBERS
+from dealrec.data.prompts import shown_titles
 from dealrec.disk import file_sha256
 from dealrec.finetune.training import finetune
 from dealrec.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """Write the PEFT folder; the details are what the adapter's row shows."""
+    """Write the PEFT folder; the details are what the adapter's row shows.
+
+    A recommender that learns from the catalogue gets its titles as the coreset's samples have them.
+    """
     coreset = context.inputs[StageName.SELECT]
     manifest = json.loads((coreset / MANIFEST).read_text())
     assert context.config.finetune is not None
+    titles = None
+    if context.config.finetune.entry.needs_catalogue and context.dataset != Path():
+        prompt = PromptConfig.parse(manifest["config"]["prompt"])
+        titles = shown_titles(context.load_dataset(), prompt)
     result = finetune(
         read_members(coreset / MEMBERS),
         context.config.finetune,
         out=context.out,
+        titles=titles,
         checkpoint_dir=context.checkpoint_dir,
         model_card={
             "coreset_sha256": manifest["sha256"],

@@ -10,7 +10,7 @@ from dealrec.config.stages import StageName
 from dealrec.coresets.formats import CoresetFormat, write_format
 from dealrec.coresets.writer import MEMBERS
 from dealrec.disk import written_whole
-from dealrec.language_models.adapters import ADAPTER_FILES, WEIGHTS
+from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, WEIGHTS
 from dealrec.stages.context import EVALUATION
 from dealrec.stages.workspace import Artifact, Workspace
 
@@ -41,7 +41,7 @@ def publish(
     if outdated:
         (out / EVALUATION).unlink(missing_ok=True)
         if (adapter / WEIGHTS).is_file():  # otherwise the folder is none of ours
-            for file in (*ADAPTER_FILES, CARD):
+            for file in (*ADAPTER_FILES, HEAD, CARD):
                 (adapter / file).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # it holds files of somebody else
                 adapter.rmdir()

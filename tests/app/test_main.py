@@ -111,6 +111,14 @@ def test_what_can_be_chosen_is_listed_with_its_parameters(client: TestClient) ->
     assert {entry["name"] for entry in selectors} == {method.value for method in SelectionMethod}
     assert {entry["name"]: entry["needs"] for entry in selectors}["d2"] == ["grand", "embedding"]
     assert all("seed" in entry["parameters"]["properties"] for entry in selectors)
+    recommenders = {
+        entry["name"]: entry["parameters"]["properties"]
+        for entry in client.get("/v1/recommenders").json()["data"]
+    }
+    assert set(recommenders) == {"bigrec", "encoder"}
+    assert "encoder" in recommenders["encoder"] and "encoder" not in recommenders["bigrec"]
+    assert "loss_on" in recommenders["bigrec"] and "loss_on" not in recommenders["encoder"]
+    assert all("lora" in properties for properties in recommenders.values())
     surrogates = {entry["name"]: entry for entry in client.get("/v1/surrogates").json()["data"]}
     options = {name: entry["parameters"]["properties"] for name, entry in surrogates.items()}
     assert set(options) == {"sasrec", "bert4rec", "gru4rec"}

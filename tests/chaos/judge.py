@@ -1,6 +1,5 @@
 """Whether a disturbed service did what an undisturbed one does: all is read from rows and files."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ from dealrec.app.tables.jobs import (
     StageState,
 )
 from tests.chaos.client import Posted
-from tests.chaos.work import Outcome
+from tests.chaos.work import Outcome, weights_sha256
 
 
 @dataclass
@@ -142,8 +141,9 @@ def _different(session: Session, storage: Storage, job: Posted, expected: Outcom
         if pq.read_metadata(path).num_rows != coreset.size:
             yield f"{job.work.name}: the members' file is not whole"
     for adapter in session.scalars(select(AdapterRow).where(AdapterRow.job_id == job.id)):
-        path = storage.fetch_file(f"{adapter.prefix}/adapter_model.safetensors", Path())
-        if hashlib.sha256(path.read_bytes()).hexdigest() != expected.adapter:
+        names = [file["name"] for file in adapter.files if file["name"].endswith(".safetensors")]
+        files = [storage.fetch_file(f"{adapter.prefix}/{name}", Path()) for name in names]
+        if weights_sha256(files) != expected.adapter:
             yield f"{job.work.name}: the adapter's weights differ"
 
 

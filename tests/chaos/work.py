@@ -5,7 +5,7 @@ import itertools
 import json
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,13 @@ _WITH_MODELS: list[dict[str, Any]] = [
         "gradients": {"batch_tokens": 512, "dimension": 64},
         "selection": {"method": "gradient_match"},
     },
+    {
+        "finetune": {"recommender": "encoder", "lora": {"last_layers": 0}, "checkpoint_steps": 1},
+        "evaluation": {"users": 10, "ranking_users": 10},
+    },
 ]
 """Stages of jobs besides surrogate, influence and select: sharded effort, fine-tuning and evaluation;
-difficulty and embedding; gradients."""
+difficulty and embedding; gradients; training and evaluation of an encoder."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,12 @@ def data_files(folder: Path, data: str) -> tuple[Path, Path]:
     return target / "interactions.csv", target / "items.csv"
 
 
+def weights_sha256(files: Iterable[Path]) -> str:
+    """The hash of an adapter's weights, which are in one file or two."""
+    contents = [path.read_bytes() for path in sorted(files, key=lambda path: path.name)]
+    return hashlib.sha256(b"".join(contents)).hexdigest()
+
+
 class Undisturbed:
     """The same jobs in this process, with the library alone; each kind once."""
 
@@ -137,6 +147,5 @@ class Undisturbed:
             )
             adapter = None
             if result.adapter is not None:
-                weights = result.adapter / "adapter_model.safetensors"
-                adapter = hashlib.sha256(weights.read_bytes()).hexdigest()
+                adapter = weights_sha256(result.adapter.glob("*.safetensors"))
             return Outcome(result.coreset.sha256, adapter)

@@ -80,6 +80,15 @@ def say_the_same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+def adapter_of_encoder_is_there(client: TestClient, job_id: str) -> None:
+    """The job has an adapter with its projection, and it was measured over the catalogue."""
+    job = finished(client, job_id)
+    adapter = client.get(f"/v1/adapters/{job['adapter_id']}").json()
+    assert "projection.safetensors" in {file["name"] for file in adapter["files"]}
+    assert adapter["config"]["recommender"] == "encoder"
+    assert job["evaluation"]["metrics"]["nll"] < job["evaluation"]["untrained"]["nll"]
+
+
 class Killer(threading.Thread):
     """Kills the stage's process once it has kept some runs; ``kept`` is how long each had trained."""
 
@@ -124,12 +133,18 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
     assert set(evaluation["metrics"]) == set(evaluation["standard_errors"])
     assert evaluation["metrics"]["nll"] < evaluation["untrained"]["nll"]
 
+    encoder = {"recommender": "encoder", "lora": {"last_layers": 0}, "epochs": 4}
+    trained = client.post(
+        f"/v1/coresets/{pruned['coreset_id']}/finetunes",
+        json={**config(model)["finetune"], **encoder, "evaluation": config(model)["evaluation"]},
+    ).json()["id"]
     asked = {"dataset_id": dataset_id, **comparison(model)}
     compared = client.post("/v1/comparisons", json=asked).json()["id"]
     killer = Killer(settings.data_dir / PREFIX)
     killer.start()
     run_all()
     killer.join()
+    adapter_of_encoder_is_there(client, trained)
     job = finished(client, compared)
     stages = {stage["name"]: stage for stage in job["stages"]}
     assert stages["surrogate"]["reused"] and stages["influence"]["reused"]

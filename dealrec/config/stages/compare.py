@@ -19,6 +19,9 @@ _TRAINING = 3.0
 _LAST_LAYERS = 0.15
 """The share of reading a whole model that its last layers and its vocabulary take."""
 
+_NO_LAYER = 0.01
+"""The share that a projection takes where the language model stays as it is."""
+
 
 class CompareStage(StageSpec):
     """Its result is the report of the comparison."""
@@ -33,7 +36,9 @@ class CompareStage(StageSpec):
 
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
         assert options.comparison is not None
+        assert options.config.finetune is not None
         asked = options.comparison.model_dump(mode="json", exclude={"config": {"audit"}})
+        asked["config"]["finetune"] = options.config.finetune.identity()
         return {"comparison": asked, **self.contents(options.config)}
 
     def work(self, load: Workload) -> Work:
@@ -48,12 +53,13 @@ class CompareStage(StageSpec):
             for selector in comparison.selectors
             for budget in comparison.resolved_budgets(load.samples)
         )
-        asked = texts_asked(evaluation, load.count("users"))
+        asked = texts_asked(finetune, evaluation, load)
         in_runs = _TRAINING * finetune.epochs * drawn + (comparison.run_count + 1) * asked
-        alike = (finetune.model, finetune.dtype, finetune.lora.last_layers)
+        alike = (finetune.recommender, finetune.model, finetune.dtype, finetune.lora.last_layers)
         if finetune.lora.last_layers is None:
             return Work(in_runs, alike)
-        return Work(min(drawn, load.samples) + asked + _LAST_LAYERS * in_runs, alike)
+        share = _LAST_LAYERS if finetune.lora.last_layers else _NO_LAYER
+        return Work(min(drawn, load.samples) + asked + share * in_runs, alike)
 
     def language_model(self, config: PruneConfig) -> ModelUse | None:
         assert config.finetune is not None

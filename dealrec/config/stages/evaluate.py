@@ -1,6 +1,7 @@
 """The stage that measures an adapter on held-out users."""
 
 from dealrec.config.evaluation import EvaluationConfig
+from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.stages.base import Phase, Product, StageName, StageSpec, Work, Workload
 
 
@@ -26,11 +27,17 @@ class EvaluateStage(StageSpec):
         finetune, evaluation = load.config.finetune, load.config.evaluation
         assert finetune is not None
         assert evaluation is not None
-        return Work(2 * texts_asked(evaluation, load.count("users")), (finetune.model,))
+        return Work(2 * texts_asked(finetune, evaluation, load), (finetune.model,))
 
 
-def texts_asked(evaluation: EvaluationConfig, users: int) -> float:
-    """How many texts are read to measure one model; a title counts by its tokens."""
+def texts_asked(finetune: FinetuneConfig, evaluation: EvaluationConfig, load: Workload) -> float:
+    """How many texts are read to measure one model; a title counts by its tokens.
+
+    A recommender that learns from the whole catalogue reads each history and each title once.
+    """
+    users = load.count("users")
+    if finetune.entry.needs_catalogue:
+        return min(evaluation.users, users) + load.count("items") / 8
     asked = min(evaluation.users, users) * (1 + evaluation.candidates / 8)
     titles = min(evaluation.ranking_users, users) * evaluation.beams
     return asked + titles * evaluation.max_title_tokens / 8

@@ -1,6 +1,16 @@
 """The stage that trains a LoRA adapter on a coreset."""
 
-from dealrec.config.stages.base import Phase, Product, StageName, StageSpec, Work, Workload
+from collections.abc import Mapping
+
+from dealrec.config.stages.base import (
+    JobOptions,
+    Phase,
+    Product,
+    StageName,
+    StageSpec,
+    Work,
+    Workload,
+)
 
 
 class FinetuneStage(StageSpec):
@@ -17,7 +27,16 @@ class FinetuneStage(StageSpec):
     product = Product.ADAPTER
     reference_seconds = 0.5
 
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
+        """As :meth:`StageSpec.key_options`, of the options that the recommender reads."""
+        finetune = options.config.finetune
+        assert finetune is not None
+        return {"finetune": finetune.identity(), **self.contents(options.config)}
+
     def work(self, load: Workload) -> Work:
         finetune = load.config.finetune
         assert finetune is not None
+        if finetune.lora.last_layers == 0:  # each text is read once, which is a third of a step
+            texts = load.budget + load.count("items") / 8
+            return Work(texts / 3, (finetune.model, finetune.recommender))
         return Work(finetune.epochs * load.budget, (finetune.model,))

@@ -179,6 +179,7 @@ def test_a_comparison_is_a_job(client: Client, finished: Finished) -> None:
 
 def test_what_can_be_chosen_is_listed(client: Client) -> None:
     assert "smollm2-135m" in [model.name for model in client.models()]
+    assert "encoder" in [choice.name for choice in client.recommenders()]
     assert "sasrec" in [choice.name for choice in client.surrogates()]
     assert "dealrec" in [choice.name for choice in client.selectors()]
 

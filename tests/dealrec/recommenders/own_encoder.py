@@ -32,7 +32,8 @@ class Encoder(Recommender):
 class Contrast:
     def __init__(self, recommender, samples):
         self.recommender, self.texts = recommender, recommender.encode(samples)
-        self.lengths, self.targets = [len(text) for text in self.texts], [1] * len(samples)
+        self.lengths = self.held = [len(text) for text in self.texts]
+        self.targets = [1] * len(samples)
         titles = sorted({sample.output for sample in samples})
         self.titles = text_vectors(recommender.loaded, titles)
         self.labels = torch.tensor([titles.index(sample.output) for sample in samples])

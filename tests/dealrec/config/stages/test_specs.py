@@ -1,9 +1,8 @@
 """Every stage's specification: the options in its key, its work, and the function that runs it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import Enum
 from inspect import signature
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from dealrec.config import ComparisonConfig, PruneConfig
 from dealrec.config.language_models import revision
 from dealrec.config.stages import STAGES, JobOptions, StageName, Workload
+from dealrec.errors import InputError
 from dealrec.stages.registry import load_stage
 
 SAMPLES = {"sampling", "min_history"}
@@ -30,12 +30,19 @@ READ = {
     StageName.EVALUATE: {"evaluation"},
 }
 """The parts of the configuration that enter each stage's key; that of a comparison has all options."""
-LEFT_OUT = {"effort.shard_samples"}
-"""Options that change no result."""
+LEFT_OUT = {
+    "effort.shard_samples",
+    "finetune.encoder.dimensions",
+    "finetune.encoder.pooling",
+    "finetune.encoder.temperature",
+    "finetune.encoder.learning_rate",
+    "finetune.encoder.negatives",
+}
+"""Options that change no result of the recommender `bigrec`, or of any."""
 POOL = {"strata", "stratum_edges", "normalisation", "seed"}
 """Options of the selection by which the candidates for effort are drawn."""
 LOADING = (StageName.EFFORT, StageName.FINETUNE)
-VALUES = (True, False, 1, 2, 0.5, 0.25, "x", "y", ["x"])
+VALUES = (True, False, 1, 2, 0.5, 0.25, "bigrec", "encoder", ["x"])
 
 
 def config(**parts: Any) -> PruneConfig:
@@ -126,19 +133,35 @@ def test_models_of_the_catalogue_bring_their_revision_into_the_key() -> None:
     assert revision("/a/folder") is None
 
 
-def test_other_files_under_the_same_path_give_another_key(tmp_path: Path) -> None:
-    model, adapter = tmp_path / "model", tmp_path / "adapter"
-    lora = {"model": str(model), "adapter": str(adapter), "parameters": "lora"}
-    trained = config(effort=lora, finetune={"model": str(model)})
-    keys = list[list[Mapping[str, object]]]()
-    for folder, content in ((model, b"one"), (model, b"two"), (adapter, b"one"), (model, b"two")):
-        folder.mkdir(exist_ok=True)
-        (folder / "model.safetensors").write_bytes(content)
-        (folder / "README.md").write_text(f"card {len(keys)}")
-        keys.append([STAGES[name].key_options(JobOptions(trained)) for name in LOADING])
-    (effort, finetune) = zip(*keys, strict=True)
-    assert [key != effort[3] for key in effort] == [True, True, False, False]
-    assert [key != finetune[3] for key in finetune] == [True, False, False, False]
+LOADING = (StageName.EFFORT, StageName.FINETUNE)
+
+
+def test_the_key_of_an_adapter_is_as_it_was_when_there_was_one_recommender() -> None:
+    before = "model epochs learning_rate batch_size warmup_fraction weight_decay max_gradient_norm"
+    named = {*before.split(), "loss_on", "dtype", "max_tokens", "checkpoint_steps", "lora", "seed"}
+    key: Any = STAGES[StageName.FINETUNE].key_options(JobOptions(config()))
+    assert set(key) == {"finetune", "revision"}
+    assert set(key["finetune"]) == named
+    body = {"budgets": [8], "selectors": ["influence"]}
+    comparison = ComparisonConfig.parse(body, location="comparison")
+    options = JobOptions(comparison.config, 8, comparison)
+    compared: Any = STAGES[StageName.COMPARE].key_options(options)
+    assert set(compared["comparison"]["config"]["finetune"]) == named
+
+
+def test_the_key_of_an_encoder_has_its_options_and_no_others_own() -> None:
+    before = config(finetune={"recommender": "encoder"})
+    assert redone(StageName.FINETUNE, before) >= LEFT_OUT - {"effort.shard_samples"}
+    assert "finetune.loss_on" not in redone(StageName.FINETUNE, before)
+
+
+def test_only_an_encoder_leaves_the_language_model_as_it_is() -> None:
+    lora = {"last_layers": 0}
+    assert config(finetune={"recommender": "encoder", "lora": lora}).finetune is not None
+    with pytest.raises(InputError, match="would train nothing"):
+        config(finetune={"lora": lora})
+    with pytest.raises(InputError, match="known: bigrec, encoder"):
+        config(finetune={"recommender": "oracle"})
 
 
 @pytest.mark.parametrize("name", StageName)
