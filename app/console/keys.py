@@ -15,7 +15,7 @@ from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.errors import status_of
 from dealrec.app.kit.pagination import PageQuery, PageRequest
-from dealrec.config.base import field_errors
+from dealrec.config.wording import field_errors
 from dealrec.errors import DealrecError, InputError
 
 router = APIRouter(prefix="/console/keys", include_in_schema=False)
@@ -63,7 +63,7 @@ def _request(form: Mapping[str, str]) -> KeyCreate:
     try:
         return KeyCreate.model_validate(asked)
     except ValidationError as error:
-        errors = field_errors(error, "")
+        errors = field_errors(error.errors(), "", KeyCreate)
         raise InputError(
             "The key cannot be made from these values.", code="invalid_key", errors=errors
         ) from None

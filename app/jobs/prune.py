@@ -15,7 +15,7 @@ from dealrec.app.kit.multipart import Form, read_form
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import parse_json
 from dealrec.config import PruneConfig, parse_budget
-from dealrec.config.base import field_errors
+from dealrec.config.wording import field_errors
 from dealrec.errors import FieldError, InputError
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -94,5 +94,5 @@ def _metadata(form: Form) -> dict[str, str]:
             "`metadata` must be an object of up to 16 short strings.",
             code="invalid_request",
             title="The request cannot be used",
-            errors=field_errors(error, "metadata"),
+            errors=field_errors(error.errors(), "metadata"),
         ) from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from dealrec.app.kit.errors import ServiceError, status_of
-from dealrec.config.base import plain_message
+from dealrec.config.wording import field_errors, sentence
 from dealrec.errors import DealrecError, FieldError, InputError
 
 MEDIA_TYPE = "application/problem+json"
@@ -116,16 +117,27 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> ProblemResponse:
-        return error_response(_invalid_request(error), request.url.path)
+        body = getattr(request.scope.get("route"), "body_field", None)
+        model = None if body is None else body.field_info.annotation
+        return error_response(_invalid_request(error, model), request.url.path)
 
 
-def _invalid_request(error: RequestValidationError) -> InputError:
+def _invalid_request(error: RequestValidationError, model: Any) -> InputError:
+    """Say which fields of the request cannot be used; ``model`` is the type of its body."""
     found = error.errors()
     if found and found[0]["type"] == "json_invalid":
         return _invalid_json(found[0]["ctx"]["error"])
     first = tuple(found[0]["loc"]) if found else ()
-    errors = [FieldError(_location(item["loc"]), plain_message(item["msg"])) for item in found]
+    inner = [{**item, "loc": _inside(tuple(item["loc"]))} for item in found]
+    in_body = [item for item, whole in zip(inner, found, strict=True) if whole["loc"][0] == "body"]
+    elsewhere = [item for item in inner if item not in in_body]
+    errors = field_errors(in_body, "", model) + field_errors(elsewhere, "")
     return _refused(_CODES.get(first[:2], "invalid_request"), errors)
+
+
+def _inside(path: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Leave out where in the request a field is, unless there is nothing else to name."""
+    return path[1:] if len(path) > 1 and path[0] in ("body", "query", "path") else path
 
 
 def _unreadable_body(cause: Exception) -> InputError:
@@ -144,7 +156,7 @@ def _invalid_json(message: str) -> InputError:
 def _refused(code: str, errors: list[FieldError]) -> InputError:
     detail = f"{len(errors)} fields cannot be used."
     if len(errors) == 1:
-        detail = f"{errors[0].location}: {errors[0].message}."
+        detail = sentence(errors[0])
     return InputError(detail, code=code, title=_TITLES[code], errors=errors)
 
 
@@ -156,9 +168,3 @@ def _methods(request: Request) -> list[str]:
         for method, scope in scopes.items()
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
     ]
-
-
-def _location(path: tuple[int | str, ...]) -> str:
-    """Write ``("body", "config", "strata")`` as ``config.strata``; a single part stays."""
-    parts = path[1:] if len(path) > 1 and path[0] in ("body", "query", "path") else path
-    return ".".join(str(part) for part in parts)

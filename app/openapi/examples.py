@@ -36,6 +36,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         "created_at": _CREATED,
         "sha256": None,
         "split": "column",
+        "options": {"columns": {"user_id": "reviewer"}, "split": None},
         "counts": None,
         "report": None,
         "error": None,

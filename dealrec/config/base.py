@@ -4,7 +4,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from dealrec.errors import FieldError, InputError
+from dealrec.config.wording import field_errors, sentence
+from dealrec.errors import InputError
 
 
 class Config(BaseModel):
@@ -24,27 +25,12 @@ class Config(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            errors = field_errors(error, location)
+            errors = field_errors(error.errors(include_url=False), location, cls)
             raise InputError(
-                f"{errors[0].location}: {errors[0].message}."
+                sentence(errors[0])
                 if len(errors) == 1
                 else f"{len(errors)} fields of {location} cannot be used.",
                 code="invalid_config",
                 title="The configuration cannot be used",
                 errors=errors,
             ) from None
-
-
-def field_errors(error: ValidationError, location: str) -> list[FieldError]:
-    """Turn Pydantic's errors into dotted locations and messages, without the input values."""
-    found = []
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
-        parts = [str(part) for part in item["loc"] if part != "[key]"]  # a key of a mapping
-        path = ".".join([location, *parts])
-        found.append(FieldError(path.strip("."), plain_message(item["msg"])))
-    return found
-
-
-def plain_message(message: str) -> str:
-    """Remove the name of the exception from a message of Pydantic."""
-    return message.removeprefix("Value error, ")

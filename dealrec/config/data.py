@@ -72,7 +72,7 @@ class DataOptions(Config):
     Examples:
         >>> DataOptions.parse({"columns": {"who": "userId"}}, location="data")
         Traceback (most recent call last):
-        dealrec.errors.InputError: data.columns.who: Input should be 'user_id', 'item_id', ...
+        dealrec.errors.InputError: `data.columns.who` must be one of user_id, item_id, ...
     """
 
     columns: Mapping[Column, Annotated[str, Field(min_length=1, max_length=500)]] = {}

@@ -25,7 +25,7 @@ class PruneConfig(Config):
         True
         >>> PruneConfig.parse({"selection": {"strata": "many"}})
         Traceback (most recent call last):
-        dealrec.errors.InputError: config.selection.strata: Input should be a valid integer, ...
+        dealrec.errors.InputError: `config.selection.strata` must be a whole number.
     """
 
     sampling: Sampling = Sampling.PER_USER

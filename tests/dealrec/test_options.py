@@ -24,10 +24,10 @@ def test_options_of_the_data_come_from_flags_assignments_and_the_configuration_f
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"set_": ["data.colour=red"]}, "data.colour: Extra inputs"),
+        ({"set_": ["data.colour=red"]}, "`data.colour` is not an option"),
         ({"set_": ["data.split=column"], "split": "column"}, "by itself and in `data`"),
         ({"set_": ["data=3"]}, "not an object"),
-        ({"column": ["who=user"]}, "data.columns.who: Input should be"),
+        ({"column": ["who=user"]}, "`data.columns.who` must be one of"),
     ],
 )
 def test_what_is_no_option_of_the_data_is_refused_by_name(given, message):
