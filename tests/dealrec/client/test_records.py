@@ -19,6 +19,7 @@ import dealrec.app.stages.schemas as stages
 import dealrec.app.uploads.schemas as uploads
 import dealrec.client.clients  # noqa: F401 - defines every record
 from dealrec.client.records import Record, Remote
+from dealrec.config.base import Config
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "Adapter": adapters.Adapter,
@@ -76,6 +77,12 @@ def shape(annotation: Any) -> Any:
         return ("object", *(shape(argument) for argument in arguments))
     if origin is list:
         return ("list", shape(arguments[0]))
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return (
+            "object",
+            str,
+            Any,
+        )  # options, which a client of another version passes on as they are
     if annotation in (Any, NoneType):
         return annotation
     if issubclass(annotation, StrEnum):
