@@ -34,6 +34,16 @@ def local_file(path: str | Path) -> Path:
     raise InputError(detail, code="no_such_file", title="A file cannot be read")
 
 
+def local_source(path: str | Path) -> Path:
+    """Return the path of a file or a folder that can be read.
+
+    Raises:
+        InputError: ``no_such_file``.
+    """
+    found = Path(path).expanduser()
+    return found if found.is_dir() and os.access(found, os.R_OK | os.X_OK) else local_file(found)
+
+
 def file_sha256(path: Path, advance: Callable[[int], None] | None = None) -> str:
     """SHA-256 of a file's content; ``advance`` gets the size of each piece in bytes."""
     digest = hashlib.sha256()

@@ -1,7 +1,7 @@
 """The data that people give to the library: paths, and tables in memory."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config import DataOptions
-from dealrec.disk import local_file
+from dealrec.disk import local_source
 from dealrec.errors import InputError
 from dealrec.stages.context import IngestFile, IngestFiles
 
@@ -30,8 +30,9 @@ class ArrowArray(Protocol):
     ) -> tuple[object, object]: ...
 
 
-Source: TypeAlias = str | Path | ArrowStream | ArrowArray
-"""A file in any format of :mod:`dealrec.data`, or a table in memory: a DataFrame, an Arrow table, …."""
+Source: TypeAlias = str | Path | Sequence[str | Path] | ArrowStream | ArrowArray
+"""A file in any format of :mod:`dealrec.data`, a folder of files, several of them, or a table in memory: a
+DataFrame, an Arrow table, …."""
 
 
 @contextmanager
@@ -55,8 +56,15 @@ def source_files(
 
 def _file(source: Source, table: Path) -> IngestFile:
     if isinstance(source, str | PathLike):
-        path = local_file(source)
+        path = local_source(source)
         return IngestFile(path=path, name=path.name)
+    if (
+        isinstance(source, list | tuple)
+        and source
+        and all(isinstance(s, str | PathLike) for s in source)
+    ):
+        first, *further = map(local_source, source)
+        return IngestFile(path=first, name=first.name, further=tuple(further))
     try:
         pq.write_table(pa.table(source), table)
     except MemoryError:  # Arrow's is an ArrowException, too

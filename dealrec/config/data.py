@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dealrec.config.base import Config
+from dealrec.config.columns import Column
+from dealrec.config.formats import FileFormat
+from dealrec.config.layouts import LAYOUTS
 from dealrec.errors import FieldError, InputError
 
 NO_TIMES = (
@@ -24,18 +27,6 @@ def no_timestamps(who: str, instead: str, place: str) -> InputError:
         title="The data have no timestamps",
         errors=[FieldError(place, "the data have no timestamps")],
     )
-
-
-class Column(StrEnum):
-    """The columns that have a meaning here, under our names."""
-
-    USER_ID = "user_id"
-    ITEM_ID = "item_id"
-    TIMESTAMP = "timestamp"
-    POSITION = "position"
-    SPLIT = "split"
-    RATING = "rating"
-    TITLE = "title"
 
 
 class SplitMethod(StrEnum):
@@ -77,9 +68,24 @@ class DataOptions(Config):
 
     columns: Mapping[Column, Annotated[str, Field(min_length=1, max_length=500)]] = {}
     """Our column names to the files' own, where they differ."""
+    item_columns: Mapping[Column, Annotated[str, Field(min_length=1, max_length=500)]] = {}
+    """The same for the items file, where it has other names than the interactions."""
+    layout: str | None = Field(None, max_length=60)
+    """The named layout of the files, of those that `dealrec layouts` lists."""
+    format: FileFormat = FileFormat()
+    """How the file of interactions is read; what is not set is found in the file."""
+    item_format: FileFormat = FileFormat()
+    """How the items file is read."""
     split: SplitMethod | None = None
     """How interactions are split. By default it is the file's own ``split`` column, else by time where
     there are timestamps, else the last interactions of each user."""
+
+    @field_validator("layout")
+    @classmethod
+    def _known_layout(cls, value: str | None) -> str | None:
+        if value is not None and value not in LAYOUTS:
+            raise ValueError(f"there is no layout {value!r}; the layouts are {', '.join(LAYOUTS)}")
+        return value
 
 
 AS_THEY_ARE = DataOptions()

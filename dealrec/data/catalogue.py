@@ -54,7 +54,7 @@ def read_catalogue(
         cleaned = {
             name: text
             if name == id_column
-            else clean_title(_shortened(name, text, limits, findings))
+            else clean_title(text if name in needed else _usable(name, text, limits, findings))
             for name, text in texts.items()
         }
         parts.append(pa.table(cleaned).filter(pa.array(keep)))
@@ -78,7 +78,7 @@ def _check(
 ) -> list[tuple[Mask, str, str]]:
     return [
         (is_blank(texts[id_column]), id_column, "empty_item_id"),
-        (holds_nul(texts[id_column]), id_column, "invalid_text"),
+        *((holds_nul(texts[name]), name, "invalid_text") for name in (id_column, title_column)),
         *(
             (longer_than(texts[name], limits.cell_bytes), name, "cell_too_long")
             for name in (id_column, title_column)
@@ -86,13 +86,16 @@ def _check(
     ]
 
 
-def _shortened(name: str, text: pa.Array, limits: Limits, findings: FileFindings) -> pa.Array:
-    """Leave out cells that are too long; where they are needed, their rows are rejected anyway."""
-    long = longer_than(text, limits.cell_bytes)
-    if not long.any():
-        return text
-    findings.left_out[name, "too long"] += int(long.sum())
-    return pc.if_else(pa.array(long), None, text)
+def _usable(name: str, text: pa.Array, limits: Limits, findings: FileFindings) -> pa.Array:
+    """Leave out cells that cannot be used."""
+    for where, why in (
+        (longer_than(text, limits.cell_bytes), "too long"),
+        (holds_nul(text), "not text in the file's encoding"),
+    ):
+        if where.any():
+            findings.left_out[name, why] += int(where.sum())
+            text = pc.if_else(pa.array(where), None, text)
+    return text
 
 
 def _first(

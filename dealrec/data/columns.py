@@ -1,75 +1,242 @@
 """The mapping of our column names to the columns of a file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from dealrec.config.data import Column
+from dealrec.config import Column
+from dealrec.config.formats import RowOrder
+from dealrec.data.dates import looks_like_date
 from dealrec.data.detection import file_error
-from dealrec.data.tables import TableReader
+from dealrec.data.readers import OpenedTable
+from dealrec.data.synonyms import candidates, history_candidates, plain
 from dealrec.errors import InputError
 
-INTERACTIONS = (
-    Column.USER_ID,
-    Column.ITEM_ID,
-    Column.TIMESTAMP,
-    Column.POSITION,
-    Column.SPLIT,
-    Column.RATING,
-)
-_PRESENTABLE = re.compile(r"[A-Za-z_][\w .:\-]{0,60}")
+_PRESENTABLE = re.compile(r"[\w#$@][\w .:/$#@\-]{0,60}")
+_SHOWN = 20
+_FOR_TUNING = {"instruction", "input", "output"}
 
 
-def interaction_columns(table: TableReader, columns: Mapping[Column, str]) -> dict[Column, str]:
+@dataclass
+class FoundColumns:
+    """The file's names of our columns, and a word on each that was not given."""
+
+    columns: dict[Column, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def take(self, column: Column, name: str) -> None:
+        """Take a column under the name that the file has for it."""
+        self.columns[column] = name
+        if name != column.value:
+            self.said.append(f"`{column}` is `{name}`")
+
+
+def interaction_columns(opened: OpenedTable, columns: Mapping[Column, str]) -> FoundColumns:
     """Find our columns in a file of interactions.
 
-    Args:
-        table: The opened file.
-        columns: Maps our names to the file's where they differ.
+    A column that ``columns`` does not name is the one that the layout names, or that has our name or the only
+    one with a name that is known for it.
 
-    Returns:
-        The file's names of those of our columns that it has.
+    Args:
+        opened: The opened file.
+        columns: Maps our names to the file's.
 
     Raises:
         InputError: ``missing_column`` when there is no user id, no item id, or neither a timestamp
-            nor a position, or when ``columns`` names a column that the file does not have.
+            nor a position, or when ``columns`` names a column that the file does not have;
+            ``several_columns`` when several may be meant.
     """
-    found: dict[Column, str] = {}
-    for column in INTERACTIONS:
-        name = columns.get(column, column.value)
-        needed = column in columns or column in (Column.USER_ID, Column.ITEM_ID)
-        if name in table.column_names or (needed and table.has(name)):
-            found[column] = name
-        elif needed:
-            raise missing_column(table, name)
-    if Column.TIMESTAMP not in found and Column.POSITION not in found:
-        late = next((c for c in (Column.TIMESTAMP, Column.POSITION) if table.has(c)), None)
-        if late is None:
-            raise missing_column(table, "timestamp", "`timestamp` or `position`")
-        found[late] = late.value
+    finder = _Finder(opened, columns, "columns")
+    found = finder.found
+    finder.require(Column.USER_ID)
+    if not finder.take_likely(Column.ITEM_ID, needed=False) and not finder.take_history():
+        finder.require(Column.ITEM_ID)
+    for column in (Column.POSITION, Column.SPLIT):
+        finder.take_own(column)
+    if opened.format.order is not RowOrder.FILE:
+        ordered = Column.POSITION in found.columns or finder.holds_lists
+        if not finder.take_likely(Column.TIMESTAMP, needed=not ordered) and not (
+            ordered or finder.take_history() or finder.take_late(Column.POSITION)
+        ):
+            raise finder.missing(Column.TIMESTAMP)
+    finder.take_likely(Column.RATING, needed=False)
     return found
 
 
-def item_columns(table: TableReader, columns: Mapping[Column, str]) -> dict[Column, str]:
+def item_columns(
+    opened: OpenedTable,
+    columns: Mapping[Column, str],
+    shared: Mapping[Column, str],
+    used: Mapping[Column, str],
+) -> FoundColumns:
     """Find ``item_id`` and ``title`` in an items file, as :func:`interaction_columns` does.
 
-    ``columns`` may map ``item_id`` to a name that only the interactions have; our own name counts then.
-
-    Raises:
-        InputError: ``missing_column`` when one of the two is missing.
+    Args:
+        opened: The opened file.
+        columns: Maps our names to those of the items file.
+        shared: The map for the interactions, whose names count where the items file has them.
+        used: The columns of the interactions.
     """
-    found: dict[Column, str] = {}
+    finder = _Finder(opened, columns, "item_columns")
     for column in (Column.ITEM_ID, Column.TITLE):
-        names = [columns.get(column, column.value), column.value]
-        match = next((name for name in names if table.has(name)), None)
-        if match is None:
-            raise missing_column(table, names[0])
-        found[column] = match
-    return found
+        names = [shared.get(column), opened.columns.get(column), column.value]
+        if column is Column.ITEM_ID:
+            names.append(used[Column.ITEM_ID])
+        first = next((name for name in names if name in opened.table.column_names), None)
+        late = shared.get(column)
+        if column not in columns and first is None and late is not None and opened.table.has(late):
+            first = late
+        if column in columns or first is None:
+            finder.require(column)
+        else:
+            finder.found.take(column, first)
+    return finder.found
 
 
-def missing_column(table: TableReader, name: str, shown: str | None = None) -> InputError:
-    """Make the error that lists the file's columns, unless the first line looks like data."""
-    detail = f"There is no column {shown or f'`{name}`'}."
-    if all(_PRESENTABLE.fullmatch(column) for column in table.column_names[:20]):
-        detail += f" The columns are: {', '.join(table.column_names[:20])}."
-    return file_error(table.name, "missing_column", detail, "1", name)
+class _Finder:
+    def __init__(self, opened: OpenedTable, given: Mapping[Column, str], option: str) -> None:
+        self.found = FoundColumns()
+        self._opened = opened
+        self._table = opened.table
+        self._given = given
+        self._option = option
+
+    def require(self, column: Column) -> None:
+        """Take the column, or raise the error that says how to name it."""
+        if not (
+            self.take_own(column) or self.take_likely(column, needed=True) or self.take_late(column)
+        ):
+            raise self.missing(column)
+
+    def take_own(self, column: Column) -> bool:
+        """Take the column that is given, or that the layout or our own name says."""
+        if column in self._given:
+            name = self._given[column]
+            if not self._table.has(name):
+                raise self._no_such(name)
+            self.found.columns[column] = name
+            return True
+        for known in (self._opened.columns.get(column), column.value):
+            if known is not None and known in self._table.column_names:
+                self.found.take(column, known)
+                return True
+        return False
+
+    def take_likely(self, column: Column, *, needed: bool) -> bool:
+        """Take the column by a name that is known for it, if only one column has such a name."""
+        if self.take_own(column):
+            return True
+        names = [n for n in self._table.column_names if n not in self.found.columns.values()]
+        likely = candidates(column, names)
+        if not likely and self._option == "item_columns" and column is Column.ITEM_ID:
+            likely = [name for name in names if plain(name) == "id"]
+        if len(likely) == 1:
+            self.found.take(column, likely[0])
+        elif len(likely) > 1 and needed:
+            raise self._several(column, likely)
+        elif needed and column is Column.TIMESTAMP:
+            self.take_late(column)
+        return column in self.found.columns
+
+    def take_late(self, column: Column) -> bool:
+        """Take the column under our name where only later rows have it."""
+        if self._table.has(column.value):
+            self.found.take(column, column.value)
+        return column in self.found.columns
+
+    @property
+    def holds_lists(self) -> bool:
+        """Whether the cells of the items' column hold several items."""
+        name = self.found.columns[Column.ITEM_ID]
+        return name in self._table.lists or self._opened.format.list_separator is not None
+
+    def take_history(self) -> bool:
+        """Take the one column of lists whose name says that it holds items."""
+        lists = history_candidates(self._table.lists)
+        if len(lists) == 1:
+            self.found.take(Column.ITEM_ID, lists[0])
+        return len(lists) == 1
+
+    def missing(self, column: Column) -> InputError:
+        """Make the error that lists the file's columns and says how to name the one that is meant."""
+        if self._opened.rows is not None:
+            return self._unnamed()
+        shown = f"`{column}`"
+        option = f"`{self._say(column)}`"
+        if column is Column.TIMESTAMP:
+            shown = "`timestamp` or `position`, which say the order of a user's interactions"
+            option += (
+                ", or `--set data.format.order=file` where the rows stand in the order of time"
+            )
+        detail = f"There is no column {shown}. {self._listed()} Say which one it is: {option}."
+        if {plain(name) for name in self._table.column_names} >= _FOR_TUNING:
+            detail = (
+                "The file holds texts for fine-tuning (instruction, input, output), which name no users "
+                "and items. `dealrec finetune` takes such files; pruning needs the interactions that they "
+                f"were made of. {self._listed()}"
+            )
+        return self._error("missing_column", detail, column.value)
+
+    def _no_such(self, name: str) -> InputError:
+        detail = f"There is no column `{name}`. {self._listed()}"
+        return self._error("missing_column", detail, name)
+
+    def _several(self, column: Column, likely: Sequence[str]) -> InputError:
+        named = " and ".join(f"`{name}`" for name in likely)
+        detail = (
+            f"Several columns may be `{column}`: {named}. Say which one it is: "
+            f"`{self._say(column, likely[0])}`. {self._listed()}"
+        )
+        return self._error("several_columns", detail, column.value)
+
+    def _unnamed(self) -> InputError:
+        rows = self._opened.rows or ()
+        guess = _guessed_names(rows) if self._option == "columns" else _guessed_item_names(rows)
+        part = "format" if self._option == "columns" else "item_format"
+        layouts = " or ".join(f"`{name}`" for name in self._opened.proposed)
+        may = f" It may be {layouts} (`--set data.layout=…`)." if layouts else ""
+        detail = (
+            "The first line holds no names of columns. Give them by position: "
+            f"`--set data.{part}.names={','.join(guess)}`; or say `--set data.{part}.header=true` if it "
+            f"does, or name a layout (`dealrec layouts` lists them).{may}"
+        )
+        return self._error("missing_column", detail, guess[0])
+
+    def _say(self, column: Column, name: str = "NAME") -> str:
+        if self._option == "columns":
+            return f"--column {column}={name}"
+        return f"--set data.item_columns.{column}={name}"
+
+    def _listed(self) -> str:
+        names = [name for name in self._table.column_names if name][:_SHOWN]
+        if not all(map(_PRESENTABLE.fullmatch, names)):
+            return f"The file has {len(self._table.column_names):,} columns."
+        more = len(self._table.column_names) - len(names)
+        return f"The columns are: {', '.join(names)}{f' and {more:,} more' if more > 0 else ''}."
+
+    def _error(self, code: str, detail: str, place: str) -> InputError:
+        return file_error(self._table.name, code, detail, "1", place)
+
+
+def _guessed_names(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Names for the columns of interactions, by what their cells look like."""
+    width = len(rows[0]) if rows else 2
+    names = [""] * width
+    for at in range(width):
+        cells = [row[at].strip() for row in rows if len(row) == width]
+        timely = cells and all(
+            re.fullmatch(r"\d{9,13}(\.\d+)?", cell) or looks_like_date(cell) for cell in cells
+        )
+        if timely and "timestamp" not in names:
+            names[at] = "timestamp"
+        elif at > 1 and cells and all(re.fullmatch(r"\d(\.\d+)?", cell) for cell in cells):
+            names[at] = "rating" if "rating" not in names else ""
+    free = [at for at, name in enumerate(names) if not name]
+    for at, name in zip(free, ("user_id", "item_id"), strict=False):
+        names[at] = name
+    return [name or f"column_{at}" for at, name in enumerate(names, 1)]
+
+
+def _guessed_item_names(rows: Sequence[Sequence[str]]) -> list[str]:
+    width = len(rows[0]) if rows else 2
+    return ["item_id", "title", *(f"column_{at}" for at in range(3, width + 1))][: max(width, 2)]

@@ -17,45 +17,48 @@ class Compression(StrEnum):
     NONE = "none"
     GZIP = "gzip"
     ZSTD = "zstd"
+    BZIP2 = "bzip2"
+    ZIP = "zip"
 
 
 class Format(StrEnum):
     """The format of the unpacked content."""
 
-    CSV = "csv"
-    TSV = "tsv"
-    RECBOLE = "recbole"
-    """A tab-separated file with a header of ``name:type`` columns; quotes have no meaning in it."""
-    JSON_LINES = "jsonl"
-    PARQUET = "parquet"
+    DELIMITED = "delimited text"
+    JSON = "JSON"
+    PARQUET = "Parquet"
 
 
+_UNPACK = "Unpack it, and give the table inside."
 _ARCHIVES = {
-    b"PK\x03\x04": "a ZIP archive (or a file made of one)",
-    b"PK\x05\x06": "an empty ZIP archive",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
-    b"Rar!": "a RAR archive",
-    b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x05\x06": "an empty ZIP archive. Give a table",
+    b"\xfd7zXZ\x00": "compressed with xz. Unpack it with `xz -d`",
+    b"7z\xbc\xaf\x27\x1c": f"a 7-Zip archive. {_UNPACK}",
+    b"Rar!": f"a RAR archive. {_UNPACK}",
+    b"\x04\x22\x4d\x18": "compressed with lz4. Unpack it with `lz4 -d`",
 }
+_PICKLE = (
+    "a pickle. Loading one may run any program, so it is not read. Write the table with "
+    "`pandas.read_pickle(…).to_parquet(…)`"
+)
 _FOREIGN = {
-    b"\x93NUMPY": "a NumPy array",
-    b"\x80\x02": "a pickle",
-    b"\x80\x03": "a pickle",
-    b"\x80\x04": "a pickle",
-    b"\x80\x05": "a pickle",
-    b"%PDF": "a PDF",
-    b"\x89PNG": "an image",
-    b"\x89HDF": "an HDF5 file",
-    b"SQLite format 3": "an SQLite database",
-    b"ARROW1": "an Arrow file",
-    b"ORC": "an ORC file",
-    b"\x7fELF": "a program",
-    b"\xd0\xcf\x11\xe0": "an Office document",
+    b"\x93NUMPY": "a NumPy array. Write it as CSV or Parquet",
+    **dict.fromkeys((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), _PICKLE),
+    b"%PDF": "a PDF. Export the table as CSV",
+    b"\x89PNG": "an image. Give a table",
+    b"\x89HDF": "an HDF5 file. Write the table with `pandas.read_hdf(…).to_parquet(…)`",
+    b"SQLite format 3": "an SQLite database. Export the table as CSV, "
+    "with `sqlite3 -header -csv FILE 'SELECT …'`",
+    b"ARROW1": "an Arrow (Feather) file. Write the table with `pandas.read_feather(…).to_parquet(…)`",
+    b"FEA1": "a Feather file. Write the table with `pandas.read_feather(…).to_parquet(…)`",
+    b"Obj\x01": "an Avro file. Write the table as Parquet",
+    b"ORC": "an ORC file. Write the table with `pandas.read_orc(…).to_parquet(…)`",
+    b"\x7fELF": "a program. Give a table",
+    b"GGUF": "a language model. Give a table",
+    b"\xd0\xcf\x11\xe0": "a document of an older Office. Save it as .xlsx, or as CSV UTF-8",
 }
-_RECBOLE_COLUMN = re.compile(r"[^:\t]+:(token|token_seq|float|float_seq)")
-_CONTROL = re.compile(rb"[\x01-\x08\x0b\x0e-\x1f\x7f]")
+_CONTROL = re.compile(rb"[\x02-\x08\x0b\x0e-\x1f\x7f]")
+"""^A is left out, because it separates the columns of some files."""
 
 
 def detect_compression(head: bytes) -> Compression:
@@ -64,78 +67,57 @@ def detect_compression(head: bytes) -> Compression:
         return Compression.GZIP
     if head.startswith(b"\x28\xb5\x2f\xfd"):
         return Compression.ZSTD
-    return Compression.NONE
+    if re.match(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)?", head) and len(head) > 3:
+        return Compression.BZIP2
+    return Compression.ZIP if head.startswith(b"PK\x03\x04") else Compression.NONE
 
 
-def detect_format(head: bytes, name: str) -> Format:
-    """Detect the format of unpacked content that begins with ``head`` (up to ``HEAD_BYTES``).
+def refuse_foreign(head: bytes, name: str) -> None:
+    """Check that unpacked content, of which ``head`` is the first part, may be a table.
 
     Raises:
-        InputError: ``empty_file``, ``unsupported_format`` (archives, nested compression, JSON
-            arrays, other separators), ``not_tabular`` or ``invalid_encoding``.
+        InputError: ``empty_file``, ``unsupported_format`` (archives, nested compression) or ``not_tabular``.
     """
-    _refuse_foreign(head, name)
-    if head.startswith(b"PAR1"):
-        return Format.PARQUET
-    text = head.removeprefix(UTF8_BOM).lstrip(b"\r\n \t")
-    if not text:
-        raise file_error(name, "empty_file", "The file is empty.")
-    _refuse_binary(text, name, whole=len(head) < HEAD_BYTES)
-    if text.startswith(b"{"):
-        return Format.JSON_LINES
-    if text.startswith(b"["):
-        raise file_error(
-            name, "unsupported_format", "A JSON array cannot be read; write one object a line."
-        )
-    if text.startswith(b"<"):
-        raise file_error(name, "not_tabular", "The file is HTML or XML, not a table.")
-    header = re.split(rb"[\r\n]", text, maxsplit=1)[0].decode(errors="replace")
-    return _separated(header, name)
-
-
-def _separated(header: str, name: str) -> Format:
-    cells = header.split("\t")
-    if all(_RECBOLE_COLUMN.fullmatch(cell.strip()) for cell in cells):
-        return Format.RECBOLE
-    tabs, commas = header.count("\t"), header.count(",")
-    if tabs == commas == 0 and (header.count(";") or header.count("|")):
-        raise file_error(
-            name, "unsupported_format", "Columns must be separated by commas or by tabs."
-        )
-    stem = re.sub(r"\.(gz|gzip|zst|zstd)$", "", name.lower())
-    tab_by_name = stem.endswith((".tsv", ".tab", ".inter", ".item"))
-    return Format.TSV if tabs > commas or (tabs == commas and tab_by_name) else Format.CSV
-
-
-def _refuse_foreign(head: bytes, name: str) -> None:
     if not head:
         raise file_error(name, "empty_file", "The file is empty.")
     if detect_compression(head) is not Compression.NONE:
-        raise file_error(name, "unsupported_format", "The file is compressed more than once.")
+        raise file_error(
+            name, "unsupported_format", "The file is compressed more than once. Unpack it before."
+        )
     for magic, what in _ARCHIVES.items():
         if head.startswith(magic):
-            raise file_error(
-                name, "unsupported_format", f"The file is {what}; only gzip and zstd are unpacked."
-            )
+            raise file_error(name, "unsupported_format", f"The file is {what}.")
     if head[257:262] == b"ustar":
-        raise file_error(name, "unsupported_format", "The file is a tar archive.")
+        raise file_error(
+            name, "unsupported_format", f"The file is a tar archive. {_UNPACK} `tar xf` does that."
+        )
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            raise file_error(name, "not_tabular", f"The file is {what}, not a table.")
+            raise file_error(name, "not_tabular", f"The file is no table but {what}.")
 
 
-def _refuse_binary(text: bytes, name: str, *, whole: bool) -> None:
-    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise file_error(name, "invalid_encoding", "The file is UTF-16; write it as UTF-8.")
-    if b"\x00" in text or len(_CONTROL.findall(text)) > len(text) / 100:
+def detect_format(text: bytes, name: str) -> Format:
+    """Detect the format of content that begins with ``text``, in UTF-8 if it is text.
+
+    Raises:
+        InputError: ``empty_file`` or ``not_tabular``.
+    """
+    if text.startswith(b"PAR1"):
+        return Format.PARQUET
+    text = text.lstrip(b"\r\n \t")
+    if not text:
+        raise file_error(name, "empty_file", "The file is empty.")
+    if re.search(rb"\x00(?!\x01)", text) or len(_CONTROL.findall(text)) > len(text) / 100:
         raise file_error(name, "not_tabular", "The file is binary, not a table.")
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        if not whole and error.start >= len(text) - 4:  # the end of the head cuts a character
-            return
-        line = len(re.findall(rb"\r\n|\r|\n", text[: error.start])) + 1
-        raise file_error(name, "invalid_encoding", "The text is not UTF-8.", str(line)) from None
+    if text.startswith((b"{", b"[")):
+        return Format.JSON
+    if text.startswith(b"<"):
+        raise file_error(
+            name,
+            "not_tabular",
+            "The file is HTML or XML, not a table. Was a page saved in its place?",
+        )
+    return Format.DELIMITED
 
 
 def file_error(name: str, code: str, detail: str, *place: str) -> InputError:

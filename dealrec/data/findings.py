@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from dealrec.data.detection import file_error
-from dealrec.data.tables import BadRow
+from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
 from dealrec.errors import FieldError, InputError
 
 SHOWN = 100
@@ -15,13 +15,18 @@ SHOWN = 100
 REASONS = {
     "empty_user_id": "The user id is empty.",
     "empty_item_id": "The item id is empty.",
-    "invalid_timestamp": "The timestamp is neither a number nor an ISO 8601 date.",
+    "unequal_lists": "The lists in the row have different lengths.",
+    "invalid_timestamp": "The timestamp is empty, or neither a number nor a date of a known form. "
+    "`date_format` names another form, such as %d/%m/%Y.",
     "invalid_position": "The position is not a number.",
-    "invalid_split": "The split is not one of train, valid and test.",
-    "wrong_column_count": "The row has another number of cells than the header.",
+    "invalid_split": "The split is not one of train, valid and test. Where the column means something else, "
+    "`split` names another way (`--split global_time` or `--split leave_one_out`).",
+    "wrong_column_count": "The row has another number of cells than the header. Where the last column holds "
+    "separators without quotes, `rest` takes the rest of the line (`--set data.format.rest=true`, "
+    "`item_format` for the items).",
     "invalid_json": "The line is not a JSON object.",
     "invalid_value": "The value is neither text nor a number.",
-    "invalid_text": "The text holds a NUL character, or is not UTF-8.",
+    "invalid_text": "The text holds bytes that are not text in the encoding of the file, or a NUL character.",
     "cell_too_long": "The cell is too long.",
     "duplicate_row": "An earlier row has the same user, item and time or position.",
     "duplicate_item": "Another row of the item is used: the first one with a title.",
@@ -66,6 +71,14 @@ class ReasonCount(TypedDict):
     """The place of the first row, as ``file:row:column``, if it is among the first rejections."""
 
 
+class FileReading(TypedDict):
+    """What was found about a file when it was read."""
+
+    file: str
+    said: list[str]
+    """Findings in words: format, layout, encoding, columns, …."""
+
+
 class RowCounts(TypedDict):
     """The number of accepted and of rejected rows of a file."""
 
@@ -81,6 +94,8 @@ class Validation(RowCounts):
     items: RowCounts | None
     """The counts of the items file, if there is one."""
     warnings: list[DataWarning]
+    read: list[FileReading]
+    """How each file was read."""
 
 
 class TimeSpan(TypedDict):
@@ -104,7 +119,9 @@ class Report(Validation):
 
 def validation_lines(validation: Validation) -> list[str]:
     """Say in plain words how many rows were accepted and rejected, why, and what looked odd."""
-    lines = []
+    lines = [
+        f"{read['file']}: {'; '.join(read['said'])}" for read in validation["read"] if read["said"]
+    ]
     for what, counts in (("interactions", validation), ("items", validation["items"])):
         if counts is None:
             continue
@@ -122,6 +139,8 @@ class FileFindings:
     """The row counts of one file, and its first rejections."""
 
     name: str
+    files: tuple[str, ...] = ()
+    """The names of several files; the number of a row says which one it is in."""
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     first: list[BadRow] = field(default_factory=list)
@@ -159,8 +178,8 @@ class FileFindings:
         """The first rejections for the report, ordered by row."""
         return [
             {
-                "file": self.name,
-                "row": bad.row,
+                "file": self._file(bad),
+                "row": bad.row % ROWS_OF_A_FILE,
                 "column": bad.column,
                 "reason": bad.reason,
                 "message": REASONS[bad.reason],
@@ -198,5 +217,9 @@ class FileFindings:
             errors=[FieldError(self._place(bad), REASONS[bad.reason]) for bad in self.first[:10]],
         )
 
+    def _file(self, bad: BadRow) -> str:
+        return self.files[bad.row // ROWS_OF_A_FILE] if self.files else self.name
+
     def _place(self, bad: BadRow) -> str:
-        return ":".join(str(p) for p in (self.name, bad.row, bad.column) if p is not None)
+        place = (self._file(bad), bad.row % ROWS_OF_A_FILE, bad.column)
+        return ":".join(str(part) for part in place if part is not None)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,21 @@ from dealrec.config import Column, DataOptions, Sampling, Split, SplitMethod
 from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
-from dealrec.data.columns import interaction_columns, item_columns
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
-from dealrec.data.findings import SHOWN, DataWarning, FileFindings, Report, TimeSpan, warning
+from dealrec.data.findings import (
+    SHOWN,
+    DataWarning,
+    FileFindings,
+    FileReading,
+    Report,
+    TimeSpan,
+    warning,
+)
 from dealrec.data.interactions import Interactions, read_interactions
 from dealrec.data.limits import Limits
+from dealrec.data.many import Part, parts_of
 from dealrec.data.oddities import odd_interactions, odd_items
-from dealrec.data.readers import open_table
+from dealrec.data.opening import SourceTable, open_interactions, open_items
 from dealrec.data.samples import build_samples
 from dealrec.data.sequences import Sequences, arrange
 from dealrec.data.splits import default_method
@@ -40,10 +48,10 @@ class IngestResult:
 
 
 def ingest(
-    interactions: Path,
+    interactions: Path | Sequence[Path],
     *,
     interactions_name: str | None = None,
-    items: Path | None = None,
+    items: Path | Sequence[Path] | None = None,
     items_name: str | None = None,
     options: DataOptions = AS_THEY_ARE,
     out: Path,
@@ -56,9 +64,9 @@ def ingest(
     (or position) of an earlier row.
 
     Args:
-        interactions: File of interactions.
-        interactions_name: Name of the file in messages; its format follows from content and name.
-        items: Items file with titles, if there is one.
+        interactions: Files of interactions, or folders of such files.
+        interactions_name: Name of a single file in messages; its format follows from content and name.
+        items: Items file with titles, if there is one (or several, or a folder).
         items_name: Name of the items file.
         options: How the files become a data set.
         out: Folder that :meth:`Dataset.save` writes to.
@@ -69,23 +77,26 @@ def ingest(
         InputError: The files cannot be used at all, and nothing is written.
     """
     limits = limits or Limits()
-    table = open_table(
-        interactions, interactions_name or interactions.name, limits=limits, reporter=reporter
+    source = open_interactions(
+        _parts(interactions, interactions_name),
+        options,
+        limits=limits,
+        reporter=reporter,
     )
-    found = interaction_columns(table, options.columns)
     method = options.split or default_method(
-        has_split=Column.SPLIT in found, has_timestamps=Column.TIMESTAMP in found
+        has_split=Column.SPLIT in source.columns, has_timestamps=Column.TIMESTAMP in source.columns
     )
-    _require_possible(method, found)
-    rows = FileFindings(table.name)
-    raw = read_interactions(table, found, method, rows, limits)
+    _require_possible(method, source.columns)
+    rows = FileFindings(source.name, source.files)
+    raw = read_interactions(source, method, rows, limits)
 
-    catalogue, item_rows, item_names = None, None, None
+    catalogue, item_rows, item_source = None, None, None
     if items is not None:
-        table = open_table(items, items_name or items.name, limits=limits, reporter=reporter)
-        item_rows = FileFindings(table.name)
-        item_names = item_columns(table, options.columns)
-        catalogue = read_catalogue(table, item_names, item_rows, limits)
+        item_source = open_items(
+            _parts(items, items_name), options, source, limits=limits, reporter=reporter
+        )
+        item_rows = FileFindings(item_source.name, item_source.files)
+        catalogue = read_catalogue(item_source.table, item_source.columns, item_rows, limits)
     joined, known = join_catalogue(raw.item_ids, catalogue)
 
     sequences = arrange(raw, method)
@@ -99,10 +110,15 @@ def ingest(
         )
     unknown = len(raw.item_ids) - known if catalogue is not None else 0
     warnings = _warnings(dataset, joined, catalogue, unknown)
-    warnings += [*rows.warnings(), *odd_interactions(rows.name, found, raw, sequences, method)]
-    if catalogue is not None and item_rows is not None and item_names is not None:
-        warnings += [*item_rows.warnings(), *odd_items(item_rows.name, item_names, catalogue)]
-    report = _report(rows, item_rows, warnings, time_span(dataset))
+    warnings += [
+        *rows.warnings(),
+        *odd_interactions(rows.name, source.columns, raw, sequences, method),
+    ]
+    if catalogue is not None and item_rows is not None and item_source is not None:
+        odd = odd_items(item_rows.name, item_source.columns, catalogue)
+        warnings += [*item_rows.warnings(), *odd]
+    read = [said for said in (_said(source), item_source and _said(item_source)) if said]
+    report = _report(rows, item_rows, warnings, time_span(dataset), read)
     dataset.save(out)
     text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
     (out / REPORT).write_text(text)
@@ -192,11 +208,20 @@ def _warnings(
     return [warning(code, n, f"{n:,} {text}.") for code, n, text in possible if n]
 
 
+def _parts(paths: Path | Sequence[Path], name: str | None) -> list[Part]:
+    return parts_of([paths] if isinstance(paths, Path) else paths, name)
+
+
+def _said(source: SourceTable) -> FileReading:
+    return {"file": source.name, "said": source.said()}
+
+
 def _report(
     rows: FileFindings,
     item_rows: FileFindings | None,
     warnings: list[DataWarning],
     times: TimeSpan | None,
+    read: list[FileReading],
 ) -> Report:
     rejections = rows.rejections() + ([] if item_rows is None else item_rows.rejections())
     return {
@@ -205,4 +230,5 @@ def _report(
         "times": times,
         "rejections": rejections[:SHOWN],
         "warnings": warnings,
+        "read": read,
     }

@@ -14,9 +14,11 @@ import pyarrow.compute as pc
 
 from dealrec.config import Column, Split, SplitMethod
 from dealrec.data.dataset import SPLIT_CODES, Int8, Int32, Int64
+from dealrec.data.dates import ANY_FORM, CellForm
 from dealrec.data.findings import SHOWN, FileFindings
 from dealrec.data.limits import Limits
-from dealrec.data.tables import BadRow, Batch, TableReader, counted_batches
+from dealrec.data.opening import SourceTable
+from dealrec.data.tables import BadRow, Batch, counted_batches
 from dealrec.data.values import OrderValues, as_order, as_text, holds_nul, is_blank, longer_than
 
 Float64 = npt.NDArray[np.float64]
@@ -62,8 +64,7 @@ class _Collected:
 
 
 def read_interactions(
-    table: TableReader,
-    columns: Mapping[Column, str],
+    source: SourceTable,
     method: SplitMethod,
     findings: FileFindings,
     limits: Limits,
@@ -73,6 +74,7 @@ def read_interactions(
     Raises:
         InputError: No row can be used, or the file is over one of the ``limits``.
     """
+    table, columns = source.table, source.columns
     used = [Column.USER_ID, Column.ITEM_ID]
     used += [column for column in (Column.TIMESTAMP, Column.POSITION) if column in columns]
     if method is SplitMethod.COLUMN:
@@ -80,7 +82,7 @@ def read_interactions(
     wanted = {column: columns[column] for column in used}
     collected = _Collected()
     for batch in counted_batches(table, list(dict.fromkeys(wanted.values())), limits):
-        _collect(batch, wanted, collected, findings, limits)
+        _collect(batch, wanted, source.forms, collected, findings, limits)
     findings.require_rows()
     return _assembled(collected)
 
@@ -88,6 +90,7 @@ def read_interactions(
 def _collect(
     batch: Batch,
     columns: Mapping[Column, str],
+    forms: Mapping[Column, CellForm],
     collected: _Collected,
     findings: FileFindings,
     limits: Limits,
@@ -98,7 +101,8 @@ def _collect(
     order: dict[str, OrderValues] = {}
     for column in (Column.TIMESTAMP, Column.POSITION):
         if column in columns:
-            values = as_order(checks.column(column), dates=column is Column.TIMESTAMP)
+            form = forms.get(column, ANY_FORM)
+            values = as_order(checks.column(column), dates=column is Column.TIMESTAMP, form=form)
             if column is Column.POSITION and Column.TIMESTAMP in columns:  # it only breaks ties
                 _note_left_out(checks.column(column), values, columns[column], findings)
             else:

@@ -1,80 +1,106 @@
-"""JSON Lines files: one object a line, whose numbers are kept as they are written."""
+"""JSON files: the fields of their objects as columns, nested ones by their paths."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from dealrec.data.detection import UTF8_BOM, file_error
+from dealrec.data.detection import file_error
+from dealrec.data.json_records import (
+    JsonShape,
+    Records,
+    json_shape,
+    parsed_json,
+    parsed_lines,
+    parsed_literal,
+    records,
+)
 from dealrec.data.streams import UnpackedFile
 from dealrec.data.tables import BadRow, Batch, chosen, is_name
 
-_decode = json.JSONDecoder(
-    parse_int=str, parse_float=str, parse_constant=lambda name: None if name == "NaN" else name
-).decode
-_LINE_END = re.compile(rb"\r\n|\r|\n")
+_DEPTH = 4
+"""How deep fields are looked for in objects within objects."""
+_NOT_THERE = object()
 
 
-class JsonLinesReader:
-    """Reads the fields that hold text or a number; ``NaN`` counts as null."""
+class JsonReader:
+    """Reads the fields that hold text or a number; ``NaN`` counts as null.
+
+    A field of an object within the object has the path ``outer.inner``. An object with a single field that
+    begins with ``$``, as MongoDB writes dates and ids, stands for its value.
+    """
 
     def __init__(self, file: UnpackedFile) -> None:
         self.name = file.name
         self._file = file
-        fields = _fields(_LINE_END.split(file.head.removeprefix(UTF8_BOM)))
-        for lines, _ in self._lines() if not fields else ():
-            fields = fields or _fields(lines)
-        if not fields:
+        head = file.text_head().decode("utf-8", "replace")
+        self.shape = json_shape(head)
+        sample = self._sample(head)
+        self._plain = _plain_fields(sample, null=True)
+        self.lists: dict[str, str | None] = dict.fromkeys(_list_fields(sample))
+        if not self._plain and not self.lists and not _paths(sample):
+            for found in self._records():
+                sample = [fields for fields in found.objects if fields]
+                self._plain = _plain_fields(sample, null=True)
+                if self._plain or _paths(sample):
+                    break
+        nested = [path for path in _paths(sample) if path not in self._plain]
+        self.column_names = [*self._plain, *nested, *self.lists]
+        if not self.column_names:
             raise file_error(self.name, "not_tabular", "No line holds a JSON object.")
-        self.column_names = fields
-        self._check_count(len(fields))
+        self._check_count(len(self._plain))
 
     def has(self, name: str) -> bool:
         """See :meth:`dealrec.data.tables.TableReader.has`."""
         if name in self.column_names:
             return True
-        written = {json.dumps(name).encode(), json.dumps(name, ensure_ascii=False).encode()}
+        parts = {name, *name.split(".")}
+        written = {json.dumps(part)[1:-1] for part in parts} | parts
         return any(
-            name in _fields([line])
-            for lines, _ in self._lines()
-            for line in lines
-            if any(form in line for form in written)
+            fields is not None
+            and _is_text(value := _field(fields, name))
+            and value is not _NOT_THERE
+            for found in self._records(written)
+            for fields in found.objects
         )
+
+    def notes(self) -> list[str]:
+        """See :meth:`dealrec.data.tables.TableReader.notes`."""
+        return []
 
     def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
         """Read text columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
-        names = dict.fromkeys(chosen(self.column_names, columns, others=others))
-        for lines, first in self._lines():
-            rows, objects, bad = self._objects(lines, first, columns)
+        names = dict.fromkeys(chosen(self._plain, columns, others=others))
+        for found in self._records():
+            rows, objects, bad = self._checked(found, columns)
             if others:
-                names |= dict.fromkeys(_text_fields(objects))
+                names |= dict.fromkeys(_plain_fields(objects))
                 self._check_count(len(names))
             yield Batch(
-                columns={
-                    name: pa.array([_text(fields.get(name)) for fields in objects], pa.string())
-                    for name in names
-                },
+                columns={name: self._column(objects, name) for name in names},
                 rows=np.array(rows, np.int64),
                 bad=bad,
             )
 
-    def _objects(
-        self, lines: list[bytes], first: int, columns: Sequence[str]
+    def _column(self, objects: list[dict[str, Any]], name: str) -> pa.Array:
+        if name in self.lists:
+            values = [_texts(_field(fields, name)) for fields in objects]
+            return pa.array(values, pa.list_(pa.string()))
+        return pa.array([_text(_field(fields, name)) for fields in objects], pa.string())
+
+    def _checked(
+        self, found: Records, columns: Sequence[str]
     ) -> tuple[list[int], list[dict[str, Any]], list[BadRow]]:
         rows: list[int] = []
         objects: list[dict[str, Any]] = []
         bad: list[BadRow] = []
-        for number, line in enumerate(lines, first):
-            if not line.strip():
-                continue
-            fields = _object(line)
+        for number, fields in zip(found.rows, found.objects, strict=True):
             if fields is None:
                 bad.append(BadRow(number, None, "invalid_json"))
                 continue
-            odd = next((name for name in columns if not _is_text(fields.get(name))), None)
+            odd = next((name for name in columns if not self._usable(fields, name)), None)
             if odd is not None:
                 bad.append(BadRow(number, odd, "invalid_value"))
                 continue
@@ -82,62 +108,110 @@ class JsonLinesReader:
             objects.append(fields)
         return rows, objects, bad
 
+    def _usable(self, fields: dict[str, Any], name: str) -> bool:
+        value = _field(fields, name)
+        return _is_text(value) or (name in self.lists and isinstance(value, list | tuple))
+
+    def _records(self, written: set[str] | None = None) -> Iterator[Records]:
+        """All records; with ``written``, of lines only those that hold one of the texts."""
+        if written is None or self.shape is JsonShape.DOCUMENT:
+            yield from records(self._file, self.shape)
+            return
+        parse = parsed_json if self.shape is JsonShape.LINES else parsed_literal
+        for lines, _ in self._file.numbered_lines():
+            found = [line for line in lines if any(text in line for text in written)]
+            yield parsed_lines(found, 0, parse)
+
+    def _sample(self, head: str) -> list[dict[str, Any]]:
+        if self.shape is JsonShape.DOCUMENT:
+            first = next(records(self._file, self.shape), None)
+            found = first.objects[:2000] if first else []
+        else:
+            parse = parsed_json if self.shape is JsonShape.LINES else parsed_literal
+            found = [parse(line) for line in head.split("\n")]
+        return [fields for fields in found if fields]
+
     def _check_count(self, fields: int) -> None:
         if fields > self._file.limits.columns:
             message = f"The objects have more than {self._file.limits.columns:,} fields in all."
             raise file_error(self.name, "too_many_columns", message)
 
-    def _lines(self) -> Iterator[tuple[list[bytes], int]]:
-        """Iterate over groups of lines, each with the number of its first line from 1."""
-        rest, number = b"", 1
-        for chunk in self._file.text_chunks():
-            *lines, rest = (rest + chunk).split(b"\n")
-            if max(map(len, lines), default=0) > self._file.limits.line_bytes or (
-                len(rest) > self._file.limits.line_bytes
-            ):
-                raise file_error(
-                    self.name,
-                    "line_too_long",
-                    f"A line is longer than {self._file.limits.line_bytes:,} bytes.",
-                )
-            yield lines, number
-            number += len(lines)
-        if rest:
-            yield [rest], number
+
+def _field(fields: dict[str, Any], name: str) -> Any:
+    """The value of a field or of a path; ``_NOT_THERE`` where there is none."""
+    value = fields.get(name, _NOT_THERE)
+    if value is _NOT_THERE and "." in name:
+        value = fields
+        for part in name.split("."):
+            value = value.get(part, _NOT_THERE) if isinstance(value, dict) else _NOT_THERE
+    while isinstance(value, dict) and len(value) == 1 and str(next(iter(value))).startswith("$"):
+        value = next(iter(value.values()))
+    return value
 
 
-def _object(line: bytes) -> dict[str, Any] | None:
-    try:
-        parsed = _decode(line.decode())
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
-
-
-def _fields(lines: Iterable[bytes]) -> list[str]:
-    """The names of all fields in some lines that hold text, a number or null."""
-    objects = (fields for line in lines if (fields := _object(line)))
-    return _text_fields(objects, null=True)
-
-
-def _text_fields(objects: Iterable[dict[str, Any]], *, null: bool = False) -> list[str]:
+def _plain_fields(objects: Iterable[dict[str, Any]], *, null: bool = False) -> list[str]:
+    """The names of fields that hold text or a number, with ``null`` also of those that hold null."""
     names = dict.fromkeys(
         name
         for fields in objects
-        for name, value in fields.items()
-        if (value is not None or null) and _is_text(value)
+        for name in fields
+        if isinstance(name, str)
+        and _is_text(value := _field(fields, name))
+        and (null or value is not None)
     )
     return [name for name in names if is_name(name)]
 
 
+def _list_fields(objects: list[dict[str, Any]]) -> list[str]:
+    """The names of fields that hold lists of text or numbers, and never text or a number."""
+    names = dict.fromkeys(
+        name
+        for fields in objects
+        for name, value in fields.items()
+        if isinstance(value, list | tuple) and value and all(map(_is_text, value))
+    )
+    plain = _plain_fields(objects)
+    return [name for name in names if isinstance(name, str) and is_name(name) and name not in plain]
+
+
+def _paths(objects: list[dict[str, Any]]) -> list[str]:
+    """The paths of text and numbers in objects within the objects."""
+    found: dict[str, None] = {}
+    for fields in objects:
+        for name, value in fields.items():
+            if isinstance(value, dict) and isinstance(name, str):
+                found |= dict.fromkeys(_inner(name, value, 1))
+    return [path for path in found if is_name(path)][:200]
+
+
+def _inner(path: str, fields: dict[str, Any], depth: int) -> Iterator[str]:
+    for name, value in fields.items():
+        if not isinstance(name, str) or name.startswith("$"):
+            continue
+        inner = f"{path}.{name}"
+        if isinstance(value, dict) and depth < _DEPTH and not _is_text(_field(fields, name)):
+            yield from _inner(inner, value, depth + 1)
+        elif _is_text(_field(fields, name)):
+            yield inner
+
+
 def _text(value: Any) -> str | None:
-    return value if _is_text(value) else None
+    if isinstance(value, str):
+        return value if _is_text(value) else None
+    return None if value is None or not _is_text(value) or value is _NOT_THERE else repr(value)
+
+
+def _texts(value: Any) -> list[str | None] | None:
+    if isinstance(value, list | tuple):
+        return [_text(part) for part in value]
+    text = _text(value)
+    return None if text is None else [text]
 
 
 def _is_text(value: Any) -> bool:
-    """Whether a value is null, or text (numbers are kept as text) that UTF-8 can encode."""
-    if value is None:
+    """Whether a value is null, a number, or text that UTF-8 can encode; one that is not there is null."""
+    if value is None or value is _NOT_THERE:
         return True
-    if not isinstance(value, str):
-        return False
-    return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
+    return isinstance(value, int | float) and not isinstance(value, bool)

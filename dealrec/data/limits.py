@@ -17,5 +17,9 @@ class Limits:
     """Columns of the header (``too_many_columns``)."""
     cell_bytes: int = 64 * 2**10
     """Bytes of a cell; a row with a longer one is rejected (``cell_too_long``)."""
+    workbook_bytes: int = 2**30
+    """Bytes of an Excel workbook after decompression (``file_too_large``)."""
+    sheet_cells: int = 20_000_000
+    """Cells of a sheet, empty ones between others included (``file_too_large``)."""
     rows: int = 2**31 - 2
     """Rows of a file (``file_too_large``)."""

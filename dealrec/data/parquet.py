@@ -6,18 +6,21 @@ from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dealrec.data.detection import Compression, file_error
 from dealrec.data.streams import UnpackedFile
-from dealrec.data.tables import Batch, chosen, is_name
+from dealrec.data.tables import Batch, chosen, is_name, require_unique
 
 _BATCH_ROWS = 2**18
+_DEPTH = 4
+"""How deep the fields of structures are looked for."""
 _Answer = TypeVar("_Answer")
 
 
 class ParquetReader:
-    """Reads the columns of flat types and ignores nested ones.
+    """Reads the columns of flat types, lists of them, and the fields of structures by their paths.
 
     A compressed file is first unpacked to a temporary file.
     """
@@ -30,24 +33,38 @@ class ParquetReader:
         source = str(file.path) if self._temporary is None else self._temporary.name
         self._parquet = self._guarded("truncated_stream", lambda: pq.ParquetFile(source))
         schema = self._guarded("corrupt_stream", lambda: self._parquet.schema_arrow)
-        self.column_names = [
+        self._check(schema, file)
+        self._plain = [
             field.name
             for field in schema
             if not pa.types.is_nested(field.type) and is_name(field.name)
         ]
-        self._check(schema, file)
+        self.lists: dict[str, str | None] = {
+            field.name: None for field in schema if _is_list(field.type) and is_name(field.name)
+        }
+        nested = [path for field in schema for path in _paths(field.name, field.type)]
+        self.column_names = [*self._plain, *nested, *self.lists]
 
     def has(self, name: str) -> bool:
         """See :meth:`dealrec.data.tables.TableReader.has`."""
         return name in self.column_names
 
+    def notes(self) -> list[str]:
+        """See :meth:`dealrec.data.tables.TableReader.notes`."""
+        return []
+
     def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
         """Read typed columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
-        columns, row = chosen(self.column_names, columns, others=others), 1
+        require_unique(self.name, self.column_names, columns)
+        columns, row = chosen(self._plain, columns, others=others), 1
+        read = [
+            column if column in self._plain or column in self.lists else column.split(".")[0]
+            for column in columns
+        ]
         batches = self._guarded(
             "corrupt_stream",
             lambda: self._parquet.iter_batches(
-                _BATCH_ROWS, columns=list(columns), use_threads=False
+                _BATCH_ROWS, columns=list(dict.fromkeys(read)), use_threads=False
             ),
         )
         while True:
@@ -55,7 +72,7 @@ class ParquetReader:
             if batch is None:
                 break
             yield Batch(
-                columns={column: self._sound(batch.column(column)) for column in columns},
+                columns={column: self._sound(self._found(batch, column)) for column in columns},
                 rows=np.arange(row, row + batch.num_rows),
                 bad=[],
             )
@@ -63,6 +80,12 @@ class ParquetReader:
         if row - 1 != self._parquet.metadata.num_rows:
             message = "The Parquet file has another number of rows than its metadata says."
             raise file_error(self.name, "corrupt_stream", message)
+
+    def _found(self, batch: pa.RecordBatch, column: str) -> pa.Array:
+        if column in batch.schema.names:
+            return batch.column(column)
+        outer, *inner = column.split(".")
+        return pc.struct_field(self._sound(batch.column(outer)), inner)
 
     def _unpacked(self, file: UnpackedFile) -> "tempfile._TemporaryFileWrapper[bytes]":
         limit, size = file.limits.packed_parquet_bytes, 0
@@ -117,8 +140,6 @@ class ParquetReader:
     def _check(self, schema: pa.Schema, file: UnpackedFile) -> None:
         if len(schema.names) > file.limits.columns:
             raise file_error(self.name, "too_many_columns", "The file has too many columns.")
-        if len(set(schema.names)) < len(schema.names):
-            raise file_error(self.name, "duplicate_column", "Two columns have the same name.")
         metadata = self._parquet.metadata
         unpacked = sum(
             metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)
@@ -129,3 +150,21 @@ class ParquetReader:
                 "file_too_large",
                 f"The content is larger than {file.limits.unpacked_bytes:,} bytes.",
             )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return bool(lists and not types.is_nested(kind.value_type))
+
+
+def _paths(name: str, kind: pa.DataType, depth: int = 1) -> list[str]:
+    if not pa.types.is_struct(kind) or depth > _DEPTH or "." in name.rpartition(".")[2]:
+        return []
+    found = []
+    for field in kind:
+        path = f"{name}.{field.name}"
+        if "." in field.name or not is_name(path):
+            continue
+        found += _paths(path, field.type, depth + 1) if pa.types.is_nested(field.type) else [path]
+    return found

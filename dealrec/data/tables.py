@@ -1,6 +1,6 @@
 """A table in a file, whatever its format: its columns, then its rows in batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,11 @@ from dealrec.data.detection import file_error
 from dealrec.data.limits import Limits
 
 Int64 = npt.NDArray[np.int64]
+
+
+ROWS_OF_A_FILE = 2**40
+"""Where a table has several files, the number of a row is that in its file, plus this times the number of
+the file from 0."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,14 @@ class TableReader(Protocol):
     """The names as the file has them; those of RecBole files lose their ``:type``, and those of JSON
     Lines are the names in the first 64 KiB."""
 
+    @property
+    def lists(self) -> Mapping[str, str | None]:
+        """The columns whose cells hold several values.
+
+        The value is what separates these in text, ``None`` where the cells are lists.
+        """
+        ...
+
     def has(self, name: str) -> bool:
         """Whether there is such a column; JSON Lines are searched to the end for it."""
         ...
@@ -57,14 +70,36 @@ class TableReader(Protocol):
         """Read the named columns in file order; no more than a batch is held in memory.
 
         With ``others``, read every other column of text as well. A cell of it that holds neither text
-        nor a number is null, and never a reason to reject its row.
+        nor a number is null, and never a reason to reject its row. Columns of lists are left out then.
         """
         ...
+
+    def notes(self) -> list[str]:
+        """What the last reading did to the file beside reading it, in words."""
+        ...
+
+
+def require_unique(file: str, names: Sequence[str], wanted: Sequence[str]) -> None:
+    """Check that each wanted column is the only one of its name.
+
+    Raises:
+        InputError: ``duplicate_column``.
+    """
+    for name in wanted:
+        places = [str(at) for at, other in enumerate(names, 1) if other == name]
+        if len(places) > 1:
+            raise file_error(
+                file,
+                "duplicate_column",
+                f"Two columns have the same name `{name}`: columns {' and '.join(places)}. Rename one of "
+                "them, or give names by position with `--set data.format.names=…`.",
+            )
 
 
 def chosen(names: Sequence[str], columns: Sequence[str], *, others: bool) -> list[str]:
     """The named columns and, with ``others``, the further ones of ``names`` that have a name."""
-    return [*columns, *(n for n in names if others and n and n not in columns)]
+    unique = [name for name in names if name and names.count(name) == 1] if others else []
+    return [*columns, *(name for name in unique if name not in columns)]
 
 
 def counted_batches(

@@ -4,12 +4,23 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dealrec.data.dates import (
+    ANY_FORM,
+    DECIMAL_COMMA,
+    DOTTED_THOUSANDS,
+    THOUSANDS,
+    CellForm,
+    seconds,
+)
+
+_UUID_BYTES = 16
 Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -37,7 +48,8 @@ class OrderValues:
 def as_text(column: pa.Array) -> pa.Array:
     """Convert a column of any flat type to text.
 
-    Text stays as it is, whole floats lose their ``.0``, and bytes that are not UTF-8 become null.
+    Text stays as it is, whole floats and decimals lose their ``.0``, 16 bytes become the text of a UUID, and
+    other bytes that are not UTF-8 become null.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -48,6 +60,8 @@ def as_text(column: pa.Array) -> pa.Array:
     if pa.types.is_float16(kind):
         column = column.cast(pa.float32())
         kind = column.type
+    if pa.types.is_fixed_size_binary(kind) and kind.byte_width == _UUID_BYTES:
+        return pa.array([_uuid(value) for value in column.to_pylist()], pa.string())
     if _holds_bytes(kind):
         return pa.array([_decoded(value) for value in column.to_pylist()], pa.string())
     if pa.types.is_floating(kind):
@@ -56,7 +70,12 @@ def as_text(column: pa.Array) -> pa.Array:
         return pc.if_else(
             pc.fill_null(whole, False), integers.cast(pa.string()), column.cast(pa.string())
         )
-    return column.cast(pa.string())
+    text = column.cast(pa.string())
+    if pa.types.is_decimal(kind) and kind.scale > 0:
+        text = pc.replace_substring_regex(text, r"^-?0E-\d+$", "0")
+        text = pc.replace_substring_regex(text, r"\.0+$", "")
+        text = pc.replace_substring_regex(text, r"(\.\d*[1-9])0+$", r"\1")
+    return text
 
 
 def is_blank(text: pa.Array) -> Bool:
@@ -78,9 +97,11 @@ def longer_than(text: pa.Array, limit: int) -> Bool:
     return _mask(pc.fill_null(pc.greater(pc.binary_length(text), limit), False))
 
 
-def as_order(column: pa.Array, *, dates: bool) -> OrderValues:
-    """Read numbers, and with ``dates`` ISO 8601 or RFC 3339 dates, in a column of any flat type."""
+def as_order(column: pa.Array, *, dates: bool, form: CellForm = ANY_FORM) -> OrderValues:
+    """Read numbers, and with ``dates`` also dates, in a column of any flat type."""
     kind = column.type
+    if dates and (form.compact or form.date_format) and not pa.types.is_temporal(kind):
+        return _from_written_dates(as_text(column), form)
     if pa.types.is_boolean(kind):
         return _nothing(len(column))
     if pa.types.is_integer(kind) and kind != pa.uint64():
@@ -90,7 +111,7 @@ def as_order(column: pa.Array, *, dates: bool) -> OrderValues:
         return _from_times(column) if dates else _nothing(len(column))
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _from_floats(column.cast(pa.float64(), safe=False))
-    return _from_text(as_text(column), dates=dates)
+    return _from_text(as_text(column), form, dates=dates)
 
 
 def clean_title(text: pa.Array) -> pa.Array:
@@ -103,7 +124,7 @@ def clean_title(text: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(text, ""), None, text)
 
 
-def _from_text(text: pa.Array, *, dates: bool) -> OrderValues:
+def _from_text(text: pa.Array, form: CellForm, *, dates: bool) -> OrderValues:
     try:
         whole = text.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -120,7 +141,40 @@ def _from_text(text: pa.Array, *, dates: bool) -> OrderValues:
     if dates:
         written = _mask(pc.match_substring_regex(text, _DATE))
         _fill(result, written, _from_dates, text)
+    if not result.valid.all():
+        _fill_rest(result, text, form, dates=dates)
     return result
+
+
+def _fill_rest(result: OrderValues, text: pa.Array, form: CellForm, *, dates: bool) -> None:
+    """Read numbers with commas, and dates in other forms than ISO 8601's."""
+    plain = text
+    if form.decimal_comma:
+        where = _mask(pc.match_substring_regex(text, DECIMAL_COMMA))
+        plain = pc.replace_substring(pc.replace_substring(text, ".", ""), ",", ".")
+    else:
+        where = _mask(pc.match_substring_regex(text, THOUSANDS))
+        plain = pc.replace_substring(text, ",", "")
+    _fill(result, where & ~result.valid, _from_number_text, plain)
+    where = _mask(pc.match_substring_regex(text, DOTTED_THOUSANDS)) & ~result.valid
+    _fill(result, where, _from_number_text, pc.replace_substring(text, ".", ""))
+    where = ~result.valid & _mask(pc.not_equal(text, ""))
+    if dates:
+        _fill(result, where, lambda part: _from_written_dates(part, form), text)
+
+
+def _from_number_text(text: pa.Array) -> OrderValues:
+    try:
+        return as_order(text.cast(pa.int64()), dates=False)
+    except pa.ArrowInvalid:
+        return _from_floats(text.cast(pa.float64()))
+
+
+def _from_written_dates(text: pa.Array, form: CellForm) -> OrderValues:
+    """Read each distinct date by itself."""
+    encoded = pc.utf8_trim_whitespace(pc.fill_null(text, "")).dictionary_encode()
+    found = [seconds(value, form) for value in encoded.dictionary.to_pylist()]
+    return _from_floats(pa.array(found, pa.float64()).take(encoded.indices))
 
 
 def _fill(
@@ -172,6 +226,13 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return bool(
         types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
     )
+
+
+def _uuid(value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    text = value.decode("ascii", "replace")
+    return text if text.isascii() and text.isprintable() else str(UUID(bytes=value))
 
 
 def _decoded(value: bytes | None) -> str | None:

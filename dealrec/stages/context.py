@@ -29,7 +29,14 @@ class IngestFile(Record):
     """A file to read, and the name that people know it by."""
 
     path: Path
+    """A file, or a folder of files."""
     name: str
+    further: tuple[Path, ...] = ()
+    """Other files of the same table."""
+
+    def paths(self) -> list[Path]:
+        """All files and folders."""
+        return [self.path, *self.further]
 
 
 class IngestFiles(Record):

@@ -13,9 +13,9 @@ def run(context: StageContext) -> StageResult:
     files = context.files
     assert files is not None
     result = ingest(
-        files.interactions.path,
+        files.interactions.paths(),
         interactions_name=files.interactions.name,
-        items=files.items.path if files.items else None,
+        items=files.items.paths() if files.items else None,
         items_name=files.items.name if files.items else None,
         options=files.options,
         out=context.out,

@@ -20,6 +20,7 @@ from dealrec.config.stages import (
     stages_before,
 )
 from dealrec.data.dataset import Dataset
+from dealrec.data.many import parts_of
 from dealrec.disk import file_sha256, remove_unfinished, written_whole
 from dealrec.progress import SILENT, Reporter, StageReporters
 from dealrec.stages.context import IngestFiles, StageContext, StageFacts
@@ -92,7 +93,10 @@ class Workspace:
         """
         spec = STAGES[StageName.INGEST]
         content = {
-            role: [file.name, file_sha256(file.path)]
+            role: [
+                file.name,
+                *((part.name, file_sha256(part.path)) for part in parts_of(file.paths())),
+            ]
             for role, file in (("interactions", files.interactions), ("items", files.items))
             if file is not None
         }

@@ -53,7 +53,7 @@ def test_a_table_in_memory_is_read_whoever_made_it(source):
         assert files.items is not None
 
 
-@pytest.mark.parametrize("source", [None, 7, ["log.csv"], object()])
+@pytest.mark.parametrize("source", [None, 7, [7], object()])
 def test_what_is_no_table_is_refused_by_its_type(source):
     refused = refusal(source)
     assert refused.code == "not_tabular"
@@ -64,12 +64,11 @@ def test_a_path_that_cannot_be_read_is_refused_in_a_sentence(tmp_path):
     log = tmp_path / "log.csv"
     log.write_text("user_id,item_id,position\n")
     assert refusal(tmp_path / "lok.csv").detail == f"There is no file {tmp_path / 'lok.csv'}."
-    assert refusal(str(tmp_path)).detail == f"{tmp_path} is a folder. Name one file in it."
     assert refusal(log, items=tmp_path / "titles.csv").code == "no_such_file"
 
 
 def test_an_unknown_split_is_refused_with_those_that_there_are(tmp_path):
-    with pytest.raises(InputError, match=r"data.split: .*'leave_one_out'") as refused:
+    with pytest.raises(InputError, match=r"data.split. must be one of .*leave_one_out") as refused:
         dealrec.prune(TABLE, budget=1, split="random", out=tmp_path / "out")
     assert refused.value.code == "invalid_config"
 

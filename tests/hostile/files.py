@@ -3,12 +3,12 @@
 Contents are made when they are sent: what is big is a stream, what is drawn comes from a seed.
 """
 
+import bz2
 import gzip
 import io
 import itertools
 import pickle
 import tarfile
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from tests.hostile import parquet
+from tests.hostile.archives import rows_of_cells, understated, workbook, zip_bomb, zipped
 
 MEBI = 2**20
 GOOD = b"user_id,item_id,timestamp\n" + b"".join(
@@ -53,7 +54,7 @@ def repeated(piece: bytes, size: int) -> Callable[[], Iterator[bytes]]:
 
 
 def packed(content: Callable[[], Iterator[bytes]], kind: str) -> Callable[[], Iterator[bytes]]:
-    """The stream in one gzip or zstd stream, packed while it is sent."""
+    """The stream in one gzip, zstd or bzip2 stream, packed while it is sent."""
 
     def gzipped() -> Iterator[bytes]:
         packer = zlib.compressobj(9, wbits=31)
@@ -68,7 +69,13 @@ def packed(content: Callable[[], Iterator[bytes]], kind: str) -> Callable[[], It
                 stream.write(piece)
         yield sink.getvalue().to_pybytes()
 
-    return gzipped if kind == "gzip" else zstandard
+    def bzipped() -> Iterator[bytes]:
+        packer = bz2.BZ2Compressor()
+        for piece in content():
+            yield packer.compress(piece)
+        yield packer.flush()
+
+    return {"gzip": gzipped, "zstd": zstandard, "bzip2": bzipped}[kind]
 
 
 def before(head: bytes, content: Callable[[], Iterator[bytes]]) -> Callable[[], Iterator[bytes]]:
@@ -84,14 +91,6 @@ def made(content: Callable[[], bytes]) -> Callable[[], Iterator[bytes]]:
 def zstd(content: bytes) -> bytes:
     """One zstd frame."""
     return bytes(pa.Codec("zstd").compress(content, asbytes=True))
-
-
-def zipped(name: str) -> bytes:
-    """A ZIP archive, as `torch.save` writes one too."""
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w") as archive:
-        archive.writestr(name, GOOD)
-    return sink.getvalue()
 
 
 def tarred() -> bytes:
@@ -127,6 +126,13 @@ def objects(*values: str) -> bytes:
     return "\n".join([*lines, *(row % (0, 99, value) for value in values)]).encode()
 
 
+def literals(*values: str) -> bytes:
+    """Python dictionaries, one a line: each value as the timestamp of a row, among good rows."""
+    row = "{'user_id': 'u%d', 'item_id': 'i%d', 'timestamp': %s}"
+    lines = [row % (n // 3, n, n) for n in range(30)]
+    return "\n".join([*lines, *(row % (0, 99, value) for value in values)]).encode()
+
+
 def named(filename: bytes, shown: str, *, quick: bool = False) -> HostileFile:
     """A good file with a name that is none."""
     return HostileFile(GOOD, "ready", filename=filename, shown=shown, quick=quick)
@@ -141,8 +147,92 @@ FILES: dict[str, HostileFile] = {
     "gzip in gzip": HostileFile(gzip.compress(gzip.compress(GOOD)), "unsupported_format"),
     "gzip in zstd": HostileFile(zstd(gzip.compress(GOOD)), "unsupported_format", quick=True),
     "zstd in gzip": HostileFile(gzip.compress(zstd(GOOD)), "unsupported_format"),
-    "zip": HostileFile(zipped("interactions.csv"), "unsupported_format"),
-    "torch's own": HostileFile(zipped("archive/data.pkl"), "unsupported_format", quick=True),
+    "zip of two tables": HostileFile(
+        zipped(**{"a.csv": GOOD, "b.csv": GOOD}), "unsupported_format", quick=True
+    ),
+    "zip of zip": HostileFile(zipped(**{"a.csv": zipped(a=GOOD)}), "unsupported_format"),
+    "zip whose member climbs": HostileFile(
+        zipped(**{"../../etc/passwd": GOOD}), "unsupported_format"
+    ),
+    "zip of 20,000 members": HostileFile(
+        made(lambda: zipped(**{f"{n}.csv": b"" for n in range(20_000)})), "unsupported_format"
+    ),
+    "zip bomb of zeros": HostileFile(
+        made(lambda: zip_bomb("a.csv", repeated(b"\x00", 1024 * MEBI))), "not_tabular"
+    ),
+    "zip bomb of one line": HostileFile(
+        made(lambda: zip_bomb("a.csv", before(HEADER, repeated(b"a", 256 * MEBI)))),
+        "line_too_long",
+        quick=True,
+    ),
+    "zip that understates its member": HostileFile(
+        understated(zipped(**{"a.csv": GOOD})), "corrupt_stream", quick=True
+    ),
+    "bzip2 bomb of one line": HostileFile(
+        packed(before(HEADER, repeated(b"a", 512 * MEBI)), "bzip2"), "line_too_long"
+    ),
+    "bzip2 cut short": HostileFile(bz2.compress(GOOD)[:-9], "truncated_stream", quick=True),
+    "torch's own": HostileFile(
+        zipped(**{"archive/data.pkl": pickle.dumps({1: 2})}), "not_tabular", quick=True
+    ),
+    # Workbooks
+    "a workbook": HostileFile(
+        workbook(
+            rows_of_cells(
+                (b"user_id", b"item_id", b"position"),
+                *[(b"u", b"i%d" % n, b"%d" % n) for n in range(5)],
+            )
+        ),
+        "ready",
+    ),
+    "a workbook with a cell in its last corner": HostileFile(
+        workbook(
+            b'<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
+        ),
+        "file_too_large",
+        quick=True,
+    ),
+    "a workbook that unpacks to 2 GiB": HostileFile(
+        made(lambda: zip_bomb("xl/worksheets/sheet1.xml", repeated(b" ", 2048 * MEBI))),
+        "file_too_large",
+    ),
+    "a workbook without a sheet": HostileFile(
+        zipped(**{"xl/workbook.xml": b"<workbook/>"}), "corrupt_stream", quick=True
+    ),
+    "a workbook of broken XML": HostileFile(
+        workbook(b"<row><c></row>"), "corrupt_stream", quick=True
+    ),
+    "a workbook of a billion laughs": HostileFile(
+        zipped(
+            **{"xl/workbook.xml": b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;</a>'}
+        ),
+        "corrupt_stream",
+    ),
+    # Lists of JSON and of Python
+    "a JSON array of one record without end": HostileFile(
+        before(b'[{"user_id": "', repeated(b"a", 64 * MEBI)), "line_too_long", quick=True
+    ),
+    "a JSON array of 100,000 levels": HostileFile(b"[" * 100_000, "not_tabular", quick=True),
+    "a JSON array cut short": HostileFile(
+        b'[{"user_id": "u", "item_id": "i"}, ', "truncated_stream"
+    ),
+    "Python dictionaries that nest": HostileFile(
+        literals("[" * 150_000, "-" * 100_000 + "1", "1+" * 300_000 + "1", "{1:" * 60_000),
+        "ready",
+        told="invalid_json",
+        quick=True,
+    ),
+    "Python that would run": HostileFile(
+        literals("__import__('os').system('touch /tmp/evaluated')"),
+        "ready",
+        told="invalid_json",
+        quick=True,
+    ),
+    "a million items in one history": HostileFile(
+        b"user_id:token\titem_id_list:token_seq\n"
+        + b"".join(b"u%d\t%b\n" % (n, b"a " * 400_000) for n in range(3)),
+        "ready",
+    ),
     "tar in gzip": HostileFile(tarred(), "unsupported_format"),
     "gzip cut short": HostileFile(gzip.compress(GOOD)[:-9], "truncated_stream", quick=True),
     "zstd cut short": HostileFile(zstd(GOOD)[:-9], "truncated_stream"),
@@ -191,10 +281,18 @@ FILES: dict[str, HostileFile] = {
         made(parquet.dictionary_bomb), "file_too_expensive"
     ),
     # Text that is none, or none that we read
-    "UTF-16 with its mark": HostileFile(GOOD.decode().encode("utf-16"), "invalid_encoding"),
-    "UTF-16 without": HostileFile(GOOD.decode().encode("utf-16-le"), "not_tabular"),
-    "UTF-32": HostileFile(GOOD.decode().encode("utf-32"), "invalid_encoding"),
-    "Latin-1": HostileFile(GOOD + b"Jos\xe9,i,1\n", "invalid_encoding"),
+    "UTF-16 with its mark": HostileFile(GOOD.decode().encode("utf-16"), "ready"),
+    "UTF-16 without": HostileFile(GOOD.decode().encode("utf-16-le"), "ready", quick=True),
+    "UTF-16 of an odd length": HostileFile(
+        GOOD.decode().encode("utf-16") + b"u", "ready", told="wrong_column_count"
+    ),
+    "UTF-32": HostileFile(GOOD.decode().encode("utf-32"), "ready"),
+    "a byte of Latin-1": HostileFile(GOOD + b"Jos\xe9,i,1\n", "ready", told="invalid_text"),
+    "bytes of no encoding": HostileFile(
+        GOOD + b"".join(b"u,\xff\x81%c,%d\n" % (n, n) for n in range(129, 132)),
+        "ready",
+        told="invalid_text",
+    ),
     "NUL bytes": HostileFile(LATE_NUL, "not_tabular"),
     "HTML": HostileFile(b"<!doctype html><script>alert(1)</script>", "not_tabular"),
     "an empty file": HostileFile(b"", "empty_file"),
@@ -203,7 +301,7 @@ FILES: dict[str, HostileFile] = {
         GOOD.replace(b"\n", b"\r\n", 20).replace(b"\n", b"\r", 5) + b"u,i,1\r", "ready"
     ),
     # Too much of something
-    "ten million columns": HostileFile(repeated(b"a,", 20 * MEBI), "line_too_long", quick=True),
+    "ten million columns": HostileFile(repeated(b"a,", 20 * MEBI), "too_many_columns", quick=True),
     "a thousand and one columns": HostileFile(
         HEADER.strip() + b"".join(b",c%d" % n for n in range(998)) + b"\n",
         "too_many_columns",
@@ -213,7 +311,7 @@ FILES: dict[str, HostileFile] = {
     "a quote that is never closed": HostileFile(
         GOOD + b'u,"' + b"a\n" * MEBI, "line_too_long", quick=True
     ),
-    "columns of one name": HostileFile(b"user_id,user_id,item_id\n", "duplicate_column"),
+    "columns of one name": HostileFile(b"user_id,user_id,item_id,timestamp\n", "duplicate_column"),
     "JSON of 100,000 levels": HostileFile(
         objects("[" * 100_000 + "]" * 100_000), "ready", told="invalid_json", quick=True
     ),

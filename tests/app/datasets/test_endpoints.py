@@ -11,6 +11,7 @@ from dealrec.app.kit.database import Database
 from dealrec.app.settings import Settings
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import StageRow
+from dealrec.config import DataOptions
 from tests.app.conftest import Finisher, samples_of
 
 
@@ -52,7 +53,8 @@ def test_options_are_kept_for_the_validation(
             {"options": '{"split": "leave_one_out"}', "columns": '{"user_id": "who"}'},
         )
     ]
-    assert [body["options"] for body in made] == [options, options]
+    shown = [DataOptions.model_validate(body["options"]) for body in made]
+    assert shown == [DataOptions.model_validate(options)] * 2
     with database.session(write=False) as session:
         rows = session.scalars(select(DatasetRow)).all()
     assert [row.options for row in rows] == [options, options]

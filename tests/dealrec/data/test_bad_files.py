@@ -1,5 +1,6 @@
 """Files that cannot be used: each with the code that it must get, and nothing left behind."""
 
+import bz2
 import gzip
 import io
 import pickle
@@ -21,10 +22,26 @@ LONG = b"user_id,item_id,timestamp\n" + b"".join(
 )
 
 
-def zipped() -> bytes:
+def zipped(*names: str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, GOOD)
+    return sink.getvalue()
+
+
+def encrypted() -> bytes:
+    """An archive whose entries say that they are encrypted."""
+    content = bytearray(zipped("interactions.csv"))
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+def zipped_in_zip() -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
-        archive.writestr("interactions.csv", GOOD)
+        archive.writestr("a.csv", zipped("a.csv"))
     return sink.getvalue()
 
 
@@ -53,12 +70,25 @@ BAD_FILES = {
         write_table({name: [] for name in INTERACTIONS}, "parquet"),
         "empty_file",
     ),
-    "zip": (zipped(), "unsupported_format"),
+    "zip of two tables": (zipped("a.csv", "b.csv"), "unsupported_format"),
+    "zip of nothing": (zipped(), "unsupported_format"),
+    "zip without a table": (zipped("a.exe", "b.dll"), "unsupported_format"),
+    "zip that is encrypted": (encrypted(), "unsupported_format"),
+    "zip cut short": (zipped("a.csv")[:-30], "corrupt_stream"),
+    "zip of zip": (zipped_in_zip(), "unsupported_format"),
     "tar.gz": (tarred(), "unsupported_format"),
-    "bzip2": (b"BZh91AY&SY" + bytes(range(256)), "unsupported_format"),
+    "bzip2": (b"BZh91AY&SY" + bytes(range(256)), "corrupt_stream"),
+    "bzip2 cut short": (bz2.compress(LONG)[:-20], "truncated_stream"),
+    "xz": (b"\xfd7zXZ\x00" + bytes(50), "unsupported_format"),
     "gzip in gzip": (gzip.compress(gzip.compress(GOOD)), "unsupported_format"),
-    "JSON array": (b'[{"user_id": 1}]', "unsupported_format"),
-    "semicolons": (GOOD.replace(b",", b";"), "unsupported_format"),
+    "JSON array without items": (b'[{"user_id": 1}]', "missing_column"),
+    "JSON array cut short": (
+        b'[{"user_id": "u", "item_id": "a", "position": 1},',
+        "truncated_stream",
+    ),
+    "JSON array cut in a record": (b'[{"user_id": "u", "item_id": ', "truncated_stream"),
+    "JSON array with more behind": (b'[{"user_id": "u"}] x', "not_tabular"),
+    "JSON array of broken records": (b'[{"user_id" "u"}, {"user_id": "u"}]', "not_tabular"),
     "pickle": (pickle.dumps({"user_id": [1]}), "not_tabular"),
     "NumPy": (array(), "not_tabular"),
     "HTML": (b"<!doctype html><title>Sign in</title>", "not_tabular"),
@@ -66,9 +96,15 @@ BAD_FILES = {
     "random bytes": (np.random.default_rng(0).bytes(5000), "not_tabular"),
     "NUL late in the file": (LONG + b"u,\x00,1\n", "not_tabular"),
     "a list a line": (b'{"not": []}\n[1]\n', "not_tabular"),
-    "Latin-1": ("user_id,item_id,timestamp\nJosé,a,1\n".encode("latin-1"), "invalid_encoding"),
-    "Latin-1 late": (LONG + "José,a,1\n".encode("latin-1"), "invalid_encoding"),
-    "UTF-16": (GOOD.decode().encode("utf-16"), "invalid_encoding"),
+    "an encoding that is not clear": (
+        GOOD + "u,战狼,4\nu,动作,5\n".encode("gbk")[:12] + b"\n" + b"u,\xd5\xbd,6\n",
+        "invalid_encoding",
+    ),
+    "days and months alike": (
+        b"user_id,item_id,timestamp\nu,a,01/02/2020\nu,b,03/04/2020\n",
+        "ambiguous_dates",
+    ),
+    "two columns of users": (b"uid,visitorid,item_id,timestamp\nu,v,a,1\n", "several_columns"),
     "gzip cut short": (gzip.compress(LONG)[:-20], "truncated_stream"),
     "gzip cut in its header": (gzip.compress(LONG)[:6], "truncated_stream"),
     "gzip of two, cut": (gzip.compress(GOOD) + gzip.compress(LONG)[:-9], "truncated_stream"),
@@ -176,7 +212,7 @@ def test_a_mapping_that_does_not_fit_is_refused(tmp_path, columns, code):
     ("items", "code"),
     [
         (b"item_id,title\nz,Z\n", "items_do_not_match"),
-        (b"item_id,name\na,A\n", "missing_column"),
+        (b"item_id,genre\na,A\n", "missing_column"),
         (b"", "empty_file"),
         (b"item_id,title\n,A\n", "empty_item_id"),
     ],

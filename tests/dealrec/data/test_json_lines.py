@@ -70,7 +70,9 @@ def test_an_order_column_that_only_later_objects_have_is_found(tmp_path):
 
 def test_a_field_that_no_object_has_as_text_is_missing(tmp_path):
     with pytest.raises(InputError) as refusal:
-        ingest_bytes(tmp_path, ROWS, lines({"item_id": "a", "note": "title"}, {"title": ["A"]}))
+        ingest_bytes(
+            tmp_path, ROWS, lines({"item_id": "a", "note": "title"}, {"title": {"en": "A"}})
+        )
     assert refusal.value.code == "missing_column"
 
 

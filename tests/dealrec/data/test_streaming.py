@@ -42,7 +42,7 @@ def test_what_a_csv_writer_writes_is_read_back(tmp_path, monkeypatch, rows, size
     path = tmp_path / "table"
     path.write_bytes(text.getvalue().encode())
     monkeypatch.setattr(streams.UnpackedFile._unpack, "__defaults__", (size,))
-    batches = list(open_table(path, "table").batches(["first", "second"]))
+    batches = list(open_table(path, "table").table.batches(["first", "second"]))
     found = [
         pair
         for batch in batches

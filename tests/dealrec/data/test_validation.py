@@ -77,7 +77,9 @@ def test_interactions_are_ordered_by_time_however_it_is_written(tmp_path, times)
     assert sequences(result.dataset) == {"u": ["a", "b", "c"]}
 
 
-@pytest.mark.parametrize("time", ["", "NaN", "inf", "1e999", "2020-02-31", "12:30", "true", "1,5"])
+@pytest.mark.parametrize(
+    "time", ["", "NaN", "inf", "1e999", "2020-02-31", "12:30", "true", "1,5,6"]
+)
 def test_what_is_no_time_is_rejected(tmp_path, time):
     content = f'user_id,item_id,timestamp\nu,a,1\nu,b,2\nu,c,"{time}"\n'
     result = ingest_bytes(tmp_path, content.encode(), split=LOO)
@@ -160,11 +162,14 @@ def test_the_sums_are_said_in_words_and_loaded_with_the_data_set(tmp_path):
     rows = b"user_id,item_id,position\nu,a,1\nu,b,2\nu,c,x\nu\nu,d,y\n"
     result = ingest_bytes(tmp_path, rows, b"item_id,title\na,A\nb,B\n", name="log.csv")
     assert validation_lines(result.report) == [
+        "log.csv: columns are separated by commas",
+        "items.csv: columns are separated by commas",
         "interactions: 2 rows accepted, 3 rejected (60.0%)",
         "  2 invalid_position: The position is not a number. The first is log.csv:4:position.",
         (
-            "  1 wrong_column_count: The row has another number of cells than the header. "
-            "The first is log.csv:5."
+            "  1 wrong_column_count: The row has another number of cells than the header. Where the "
+            "last column holds separators without quotes, `rest` takes the rest of the line "
+            "(`--set data.format.rest=true`, `item_format` for the items). The first is log.csv:5."
         ),
         "items: 2 rows accepted, 0 rejected",
     ]

@@ -1,0 +1,138 @@
+"""The description of a file: how its text is cut into columns, and how its values are written."""
+
+import codecs
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from dealrec.config.base import Config
+
+SEPARATORS = {
+    "comma": ",",
+    "tab": "\t",
+    "semicolon": ";",
+    "pipe": "|",
+    "double_colon": "::",
+    "space": " ",
+    "ctrl_a": "\x01",
+}
+"""The separators by the names that people can write where the character itself is hard to write."""
+SEPARATOR_NAMES = {character: name for name, character in SEPARATORS.items()}
+_ESCAPED = {r"\t": "\t", r"\x01": "\x01", r"\001": "\x01", r"\u0001": "\x01", "^A": "\x01"}
+
+
+class Quote(StrEnum):
+    """The character that encloses a cell, so that it may hold separators."""
+
+    DOUBLE = "double"
+    SINGLE = "single"
+    NONE = "none"
+    """Quotes mean nothing and belong to the text."""
+
+
+class Escape(StrEnum):
+    """How a quote inside a quoted cell is written."""
+
+    DOUBLED = "doubled"
+    BACKSLASH = "backslash"
+
+
+class Decimal(StrEnum):
+    """The mark between the whole part of a number and its fraction."""
+
+    POINT = "point"
+    COMMA = "comma"
+
+
+class RowOrder(StrEnum):
+    """The order of a user's interactions where no column says it."""
+
+    FILE = "file"
+    """A later row is a later interaction."""
+
+
+def _separator(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return SEPARATORS.get(value.strip().lower(), _ESCAPED.get(value, value))
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Separator = Annotated[str, BeforeValidator(_separator), Field(min_length=1, max_length=2)]
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class FileFormat(Config):
+    r"""How a file is read. What is not set is found in the file, and the report says what was found.
+
+    Examples:
+        >>> FileFormat.parse({"separator": "tab", "names": "user_id,item_id"}).separator
+        '\t'
+    """
+
+    separator: Separator | None = None
+    """The characters between cells: `,`, `;`, `|`, `::`, or by name `comma`, `tab`, `semicolon`, `pipe`,
+    `double_colon`, `space`, `ctrl_a`."""
+    header: bool | None = None
+    """Whether the first line holds the names of the columns."""
+    names: Annotated[tuple[Name, ...], BeforeValidator(_listed)] | None = Field(
+        None, min_length=1, max_length=1000
+    )
+    """The names of the columns by position, for a file without a header (or instead of its header)."""
+    quote: Quote | None = None
+    """The quotes around cells."""
+    escape: Escape | None = None
+    """How a quote inside a quoted cell is written: doubled, or after a backslash."""
+    multiline: bool | None = None
+    """Whether a quoted cell may span lines. By default it may in every file but a tab-separated one."""
+    rest: bool = False
+    """Whether the last column takes the rest of its line, separators included."""
+    comment: Annotated[str, Field(min_length=1, max_length=10)] | None = None
+    """Lines that begin with these characters are left out. Without it, comments before the header are."""
+    encoding: str | None = None
+    """The encoding of the text, such as `utf-8`, `latin-1`, `cp1252`, `gbk`, `utf-16`."""
+    date_format: str | None = None
+    """The form of dates with the directives of `strptime`, such as `%d/%m/%Y %H:%M`."""
+    decimal: Decimal | None = None
+    """The decimal mark of numbers."""
+    null_values: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Words that stand for a missing value, such as `NA` or `\\N`."""
+    list_separator: Separator | None = None
+    """What separates the ids in a cell that holds several of them (a history in one row)."""
+    order: RowOrder | None = None
+    """`file`: the order of rows is the order of time, and no column is read for it."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            found = codecs.lookup(value)
+        except LookupError:
+            raise ValueError(
+                f"there is no encoding {value!r}; known are utf-8, latin-1, cp1252, gbk, utf-16, …"
+            ) from None
+        if not found._is_text_encoding:
+            raise ValueError(f"{value!r} is no encoding of text")
+        return found.name
+
+    @field_validator("date_format")
+    @classmethod
+    def _usable_date_format(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        moment = datetime(2019, 10, 23, 4, 5, 6, tzinfo=UTC)
+        try:
+            found = datetime.strptime(moment.strftime(value), value)  # noqa: DTZ007
+        except (ValueError, re.error):
+            raise ValueError("the directives of `strptime` are needed, as in %d/%m/%Y") from None
+        if found.year != moment.year:
+            raise ValueError("the format names no year")
+        return value

@@ -1,0 +1,190 @@
+"""The records of JSON text: an object a line, an array of objects, or objects over several lines."""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from dealrec.data.detection import file_error
+from dealrec.data.streams import UnpackedFile
+
+_DECODER = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=lambda name: None if name == "NaN" else name
+)
+_UNICODE = re.compile(r"u'(.*)'", re.DOTALL)
+_GAP = re.compile(r"[\s,]*")
+_FIRST_LINES = 20
+
+
+class JsonShape(StrEnum):
+    """How records follow one another."""
+
+    LINES = "one JSON object a line"
+    LITERALS = "one Python dictionary a line"
+    DOCUMENT = "JSON objects in an array, or one after another"
+
+
+@dataclass(frozen=True)
+class Records:
+    """Some records of a file: what was parsed, ``None`` where it is no object."""
+
+    objects: list[dict[str, Any] | None]
+    rows: list[int]
+    """The line of each record; in a document its number from 1."""
+
+
+def json_shape(text: str) -> JsonShape:
+    """Find the shape of JSON text by its first part."""
+    if text.lstrip().startswith("["):
+        return JsonShape.DOCUMENT
+    first = [line for line in text.split("\n") if line.strip()][:_FIRST_LINES]
+    if any(parsed_json(line) is not None for line in first):
+        return JsonShape.LINES
+    if any(parsed_literal(line) is not None for line in first):
+        return JsonShape.LITERALS
+    try:
+        _DECODER.raw_decode(text.lstrip())
+    except (ValueError, RecursionError):
+        return JsonShape.LINES
+    return JsonShape.DOCUMENT
+
+
+def records(file: UnpackedFile, shape: JsonShape) -> Iterator[Records]:
+    """Iterate over the records of a file in its order, a piece of the file at a time.
+
+    Raises:
+        InputError: ``line_too_long``; in a document also ``not_tabular`` and ``truncated_stream``.
+    """
+    if shape is JsonShape.DOCUMENT:
+        yield from _document(file)
+        return
+    parse = parsed_json if shape is JsonShape.LINES else parsed_literal
+    for lines, first in file.numbered_lines():
+        yield parsed_lines(lines, first, parse)
+
+
+def parsed_lines(
+    lines: list[str], first: int, parse: Callable[[str], dict[str, Any] | None]
+) -> Records:
+    """The records of some lines, of which the first one has the number ``first``."""
+    numbered = [(at, line) for at, line in enumerate(lines, first) if line and not line.isspace()]
+    return Records([parse(line) for _, line in numbered], [at for at, _ in numbered])
+
+
+def parsed_json(text: str) -> dict[str, Any] | None:
+    """The object in a line; its numbers stay as they are written, and ``NaN`` is null."""
+    try:
+        found = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def parsed_literal(text: str) -> dict[str, Any] | None:
+    """The dictionary in a line that Python wrote; nothing in it is run.
+
+    :func:`ast.literal_eval` bounds how deep a text may nest, and the limit of lines how long it is.
+    """
+    try:
+        found = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return {name: _inner_text(value) for name, value in found.items()}
+
+
+def _inner_text(value: Any) -> Any:
+    """The text within a text that Python 2 wrote as ``u'…'``, as some dumps hold it."""
+    quoted = _UNICODE.fullmatch(value) if isinstance(value, str) else None
+    return quoted[1] if quoted else value
+
+
+def _document(file: UnpackedFile) -> Iterator[Records]:
+    document, count = _Document(file), 0
+    for chunk in file.text_chunks():
+        found = document.feed(chunk.decode())
+        yield Records(found, list(range(count + 1, count + 1 + len(found))))
+        count += len(found)
+    found = document.end()
+    yield Records(found, list(range(count + 1, count + 1 + len(found))))
+
+
+class _Document:
+    """Cuts a text into the records that follow one another in it."""
+
+    def __init__(self, file: UnpackedFile) -> None:
+        self._file = file
+        self._text = ""
+        self._line = 1
+        self._begun = self._array = self._closed = False
+
+    def feed(self, piece: str) -> list[dict[str, Any] | None]:
+        """The records that are complete with a further piece of the text."""
+        self._text += piece
+        return self._records(last=False)
+
+    def end(self) -> list[dict[str, Any] | None]:
+        """The records in what is left."""
+        found = self._records(last=True)
+        if self._array and not self._closed:
+            raise self._error("truncated_stream", 0, "the array is not closed")
+        return found
+
+    def _records(self, *, last: bool) -> list[dict[str, Any] | None]:
+        found: list[dict[str, Any] | None] = []
+        at = 0
+        while (at := self._between(at)) < len(self._text):
+            record = self._record(at, last=last)
+            if record is None:
+                break
+            value, at = record
+            found.append(value if isinstance(value, dict) else None)
+        self._line += self._text.count("\n", 0, at)
+        self._text = self._text[at:]
+        return found
+
+    def _between(self, at: int) -> int:
+        """Pass what stands between records: white space, commas and the brackets of the array."""
+        while gap := _GAP.match(self._text, at):
+            at = gap.end()
+            mark = self._text[at : at + 1]
+            if mark == "[" and not self._begun:
+                self._array = True
+            elif mark == "]" and self._array and not self._closed:
+                self._closed = True
+            else:
+                break
+            self._begun, at = True, at + 1
+        return at
+
+    def _record(self, at: int, *, last: bool) -> tuple[Any, int] | None:
+        """The record that begins here and its end; ``None`` if more text is needed."""
+        if self._closed or (not self._array and self._text[at] != "{"):
+            raise self._error("not_tabular", at, "something else follows the records")
+        self._begun = True
+        try:
+            return _DECODER.raw_decode(self._text, at)
+        except RecursionError:
+            raise self._error("not_tabular", at, "a record is nested too deep") from None
+        except ValueError as error:
+            limit = self._file.limits.line_bytes
+            if len(self._text) - at > limit:
+                line = str(self._line + self._text.count("\n", 0, at))
+                message = f"A record is longer than {limit:,} bytes, or cannot be read."
+                raise file_error(self._file.name, "line_too_long", message, line) from None
+            if not last:
+                return None
+            ended = getattr(error, "pos", 0) >= len(self._text.rstrip()) - 1
+            code = "truncated_stream" if ended else "not_tabular"
+            raise self._error(code, at, "a record cannot be read") from None
+
+    def _error(self, code: str, at: int, why: str) -> Exception:
+        line = str(self._line + self._text.count("\n", 0, at))
+        message = (
+            f"The JSON cannot be read from here on: {why}. `jq -c '.[]'` writes one object a line."
+        )
+        return file_error(self._file.name, code, message, line)
