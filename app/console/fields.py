@@ -38,6 +38,7 @@ _MAIN = frozenset(
         "finetune.lora.rank",
         "evaluation.split",
         "evaluation.users",
+        "evaluation.candidates",
         "evaluation.ranking_users",
     }
 )

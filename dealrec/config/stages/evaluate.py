@@ -1,8 +1,11 @@
 """The stage that measures an adapter on held-out users."""
 
-from dealrec.config.evaluation import EvaluationConfig
+from dealrec.config.evaluation import EvaluationConfig, Ranking
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.stages.base import Phase, Product, StageName, StageSpec, Work, Workload
+
+_TITLE_TOKENS = 12
+"""How many tokens a title takes."""
 
 
 class EvaluateStage(StageSpec):
@@ -39,5 +42,7 @@ def texts_asked(finetune: FinetuneConfig, evaluation: EvaluationConfig, load: Wo
     if finetune.entry.needs_catalogue:
         return min(evaluation.users, users) + load.count("items") / 8
     asked = min(evaluation.users, users) * (1 + evaluation.candidates / 8)
-    titles = min(evaluation.ranking_users, users) * evaluation.beams
-    return asked + titles * evaluation.max_title_tokens / 8
+    ranked = min(evaluation.ranking_users, users)
+    if evaluation.ranking is Ranking.TRIE:
+        return asked + ranked * evaluation.ranked_titles * _TITLE_TOKENS / 8
+    return asked + ranked * evaluation.beams * evaluation.max_title_tokens / 8

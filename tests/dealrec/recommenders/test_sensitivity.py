@@ -28,7 +28,8 @@ def asked():
 def _measured(asked, samples):
     """Train all parameters of a tiny model on ``samples``, and measure it on the users."""
     recommender = make_recommender(tiny_loaded(width=32), FinetuneConfig())
-    examination = recommender.examination(*asked, EVALUATION)
+    dataset, users = asked
+    examination = recommender.examination(dataset, users, EVALUATION)
     model = recommender.loaded.model.requires_grad_(requires_grad=True)
     objective = recommender.objective(samples)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.015)
