@@ -20,6 +20,7 @@ from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.errors import status_of
 from dealrec.config import ComparisonConfig, SelectionConfig
 from dealrec.config.comparison import CONTROL, Scale
+from dealrec.config.selector_groups import selector_groups
 from dealrec.config.selectors import SELECTORS
 from dealrec.errors import DealrecError
 
@@ -119,7 +120,7 @@ def _page(
         datasets=usable_datasets(context),
         form=form,
         parts=_shared(form),
-        selectors=SELECTORS.values(),
+        selector_groups=selector_groups(),
         control=CONTROL,
         scales=list(Scale),
         problem=error and error.to_problem(),

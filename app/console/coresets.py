@@ -26,7 +26,7 @@ from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.config import PruneConfig, parse_budget
-from dealrec.config.selectors import SELECTORS
+from dealrec.config.selector_groups import selector_groups
 from dealrec.coresets.formats import CoresetFormat
 from dealrec.reports.scores import strata_charts
 from dealrec.selection.interface import StratumUse
@@ -66,7 +66,7 @@ def coreset_page(
         samples=api.list_samples(coreset_id, context, PageRequest(_PAGE, None)),
         formats=list(CoresetFormat),
         fields=selection_fields(coreset.selection),
-        selectors=SELECTORS.values(),
+        selector_groups=selector_groups(),
         training=finetune_fields(),
         budgets=sweep_budgets(coreset.size),
         job_selection=job.config["selection"],

@@ -20,7 +20,7 @@ from dealrec.app.kit.pagination import PageRequest
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.app.tables.jobs import SELECTING
 from dealrec.config import PruneConfig, parse_budget
-from dealrec.config.selectors import SELECTORS
+from dealrec.config.selector_groups import selector_groups
 from dealrec.errors import DealrecError
 
 router = APIRouter(prefix="/console/jobs", include_in_schema=False)
@@ -112,7 +112,7 @@ def _page(
         datasets=usable_datasets(context),
         form=form,
         parts=parts,
-        selectors=SELECTORS.values(),
+        selector_groups=selector_groups(),
         problem=error and error.to_problem(),
         presets=PRESETS.values(),
         preset=preset,

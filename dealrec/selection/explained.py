@@ -15,7 +15,8 @@ def select_explained(scores: Scores, budget: int, config: SelectionConfig) -> Se
     the history, and the target's share of all targets (the pointwise mutual information of Church and
     Hanks, Computational Linguistics 1990). At the low end the surrogate finds the target unlikelier than
     chance: noise, or taste that it cannot see. At the high end are repetitions and series, from which there
-    is little to learn. The band has at least ``budget`` samples. Within it the draw is
+    is little to learn. (The surrogate was trained on the samples, so the high end also holds what it
+    remembers.) The band has at least ``budget`` samples. Within it the draw is
     random, with at most ``per_target`` samples of one target while others have some left. Stratum 0 is
     below the band, 1 the band, 2 above it. This selector is our own.
     """

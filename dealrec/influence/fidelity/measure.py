@@ -9,11 +9,12 @@ from dealrec.config import (
     InfluenceConfig,
     InfluenceParameters,
     PruneConfig,
+    Risk,
     Solver,
 )
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
-from dealrec.errors import InputError
+from dealrec.errors import FieldError, InputError
 from dealrec.influence.fidelity.datamodeling import (
     COUNT,
     DatamodelingScores,
@@ -105,9 +106,17 @@ def measure_fidelity(
         reporter: Receives the progress.
 
     Raises:
-        InputError: ``too_small``, and the errors of scoring.
+        InputError: ``too_small``, ``risk_not_checked`` for scores that are not about the likelihood, and
+            the errors of scoring.
         Cancelled: ``reporter`` cancelled the run.
     """
+    if config.influence.risk is not Risk.LIKELIHOOD:
+        raise InputError(
+            "Fidelity is checked by the likelihood of held-out items after retraining, and influence.risk "
+            f"is `{config.influence.risk}`. Check the scores with `influence.risk: likelihood`.",
+            code="risk_not_checked",
+            errors=[FieldError("config.influence.risk", "only `likelihood` can be checked")],
+        )
     predictors = [Predictor(CONFIGURED, config.influence), published(config.influence)]
     if table:
         predictors += rows(config.influence)

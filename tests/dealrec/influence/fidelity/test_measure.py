@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from dealrec.config import PruneConfig
+from dealrec.errors import InputError
 from dealrec.influence.fidelity.datamodeling import CEILING, COUNT, FidelityScale
 from dealrec.influence.fidelity.measure import CONFIGURED, PUBLISHED, measure_fidelity
 from tests.dealrec.surrogates.data import ring_dataset
@@ -87,3 +88,10 @@ def test_the_command_writes_its_report(tmp_path):
 def dealrec(*arguments):
     command = [sys.executable, "-m", "dealrec", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_scores_that_are_not_about_the_likelihood_are_not_checked_by_it(tmp_path):
+    config = PruneConfig.parse({"influence": {"risk": "preference"}})
+    with pytest.raises(InputError) as caught:
+        measure_fidelity(ring_dataset(), config, tmp_path)
+    assert caught.value.code == "risk_not_checked"
