@@ -1,4 +1,4 @@
-"""The catalogue of language models, recommenders, surrogates and selectors, with their parameters."""
+"""The catalogue of language models, recommenders, surrogates, selectors and layouts of files."""
 
 from typing import Any, Literal
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from dealrec.app.kit.problems import documented
 from dealrec.config import FinetuneConfig, SelectionConfig, SurrogateConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.layouts import LAYOUTS
 from dealrec.config.recommenders import RECOMMENDERS
 from dealrec.config.selectors import SELECTORS, listed_needs
 from dealrec.config.surrogate import SURROGATES
@@ -44,6 +45,29 @@ class Choices(BaseModel):
     """All recommenders, all surrogates, or all selectors."""
 
     data: list[Choice]
+
+
+class LayoutForm(BaseModel):
+    """The columns of a file under our names, and its format as far as the layout says it."""
+
+    columns: dict[str, str]
+    format: dict[str, Any]
+
+
+class LayoutEntry(BaseModel):
+    """A named layout of files, with the forms that its files of interactions and of items have."""
+
+    name: str
+    object: Literal["layout"] = "layout"
+    summary: str
+    interactions: list[LayoutForm]
+    items: list[LayoutForm]
+
+
+class Layouts(BaseModel):
+    """All layouts."""
+
+    data: list[LayoutEntry]
 
 
 class LanguageModels(BaseModel):
@@ -136,4 +160,12 @@ def list_selectors() -> Choices:
             )
             for entry in SELECTORS.values()
         ]
+    )
+
+
+@router.get("/layouts", operation_id="list_layouts", responses=documented())
+def list_layouts() -> Layouts:
+    """List the layouts of public data sets for ``options.layout``."""
+    return Layouts(
+        data=[LayoutEntry.model_validate(layout.to_json()) for layout in LAYOUTS.values()]
     )

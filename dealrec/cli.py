@@ -41,7 +41,14 @@ def main() -> None:
 
 def register(application: typer.Typer) -> None:
     """Add this part's subcommands."""
-    add_commands(application, {"selectors": selectors_command, "version": version_command})
+    add_commands(
+        application,
+        {
+            "layouts": layouts_command,
+            "selectors": selectors_command,
+            "version": version_command,
+        },
+    )
     add_commands(application, {"sample-data": sample_data_command}, needs=Extra.CLIENT)
     add_commands(
         application,
@@ -211,6 +218,20 @@ def fidelity_command(
     for line in (*validation_lines(result.report), *report.lines()):
         say(line)
     say(f"report {out / 'report.json'}")
+
+
+def layouts_command(json: JsonOption = False) -> None:
+    """List the layouts of public data sets, for `--set data.layout=NAME`."""
+    from dealrec.config.layouts import LAYOUTS
+
+    if json:
+        print_json([layout.to_json() for layout in LAYOUTS.values()])
+        return
+    for layout in LAYOUTS.values():
+        say(f"{layout.name:<20} {layout.summary}")
+        for role, forms in (("interactions", layout.interactions), ("items", layout.items)):
+            for form in forms:
+                say(f"{'':<20} {role}: {form.told()}")
 
 
 def selectors_command(json: JsonOption = False) -> None:

@@ -12,7 +12,7 @@ from dealrec.client.coresets import Coresets
 from dealrec.client.datasets import Datasets, Source, dataset_in_parts
 from dealrec.client.exchange import ask, creating, fetched, new_key, plain, without_none
 from dealrec.client.jobs import Config, Jobs, job_body
-from dealrec.client.records import Choice, LanguageModel, M
+from dealrec.client.records import Choice, LanguageModel, Layout, M
 from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import AsyncTransport, BlockingTransport, Server
 from dealrec.client.uploads import Uploads
@@ -83,6 +83,12 @@ class Service(Generic[M]):
         """List the recommenders for ``finetune.recommender``."""
         answer = await fetched(self.transport, "/v1/recommenders")
         return [Choice.model_validate(entry) for entry in answer["data"]]
+
+    @operation
+    async def layouts(self) -> list[Layout]:
+        """List the layouts of public data sets for the option ``layout`` of the data."""
+        answer = await fetched(self.transport, "/v1/layouts")
+        return [Layout.model_validate(entry) for entry in answer["data"]]
 
     @operation
     async def surrogates(self) -> list[Choice]:

@@ -326,6 +326,23 @@ class LanguageModel(Record):
     available: bool
 
 
+class LayoutForm(Record):
+    """The columns of a file under our names, and its format as far as a layout says it."""
+
+    columns: Mapping[str, str]
+    format: Mapping[str, Any]
+
+
+class Layout(Record):
+    """A named layout of files, with the forms that its files of interactions and of items have."""
+
+    name: str
+    object: str
+    summary: str
+    interactions: list[LayoutForm]
+    items: list[LayoutForm]
+
+
 class Choice(Record):
     """A recommender, a surrogate or a selector; ``parameters`` is a JSON Schema."""
 

@@ -40,6 +40,19 @@ class TableLayout:
     clicks: str | None = None
     """The column of impressions, in which ``-1`` marks what was clicked."""
 
+    def told(self) -> str:
+        """The columns in one line: those of a file without a header by position."""
+        if self.format.names:
+            return f"lines of {', '.join(self.format.names)}"
+        return ", ".join(f"{ours}={theirs}" for ours, theirs in self.columns.items())
+
+    def to_json(self) -> dict[str, Any]:
+        """Our column names to the file's, and the format as far as the layout says it."""
+        return {
+            "columns": {ours.value: theirs for ours, theirs in self.columns.items()},
+            "format": self.format.model_dump(mode="json", exclude_unset=True),
+        }
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -55,8 +68,8 @@ class Layout:
         return {
             "name": self.name,
             "summary": self.summary,
-            "interactions": _columns(self.interactions),
-            "items": _columns(self.items),
+            "interactions": [form.to_json() for form in self.interactions],
+            "items": [form.to_json() for form in self.items],
         }
 
 
@@ -74,10 +87,6 @@ def layout_named(name: str) -> Layout:
             errors=[FieldError("data.layout", f"not one of {known}")],
         )
     return LAYOUTS[name]
-
-
-def _columns(tables: tuple[TableLayout, ...]) -> list[dict[str, str]]:
-    return [{ours.value: theirs for ours, theirs in table.columns.items()} for table in tables]
 
 
 def _interactions(

@@ -53,8 +53,13 @@ class Dialect:
         if not self.header:
             said.append("there is no header")
         if self.skipped:
-            lines = "a line" if self.skipped == 1 else f"{self.skipped} lines"
-            said.append(f"{lines} before the table left out")
+            one = self.skipped == 1
+            lines = (
+                "a line before the table is"
+                if one
+                else f"{self.skipped} lines before the table are"
+            )
+            said.append(f"{lines} left out")
         if self.quote is Quote.SINGLE:
             said.append("cells are in single quotes")
         if self.escape is Escape.BACKSLASH:
@@ -99,7 +104,7 @@ def sniff(text: str, name: str, asked: FileFormat, *, whole: bool) -> Sniffed:
     if not whole and len(lines) > 1:
         lines = lines[:-1]
     first, separator, commented = _start(lines, asked)
-    skipped = first
+    skipped = first if separator or commented else 0
     body = [line for line in lines[first:] if line and not _is_comment(line, asked.comment)][
         :_LINES
     ]

@@ -143,7 +143,10 @@ def _field(fields: dict[str, Any], name: str) -> Any:
     if value is _NOT_THERE and "." in name:
         value = fields
         for part in name.split("."):
-            value = value.get(part, _NOT_THERE) if isinstance(value, dict) else _NOT_THERE
+            if isinstance(value, list):
+                value = [inner.get(part) if isinstance(inner, dict) else None for inner in value]
+            else:
+                value = value.get(part, _NOT_THERE) if isinstance(value, dict) else _NOT_THERE
     while isinstance(value, dict) and len(value) == 1 and str(next(iter(value))).startswith("$"):
         value = next(iter(value.values()))
     return value
@@ -163,13 +166,19 @@ def _plain_fields(objects: Iterable[dict[str, Any]], *, null: bool = False) -> l
 
 
 def _list_fields(objects: list[dict[str, Any]]) -> list[str]:
-    """The names of fields that hold lists of text or numbers, and never text or a number."""
-    names = dict.fromkeys(
-        name
-        for fields in objects
-        for name, value in fields.items()
-        if isinstance(value, list | tuple) and value and all(map(_is_text, value))
-    )
+    """The names of fields that hold lists of text or numbers, and never text or a number.
+
+    Where a field holds a list of objects, the paths of the text and numbers in these are such names.
+    """
+    names: dict[Any, None] = {}
+    for fields in objects:
+        for name, value in fields.items():
+            if not isinstance(value, list | tuple) or not value:
+                continue
+            if all(map(_is_text, value)):
+                names[name] = None
+            elif all(isinstance(inner, dict) for inner in value):
+                names |= dict.fromkeys(_inner(name, value[0], _DEPTH))
     plain = _plain_fields(objects)
     return [name for name in names if isinstance(name, str) and is_name(name) and name not in plain]
 

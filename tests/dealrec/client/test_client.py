@@ -181,6 +181,9 @@ def test_what_can_be_chosen_is_listed(client: Client) -> None:
     assert "smollm2-135m" in [model.name for model in client.models()]
     assert "encoder" in [choice.name for choice in client.recommenders()]
     assert "sasrec" in [choice.name for choice in client.surrogates()]
+    layout = next(layout for layout in client.layouts() if layout.name == "movielens-1m")
+    assert layout.interactions[0].format["separator"] == "::"
+    assert layout.items[0].columns == {"item_id": "item_id", "title": "title"}
     assert "dealrec" in [choice.name for choice in client.selectors()]
 
 
