@@ -77,19 +77,28 @@ class Survey:
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.valid = self.invalid = 0
         """The numbers of lines that are UTF-8, and that are not."""
+        self.first_line = 1
+        """The first line that is not UTF-8."""
+        self._first = 0
         self._sample = bytearray()
         for chunk in chunks:
+            known = self.invalid
             if not chunk.isascii():
                 self._look(chunk)
+            if not known:
+                end = self._first if self.invalid else len(chunk)
+                self.first_line += chunk.count(b"\n", 0, end)
             if len(self._sample) > _ENOUGH_BYTES or self.valid + self.invalid > _ENOUGH_LINES:
                 break
 
     def _look(self, chunk: bytes) -> None:
-        for line in _FOREIGN_LINE.findall(chunk):
+        for match in _FOREIGN_LINE.finditer(chunk):
+            line = match[0]
             try:
                 line.decode()
                 self.valid += 1
             except UnicodeDecodeError:
+                self._first = match.start() if not self.invalid else self._first
                 self.invalid += 1
                 self._sample += line[:2048] + b"\n"
 

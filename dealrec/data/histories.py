@@ -185,7 +185,7 @@ def _merged(batches: Iterator[Batch], columns: Mapping[Column, str]) -> Iterator
         found = array(
             "q", [codes.setdefault(i, len(codes)) for i in batch.columns[item].to_pylist()]
         )
-        ends = [*bounds[1:].tolist(), len(found)]
+        ends = [*bounds.tolist(), len(found)][1:]
         for owner, start, end in zip(owners, bounds.tolist(), ends, strict=True):
             piece = found[start:end]
             history = histories.setdefault(owner, array("q"))

@@ -123,7 +123,7 @@ class UnpackedFile:
     def _decoded(self) -> Iterator[bytes]:
         """Pass ASCII and UTF-8 through; decide on the encoding at the first bytes that are neither."""
         decoder = Decoder(self.encoding) if self.encoding not in (None, "utf-8") else None
-        rest, line = b"", 1
+        rest = b""
         for piece in self.chunks():
             if decoder is not None:
                 yield decoder.feed(piece)
@@ -132,27 +132,23 @@ class UnpackedFile:
             rest = b""
             if chunk.isascii():
                 yield chunk
-                line += chunk.count(b"\n")
                 continue
             try:
                 _, complete = codecs.utf_8_decode(chunk, "strict", False)
-            except UnicodeDecodeError as error:
-                if self.encoding is None:
-                    at = line + chunk.count(b"\n", 0, error.start)
-                    self.encoding = self._surveyed_encoding(at)
+            except UnicodeDecodeError:
+                self.encoding = self.encoding or self._surveyed_encoding()
                 decoder = Decoder(self.encoding)
                 yield decoder.feed(chunk)
             else:
                 self.encoding = self.encoding or "utf-8"
                 rest = chunk[complete:]
                 yield chunk[:complete]
-                line += chunk.count(b"\n", 0, complete)
         if decoder is not None:
             yield decoder.feed(b"", final=True)
         elif rest:
             yield INVALID.encode()
 
-    def _surveyed_encoding(self, line: int = 1) -> str:
+    def _surveyed_encoding(self) -> str:
         self.surveyed = Survey(self.chunks())
         possible = self.surveyed.encodings()
         if len(possible) > 1 and self.surveyed.invalid > 1:
@@ -161,7 +157,7 @@ class UnpackedFile:
                 "invalid_encoding",
                 f"The text is not UTF-8. It may be {' or '.join(possible)}; say which one with "
                 f"`encoding`, such as `--set data.format.encoding={possible[0]}`.",
-                str(line),
+                str(self.surveyed.first_line),
             )
         return possible[0] if possible and self.surveyed.invalid > 1 else "utf-8"
 
