@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     """How long the events of ended jobs are kept."""
 
     upload_hours: float = Field(24.0, gt=0)
-    """How long a complete or incomplete upload is kept; data sets made from it stay."""
+    """How long an upload is kept, and how long the files of a rejected data set are."""
 
     lease_seconds: float = Field(60.0, gt=0)
     """How long a claim lasts without a heartbeat."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from dealrec.version import __version__
 
-__all__ = ["PruneConfig", "__version__", "compare", "prune"]
+__all__ = ["DataOptions", "PruneConfig", "__version__", "compare", "prune"]
 
 if TYPE_CHECKING:
-    from dealrec.config import PruneConfig
+    from dealrec.config import DataOptions, PruneConfig
     from dealrec.pipeline import compare, prune
 
 
@@ -20,8 +20,8 @@ def __getattr__(name: str) -> Any:
         from dealrec import pipeline
 
         return getattr(pipeline, name)
-    if name == "PruneConfig":
-        from dealrec.config import PruneConfig
+    if name in ("DataOptions", "PruneConfig"):
+        from dealrec import config
 
-        return PruneConfig
+        return getattr(config, name)
     raise AttributeError(f"module 'dealrec' has no attribute {name!r}")

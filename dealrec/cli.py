@@ -18,8 +18,9 @@ from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
 from dealrec.disk import local_file
 from dealrec.extras import Extra
+from dealrec.inspect_cli import inspect_command
 from dealrec.options import Asked, JsonOption, reads_data
-from dealrec.terminal import add_commands, print_json, say, stage_display
+from dealrec.terminal import add_commands, print_json, resumable_display, say, stage_display
 from dealrec.version import __version__
 
 _GROUP = "dealrec.commands"
@@ -53,6 +54,7 @@ def register(application: typer.Typer) -> None:
     add_commands(
         application,
         {
+            "inspect": inspect_command,
             "prune": prune_command,
             "finetune": finetune_command,
             "export": export_command,
@@ -85,7 +87,7 @@ def prune_command(
 
     requested = parse_budget(budget)
     settings = PruneConfig.parse(asked.config)
-    with stage_display(quiet=json) as stages:
+    with resumable_display(quiet=json) as stages:
         result = prune(
             interactions,
             budget=requested,
@@ -132,7 +134,7 @@ def finetune_command(
     from dealrec.pipeline import finetune
 
     settings = FinetuneConfig.parse({**asked.config, "model": model}, location="finetune")
-    with stage_display(quiet=json) as stages:
+    with resumable_display(quiet=json) as stages:
         metrics = finetune(
             coreset,
             interactions,

@@ -18,7 +18,7 @@ from dealrec.options import (
     comparison,
     reads_data,
 )
-from dealrec.terminal import print_json, say, stage_display
+from dealrec.terminal import print_json, resumable_display, say
 
 
 @reads_data
@@ -53,7 +53,7 @@ def compare_command(
     )
     from dealrec.pipeline import compare
 
-    with stage_display(quiet=json) as stages:
+    with resumable_display(quiet=json) as stages:
         report = compare(
             interactions,
             items=items,

@@ -1,6 +1,6 @@
 """Errors that a person can act on: a stable code, a sentence, and the place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +34,12 @@ class DealrecError(Exception):
         code: str | None = None,
         title: str | None = None,
         errors: Sequence[FieldError] = (),
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.members = dict(members or {})
+        """Further members of the problem document."""
         self.errors = tuple(errors)
         if code is not None:
             self.code = code
@@ -60,17 +63,25 @@ class DealrecError(Exception):
             problem["errors"] = [
                 {"location": e.location, "message": e.message} for e in self.errors
             ]
-        return problem
+        return problem | self.members
 
     def __reduce__(self) -> Any:
         # Pickling keeps code, title and errors when the error crosses a process boundary.
-        return (_rebuild, (type(self), self.detail, self.code, self.title, self.errors))
+        return (
+            _rebuild,
+            (type(self), self.detail, self.code, self.title, self.errors, self.members),
+        )
 
 
 def _rebuild(
-    kind: type[DealrecError], detail: str, code: str, title: str, errors: Sequence[FieldError]
+    kind: type[DealrecError],
+    detail: str,
+    code: str,
+    title: str,
+    errors: Sequence[FieldError],
+    members: Mapping[str, Any],
 ) -> DealrecError:
-    return kind(detail, code=code, title=title, errors=errors)
+    return kind(detail, code=code, title=title, errors=errors, members=members)
 
 
 class InputError(DealrecError):

@@ -172,6 +172,12 @@ def asked_for(
     set_: SetOption = None,
     column: ColumnOption = None,
     split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    allow_rejected: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Share of rows that may be unusable; default: 0.05."
+        ),
+    ] = None,
 ) -> Asked:
     """Read the configuration, whose part ``data`` and the options beside it say how files are read.
 
@@ -183,4 +189,5 @@ def asked_for(
     if not isinstance(data, Mapping):
         raise InputError("`data` in the configuration is not an object.", code="invalid_config")
     columns = dict(pair(text, "--column") for text in column or []) or None
-    return Asked(settings, data_options(data, columns, split))
+    options = data_options(data, columns=columns, split=split, allowed_rejected=allow_rejected)
+    return Asked(settings, options)

@@ -49,7 +49,7 @@ from dealrec.data.findings import Report
 from dealrec.disk import file_sha256, local_file
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter
-from dealrec.language_models.loading import require_language_model
+from dealrec.language_models.checking import require_usable
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.sources import Source, source_files
 from dealrec.stages.results import ADAPTER, publish
@@ -126,7 +126,7 @@ def prune(
         >>> (result.folder / "report.html").exists()
         True
     """
-    requested, options = parse_budget(budget), data_options(data, columns, split)
+    requested, options = parse_budget(budget), data_options(data, columns=columns, split=split)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
     require_models(planned_stages(config), config)
@@ -141,7 +141,7 @@ def prune(
     artifacts = {}
     for name, artifact in workspace.run(plan, JobInput(ready.folder, requested)):
         artifacts[name] = artifact
-        publish(workspace, name, artifact, out, plan.options.config)
+        publish(workspace, name, artifact, out, plan.options.config, options)
     manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
     evaluated, audited = artifacts.get(StageName.EVALUATE), artifacts.get(StageName.AUDIT)
     return PruneResult(
@@ -186,7 +186,7 @@ def compare(
     Raises:
         InputError: The data, the budgets or the configuration cannot be used.
     """
-    options = data_options(data, columns, split)
+    options = data_options(data, columns=columns, split=split)
     if not isinstance(config, ComparisonConfig):
         config = ComparisonConfig.parse(dict(config), location="comparison")
     require_models(compared_stages(config), config.config)
@@ -247,7 +247,7 @@ def finetune(
     with _coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(workspace, out):
         folder, key = Path(), sha256
         if config.entry.needs_catalogue and interactions is not None:
-            with source_files(interactions, items, data_options(data, None, None)) as files:
+            with source_files(interactions, items, data_options(data)) as files:
                 read = workspace.ingest(files)
             folder, key = read.folder, hashed([key, read.shape.sha256])
         given = JobInput(folder, given={StageName.SELECT: chosen})
@@ -293,7 +293,7 @@ def evaluate(
     Raises:
         InputError: ``no_held_out_users``, ``adapter_not_usable``, or the data cannot be used.
     """
-    read = data_options(data, columns, split)
+    read = data_options(data, columns=columns, split=split)
     result = _folder(result)
     require_adapter(result / ADAPTER)
     _require_base(result / ADAPTER, finetune.model)
@@ -318,15 +318,17 @@ def evaluate(
 
 
 def require_models(stages: Sequence[StageSpec], config: PruneConfig) -> None:
-    """Check, without loading anything, that the language models of the stages are at hand.
+    """Check, without loading weights, that the language models of the stages can be used.
 
     Raises:
-        InputError: ``unknown_model``, ``model_not_available``, ``adapter_not_usable``.
+        InputError: ``unknown_model``, ``model_not_available``, ``model_not_supported``,
+            ``unknown_target_modules``, ``adapter_not_usable``.
     """
     for spec in stages:
+        trained = config.finetune if spec.name is StageName.FINETUNE else None
         use = spec.language_model(config)
         if use is not None:
-            require_language_model(use.model)
+            require_usable(use.model, trained.lora.target_modules if trained else ())
             if use.adapter is not None:
                 require_adapter(Path(use.adapter).expanduser())
 

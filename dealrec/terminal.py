@@ -31,6 +31,17 @@ _LINE_SECONDS = 5.0
 
 
 @contextmanager
+def resumable_display(*, quiet: bool) -> Iterator[Callable[[str], Reporter]]:
+    """As :func:`stage_display`; an interruption says that finished stages are kept."""
+    try:
+        with stage_display(quiet=quiet) as stages:
+            yield stages
+    except KeyboardInterrupt:
+        tell("Stopped. What is finished is kept: the same command goes on from there.")
+        raise
+
+
+@contextmanager
 def stage_display(*, quiet: bool = False) -> Iterator[Callable[[str], Reporter]]:
     """Give a function that makes the reporter of a stage from the stage's name.
 
@@ -80,7 +91,7 @@ class _LineReporter:
         self._stage = stage
         self._spoken = 0.0
         self._begun = time.monotonic()
-        _say(f"{stage}: started")
+        tell(f"{stage}: started")
 
     def progress(self, done: int, total: int, unit: str) -> None:
         now = time.monotonic()
@@ -89,17 +100,18 @@ class _LineReporter:
         if done >= total and self._spoken < 0:
             return
         self._spoken = -1.0 if done >= total else now
-        _say(f"{self._stage}: {done:,} of {total:,} {unit}s after {now - self._begun:.0f} s")
+        tell(f"{self._stage}: {done:,} of {total:,} {unit}s after {now - self._begun:.0f} s")
 
     def metric(self, name: str, value: float) -> None:
         pass
 
     def event(self, kind: str, **data: Any) -> None:
         details = " ".join(f"{key}={value}" for key, value in data.items())
-        _say(f"{self._stage}: {kind} {details}".rstrip())
+        tell(f"{self._stage}: {kind} {details}".rstrip())
 
 
-def _say(line: str) -> None:
+def tell(line: str) -> None:
+    """Write a line for people to standard error."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
@@ -137,11 +149,11 @@ def _guarded(function: Callable[P, None], needs: Extra | None) -> Callable[P, No
             if kwargs.get("json"):
                 print_json(error.to_problem())
             else:
-                _say(f"{error.title}: {error.detail}")
+                tell(f"{error.title}: {error.detail}")
                 for item in error.errors:
                     if f"{item.location}: {item.message}" == error.detail:
                         continue  # the whole of it has been said
-                    _say(f"  {item.location}: {item.message}")
+                    tell(f"  {item.location}: {item.message}")
             raise typer.Exit(error.exit_status) from None
 
     return guarded
@@ -158,6 +170,8 @@ def print_json_line(value: Any) -> None:
     sys.stdout.flush()
 
 
-def say(line: str) -> None:
+def say(line: str, *, flush: bool = False) -> None:
     """Write a line for people to standard output."""
     sys.stdout.write(line + "\n")
+    if flush:
+        sys.stdout.flush()

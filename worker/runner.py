@@ -35,7 +35,6 @@ from dealrec.worker.problems import (
 )
 from dealrec.worker.process import StageProcess
 from dealrec.worker.publication import Result, find_artifact, publish, remove_unreferenced
-from dealrec.worker.rejection import remove_rejected_files
 from dealrec.worker.scratch import scratch_folder
 
 log = structlog.get_logger(__name__)
@@ -92,8 +91,6 @@ class Runner:
                 log.warning("claim lost; nothing written")
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
-        if claim.job_id is None:
-            remove_rejected_files(self._database, self._storage)
 
     def _run(self, claim: Claim, heart: Heart, scratch: Path) -> None:
         try:

@@ -43,7 +43,7 @@ def sweep(
         _expire_leases(settings, database)
         _start_jobs(database)
         _wake_again(settings, database)
-        remove_rejected_files(database, storage)
+        remove_rejected_files(database, storage, hours=settings.upload_hours)
         expire_uploads(database, storage)
         checkpoints.remove_ended(database, storage, settings)
         if orphans:

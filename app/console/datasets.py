@@ -1,22 +1,27 @@
 """The pages of data sets, and the overview."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from dealrec.app.adapters.endpoints import list_adapters
+from dealrec.app.console.data_form import column_fields, data_fields, read_options
 from dealrec.app.console.help import help_with_dataset
 from dealrec.app.console.pages import render
 from dealrec.app.console.session import Posted
 from dealrec.app.console.status import worker_seen
 from dealrec.app.coresets.endpoints import list_coresets
 from dealrec.app.datasets import endpoints as api
+from dealrec.app.datasets.schemas import Dataset, DatasetCreate
 from dealrec.app.jobs.endpoints import list_jobs
 from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.errors import status_of
 from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.app.tables.datasets import DatasetState
-from dealrec.config import Column, Sampling, SplitMethod
+from dealrec.config import DataOptions, Sampling
+from dealrec.errors import DealrecError
 
 router = APIRouter(include_in_schema=False)
 _FEW = PageRequest(5, None)
@@ -50,18 +55,57 @@ def list_page(request: Request, context: ContextDep, page: PageQuery) -> Respons
         request,
         "datasets.html",
         datasets=api.list_datasets(context, page),
-        splits=list(SplitMethod),
-        columns=list(Column),
+        fields=data_fields(),
+        columns=column_fields(),
     )
 
 
 @router.get("/console/datasets/{dataset_id}")
 def dataset_page(request: Request, context: ContextDep, dataset_id: str) -> Response:
     """Show one data set with its counts, report, samples and jobs."""
+    return _dataset_page(request, context, dataset_id)
+
+
+@router.post("/console/datasets/{dataset_id}/again")
+def read_again(request: Request, context: ContextDep, dataset_id: str, form: Posted) -> Response:
+    """Make a data set of the same files with the options of the form."""
+    try:
+        options = DataOptions.parse(read_options(form), location="options")
+        body = DatasetCreate(source_dataset_id=dataset_id, options=options)
+        made = api.create_from_json(context, body)
+    except DealrecError as error:
+        return _dataset_page(request, context, dataset_id, form, error)
+    return RedirectResponse(f"/console/datasets/{made.id}", status_code=303)
+
+
+def _dataset_page(
+    request: Request,
+    context: Context,
+    dataset_id: str,
+    form: Mapping[str, str] | None = None,
+    error: DealrecError | None = None,
+) -> Response:
     dataset = api.get_dataset(dataset_id, context)
-    jobs = list_jobs(context, _MANY, dataset_id=dataset_id)
-    told = help_with_dataset(dataset.error.get("code")) if dataset.error else None
-    return render(request, "dataset.html", dataset=dataset, jobs=jobs, help_text=told)
+    options = dataset.options.asked()
+    asked = options if form is None else read_options(form)
+    return render(
+        request,
+        "dataset.html",
+        status=200 if error is None else status_of(error),
+        dataset=dataset,
+        jobs=list_jobs(context, _MANY, dataset_id=dataset_id),
+        help_text=help_with_dataset(dataset.error.get("code")) if dataset.error else None,
+        fields=data_fields(asked),
+        columns=column_fields(asked),
+        names=_column_names(dataset),
+        problem=error and error.to_problem(),
+    )
+
+
+def _column_names(dataset: Dataset) -> list[str]:
+    """The names of the columns in the files of a rejected data set, if they were found."""
+    files = (dataset.error or {}).get("files", [])
+    return list(dict.fromkeys(name for file in files for name in file["columns"]))
 
 
 @router.get("/console/datasets/{dataset_id}/live")

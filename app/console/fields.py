@@ -54,6 +54,7 @@ _CHOICES = {
     "finetune.model": list(LANGUAGE_MODELS),
     "finetune.recommender": list(RECOMMENDERS),
 }
+_BOOLEAN = {"boolean": ["true", "false"]}
 _LABELS = {
     "effort_weight": "Effort weight λ",
     "strata": "Strata K",
@@ -119,7 +120,7 @@ def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
     """Return every part of the configuration, with ``given`` over the defaults."""
     everything = PruneConfig.parse({name: {} for name in _OPTIONAL})
     defaults = dict(_flat(everything.model_dump(mode="json")))
-    fields = list(_fields(PruneConfig.model_json_schema(), "", defaults, given or {}))
+    fields = list(fields_of(PruneConfig.model_json_schema(), "", defaults, given or {}))
     parts = []
     for name, (title, summary) in _PARTS.items():
         own = [field for field in fields if _part_of(field.name) == name]
@@ -145,7 +146,7 @@ def selection_fields(selection: Mapping[str, Any]) -> list[FormField]:
         f"selection.{key}": value
         for key, value in SelectionConfig().model_dump(mode="json").items()
     }
-    return list(_fields(SelectionConfig.model_json_schema(), "selection.", defaults, given))
+    return list(fields_of(SelectionConfig.model_json_schema(), "selection.", defaults, given))
 
 
 def finetune_fields() -> list[FormField]:
@@ -161,7 +162,7 @@ def read_config(form: Mapping[str, str]) -> ConfigTree:
         for field in part.fields
         if part.name not in _OPTIONAL or part.enabled
     ]
-    config = _read(form, wanted)
+    config = read_fields(form, wanted)
     for name in _OPTIONAL:
         config[name] = _inner(config, name) if f"use.{name}" in form else None
     return config
@@ -169,10 +170,11 @@ def read_config(form: Mapping[str, str]) -> ConfigTree:
 
 def read_finetune(form: Mapping[str, str]) -> ConfigTree:
     """Read the options of a training on a coreset from a sent form."""
-    return _inner(_read(form, finetune_fields()), "finetune")
+    return _inner(read_fields(form, finetune_fields()), "finetune")
 
 
-def _read(form: Mapping[str, str], fields: Iterable[FormField]) -> ConfigTree:
+def read_fields(form: Mapping[str, str], fields: Iterable[FormField]) -> ConfigTree:
+    """Read the texts of some fields into the tree that their dotted names say."""
     config: ConfigTree = {}
     for field in fields:
         if field.name not in form:
@@ -225,6 +227,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{name}", value
 
 
+def flat_texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give every value of a configuration as its text in a form, under its dotted name."""
+    return ((name, _text(value)) for name, value in _flat(values))
+
+
 def _needed_by(needs: frozenset[Need]) -> tuple[str, ...]:
     return tuple(entry.method.value for entry in SELECTORS.values() if needs & {*entry.needs})
 
@@ -238,10 +245,10 @@ def _part_of(name: str) -> str:
     return head if dot else ""
 
 
-def _fields(
+def fields_of(
     schema: Mapping[str, Any], prefix: str, defaults: Mapping[str, Any], given: Mapping[str, str]
 ) -> Iterator[FormField]:
-    """Walk the JSON Schema ``schema``; references are looked up in its ``$defs``."""
+    """Make a field of each property of the JSON Schema ``schema``, whose names begin with ``prefix``."""
     definitions = schema.get("$defs", {})
     for name, written in schema["properties"].items():
         place = f"{prefix}{name}"
@@ -252,10 +259,12 @@ def _fields(
         kind, optional = kinds[0], len(kinds) < len(options)
         if "properties" in kind:
             inner = {**kind, "$defs": definitions}
-            yield from _fields(inner, f"{place}.", defaults, given)
+            yield from fields_of(inner, f"{place}.", defaults, given)
             continue
         default = _text(defaults.get(place))
-        choices = _CHOICES.get(place) or kind.get("enum") or []
+        choices = _CHOICES.get(place) or kind.get("enum") or _BOOLEAN.get(kind["type"], [])
+        if choices and optional:
+            choices = ["", *choices]
         yield FormField(
             name=place,
             label=_LABELS.get(name, name.replace("_", " ").capitalize()),
@@ -286,6 +295,8 @@ def _kind(schema: Mapping[str, Any], choices: list[str]) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

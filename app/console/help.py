@@ -20,7 +20,10 @@ _JOB = {
     "model_not_available": "Install the model on every worker, then retry.",
 }
 _DATASET = {
-    "missing_column": "Upload it again, and enter the file's names under “Other column names”.",
+    "missing_column": "Enter the file's names under “Other column names” below, and read the files again.",
+    "too_many_rejected": "Correct the file, or raise “Allowed rejected” below and read the files again.",
+    "nothing_left": "Relax the filters under “How rows are used” below, and read the files again.",
+    "filter_not_possible": "Enter the column's name or remove the filter below, and read the files again.",
     "items_do_not_match": "Upload it again with the items file that belongs to these interactions.",
     "file_too_expensive": "Split the file, or ask the operator of this server for higher limits.",
 }

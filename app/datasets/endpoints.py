@@ -76,13 +76,15 @@ def multipart_body(
     openapi_extra=multipart_body(UPLOAD_PROPERTIES, ["interactions"], json="DatasetCreate"),
 )
 async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
-    """Make a data set from a form with interactions and optional items, or from uploads named in JSON.
+    """Make a data set from a form with interactions and optional items, or from files named in JSON.
+
+    These are uploads, or the files of another data set, which are read again with other options.
 
     Validation continues after the answer.
     """
     if is_json(request):
         body = await read_json(request, DatasetCreate)
-        made = await run_in_threadpool(_create_from_uploads, context, body)
+        made = await run_in_threadpool(create_from_json, context, body)
     else:
         with scratch(context.settings) as folder:
             form = await read_form(request, folder, files=FILES, fields=FIELDS)
@@ -91,19 +93,24 @@ async def create_dataset(request: Request, response: Response, context: ContextD
     return made
 
 
-def _create_from_uploads(context: Context, body: DatasetCreate) -> Dataset:
+def create_from_json(context: Context, body: DatasetCreate) -> Dataset:
+    """Make a data set from uploads, or from the files of another one."""
     with context.read() as session:
-        files = [
-            None
-            if identifier is None
-            else whole_file(session, context.tenant_id, identifier, location)
-            for location, identifier in (
-                ("interactions_upload_id", body.interactions_upload_id),
-                ("items_upload_id", body.items_upload_id),
+        if body.source_dataset_id is not None:
+            repository = DatasetRepository(session, context.tenant_id)
+            upload = service.read_again(repository.get(body.source_dataset_id), body)
+        else:
+            assert body.interactions_upload_id is not None
+            interactions = whole_file(
+                session, context.tenant_id, body.interactions_upload_id, "interactions_upload_id"
             )
-        ]
-    assert files[0] is not None
-    return _create(context, upload_from_files(body, files[0], files[1]))
+            items = None
+            if body.items_upload_id is not None:
+                items = whole_file(
+                    session, context.tenant_id, body.items_upload_id, "items_upload_id"
+                )
+            upload = upload_from_files(body, interactions, items)
+    return _create(context, upload)
 
 
 def _create(context: Context, upload: DatasetUpload) -> Dataset:

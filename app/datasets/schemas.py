@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from dealrec.app.kit.schemas import Body
 from dealrec.app.stages.schemas import Progress
@@ -13,10 +13,13 @@ from dealrec.config import DataOptions, SplitMethod
 
 
 class DatasetCreate(Body):
-    """A request for a data set from files that were uploaded in parts."""
+    """A request for a data set from files that the server has: uploads, or those of another data set."""
 
-    interactions_upload_id: str = Field(max_length=40)
+    interactions_upload_id: str | None = Field(None, max_length=40)
     items_upload_id: str | None = Field(None, max_length=40)
+    source_dataset_id: str | None = Field(None, max_length=40)
+    """The data set whose files are read again with other options; one that was rejected keeps its files
+    for a day or so. It takes the place of both uploads."""
     name: str | None = None
     options: DataOptions | None = None
     """How the files become a data set."""
@@ -24,6 +27,15 @@ class DatasetCreate(Body):
     """The option of this name: a map from our column names to the file's."""
     split: SplitMethod | None = None
     """The option of this name."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        uploads = self.interactions_upload_id is not None or self.items_upload_id is not None
+        if uploads == (self.source_dataset_id is not None) or (
+            uploads and self.interactions_upload_id is None
+        ):
+            raise ValueError("give interactions_upload_id, or source_dataset_id and no upload")
+        return self
 
 
 class Dataset(BaseModel):

@@ -6,8 +6,8 @@ import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
 from dealrec.app.datasets.repository import DatasetRepository
-from dealrec.app.datasets.schemas import SampleText
-from dealrec.app.datasets.uploads import DatasetUpload, SourceFile
+from dealrec.app.datasets.schemas import DatasetCreate, SampleText
+from dealrec.app.datasets.uploads import DatasetUpload, SourceFile, upload_from_files
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import Conflict, InUse, NotFound
 from dealrec.app.kit.ids import new_id
@@ -20,7 +20,7 @@ from dealrec.app.stages.transitions import lock_dataset
 from dealrec.app.tables.datasets import DatasetRow, DatasetState, StoredFile
 from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
 from dealrec.app.uploads.service import WholeFile
-from dealrec.config import PromptConfig, PruneConfig, Sampling
+from dealrec.config import DataOptions, PromptConfig, PruneConfig, Sampling
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import Samples, build_samples
@@ -67,13 +67,40 @@ def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> Datas
         name=upload.name,
         state=DatasetState.VALIDATING.value,
         split=upload.options.split,
-        options=upload.options.model_dump(mode="json", exclude_unset=True),
+        options=upload.options.asked(),
         uploads=stored.files,
         stored_bytes=stored_bytes,
         created_at=database_now(session),
     )
     plan_ingest(session, row)
     return row
+
+
+def read_again(source: DatasetRow, body: DatasetCreate) -> DatasetUpload:
+    """Make a request for a data set from the files of ``source``, with its name and options by default.
+
+    Raises :class:`Conflict` (``files_gone``) if they are not kept any more, and :class:`InputError`.
+    """
+    interactions = source.uploads.get("interactions")
+    if interactions is None or (source.prefix is None and source.state == DatasetState.REJECTED):
+        raise Conflict(
+            "The files of the rejected data set have been deleted; send them again.",
+            code="files_gone",
+        )
+    items = source.uploads.get("items")
+    named = body.model_fields_set & {"options", "columns", "split"}
+    changes: dict[str, object] = {} if named else {"options": DataOptions.parse(source.options)}
+    if body.name is None:
+        changes["name"] = source.name
+    return upload_from_files(
+        body.model_copy(update=changes),
+        _whole(interactions),
+        None if items is None else _whole(items),
+    )
+
+
+def _whole(file: StoredFile) -> WholeFile:
+    return WholeFile(file["key"], file["filename"], file["bytes"])
 
 
 def list_datasets(session: Session, tenant_id: str, request: PageRequest) -> Slice[DatasetRow]:

@@ -45,8 +45,8 @@ def dataset_upload(form: Form) -> DatasetUpload:
         name=_name(form.fields.get("name"), interactions),
         options=data_options(
             _options(form.fields.get("options")),
-            _columns_field(form.fields.get("columns")),
-            _split(form.fields.get("split")),
+            columns=_columns_field(form.fields.get("columns")),
+            split=_split(form.fields.get("split")),
             location="options",
         ),
     )
@@ -62,8 +62,8 @@ def upload_from_files(
         name=_name(body.name, interactions),
         options=data_options(
             body.options,
-            None if body.columns is None else _columns(body.columns),
-            body.split,
+            columns=None if body.columns is None else _columns(body.columns),
+            split=body.split,
             location="options",
         ),
     )

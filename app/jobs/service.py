@@ -13,11 +13,19 @@ from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobKind, JobRow, JobState
-from dealrec.config import ComparisonConfig, PruneConfig
-from dealrec.config.language_models import LANGUAGE_MODELS, language_model
+from dealrec.config import ComparisonConfig, FinetuneConfig, PruneConfig
+from dealrec.config.language_models import LANGUAGE_MODELS, language_model, require_modules
 from dealrec.config.stages import StageName
 from dealrec.config.surrogate import SURROGATES
 from dealrec.errors import FieldError, InputError
+
+
+def require_known_modules(config: FinetuneConfig | None) -> None:
+    """Raise :class:`InputError` (``unknown_target_modules``) for layers that the model does not have."""
+    entry = None if config is None else language_model(config.model)
+    if config is not None and entry is not None and entry.modules:
+        wanted = [name.rpartition(".")[2] for name in config.lora.target_modules]
+        require_modules(entry.name, wanted, entry.modules)
 
 
 def require_known_models(config: PruneConfig) -> None:
@@ -36,6 +44,7 @@ def require_known_models(config: PruneConfig) -> None:
     for location, part in names.items():
         if part is not None:
             require_known_model(part.model, location)
+    require_known_modules(config.finetune)
     for name, measured in (("effort", config.effort), ("gradients", config.gradients)):
         if measured is not None and measured.adapter is not None:
             raise InputError(
@@ -114,6 +123,7 @@ def add_finetune_job(
 ) -> JobRow:
     """Add a job that trains on a coreset; raises :class:`InputError` (``unknown_model``)."""
     require_known_model(config.model, "model")
+    require_known_modules(config)
     job = _new_job(session, dataset.tenant_id, JobKind.FINETUNE, dataset.id)
     job.source_coreset_id = coreset_id
     job.config = config.model_dump(mode="json")

@@ -9,7 +9,7 @@ import typer
 
 from dealrec.config import parse_budget
 from dealrec.options import Asked, JsonOption, reads_data
-from dealrec.terminal import add_commands, print_json, print_json_line, say
+from dealrec.terminal import add_commands, print_json, print_json_line, say, tell
 
 if TYPE_CHECKING:
     from dealrec.client.clients import Client
@@ -22,6 +22,10 @@ ServerOption = Annotated[
 KeyOption = Annotated[
     str | None,
     typer.Option("--key", envvar="DEALREC_KEY", help="API key; better in the variable."),
+]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Wait until the job has ended.")]
+WaitOption = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait until the data are validated.")
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job (job_…).")]
 DEFAULT_SERVER = "http://127.0.0.1:8000"
@@ -53,12 +57,16 @@ def submit_command(
     idempotency_key: Annotated[
         str | None, typer.Option(help="A repetition with the same key returns the same job.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Wait until the job has ended.")] = False,
+    watch: WatchOption = False,
+    wait: WaitOption = True,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send data to a server and start a job that makes a coreset; prints the job's id."""
+    """Send data to a server and start a job that makes a coreset; prints the job's id.
+
+    It then waits until the data are validated, and says what was accepted and rejected.
+    """
     with asking(server, key) as client:
         job = client.prune(
             interactions,
@@ -70,7 +78,7 @@ def submit_command(
             idempotency_key=idempotency_key,
             progress=not json,
         )
-        say_job(client, job, watch=watch, json=json)
+        say_job(client, job, watch=watch, wait=wait, json=json)
 
 
 def status_command(
@@ -82,8 +90,9 @@ def status_command(
     """Print the progress of a job."""
     with asking(server, key) as client:
         job = client.jobs.get(job_id)
+        dataset = client.datasets.get(job.dataset_id)
     if json:
-        print_json(plain_record(job))
+        print_json({**plain_record(job), "dataset": plain_record(dataset)})
         return
     left = "" if job.eta_seconds is None else f", about {job.eta_seconds:,.0f} s left"
     say(f"{job.id} ({job.kind}): {job.state}{left}")
@@ -95,6 +104,8 @@ def status_command(
         seconds = "" if stage.seconds is None else f"{stage.seconds:,.1f} s"
         state = "reused" if stage.reused else stage.state
         say(f"  {stage.name:<10} {state:<10} {done:<24} {seconds}".rstrip())
+    for line in dataset.validation:
+        say(line)
     for name, identifier in (("coreset", job.coreset_id), ("adapter", job.adapter_id)):
         if identifier is not None:
             say(f"{name} {identifier}")
@@ -197,25 +208,37 @@ def asking(server: str, key: str | None) -> "Client":
     return Client(server, key)
 
 
-def say_job(client: "Client", job: "Job[Any]", *, watch: bool, json: bool) -> None:
-    """Print the id of a new job, or all of it with ``json``, or its progress with ``watch``."""
+def say_job(client: "Client", job: "Job[Any]", *, watch: bool, wait: bool, json: bool) -> None:
+    """Print the id of a new job, or all of it with ``json``, or its progress with ``watch``.
+
+    With ``wait`` the validation of its data is followed, and its sums go to standard error.
+    """
     if watch:
         _watch(client, job.id, json=json)
-    elif json:
-        print_json(plain_record(job))
-    else:
-        say(job.id)
+        return
+    if not json:
+        say(job.id, flush=True)
+        if wait:
+            for line in client.datasets.get(job.dataset_id).wait(progress=True).validation:
+                tell(line)
+        return
+    dataset = client.datasets.get(job.dataset_id)
+    print_json({**plain_record(job), "dataset": plain_record(dataset.wait() if wait else dataset)})
 
 
 def _watch(client: "Client", job_id: str, *, json: bool) -> None:
     """Show the job until it has ended or is paused; raises ``typer.Exit`` (1) where it failed."""
     if not json:
-        job = client.jobs.get(job_id).wait(progress=True)
+        job = client.jobs.get(job_id)
+        for line in client.datasets.get(job.dataset_id).wait(progress=True).validation:
+            tell(line)
+        job = job.wait(progress=True)
         result = job.coreset_id or job.adapter_id or ""
         say(f"{job.id} {job.state} {result}".rstrip())
         return
     job = _events_as_lines(client, job_id)
-    print_json_line(plain_record(job))
+    dataset = client.datasets.get(job.dataset_id)
+    print_json_line({**plain_record(job), "dataset": plain_record(dataset)})
     if job.state in ("failed", "cancelled"):
         raise typer.Exit(1)
 

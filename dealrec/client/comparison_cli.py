@@ -11,6 +11,8 @@ from dealrec.client.cli import (
     JobArgument,
     KeyOption,
     ServerOption,
+    WaitOption,
+    WatchOption,
     asking,
     plain_record,
     say_job,
@@ -29,7 +31,7 @@ from dealrec.options import (
     comparison,
     reads_data,
 )
-from dealrec.terminal import add_commands, print_json, say
+from dealrec.terminal import add_commands, print_json, say, tell
 
 if TYPE_CHECKING:
     from dealrec.client.records import Estimate
@@ -66,7 +68,8 @@ def submit_comparison_command(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Print the estimated cost, and start nothing.")
     ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Wait until the job has ended.")] = False,
+    watch: WatchOption = False,
+    wait: WaitOption = True,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
@@ -93,14 +96,17 @@ def submit_comparison_command(
                 progress=not json,
             )
         if estimate:
-            found = client.jobs.estimate_comparison(dataset.wait().id, **compared)
+            dataset = dataset.wait()
+            for line in dataset.validation:
+                tell(line)
+            found = client.jobs.estimate_comparison(dataset.id, **compared)
             if json:
                 print_json(plain_record(found))
             else:
                 _say_estimate(found)
             return
         job = client.jobs.compare(dataset.id, **compared)
-        say_job(client, job, watch=watch, json=json)
+        say_job(client, job, watch=watch, wait=wait, json=json)
 
 
 def report_command(
@@ -139,7 +145,7 @@ def _require_none(options: Mapping[str, object]) -> None:
 
 
 def _data_flags(asked: Asked) -> dict[str, object]:
-    flags = {"columns": "--column", "split": "--split"}
+    flags = {"columns": "--column", "split": "--split", "allowed_rejected": "--allow-rejected"}
     given = asked.data.model_dump(exclude_unset=True)
     return {flags.get(name, f"--set data.{name}"): True for name in given}
 

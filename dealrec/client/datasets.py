@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.errors import ApiError
@@ -87,6 +87,15 @@ class Dataset(Remote[M]):
     counts: Mapping[str, int] | None = None
     report: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+
+    @property
+    def validation(self) -> list[str]:
+        """What was accepted and rejected, and what looked odd; empty until it is known."""
+        from dealrec.data.findings import Validation, validation_lines
+
+        if self.report is None or "removed" not in self.report:  # of an older service
+            return []
+        return validation_lines(cast("Validation", self.report))
 
     @operation
     async def wait(self, *, timeout: float | None = None, progress: bool = False) -> "Dataset[M]":

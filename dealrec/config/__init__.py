@@ -10,6 +10,7 @@ from dealrec.config.comparison import ComparedSelector, ComparisonConfig
 from dealrec.config.data import (
     DataOptions,
     PromptConfig,
+    Repeats,
     Sampling,
     Split,
     SplitMethod,
@@ -66,6 +67,7 @@ __all__ = [
     "PruneConfig",
     "Ranking",
     "Reduction",
+    "Repeats",
     "Risk",
     "RiskTarget",
     "SampleLoss",

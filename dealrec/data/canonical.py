@@ -27,7 +27,7 @@ def canonical_sha256(
 ) -> str:
     """Hash ids, titles, texts (sorted by column name), sequences, splits and times, each with its length.
 
-    Without times the hash is that of version 0.1.0, which did not keep any. With times it is another
+    Without times the hash is made as in version 0.1.0, which did not keep any. With times it is another
     one, because results may depend on them.
 
     Args:

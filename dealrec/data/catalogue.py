@@ -8,17 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dealrec.config import Column
+from dealrec.config import Column, DataOptions
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.findings import FileFindings
+from dealrec.data.identifiers import example_pair, normalised
 from dealrec.data.limits import Limits
 from dealrec.data.tables import BadRow, TableReader, counted_batches
+from dealrec.data.titles import without_html
 from dealrec.data.values import as_text, clean_title, holds_nul, is_blank, longer_than
 from dealrec.errors import InputError
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """``M`` distinct items in the order of the items file."""
+    """``M`` distinct items."""
 
     item_ids: pa.Array
     titles: pa.Array
@@ -26,9 +29,18 @@ class Catalogue:
     texts: Mapping[str, pa.Array]
     """Every other column by name, each [M] text, null where empty."""
 
+    def where(self, kept: pa.Array) -> "Catalogue":
+        """Restrict to the items in the mask ``kept`` [M]."""
+        texts = {name: text.filter(kept) for name, text in self.texts.items()}
+        return Catalogue(self.item_ids.filter(kept), self.titles.filter(kept), texts)
+
 
 def read_catalogue(
-    table: TableReader, columns: Mapping[Column, str], findings: FileFindings, limits: Limits
+    table: TableReader,
+    columns: Mapping[Column, str],
+    findings: FileFindings,
+    limits: Limits,
+    options: DataOptions = AS_THEY_ARE,
 ) -> Catalogue:
     """Read and check the whole file; of several rows of an item the first one with a title counts.
 
@@ -43,6 +55,8 @@ def read_catalogue(
     needed = list(dict.fromkeys([id_column, title_column]))
     for batch in counted_batches(table, needed, limits, others=True):
         texts = {name: as_text(column) for name, column in batch.columns.items()}
+        if options.normalise_ids:
+            texts[id_column] = normalised(texts[id_column])
         bad = _check(texts, id_column, title_column, limits)
         findings.reject(batch.bad)
         findings.reject(
@@ -57,6 +71,8 @@ def read_catalogue(
             else clean_title(text if name in needed else _usable(name, text, limits, findings))
             for name, text in texts.items()
         }
+        if options.clean_titles and title_column != id_column:
+            cleaned[title_column] = findings.clean(without_html(cleaned[title_column]))
         parts.append(pa.table(cleaned).filter(pa.array(keep)))
         rows.append(batch.rows[keep])
     merged = pa.concat_tables(parts, promote_options="default").combine_chunks() if parts else None
@@ -130,31 +146,39 @@ def join_catalogue(used: pa.Array, catalogue: Catalogue | None) -> tuple[Catalog
     """Join the used items with the catalogue.
 
     Args:
-        used: Ids of the items that interactions use, in the order of their first appearance.
+        used: Distinct ids of the items that interactions use.
         catalogue: The items file, if there is one.
 
     Returns:
-        The used items in their order followed by the rest of the catalogue, and the number of used
-        items that the catalogue has.
+        All items in the order of the bytes of their ids, and the number of used items that the
+        catalogue has.
 
     Raises:
         InputError: ``items_do_not_match`` when the catalogue has none of the used items.
     """
     if catalogue is None:
+        used = used.take(pc.array_sort_indices(used))
         return Catalogue(used, pa.nulls(len(used), pa.string()), {}), 0
-    at = pc.index_in(used, value_set=catalogue.item_ids)
-    known = len(at) - at.null_count
+    known = pc.sum(pc.is_in(used, value_set=catalogue.item_ids)).as_py()
     if not known:
-        raise InputError(
-            "The items file has none of the items that the interactions use. Its first id is "
-            f"`{catalogue.item_ids[0]}`, and the first id of the interactions is `{used[0]}`.",
-            code="items_do_not_match",
+        raise _no_match(used, catalogue.item_ids)
+    every = pa.concat_arrays([used, catalogue.item_ids]).unique()
+    every = every.take(pc.array_sort_indices(every))
+    at = pc.index_in(every, value_set=catalogue.item_ids)
+    texts = {name: text.take(at) for name, text in catalogue.texts.items()}
+    return Catalogue(every, catalogue.titles.take(at), texts), known
+
+
+def _no_match(used: pa.Array, known: pa.Array) -> InputError:
+    pair = example_pair(used, known)
+    detail = "The items file has none of the items that the interactions use. "
+    if pair is None:
+        detail += (
+            f"Its first id is `{known[0]}`, and the first id of the interactions is `{used[0]}`."
         )
-    unused = pc.invert(pc.is_in(catalogue.item_ids, value_set=used))
-    rest = pc.indices_nonzero(unused).cast(pa.int32())
-    rows = pa.concat_arrays([at, rest])
-    return Catalogue(
-        pa.concat_arrays([used, catalogue.item_ids.take(rest)]),
-        catalogue.titles.take(rows),
-        {name: text.take(rows) for name, text in catalogue.texts.items()},
-    ), known
+    else:
+        detail += (
+            f"It has `{pair[1]}` where the interactions have `{pair[0]}`: `--set data.normalise_ids=true` "
+            "(or `normalise_ids` in the request) makes such ids the same."
+        )
+    return InputError(detail, code="items_do_not_match")

@@ -59,7 +59,8 @@ def interaction_columns(opened: OpenedTable, columns: Mapping[Column, str]) -> F
             ordered or finder.take_history() or finder.take_late(Column.POSITION)
         ):
             raise finder.missing(Column.TIMESTAMP)
-    finder.take_likely(Column.RATING, needed=False)
+    for column in (Column.RATING, Column.EVENT):
+        finder.take_likely(column, needed=False)
     return found
 
 

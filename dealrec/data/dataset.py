@@ -29,8 +29,9 @@ class Dataset:
     """An immutable data set of ``U`` users, ``I`` items and ``N`` interactions.
 
     Users and items are dense indices into ``user_ids`` and ``item_ids``, which keep the ids exactly as
-    they were written. Both are ordered by first appearance in the file. The interactions of user ``u``
-    are ``items[offsets[u]:offsets[u + 1]]``, ordered by time or position and then by file row.
+    they were written. Both are in the order of the bytes of the ids (in data sets that version 0.1.0 stored,
+    in the order of first appearance). The interactions of user ``u`` are
+    ``items[offsets[u]:offsets[u + 1]]``, in the order of :func:`~dealrec.data.sequences.in_order`.
     ``splits`` holds the split of each interaction as a code of ``SPLIT_CODES``.
     """
 
@@ -155,9 +156,9 @@ def _validation(path: Path) -> Validation | None:
         return None
     report = json.loads(path.read_text())["report"]
     names = Validation.__annotations__
-    # The reports of the first version have no reasons.
+    # The reports of the first version have no reasons and no filters.
     return (
-        cast("Validation", {name: report[name] for name in names}) if "reasons" in report else None
+        cast("Validation", {name: report[name] for name in names}) if "removed" in report else None
     )
 
 

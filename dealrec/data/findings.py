@@ -1,12 +1,18 @@
 """The report of an ingestion: rejected rows and warnings."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from dealrec.data.detection import file_error
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
+from dealrec.data.titles import CleanTitles
 from dealrec.errors import FieldError, InputError
 
 SHOWN = 100
@@ -21,6 +27,7 @@ REASONS = {
     "invalid_position": "The position is not a number.",
     "invalid_split": "The split is not one of train, valid and test. Where the column means something else, "
     "`split` names another way (`--split global_time` or `--split leave_one_out`).",
+    "invalid_rating": "The rating is not a number.",
     "wrong_column_count": "The row has another number of cells than the header. Where the last column holds "
     "separators without quotes, `rest` takes the rest of the line (`--set data.format.rest=true`, "
     "`item_format` for the items).",
@@ -28,10 +35,15 @@ REASONS = {
     "invalid_value": "The value is neither text nor a number.",
     "invalid_text": "The text holds bytes that are not text in the encoding of the file, or a NUL character.",
     "cell_too_long": "The cell is too long.",
-    "duplicate_row": "An earlier row has the same user, item and time or position.",
+    "duplicate_row": "Another row has the same user, item and time or position.",
     "duplicate_item": "Another row of the item is used: the first one with a title.",
 }
 """The message of every reason for which a row is rejected; it never quotes the row."""
+REPETITIONS = frozenset({"duplicate_row", "duplicate_item"})
+"""The reasons with which nothing is lost."""
+
+
+Bool = npt.NDArray[np.bool_]
 
 
 class Rejection(TypedDict):
@@ -88,11 +100,47 @@ class RowCounts(TypedDict):
     """The most frequent reason comes first."""
 
 
+class Removal(TypedDict):
+    """Interactions that a filter left out although they could be used."""
+
+    filter: str
+    """The name of the option."""
+    rows: int
+    message: str
+
+
+class FileColumns(TypedDict):
+    """The columns of a file, and those that are read."""
+
+    file: str
+    columns: list[str]
+    """The first names that the file has."""
+    read: dict[str, str]
+    """Our names to the file's."""
+    unused: list[str]
+    """The columns that decide nothing; further columns of the items are kept as texts."""
+
+
+class ExampleRow(TypedDict):
+    """An interaction as it is understood."""
+
+    user_id: str
+    item_id: str
+    title: str | None
+    time: str | None
+    """A date in UTC, or the number where it is no date."""
+
+
 class Validation(RowCounts):
     """The sums of an ingestion; the counts are those of the interactions."""
 
     items: RowCounts | None
     """The counts of the items file, if there is one."""
+    options: dict[str, Any]
+    """The options that were asked for, as :class:`~dealrec.config.DataOptions` has them."""
+    removed: list[Removal]
+    """The filters that were asked for, in the order in which they were applied."""
+    files: list[FileColumns]
     warnings: list[DataWarning]
     read: list[FileReading]
     """How each file was read."""
@@ -113,6 +161,8 @@ class Report(Validation):
     times: TimeSpan | None
     """Null where the data has no timestamps."""
 
+    examples: list[ExampleRow]
+    """The first interactions that were accepted."""
     rejections: list[Rejection]
     """The first ``SHOWN`` rejections of both files."""
 
@@ -121,6 +171,11 @@ def validation_lines(validation: Validation) -> list[str]:
     """Say in plain words how many rows were accepted and rejected, why, and what looked odd."""
     lines = [
         f"{read['file']}: {'; '.join(read['said'])}" for read in validation["read"] if read["said"]
+    ]
+    lines += [
+        f"{file['file']}: not used: {', '.join(file['unused'])}"
+        for file in validation["files"]
+        if file["unused"]
     ]
     for what, counts in (("interactions", validation), ("items", validation["items"])):
         if counts is None:
@@ -131,6 +186,7 @@ def validation_lines(validation: Validation) -> list[str]:
         for found in counts["reasons"]:
             place = f" The first is {found['first']}." if found["first"] else ""
             lines.append(f"  {found['rows']:,} {found['reason']}: {found['message']}{place}")
+    lines += [f"{removal['filter']}: {removal['message']}" for removal in validation["removed"]]
     return lines + [f"warning: {warning['message']}" for warning in validation["warnings"]]
 
 
@@ -146,6 +202,11 @@ class FileFindings:
     first: list[BadRow] = field(default_factory=list)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """The number of cells that were left out of rows that are used, by column and reason."""
+    removed: dict[str, int] = field(default_factory=dict)
+    """The number of accepted rows that each filter has removed."""
+    cleaned: int = 0
+    """The number of titles whose HTML was removed."""
+    cleaned_example: str | None = None
 
     @property
     def rejected(self) -> int:
@@ -156,6 +217,25 @@ class FileFindings:
         rows = list(rows)
         self.reasons.update(Counter(row.reason for row in rows) if counts is None else counts)
         self.first = sorted([*self.first, *rows], key=lambda row: row.row)[:SHOWN]
+
+    def remove(self, name: str, kept: Bool, passing: Bool) -> Bool:
+        """Count the rows among ``kept`` [n] that do not pass a filter, and return those that do."""
+        passed: Bool = kept & passing
+        self.removed[name] = self.removed.get(name, 0) + int(kept.sum() - passed.sum())
+        return passed
+
+    def clean(self, cleaned: CleanTitles) -> pa.Array:
+        """Count the titles that were changed, and return all of them."""
+        self.cleaned += cleaned.changed
+        self.cleaned_example = self.cleaned_example or cleaned.example
+        return cleaned.titles
+
+    def repeat(self, repeated: npt.NDArray[np.int64]) -> None:
+        """Reject rows (by their number in the file) that repeat other ones."""
+        self.accepted -= len(repeated)
+        if len(repeated):
+            first = [BadRow(int(row), None, "duplicate_row") for row in repeated[:SHOWN]]
+            self.reject(first, Counter(duplicate_row=len(repeated)))
 
     def row_counts(self) -> RowCounts:
         """The counts for the report."""
@@ -188,8 +268,8 @@ class FileFindings:
         ]
 
     def warnings(self) -> list[DataWarning]:
-        """The warnings about cells that were left out."""
-        return [
+        """The warnings about cells that were left out or changed."""
+        found = [
             warning(
                 "cells_left_out",
                 count,
@@ -197,6 +277,14 @@ class FileFindings:
             )
             for (column, why), count in self.left_out.items()
         ]
+        if self.cleaned:
+            example = (self.cleaned_example or "")[:60]
+            told = (
+                f"{self.cleaned:,} titles in {self.name} held HTML, such as `{example}`: entities were "
+                "decoded and tags removed. `--set data.clean_titles=false` leaves titles as they are."
+            )
+            found.append(warning("titles_cleaned", self.cleaned, told))
+        return found
 
     def require_rows(self) -> None:
         """Check that a row was accepted.
@@ -215,6 +303,50 @@ class FileFindings:
             f"None of the {self.rejected:,} rows of {self.name} can be used. {why}",
             code=code,
             errors=[FieldError(self._place(bad), REASONS[bad.reason]) for bad in self.first[:10]],
+        )
+
+    def require_left(self) -> None:
+        """Check that the filters leave a row; raises :class:`InputError` (``nothing_left``)."""
+        if self.accepted > sum(self.removed.values()):
+            return
+        told = ", ".join(
+            f"`{name}` removes {rows:,}" for name, rows in self.removed.items() if rows
+        )
+        raise InputError(
+            f"The filters leave none of the {self.accepted:,} interactions of {self.name}: {told}. Relax "
+            "them (`--set data.…`, or `options` in the request).",
+            code="nothing_left",
+            errors=[
+                FieldError(f"data.{name}", f"removes {rows:,}")
+                for name, rows in self.removed.items()
+            ],
+        )
+
+    def require_allowed(self, share: float) -> None:
+        """Check that at most ``share`` of the rows are rejected, apart from repetitions.
+
+        Raises:
+            InputError: ``too_many_rejected``, with the counts by reason and the first rows.
+        """
+        lost = {name: rows for name, rows in self.reasons.items() if name not in REPETITIONS}
+        rows, every = sum(lost.values()), self.accepted + self.rejected
+        if rows <= share * every:
+            return
+        told = "; ".join(
+            f"{lost[reason]:,} {reason} ({REASONS[reason]})"
+            for reason in sorted(lost, key=lambda name: -lost[name])
+        )
+        enough = math.ceil(100 * rows / every) / 100
+        raise InputError(
+            f"{rows:,} of the {every:,} rows of {self.name} ({rows / every:.1%}) cannot be used, and "
+            f"{share:.1%} may be lost: {told}. Mend the file, or accept the loss (`--allow-rejected "
+            f"{enough:g}`, or `allowed_rejected` in the options of the data).",
+            code="too_many_rejected",
+            title="Too many rows cannot be used",
+            errors=[
+                FieldError(self._place(bad), REASONS[bad.reason])
+                for bad in [bad for bad in self.first if bad.reason in lost][:10]
+            ],
         )
 
     def _file(self, bad: BadRow) -> str:

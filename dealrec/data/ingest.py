@@ -1,9 +1,8 @@
 """From files to a validated data set, with a report of rejected rows and warnings."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +13,25 @@ from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
+from dealrec.data.filters import filtered, removals
 from dealrec.data.findings import (
     SHOWN,
     DataWarning,
     FileFindings,
     FileReading,
     Report,
-    TimeSpan,
     warning,
 )
-from dealrec.data.interactions import Interactions, read_interactions
+from dealrec.data.inspection import example_rows
+from dealrec.data.interactions import Interactions, read_interactions, used_columns
 from dealrec.data.limits import Limits
 from dealrec.data.many import Part, parts_of
-from dealrec.data.oddities import odd_interactions, odd_items
+from dealrec.data.oddities import odd_interactions, odd_items, unknown_items
 from dealrec.data.opening import SourceTable, open_interactions, open_items
 from dealrec.data.samples import build_samples
+from dealrec.data.seen import SeenFiles
 from dealrec.data.sequences import Sequences, arrange
 from dealrec.data.splits import default_method
-from dealrec.data.tables import BadRow
 from dealrec.data.times import time_span
 from dealrec.errors import FieldError, InputError
 from dealrec.progress import SILENT, Reporter
@@ -76,49 +76,93 @@ def ingest(
     Raises:
         InputError: The files cannot be used at all, and nothing is written.
     """
-    limits = limits or Limits()
-    source = open_interactions(
-        _parts(interactions, interactions_name),
-        options,
-        limits=limits,
-        reporter=reporter,
-    )
-    method = options.split or default_method(
-        has_split=Column.SPLIT in source.columns, has_timestamps=Column.TIMESTAMP in source.columns
-    )
-    _require_possible(method, source.columns)
-    rows = FileFindings(source.name, source.files)
-    raw = read_interactions(source, method, rows, limits)
+    limits, seen = limits or Limits(), SeenFiles()
+    with seen.told():
+        parts = _parts(interactions, interactions_name)
+        source = open_interactions(parts, options, limits=limits, reporter=reporter, seen=seen)
+        rows = _InteractionRows(source, options, seen, limits)
+        item_rows = None
+        if items is not None:
+            parts = _parts(items, items_name)
+            item_source = open_items(
+                parts, options, source, limits=limits, reporter=reporter, seen=seen
+            )
+            item_rows = _ItemRows(item_source, options, seen, limits)
+        rows.findings.require_allowed(options.allowed_rejected)
+        return _ingested(rows, item_rows, options, seen, out)
 
-    catalogue, item_rows, item_source = None, None, None
-    if items is not None:
-        item_source = open_items(
-            _parts(items, items_name), options, source, limits=limits, reporter=reporter
+
+class _InteractionRows:
+    """The file of interactions, read."""
+
+    def __init__(
+        self, source: SourceTable, options: DataOptions, seen: SeenFiles, limits: Limits
+    ) -> None:
+        self.source = source
+        self.method = options.split or default_method(
+            has_split=Column.SPLIT in source.columns,
+            has_timestamps=Column.TIMESTAMP in source.columns,
         )
-        item_rows = FileFindings(item_source.name, item_source.files)
-        catalogue = read_catalogue(item_source.table, item_source.columns, item_rows, limits)
+        _require_possible(self.method, source.columns)
+        seen.read(used_columns(source.columns, self.method, options))
+        self.findings = FileFindings(source.name, source.files)
+        self.rows = read_interactions(source, self.method, self.findings, limits, options)
+
+
+class _ItemRows:
+    """The items file, read."""
+
+    def __init__(
+        self, source: SourceTable, options: DataOptions, seen: SeenFiles, limits: Limits
+    ) -> None:
+        seen.read(source.columns, texts=True)
+        self.source = source
+        self.findings = FileFindings(source.name, source.files)
+        self.catalogue = read_catalogue(
+            source.table, source.columns, self.findings, limits, options
+        )
+        self.findings.require_allowed(options.allowed_rejected)
+
+
+def _ingested(
+    rows: _InteractionRows,
+    item_rows: _ItemRows | None,
+    options: DataOptions,
+    seen: SeenFiles,
+    out: Path,
+) -> IngestResult:
+    """Make the data set of files that were read, and save it."""
+    catalogue = None if item_rows is None else item_rows.catalogue
+    examples = example_rows(rows.rows, catalogue)
+    raw, catalogue = filtered(rows.rows, catalogue, options, rows.findings)
     joined, known = join_catalogue(raw.item_ids, catalogue)
-
-    sequences = arrange(raw, method)
-    _reject_repeated(raw, sequences, rows)
-    dataset = _dataset(raw, sequences, joined, method)
+    sequences = arrange(_placed(raw, joined), rows.method)
+    dataset = _dataset(raw, sequences, joined, rows.method)
     counts = _counts(dataset)
-    if not counts["samples_per_user"]:
-        raise InputError(
-            "No sample can be made, because no user has two interactions in the training split.",
-            code="no_samples",
-        )
-    unknown = len(raw.item_ids) - known if catalogue is not None else 0
-    warnings = _warnings(dataset, joined, catalogue, unknown)
-    warnings += [
-        *rows.warnings(),
-        *odd_interactions(rows.name, source.columns, raw, sequences, method),
-    ]
-    if catalogue is not None and item_rows is not None and item_source is not None:
-        odd = odd_items(item_rows.name, item_source.columns, catalogue)
-        warnings += [*item_rows.warnings(), *odd]
-    read = [said for said in (_said(source), item_source and _said(item_source)) if said]
-    report = _report(rows, item_rows, warnings, time_span(dataset), read)
+    _require_samples(counts)
+    warnings = _warnings(dataset, joined, catalogue)
+    if catalogue is not None and known < len(raw.item_ids):
+        warnings.append(unknown_items(raw.item_ids, catalogue.item_ids))
+    name, columns = rows.findings.name, rows.source.columns
+    warnings += rows.findings.warnings()
+    warnings += odd_interactions(name, columns, raw, sequences, rows.method)
+    if catalogue is not None and item_rows is not None:
+        warnings += item_rows.findings.warnings()
+        warnings += odd_items(item_rows.findings.name, item_rows.source.columns, catalogue)
+    rejections = [*rows.findings.rejections()]
+    rejections += [] if item_rows is None else item_rows.findings.rejections()
+    report: Report = {
+        **rows.findings.row_counts(),
+        "items": None if item_rows is None else item_rows.findings.row_counts(),
+        "read": [_said(part.source) for part in (rows, item_rows) if part is not None],
+        "options": options.asked(),
+        "removed": list(removals(rows.findings, options)),
+        "files": seen.files,
+        "times": time_span(dataset),
+        "examples": examples,
+        "rejections": rejections[:SHOWN],
+        "warnings": warnings,
+    }
     dataset.save(out)
     text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
     (out / REPORT).write_text(text)
@@ -136,13 +180,20 @@ def _require_possible(method: SplitMethod, found: Mapping[Column, str]) -> None:
         )
 
 
-def _reject_repeated(raw: Interactions, sequences: Sequences, rows: FileFindings) -> None:
-    repeated = np.sort(raw.rows[sequences.repeated])
-    rows.accepted -= len(repeated)
-    rows.reject(
-        [BadRow(int(row), None, "duplicate_row") for row in repeated[:SHOWN]],
-        Counter(duplicate_row=len(repeated)) if len(repeated) else Counter(),
-    )
+def _placed(raw: Interactions, joined: Catalogue) -> Interactions:
+    """Number the items of ``raw`` by their places in ``joined``; both are in the order of ids."""
+    places = pc.index_in(raw.item_ids, value_set=joined.item_ids).to_numpy().astype(np.int32)
+    return replace(raw, item_ids=joined.item_ids, items=places[raw.items])
+
+
+def _require_samples(counts: Mapping[str, int]) -> None:
+    if not counts["samples_per_user"]:
+        raise InputError(
+            "No sample can be made, because no user has two interactions in the training split.",
+            code="no_samples",
+        )
+    if counts["items"] == 1:
+        raise InputError("There is one item only, so nothing can be ranked.", code="one_item")
 
 
 def _dataset(
@@ -188,7 +239,7 @@ def _counts(dataset: Dataset) -> dict[str, int]:
 
 
 def _warnings(
-    dataset: Dataset, joined: Catalogue, catalogue: Catalogue | None, unknown: int
+    dataset: Dataset, joined: Catalogue, catalogue: Catalogue | None
 ) -> list[DataWarning]:
     titled = joined.titles.drop_null()
     distinct = pc.count_distinct(titled).as_py() if len(titled) else 0
@@ -201,7 +252,6 @@ def _warnings(
             "items have no title; their id stands in",
         ),
         ("users_with_one_item", single, "users have a single interaction and give no sample"),
-        ("items_not_in_items_file", unknown, "used items are not in the items file"),
     ]
     if catalogue is None:
         possible[1] = ("no_items_file", dataset.n_items, "items have no title; their id stands in")
@@ -214,21 +264,3 @@ def _parts(paths: Path | Sequence[Path], name: str | None) -> list[Part]:
 
 def _said(source: SourceTable) -> FileReading:
     return {"file": source.name, "said": source.said()}
-
-
-def _report(
-    rows: FileFindings,
-    item_rows: FileFindings | None,
-    warnings: list[DataWarning],
-    times: TimeSpan | None,
-    read: list[FileReading],
-) -> Report:
-    rejections = rows.rejections() + ([] if item_rows is None else item_rows.rejections())
-    return {
-        **rows.row_counts(),
-        "items": None if item_rows is None else item_rows.row_counts(),
-        "times": times,
-        "rejections": rejections[:SHOWN],
-        "warnings": warnings,
-        "read": read,
-    }

@@ -5,14 +5,15 @@ Memory is bounded by the size of the result.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dealrec.config import Column, Split, SplitMethod
+from dealrec.config import Column, DataOptions, Split, SplitMethod
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.dataset import SPLIT_CODES, Int8, Int32, Int64
 from dealrec.data.dates import ANY_FORM, CellForm
 from dealrec.data.findings import SHOWN, FileFindings
@@ -20,8 +21,9 @@ from dealrec.data.limits import Limits
 from dealrec.data.opening import SourceTable
 from dealrec.data.tables import BadRow, Batch, counted_batches
 from dealrec.data.values import OrderValues, as_order, as_text, holds_nul, is_blank, longer_than
+from dealrec.errors import FieldError, InputError
 
-Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
 
 _SPLIT_NAMES = {
     "train": SPLIT_CODES[Split.TRAIN],
@@ -35,7 +37,10 @@ _SPLIT_NAMES = {
 
 @dataclass(frozen=True)
 class Interactions:
-    """``N`` accepted rows in file order; users and items are numbered by first appearance."""
+    """``N`` accepted rows in file order, without those that a filter of rows has removed.
+
+    Users and items are numbered by first appearance.
+    """
 
     user_ids: pa.Array
     item_ids: pa.Array
@@ -51,6 +56,18 @@ class Interactions:
     """[N] codes of ``SPLIT_CODES``, or ``None`` unless the file's own split is used."""
     rows: Int64
     """[N] row in the file, as in :class:`~dealrec.data.tables.Batch`."""
+
+    def take(self, rows: Bool | Int64) -> "Interactions":
+        """Take some of the rows, by a mask or in the order of their indices; the ids stay."""
+        return replace(
+            self,
+            users=self.users[rows],
+            items=self.items[rows],
+            order=[values[rows] for values in self.order],
+            times=None if self.times is None else self.times[rows],
+            splits=None if self.splits is None else self.splits[rows],
+            rows=self.rows[rows],
+        )
 
 
 @dataclass
@@ -68,23 +85,37 @@ def read_interactions(
     method: SplitMethod,
     findings: FileFindings,
     limits: Limits,
+    options: DataOptions = AS_THEY_ARE,
 ) -> Interactions:
-    """Read and check the whole file; rejected rows are added to ``findings``.
+    """Read and check the whole file; rejected and removed rows are added to ``findings``.
 
     Raises:
-        InputError: No row can be used, or the file is over one of the ``limits``.
+        InputError: No row can be used, the file is over one of the ``limits``, or a filter needs a
+            column that is not there (``filter_not_possible``).
     """
-    table, columns = source.table, source.columns
+    wanted = used_columns(source.columns, method, options)
+    collected = _Collected()
+    for batch in counted_batches(source.table, list(dict.fromkeys(wanted.values())), limits):
+        _collect(batch, wanted, source.forms, collected, findings, limits, options)
+    findings.require_rows()
+    findings.require_left()
+    return _assembled(collected)
+
+
+def used_columns(
+    columns: Mapping[Column, str], method: SplitMethod, options: DataOptions
+) -> dict[Column, str]:
+    """Those of the found ``columns`` that are read: ids, order, and what the split and the filters need.
+
+    Raises:
+        InputError: ``filter_not_possible`` when a filter needs a column that is not there.
+    """
     used = [Column.USER_ID, Column.ITEM_ID]
     used += [column for column in (Column.TIMESTAMP, Column.POSITION) if column in columns]
     if method is SplitMethod.COLUMN:
         used.append(Column.SPLIT)
-    wanted = {column: columns[column] for column in used}
-    collected = _Collected()
-    for batch in counted_batches(table, list(dict.fromkeys(wanted.values())), limits):
-        _collect(batch, wanted, source.forms, collected, findings, limits)
-    findings.require_rows()
-    return _assembled(collected)
+    used += _filtered_columns(columns, options)
+    return {column: columns[column] for column in used}
 
 
 def _collect(
@@ -94,6 +125,7 @@ def _collect(
     collected: _Collected,
     findings: FileFindings,
     limits: Limits,
+    options: DataOptions,
 ) -> None:
     checks = _Checks(batch, columns)
     users = checks.ids(Column.USER_ID, limits)
@@ -112,9 +144,12 @@ def _collect(
     if Column.SPLIT in columns:
         splits = _split_codes(as_text(checks.column(Column.SPLIT)))
         checks.reject(splits < 0, Column.SPLIT, "invalid_split")
+    passing = _passing(checks, forms, options)
     findings.reject(*checks.rejected())
     keep = checks.accepted
     findings.accepted += int(keep.sum())
+    for name, passes in passing.items():
+        keep = findings.remove(name, keep, passes)
     every = bool(keep.all())
     mask = None if every else pa.array(keep)
     for into, ids in ((collected.users, users), (collected.items, items)):
@@ -127,6 +162,39 @@ def _collect(
     if splits is not None:
         collected.splits.append(splits[keep])
     collected.rows.append(batch.rows[keep])
+
+
+def _passing(
+    checks: "_Checks", forms: Mapping[Column, CellForm], options: DataOptions
+) -> dict[str, Bool]:
+    """Which rows [n] pass the filters of rows, by the filters' names."""
+    passing = {}
+    if options.min_rating is not None:
+        form = forms.get(Column.RATING, ANY_FORM)
+        ratings = as_order(checks.column(Column.RATING), dates=False, form=form)
+        checks.reject(~ratings.valid, Column.RATING, "invalid_rating")
+        passing["min_rating"] = ratings.whole + ratings.fraction >= options.min_rating
+    if options.events:
+        events = pc.utf8_trim_whitespace(as_text(checks.column(Column.EVENT)))
+        named = pc.is_in(events, value_set=pa.array(options.events))
+        passing["events"] = named.to_numpy(zero_copy_only=False)
+    return passing
+
+
+def _filtered_columns(columns: Mapping[Column, str], options: DataOptions) -> list[Column]:
+    """The columns that filters of rows read."""
+    needs = {Column.RATING: options.min_rating is not None, Column.EVENT: bool(options.events)}
+    found = [column for column, needed in needs.items() if needed]
+    for column in found:
+        if column not in columns:
+            name = "min_rating" if column is Column.RATING else "events"
+            raise InputError(
+                f"The filter `{name}` needs a `{column}` column, which the interactions do not have. If "
+                f"it is called otherwise, say so (`--column {column}=NAME`, or `columns` in the request).",
+                code="filter_not_possible",
+                errors=[FieldError(f"data.{name}", f"there is no `{column}` column")],
+            )
+    return found
 
 
 def _note_left_out(

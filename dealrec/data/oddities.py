@@ -13,22 +13,16 @@ from dealrec.config import Column, SplitMethod
 from dealrec.data.catalogue import Catalogue
 from dealrec.data.dataset import Int32, Int64
 from dealrec.data.findings import DataWarning, warning
+from dealrec.data.identifiers import example_pair
 from dealrec.data.interactions import Interactions
 from dealrec.data.sequences import Sequences
 from dealrec.data.splits import time_cuts
 from dealrec.data.times import LEAST
+from dealrec.data.titles import HTML
 
 _MISSING = r"^(?i:-?nan|nat|[(]?null[)]?|#null!|none|nil|undefined|na|n/a|#n/a|<na>|\\n)$"
 """The words that programs write for a missing value."""
 _ROUNDED = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
-_TAGS = (
-    "a|b|br|div|em|font|h[1-6]|i|img|li|p|script|small|span|strong|style|su[bp]|t[adhr]|table|u|ul"
-)
-_HTML = (
-    r"&(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
-    rf"|</?(?i:{_TAGS})(\s[^<>]*)?/?>"
-    r"|\b(var \w+ ?=|function ?\().*;"
-)
 _ROUNDING = 10_000
 """Seconds that lie between times of which a spreadsheet keeps six digits."""
 _MOST, _MANY = 0.9, 0.05
@@ -50,16 +44,15 @@ def odd_interactions(
     ):
         yield from _odd_ids(file, columns[column], ids, indices)
     if raw.times is not None:
-        times = np.delete(raw.times, sequences.repeated)
-        yield from _odd_times(file, times)
+        yield from _odd_times(file, raw.times)
         if method is SplitMethod.GLOBAL_TIME:
-            yield from _split_ties(file, times)
+            yield from _split_ties(file, raw.times)
     if sequences.tied > len(sequences.items) / 2:
         yield warning(
             "tied_interactions",
             sequences.tied,
             f"{sequences.tied:,} of {len(sequences.items):,} interactions in {file} have the time of "
-            "another one of the same user, and the order of rows decides between them. Give finer "
+            "another one of the same user, and hashes of the items' ids decide between them. Give finer "
             "times, or a `position` beside them.",
         )
 
@@ -78,16 +71,29 @@ def odd_items(
     missing = titles.filter(pc.match_substring_regex(titles, _MISSING))
     if len(missing):
         yield _missing(file, columns[Column.TITLE], missing.unique(), len(missing), "a title")
-    html = titles.filter(pc.match_substring_regex(titles, _HTML))
+    html = titles.filter(pc.match_substring_regex(titles, HTML))
     if len(html):
-        found = re.search(_HTML, html[0].as_py())
+        found = re.search(HTML, html[0].as_py())
         example = f", such as `{found[0][:40]}`" if found else ""
         yield warning(
             "html_in_titles",
             len(html),
             f"{len(html):,} titles in {file} hold HTML{example}, which the language model reads as it "
-            "is. Decode entities and remove tags and scripts before.",
+            "is. Remove it before.",
         )
+
+
+def unknown_items(used: pa.Array, known: pa.Array) -> DataWarning:
+    """Warn of the ``used`` items that are not among the ``known`` ones of the items file."""
+    missing = used.filter(pc.invert(pc.is_in(used, value_set=known)))
+    told = f"{len(missing):,} used items are not in the items file, such as `{missing[0]}`."
+    pair = example_pair(missing, known)
+    if pair is not None:
+        told += (
+            f" It has `{pair[1]}` where the interactions have `{pair[0]}`: "
+            "`--set data.normalise_ids=true` makes such ids the same."
+        )
+    return warning("items_not_in_items_file", len(missing), told)
 
 
 def _odd_ids(file: str, column: str, ids: pa.Array, indices: Int32) -> Iterator[DataWarning]:
@@ -118,7 +124,8 @@ def _missing(file: str, column: str, values: pa.Array, rows: int, what: str) -> 
         "missing_as_text",
         rows,
         f"{rows:,} rows of {file} have {named} as `{column}`, which is taken for {what}. If it stands "
-        "for a missing value, leave the cell empty.",
+        f"for a missing value, say so: `--set data.format.null_values={','.join(values.to_pylist()[:5])}` "
+        "(`item_format` for an items file).",
     )
 
 

@@ -14,6 +14,7 @@ from dealrec.data.limits import Limits
 from dealrec.data.many import Part, open_parts
 from dealrec.data.readers import OpenedTable
 from dealrec.data.recognition import INTERACTIONS, ITEMS
+from dealrec.data.seen import SeenFiles
 from dealrec.data.shapes import joined_titles, shaped
 from dealrec.data.tables import TableReader
 from dealrec.data.values import as_text
@@ -56,6 +57,7 @@ def open_interactions(
     *,
     limits: Limits,
     reporter: Reporter = SILENT,
+    seen: SeenFiles | None = None,
 ) -> SourceTable:
     """Open the files of interactions as one table.
 
@@ -70,6 +72,8 @@ def open_interactions(
         limits=limits,
         reporter=reporter,
     )
+    if seen is not None:
+        seen.opened(opened.table)
     found = interaction_columns(opened, options.columns)
     table, columns = shaped(opened, found)
     forms = _forms(opened, table, columns)
@@ -83,6 +87,7 @@ def open_items(
     *,
     limits: Limits,
     reporter: Reporter = SILENT,
+    seen: SeenFiles | None = None,
 ) -> SourceTable:
     """Open the files of items as one table; ``used`` are the interactions whose items it describes.
 
@@ -97,6 +102,8 @@ def open_items(
         limits=limits,
         reporter=reporter,
     )
+    if seen is not None:
+        seen.opened(opened.table)
     found = item_columns(opened, options.item_columns, options.columns, used.columns)
     table = joined_titles(opened, found)
     return SourceTable(table, found.columns, {}, tuple(p.name for p in parts), opened, found)

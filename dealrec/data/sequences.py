@@ -1,4 +1,4 @@
-"""From rows in file order to the sequences of users in the order of time."""
+"""From rows in the order of a file to the sequences of users in the order of time."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -23,48 +23,54 @@ class Sequences:
     items: Int32
     splits: Int8
     times: Int64 | None
-    repeated: Int64
-    """Indices of the given interactions that were left out as repetitions."""
     tied: int
     """The number of interactions whose user and keys of order are those of another one."""
 
 
-def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
-    """Order interactions by timestamp, position and file row, leave out repetitions, and split.
+def in_order(raw: Interactions) -> tuple[Interactions, Int64]:
+    """Order interactions by user, timestamp and position, and leave out repetitions.
 
-    A row repeats an earlier one when its user, item, timestamp and position are the same. Where
-    ``global_time`` ends a split at a time that several rows have, hashes of their users and items
+    A row repeats another one when its user, item, timestamp and position are the same. Of such rows the
+    one whose split comes first stays, and else the first in the file. A user's interactions with
+    different items at the same time are ordered by hashes of the items' ids: so the result does not
+    depend on the order of rows, and no kind of id comes first.
+
+    Returns:
+        The interactions in order, and the rows in the file of those that were left out.
+    """
+    by_user = np.lexsort([*reversed(raw.order), raw.users])
+    tied, run = _tied(raw, by_user)
+    gone = np.zeros(len(by_user), bool)
+    if len(run):
+        rows = by_user[tied]
+        items = raw.items[rows]
+        splits = np.zeros(len(rows), np.int8) if raw.splits is None else raw.splits[rows]
+        order = np.lexsort((rows, splits, items, _hashes(raw.item_ids, items), run))
+        by_user[tied] = rows[order]
+        again = (np.diff(run[order]) == 0) & (np.diff(items[order]) == 0)
+        gone[np.flatnonzero(tied)[1:][again]] = True
+    repeated = np.sort(raw.rows[by_user[gone]])
+    return raw.take(by_user[~gone]), repeated
+
+
+def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
+    """Split interactions that :func:`in_order` gave into training, validation and test.
+
+    Where ``global_time`` ends a split at a time that several rows have, hashes of their users and items
     decide, not the order of rows.
     """
-    keys = [*reversed(raw.order), raw.users]
-    by_user = np.lexsort(keys)  # a stable sort: ties stay in the order of the file
-    tied, run = _tied(raw, by_user)
-    repeated = _repetitions(raw, by_user, tied, run)
-    if len(repeated):
-        gone = np.zeros(len(raw.users), bool)
-        gone[repeated] = True
-        by_user = by_user[~gone[by_user]]
-        tied, _ = _tied(raw, by_user)
-    lengths = np.bincount(raw.users[by_user], minlength=len(raw.user_ids))
+    lengths = np.bincount(raw.users, minlength=len(raw.user_ids))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     match method:
         case SplitMethod.COLUMN:
             assert raw.splits is not None
-            splits = raw.splits[by_user]
+            splits = raw.splits
         case SplitMethod.LEAVE_ONE_OUT:
             splits = leave_one_out(offsets)
         case SplitMethod.GLOBAL_TIME:
-            splits = _global_time(raw, by_user)
-    times = None if raw.times is None else raw.times[by_user]
-    return Sequences(offsets, raw.items[by_user], splits, times, repeated, int(tied.sum()))
-
-
-def _global_time(raw: Interactions, by_user: Int64) -> Int8:
-    kept = np.sort(by_user)
-    by_time = kept[np.lexsort([values[kept] for values in reversed(raw.order)])]
-    place = np.empty(len(raw.users), np.int64)
-    place[by_user] = np.arange(len(by_user))
-    return global_time(place[_told_apart(raw, by_time)])
+            splits = global_time(_told_apart(raw, np.lexsort([*reversed(raw.order)])))
+    tied, _ = _tied(raw, np.arange(len(raw.users)))
+    return Sequences(offsets, raw.items, splits, raw.times, int(tied.sum()))
 
 
 def _told_apart(raw: Interactions, by_time: Int64) -> Int64:
@@ -87,10 +93,10 @@ def _told_apart(raw: Interactions, by_time: Int64) -> Int64:
 
 
 def _hashes(ids: pa.Array, indices: Int32) -> npt.NDArray[np.uint64]:
-    """Return a hash (BLAKE2b) of each index's id."""
+    """A hash (BLAKE2b, 8 bytes) of the id at each of ``indices`` [n]."""
     used, places = np.unique(indices, return_inverse=True)
-    texts = ids.take(pa.array(used)).cast(pa.binary()).to_pylist()
-    digests = b"".join(blake2b(text, digest_size=8).digest() for text in texts)
+    texts = ids.take(pa.array(used)).to_pylist()
+    digests = b"".join(blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(digests, dtype="<u8")[places]
 
 
@@ -103,14 +109,3 @@ def _tied(raw: Interactions, by_user: Int64) -> tuple[Bool, Int64]:
         return np.zeros(len(by_user), bool), np.empty(0, np.int64)
     tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
     return tied, np.cumsum(~np.concatenate([[False], same]))[tied]
-
-
-def _repetitions(raw: Interactions, by_user: Int64, tied: Bool, run: Int64) -> Int64:
-    """Find rows with the user, item and order of an earlier row, among runs of tied rows."""
-    if not len(run):
-        return np.empty(0, np.int64)
-    rows = by_user[tied]
-    items = raw.items[rows]
-    order = np.lexsort((rows, items, run))
-    again = (np.diff(run[order]) == 0) & (np.diff(items[order]) == 0)
-    return np.sort(rows[order[1:]][again])

@@ -122,6 +122,7 @@ _RATINGS = (
     ),
     *("reviewoverall", "starrating"),
 )
+_EVENTS = ("event", "eventtype", "eventname", "behavior", "behaviour", "behaviortype", "actiontype")
 _TITLES = (
     *("title", "name", "movietitle", "itemname", "itemtitle", "productname", "producttitle"),
     *("prodname", "appname", "gamename", "booktitle", "bookname", "trackname", "songname"),
@@ -134,6 +135,7 @@ SYNONYMS: Mapping[Column, Sequence[str]] = {
     Column.ITEM_ID: _ITEMS,
     Column.TIMESTAMP: _TIMES,
     Column.RATING: _RATINGS,
+    Column.EVENT: _EVENTS,
     Column.TITLE: _TITLES,
 }
 """Plain forms of other names of our columns. `split` and `position` have none: other columns of such names

@@ -6,15 +6,24 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.language_models import require_modules
 from dealrec.disk import written_whole
-from dealrec.errors import FieldError, InputError
 from dealrec.finetune.model_card import model_card
 from dealrec.language_models.adapters import WEIGHTS
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.recommenders.interface import Recommender
+
+
+def adaptable(model: nn.Module) -> list[str]:
+    """The paths of a model's layers that LoRA can adapt."""
+    from transformers.pytorch_utils import Conv1D
+
+    kinds = (nn.Linear, nn.Embedding, Conv1D)
+    return [path for path, module in model.named_modules() if isinstance(module, kinds)]
 
 
 def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
@@ -24,9 +33,11 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     nothing, and the folder of such an adapter is one that peft loads.
 
     Raises:
-        InputError: ``unknown_target_modules`` if the model has none of these.
+        InputError: ``unknown_target_modules`` if the model lacks one of these.
     """
     from peft import LoraConfig, get_peft_model
+
+    require_modules(loaded.name, config.lora.target_modules, adaptable(loaded.model))
 
     count = loaded.model.config.num_hidden_layers
     last = None if config.lora.last_layers is None else max(1, config.lora.last_layers)
@@ -40,15 +51,8 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        try:
-            with quiet_transformers():
-                model = get_peft_model(loaded.model, lora)
-        except ValueError as error:
-            raise InputError(
-                f"`{loaded.name}` has no modules that can be adapted under these names.",
-                code="unknown_target_modules",
-                errors=[FieldError("config.finetune.lora.target_modules", "not in the model")],
-            ) from error
+        with quiet_transformers():
+            model = get_peft_model(loaded.model, lora)
     if config.lora.last_layers == 0:
         model.requires_grad_(requires_grad=False)
     return model
@@ -91,11 +95,12 @@ def save_adapter(
     """Write ``out`` as a folder for ``PeftModel.from_pretrained``, whole or not at all.
 
     Beside the adapter it holds the recommender's head, if that has one. It names the base model by its
-    name and revision, so it means the same on any machine. An existing ``out`` must be an empty folder.
+    name in the catalogue or on the hub, or by the path of its folder or file, and by its revision. An
+    existing ``out`` must be an empty folder.
     """
     loaded = recommender.loaded
     lora = model.peft_config["default"]
-    lora.base_model_name_or_path = loaded.name
+    lora.base_model_name_or_path = loaded.source
     lora.revision = loaded.revision
     lora.inference_mode = True
     lora.target_modules = sorted(

@@ -35,7 +35,7 @@ def model_card(
     measured = "\n".join(f"- {name}: {value:.6g}" for name, value in metrics.items())
     settings = json.dumps(config.identity() | {"model": loaded.name}, indent=2)
     return f"""---
-base_model: {json.dumps(loaded.name)}
+base_model: {json.dumps(loaded.source)}
 library_name: peft
 license: {licence}
 tags:
@@ -66,7 +66,7 @@ Low-rank adapter for `{loaded.name}`, revision `{loaded.revision}`, trained as t
 from dealrec.language_models import load_language_model
 from peft import PeftModel
 
-base = load_language_model({loaded.name!r}, dtype="float32", device="cpu")
+base = load_language_model({loaded.source!r}, dtype="float32", device="cpu")
 model = PeftModel.from_pretrained(base.model, "path/to/this/folder")
 ```
 {_EXPORT if config.recommender == ENCODER else ""}"""

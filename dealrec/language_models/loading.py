@@ -52,6 +52,8 @@ class LoadedLanguageModel:
     """The catalogue name, the hub id, or the name (never the path) of the local file or folder."""
     revision: str
     """The revision in the catalogue or on the hub; for local files the SHA-256 of their content."""
+    source: str = ""
+    """The name that loads the model again: in the catalogue, on the hub, or a path."""
     lora: Mapping[str, LoraFactors] = field(default_factory=dict)
     """The factors of a merged adapter, by the names of the linear layers."""
 
@@ -113,7 +115,8 @@ def load_language_model(
     model.requires_grad_(requires_grad=False)
     model.eval().to(device)
     revision = source.revision or getattr(model.config, "_commit_hash", None) or "main"
-    return LoadedLanguageModel(model, tokenizer, source.name, revision)
+    again = _local(name_or_path) or name_or_path
+    return LoadedLanguageModel(model, tokenizer, source.name, revision, again)
 
 
 def load_tokenizer(name_or_path: str, *, reporter: Reporter = SILENT) -> tuple[Any, int | None]:
@@ -128,6 +131,26 @@ def load_tokenizer(name_or_path: str, *, reporter: Reporter = SILENT) -> tuple[A
     with _loading(source):
         config = AutoConfig.from_pretrained(source.location, **source.options())
         return _tokenizer(source), longest_text(config)
+
+
+def unweighted_model(name_or_path: str) -> Any:
+    """Build the model that a folder or a hub id names from its configuration alone.
+
+    Raises:
+        InputError: ``model_not_available`` also for a folder without weights in safetensors.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    path = Path(name_or_path).expanduser()
+    local = path.is_dir()
+    source = _Source(str(path), path.resolve().name, None, local=True)
+    if not local:
+        source = _Source(name_or_path, name_or_path, None, local=False)
+    elif not any(path.glob("*.safetensors")):
+        raise _not_available(source.name, "the folder has no weights in safetensors")
+    with _loading(source):
+        config = AutoConfig.from_pretrained(source.location, **source.options())
+        return AutoModelForCausalLM.from_config(config)
 
 
 def longest_text(config: Any) -> int | None:
@@ -196,6 +219,12 @@ def _find(name_or_path: str, reporter: Reporter) -> _Source:
         folder = converted_gguf(path, f"{path.stem}-{digest[:16]}", reporter)
         return _Source(str(folder), path.name, digest, local=True)
     return _Source(name_or_path, name_or_path, None, local=False)
+
+
+def _local(name_or_path: str) -> str | None:
+    """The absolute path of a local folder or file; ``None`` for a name in the catalogue or on the hub."""
+    path = Path(name_or_path).expanduser()
+    return str(path.absolute()) if language_model(name_or_path) is None and path.exists() else None
 
 
 def _catalogued(entry: LanguageModel, reporter: Reporter) -> _Source:

@@ -5,7 +5,7 @@ import filecmp
 import json
 from pathlib import Path
 
-from dealrec.config import PruneConfig
+from dealrec.config import DataOptions, PruneConfig
 from dealrec.config.stages import StageName
 from dealrec.coresets.formats import CoresetFormat, write_format
 from dealrec.coresets.writer import MEMBERS
@@ -19,11 +19,17 @@ LINES, CONFIG = "coreset.jsonl", "config.json"
 
 
 def publish(
-    workspace: Workspace, name: StageName, artifact: Artifact, out: Path, config: PruneConfig
+    workspace: Workspace,
+    name: StageName,
+    artifact: Artifact,
+    out: Path,
+    config: PruneConfig,
+    data: DataOptions,
 ) -> None:
     """Copy a stage's files into ``out`` if people asked for them.
 
-    Beside a coreset go its lines and ``config``, as ``dealrec prune --config`` reads it.
+    Beside a coreset go its lines, and ``config`` with ``data`` in it, as ``dealrec prune --config``
+    reads it.
 
     An adapter and an evaluation that an earlier run left there are removed before the coreset or the
     adapter that they were made from is replaced.
@@ -50,7 +56,9 @@ def publish(
         with written_whole(out / LINES) as unfinished, unfinished.open("wb") as lines:
             write_format(artifact.folder / MEMBERS, CoresetFormat.JSONL, lines)
         with written_whole(out / CONFIG) as unfinished:
-            unfinished.write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+            asked = {"data": data.asked()}
+            written = config.model_dump(mode="json") | asked
+            unfinished.write_text(json.dumps(written, indent=2) + "\n")
 
 
 def _differs(made: Path, earlier: Path, name: str) -> bool:

@@ -10,6 +10,7 @@ from dealrec.cli import prune_command
 from dealrec.config import DataOptions
 from dealrec.errors import InputError
 from dealrec.options import Asked, asked_for, reads_data
+from dealrec.terminal import resumable_display
 
 
 def test_options_of_the_data_come_from_flags_assignments_and_the_configuration_file(tmp_path):
@@ -41,8 +42,15 @@ def test_a_command_takes_them_as_one_record_and_offers_them_one_by_one():
         got.append((file, asked.data.split, json))
 
     got: list[object] = []
-    command(file=Path("a"), config=None, set_=None, column=None, split="column", json=True)
+    nothing = dict.fromkeys(inspect.signature(asked_for).parameters)
+    command(file=Path("a"), json=True, **nothing | {"split": "column"})
     assert got == [(Path("a"), "column", True)]
     offered = inspect.signature(prune_command).parameters
     assert {"config", "set_", "column", "split"} < set(offered)
     assert "asked" not in offered
+
+
+def test_an_interruption_says_that_what_is_finished_is_kept(capsys):
+    with pytest.raises(KeyboardInterrupt), resumable_display(quiet=True):
+        raise KeyboardInterrupt
+    assert "the same command goes on from there" in capsys.readouterr().err

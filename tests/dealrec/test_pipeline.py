@@ -98,8 +98,17 @@ def test_what_was_rejected_is_said_on_every_surface(data, tmp_path):
     (tmp_path / "log.csv").write_text("\n".join(rows))
     sets = ["--set", "effort=null", "--set", "surrogate.epochs=1", "--set=surrogate.hidden_size=16"]
     arguments = [tmp_path / "log.csv", "--budget", "9", *sets, "--out", tmp_path / "a"]
+    refused = run("prune", *arguments)
+    assert refused.returncode == 2
+    assert "(50.0%) cannot be used" in refused.stderr
+    assert "`--allow-rejected 0.5" in refused.stderr
+    assert not (tmp_path / "a").exists()
+    arguments += ["--allow-rejected", "0.51", "--set", "data.repeats=last"]
     ended = run("prune", *arguments)
     assert ended.returncode == 0, ended.stderr
+    assert "repeats: 0 interactions that are not the last ones" in ended.stdout
+    kept = json.loads((tmp_path / "a" / "config.json").read_text())["data"]
+    assert kept == {"allowed_rejected": 0.51, "repeats": "last"}
     lines = ended.stdout.splitlines()
     assert re.fullmatch(r"interactions: [\d,]+ rows accepted, [\d,]+ rejected \(50.0%\)", lines[0])
     assert "invalid_timestamp" in lines[1]

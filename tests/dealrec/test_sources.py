@@ -74,7 +74,7 @@ def test_an_unknown_split_is_refused_with_those_that_there_are(tmp_path):
 
 
 def test_an_option_of_the_data_is_given_once():
-    assert data_options({"split": "column"}, {"user_id": "who"}, None) == DataOptions(
+    assert data_options({"split": "column"}, columns={"user_id": "who"}, split=None) == DataOptions(
         split="column", columns={"user_id": "who"}
     )
     with pytest.raises(InputError, match="`split` is given by itself and in `data`"):

@@ -20,6 +20,7 @@ from dealrec.app.tables.jobs import EventRow, JobRow, StageRow
 from dealrec.worker import heart
 from dealrec.worker.checkpoints import PREFIX
 from dealrec.worker.claims import Claim, claim
+from dealrec.worker.rejection import remove_rejected_files
 from dealrec.worker.runner import Runner
 from dealrec.worker.sweeper import sweep
 from tests.chaos.disk import SmallDisk
@@ -126,7 +127,7 @@ def test_an_upload_becomes_a_ready_data_set(
     assert dataset.prefix is not None and storage.exists(f"{dataset.prefix}/dataset.json")
 
 
-def test_a_file_that_cannot_be_used_is_rejected_and_leaves_only_the_row(
+def test_a_file_that_cannot_be_used_is_rejected_and_stays_for_a_while_to_be_read_again(
     settings: Settings,
     database: Database,
     storage: Storage,
@@ -141,8 +142,15 @@ def test_a_file_that_cannot_be_used_is_rejected_and_leaves_only_the_row(
         dataset = session.get_one(DatasetRow, dataset_id)
     assert dataset.state == "rejected"
     assert dataset.error is not None and "code" in dataset.error
-    assert dataset.stored_bytes == 0
-    assert [path for path in (settings.data_dir / "storage").rglob("*") if path.is_file()] == []
+    kept = [path for path in (settings.data_dir / "storage").rglob("*") if path.is_file()]
+    assert [path.name for path in kept] == ["interactions"]
+    remove_rejected_files(database, storage, hours=1)
+    assert kept[0].exists()
+    remove_rejected_files(database, storage, hours=0)
+    assert not kept[0].exists()
+    with database.session(write=False) as session:
+        row = session.get_one(DatasetRow, dataset_id)
+        assert (row.prefix, row.stored_bytes) == (None, 0)
     assert _stage(database, claimed).attempt == 1
     error = _job(database, job).error
     assert error == {**dataset.error, "stage": "ingest"}

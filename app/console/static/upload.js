@@ -12,10 +12,16 @@ function showProblem(place, problem) {
   place.focus();
 }
 
-function mapping(form) {
-  const inputs = [...form.querySelectorAll("[data-column]")];
-  const given = inputs.map((input) => [input.dataset.column, input.value.trim()]);
-  return Object.fromEntries(given.filter(([, theirs]) => theirs));
+// The fields called options.… as one object: options.columns.user_id is {columns: {user_id: …}}.
+function optionsOf(fields) {
+  const options = {};
+  for (const [name, value] of fields) {
+    const [, ...path] = name.split(".");
+    const last = path.pop();
+    const place = path.reduce((inner, part) => (inner[part] ??= {}), options);
+    place[last] = value;
+  }
+  return options;
 }
 
 function upload(form) {
@@ -25,11 +31,12 @@ function upload(form) {
   const words = form.querySelector("[data-upload-words]");
   const button = form.querySelector("button[type=submit]");
   const data = new FormData();
-  for (const [name, value] of new FormData(form)) {
-    if (name !== "csrf" && (value instanceof File ? value.size : value.trim())) data.append(name, value);
+  const given = [...new FormData(form)].filter(([, value]) => (value instanceof File ? value.size : value.trim()));
+  const options = given.filter(([name]) => name.startsWith("options."));
+  for (const [name, value] of given) {
+    if (name !== "csrf" && !name.startsWith("options.")) data.append(name, value);
   }
-  const columns = mapping(form);
-  if (Object.keys(columns).length) data.append("columns", JSON.stringify(columns));
+  if (options.length) data.append("options", JSON.stringify(optionsOf(options)));
   const ended = (problem) => {
     state.hidden = true;
     button.disabled = false;

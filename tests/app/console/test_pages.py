@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.database import Database
+from dealrec.app.tables.datasets import DatasetRow
 from tests.app.conftest import Finisher
 
 KEY_COOKIE = "dealrec_key"
@@ -68,6 +69,42 @@ def test_a_problem_is_a_page_for_people_and_a_document_for_programs(client: Test
     assert client.get("/v1/jobs/job_0").headers["content-type"] == "application/problem+json"
     part = client.get("/console/jobs/job_0/live", headers={"hx-request": "true"})
     assert "<html" not in part.text and "not_found" in part.text
+
+
+def test_a_rejected_file_is_read_again_with_what_was_chosen_before(
+    client: TestClient, csv: bytes, database: Database
+) -> None:
+    made = client.post(
+        "/v1/datasets",
+        files={"interactions": ("x.csv", csv)},
+        data={"options": '{"columns": {"user_id": "who"}, "min_rating": 3}'},
+    ).json()
+    error: dict[str, object] = {
+        "code": "missing_column",
+        "title": "The file cannot be used",
+        "detail": "x",
+        "files": [{"file": "x.csv", "columns": ["user", "thing"]}],
+    }
+    with database.session() as session:
+        row = session.get_one(DatasetRow, made["id"])
+        row.state, row.error, row.prefix = "rejected", error, "datasets/x"
+    path = f"/console/datasets/{made['id']}"
+    page = client.get(path).text
+    assert found_in(page, r'name="options.columns.user_id" value="([^"]*)"') == "who"
+    assert found_in(page, r'name="options.min_rating" value="([^"]*)"') == "3.0"
+    assert "<option>thing</option>" in page
+    form = {"csrf": token_of(page), "options.columns.user_id": "user", "options.min_rating": "x"}
+    refused = client.post(f"{path}/again", data=form)
+    assert refused.status_code == 422
+    assert "options.min_rating" in refused.text
+    assert found_in(refused.text, r'name="options.columns.user_id" value="([^"]*)"') == "user"
+    form["options.min_rating"] = ""
+    again = client.post(f"{path}/again", data=form, follow_redirects=False)
+    assert again.status_code == 303
+    other = client.get(again.headers["location"].replace("/console", "/v1")).json()
+    assert (other["name"], other["state"]) == (made["name"], "validating")
+    assert other["options"]["columns"] == {"user_id": "user"}
+    assert other["options"]["min_rating"] is None
 
 
 def test_names_from_outside_are_text(client: TestClient, csv: bytes) -> None:

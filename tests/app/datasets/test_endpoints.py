@@ -60,6 +60,48 @@ def test_options_are_kept_for_the_validation(
     assert [row.options for row in rows] == [options, options]
 
 
+def test_the_files_of_a_data_set_are_read_again_with_other_options(
+    client: TestClient, csv: bytes, database: Database, settings: Settings
+) -> None:
+    first = client.post(
+        "/v1/datasets",
+        files={"interactions": ("a.csv", csv), "items": ("b.csv", b"item_id,title\n")},
+        data={"name": "games", "split": "column"},
+    ).json()
+    again = {"source_dataset_id": first["id"]}
+    same = client.post("/v1/datasets", json=again)
+    assert same.status_code == 201, same.text
+    assert same.json()["name"] == "games"
+    assert DataOptions(**same.json()["options"]).asked() == {"split": "column"}
+    other = {**again, "options": {"columns": {"user_id": "who"}}, "name": "other"}
+    changed = client.post("/v1/datasets", json=other).json()
+    assert changed["name"] == "other"
+    assert changed["options"]["columns"] == {"user_id": "who"}
+    assert changed["split"] is None
+    assert [path.read_bytes() for path in files_left(settings)].count(csv) == 3
+    with database.session() as session:
+        row = session.get_one(DatasetRow, first["id"])
+        row.state, row.prefix = "rejected", None
+    gone = client.post("/v1/datasets", json=again)
+    assert (gone.status_code, gone.json()["code"]) == (409, "files_gone")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"items_upload_id": "up_1"},
+        {"source_dataset_id": "ds_1", "interactions_upload_id": "up_1"},
+        {"source_dataset_id": "ds_1", "items_upload_id": "up_1"},
+    ],
+    ids=str,
+)
+def test_files_have_one_source(client: TestClient, body) -> None:
+    answer = client.post("/v1/datasets", json=body)
+    assert answer.status_code == 422
+    assert "source_dataset_id" in answer.text
+
+
 BAD_FORMS = {
     "no file": ({}, {"name": "x"}, "missing_field"),
     "unknown field": ({"interactions": ("a.csv", b"x")}, {"colour": "red"}, "unknown_field"),

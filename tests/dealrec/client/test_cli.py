@@ -27,12 +27,16 @@ def test_a_job_is_submitted_watched_and_fetched(
     submitted = run("submit", data, "--budget", 12, "--config", config, "--set", "selection.seed=3")
     assert submitted.exit_code == 0
     job = submitted.stdout.strip()
+    accepted = "interactions: 480 rows accepted, 0 rejected"
+    assert accepted in submitted.stderr
     watched = run("watch", job)
     assert watched.exit_code == 0
     assert watched.stdout.split()[:2] == [job, "succeeded"]
     assert "select" in watched.stderr
     status = run("status", job)
     assert f"{job} (prune): succeeded" in status.stdout
+    assert accepted in watched.stderr
+    assert accepted in status.stdout
     out = tmp_path / "coreset.jsonl"
     assert "12 samples" in run("coreset", job, "--out", out).stdout
     assert len(out.read_text().splitlines()) == 12
@@ -51,6 +55,20 @@ def test_machines_get_a_line_for_each_event_and_the_job_last(
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
     assert {event["object"] for event in events} == {"event"}
     assert (job["object"], job["state"]) == ("job", "succeeded")
+    assert job["dataset"]["report"]["accepted_rows"] == 480
+
+
+def test_a_file_that_is_refused_is_a_failure_of_submit(run: Run, data: Path) -> None:
+    rows = data.read_text().splitlines()
+    rows[2::2] = [row.rsplit(",", 1)[0] + ",soon" for row in rows[2::2]]
+    data.write_text("\n".join(rows))
+    refused = run("submit", data, "--budget", 12, "--set", "effort=null")
+    assert refused.exit_code != 0
+    assert refused.stdout.startswith("job_")
+    assert "(50.0%) cannot be used" in refused.stderr
+    taken = run("submit", data, "--budget", 12, "--set", "effort=null", "--allow-rejected", "0.5")
+    assert taken.exit_code == 0
+    assert "240 invalid_timestamp" in taken.stderr
 
 
 def test_a_paused_job_is_not_watched_for_ever_and_a_cancelled_one_is_a_failure(

@@ -121,6 +121,46 @@ def test_the_examples_of_a_json_lines_file_are_those_of_the_members(made, tmp_pa
     assert read_examples(path) == read_members(folder / "members.parquet")
 
 
+SAMPLES = [{"instruction": "do", "input": "this", "output": "that"}] * 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(SAMPLES, indent=4),
+        "\ufeff" + "\r\n".join(json.dumps(sample) for sample in SAMPLES),
+    ],
+    ids=["array", "mark and line ends of Windows"],
+)
+def test_arrays_and_files_of_windows_are_read(tmp_path, text):
+    path = tmp_path / "samples.json"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert [vars(example) for example in read_examples(path)] == SAMPLES
+
+
+@pytest.mark.parametrize("given", [{}, {"input": None}, {"input": ""}])
+def test_an_input_may_be_missing(tmp_path, given):
+    path = tmp_path / "samples.jsonl"
+    path.write_text(json.dumps({"instruction": "do", "output": "that", **given}))
+    assert [example.input for example in read_examples(path)] == [""]
+
+
+def test_samples_without_an_answer_are_refused_and_counted(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    rows = [*SAMPLES, *[{**SAMPLES[0], "output": text} for text in ("", " \n")], *SAMPLES]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(InputError, match=r"2 of the 6 samples.*The first is line 3") as refused:
+        read_examples(path)
+    assert refused.value.code == "empty_answers"
+
+
+def test_other_fields_are_named(tmp_path):
+    path = tmp_path / "samples.jsonl"
+    path.write_text('{"prompt": "i", "completion": "b"}')
+    with pytest.raises(InputError, match="Its fields are: prompt, completion"):
+        read_examples(path)
+
+
 @pytest.mark.parametrize("line", ["not json", "[1]", '{"instruction": "a"}', '{"instruction": 1}'])
 def test_a_line_that_is_no_sample_is_named(tmp_path, line):
     path = tmp_path / "broken.jsonl"

@@ -76,5 +76,5 @@ def ingest_bytes(
         items_name=items_name,
         out=folder / "out",
         limits=limits,
-        options=DataOptions.parse(options, location="data"),
+        options=DataOptions.parse({"allowed_rejected": 1.0, **options}, location="data"),
     )

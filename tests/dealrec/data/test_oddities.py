@@ -103,12 +103,16 @@ def test_ids_that_a_spreadsheet_has_shortened_are_told_of(tmp_path):
     ["Tom &amp; Jerry", "It&#39;s", "<b>Bold</b>", "x<br/>", "var a = (new Date()).getTime();"],
 )
 def test_html_in_titles_is_told_of(tmp_path, title):
-    assert told(tmp_path, items=ITEMS.replace("Title 1", title))["html_in_titles"]["count"] == 1
+    items = ITEMS.replace("Title 1", title)
+    assert told(tmp_path, items=items, clean_titles=False)["html_in_titles"]["count"] == 1
 
 
 @pytest.mark.parametrize("title", ["Q&A; or not", "I <3 You", "1 < 2 > 0", "AT&T", "<Deluxe>"])
 def test_signs_in_titles_are_no_html(tmp_path, title):
-    assert "html_in_titles" not in told(tmp_path, items=ITEMS.replace("Title 1", title))
+    items = ITEMS.replace("Title 1", title)
+    for clean in (True, False):
+        found = told(tmp_path, items=items, clean_titles=clean)
+        assert not {"html_in_titles", "titles_cleaned"} & found.keys()
 
 
 def test_a_position_beside_a_timestamp_may_be_blank_but_not_a_word_in_silence(tmp_path):

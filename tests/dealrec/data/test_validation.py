@@ -98,12 +98,6 @@ def test_position_decides_between_interactions_of_one_time(tmp_path):
     assert sequences(dataset) == {"u": ["y", "z", "a", "b"]}
 
 
-def test_ties_keep_the_order_of_the_file(tmp_path):
-    content = b"user_id,item_id,timestamp\nu,b,7\nv,x,7\nu,a,7\nv,w,7\n"
-    dataset = ingest_bytes(tmp_path, content, split=LOO).dataset
-    assert sequences(dataset) == {"u": ["b", "a"], "v": ["x", "w"]}
-
-
 def test_the_same_item_at_another_time_is_no_repetition(tmp_path):
     content = b"user_id,item_id,timestamp\nu,a,1\nu,a,2\nu,b,2\nu,a,2\nu,c,3\n"
     result = ingest_bytes(tmp_path, content, split=LOO)

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.errors import Cancelled, InputError
 from dealrec.finetune.schedule import Schedule
 from dealrec.finetune.training import finetune
+from dealrec.language_models.loading import load_language_model
 from dealrec.progress import Silent
 from dealrec.recommenders.bigrec import TitleObjective
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model, tiny_samples
@@ -77,7 +79,7 @@ def test_a_checkpoint_of_another_training_is_not_resumed(model_folder, tmp_path)
     assert all(torch.equal(second[name], third[name]) for name in second)
 
 
-def test_the_folder_loads_with_peft_and_names_no_path(model_folder, tmp_path):
+def test_the_folder_loads_with_peft_and_its_card_loads_its_base(model_folder, tmp_path):
     from peft import PeftModel
 
     out = tmp_path / "adapter"
@@ -90,7 +92,7 @@ def test_the_folder_loads_with_peft_and_names_no_path(model_folder, tmp_path):
         "README.md",
     }
     config = json.loads((out / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == "tiny-llama"
+    assert config["base_model_name_or_path"] == str(model_folder)
     assert config["target_modules"] == ["q_proj", "v_proj"]
     card = (out / "README.md").read_text()
     assert "abc123" in card
@@ -99,15 +101,17 @@ def test_the_folder_loads_with_peft_and_names_no_path(model_folder, tmp_path):
         before = base(tokens).logits
         adapted = PeftModel.from_pretrained(base, out)(tokens).logits
     assert not torch.allclose(before, adapted)
-    for file in out.iterdir():
-        assert str(model_folder.parent).encode() not in file.read_bytes()
+    (named,) = re.findall(r"load_language_model\('(.*?)'", card)
+    loaded = load_language_model(named, dtype="float32", device="cpu")
+    assert torch.equal(loaded.model(tokens).logits, before)
 
 
 def test_wrong_modules_and_no_samples_are_refused(model_folder, tmp_path):
-    config = _config(model_folder, lora=LoraSettings(target_modules=("nothing",)))
-    with pytest.raises(InputError) as refusal:
-        finetune(tiny_samples(2), config, out=tmp_path / "a")
-    assert refusal.value.code == "unknown_target_modules"
+    for modules in (("nothing",), ("q_proj", "nothing", "self_attn.v_proj")):
+        config = _config(model_folder, lora=LoraSettings(target_modules=modules))
+        with pytest.raises(InputError, match=r"no modules `nothing`.*k_proj") as refusal:
+            finetune(tiny_samples(2), config, out=tmp_path / "a")
+        assert refusal.value.code == "unknown_target_modules"
     with pytest.raises(InputError) as refusal:
         finetune([], config, out=tmp_path / "a")
     assert refusal.value.code == "no_examples"

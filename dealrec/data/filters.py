@@ -1,0 +1,164 @@
+"""Filters of interactions and items, which are applied before samples are made."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dealrec.config import DataOptions
+from dealrec.config.data import Repeats
+from dealrec.data.catalogue import Catalogue
+from dealrec.data.findings import FileFindings, Removal
+from dealrec.data.identifiers import merged, normalised, numbered, with_zeros
+from dealrec.data.interactions import Interactions
+from dealrec.data.sequences import in_order
+from dealrec.data.times import unit_of
+from dealrec.errors import FieldError, InputError
+
+Bool = npt.NDArray[np.bool_]
+
+
+def filtered(
+    raw: Interactions, catalogue: Catalogue | None, options: DataOptions, findings: FileFindings
+) -> tuple[Interactions, Catalogue | None]:
+    """Bring interactions into order, and leave out repetitions and what the filters ask for.
+
+    Returns:
+        The interactions ordered by user and time, with users and items that are numbered in the order
+        of the bytes of their ids, and the catalogue without the items that were left out.
+
+    Raises:
+        InputError: ``filter_not_possible``, or ``nothing_left``.
+    """
+    if options.normalise_ids:
+        raw = with_normal_ids(raw, None if catalogue is None else catalogue.item_ids)
+    raw = recent(_numbered(raw), options, findings)
+    raw, catalogue = with_titles(raw, catalogue, options, findings)
+    raw, repeated = in_order(raw)
+    findings.repeat(repeated)
+    raw = _numbered(core(without_repeats(raw, options, findings), options, findings))
+    if catalogue is not None and options.item_core > 1:
+        catalogue = catalogue.where(pc.is_in(catalogue.item_ids, value_set=raw.item_ids))
+    return raw, catalogue
+
+
+def _numbered(raw: Interactions) -> Interactions:
+    user_ids, users = numbered(raw.user_ids, raw.users)
+    item_ids, items = numbered(raw.item_ids, raw.items)
+    return replace(raw, user_ids=user_ids, users=users, item_ids=item_ids, items=items)
+
+
+def with_normal_ids(raw: Interactions, known: pa.Array | None) -> Interactions:
+    """Mend ids; ``known`` are those of the items file, which are mended already."""
+    user_ids, users = merged(normalised(raw.user_ids), raw.users)
+    item_ids, items = merged(normalised(raw.item_ids), raw.items)
+    if known is not None:
+        item_ids = with_zeros(item_ids, known)
+    return replace(raw, user_ids=user_ids, users=users, item_ids=item_ids, items=items)
+
+
+def recent(raw: Interactions, options: DataOptions, findings: FileFindings) -> Interactions:
+    """Leave out interactions that are too old.
+
+    Raises:
+        InputError: ``filter_not_possible`` without times that are dates.
+    """
+    if options.last_days is None:
+        return raw
+    unit = None if raw.times is None else unit_of(raw.times)
+    if raw.times is None or unit is None:
+        raise _not_possible("last_days", "a `timestamp` that counts from 1970, or dates")
+    oldest = int(raw.times.max()) - int(options.last_days * 86_400 * unit.a_second)
+    return _kept(raw, raw.times >= oldest, "last_days", findings)
+
+
+def with_titles(
+    raw: Interactions, catalogue: Catalogue | None, options: DataOptions, findings: FileFindings
+) -> tuple[Interactions, Catalogue | None]:
+    """Leave out items whose title is too short, and their interactions.
+
+    Raises:
+        InputError: ``filter_not_possible`` without an items file.
+    """
+    if not options.min_title_length:
+        return raw, catalogue
+    if catalogue is None:
+        raise _not_possible("min_title_length", "an items file with titles")
+    long = pc.greater_equal(pc.utf8_length(catalogue.titles), options.min_title_length)
+    catalogue = catalogue.where(pc.fill_null(long, False))
+    known = pc.is_in(raw.item_ids, value_set=catalogue.item_ids).to_numpy(zero_copy_only=False)
+    return _kept(raw, known[raw.items], "min_title_length", findings), catalogue
+
+
+def without_repeats(
+    raw: Interactions, options: DataOptions, findings: FileFindings
+) -> Interactions:
+    """Keep one interaction of each user with an item; ``raw`` is in the order of users and time."""
+    if options.repeats is Repeats.ALL:
+        return raw
+    pairs = raw.users.astype(np.int64) * len(raw.item_ids) + raw.items
+    kept = np.zeros(len(pairs), bool)
+    if options.repeats is Repeats.FIRST:
+        kept[np.unique(pairs, return_index=True)[1]] = True
+    else:
+        kept[len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1]] = True
+    return _kept(raw, kept, "repeats", findings)
+
+
+def core(raw: Interactions, options: DataOptions, findings: FileFindings) -> Interactions:
+    """Leave out users and items with too few interactions until none is left that has too few."""
+    parts = [
+        ("user_core", raw.user_ids, raw.users, options.user_core),
+        ("item_core", raw.item_ids, raw.items, options.item_core),
+    ]
+    kept, before = np.ones(len(raw.users), bool), -1
+    while (now := int(kept.sum())) != before:
+        before = now
+        for name, ids, indices, least in parts:
+            if least > 1:
+                counts = np.bincount(indices[kept], minlength=len(ids))
+                kept = findings.remove(name, kept, counts[indices] >= least)
+    findings.require_left()
+    return raw.take(kept)
+
+
+def _kept(raw: Interactions, kept: Bool, name: str, findings: FileFindings) -> Interactions:
+    findings.remove(name, np.ones(len(kept), bool), kept)
+    findings.require_left()
+    return raw.take(kept)
+
+
+def removals(findings: FileFindings, options: DataOptions) -> Iterator[Removal]:
+    """Say what each filter that was asked for has removed."""
+    for name, rows in findings.removed.items():
+        message = f"{rows:,} interactions {_why(name, options)} were left out."
+        yield {"filter": name, "rows": rows, "message": message}
+
+
+def _why(name: str, options: DataOptions) -> str:
+    match name:
+        case "min_rating":
+            return f"with a rating below {options.min_rating:g}"
+        case "events":
+            return f"with another event than {', '.join(options.events)}"
+        case "last_days":
+            return f"older than {options.last_days:g} days before the newest one"
+        case "min_title_length":
+            return f"with items whose title has fewer than {options.min_title_length} characters"
+        case "repeats":
+            return f"that are not the {options.repeats} ones of their user with the item"
+        case "user_core":
+            return f"of users with fewer than {options.user_core} interactions"
+        case _:
+            return f"with items that have fewer than {options.item_core} interactions"
+
+
+def _not_possible(name: str, needed: str) -> InputError:
+    return InputError(
+        f"The filter `{name}` needs {needed}, which the data do not have.",
+        code="filter_not_possible",
+        errors=[FieldError(f"data.{name}", f"needs {needed}")],
+    )

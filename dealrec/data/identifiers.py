@@ -1,0 +1,81 @@
+"""Ids: their numbering by content, and ids that programs have changed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dealrec.data.dataset import Int32
+
+_WHOLE_FLOAT = r"^([+-]?\d+)\.0+$"
+
+
+def numbered(ids: pa.Array, indices: Int32) -> tuple[pa.Array, Int32]:
+    """Number the ids that are used in the order of their bytes.
+
+    Args:
+        ids: Distinct texts.
+        indices: [N] places in ``ids``.
+
+    Returns:
+        The used ids in order, and [N] the places of the same ids among them.
+    """
+    used = np.flatnonzero(np.bincount(indices, minlength=len(ids)))
+    kept = ids.take(pa.array(used))
+    order = pc.array_sort_indices(kept).to_numpy()
+    numbers = np.empty(len(ids), np.int32)
+    numbers[used[order]] = np.arange(len(used), dtype=np.int32)
+    return kept.take(pa.array(order)), numbers[indices]
+
+
+def normalised(ids: pa.Array) -> pa.Array:
+    """Remove spaces around ids, and the ``.0`` of numbers that became floats.
+
+    Examples:
+        >>> normalised(pa.array([" 12.0", "007", "1.50"])).to_pylist()
+        ['12', '007', '1.50']
+    """
+    return pc.replace_substring_regex(pc.utf8_trim_whitespace(ids), _WHOLE_FLOAT, r"\1")
+
+
+def merged(ids: pa.Array, indices: Int32) -> tuple[pa.Array, Int32]:
+    """Make ids distinct that have become equal; ``indices`` [N] are places in ``ids``."""
+    encoded = ids.dictionary_encode()
+    return encoded.dictionary, encoded.indices.to_numpy().astype(np.int32)[indices]
+
+
+def with_zeros(ids: pa.Array, known: pa.Array) -> pa.Array:
+    """Give ids that are not ``known`` the leading zeros of the known id that is else the same.
+
+    An id stays as it is where two ids, on either side, differ in their zeros alone.
+    """
+    short, bare = _without_zeros(known), _without_zeros(ids)
+    missing = pc.invert(pc.is_in(ids, value_set=known))
+    at = pc.index_in(bare, value_set=_once(short))
+    safe = pc.and_(missing, pc.and_(at.is_valid(), pc.is_in(bare, value_set=_once(bare))))
+    full = known.take(pc.index_in(bare, value_set=short))
+    return pc.if_else(safe, full, ids)
+
+
+def example_pair(ours: pa.Array, theirs: pa.Array) -> tuple[str, str] | None:
+    """Find an id of each side that would be the same after mending, if there is one."""
+    for mended, known in (
+        (normalised(ours), normalised(theirs)),
+        (_without_zeros(normalised(ours)), _without_zeros(normalised(theirs))),
+    ):
+        at = pc.index_in(mended, value_set=known)
+        differ = pc.fill_null(pc.not_equal(ours, theirs.take(at)), False)
+        places: Sequence[int] = pc.indices_nonzero(differ).to_pylist()[:1]
+        if places:
+            return ours[places[0]].as_py(), theirs[at[places[0]].as_py()].as_py()
+    return None
+
+
+def _without_zeros(ids: pa.Array) -> pa.Array:
+    return pc.replace_substring_regex(ids, r"^0+(\d)", r"\1")
+
+
+def _once(values: pa.Array) -> pa.Array:
+    counts = pc.value_counts(values)
+    return counts.field("values").filter(pc.equal(counts.field("counts"), 1))

@@ -1,0 +1,73 @@
+"""``dealrec inspect``."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dealrec.errors import InputError
+from dealrec.options import Asked, JsonOption, reads_data
+from dealrec.terminal import print_json, say, stage_display, tell
+
+
+@reads_data
+def inspect_command(
+    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    *,
+    asked: Asked,
+    json: JsonOption = False,
+) -> None:
+    """Say how files are understood and what would be accepted, and keep nothing.
+
+    The exit status is 2 where the files are refused.
+    """
+    from dealrec.data.findings import validation_lines
+    from dealrec.data.ingest import ingest
+    from dealrec.data.inspection import inspection_lines
+    from dealrec.sources import source_files
+
+    with (
+        tempfile.TemporaryDirectory(prefix="dealrec-") as scratch,
+        stage_display(quiet=json) as stages,
+        source_files(interactions, items, asked.data) as files,
+    ):
+        try:
+            result = ingest(
+                files.interactions.paths(),
+                interactions_name=files.interactions.name,
+                items=None if files.items is None else files.items.paths(),
+                items_name=None if files.items is None else files.items.name,
+                options=files.options,
+                out=Path(scratch) / "dataset",
+                reporter=stages("ingest"),
+            )
+        except InputError as error:
+            if not json:
+                for line in inspection_lines(error.members.get("files", []), []):
+                    say(line)
+            raise
+    split = result.dataset.split_method.value
+    if json:
+        facts = {"split": split, "sha256": result.dataset.sha256, "counts": result.counts}
+        print_json({**facts, "report": result.report})
+        return
+    for line in (
+        *inspection_lines(result.report["files"], result.report["examples"]),
+        *validation_lines(result.report),
+        _counted(result.counts, split),
+        f"sha256 {result.dataset.sha256}",
+    ):
+        say(line)
+    tell("Nothing was kept.")
+
+
+def _counted(counts: Mapping[str, Any], split: str) -> str:
+    return (
+        f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions; "
+        f"by {split} {counts['train']:,} train, {counts['valid']:,} validate, {counts['test']:,} test; "
+        f"{counts['samples_per_user']:,} samples, or {counts['samples_per_interaction']:,} with "
+        "sampling=per_interaction"
+    )

@@ -1,0 +1,44 @@
+"""Checks of a language model that need no weights, to be made before anything that takes long."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from dealrec.config.language_models import language_model, require_modules
+from dealrec.language_models.loading import require_language_model, unweighted_model
+from dealrec.language_models.structure import not_supported
+
+
+def require_usable(name_or_path: str, modules: Sequence[str] = ()) -> None:
+    """Check that the files of a model are those of a decoder, whose layers are called ``modules``.
+
+    The model is built on torch's ``meta`` device, where tensors have a shape and no content. A GGUF file is
+    not looked into.
+
+    Args:
+        name_or_path: As for :func:`~dealrec.language_models.loading.load_language_model`.
+        modules: The target modules of a LoRA.
+
+    Raises:
+        InputError: ``unknown_model``, ``model_not_available``, ``model_not_supported``, or
+            ``unknown_target_modules``.
+    """
+    require_language_model(name_or_path)
+    entry = language_model(name_or_path)
+    if entry is not None:
+        if entry.modules:
+            wanted = [name.rpartition(".")[2] for name in modules]
+            require_modules(entry.name, wanted, entry.modules)
+        return
+    if Path(name_or_path).suffix == ".gguf":
+        return
+    with torch.device("meta"):
+        model = unweighted_model(name_or_path)
+    try:
+        decoder = model.get_decoder()
+    except AttributeError:
+        decoder = None
+    if decoder is None or model.get_output_embeddings() is None:
+        raise not_supported(model, "it has no decoder with an output layer on top")
+    require_modules(Path(name_or_path).name, modules, [path for path, _ in model.named_modules()])

@@ -1,0 +1,41 @@
+"""Checks of a model that need no weights."""
+
+import json
+
+import pytest
+
+from dealrec.errors import InputError
+from dealrec.language_models.checking import require_usable
+from tests.dealrec.language_models.tiny import tiny_model
+
+
+def test_a_model_is_checked_without_its_weights(tmp_path):
+    model_folder = tmp_path / "tiny"
+    tiny_model().save_pretrained(model_folder)
+    require_usable(str(model_folder), ("q_proj", "self_attn.v_proj"))
+    with pytest.raises(InputError, match=r"no modules `c_attn`.*gate_proj.*v_proj") as refused:
+        require_usable(str(model_folder), ("q_proj", "c_attn"))
+    assert refused.value.code == "unknown_target_modules"
+
+
+def test_a_model_of_the_catalogue_is_checked_by_its_entry():
+    require_usable("smollm2-135m", ("down_proj", "self_attn.k_proj"))
+    with pytest.raises(InputError, match="no modules `c_attn`"):
+        require_usable("smollm2-135m", ("c_attn",))
+
+
+@pytest.mark.parametrize(
+    ("config", "weights", "code"),
+    [
+        ({"model_type": "t5"}, True, "model_not_available"),
+        ({"model_type": "no-such-type"}, True, "model_not_available"),
+        ({"model_type": "llama"}, False, "model_not_available"),
+    ],
+)
+def test_a_folder_that_is_no_causal_language_model_is_refused(tmp_path, config, weights, code):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    if weights:
+        (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(InputError) as refused:
+        require_usable(str(tmp_path))
+    assert refused.value.code == code
