@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypedDict
 import typer
 
 from dealrec.config import DataOptions, SplitMethod, data_options, parse_budget
-from dealrec.config.comparison import Scale
+from dealrec.config.comparison import ComparisonConfig, Scale
 from dealrec.errors import FieldError, InputError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
@@ -31,17 +31,32 @@ ColumnOption = Annotated[
 
 BudgetsOption = Annotated[str, typer.Option(help="Counts or fractions, by commas: 256,1024.")]
 SelectorsOption = Annotated[
-    str, typer.Option(help="Names by commas; random selection is always added.")
+    str, typer.Option(help="Names by commas; the controls are always added.")
 ]
-SeedsOption = Annotated[int, typer.Option(min=2, help="Runs of each selector.")]
+SeedsOption = Annotated[int, typer.Option(min=2, help="Runs of each selector; a verdict takes 5.")]
+SmallestEffectOption = Annotated[
+    float, typer.Option(help="Smallest difference of interest, in nats; less is level.")
+]
 FullDataRunsOption = Annotated[
-    int, typer.Option(min=0, help="Trainings on all samples; 0 extrapolates their cost.")
+    int, typer.Option(min=0, help="Trainings on all samples, which show what can be learned.")
+]
+FullDataSamplesOption = Annotated[
+    str | None, typer.Option(help="Samples of these trainings, where all are too many.")
+]
+DespiteOption = Annotated[
+    bool,
+    typer.Option(
+        "--despite-no-headroom", help="Go on where training on all data teaches no recommending."
+    ),
 ]
 ScaleOption = Annotated[
     Scale, typer.Option(help="smoke: minutes on a CPU; full: every layer, many users.")
 ]
-COMPARED = "dealrec,stratified_random"
+COMPARED = "dealrec"
 """The default of ``--selectors``."""
+SEEDS: int = ComparisonConfig.model_fields["seeds"].default
+SMALLEST_EFFECT: float = ComparisonConfig.model_fields["smallest_effect"].default
+FULL_DATA_RUNS: int = ComparisonConfig.model_fields["full_data_runs"].default
 
 
 class ComparisonOptions(TypedDict):
@@ -50,7 +65,10 @@ class ComparisonOptions(TypedDict):
     budgets: list[int | float]
     selectors: list[str]
     seeds: int
+    smallest_effect: float
     full_data_runs: int
+    full_data_samples: int | float | None
+    despite_no_headroom: bool
     scale: Scale
     config: dict[str, Any]
 
@@ -60,7 +78,10 @@ def comparison(
     selectors: str,
     *,
     seeds: int,
+    smallest_effect: float,
     full_data_runs: int,
+    full_data_samples: str | None,
+    despite_no_headroom: bool,
     scale: Scale,
     config: dict[str, Any],
 ) -> ComparisonOptions:
@@ -73,7 +94,10 @@ def comparison(
         "budgets": [parse_budget(text) for text in _listed(budget)],
         "selectors": _listed(selectors),
         "seeds": seeds,
+        "smallest_effect": smallest_effect,
         "full_data_runs": full_data_runs,
+        "full_data_samples": None if full_data_samples is None else parse_budget(full_data_samples),
+        "despite_no_headroom": despite_no_headroom,
         "scale": scale,
         "config": config,
     }

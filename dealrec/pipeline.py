@@ -38,9 +38,9 @@ from dealrec.config.stages import (
     hashed,
     plan_comparison,
     plan_prune,
+    plan_stages,
     plan_training,
     planned_stages,
-    stage_keys,
     trained_stages,
 )
 from dealrec.coresets.members import read_examples
@@ -310,7 +310,7 @@ def evaluate(
     job, trained = JobOptions(options), STAGES[StageName.FINETUNE].key_options(JobOptions(options))
     prompt = options.prompt.model_dump(mode="json")
     adapter = hashed([ready.shape.sha256, _folder_sha256(result / ADAPTER), trained, prompt])
-    plan = Plan([spec], stage_keys([spec], job, source=adapter), job)
+    plan = Plan(plan_stages([spec], job, source=adapter), job)
     given = {StageName.SELECT: result, StageName.FINETUNE: result / ADAPTER}
     ((_, artifact),) = workspace.run(plan, JobInput(ready.folder, given=given))
     workspace.copy(artifact, result)

@@ -15,8 +15,8 @@ from dealrec.app.tables.datasets import DatasetRow, StoredFile
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
 from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
 from dealrec.config.runtime import Runtime
-from dealrec.config.stages import STAGES, Product, StageName, StagePart
-from dealrec.stages.context import IngestFile, IngestFiles, StageFacts
+from dealrec.config.stages import STAGES, Product, StageName, StagePart, StagePlace, by_run
+from dealrec.stages.context import IngestFile, IngestFiles, RunInputs, StageFacts
 from dealrec.worker.claims import Claim
 from dealrec.worker.messages import StageOrder
 
@@ -55,8 +55,8 @@ class Assignment:
     claim: Claim
     key: str | None = None
     dataset_prefix: str | None = None
-    inputs: dict[StageName, str] = field(default_factory=dict)
-    """The storage prefix of each stage that this one stands on."""
+    inputs: list[dict[StageName, str]] = field(default_factory=lambda: [{}])
+    """The storage prefix of each stage that this one stands on, run after run; most stages have one."""
     parts: dict[str, str] = field(default_factory=dict)
     """The storage prefix of each part of this stage if it is shared: ``plan``, ``shard-0``, …."""
     config: PruneConfig = field(default_factory=PruneConfig)
@@ -67,7 +67,8 @@ class Assignment:
     """How often an earlier run ended for lack of memory."""
     budget: int = 0
     budget_requested: int | float = 0
-    facts: dict[StageName, StageFacts] = field(default_factory=dict)
+    facts: list[dict[StageName, StageFacts]] = field(default_factory=lambda: [{}])
+    """The facts of the same stages."""
     parts_seconds: float = 0.0
     """How long it took to make the parts."""
     uploads: Uploads | None = None
@@ -100,40 +101,40 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         return Assignment(claim, uploads=Uploads(dataset.uploads, options))
     job = session.get_one(JobRow, claim.job_id)
     artifacts, made_parts = _artifacts_before(session, stage)
-    inputs = {name: artifact.prefix for name, artifact in artifacts.items()}
+    runs = by_run(STAGES[StageName(stage.name)], artifacts)
+    inputs = [{name: artifacts[place].prefix for name, place in run.items()} for run in runs]
     if job.kind == JobKind.FINETUNE:
         coreset = session.get_one(CoresetRow, job.source_coreset_id)
-        inputs[StageName.SELECT] = coreset.prefix
+        inputs[0][StageName.SELECT] = coreset.prefix
     return Assignment(
         claim,
         stage.key,
         dataset.prefix,
         inputs,
         {name: artifact.prefix for name, artifact in made_parts.items()},
-        stage_config(job),
+        stage_config(job, stage.run),
         comparison_config(job),
         shards=stage.shards or 1,
         kills=stage.kills,
         budget=job.budget_samples or 0,
         budget_requested=job.budget_requested or 0,
-        facts={
-            name: StageFacts(
-                metrics=artifact.metrics, details=artifact.details, seconds=artifact.seconds
-            )
-            for name, artifact in artifacts.items()
-        },
+        facts=[{name: _facts(artifacts[place]) for name, place in run.items()} for run in runs],
         parts_seconds=sum(artifact.seconds or 0.0 for artifact in made_parts.values()),
     )
 
 
+def _facts(artifact: ArtifactRow) -> StageFacts:
+    return StageFacts(metrics=artifact.metrics, details=artifact.details, seconds=artifact.seconds)
+
+
 def _artifacts_before(
     session: Session, stage: StageRow
-) -> tuple[dict[StageName, ArtifactRow], dict[str, ArtifactRow]]:
+) -> tuple[dict[StagePlace, ArtifactRow], dict[str, ArtifactRow]]:
     """The results of all stages that ``stage`` stands on, directly or not, and of its own parts.
 
     The parts of another stage are of no interest: it has merged them.
     """
-    found: dict[StageName, ArtifactRow] = {}
+    found: dict[StagePlace, ArtifactRow] = {}
     parts: dict[str, ArtifactRow] = {}
     needs, seen = list(stage.needs), set[str]()
     while needs:
@@ -148,7 +149,7 @@ def _artifacts_before(
             select(ArtifactRow).where(ArtifactRow.id == before.artifact_id)
         ).one()
         if before.part is None:
-            found[StageName(before.name)] = artifact
+            found[before.place] = artifact
         else:
             number = "" if before.shard is None else f"-{before.shard}"
             parts[f"{before.part}{number}"] = artifact
@@ -165,6 +166,13 @@ def fetch(
 ) -> StageOrder:
     """Bring the inputs to local paths in ``scratch``, and make the order that the process reads."""
     claim, uploads, prefix = assignment.claim, assignment.uploads, assignment.dataset_prefix
+    inputs = [
+        {
+            name: storage.fetch_folder(prefix, scratch / "inputs" / str(run) / name)
+            for name, prefix in group.items()
+        }
+        for run, group in enumerate(assignment.inputs)
+    ]
     return StageOrder(
         stage=assignment.name,
         out=scratch / "out",
@@ -174,15 +182,16 @@ def fetch(
         memory_bytes=settings.ingest_memory_bytes if uploads else None,
         files=uploads.fetch(storage, scratch / "uploads") if uploads else None,
         dataset=storage.fetch_folder(prefix, scratch / "dataset") if prefix else Path(),
-        inputs={
-            name: storage.fetch_folder(prefix, scratch / "inputs" / name)
-            for name, prefix in assignment.inputs.items()
-        },
+        inputs=inputs[0],
+        later_runs=[
+            RunInputs(inputs=folders, facts=facts)
+            for folders, facts in zip(inputs[1:], assignment.facts[1:], strict=True)
+        ],
         parts={
             name: storage.fetch_folder(prefix, scratch / "parts" / name)
             for name, prefix in assignment.parts.items()
         },
-        facts=assignment.facts,
+        facts=assignment.facts[0],
         config=assignment.config,
         comparison=assignment.comparison,
         budget=assignment.budget,

@@ -14,7 +14,7 @@ from dealrec.config import ComparisonConfig, PruneConfig
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.progress import Reporter
-from dealrec.stages.context import IngestFiles, Record, StageContext, StageFacts
+from dealrec.stages.context import IngestFiles, Record, RunInputs, StageContext, StageFacts
 
 
 class StageOrder(Record):
@@ -31,6 +31,7 @@ class StageOrder(Record):
     dataset: Path
     inputs: dict[StageName, Path]
     facts: dict[StageName, StageFacts]
+    later_runs: list[RunInputs]
     parts: dict[str, Path]
     config: PruneConfig
     comparison: ComparisonConfig | None

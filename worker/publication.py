@@ -198,6 +198,7 @@ def _shards(session: Session, stage: StageRow) -> dict[str, dict[str, int]]:
         select(func.count()).where(
             StageRow.job_id == stage.job_id,
             StageRow.name == stage.name,
+            StageRow.run == stage.run,
             StageRow.part == StagePart.SHARD,
             StageRow.state == StageState.SUCCEEDED,
         )

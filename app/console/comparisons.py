@@ -19,7 +19,7 @@ from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.errors import status_of
 from dealrec.config import ComparisonConfig, SelectionConfig
-from dealrec.config.comparison import CONTROL, Scale
+from dealrec.config.comparison import CONTROLS, Scale
 from dealrec.config.selector_groups import selector_groups
 from dealrec.config.selectors import SELECTORS
 from dealrec.errors import DealrecError
@@ -27,12 +27,12 @@ from dealrec.errors import DealrecError
 router = APIRouter(prefix="/console", include_in_schema=False)
 _SHARED = frozenset({"", "prompt", "surrogate", "influence", "effort", "selection"})
 _PICKED = "selector."
+_NUMBERS = ("seeds", "smallest_effect", "full_data_runs")
 _START = {
     "budgets": "2%, 5%",
-    "seeds": str(ComparisonConfig.model_fields["seeds"].default),
+    **{name: str(ComparisonConfig.model_fields[name].default) for name in _NUMBERS},
     "scale": Scale.SMOKE.value,
     f"{_PICKED}{SelectionConfig().method}": "1",
-    f"{_PICKED}{CONTROL}": "1",
 }
 _FRAMED = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -79,12 +79,15 @@ def report_page(context: ContextDep, job_id: str) -> Response:
 
 def _request(form: Mapping[str, str]) -> ComparisonCreate:
     config = read_config({**form, "use.effort": "1"})
+    most = form.get("full_data_samples", "").strip()
     return ComparisonCreate.parse(
         {
             "dataset_id": form.get("dataset_id", ""),
             "budgets": [_budget(text) for text in form.get("budgets", "").split(",")],
             "selectors": [name for name in map(str, SELECTORS) if f"{_PICKED}{name}" in form],
-            "seeds": form.get("seeds", ""),
+            **{name: form[name] for name in _NUMBERS if name in form},
+            **({"full_data_samples": _budget(most)} if most else {}),
+            "despite_no_headroom": "despite_no_headroom" in form,
             "scale": form.get("scale", ""),
             "config": config,
         }
@@ -121,7 +124,7 @@ def _page(
         form=form,
         parts=_shared(form),
         selector_groups=selector_groups(),
-        control=CONTROL,
+        controls=CONTROLS,
         scales=list(Scale),
         problem=error and error.to_problem(),
     )

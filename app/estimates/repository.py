@@ -2,16 +2,19 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ArtifactRow, JobRow, StageRow, StageState
-from dealrec.config.stages import StageName
+from dealrec.config import ComparisonConfig
+from dealrec.config.stages import StageName, StagePlace
 
 _LATEST = 400
 """How many of the newest rows of finished stages are read."""
+_LATEST_COMPARISONS = 20
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ def finished_stages(session: Session, tenant_id: str) -> list[Finished]:
         .order_by(StageRow.finished_at.desc())
         .limit(_LATEST)
     ).all()
-    groups: dict[tuple[str, str], list[tuple[StageRow, JobRow, DatasetRow]]] = {}
+    groups: dict[tuple[str, StagePlace], list[tuple[StageRow, JobRow, DatasetRow]]] = {}
     for stage, job, dataset in rows:
-        groups.setdefault((job.id, stage.name), []).append((stage, job, dataset))
+        groups.setdefault((job.id, stage.place), []).append((stage, job, dataset))
     return [_together(group) for group in groups.values() if _whole([one[0] for one in group])]
 
 
@@ -47,6 +50,23 @@ def made_keys(session: Session, tenant_id: str, keys: Collection[str]) -> set[st
         ArtifactRow.tenant_id == tenant_id, ArtifactRow.key.in_(keys)
     )
     return set(session.scalars(query))
+
+
+def latest_power(session: Session, tenant_id: str, model: str) -> dict[str, Any] | None:
+    """Return what the tenant's latest comparison with a language model could show, as it was kept."""
+    rows = session.execute(
+        select(ArtifactRow.details, JobRow.config)
+        .join(StageRow, StageRow.artifact_id == ArtifactRow.id)
+        .join(JobRow, StageRow.job_id == JobRow.id)
+        .where(ArtifactRow.tenant_id == tenant_id, ArtifactRow.stage == StageName.COMPARE)
+        .order_by(ArtifactRow.created_at.desc())
+        .limit(_LATEST_COMPARISONS)
+    )
+    for details, config in rows:
+        found = details.get("power")
+        if isinstance(found, dict) and ComparisonConfig.parse(config).model == model:
+            return found
+    return None
 
 
 def _whole(rows: Sequence[StageRow]) -> bool:

@@ -35,7 +35,20 @@ class StageEstimate(BaseModel):
     """The most that the stages it is calibrated on have held; null where none was measured."""
     reused: bool
     """Whether its result is there already, from an earlier job."""
+    runs: int = 1
+    """For how many runs of a comparison the stage is made; ``seconds`` are those of all."""
     calibrated_on: Calibration
+
+
+class Detectable(BaseModel):
+    """The difference that a comparison can show, by the spreads of the tenant's latest one."""
+
+    metric: str
+    runs: int
+    users: int
+    """The users that the latest comparison asked."""
+    difference: float
+    """Shown four times out of five, before correction for many selectors."""
 
 
 class Estimate(BaseModel):
@@ -49,4 +62,6 @@ class Estimate(BaseModel):
     """The sum over all stages; shards on several workers take less time."""
     trainings: int | None = None
     """The number of trainings in a comparison, over all selectors, budgets and seeds."""
+    detectable: Detectable | None = None
+    """For a comparison; null while none with this language model has finished."""
     stages: list[StageEstimate]

@@ -1,16 +1,19 @@
 """Estimates: a stage's amount of work times the seconds a unit took in the past."""
 
+from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.estimates.repository import Finished, finished_stages, made_keys
-from dealrec.app.estimates.schemas import Basis, Calibration, Estimate, StageEstimate
+from dealrec.app.estimates.repository import Finished, finished_stages, latest_power, made_keys
+from dealrec.app.estimates.schemas import Basis, Calibration, Detectable, Estimate, StageEstimate
 from dealrec.app.jobs.composition import data_shape, job_workload
 from dealrec.app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
 from dealrec.app.jobs.service import require_known_models, require_run_count
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.config import ComparisonConfig
 from dealrec.config.stages import (
     STAGES,
     Plan,
@@ -51,11 +54,22 @@ def estimate_comparison(
     require_run_count(config, max_runs)
     require_known_models(config.config)
     data = data_shape(dataset)
+    config = config.for_data(has_times=data.has_times)
     plan = plan_comparison(config, data)
     sizes = config.resolved_budgets(data.samples(config.config))
     largest = config.budgets[sizes.index(max(sizes))]
     found = _estimate(session, tenant_id, plan, dataset, largest)
-    return found.model_copy(update={"trainings": config.run_count})
+    able = _detectable(latest_power(session, tenant_id, config.model), config)
+    return found.model_copy(update={"trainings": config.run_count, "detectable": able})
+
+
+def _detectable(power: Mapping[str, Any] | None, config: ComparisonConfig) -> Detectable | None:
+    difference = None if power is None else power["by_runs"].get(str(config.seeds))
+    if power is None or difference is None:
+        return None
+    return Detectable(
+        metric=power["metric"], runs=config.seeds, users=power["users"], difference=difference
+    )
 
 
 def _require_ready(dataset: DatasetRow) -> None:
@@ -76,18 +90,28 @@ def _estimate(
 ) -> Estimate:
     assert isinstance(plan.options, Workload)
     load = plan.options
-    made = made_keys(session, tenant_id, plan.keys.values())
+    made = made_keys(session, tenant_id, [stage.key for stage in plan.stages])
     past = finished_stages(session, tenant_id)
-    stages = [
-        _stage(name, STAGES[name].work(load), past, reused=key in made)
-        for name, key in plan.keys.items()
-    ]
+    by_name: dict[StageName, list[StageEstimate]] = {}
+    for stage in plan.stages:
+        assert isinstance(stage.options, Workload)
+        name, work = stage.place.name, stage.spec.work(stage.options)
+        found = _stage(name, work, past, reused=stage.key in made)
+        by_name.setdefault(name, []).append(found)
+    stages = [_together(runs) for runs in by_name.values()]
     return Estimate(
         dataset_id=dataset.id,
         budget=BudgetUse(requested=requested, samples=load.budget),
         seconds=round(sum(stage.seconds for stage in stages), 1),
         stages=stages,
     )
+
+
+def _together(runs: Sequence[StageEstimate]) -> StageEstimate:
+    """One estimate of the same stage in all runs of a comparison."""
+    seconds = round(sum(run.seconds for run in runs), 1)
+    reused = all(run.reused for run in runs)
+    return runs[0].model_copy(update={"seconds": seconds, "reused": reused, "runs": len(runs)})
 
 
 def _stage(name: StageName, work: Work, past: list[Finished], *, reused: bool) -> StageEstimate:

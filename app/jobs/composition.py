@@ -6,36 +6,39 @@ from dealrec.app.tables.jobs import JobKind, JobRow
 from dealrec.config import ComparisonConfig, PruneConfig
 from dealrec.config.stages import (
     DataShape,
+    JobOptions,
     Plan,
-    StageSpec,
+    PlannedStage,
     Workload,
-    compared_stages,
     plan_comparison,
     plan_prune,
+    plan_runs,
+    plan_stages,
     plan_training,
     planned_stages,
     trained_stages,
 )
 
 
-def job_stages(job: JobRow) -> list[StageSpec]:
-    """The stages of a new job, in order."""
+def job_stages(job: JobRow) -> list[PlannedStage]:
+    """The stages of a new job, in order. Their keys hold only once the data set is known."""
+    options = JobOptions(stage_config(job), comparison=comparison_config(job))
     match JobKind(job.kind):
         case JobKind.COMPARISON:
-            return compared_stages(ComparisonConfig.parse(job.config))
+            return plan_runs(options, source="")
         case JobKind.FINETUNE:
-            return trained_stages(stage_config(job))
+            return plan_stages(trained_stages(options.config), options, source="")
         case JobKind.PRUNE | JobKind.SELECT:
-            return planned_stages(stage_config(job))
+            return plan_stages(planned_stages(options.config), options, source="")
 
 
-def stage_config(job: JobRow) -> PruneConfig:
-    """The configuration that the job's stages read."""
+def stage_config(job: JobRow, run: int = 0) -> PruneConfig:
+    """The configuration that the job's stages read; in a comparison those of run ``run``."""
     match JobKind(job.kind):
         case JobKind.FINETUNE:
             return FinetuneJobConfig.parse(job.config).of_stages()
         case JobKind.COMPARISON:
-            return ComparisonConfig.parse(job.config).config
+            return ComparisonConfig.parse(job.config).of_run(run)
         case JobKind.PRUNE | JobKind.SELECT:
             return PruneConfig.parse(job.config)
 

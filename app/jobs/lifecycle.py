@@ -19,7 +19,7 @@ from dealrec.app.stages.transitions import lock_dataset, lock_job, move_job, mov
 from dealrec.app.stages.wakeups import wake
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import ENDED_JOBS, JobRow, JobState, StageRow, StageState
-from dealrec.config.stages import StageName, Workload, stage_needs
+from dealrec.config.stages import StageName, StagePlace, Workload
 from dealrec.errors import InputError
 
 
@@ -39,11 +39,11 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     session.add(job)
     session.flush()
     record(session, job, "job.queued")
-    ids: dict[StageName, str] = {}
-    config = composition.stage_config(job)
-    for position, spec in enumerate(composition.job_stages(job)):
-        needs = [ids[name] for name in stage_needs(spec, config) if name in ids]
-        ids[spec.name] = add_stage(session, dataset, job, spec, needs, position).id
+    ids: dict[StagePlace, str] = {}
+    for position, stage in enumerate(composition.job_stages(job)):
+        needs = [ids[place] for place in stage.needs]
+        row = add_stage(session, dataset, job, stage.spec, needs, position, stage.place.run)
+        ids[stage.place] = row.id
     if dataset.state == DatasetState.READY:
         start_job(session, job, dataset)
 
@@ -173,9 +173,10 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     if isinstance(plan.options, Workload):
         job.config = (plan.options.comparison or plan.options.config).model_dump(mode="json")
         job.budget_samples = plan.options.budget
+    keys = {stage.place: stage.key for stage in plan.stages}
     for stage in stages_of(session, job):
-        stage.key = plan.keys[StageName(stage.name)]
-        if (shards := plan.shards.get(StageName(stage.name))) is not None:
+        stage.key = keys[stage.place]
+        if (shards := plan.shards.get(stage.place)) is not None:
             add_shards(session, stage, shards)
     for stage in stages_of(session, job):
         if not stage.needs:

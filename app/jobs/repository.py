@@ -36,7 +36,7 @@ class JobRepository(TenantRepository[JobRow]):
         return found
 
     def artifact(self, job: JobRow, name: StageName) -> ArtifactRow | None:
-        """Return the artifact of the job's stage, if it has finished."""
+        """Return the artifact of a stage that the job has once, if it has finished."""
         return self.session.scalars(
             select(ArtifactRow)
             .join(StageRow, StageRow.artifact_id == ArtifactRow.id)

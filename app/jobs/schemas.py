@@ -73,6 +73,13 @@ class Shards(BaseModel):
     total: int
 
 
+class Runs(BaseModel):
+    """The number of runs of a comparison that a stage is made for, and of those that have succeeded."""
+
+    done: int
+    total: int
+
+
 class Stage(BaseModel):
     """A stage of a job."""
 
@@ -82,6 +89,8 @@ class Stage(BaseModel):
     reused: bool
     progress: Progress | None
     shards: Shards | None = None
+    runs: Runs | None = None
+    """For a stage that a comparison makes for each run; the metrics are those of its first run."""
     metrics: dict[str, float]
     error: dict[str, Any] | None
     started_at: datetime | None
@@ -106,7 +115,7 @@ class Stage(BaseModel):
 
     @classmethod
     def of_all(cls, rows: Sequence[StageRow], now: datetime) -> list[Self]:
-        """Make the schemas of a job's stages, in order; the parts of a stage become one entry."""
+        """Make the schemas of a job's stages, in order; parts and runs of a stage become one entry."""
         by_name: dict[str, list[StageRow]] = {}
         for row in rows:
             by_name.setdefault(row.name, []).append(row)
@@ -117,23 +126,35 @@ class Stage(BaseModel):
 
     @classmethod
     def _of_parts(cls, rows: Sequence[StageRow], now: datetime) -> Self:
-        (merge,) = (row for row in rows if row.part is None)
+        whole = [row for row in rows if row.part is None]
         shards = [row for row in rows if row.part == StagePart.SHARD]
-        done = sum(row.state == StageState.SUCCEEDED for row in shards)
+        shards_done, runs_done = _succeeded(shards), _succeeded(whole)
         started = min((row.started_at for row in rows if row.started_at), default=None)
+        ends = [row.finished_at for row in whole if row.finished_at]
+        finished = max(ends) if len(ends) == len(whole) else None
+        progress = None
+        if started and shards:
+            progress = Progress(done=shards_done, total=len(shards), unit="shard")
+        elif started:
+            progress = Progress(done=runs_done, total=len(whole), unit="run")
         return cls(
-            name=merge.name,
+            name=whole[0].name,
             state=_state_of_parts({StageState(row.state) for row in rows}),
             attempt=max(row.attempt for row in rows),
             reused=all(row.reused for row in rows),
-            progress=Progress(done=done, total=len(shards), unit="shard") if started else None,
-            shards=Shards(done=done, total=len(shards)),
-            metrics=merge.metrics or {},
+            progress=progress,
+            shards=Shards(done=shards_done, total=len(shards)) if shards else None,
+            runs=Runs(done=runs_done, total=len(whole)) if len(whole) > 1 else None,
+            metrics=whole[0].metrics or {},
             error=next((row.error for row in rows if row.error), None),
             started_at=started,
-            finished_at=merge.finished_at,
-            seconds=_seconds(started, merge.finished_at, now),
+            finished_at=finished,
+            seconds=_seconds(started, finished, now),
         )
+
+
+def _succeeded(rows: Sequence[StageRow]) -> int:
+    return sum(row.state == StageState.SUCCEEDED for row in rows)
 
 
 class Evaluation(BaseModel):

@@ -47,6 +47,7 @@ def _add_part(
         dataset_id=stage.dataset_id,
         job_id=stage.job_id,
         name=stage.name,
+        run=stage.run,
         part=part.value,
         shard=shard,
         shards=of,

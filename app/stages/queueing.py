@@ -24,6 +24,7 @@ def add_stage(
     spec: StageSpec,
     needs: list[str] | None = None,
     position: int = 0,
+    run: int = 0,
 ) -> StageRow:
     """A new ``waiting`` stage of the job, or of the data set itself if ``job`` is ``None``."""
     stage = StageRow(
@@ -32,6 +33,7 @@ def add_stage(
         dataset_id=dataset.id,
         job_id=job.id if job else None,
         name=spec.name.value,
+        run=run,
         position=position,
         needs=needs or [],
         queue=spec.queue.value,

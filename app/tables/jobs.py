@@ -8,6 +8,7 @@ from sqlalchemy import Float, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dealrec.app.tables.base import Base, BigInt, Id, Json, TenantOwned, UtcDateTime
+from dealrec.config.stages import StageName, StagePlace
 
 
 class JobKind(StrEnum):
@@ -116,6 +117,8 @@ class StageRow(TenantOwned, Base):
     job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id"), index=True)
     """The job of the stage; null for ``ingest``."""
     name: Mapped[str] = mapped_column(String(20))
+    run: Mapped[int] = mapped_column(default=0)
+    """The run of a comparison that the stage is made for; 0 in any other job."""
     part: Mapped[str | None] = mapped_column(String(20))
     """The part of a sharded stage; null for the stage itself."""
     shard: Mapped[int | None]
@@ -157,9 +160,14 @@ class StageRow(TenantOwned, Base):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @property
+    def place(self) -> StagePlace:
+        """The stage's place in its job."""
+        return StagePlace(StageName(self.name), self.run)
+
+    @property
     def part_facts(self) -> dict[str, str | int]:
-        """The part and shard of this row, for events; empty for the stage itself."""
-        facts = {"part": self.part, "shard": self.shard}
+        """The run, part and shard of this row, for events; empty for the stage of a job without runs."""
+        facts = {"run": self.run or None, "part": self.part, "shard": self.shard}
         return {name: value for name, value in facts.items() if value is not None}
 
 

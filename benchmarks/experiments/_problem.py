@@ -10,7 +10,7 @@ import numpy as np
 from dealrec.config import PromptConfig, PruneConfig, Split
 from dealrec.config.runtime import Runtime
 from dealrec.config.selectors import Need
-from dealrec.config.stages import JobOptions, Plan, StageName, scoring_stages, stage_keys
+from dealrec.config.stages import JobOptions, Plan, StageName, plan_stages, scoring_stages
 from dealrec.data.dataset import SPLIT_CODES, Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import Samples, build_samples
@@ -60,7 +60,7 @@ def scores_of(
     """The samples, what ``needs`` names of each, and the seconds each stage took; kept in ``work``."""
     workspace = Workspace(work / "stages", runtime=runtime, stages=stages)
     specs, options = scoring_stages(config, needs), JobOptions(config)
-    plan = Plan(specs, stage_keys(specs, options, source=dataset.sha256), options)
+    plan = Plan(plan_stages(specs, options, source=dataset.sha256), options)
     made = dict(workspace.run(plan, JobInput(workspace.keep(dataset))))
     samples = build_samples(dataset, config.sampling, config.min_history)
     folders = {name: artifact.folder for name, artifact in made.items()}

@@ -62,21 +62,28 @@ def run(
     comparison = ComparisonConfig.parse(asked).resolved(has_validation=True)
     runtime = environment_runtime()
     with stage_display() as stages:
-        samples, scores, seconds = scores_of(
-            dataset, comparison.config, comparison.needs(), options.work, runtime, stages
-        )
+        runs = [
+            scores_of(
+                dataset, comparison.of_run(run), comparison.needs(), options.work, runtime, stages
+            )
+            for run in range(comparison.most_runs)
+        ]
+        samples = runs[0][0]
         reporter = stages(StageName.COMPARE)
         keys, budgets = samples.keys(dataset).to_pylist(), comparison.resolved_budgets(len(samples))
+        selected = select_runs(
+            keys, lambda run: runs[run][1], comparison, budgets=budgets, reporter=reporter
+        )
         report = compare(
             dataset,
             samples,
-            select_runs(keys, scores, comparison, budgets=budgets, reporter=reporter),
+            selected,
             comparison,
             budgets=budgets,
             out=(options.out or options.work / "reports") / name,
             checkpoint_dir=options.work / "runs",
             work=options.work,
-            seconds=seconds,
+            seconds=[seconds for _, _, seconds in runs],
             runtime=runtime,
             reporter=reporter,
         )

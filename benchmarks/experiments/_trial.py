@@ -21,6 +21,7 @@ from dealrec.config.selectors import Need
 from dealrec.config.stages import StageName
 from dealrec.data.samples import build_samples
 from dealrec.disk import written_whole
+from dealrec.selection.interface import Scores
 from dealrec.terminal import stage_display
 
 DESIGN, TEST = "design", "test"
@@ -63,18 +64,18 @@ class Trial:
         self.samples = build_samples(self.dataset, config.sampling, config.min_history)
         self.keys: list[str] = self.samples.keys(self.dataset).to_pylist()
         self.budgets = self.comparison.resolved_budgets(len(self.samples))
-        self._scores: Any = None
+        self._scores: dict[int, Scores] = {}
 
-    def score(self, *, surrogate_alone: bool = False) -> dict[StageName, float]:
-        """Compute the scores that the selectors look at, and return the seconds of each stage.
+    def score(self, run: int = 0, *, surrogate_alone: bool = False) -> dict[StageName, float]:
+        """Compute the scores that the selectors look at in a run; return the seconds of each stage.
 
         ``surrogate_alone`` leaves out the scores of the language model.
         """
-        config, needs = self.comparison.config, self.comparison.needs()
+        config, needs = self.comparison.of_run(run), self.comparison.needs()
         if surrogate_alone:
             config, needs = config.model_copy(update={"effort": None}), needs - _OF_LANGUAGE_MODEL
         with stage_display() as stages:
-            _, self._scores, seconds = scores_of(
+            _, self._scores[run], seconds = scores_of(
                 self.dataset,
                 config,
                 needs,
@@ -96,9 +97,9 @@ class Trial:
             return all_data_run(self.keys, self.comparison, task)
         path = self._selection(task)
         if not path.is_file():
-            if self._scores is None:
-                self.score()
-            selected = select_run(self.keys, self._scores, task)
+            if task.number not in self._scores:
+                self.score(task.number)
+            selected = select_run(self.keys, self._scores[task.number], task)
             content = {"indices": selected.indices.tolist(), "seconds": selected.seconds}
             with written_whole(path) as part:
                 part.write_text(json.dumps(content))

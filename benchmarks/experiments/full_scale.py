@@ -57,7 +57,7 @@ class Trainer:
             with stage_display() as stages:
                 self._trainer.keep(selected, stages(StageName.COMPARE))
         if self._kept.read_untrained() is None:
-            self._kept.write_untrained(self._trainer.untrained().means)
+            self._kept.write_untrained(self._trainer.untrained())
 
     def run(self, task: PlannedRun | int) -> None:
         """Select, train, measure and keep, unless that was done."""
@@ -177,7 +177,7 @@ def report(name: str, settings: Settings) -> ComparisonReport | None:
         out=settings.out / f"full-scale-{name}",
         checkpoint_dir=settings.work / "runs",
         work=settings.work,
-        seconds=_seconds(settings, name),
+        seconds=[_seconds(settings, name)] * comparison.most_runs,
     )
     print(f"\n{name}: {found.data.samples:,} samples, {found.data.held_out_users} users held out")
     print_table(found)

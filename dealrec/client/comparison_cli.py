@@ -21,13 +21,19 @@ from dealrec.config.comparison import Scale
 from dealrec.errors import FieldError, InputError
 from dealrec.options import (
     COMPARED,
+    FULL_DATA_RUNS,
+    SEEDS,
+    SMALLEST_EFFECT,
     Asked,
     BudgetsOption,
+    DespiteOption,
     FullDataRunsOption,
+    FullDataSamplesOption,
     JsonOption,
     ScaleOption,
     SeedsOption,
     SelectorsOption,
+    SmallestEffectOption,
     comparison,
     reads_data,
 )
@@ -60,8 +66,11 @@ def submit_comparison_command(
     selectors: SelectorsOption = COMPARED,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
-    seeds: SeedsOption = 3,
-    full_data_runs: FullDataRunsOption = 0,
+    seeds: SeedsOption = SEEDS,
+    smallest_effect: SmallestEffectOption = SMALLEST_EFFECT,
+    full_data_runs: FullDataRunsOption = FULL_DATA_RUNS,
+    full_data_samples: FullDataSamplesOption = None,
+    despite_no_headroom: DespiteOption = False,
     scale: ScaleOption = Scale.SMOKE,
     *,
     asked: Asked,
@@ -79,7 +88,10 @@ def submit_comparison_command(
         budget,
         selectors,
         seeds=seeds,
+        smallest_effect=smallest_effect,
         full_data_runs=full_data_runs,
+        full_data_samples=full_data_samples,
+        despite_no_headroom=despite_no_headroom,
         scale=scale,
         config=asked.config,
     )
@@ -153,6 +165,12 @@ def _data_flags(asked: Asked) -> dict[str, object]:
 def _say_estimate(estimate: "Estimate") -> None:
     say(f"data set {estimate.dataset_id}")
     say(f"{estimate.trainings:,} trainings, about {estimate.seconds:,.0f} s")
+    if (able := estimate.detectable) is not None:
+        say(
+            f"{able.runs} runs and {able.users:,} users show a difference of {able.difference:.3g} "
+            f"in {able.metric} four times out of five"
+        )
     for stage in estimate.stages:
         seconds = "reused" if stage.reused else f"{stage.seconds:,.0f} s"
-        say(f"  {stage.name:<10} {seconds}")
+        runs = f" in {stage.runs} runs" if stage.runs > 1 else ""
+        say(f"  {stage.name:<10} {seconds}{runs}")

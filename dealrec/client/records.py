@@ -87,6 +87,13 @@ class Shards(Record):
     total: int
 
 
+class Runs(Record):
+    """The number of runs of a comparison for which a stage has succeeded."""
+
+    done: int
+    total: int
+
+
 class Stage(Record):
     """A stage of a job."""
 
@@ -96,6 +103,7 @@ class Stage(Record):
     reused: bool
     progress: Progress | None = None
     shards: Shards | None = None
+    runs: Runs | None = None
     metrics: Mapping[str, float] = {}
     error: Mapping[str, Any] | None = None
     started_at: datetime | None = None
@@ -163,7 +171,19 @@ class StageEstimate(Record):
     seconds: float
     peak_memory_bytes: int | None = None
     reused: bool
+    runs: int = 1
+    """For how many runs of a comparison it is made; ``seconds`` are those of all."""
     calibrated_on: Calibration
+
+
+class Detectable(Record):
+    """The difference that a comparison can show, by the spreads of the latest one."""
+
+    metric: str
+    runs: int
+    users: int
+    difference: float
+    """Shown four times out of five, before correction for many selectors."""
 
 
 class Estimate(Record):
@@ -176,6 +196,8 @@ class Estimate(Record):
     seconds: float
     trainings: int | None = None
     """The number of trainings of a comparison; ``None`` for other jobs."""
+    detectable: Detectable | None = None
+    """For a comparison; ``None`` while none with its language model has finished."""
     stages: list[StageEstimate]
 
 

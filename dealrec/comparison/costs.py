@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dealrec.comparison.results import Cost, FullCost
-from dealrec.config import PruneConfig, SelectionConfig
-from dealrec.config.selectors import selector_needs
-from dealrec.config.stages import STAGES, StageName, makers, stages_before
+from dealrec.config.stages import StageName
 
 
 @dataclass(frozen=True)
@@ -21,13 +19,6 @@ class TrainingCost:
     def of(self, text_tokens: int, epochs: int) -> tuple[float, float]:
         """(trunk, fine-tuning) seconds of a training on so many tokens."""
         return self.trunk * text_tokens, self.training * text_tokens * epochs
-
-
-def needed_stages(selection: SelectionConfig, config: PruneConfig) -> list[StageName]:
-    """The stages without which this selector cannot choose, in order; none for a random one."""
-    made = set(makers(selector_needs(selection)))
-    needed = made.union(*(stages_before(name, config, STAGES.keys()) for name in made))
-    return [name for name in STAGES if name in needed]
 
 
 def full_cost(

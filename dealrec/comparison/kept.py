@@ -12,7 +12,7 @@ from dealrec.config.comparison import ComparisonConfig
 from dealrec.disk import written_whole
 from dealrec.recommenders.interface import Measurement
 
-_UNTRAINED = "untrained\n"
+_UNTRAINED = "untrained users\n"
 
 
 class KeptRuns:
@@ -37,10 +37,9 @@ class KeptRuns:
         kept = self._read(self._name(run))
         if kept is None:
             return None
-        users = {name: np.array(values) for name, values in kept["users"].items()}
         return TrainedRun(
             selected=run,
-            measurement=Measurement(users, kept["evaluate_seconds"]),
+            measurement=_measurement(kept),
             train_loss=kept["train_loss"],
             steps=kept["steps"],
             tokens=kept["tokens"],
@@ -49,24 +48,23 @@ class KeptRuns:
 
     def write(self, run: TrainedRun) -> None:
         """Keep a run."""
-        measured = run.measurement
         content = {
-            "users": {name: values.tolist() for name, values in measured.users.items()},
+            **_content(run.measurement),
             "train_loss": run.train_loss,
             "steps": run.steps,
             "tokens": run.tokens,
             "finetune_seconds": run.seconds,
-            "evaluate_seconds": measured.seconds,
         }
         self._write(self._name(run.selected), content)
 
-    def read_untrained(self) -> dict[str, float] | None:
-        """Return the metrics of the model without an adapter; ``None`` if they are not kept."""
-        return self._read(_UNTRAINED)
+    def read_untrained(self) -> Measurement | None:
+        """Return the figures of the model without an adapter; ``None`` if they are not kept."""
+        kept = self._read(_UNTRAINED)
+        return None if kept is None else _measurement(kept)
 
-    def write_untrained(self, metrics: dict[str, float]) -> None:
-        """Keep the metrics of the model without an adapter."""
-        self._write(_UNTRAINED, metrics)
+    def write_untrained(self, measured: Measurement) -> None:
+        """Keep the figures of the model without an adapter."""
+        self._write(_UNTRAINED, _content(measured))
 
     @staticmethod
     def _name(run: SelectedRun) -> str:
@@ -86,3 +84,13 @@ class KeptRuns:
         if self._folder is not None:
             with written_whole(self._path(self._folder, name)) as unfinished:
                 unfinished.write_text(json.dumps(content))
+
+
+def _content(measured: Measurement) -> dict[str, Any]:
+    users = {name: values.tolist() for name, values in measured.users.items()}
+    return {"users": users, "evaluate_seconds": measured.seconds}
+
+
+def _measurement(kept: dict[str, Any]) -> Measurement:
+    users = {name: np.array(values) for name, values in kept["users"].items()}
+    return Measurement(users, kept["evaluate_seconds"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dealrec.comparison.charts import budgets_chart, costs_chart, gains_chart, ledger
-from dealrec.comparison.results import PRIMARY, ComparisonReport, Cost, Figure, Overlap
+from dealrec.comparison.results import LESS_IS_BETTER, ComparisonReport, Cost, Figure, Overlap
 from dealrec.comparison.tables import (
     Table,
     controls,
@@ -16,7 +16,7 @@ from dealrec.comparison.tables import (
     ranking_table,
     reached,
 )
-from dealrec.comparison.wording import gain, number, words
+from dealrec.comparison.wording import gain, level, number, words
 from dealrec.config.comparison import CONTROL, ComparisonConfig
 from dealrec.reports.pages import write_page
 
@@ -52,13 +52,15 @@ def write_comparison_report(report: ComparisonReport, out: Path) -> None:
         "dealrec.comparison",
         "comparison.html.j2",
         report=report,
-        budgets=[_at(report, budget) for budget in report.budgets],
+        budgets=[] if report.stopped else [_at(report, budget) for budget in report.budgets],
         panels=_panels(report),
         controls=controls(report),
-        primary=words(PRIMARY),
+        primary=words(report.primary),
+        less=report.primary in LESS_IS_BETTER,
+        headroom=_headroom(report),
         finetune=config.config.finetune,
         trained=trained.total(),
-        most_saved=max(report.costs, key=lambda cost: cost.saved),
+        most_saved=max(report.costs, key=lambda cost: cost.saved, default=None),
         stages=_stages(report.costs),
         ledger=ledger,
         shade=_shade,
@@ -75,7 +77,7 @@ def _at(report: ComparisonReport, budget: int) -> _AtBudget:
     return _AtBudget(
         budget,
         primary_table(report, budget),
-        gains_chart(rows, reached(report), words(PRIMARY).unit) if rows else "",
+        gains_chart(rows, reached(report), words(report.primary).unit) if rows else "",
         ranking_table(report, budget) if ranking_metrics(report) else None,
         next(one for one in report.overlap if one.budget == budget),
         costs,
@@ -90,7 +92,7 @@ def _panels(report: ComparisonReport) -> list[_Panel]:
     levels: dict[str, dict[int, Figure]] = {}
     control: dict[int, float] = {}
     for row in report.differences:
-        if (row.metric, row.against) == (PRIMARY, CONTROL):
+        if (row.metric, row.against) == (report.primary, CONTROL):
             at = _control_mean(report, row.budget)
             control[row.budget] = at
             levels.setdefault(row.selector, {})[row.budget] = Figure(
@@ -105,13 +107,29 @@ def _panels(report: ComparisonReport) -> list[_Panel]:
     ]
 
 
+def _headroom(report: ComparisonReport) -> list[tuple[str, str]]:
+    """Return the rows of the table about whether there is anything to learn; none if it was not asked."""
+    found = report.headroom
+    if found is None:
+        return []
+    rows = [("the model as it is", found.untrained)]
+    rows += [] if found.surrogate is None else [("the surrogate of the first run", found.surrogate)]
+    rows += [
+        (f"trained on {found.samples:,} samples", found.trained),
+        ("gain of that training", found.gain),
+    ]
+    return [(name, level(figure)) for name, figure in rows]
+
+
 def _control_mean(report: ComparisonReport, budget: int) -> float:
     rows = (row for row in report.table if (row.selector, row.budget) == (CONTROL, budget))
-    return next(rows).metrics[PRIMARY].mean
+    return next(rows).metrics[report.primary].mean
 
 
 def _stages(costs: list[Cost]) -> list[str]:
     """Return every kind of work that a coreset took time for, in order."""
+    if not costs:
+        return []
     longest = max(costs, key=lambda cost: len(cost.stages))
     known = dict.fromkeys(name for cost in (longest, *costs) for name in cost.stages)
     return [*known, *(name for name in ledger(longest) if name not in known)]

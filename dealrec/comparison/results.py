@@ -1,18 +1,18 @@
 """The records of ``report.json``, from which ``report.html`` is made. No torch is imported.
 
-The metrics by name: ``nll`` (the primary one: nats of a held-out user's true title with its end; less
-is better), ``nll_per_token`` (``nll`` divided by the title's tokens; less is better), those of
+The metrics by name: ``preference``, the primary one where it is measured, and the others of
 :func:`~dealrec.metrics.preference.preference_metrics` (``nll_others``: less is better; the others: more
-is better), ``recall@K`` and ``ndcg@K`` (full ranking of the catalogue; more is better; absent if no
-ranking was asked for). Reports before version 0.2 have ``order_gain`` (nats that a shuffled history
-costs).
+is better), ``nll`` (nats of a held-out user's true title with its end; less is better),
+``nll_per_token`` (``nll`` divided by the title's tokens; less is better), ``recall@K`` and ``ndcg@K``
+(full ranking of the catalogue; more is better; absent if no ranking was asked for). Reports before
+version 0.2 have ``order_gain`` (nats that a shuffled history costs).
 """
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-PRIMARY = "nll"
+PREFERENCE, NLL = "preference", "nll"
 LESS_IS_BETTER = frozenset({"nll", "nll_per_token", "nll_others"})
 
 
@@ -99,6 +99,14 @@ class Row(_Result):
     metrics: dict[str, Figure]
 
 
+class Spread(_Result):
+    """Standard deviations of the effect of a user, of a run, and of a user in a run."""
+
+    users: float
+    runs: float
+    noise: float
+
+
 class Compare(_Result):
     """The difference ``selector`` less ``against`` in one metric at one budget: 95 % interval and test."""
 
@@ -106,6 +114,8 @@ class Compare(_Result):
     against: str
     budget: int
     metric: str
+    runs: int | None = None
+    """The runs of both that share their seeds; reports before version 0.2 took runs as independent."""
     mean: float
     low: float
     high: float
@@ -116,7 +126,12 @@ class Compare(_Result):
     primary metric over those in the primary metric."""
     better: bool | None
     """Whether the selector is shown to be better (True) or worse (False), by a corrected p-value below
-    0.05. ``None``: no difference could be shown."""
+    0.05. ``None``: no difference could be shown, or there are fewer than five runs."""
+    level_p_value: float | None = None
+    """For the hypothesis that the difference is at least the smallest of interest, corrected in the same
+    way; the primary metric has it."""
+    level: bool | None = None
+    """Whether the difference is shown to be smaller than that; ``None``: not asked, or too few runs."""
 
 
 class Overlap(_Result):
@@ -156,6 +171,56 @@ class FullCost(_Result):
     trainings on coresets."""
 
 
+class Headroom(_Result):
+    """Whether there is anything to learn: training on all samples against the model as it is."""
+
+    metric: str
+    samples: int
+    """How many the training took; fewer than all where all were too many."""
+    runs: int
+    untrained: Figure
+    trained: Figure
+    surrogate: Figure | None = None
+    """The surrogate of the first run on the same candidates; ``None`` where none were asked about."""
+    gain: Figure
+    """By how much training is better, with its interval over users, and over runs if there are two."""
+    found: bool
+    """Whether the interval excludes no gain."""
+
+
+class Exchanged(_Result):
+    """The best coreset, trained on with histories exchanged between its users.
+
+    What such a training gains over the untrained model was not read from histories.
+    """
+
+    selector: str
+    """The selector of the best mean at the largest budget."""
+    budget: int
+    metric: str
+    loss: Figure
+    """By how much exchanging makes it worse, with its interval."""
+    kept: float
+    """The share of the gain over the untrained model that is left; 0 where there was no gain."""
+
+
+class Power(_Result):
+    """The difference that the runs and users of a comparison can show with a chance of 80 %."""
+
+    metric: str
+    runs: int
+    users: int
+    detectable: float
+    """In the metric's unit, before Holm's correction."""
+    spread: Spread
+    """Standard deviations of paired differences from random selection that this follows from."""
+    by_runs: dict[int, float] = {}
+    """``detectable`` for other numbers of runs, with as many users."""
+    runs_needed: int | None
+    """The runs that the smallest difference of interest takes; ``None``: no number of runs is enough,
+    because it takes more users."""
+
+
 class SameAgainstSame(_Result):
     """A/A tests of random selection against itself, in which every difference shown is an error."""
 
@@ -170,7 +235,9 @@ class SameAgainstSame(_Result):
 class ComparisonReport(_Result):
     """The content of ``report.json``."""
 
-    version: int = 1
+    version: int = 2
+    primary: str = NLL
+    """The metric that the verdict is about; reports of version 1 do not name it."""
     smoke: bool
     """Whether the settings are too small to show a small difference."""
     verdict: str
@@ -180,6 +247,14 @@ class ComparisonReport(_Result):
     warnings: list[str]
     validation: list[str] = []
     """How many rows of the files were accepted and rejected, why, and what looked odd."""
+    headroom: Headroom | None = None
+    """``None``: it was not asked for."""
+    stopped: bool = False
+    """Whether the comparison ended before any selector, because there is no headroom."""
+    smallest_effect: float | None = None
+    """The smallest difference of interest, named before the runs, in the primary metric's unit."""
+    exchanged: Exchanged | None = None
+    power: Power | None = None
     data: Data
     model: Model
     selectors: list[Compared]
@@ -187,13 +262,13 @@ class ComparisonReport(_Result):
     untrained: dict[str, float]
     """Metrics of the language model without an adapter."""
     runs: list[ReportedRun]
-    """All runs; those on all data come last."""
+    """All runs; those on all data and on exchanged histories come last."""
     table: list[Row]
     differences: list[Compare]
-    """Differences from random selection and, if it was run, from ``stratified_random``."""
+    """Differences from every control."""
     overlap: list[Overlap]
     costs: list[Cost]
     full_cost: FullCost
-    same_against_same: SameAgainstSame
+    same_against_same: SameAgainstSame | None = None
     config: dict[str, Any]
     """The resolved configuration of the comparison; running it again gives the same coresets."""

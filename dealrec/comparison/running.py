@@ -9,19 +9,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dealrec.comparison.headroom import best_runs, primary_of, stops
 from dealrec.comparison.kept import KeptRuns
 from dealrec.comparison.report import write_comparison_report
 from dealrec.comparison.results import ComparisonReport
-from dealrec.comparison.runs import SelectedRun, TrainedRun
+from dealrec.comparison.runs import SelectedRun, TrainedRun, exchanged_run
 from dealrec.comparison.summary import FinishedComparison, summarise
+from dealrec.comparison.surrogate_choice import surrogate_choice
+from dealrec.comparison.tables import UNTRAINED
 from dealrec.comparison.training import RunTrainer
-from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.comparison import ALL_DATA, ComparisonConfig
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
 from dealrec.language_models.loading import load_language_model
 from dealrec.progress import SILENT, Reporter
+from dealrec.recommenders.interface import Measurement
 from dealrec.runtime import apply_runtime
 
 REPORT_JSON, REPORT_HTML, USERS = "report.json", "report.html", "users.parquet"
@@ -37,11 +41,15 @@ def compare(
     out: Path,
     checkpoint_dir: Path | None = None,
     work: Path | None = None,
-    seconds: Mapping[StageName, float],
+    seconds: Sequence[Mapping[StageName, float]],
+    surrogate: Path | None = None,
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> ComparisonReport:
     """Train on the coreset of every selector at every budget, and measure on held-out users.
+
+    The model as it is and the trainings on all data come first. Where these show no headroom, the
+    comparison ends there unless ``config.despite_no_headroom`` is set.
 
     Args:
         dataset: Its users are held out.
@@ -55,7 +63,9 @@ def compare(
             the same things goes on from there and makes the same report.
         work: Where states of frozen layers are kept for later comparisons; default: a temporary
             folder beside ``out``.
-        seconds: How long each stage before the selection took, for the costs in the report.
+        seconds: How long each stage before the selection took, for each run: the costs in the report
+            are means over runs.
+        surrogate: Folder of the first run's surrogate, which is asked about the same candidates.
         runtime: Device and threads.
         reporter: It gets ``title`` and ``text`` while vectors and states are kept, then ``step`` of
             all trainings.
@@ -85,48 +95,112 @@ def compare(
             reporter=reporter,
         )
         kept = KeptRuns(checkpoint_dir, config, dataset.sha256, loaded.revision)
-        untrained, runs = _train(selected, trainer, kept, reporter)
+        evaluation, users = config.config.evaluation, trainer.examination.users
+        assert evaluation is not None
+        choice = None
+        if surrogate is not None:
+            choice = surrogate_choice(dataset, users, evaluation, surrogate)
+        training = _Training(trainer, kept, reporter, selected, config.seeds)
         finished = FinishedComparison(
             dataset=dataset,
             samples=samples,
             config=config,
             budgets=tuple(budgets),
-            runs=runs,
-            untrained=untrained,
+            selected=selected,
+            runs=_make_runs(training, selected, config),
+            untrained=training.untrained,
+            surrogate=choice,
             recommender=trainer.recommender,
-            users=trainer.examination.users,
+            users=users,
             text_tokens=trainer.text_tokens(),
             seconds=seconds,
         )
         report = summarise(finished)
-    write_users(runs, out / USERS)
+    write_users(finished, out / USERS)
     (out / REPORT_JSON).write_text(report.model_dump_json(indent=2), encoding="utf-8")
     write_comparison_report(report, out / REPORT_HTML)
     return report
 
 
-def _train(
-    selected: Sequence[SelectedRun], trainer: RunTrainer, kept: KeptRuns, reporter: Reporter
-) -> tuple[dict[str, float], list[TrainedRun]]:
-    """Train every run that is not kept; return the untrained model's metrics and all runs in order."""
-    runs = [kept.read(run) for run in selected]
-    if any(run is None for run in runs):
-        trainer.keep(selected, reporter)
-    untrained = kept.read_untrained()
-    if untrained is None:
-        untrained = trainer.untrained(lambda: reporter.progress(0, 1, "step")).means
-        kept.write_untrained(untrained)
-    total = sum(run.steps for run in selected)
-    done = sum(run.selected.steps for run in runs if run is not None)
-    for place, run in enumerate(selected):
-        if runs[place] is None:
-            trained = trainer.train(run, _counter(reporter, done, run.steps, total))
-            kept.write(trained)
-            runs[place] = trained
-            done += run.steps
-            reporter.metric("runs", sum(run is not None for run in runs))
-    reporter.progress(done, total, "step")
-    return untrained, [run for run in runs if run is not None]
+def _make_runs(
+    training: "_Training",
+    selected: Sequence[SelectedRun],
+    config: ComparisonConfig,
+) -> list[TrainedRun]:
+    """Make all runs, those on all data alone where they show no headroom."""
+    full = training.make([run for run in selected if run.selector == ALL_DATA])
+    if stops(config, training.untrained, full):
+        training.end()
+        return full
+    runs = training.make([run for run in selected if run.selector != ALL_DATA])
+    best = best_runs(runs, primary_of(training.untrained))
+    exchanged = training.make([exchanged_run(run.selected) for run in best[: config.seeds]])
+    training.end()
+    return [*runs, *full, *exchanged]
+
+
+class _Training:
+    """Trains runs in the order in which they are asked for; a run that is kept is read instead.
+
+    Whenever something is trained, the states of all texts so far are kept in the same order, so that a
+    comparison that goes on ends with the same figures.
+    """
+
+    def __init__(
+        self,
+        trainer: RunTrainer,
+        kept: KeptRuns,
+        reporter: Reporter,
+        selected: Sequence[SelectedRun],
+        exchanged: int,
+    ) -> None:
+        self._trainer, self._kept, self._reporter = trainer, kept, reporter
+        largest = max((run.steps for run in selected if run.selector != ALL_DATA), default=0)
+        self._total = sum(run.steps for run in selected) + exchanged * largest
+        self._done, self._made = 0, 0
+        self._asked: list[Sequence[SelectedRun]] = []
+        self.untrained = self._untrained()
+
+    def make(self, selected: Sequence[SelectedRun]) -> list[TrainedRun]:
+        """Train and measure each of ``selected`` that is not kept; return all in order."""
+        self._asked.append(selected)
+        found = [self._kept.read(run) for run in selected]
+        if any(run is None for run in found):
+            self._keep_texts()
+        self._count([run for run in found if run is not None])
+        made = []
+        for run, before in zip(selected, found, strict=True):
+            made.append(before or self._train(run))
+        return made
+
+    def _train(self, run: SelectedRun) -> TrainedRun:
+        counter = _counter(self._reporter, self._done, run.steps, self._total)
+        trained = self._trainer.train(run, counter)
+        self._kept.write(trained)
+        self._count([trained])
+        return trained
+
+    def end(self) -> None:
+        """Report that nothing is left to do."""
+        self._reporter.progress(self._total, self._total, "step")
+
+    def _count(self, runs: Sequence[TrainedRun]) -> None:
+        self._done += sum(run.selected.steps for run in runs)
+        self._made += len(runs)
+        if runs:
+            self._reporter.metric("runs", self._made)
+
+    def _keep_texts(self) -> None:
+        for selected in self._asked:
+            self._trainer.keep(selected, self._reporter)
+
+    def _untrained(self) -> Measurement:
+        measured = self._kept.read_untrained()
+        if measured is None:
+            self._trainer.keep([], self._reporter)
+            measured = self._trainer.untrained(lambda: self._reporter.progress(0, 1, "step"))
+            self._kept.write_untrained(measured)
+        return measured
 
 
 def _counter(reporter: Reporter, done: int, steps: int, total: int) -> Callable[[], None]:
@@ -141,22 +215,28 @@ def _counter(reporter: Reporter, done: int, steps: int, total: int) -> Callable[
     return step
 
 
-def write_users(runs: Sequence[TrainedRun], path: Path) -> None:
-    """Write the figures of every user as Parquet: a row for each run, metric and user."""
-    tables = []
-    for run in runs:
-        for metric, values in run.measurement.users.items():
-            count = len(values)
-            tables.append(
-                pa.table(
-                    {
-                        "selector": pa.repeat(run.selected.selector, count),
-                        "budget": pa.repeat(run.selected.budget, count),
-                        "run": pa.repeat(run.selected.number, count),
-                        "metric": pa.repeat(metric, count),
-                        "user": pa.array(np.arange(count)),
-                        "value": pa.array(values),
-                    }
-                )
-            )
+def write_users(finished: FinishedComparison, path: Path) -> None:
+    """Write the figures of every user as Parquet: a row for each run, metric and user.
+
+    The model as it is stands there as run 0 of budget 0.
+    """
+    figures = [(UNTRAINED, 0, 0, finished.untrained)]
+    figures += [
+        (run.selected.selector, run.selected.budget, run.selected.number, run.measurement)
+        for run in finished.runs
+    ]
+    tables = [
+        pa.table(
+            {
+                "selector": pa.repeat(selector, len(values)),
+                "budget": pa.repeat(budget, len(values)),
+                "run": pa.repeat(run, len(values)),
+                "metric": pa.repeat(metric, len(values)),
+                "user": pa.array(np.arange(len(values))),
+                "value": pa.array(values),
+            }
+        )
+        for selector, budget, run, measured in figures
+        for metric, values in measured.users.items()
+    ]
     pq.write_table(pa.concat_tables(tables), path, compression="zstd")

@@ -1,14 +1,14 @@
 """A run of a comparison: planned in the configuration, then selected, then trained and measured."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from dealrec.config import FinetuneConfig
-from dealrec.config.comparison import ALL_DATA, ComparisonConfig, PlannedRun
+from dealrec.config.comparison import ALL_DATA, EXCHANGED, ComparisonConfig, PlannedRun
 from dealrec.finetune.schedule import Schedule
 from dealrec.progress import SILENT, Reporter
 from dealrec.recommenders.interface import Measurement
@@ -32,6 +32,8 @@ class SelectedRun:
     """The coreset's hash."""
     seconds: float
     """How long the selection took."""
+    exchanged: bool = False
+    """Whether it is trained on with histories exchanged between the samples."""
 
     @property
     def steps(self) -> int:
@@ -56,7 +58,7 @@ class TrainedRun:
 
 def select_runs(
     keys: Sequence[str],
-    scores: Scores,
+    scores: Callable[[int], Scores],
     config: ComparisonConfig,
     *,
     budgets: Sequence[int],
@@ -66,7 +68,7 @@ def select_runs(
 
     Args:
         keys: The keys of the samples, in dense order.
-        scores: All scores that the selectors look at.
+        scores: It loads the scores that the selectors look at in a run, whose surrogate is its own.
         config: Resolved.
         budgets: Its budgets in samples, in its order.
         reporter: It gets a ``selection`` of all.
@@ -76,11 +78,20 @@ def select_runs(
         Cancelled: When ``reporter`` says so.
     """
     planned = config.planned(tuple(budgets))
-    found = []
+    found, loaded = [], -1
     for done, run in enumerate(planned):
         reporter.progress(done, len(planned), "selection")
-        found.append(select_run(keys, scores, run))
+        if (
+            run.number != loaded
+        ):  # the plan goes run after run, so one run's scores are held at a time
+            loaded, of_run = run.number, scores(run.number)
+        found.append(select_run(keys, of_run, run))
     return found + [all_data_run(keys, config, number) for number in range(config.full_data_runs)]
+
+
+def exchanged_run(run: SelectedRun) -> SelectedRun:
+    """Make the run on the same coreset with histories exchanged between its samples."""
+    return replace(run, selector=EXCHANGED, exchanged=True, seconds=0.0)
 
 
 def select_run(keys: Sequence[str], scores: Scores, run: PlannedRun) -> SelectedRun:
@@ -107,16 +118,25 @@ def selected_run(
 
 
 def all_data_run(keys: Sequence[str], config: ComparisonConfig, number: int) -> SelectedRun:
-    """Make run ``number`` on all samples."""
+    """Make run ``number`` on all samples, or on as many drawn ones as the configuration affords.
+
+    Raises:
+        InputError: ``budget_too_large``.
+    """
     assert config.config.finetune is not None
-    finetune = config.config.finetune
+    finetune, count = config.config.finetune, config.resolved_full_data(len(keys))
+    seed = config.config.selection.seed + number
+    started = time.perf_counter()
+    indices = np.arange(len(keys), dtype=np.int64)
+    if count < len(keys):
+        indices = np.sort(np.random.default_rng(seed).permutation(len(keys))[:count])
     return SelectedRun(
         ALL_DATA,
-        len(keys),
+        count,
         number,
-        selection_seed=0,
+        selection_seed=seed,
         finetune=finetune.model_copy(update={"seed": finetune.seed + number}),
-        indices=np.arange(len(keys), dtype=np.int64),
-        sha256=member_sha256(keys),
-        seconds=0.0,
+        indices=indices,
+        sha256=member_sha256(keys[index] for index in indices.tolist()),
+        seconds=time.perf_counter() - started,
     )

@@ -8,17 +8,21 @@ import numpy.typing as npt
 
 from dealrec.comparison.results import (
     LESS_IS_BETTER,
-    PRIMARY,
     Compare,
     Figure,
     Row,
     SameAgainstSame,
 )
+from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS
 from dealrec.metrics.crossed import (
-    difference,
+    SIGNIFICANT,
+    Difference,
+    Spread,
     estimate,
     holm,
-    rejections_without_a_difference,
+    paired,
+    rejections,
+    spread,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -28,8 +32,7 @@ Group = tuple[str, int]
 Figures = Mapping[Group, Mapping[str, Floats]]
 """The [runs, users] figures of every group and metric."""
 
-SIGNIFICANT = 0.05
-_SPLITS, _TRIALS = 200, 1000
+_SPLITS = 200
 
 
 def table(figures: Figures) -> list[Row]:
@@ -42,11 +45,15 @@ def table(figures: Figures) -> list[Row]:
     return rows
 
 
-def differences(figures: Figures, controls: Sequence[str]) -> list[Compare]:
+def differences(
+    figures: Figures, controls: Sequence[str], primary: str, smallest_effect: float | None = None
+) -> list[Compare]:
     """Compare every group of two runs or more with the controls at the same budget, in every metric.
 
-    P-values are corrected by :func:`~dealrec.metrics.crossed.holm`: those in the primary metric among
-    themselves, because the verdict is about them alone, and the others over all.
+    Run ``r`` of both is compared; runs that only one of them has are left out. P-values are corrected
+    by :func:`~dealrec.metrics.crossed.holm`: those in the primary metric among themselves, because the
+    verdict is about them alone, and the others over all. Whether a difference is smaller than
+    ``smallest_effect`` is asked of the primary metric alone.
     """
     found = []
     for control in controls:
@@ -55,71 +62,102 @@ def differences(figures: Figures, controls: Sequence[str]) -> list[Compare]:
             for group, metrics in figures.items()
             if group[0] != control and (control, group[1]) in figures
             for metric, values in metrics.items()
-            if len(values) > 1
+            if min(len(values), len(figures[control, group[1]][metric])) > 1
         ]
-        everything = holm([row.p_value for row in family])
-        primary = [index for index, row in enumerate(family) if row.metric == PRIMARY]
-        corrected = dict(zip(primary, holm([family[i].p_value for i in primary]), strict=True))
+        everything = holm([one.p_value for _, one in family])
+        of_primary = [index for index, (row, _) in enumerate(family) if row.metric == primary]
+        corrected = dict(
+            zip(of_primary, holm([family[i][1].p_value for i in of_primary]), strict=True)
+        )
+        level = dict[int, float]()
+        if smallest_effect is not None:
+            outside = [family[i][1].outside(smallest_effect) for i in of_primary]
+            level = dict(zip(of_primary, holm(outside), strict=True))
         found += [
-            _judged(row, corrected.get(index, everything[index]))
-            for index, row in enumerate(family)
+            _judged(row, corrected.get(index, everything[index]), level.get(index))
+            for index, (row, _) in enumerate(family)
         ]
     return found
 
 
-def _compare(group: Group, metric: str, first: Floats, control: str, second: Floats) -> Compare:
-    found = difference(first, second)
-    return Compare(
-        selector=group[0],
-        against=control,
-        budget=group[1],
-        metric=metric,
-        mean=found.mean,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
-        corrected_p_value=found.p_value,
-        better=None,
+def _compare(
+    group: Group, metric: str, first: Floats, control: str, second: Floats
+) -> tuple[Compare, Difference]:
+    runs = min(len(first), len(second))
+    found = paired(first[:runs], second[:runs])
+    return (
+        Compare(
+            selector=group[0],
+            against=control,
+            budget=group[1],
+            metric=metric,
+            runs=runs,
+            mean=found.mean,
+            low=found.low,
+            high=found.high,
+            p_value=found.p_value,
+            corrected_p_value=found.p_value,
+            better=None,
+        ),
+        found,
     )
 
 
-def _judged(row: Compare, corrected: float) -> Compare:
-    better = None
-    if corrected < SIGNIFICANT:
-        better = (row.mean < 0) is (row.metric in LESS_IS_BETTER)
-    return row.model_copy(update={"corrected_p_value": corrected, "better": better})
+def _judged(row: Compare, corrected: float, level: float | None) -> Compare:
+    """Say what is shown; nothing is where there are fewer runs than a verdict takes."""
+    better, equivalent = None, None
+    if row.runs is not None and row.runs >= VERDICT_RUNS:
+        if corrected < SIGNIFICANT:
+            better = (row.mean < 0) is (row.metric in LESS_IS_BETTER)
+        equivalent = None if level is None else level < SIGNIFICANT
+    update = {
+        "corrected_p_value": corrected,
+        "better": better,
+        "level_p_value": level,
+        "level": equivalent,
+    }
+    return row.model_copy(update=update)
 
 
-def same_against_same(runs: Floats, seed: int = 0) -> SameAgainstSame:
+def spreads(figures: Figures, metric: str) -> dict[Group, Spread]:
+    """Estimate the spread of the differences from random selection, for each group with two runs."""
+    found = {}
+    for (selector, budget), metrics in figures.items():
+        control = figures.get((CONTROL, budget))
+        if selector in (CONTROL, ALL_DATA) or control is None:
+            continue
+        runs = min(len(metrics[metric]), len(control[metric]))
+        if runs > 1:
+            found[selector, budget] = spread(metrics[metric][:runs] - control[metric][:runs])
+    return found
+
+
+def middle(found: Sequence[Spread]) -> Spread | None:
+    """Return the root mean squares of several spreads; ``None`` if there is none."""
+    if not found:
+        return None
+    return Spread(*np.sqrt((np.array(found) ** 2).mean(0)).tolist())
+
+
+def same_against_same(runs: Floats, of_differences: Spread | None) -> SameAgainstSame:
     """Make A/A tests of [R, U] runs of one selector, in which any difference shown is an error.
 
-    The runs are cut in two in every way (at most 200), and runs of the same spreads are simulated.
+    The runs are cut in two in every way (at most 200), and comparisons with the spread of the real
+    ones are simulated; where nothing was compared, with that of pairs of these runs.
     """
     count, users = runs.shape
     half = count // 2
     splits = list(islice(combinations(range(count), half), _SPLITS)) if half >= 2 else []
     rejected = 0
     for split in splits:
-        rest = np.setdiff1d(np.arange(count), split)
-        rejected += difference(runs[list(split)], runs[rest]).shown
-    of_users, of_runs = runs.mean(0), runs.mean(1)
-    noise = runs - of_users[None] - of_runs[:, None] + runs.mean()
-    # A part of the spread of the runs' means is noise of their users, which is no effect of the run.
-    noise_variance = float((noise**2).sum()) / max(1, (count - 1) * (users - 1))
-    run_variance = max(0.0, float(of_runs.var(ddof=1)) - noise_variance / users)
-    simulated = rejections_without_a_difference(
-        users=users,
-        runs=count,
-        user_spread=float(of_users.std(ddof=1)),
-        run_spread=run_variance**0.5,
-        noise=noise_variance**0.5,
-        trials=_TRIALS,
-        seed=seed,
-    )
+        rest = np.setdiff1d(np.arange(count), split)[:half]
+        rejected += paired(runs[list(split)], runs[rest]).shown
+    own = spread(runs)
+    twice = of_differences or Spread(0.0, own.runs * 2**0.5, own.noise * 2**0.5)
     return SameAgainstSame(
         splits=len(splits),
         rejected=rejected / len(splits) if splits else 0.0,
-        simulated_rejected=simulated,
+        simulated_rejected=rejections(twice, count, users),
     )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dealrec.comparison.costs import TrainingCost, coreset_cost, full_cost, needed_stages
+from dealrec.comparison.checks import exchanged_sentences, headroom_sentences, power_sentences
+from dealrec.comparison.costs import TrainingCost, coreset_cost, full_cost
+from dealrec.comparison.headroom import exchanged, headroom, primary_of
 from dealrec.comparison.results import (
-    PRIMARY,
     Compared,
     ComparisonReport,
     Cost,
@@ -16,28 +17,38 @@ from dealrec.comparison.results import (
     FullCost,
     Model,
     Overlap,
+    Power,
     ReportedRun,
+    SameAgainstSame,
+    Spread,
 )
-from dealrec.comparison.runs import TrainedRun
+from dealrec.comparison.runs import SelectedRun, TrainedRun
 from dealrec.comparison.statistics import (
     Figures,
     differences,
     mean_jaccard,
+    middle,
     same_against_same,
+    spreads,
     table,
 )
 from dealrec.comparison.verdict import findings, verdict
-from dealrec.config import SelectionMethod
-from dealrec.config.comparison import CONTROL, ComparisonConfig, Scale
-from dealrec.config.selectors import SELECTORS
-from dealrec.config.stages import StageName
+from dealrec.comparison.wording import joined
+from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS, ComparisonConfig, Scale
+from dealrec.config.selectors import SELECTORS, selector_needs
+from dealrec.config.stages import StageName, needed_stages
 from dealrec.data.dataset import Dataset
 from dealrec.data.findings import validation_lines
 from dealrec.data.samples import Samples
+from dealrec.metrics import crossed
 from dealrec.recommenders.held_out import SEEN_ITEMS, HeldOutUsers
-from dealrec.recommenders.interface import Recommender
+from dealrec.recommenders.interface import Measurement, Recommender
 
+Floats = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
+_LISTED_RUNS = range(2, 21)
+_MOST_RUNS = 200
+"""More runs are not looked at for the number that a small difference takes."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +59,19 @@ class FinishedComparison:
     samples: Samples
     config: ComparisonConfig
     budgets: tuple[int, ...]
+    selected: Sequence[SelectedRun]
+    """All that were selected, also where the comparison stopped before they were trained."""
     runs: Sequence[TrainedRun]
-    untrained: dict[str, float]
-    """Metrics of the language model without an adapter."""
+    untrained: Measurement
+    """The figures of the language model without an adapter."""
+    surrogate: Mapping[str, Floats] | None
+    """Those of the first run's surrogate on the same candidates, by metric."""
     recommender: Recommender
     users: HeldOutUsers
     text_tokens: Int64
     """[n] how many tokens each sample has."""
-    seconds: Mapping[StageName, float]
-    """How long each stage before the selection took."""
+    seconds: Sequence[Mapping[StageName, float]]
+    """How long each stage before the selection took, for each run."""
 
     def figures(self) -> Figures:
         """Return the [runs, users] figures of every selector, budget and metric."""
@@ -75,37 +90,89 @@ class FinishedComparison:
             if (run.selected.selector, run.selected.budget) == (selector, budget)
         ]
 
+    @property
+    def stopped(self) -> bool:
+        """Whether no selector was trained on."""
+        return all(run.selected.selector == ALL_DATA for run in self.runs)
+
 
 def summarise(finished: FinishedComparison) -> ComparisonReport:
     """Make the report."""
     config, figures = finished.config, finished.figures()
-    labels = [selector.name for selector in config.selectors]
-    bar = SelectionMethod.STRATIFIED_RANDOM.value
-    controls = [CONTROL, bar] if bar in labels else [CONTROL]
-    rows, found = table(figures), differences(figures, controls)
-    smoke = config.scale is Scale.SMOKE
+    metric, labels = primary_of(finished.untrained), [one.name for one in config.selectors]
+    full = [run for run in finished.runs if run.selected.selector == ALL_DATA]
+    room = headroom(finished.untrained, full, finished.surrogate)
+    changed = exchanged(finished.untrained, finished.runs)
+    compared = {group: of for group, of in figures.items() if group[0] in labels}
+    rows = table(figures)
+    found = differences(compared, config.controls, metric, config.smallest_effect)
+    spread = middle(list(spreads(compared, metric).values()))
+    able = None if spread is None else _power(finished, spread, metric)
+    smoke, stopped = config.scale is Scale.SMOKE, finished.stopped
     cost = _training_cost(finished)
-    full = _full_cost(finished, cost)
-    random_runs = [figures[CONTROL, budget][PRIMARY] for budget in finished.budgets]
+    all_data = _full_cost(finished, cost)
+    said = (
+        []
+        if stopped
+        else [verdict(found, primary=metric, smoke=smoke, smallest_effect=config.smallest_effect)]
+    )
+    sentences = [
+        *headroom_sentences(room, stopped=stopped),
+        *said,
+        *exchanged_sentences(changed),
+        *power_sentences(able, config.smallest_effect),
+    ]
     return ComparisonReport(
+        primary=metric,
         smoke=smoke,
-        verdict=verdict(found, smoke=smoke),
-        findings=findings(rows, found),
+        verdict=" ".join(sentences),
+        findings=findings(rows, found, metric),
         warnings=_warnings(config),
         validation=[] if (sums := finished.dataset.validation) is None else validation_lines(sums),
+        headroom=room,
+        stopped=stopped,
+        smallest_effect=config.smallest_effect,
+        exchanged=changed,
+        power=able,
         data=_data(finished),
         model=_model(finished.recommender),
         selectors=[_compared(config, index) for index in range(len(labels))],
         budgets=list(finished.budgets),
-        untrained=finished.untrained,
+        untrained=finished.untrained.means,
         runs=[_reported(run) for run in finished.runs],
         table=rows,
         differences=found,
         overlap=[_overlap(finished, labels, budget) for budget in finished.budgets],
-        costs=_costs(finished, cost, full),
-        full_cost=full,
-        same_against_same=same_against_same(max(random_runs, key=len)),
+        costs=[] if stopped else _costs(finished, cost, all_data),
+        full_cost=all_data,
+        same_against_same=None if stopped else _same(finished, compared, metric, spread),
         config=config.model_dump(mode="json"),
+    )
+
+
+def _same(
+    finished: FinishedComparison, figures: Figures, metric: str, spread: crossed.Spread | None
+) -> SameAgainstSame:
+    runs = [figures[CONTROL, budget][metric] for budget in finished.budgets]
+    return same_against_same(max(runs, key=len), spread)
+
+
+def _power(finished: FinishedComparison, spread: crossed.Spread, metric: str) -> Power:
+    runs, users = finished.config.seeds, len(finished.users.prompts)
+    smallest = finished.config.smallest_effect
+    enough = (
+        count
+        for count in range(2, _MOST_RUNS)
+        if crossed.detectable(spread, count, users) <= smallest
+    )
+    return Power(
+        metric=metric,
+        runs=runs,
+        users=users,
+        detectable=crossed.detectable(spread, runs, users),
+        spread=Spread(**spread._asdict()),
+        by_runs={count: crossed.detectable(spread, count, users) for count in _LISTED_RUNS},
+        runs_needed=next(enough, None),
     )
 
 
@@ -144,7 +211,7 @@ def _compared(config: ComparisonConfig, index: int) -> Compared:
         method=selector.method.value,
         summary=entry.summary,
         selection=selection.model_dump(mode="json", include=set(entry.parameters)),
-        runs=selector.runs or config.seeds,
+        runs=config.runs_of(selector),
     )
 
 
@@ -168,7 +235,10 @@ def _reported(run: TrainedRun) -> ReportedRun:
 
 
 def _overlap(finished: FinishedComparison, labels: list[str], budget: int) -> Overlap:
-    sets = {label: [run.selected.indices for run in finished.of(label, budget)] for label in labels}
+    sets = {
+        label: [r.indices for r in finished.selected if (r.selector, r.budget) == (label, budget)]
+        for label in labels
+    }
     jaccard = [
         [mean_jaccard(sets[one], None if one == other else sets[other]) for other in labels]
         for one in labels
@@ -198,10 +268,16 @@ def _full_cost(finished: FinishedComparison, cost: TrainingCost) -> FullCost:
 
 def _costs(finished: FinishedComparison, cost: TrainingCost, full: FullCost) -> list[Cost]:
     """Compute the cost of each selector and budget, as the mean of its runs."""
-    config, seconds = finished.config, finished.seconds
-    rows = []
+    config, rows = finished.config, []
     for selector in config.selectors:
-        stages = needed_stages(config.selection(selector), config.config)
+        needs = selector_needs(config.selection(selector))
+        names = [spec.name for spec in needed_stages(config.config, needs)]
+        spent = finished.seconds[: config.runs_of(selector)]
+        stages = {
+            name: float(np.mean([seconds[name] for seconds in spent]))
+            for name in names
+            if all(name in seconds for seconds in spent)
+        }
         for budget in finished.budgets:
             runs = finished.of(selector.name, budget)
             tokens = [finished.text_tokens[run.selected.indices].sum() for run in runs]
@@ -209,7 +285,7 @@ def _costs(finished: FinishedComparison, cost: TrainingCost, full: FullCost) -> 
                 coreset_cost(
                     selector.name,
                     budget,
-                    stages={name: seconds[name] for name in stages if name in seconds},
+                    stages=stages,
                     select=float(np.mean([run.selected.seconds for run in runs])),
                     trunk=cost.trunk * float(np.mean(tokens)),
                     finetune=float(np.mean([run.seconds for run in runs])),
@@ -220,12 +296,13 @@ def _costs(finished: FinishedComparison, cost: TrainingCost, full: FullCost) -> 
 
 
 def _warnings(config: ComparisonConfig) -> list[str]:
-    runs = min(selector.runs or config.seeds for selector in config.selectors)
-    if runs >= 5:
+    few = [one.name for one in config.selectors if config.runs_of(one) < VERDICT_RUNS]
+    if not few:
         return []
     return [
         (
-            f"Some selectors have {runs} runs only. A claim should rest on at least 8 runs of random "
-            "selection and 5 of the selector."
+            f"A verdict takes {VERDICT_RUNS} runs; {joined([f'`{name}`' for name in few])} "
+            f"{'has' if len(few) == 1 else 'have'} fewer, so nothing is said to be better, worse or level "
+            "there."
         )
     ]

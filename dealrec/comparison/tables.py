@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 from dealrec.comparison.results import (
     LESS_IS_BETTER,
-    PRIMARY,
     Compare,
     ComparisonReport,
     Figure,
     Row,
 )
 from dealrec.comparison.wording import decimals, gain, interval, number, probability, words
-from dealrec.config.comparison import CONTROL
+from dealrec.config.comparison import CONTROL, EXCHANGED
+
+UNTRAINED = "not trained"
+"""The name of the model as it is."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +56,22 @@ def controls(report: ComparisonReport) -> list[str]:
 
 
 def primary_table(report: ComparisonReport, budget: int) -> Table:
-    """Make the table of the primary metric, gains over the controls and other losses; the best first."""
-    against = controls(report)
+    """Make the table of the primary metric, gains over the controls and the other metrics; best first."""
+    against, primary = controls(report), report.primary
     compares = _by_place(report)
     lines = []
     for row in _rows(report, budget):
-        gains = [_gained(compares.get((row.selector, budget, PRIMARY, one))) for one in against]
+        gains = [_gained(compares.get((row.selector, budget, primary, one))) for one in against]
         rest = [_level(row.metrics[name]) for name in _beside(report)]
-        level = _level(row.metrics[PRIMARY], best=row is _best(report, budget, PRIMARY))
+        level = _level(row.metrics[primary], best=row is _best(report, budget, primary))
         lines.append(Line(row.selector, row.runs, (level, *gains, *rest)))
     empty = (None,) * len(against)
     lines += [
         Line(line.name, line.runs, (line.cells[0], *empty, *line.cells[1:]), reference=True)
-        for line in _references(report, (PRIMARY, *_beside(report)))
+        for line in _references(report, budget, (primary, *_beside(report)))
     ]
     heads = (
-        _head(PRIMARY),
+        _head(primary),
         *(f"gain over {one}" for one in against),
         *(_head(name) for name in _beside(report)),
     )
@@ -78,7 +80,7 @@ def primary_table(report: ComparisonReport, budget: int) -> Table:
 
 def ranking_metrics(report: ComparisonReport) -> list[str]:
     """Return ``recall@5`` and so on; nothing if no ranking was asked for."""
-    return [name for name in report.table[0].metrics if "@" in name]
+    return [name for name in report.table[0].metrics if name.startswith(("recall@", "ndcg@"))]
 
 
 def ranking_table(report: ComparisonReport, budget: int) -> Table:
@@ -92,31 +94,32 @@ def ranking_table(report: ComparisonReport, budget: int) -> Table:
             best = row is _best(report, budget, name)
             cells.append(_level(row.metrics[name], found.better if found else None, best=best))
         lines.append(Line(row.selector, row.runs, tuple(cells)))
-    lines += _references(report, names)
+    lines += _references(report, budget, names)
     return Table(tuple(words(name).title for name in names), tuple(lines))
 
 
 def reached(report: ComparisonReport) -> tuple[float, float]:
     """Return the bounds of all intervals of gains over random selection in the primary metric."""
-    found = [gain(row) for row in report.differences if _is_gain(row)]
+    found = [gain(row) for row in report.differences if _is_gain(report, row)]
     ends = [0.0, *(end for one in found for end in (one.low, one.high))]
     return min(ends), max(ends)
 
 
 def gains(report: ComparisonReport, budget: int) -> list[Compare]:
     """Return the differences from random selection in the primary metric, the largest gain first."""
-    found = [row for row in report.differences if _is_gain(row) and row.budget == budget]
+    found = [row for row in report.differences if _is_gain(report, row) and row.budget == budget]
     return sorted(found, key=lambda row: -gain(row).mean)
 
 
-def _is_gain(row: Compare) -> bool:
-    return row.metric == PRIMARY and row.against == CONTROL
+def _is_gain(report: ComparisonReport, row: Compare) -> bool:
+    return row.metric == report.primary and row.against == CONTROL
 
 
 def _rows(report: ComparisonReport, budget: int) -> list[Row]:
     labels = {selector.label for selector in report.selectors}
     rows = [row for row in report.table if row.budget == budget and row.selector in labels]
-    return sorted(rows, key=lambda row: row.metrics[PRIMARY].mean)
+    sign = 1 if report.primary in LESS_IS_BETTER else -1
+    return sorted(rows, key=lambda row: sign * row.metrics[report.primary].mean)
 
 
 def _best(report: ComparisonReport, budget: int, metric: str) -> Row | None:
@@ -130,20 +133,22 @@ def _best(report: ComparisonReport, budget: int, metric: str) -> Row | None:
 
 def _beside(report: ComparisonReport) -> list[str]:
     """Return the metrics that are neither the primary one nor of a ranking."""
-    return [name for name in report.table[0].metrics if name != PRIMARY and "@" not in name]
+    ranking = ranking_metrics(report)
+    return [name for name in report.table[0].metrics if name not in (report.primary, *ranking)]
 
 
-def _references(report: ComparisonReport, names: Sequence[str]) -> list[Line]:
+def _references(report: ComparisonReport, budget: int, names: Sequence[str]) -> list[Line]:
+    """Make the rows of no selector: the model as it is, on all data, and on exchanged histories."""
     untrained = [
-        Cell(number(report.untrained[name], 4 if "@" in name else 2))
+        Cell(number(report.untrained[name], 2 if name in LESS_IS_BETTER else 4))
         if name in report.untrained
         else None
         for name in names
     ]
-    lines = [Line("not trained", None, tuple(untrained), reference=True)]
+    lines = [Line(UNTRAINED, None, tuple(untrained), reference=True)]
     labels = {selector.label for selector in report.selectors}
     for row in report.table:
-        if row.selector not in labels:
+        if row.selector not in labels and (row.selector != EXCHANGED or row.budget == budget):
             cells = tuple(_level(row.metrics[name]) for name in names)
             lines.append(Line(row.selector, row.runs, cells, reference=True))
     return lines

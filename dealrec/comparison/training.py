@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,19 @@ from dealrec.progress import SILENT, Reporter
 from dealrec.recommenders.held_out import held_out_users
 from dealrec.recommenders.interface import Measurement
 from dealrec.recommenders.registry import make_recommender
+
+
+def exchange_histories(prompts: Sequence[PromptedSample], seed: int) -> list[PromptedSample]:
+    """Give every sample the history of another one, all of them once; a single sample keeps its own.
+
+    The samples stand in a random circle and each takes the history of the next. Targets and histories
+    are the same as before, so format and popularity can be learned as well, and taste cannot.
+    """
+    circle = np.random.default_rng([seed, 0xE7C]).permutation(len(prompts))
+    giver = dict(zip(circle.tolist(), np.roll(circle, -1).tolist(), strict=True))
+    return [
+        replace(prompt, input=prompts[giver[place]].input) for place, prompt in enumerate(prompts)
+    ]
 
 
 class RunTrainer:
@@ -67,11 +81,17 @@ class RunTrainer:
     def keep(self, runs: Sequence[SelectedRun], reporter: Reporter = SILENT) -> None:
         """Keep the frozen layers' states of all texts that ``runs`` are trained and measured on.
 
-        All runs of a comparison go in one call, because states differ in the last place with the texts
-        beside which they are computed. Raises as :meth:`Recommender.keep`.
+        A comparison makes the same calls in the same order whenever it goes on, because states differ
+        in the last place with the texts beside which they are computed. Raises as
+        :meth:`Recommender.keep`.
         """
-        needed = np.unique(np.concatenate([run.indices for run in runs]))
-        learned = self.recommender.encode(self._prompts(needed))
+        plain = [run.indices for run in runs if not run.exchanged]
+        needed = np.unique(np.concatenate(plain)) if plain else np.empty(0, dtype=np.int64)
+        prompts = self._prompts(needed)
+        for run in runs:
+            if run.exchanged:
+                prompts += self._prompts_of(run)
+        learned = self.recommender.encode(prompts) if prompts else []
         self.recommender.keep([*learned, *self.examination.texts], reporter)
 
     def untrained(self, on_part: Callable[[], None] = lambda: None) -> Measurement:
@@ -84,7 +104,7 @@ class RunTrainer:
         ``on_part`` is called after each step and between parts of the measurement. What it raises
         ends the run; the adapter is detached then, too.
         """
-        training = LoraTraining(self.recommender, self._prompts(run.indices), run.finetune)
+        training = LoraTraining(self.recommender, self._prompts_of(run), run.finetune)
         try:
             started = time.perf_counter()
             while not training.finished:
@@ -102,6 +122,10 @@ class RunTrainer:
             tokens=training.tokens,
             seconds=seconds,
         )
+
+    def _prompts_of(self, run: SelectedRun) -> list[PromptedSample]:
+        prompts = self._prompts(run.indices)
+        return exchange_histories(prompts, run.selection_seed) if run.exchanged else prompts
 
     def _prompts(self, indices: Indices) -> list[PromptedSample]:
         return [self._prompter.prompt(index) for index in indices.tolist()]

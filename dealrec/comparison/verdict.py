@@ -1,26 +1,37 @@
 """The verdict and the findings of a comparison, in plain sentences.
 
 A gain is positive if the selector is better; in NLL, where less is better, the sign is turned. "Better"
-and "worse" follow :attr:`Compare.better`, which holds after Holm's correction. All else is "no
-difference could be shown", which is not the same as no difference.
+and "worse" follow :attr:`Compare.better`, and "level" follows :attr:`Compare.level`; both hold after
+Holm's correction. All else is "no difference could be shown", which is not the same as no difference.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dealrec.comparison.results import PRIMARY, Compare, Row
-from dealrec.comparison.wording import Gain, gain, interval, joined, level, probability, words
-from dealrec.config.comparison import ALL_DATA, CONTROL
-from dealrec.config.selection import SelectionMethod
+from dealrec.comparison.results import Compare, Row
+from dealrec.comparison.wording import (
+    Gain,
+    gain,
+    interval,
+    joined,
+    level,
+    plain,
+    probability,
+    words,
+)
+from dealrec.config.comparison import ALL_DATA, CONTROL, EXCHANGED, VERDICT_RUNS
 
 Key = TypeVar("Key", bound=Hashable)
 
-_UNIT = words(PRIMARY).unit
 _NAMED = 3
 """The most selectors that a sentence of the verdict names with figures; others are counted."""
 _LISTED = 6
 """The most selectors that it names without figures."""
+_WHOSE = {
+    ALL_DATA: "Training on all data",
+    EXCHANGED: "Training on the best coreset with histories exchanged",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,21 @@ class Standing:
         return tuple(row.against for row in self.compares if row.better is better)
 
     @property
+    def level(self) -> bool:
+        """Whether it is shown to be level with every control."""
+        return all(row.level for row in self.compares)
+
+    @property
+    def few(self) -> bool:
+        """Whether it has too few runs for a verdict."""
+        return any(row.runs is not None and row.runs < VERDICT_RUNS for row in self.compares)
+
+    @property
+    def unit(self) -> str:
+        """The unit of its gains, with a space before it."""
+        return words(self.compares[0].metric).unit
+
+    @property
     def first(self) -> Gain:
         """The gain over the first of its controls, which is random selection."""
         return gain(self.compares[0])
@@ -49,17 +75,17 @@ class Standing:
     def gains(self) -> str:
         """The gain over each control in words."""
         found = [gain(row) for row in self.compares]
-        return f"by {joined([f'{one.size} {one.interval}' for one in found])}{_UNIT}"
+        return f"by {joined([f'{one.size} {one.interval}' for one in found])}{self.unit}"
 
 
-def standings(differences: Sequence[Compare]) -> list[Standing]:
+def standings(differences: Sequence[Compare], primary: str) -> list[Standing]:
     """Return the standing of every selector and budget with a difference in the primary metric.
 
     Random selection has no standing: its difference from another control is told for that control.
     """
     found: dict[tuple[str, int], list[Compare]] = {}
     for row in differences:
-        if row.metric == PRIMARY and row.selector != CONTROL:
+        if row.metric == primary and row.selector != CONTROL:
             found.setdefault((row.selector, row.budget), []).append(row)
     return [
         Standing(selector, budget, tuple(sorted(rows, key=lambda row: row.against != CONTROL)))
@@ -67,32 +93,43 @@ def standings(differences: Sequence[Compare]) -> list[Standing]:
     ]
 
 
-def verdict(differences: Sequence[Compare], *, smoke: bool) -> str:
+def verdict(
+    differences: Sequence[Compare],
+    *,
+    primary: str,
+    smoke: bool,
+    smallest_effect: float | None = None,
+) -> str:
     """Say what the primary metric has shown over all selectors and budgets.
 
     Args:
         differences: Differences from every control that was run.
+        primary: The metric that the verdict is about.
         smoke: Whether the settings are too small to show a small difference; the verdict then says so.
+        smallest_effect: The smallest difference of interest, if one was named.
     """
-    found = standings(differences)
+    found = standings(differences, primary)
     if not found:
         return "Random selection was compared with nothing: there is nothing to say of it."
+    few = [one for one in found if one.few]
+    found = [one for one in found if not one.few]
     better = [one for one in found if one.against(True)]
     worse = [one for one in found if one.against(False) and not one.against(True)]
     winners = [one for one in better if not one.against(False) and not one.against(None)]
+    neither = [one for one in found if one not in better and one not in worse]
+    same = [one for one in neither if one.level]
     sentences = [
         *_won(winners),
         *_won_in_part([one for one in better if one not in winners]),
         *_lost(worse),
-        *_open(found, [one for one in found if one not in better and one not in worse]),
+        *_level(same, smallest_effect),
+        *_open(found, [one for one in neither if one not in same]),
+        *_few(few),
     ]
-    bar = SelectionMethod.STRATIFIED_RANDOM.value
-    if winners and all(row.against != bar for row in differences) and bar not in _names(found):
-        sentences.append(f"`{bar}`, the stronger control, was not run.")
     if len(found) > 1:
         sentences.append(
-            "Better and worse are said after Holm's correction over "
-            f"{len(found)} differences from random selection."
+            "Better, worse and level are said after Holm's correction over "
+            f"{len(found)} differences from each control."
         )
     if smoke:
         sentences.append(
@@ -102,10 +139,12 @@ def verdict(differences: Sequence[Compare], *, smoke: bool) -> str:
     return " ".join(sentences)
 
 
-def findings(rows: Sequence[Row], differences: Sequence[Compare]) -> list[str]:
+def findings(rows: Sequence[Row], differences: Sequence[Compare], primary: str) -> list[str]:
     """Write a sentence or two about each of ``rows``."""
-    stand = {(one.selector, one.budget): one for one in standings(differences)}
-    return [_finding(row, stand.get((row.selector, row.budget)), differences) for row in rows]
+    stand = {(one.selector, one.budget): one for one in standings(differences, primary)}
+    return [
+        _finding(row, stand.get((row.selector, row.budget)), differences, primary) for row in rows
+    ]
 
 
 def control_name(label: str) -> str:
@@ -120,7 +159,7 @@ def _won(winners: Sequence[Standing]) -> list[str]:
         if len(group) == 1:
             parts = [
                 f"than {control_name(row.against)} by {gain(row).size}"
-                f"{_UNIT if place == 0 else ''} {gain(row).interval}"
+                f"{group[0].unit if place == 0 else ''} {gain(row).interval}"
                 for place, row in enumerate(group[0].compares)
             ]
             sentences.append(
@@ -162,6 +201,31 @@ def _lost(losers: Sequence[Standing]) -> list[str]:
     return sentences
 
 
+def _level(same: Sequence[Standing], smallest: float | None) -> list[str]:
+    if not same or smallest is None:
+        return []
+    named = [one.at for one in same[:_LISTED]]
+    against = _controls([row.against for row in same[0].compares])
+    return [
+        (
+            f"Level with {against}, which means within ±{plain(smallest)}{same[0].unit}: "
+            f"{_with_rest(named, same)}."
+        )
+    ]
+
+
+def _few(few: Sequence[Standing]) -> list[str]:
+    if not few:
+        return []
+    named = [one.at for one in few[:_LISTED]]
+    return [
+        (
+            f"Nothing is said of {_with_rest(named, few)}: a verdict takes {VERDICT_RUNS} runs that "
+            "share their seeds with those of the controls."
+        )
+    ]
+
+
 def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
     """Write about the standings that could not be told from random selection."""
     if not neither:
@@ -172,7 +236,7 @@ def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
         return [
             (
                 f"{no_difference.capitalize()} for {neither[0].at}: the interval of its gain is "
-                f"{gained.interval}{_UNIT}, where a positive one is better."
+                f"{gained.interval}{neither[0].unit}, where a positive one is better."
             )
         ]
     widest = max(neither, key=lambda one: one.first.high - one.first.low)
@@ -187,16 +251,18 @@ def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
     return [
         (
             f"{no_difference.capitalize()} {whom}; the widest interval of a gain, of {widest.at}, is "
-            f"{widest.first.interval}{_UNIT}, where a positive one is better."
+            f"{widest.first.interval}{widest.unit}, where a positive one is better."
         )
     ]
 
 
-def _finding(row: Row, standing: Standing | None, differences: Sequence[Compare]) -> str:
-    whose = "Training on all data" if row.selector == ALL_DATA else f"`{row.selector}`"
+def _finding(
+    row: Row, standing: Standing | None, differences: Sequence[Compare], primary: str
+) -> str:
+    whose = _WHOSE.get(row.selector, f"`{row.selector}`")
     runs = "run" if row.runs == 1 else "runs"
     text = (
-        f"{whose} at {row.budget:,} samples: {level(row.metrics[PRIMARY])}{_UNIT} over "
+        f"{whose} at {row.budget:,} samples: {level(row.metrics[primary])}{words(primary).unit} over "
         f"{row.runs} {runs}"
     )
     if row.selector == CONTROL:
@@ -208,7 +274,7 @@ def _finding(row: Row, standing: Standing | None, differences: Sequence[Compare]
         one
         for one in differences
         if (one.selector, one.budget, one.against) == (row.selector, row.budget, CONTROL)
-        and one.metric != PRIMARY
+        and one.metric != primary
     ]
     for better, word in ((True, "Better"), (False, "Worse")):
         shown = [words(one.metric).title for one in others if one.better is better]
@@ -223,7 +289,11 @@ def _against(compare: Compare) -> str:
     if compare.better is not None:
         word = "better" if compare.better else "worse"
         return f"{word} than {whom} by {gained.size} {_turned(gained, word)} ({corrected})"
+    if compare.level:
+        return f"level with {whom} ({gained.signed} {gained.interval})"
     alone = "; not corrected, it would be one" if gained.low > 0 or gained.high < 0 else ""
+    if compare.runs is not None and compare.runs < VERDICT_RUNS:
+        alone = "; too few runs to say more"
     return (
         f"no difference from {whom} could be shown "
         f"({gained.signed} {gained.interval}, {corrected}{alone})"

@@ -102,6 +102,11 @@ def number(value: float, places: int) -> str:
     return f"{MINUS}{text}" if value < 0 and float(text.replace(",", "")) else text
 
 
+def plain(value: float) -> str:
+    """Format a number that was asked for, as it was asked for."""
+    return f"{value:.12g}"
+
+
 def probability(p_value: float) -> str:
     """Format as ``p = 0.0041``, with enough decimals to see whether it is below 0.05."""
     if p_value < 0.0001:

@@ -18,9 +18,21 @@ from dealrec.config.selectors import VALIDATION, Need, selector_needs
 from dealrec.errors import FieldError, InputError
 
 CONTROL = SelectionMethod.RANDOM.value
-"""The label that every other selector is set beside; added where it is not asked for."""
+"""The label of the first control."""
+CONTROLS = (
+    SelectionMethod.RANDOM,
+    SelectionMethod.STRATIFIED_RANDOM,
+    SelectionMethod.POPULAR,
+    SelectionMethod.RECENT_POPULAR,
+)
+"""The selectors that every other one is set beside; added where they are not asked for. One that looks
+at times is left out where the data have none."""
 ALL_DATA = "all data"
-"""The name of training on all samples in a report; no selector may have this label."""
+"""The name of training on all samples in a report, or on as many as the headroom is shown with."""
+EXCHANGED = "histories exchanged"
+"""The name of training on the best coreset with histories exchanged between its users."""
+VERDICT_RUNS = 5
+"""The fewest runs of a selector of which anything is said to be better, worse or level."""
 
 
 class Scale(StrEnum):
@@ -55,11 +67,13 @@ class ComparedSelector(Config):
     """``None``: as many as ``seeds``."""
     selection: SelectionChanges = Field(default_factory=dict)
     """Fields of the selection that differ from ``config.selection``."""
+    added: bool = False
+    """Whether it is here because every comparison has this control, and not because it was asked for."""
 
     @model_validator(mode="after")
     def _own_label(self) -> Self:
         """A label that says what another selector is would be taken for it."""
-        taken = {ALL_DATA, *SelectionMethod} - {self.method}
+        taken = {ALL_DATA, EXCHANGED, *SelectionMethod} - {self.method}
         if self.label in taken:
             raise ValueError(f"the label `{self.label}` is the name of something else")
         return self
@@ -91,24 +105,42 @@ class PlannedRun:
 
 
 class ComparisonConfig(Config):
-    """Every selector at every budget, ``seeds`` times each: every run draws and trains anew."""
+    """Every selector at every budget, ``seeds`` times each: every run draws and trains anew.
+
+    Run ``r`` of all selectors has the same surrogate and the same training seed.
+    """
 
     budgets: tuple[Budget, ...] = Field(min_length=1, max_length=16)
     selectors: tuple[_Named, ...] = Field(min_length=1, max_length=40)
-    """A bare name means the options of ``config.selection``."""
-    seeds: int = Field(3, ge=2, le=1000)
-    """Runs of each selector at each budget: an interval takes two at least."""
-    full_data_runs: int = Field(0, ge=0, le=100)
-    """So many trainings on all samples; without any, their cost is extrapolated."""
+    """A bare name means the options of ``config.selection``. The controls are always among them."""
+    seeds: int = Field(VERDICT_RUNS, ge=2, le=1000)
+    """Runs of each selector at each budget: an interval takes two at least, a verdict five."""
+    smallest_effect: float = Field(0.02, gt=0)
+    """The smallest difference of interest, in nats of the primary metric: a selector is level with a
+    control where a difference of this size is ruled out. 0.02 nats change the odds of the right title by
+    2 %."""
+    full_data_runs: int = Field(1, ge=0, le=100)
+    """So many trainings on all samples, which show whether there is anything to learn. With 0 that is
+    not asked, and the cost of all samples is extrapolated."""
+    full_data_samples: Budget | None = None
+    """As many samples, drawn at random, as these trainings take where all are too many; ``None``: all."""
+    despite_no_headroom: bool = False
+    """Whether the selectors are compared even if training on all samples teaches no recommending."""
     scale: Scale = Scale.SMOKE
     config: PruneConfig = PruneConfig()
     """The options that all selectors share; ``scale`` fills in a missing ``finetune`` or ``evaluation``."""
 
     @field_validator("selectors")
     @classmethod
-    def _with_control(cls, selectors: tuple[ComparedSelector, ...]) -> tuple[ComparedSelector, ...]:
-        if all(selector.name != CONTROL for selector in selectors):
-            selectors = (ComparedSelector(method=SelectionMethod.RANDOM), *selectors)
+    def _with_controls(
+        cls, selectors: tuple[ComparedSelector, ...]
+    ) -> tuple[ComparedSelector, ...]:
+        names = {selector.name for selector in selectors}
+        missing = (method for method in CONTROLS if method.value not in names)
+        selectors = (
+            *(ComparedSelector(method=method, added=True) for method in missing),
+            *selectors,
+        )
         twice = [name for name, n in Counter(s.name for s in selectors).items() if n > 1]
         if twice:
             raise ValueError(f"the label `{twice[0]}` names two selectors; give each its own")
@@ -143,9 +175,25 @@ class ComparisonConfig(Config):
 
     @property
     def run_count(self) -> int:
-        """Trainings in all."""
-        each = sum(selector.runs or self.seeds for selector in self.selectors)
-        return each * len(self.budgets) + self.full_data_runs
+        """Trainings in all, with those on exchanged histories."""
+        each = sum(map(self.runs_of, self.selectors))
+        return each * len(self.budgets) + self.full_data_runs + self.seeds
+
+    @property
+    def controls(self) -> list[str]:
+        """The labels that every other selector is compared with, random selection first."""
+        names = {selector.name for selector in self.selectors}
+        return [method.value for method in CONTROLS if method.value in names]
+
+    def for_data(self, *, has_times: bool) -> Self:
+        """Without the controls that nobody asked for and that look at times, if there are none."""
+        if has_times:
+            return self
+        kept = (s for s in self.selectors if not s.added or Need.TIMES not in self._needs_of(s))
+        return self.model_copy(update={"selectors": tuple(kept)})
+
+    def _needs_of(self, selector: ComparedSelector) -> frozenset[Need]:
+        return selector_needs(self.selection(selector))
 
     def selection(self, selector: ComparedSelector, run: int = 0) -> SelectionConfig:
         """The options of ``selector`` in run ``run``."""
@@ -155,9 +203,35 @@ class ComparisonConfig(Config):
             {**base, **selector.selection, "method": selector.method, "seed": seed}
         )
 
-    def needs(self) -> frozenset[Need]:
-        """All that any of the selectors looks at."""
-        needs = (selector_needs(self.selection(selector)) for selector in self.selectors)
+    @property
+    def model(self) -> str:
+        """The language model that is trained."""
+        assert self.config.finetune is not None
+        return self.config.finetune.model
+
+    @property
+    def most_runs(self) -> int:
+        """The runs of the selector that has most."""
+        return max(self.runs_of(selector) for selector in self.selectors)
+
+    def runs_of(self, selector: ComparedSelector) -> int:
+        """The runs of ``selector`` at each budget."""
+        return selector.runs or self.seeds
+
+    def of_run(self, run: int) -> PruneConfig:
+        """The shared options in run ``run``, which draws another surrogate and other candidates."""
+        surrogate, selection = self.config.surrogate, self.config.selection
+        seed = surrogate.seed + run * surrogate.ensemble
+        return self.config.model_copy(
+            update={
+                "surrogate": surrogate.model_copy(update={"seed": seed}),
+                "selection": selection.model_copy(update={"seed": selection.seed + run}),
+            }
+        )
+
+    def needs(self, run: int = 0) -> frozenset[Need]:
+        """All that any selector looks at that has a run ``run``."""
+        needs = (self._needs_of(s) for s in self.selectors if self.runs_of(s) > run)
         return frozenset().union(*needs)
 
     def resolved(self, *, has_validation: bool) -> Self:
@@ -197,6 +271,15 @@ class ComparisonConfig(Config):
                 )
         return tuple(found)
 
+    def resolved_full_data(self, samples: int) -> int:
+        """How many of ``samples`` the trainings on all data take.
+
+        Raises :class:`InputError`: ``budget_too_large``.
+        """
+        if self.full_data_samples is None:
+            return samples
+        return resolve_budget(self.full_data_samples, samples, location="full_data_samples")
+
     def planned(self, budgets: tuple[int, ...]) -> list[PlannedRun]:
         """Every run, at the resolved ``budgets``, run after run of all selectors.
 
@@ -214,9 +297,9 @@ class ComparisonConfig(Config):
             )
             for selector in self.selectors
             for budget in budgets
-            for number in range(selector.runs or self.seeds)
+            for number in range(self.runs_of(selector))
         ]
         return sorted(found, key=lambda run: run.number)
 
     def _first_that_needs(self, needs: frozenset[Need]) -> str:
-        return next(s.name for s in self.selectors if needs & selector_needs(self.selection(s)))
+        return next(s.name for s in self.selectors if needs & self._needs_of(s))

@@ -2,12 +2,13 @@
 
 from dealrec.comparison.running import compare
 from dealrec.comparison.runs import select_runs
+from dealrec.config.stages import StageName
 from dealrec.stages.context import StageContext, StageResult
 from dealrec.stages.scored import load_scores
 
 
 def run(context: StageContext) -> StageResult:
-    """Write the report; the details are its verdict and its warnings.
+    """Write the report; the details are its verdict, its warnings, and what it could have shown.
 
     Finished runs and states of frozen layers are kept in ``context.cache`` where there is one, so that
     another comparison of the same data can use them again.
@@ -21,7 +22,7 @@ def run(context: StageContext) -> StageResult:
         samples,
         select_runs(
             samples.keys(dataset).to_pylist(),
-            load_scores(context.inputs, dataset, samples),
+            lambda run: load_scores(context.of_run(run).inputs, dataset, samples),
             comparison,
             budgets=budgets,
             reporter=context.reporter,
@@ -31,15 +32,23 @@ def run(context: StageContext) -> StageResult:
         out=context.out,
         checkpoint_dir=cache / "runs" if cache else context.checkpoint_dir,
         work=cache,
-        seconds={
-            name: facts.seconds
-            for name, facts in context.facts.items()
-            if facts.seconds is not None
-        },
+        seconds=[
+            {
+                name: facts.seconds
+                for name, facts in context.of_run(run).facts.items()
+                if facts.seconds is not None
+            }
+            for run in range(comparison.most_runs)
+        ],
+        surrogate=context.inputs[StageName.SURROGATE],
         runtime=context.runtime,
         reporter=context.reporter,
     )
     return StageResult(
-        {"verdict": report.verdict, "warnings": report.warnings},
+        {
+            "verdict": report.verdict,
+            "warnings": report.warnings,
+            "power": report.power and report.power.model_dump(mode="json"),
+        },
         {"runs": float(len(report.runs))},
     )

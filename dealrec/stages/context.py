@@ -1,6 +1,6 @@
 """The arguments and the result of a stage's function."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,13 @@ class StageFacts(Record):
     seconds: float | None
 
 
+class RunInputs(Record):
+    """The folders and facts of the stages that were made anew for one run of a comparison."""
+
+    inputs: dict[StageName, Path] = {}
+    facts: dict[StageName, StageFacts] = {}
+
+
 @dataclass(frozen=True)
 class StageContext:
     """Local folders to read from (never to write to), the folder ``out`` to fill, and the options."""
@@ -70,6 +77,8 @@ class StageContext:
     """Folders of the stages that this one stands on, directly or through others."""
     facts: Mapping[StageName, StageFacts] = field(default_factory=dict)
     """The facts of the same stages besides their files."""
+    later_runs: Sequence[RunInputs] = ()
+    """For a comparison: what was made anew for run 1, run 2 and so on; ``inputs`` are those of run 0."""
     config: PruneConfig = field(default_factory=PruneConfig)
     comparison: ComparisonConfig | None = None
     """The options of a comparison; ``config`` is then a part of them."""
@@ -88,6 +97,11 @@ class StageContext:
     """Folders of the parts that were made before: ``plan``, ``shard-0``, …."""
     cache: Path | None = None
     """A folder that later runs of other jobs share; ``None``: nothing is kept for them."""
+
+    def of_run(self, run: int) -> RunInputs:
+        """All that run ``run`` of a comparison stands on; what is not made anew is that of run 0."""
+        own = self.later_runs[run - 1] if 0 < run <= len(self.later_runs) else RunInputs()
+        return RunInputs(inputs={**self.inputs, **own.inputs}, facts={**self.facts, **own.facts})
 
     def load_dataset(self) -> Dataset:
         """The data set."""

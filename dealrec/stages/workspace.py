@@ -15,15 +15,16 @@ from dealrec.config.stages import (
     DataShape,
     Plan,
     StageName,
+    StagePlace,
     StageSpec,
+    by_run,
     hashed,
-    stages_before,
 )
 from dealrec.data.dataset import Dataset
 from dealrec.data.many import parts_of
 from dealrec.disk import file_sha256, remove_unfinished, written_whole
 from dealrec.progress import SILENT, Reporter, StageReporters
-from dealrec.stages.context import IngestFiles, StageContext, StageFacts
+from dealrec.stages.context import IngestFiles, RunInputs, StageContext, StageFacts
 from dealrec.stages.in_use import FolderInUse
 from dealrec.stages.registry import load_stage
 
@@ -134,24 +135,32 @@ class Workspace:
             InputError: As the stages.
             Cancelled: When a reporter says so; finished stages are kept.
         """
-        config = plan.options.config
-        made = dict[StageName, Artifact]()
-        for spec in plan.stages:
-            names = stages_before(spec.name, config, made.keys())
-            before = {name: artifact for name, artifact in made.items() if name in names}
-            folders = {name: artifact.folder for name, artifact in before.items()}
+        made = dict[StagePlace, Artifact]()
+        before = dict[StagePlace, set[StagePlace]]()
+        for stage in plan.stages:
+            needed = before[stage.place] = {
+                p for need in stage.needs for p in {need} | before[need]
+            }
+            first, *later = [
+                RunInputs(
+                    inputs={name: made[place].folder for name, place in group.items()},
+                    facts={name: made[place].facts for name, place in group.items()},
+                )
+                for group in by_run(stage.spec, needed & made.keys())
+            ]
             context = replace(
                 self._empty,
                 dataset=given.dataset,
-                inputs={**(given.given or {}), **folders},
-                facts={name: artifact.facts for name, artifact in before.items()},
-                config=config,
-                comparison=plan.options.comparison,
-                budget=plan.options.budget,
+                inputs={**(given.given or {}), **first.inputs},
+                facts=first.facts,
+                later_runs=later,
+                config=stage.options.config,
+                comparison=stage.options.comparison,
+                budget=stage.options.budget,
                 budget_requested=given.budget_requested,
             )
-            made[spec.name] = self._made(spec, plan.keys[spec.name], context)
-            yield spec.name, made[spec.name]
+            made[stage.place] = self._made(stage.spec, stage.key, context)
+            yield stage.place.name, made[stage.place]
 
     def _begin(self) -> None:
         if self._use is None:

@@ -12,7 +12,7 @@ from dealrec.config import ComparisonConfig, DataOptions, EffortConfig, PruneCon
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.progress import SILENT
-from dealrec.stages.context import IngestFile, IngestFiles, StageContext, StageFacts
+from dealrec.stages.context import IngestFile, IngestFiles, RunInputs, StageContext, StageFacts
 from dealrec.worker.messages import (
     ANSWER,
     Ending,
@@ -48,6 +48,7 @@ def full_order(folder: Path) -> StageOrder:
                 metrics={"residual": math.inf}, details={"losses": [1.0, -math.inf]}, seconds=None
             )
         },
+        later_runs=[RunInputs(inputs={StageName.INFLUENCE: folder / "again"})],
         parts={"shard-0": folder / "shard"},
         config=PruneConfig(effort=EffortConfig(model="smollm2-135m", candidates=3)),
         comparison=ComparisonConfig.parse(

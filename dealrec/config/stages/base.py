@@ -5,10 +5,10 @@ libraries that run them. The function that runs a stage is ``run`` in ``dealrec.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.effort import TokenOptions
@@ -78,6 +78,14 @@ class Product(StrEnum):
     CORESET = "coreset"
     ADAPTER = "adapter"
     EVALUATION = "evaluation"
+
+
+class StagePlace(NamedTuple):
+    """A stage's place in a job."""
+
+    name: StageName
+    run: int = 0
+    """The run of a comparison that the stage was first made for; 0 in any other job."""
 
 
 @dataclass(frozen=True)
@@ -209,3 +217,16 @@ class StageSpec(ABC):
             return {}
         adapted = {} if use.adapter is None else {"adapter_revision": revision(use.adapter)}
         return {"revision": revision(use.model), **adapted}
+
+
+def by_run(spec: StageSpec, before: Iterable[StagePlace]) -> list[dict[StageName, StagePlace]]:
+    """Group the stages that ``spec`` stands on by the run that they were made for, run 0 first.
+
+    Only a comparison reads several runs; for any other stage all of them are one group.
+    """
+    groups: list[dict[StageName, StagePlace]] = [{}]
+    for place in sorted(before, key=lambda place: place.run):
+        run = place.run if spec.phase is Phase.COMPARISON else 0
+        groups += [{} for _ in range(run + 1 - len(groups))]
+        groups[run][place.name] = place
+    return groups

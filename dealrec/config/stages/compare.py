@@ -29,7 +29,7 @@ class CompareStage(StageSpec):
     name = StageName.COMPARE
     title = "Comparison"
     phase = Phase.COMPARISON
-    version = 4
+    version = 5
     before = (StageName.SURROGATE,)
     reads_scores = True
     reference_seconds = 0.1
@@ -48,11 +48,10 @@ class CompareStage(StageSpec):
         assert comparison is not None
         assert finetune is not None
         assert evaluation is not None
-        drawn = comparison.full_data_runs * load.samples + sum(
-            (selector.runs or comparison.seeds) * budget
-            for selector in comparison.selectors
-            for budget in comparison.resolved_budgets(load.samples)
-        )
+        budgets = comparison.resolved_budgets(load.samples)
+        full = comparison.full_data_runs * comparison.resolved_full_data(load.samples)
+        each = sum(map(comparison.runs_of, comparison.selectors))
+        drawn = full + each * sum(budgets) + comparison.seeds * max(budgets)
         asked = texts_asked(finetune, evaluation, load)
         in_runs = _TRAINING * finetune.epochs * drawn + (comparison.run_count + 1) * asked
         alike = (finetune.recommender, finetune.model, finetune.dtype, finetune.lora.last_layers)

@@ -1,7 +1,7 @@
 """Plans a job on a data set: the service and the library resolve, size and key jobs by this module."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from dealrec.config.budget import resolve_budget
 from dealrec.config.comparison import ComparisonConfig
@@ -11,11 +11,21 @@ from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selection import SelectionConfig
 from dealrec.config.selectors import Need, selector_needs
-from dealrec.config.stages.base import JobOptions, StageName, StageSpec, Workload
+from dealrec.config.stages.base import (
+    JobOptions,
+    Phase,
+    StageName,
+    StagePlace,
+    StageSpec,
+    Workload,
+)
 from dealrec.config.stages.registry import (
     compared_stages,
+    hashed,
+    needed_stages,
     planned_stages,
     stage_keys,
+    stage_needs,
     trained_stages,
 )
 from dealrec.errors import FieldError, InputError
@@ -87,21 +97,35 @@ class DataShape:
 
 
 @dataclass(frozen=True)
+class PlannedStage:
+    """A stage of a job, and what decides its result."""
+
+    spec: StageSpec
+    place: StagePlace
+    key: str
+    options: JobOptions
+    """Those of the run that it is made for."""
+    needs: tuple[StagePlace, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """A job on a data set that is ready."""
 
-    stages: list[StageSpec]
-    keys: dict[StageName, str]
+    stages: list[PlannedStage]
+    """Every stage comes after those that it needs."""
     options: JobOptions
     """Resolved. A :class:`Workload` where the job selects samples."""
 
     @property
-    def shards(self) -> dict[StageName, int]:
+    def shards(self) -> dict[StagePlace, int]:
         """The stages that are split, and into how many shards."""
-        if not isinstance(self.options, Workload):
-            return {}
-        counts = {spec.name: spec.shards(self.options) for spec in self.stages}
-        return {name: count for name, count in counts.items() if count > 1}
+        counts = {
+            stage.place: stage.spec.shards(stage.options)
+            for stage in self.stages
+            if isinstance(stage.options, Workload)
+        }
+        return {place: count for place, count in counts.items() if count > 1}
 
 
 def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> Plan:
@@ -115,27 +139,70 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
     config = config.resolved(has_validation=data.has_validation)
     samples = data.samples(config)
     load = Workload(config, resolve_budget(requested, samples), None, samples, data.counts)
-    stages = planned_stages(config)
-    return Plan(stages, stage_keys(stages, load, source=data.sha256), load)
+    return Plan(plan_stages(planned_stages(config), load, source=data.sha256), load)
 
 
 def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     """Plan a job that compares selectors; raises as :func:`plan_prune`."""
     data.require_held_out(comparison.config.evaluation)
+    comparison = comparison.for_data(has_times=data.has_times)
     selections = map(comparison.selection, comparison.selectors)
     data.require_times(selections, "selectors", comparison.config.influence)
     comparison = comparison.resolved(has_validation=data.has_validation)
     samples = data.samples(comparison.config)
     largest = max(comparison.resolved_budgets(samples))
     load = Workload(comparison.config, largest, comparison, samples, data.counts)
-    stages = compared_stages(comparison)
-    return Plan(stages, stage_keys(stages, load, source=data.sha256), load)
+    return Plan(plan_runs(load, source=data.sha256), load)
 
 
 def plan_training(config: PruneConfig, coreset: str) -> Plan:
     """Plan a job that trains on a stored coreset; ``coreset`` is its id or its hash."""
-    stages, options = trained_stages(config), JobOptions(config)
-    return Plan(stages, stage_keys(stages, options, source=coreset), options)
+    options = JobOptions(config)
+    return Plan(plan_stages(trained_stages(config), options, source=coreset), options)
+
+
+def plan_stages(
+    specs: Sequence[StageSpec], options: JobOptions, *, source: str
+) -> list[PlannedStage]:
+    """Plan each of ``specs`` once; ``source`` is as for :func:`~.registry.stage_keys`."""
+    keys = stage_keys(specs, options, source=source)
+    return [
+        PlannedStage(
+            spec,
+            StagePlace(spec.name),
+            keys[spec.name],
+            options,
+            tuple(StagePlace(n) for n in stage_needs(spec, options.config) if n in keys),
+        )
+        for spec in specs
+    ]
+
+
+def plan_runs(options: JobOptions, *, source: str) -> list[PlannedStage]:
+    """Plan the stages of a comparison: what depends on the seeds of a run is made for each run.
+
+    A stage whose key is the same in two runs, such as the effort of the frozen language model, is
+    made once. Which stages those are depends on no data, so that a job can be laid out before its
+    data set is ready.
+    """
+    comparison = options.comparison
+    assert comparison is not None
+    first = plan_stages(compared_stages(comparison), options, source=source)
+    (compare,) = (stage for stage in first if stage.spec.phase is Phase.COMPARISON)
+    found = {stage.key: stage for stage in first if stage is not compare}
+    for run in range(1, comparison.most_runs):
+        config = comparison.of_run(run)
+        specs = needed_stages(config, comparison.needs(run))
+        places = dict[StageName, StagePlace]()
+        for stage in plan_stages(specs, replace(options, config=config), source=source):
+            name = stage.place.name
+            places[name] = found[stage.key].place if stage.key in found else StagePlace(name, run)
+            needs = tuple(places[need.name] for need in stage.needs)
+            found.setdefault(stage.key, replace(stage, place=places[name], needs=needs))
+    before = sorted(found.values(), key=lambda stage: stage.place.run)
+    facts = {"run": compare.key, "inputs": [stage.key for stage in before]}
+    places_before = tuple(stage.place for stage in before)
+    return [*before, replace(compare, key=hashed(facts), needs=places_before)]
 
 
 def count_samples(train_lengths: Mapping[str, int], sampling: Sampling, min_history: int) -> int:

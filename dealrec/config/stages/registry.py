@@ -55,8 +55,15 @@ def planned_stages(config: PruneConfig) -> list[StageSpec]:
 
 
 def compared_stages(comparison: ComparisonConfig) -> list[StageSpec]:
-    """The stages of a job that compares selectors."""
+    """The stages of a job that compares selectors; :mod:`~.plan` says which are made for every run."""
     return _stages({Phase.SCORING, Phase.COMPARISON}, comparison.config, comparison.needs())
+
+
+def needed_stages(config: PruneConfig, needs: Set[Need]) -> list[StageSpec]:
+    """The stages without which ``needs`` cannot be computed, and no others."""
+    made = set(makers(needs))
+    names = made.union(*(stages_before(name, config, STAGES.keys()) for name in made))
+    return [spec for name, spec in STAGES.items() if name in names]
 
 
 def trained_stages(config: PruneConfig) -> list[StageSpec]:

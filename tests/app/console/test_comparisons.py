@@ -5,6 +5,7 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
+from dealrec.config.comparison import CONTROLS
 from tests.app.conftest import Finisher
 from tests.app.console.test_pages import token
 
@@ -28,7 +29,10 @@ def test_a_comparison_is_asked_for_as_over_the_api(
     made = client.post("/console/comparisons", data=form, follow_redirects=False)
     config = client.get(f"/v1/jobs/{made.headers['location'].rsplit('/', 1)[-1]}").json()["config"]
     assert config["budgets"] == [10, 0.2] and config["seeds"] == 2
-    assert [selector["method"] for selector in config["selectors"]] == ["random", "influence"]
+    assert [selector["method"] for selector in config["selectors"]] == [
+        *CONTROLS,
+        "influence",
+    ]
     assert config["config"]["surrogate"]["epochs"] == 3
     wrong = client.post("/console/comparisons", data={**form, "budgets": "10, many"})
     assert (
@@ -41,7 +45,7 @@ def test_what_it_will_take_is_said_before_it_is_started(
 ) -> None:
     part = client.post("/console/comparisons/estimate", data=form)
     assert part.status_code == 200
-    assert re.search(r"<dt>Trainings</dt><dd>8</dd>", part.text)
+    assert re.search(rf"<dt>Trainings</dt><dd>{4 * (len(CONTROLS) + 1) + 3}</dd>", part.text)
     assert "<dt>Comparison</dt>" in part.text and "two cores without a GPU" in part.text
     wrong = client.post("/console/comparisons/estimate", data={**form, "budgets": "10, many"})
     assert "No estimate" in wrong.text and "budgets.1" in wrong.text

@@ -6,9 +6,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dealrec.app.kit.database import Database
+from dealrec.app.kit.storage import Storage
+from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import ArtifactRow
+from dealrec.config.comparison import CONTROLS
 from tests.app.conftest import Finisher, samples_of
 from tests.app.estimates.test_endpoints import finish
 from tests.app.jobs.test_comparisons import asked
+from tests.app.jobs.test_comparisons import finish as leave_a_report
 
 PATH = "/v1/estimates/comparison"
 SECONDS = {"surrogate": 64.0, "influence": 24.0, "effort": 30.0, "compare": 404.0}
@@ -27,7 +32,7 @@ def test_every_training_is_counted_and_nothing_is_made(
     answer = client.post(PATH, json=body)
     assert answer.status_code == 200
     found = answer.json()
-    assert found["trainings"] == 3 * 2 * 2  # random was added
+    assert found["trainings"] == 2 * 2 * (len(CONTROLS) + 1) + 3  # the controls were added
     assert [stage["name"] for stage in found["stages"]] == [
         "surrogate",
         "influence",
@@ -39,7 +44,7 @@ def test_every_training_is_counted_and_nothing_is_made(
 
 
 @pytest.mark.parametrize(
-    "more", [{"seeds": 4}, {"budgets": [5, 0.5, 0.9]}, {"full_data_runs": 3}, {"scale": "full"}]
+    "more", [{"budgets": [5, 0.5, 0.9]}, {"full_data_runs": 3}, {"scale": "full"}]
 )
 def test_more_trainings_take_longer_and_what_comes_before_does_not(
     client: TestClient, finisher: Finisher, more: dict[str, Any]
@@ -50,6 +55,21 @@ def test_more_trainings_take_longer_and_what_comes_before_does_not(
     )
     assert less[:-1] == longer[:-1]
     assert longer[-1]["seconds"] > less[-1]["seconds"]
+
+
+def test_what_every_run_draws_anew_is_estimated_for_every_run(
+    client: TestClient, finisher: Finisher
+) -> None:
+    body = asked(finisher.dataset())
+    two, four = (
+        {stage["name"]: stage for stage in client.post(PATH, json=one).json()["stages"]}
+        for one in (body, {**body, "seeds": 4})
+    )
+    assert [(two[name]["runs"], four[name]["runs"]) for name in SECONDS] == [
+        *[(2, 4), (2, 4), (1, 1), (1, 1)],
+    ]
+    assert four["surrogate"]["seconds"] == pytest.approx(2 * two["surrogate"]["seconds"], abs=0.2)
+    assert four["compare"]["seconds"] > two["compare"]["seconds"]
 
 
 def test_the_largest_budget_is_named_as_it_was_asked_for(
@@ -70,7 +90,8 @@ def test_a_finished_comparison_says_how_long_the_next_one_takes(
     job = client.post("/v1/comparisons", json=body).json()
     finish(database, job["id"], SECONDS)
     again = {stage["name"]: stage for stage in client.post(PATH, json=body).json()["stages"]}
-    assert {name: again[name]["seconds"] for name in SECONDS} == pytest.approx(SECONDS, abs=0.2)
+    seconds = {name: again[name]["seconds"] / again[name]["runs"] for name in SECONDS}
+    assert seconds == pytest.approx(SECONDS, abs=0.2)
     assert again["compare"]["calibrated_on"] == {"basis": "finished_stages", "stages": 1}
     more = compared(client, {**body, "seeds": 4})
     assert 404 < more["seconds"] < 808
@@ -88,3 +109,23 @@ def test_a_comparison_teaches_the_estimates_of_jobs(
     surrogate = found["stages"][0]
     assert (surrogate["name"], surrogate["seconds"]) == ("surrogate", pytest.approx(64, abs=0.2))
     assert found["trainings"] is None
+
+
+def test_the_latest_comparison_says_what_the_next_one_can_show(
+    client: TestClient,
+    finisher: Finisher,
+    database: Database,
+    storage: Storage,
+    settings: Settings,
+) -> None:
+    body = asked(finisher.dataset())
+    assert client.post(PATH, json=body).json()["detectable"] is None
+    job = client.post("/v1/comparisons", json=body).json()["id"]
+    leave_a_report(database, storage, settings, job)
+    with database.session() as session:
+        (artifact,) = session.query(ArtifactRow).filter_by(stage="compare")
+        power = {"metric": "preference", "users": 300, "by_runs": {"2": 0.09, "4": 0.03}}
+        artifact.details = {"power": power}
+    found = client.post(PATH, json={**body, "seeds": 4}).json()["detectable"]
+    assert found == {"metric": "preference", "runs": 4, "users": 300, "difference": 0.03}
+    assert client.post(PATH, json={**body, "seeds": 30}).json()["detectable"] is None

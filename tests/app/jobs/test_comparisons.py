@@ -12,6 +12,7 @@ from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ArtifactRow, JobRow, JobState, StageRow, StageState
+from dealrec.config.comparison import CONTROLS
 from tests.app.conftest import Finisher
 
 
@@ -36,7 +37,7 @@ def test_a_comparison_is_planned_and_resolved(client: TestClient, finisher: Fini
     config = job["config"]
     assert config["budgets"] == [5, 0.5]
     assert [one["method"] for one in config["selectors"]] == [
-        "random",
+        *(method for method in CONTROLS if method != "stratified_random"),
         "dealrec",
         "stratified_random",
     ]
@@ -48,6 +49,9 @@ def test_a_comparison_is_planned_and_resolved(client: TestClient, finisher: Fini
         "effort": "queued",
         "compare": "waiting",
     }
+    runs = {stage["name"]: stage["runs"] for stage in job["stages"]}
+    assert runs["surrogate"] == runs["influence"] == {"done": 0, "total": 2}
+    assert runs["effort"] is None and runs["compare"] is None
     assert client.get(f"/v1/jobs/{job['id']}").json() == job
     assert client.get(f"/v1/jobs/{job['id']}/scores").json()["data"] == []
 
@@ -90,7 +94,9 @@ def test_its_scores_are_those_of_a_job_with_the_same_configuration(
         for job in (prune, first, other):
             row = session.get_one(JobRow, job)
             assert row.budget_samples == 30  # what the pool of candidates is drawn for
-            keys[job] = {stage.name: stage.key for stage in stages_of(session, row)}
+            keys[job] = {
+                stage.name: stage.key for stage in stages_of(session, row) if not stage.run
+            }
     for name in ("surrogate", "influence", "effort"):
         assert keys[prune][name] == keys[first][name] == keys[other][name]
     assert keys[first]["compare"] != keys[other]["compare"]

@@ -16,6 +16,7 @@ from dealrec.client import ApiError, AsyncClient, Client
 from dealrec.client.resources import Job
 from dealrec.client.transport import BlockingTransport
 from dealrec.config import PruneConfig
+from dealrec.config.comparison import CONTROLS
 from dealrec.errors import DealrecError, InputError
 from tests.app.conftest import Finished
 from tests.dealrec.client.conftest import CONFIG, ENDLESS, Service, served
@@ -168,7 +169,7 @@ def test_a_comparison_is_a_job(client: Client, finished: Finished) -> None:
     estimate = client.jobs.estimate_comparison(finished.dataset, budgets=[10], **asked)
     job = client.jobs.compare(finished.dataset, budgets=[10], **asked)
     job.cancel()
-    assert estimate.trainings == 6
+    assert estimate.trainings == 2 * (len(CONTROLS) + 2) + 3
     assert [stage.name for stage in estimate.stages] == [stage.name for stage in job.stages]
     assert job.kind == "comparison"
     assert [stage.name for stage in job.stages][:2] == ["surrogate", "influence"]

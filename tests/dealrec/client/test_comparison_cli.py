@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from dealrec.client import Client
+from dealrec.config.comparison import CONTROLS
 from tests.app.comparisons import finished_comparison
 from tests.app.conftest import Finished
 from tests.dealrec.client.conftest import Run, Service
 
 ASKED = ("--budget", "10,0.2", "--selectors", "influence", "--seeds", 2)
+TRAININGS = 4 * (len(CONTROLS) + 1) + 3
+"""Two of each selector at each budget, one on all data, two on exchanged histories."""
 
 
 def test_what_it_would_take_is_said_and_the_data_set_is_used_again(
@@ -19,12 +22,12 @@ def test_what_it_would_take_is_said_and_the_data_set_is_used_again(
     assert said.exit_code == 0, said.output
     first, second, *stages = said.stdout.splitlines()
     dataset = first.removeprefix("data set ")
-    assert second.startswith("8 trainings, about ")
+    assert second.startswith(f"{TRAININGS} trainings, about ")
     assert [line.split()[0] for line in stages] == ["surrogate", "influence", "compare"]
     again = run("submit-comparison", dataset, *ASKED, "--estimate", "--json")
     assert (json.loads(again.stdout)["dataset_id"], json.loads(again.stdout)["trainings"]) == (
         dataset,
-        8,
+        TRAININGS,
     )
     assert list(client.jobs.list(dataset_id=dataset)) == []
 
@@ -39,7 +42,10 @@ def test_a_comparison_is_submitted_as_it_was_asked_for(
     job.cancel()
     config: dict[str, Any] = dict(job.config)
     assert (job.kind, config["budgets"], config["seeds"]) == ("comparison", [10, 0.2], 2)
-    assert [one["method"] for one in config["selectors"]] == ["random", "influence"]
+    assert [one["method"] for one in config["selectors"]] == [
+        *CONTROLS,
+        "influence",
+    ]
     assert (config["scale"], config["config"]["surrogate"]["epochs"]) == ("full", 3)
 
 

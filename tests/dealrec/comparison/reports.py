@@ -8,12 +8,13 @@ import numpy as np
 
 from dealrec.comparison.results import (
     LESS_IS_BETTER,
-    PRIMARY,
+    NLL,
     Compared,
     ComparisonReport,
     Cost,
     Data,
     FullCost,
+    Headroom,
     Model,
     Overlap,
     ReportedRun,
@@ -22,7 +23,7 @@ from dealrec.comparison.results import (
 from dealrec.comparison.statistics import differences, table
 from dealrec.comparison.verdict import findings, verdict
 from dealrec.config import SelectionMethod
-from dealrec.config.comparison import ALL_DATA, CONTROL, ComparisonConfig, Scale
+from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS, ComparisonConfig, Scale
 from dealrec.config.selectors import SELECTORS
 
 SELECTORS_ALL = tuple(method.value for method in SelectionMethod)
@@ -30,6 +31,8 @@ BAR = SelectionMethod.STRATIFIED_RANDOM.value
 EFFECTS = {"dealrec": -0.45, "influence": -0.3, "effort": 0.5, "k_center": 0.4, BAR: -0.1}
 """Effects on the NLL of a title; other selectors have none."""
 SAMPLES = 45_774
+SMALLEST = 0.05
+"""The smallest effect of interest, in nats of a title."""
 _USERS = 120
 _STAGES = {"surrogate": 61.0, "influence": 14.0, "effort": 95.0}
 
@@ -38,10 +41,11 @@ def comparison_report(
     selectors: Sequence[str | Mapping[str, Any]] = ("random", "stratified_random", "dealrec"),
     budgets: Sequence[int] = (128,),
     *,
-    runs: int = 3,
+    runs: int = VERDICT_RUNS,
     scale: Scale = Scale.SMOKE,
     ranking: bool = True,
     full_data_runs: int = 0,
+    headroom: Headroom | None = None,
     effects: Mapping[str, float] = EFFECTS,
 ) -> ComparisonReport:
     """Make the report of simulated runs.
@@ -71,16 +75,20 @@ def comparison_report(
         }
     labels = [s.name for s in config.selectors]
     rows = table(figures)
-    found = differences(figures, [control for control in (CONTROL, BAR) if control in labels])
+    found = differences(
+        figures, [control for control in (CONTROL, BAR) if control in labels], NLL, SMALLEST
+    )
     smoke = scale is Scale.SMOKE
     full = FullCost(
         samples=SAMPLES, trunk=410.0, finetune=7900.0, total=8310.0, measured=full_data_runs > 0
     )
     return ComparisonReport(
         smoke=smoke,
-        verdict=verdict(found, smoke=smoke),
-        findings=findings(rows, found),
-        warnings=["Some selectors have 3 runs only."] if runs < 5 else [],
+        verdict=verdict(found, primary=NLL, smoke=smoke, smallest_effect=SMALLEST),
+        smallest_effect=SMALLEST,
+        headroom=headroom,
+        findings=findings(rows, found, NLL),
+        warnings=["A verdict takes 5 runs."] if runs < VERDICT_RUNS else [],
         data=Data(
             sha256=hashlib.sha256(b"data").hexdigest(),
             users=49_156,
@@ -108,7 +116,7 @@ def comparison_report(
         ],
         budgets=list(budgets),
         untrained={
-            name: float(values.mean()) + (1.2 if name == PRIMARY else 0.0)
+            name: float(values.mean()) + (1.2 if name == NLL else 0.0)
             for name, values in base.items()
         },
         runs=[_run(group, number, of) for group, of in figures.items() for number in range(runs)],
@@ -125,7 +133,7 @@ def comparison_report(
 
 
 def _metrics(ranking: bool):
-    yield PRIMARY, 17.4, 5.0
+    yield NLL, 17.4, 5.0
     yield "nll_per_token", 2.9, 0.8
     yield "preference", 0.35, 1.0
     if ranking:
@@ -135,7 +143,7 @@ def _metrics(ranking: bool):
 
 
 def _simulated(values, name, effect, runs, draw):
-    size = {PRIMARY: 1.0, "nll_per_token": 0.17, "preference": 1.0}.get(name, 0.02)
+    size = {NLL: 1.0, "nll_per_token": 0.17, "preference": 1.0}.get(name, 0.02)
     effect = effect if name in LESS_IS_BETTER else -effect
     of_runs = draw.normal(0, 0.08 * size, (runs, 1))
     return values + size * effect + of_runs + draw.normal(0, 0.3 * size, (runs, _USERS))

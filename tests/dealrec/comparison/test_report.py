@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from dealrec.comparison.report import write_comparison_report
-from dealrec.comparison.results import Figure
+from dealrec.comparison.results import ComparisonReport, Figure, Headroom
 from dealrec.config.comparison import Scale
 from tests.dealrec.comparison.reports import comparison_report
 
@@ -15,6 +15,21 @@ from tests.dealrec.comparison.reports import comparison_report
 def page(report, folder):
     write_comparison_report(report, folder / "report.html")
     return (folder / "report.html").read_text(encoding="utf-8")
+
+
+NEW = {
+    *("primary", "headroom", "stopped", "smallest_effect", "exchanged", "power"),
+}
+"""Fields that reports of the first version do not have."""
+NO_HEADROOM = Headroom(
+    metric="preference",
+    samples=60,
+    runs=1,
+    untrained=Figure(mean=0.14, low=0.12, high=0.16),
+    trained=Figure(mean=0.15, low=0.12, high=0.18),
+    gain=Figure(mean=0.01, low=-0.02, high=0.04),
+    found=False,
+)
 
 
 class Reader(HTMLParser):
@@ -188,6 +203,41 @@ def test_a_label_is_text_and_not_markup(many_page):
     assert "&lt;b&gt;λ = 1&lt;/b&gt; &amp; more" in many_page
 
 
-def test_random_alone_makes_a_page(tmp_path):
-    text = text_of(page(comparison_report(("random",)), tmp_path))
-    assert "compared with nothing" in text
+def test_a_comparison_that_stopped_says_why_and_shows_nothing_else(small, tmp_path):
+    stopped = small.model_copy(
+        update={
+            "stopped": True,
+            "headroom": NO_HEADROOM,
+            "verdict": "This set-up teaches no recommending.",
+            "table": [],
+            "differences": [],
+            "costs": [],
+            "same_against_same": None,
+        }
+    )
+    found = page(stopped, tmp_path)
+    assert Reader(found).tables["Headroom"] == [
+        *[
+            "the model as it is",
+            "0.140 [0.120, 0.160]",
+            "trained on 60 samples",
+            "0.150 [0.120, 0.180]",
+        ],
+        *["gain of that training", "0.010 [−0.020, 0.040]"],
+    ]
+    assert "teaches no recommending" in text_of(found)
+    assert "Ranking the catalogue" not in found
+
+
+def test_a_report_of_the_first_version_is_read_and_shown(small, tmp_path):
+    old = small.model_dump(mode="json", exclude=NEW)
+    for row in old["differences"]:
+        for name in ("runs", "level", "level_p_value"):
+            del row[name]
+    for one in [*old["table"], *old["runs"]]:
+        one["metrics"]["order_gain"] = one["metrics"]["nll_per_token"]
+    read = ComparisonReport.model_validate({**old, "version": 1})
+    assert read.primary == "nll"
+    text = text_of(page(read, tmp_path))
+    assert "order gain" in text
+    assert "At 128 samples" in Reader(page(read, tmp_path)).tables

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dealrec.comparison.results import ComparisonReport
+from dealrec.config.comparison import CONTROLS, EXCHANGED
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
 from dealrec.pipeline import compare
@@ -35,13 +36,19 @@ def _config(data, **changes):
         "learning_rate": 0.01,
         "lora": {"last_layers": 1},
     }
-    evaluation = {"users": 12, "ranking_users": 6, "beams": 2, "max_title_tokens": 4}
+    evaluation = {
+        "users": 10,
+        "candidates": 3,
+        "ranking_users": 3,
+        "beams": 1,
+        "max_title_tokens": 2,
+    }
     config = {**STAGES_BEFORE, "finetune": finetune, "evaluation": evaluation}
     asked = {
-        "budgets": [8, 0.25],
-        "selectors": ["influence", {"method": "stratified_random", "runs": 3}],
+        "budgets": [4, 0.25],
+        "selectors": ["influence"],
         "seeds": 2,
-        "full_data_runs": 1,
+        "despite_no_headroom": True,
         "config": config,
     }
     return {**asked, **changes}
@@ -67,15 +74,16 @@ def result(data, tmp_path_factory):
 def test_every_selector_is_trained_at_every_budget_and_random_is_always_among_them(result):
     _, report = result
     made = [(row.selector, row.budget, row.runs) for row in report.table]
-    assert sorted(made) == [
-        ("all data", 60, 1),
-        *[("influence", budget, 2) for budget in (8, 15)],
-        *[("random", budget, 2) for budget in (8, 15)],
-        *[("stratified_random", budget, 3) for budget in (8, 15)],
-    ]
-    assert len(report.runs) == 15
-    seeds = {(run.selection_seed, run.training_seed) for run in report.runs if run.budget == 8}
-    assert seeds == {(0, 0), (1, 1), (2, 2)}
+    assert sorted(made) == sorted(
+        [
+            *[(name, budget, 2) for name in ("influence", *CONTROLS) for budget in (4, 15)],
+            ("all data", 60, 1),
+            (EXCHANGED, 15, 2),
+        ]
+    )
+    assert len(report.runs) == 2 * 2 * (len(CONTROLS) + 1) + 3
+    seeds = {(run.selection_seed, run.training_seed) for run in report.runs}
+    assert seeds == {(0, 0), (1, 1)}
     hashes = {run.coreset_sha256 for run in report.runs if run.selector == "random"}
     assert len(hashes) == 4  # every run draws anew
 
@@ -93,21 +101,21 @@ def test_the_figures_are_those_of_the_users(result):
     assert {"nll", "preference", "recall@10", "ndcg@10"} <= set(report.table[0].metrics)
     assert report.untrained["nll"] > report.table[0].metrics["nll"].mean  # training helps
     compared = {(row.selector, row.against, row.budget) for row in report.differences}
-    assert ("influence", "random", 8) in compared
+    assert ("influence", "random", 4) in compared
     assert ("influence", "stratified_random", 15) in compared
 
 
 def test_the_ledger_counts_what_a_selector_needs_and_no_more(result):
     _, report = result
     costs = {(cost.selector, cost.budget): cost for cost in report.costs}
-    assert costs["random", 8].stages == {}
-    assert set(costs["influence", 8].stages) == {"surrogate", "influence"}
+    assert costs["random", 4].stages == {}
+    assert set(costs["influence", 4].stages) == {"surrogate", "influence"}
     assert report.full_cost.measured
     for cost in report.costs:
         parts = sum(cost.stages.values()) + cost.select + cost.trunk + cost.finetune
         assert cost.total == pytest.approx(parts)
         assert cost.saved == pytest.approx(1 - parts / report.full_cost.total)
-    assert costs["random", 15].trunk > costs["random", 8].trunk > 0
+    assert costs["random", 15].trunk > costs["random", 4].trunk > 0
 
 
 def test_it_leaves_a_page_and_its_json_and_nothing_else(result):
@@ -147,28 +155,40 @@ def test_the_report_says_what_was_read(result):
     assert report.validation[0] in (out / "report.html").read_text()
 
 
-def test_a_stopped_comparison_goes_on_with_the_run_it_was_in(data, result, tmp_path):
+def test_a_stopped_comparison_goes_on_with_the_run_it_was_in(data, result, tmp_path, monkeypatch):
+    """The vectors of the catalogue, which it kept, are not made again."""
     _, whole = result
     with pytest.raises(Cancelled):
-        _compare(data, tmp_path / "out", _Stopping(after=11))
+        _compare(data, tmp_path / "out", _Stopping(after=19))
+
+    def never(*_args, **_options):
+        raise AssertionError("the vectors of the catalogue were made again")
+
+    monkeypatch.setattr(grounding, "text_vectors", never)
     going_on = _Stopping(after=None)
     again = _compare(data, tmp_path / "out", going_on)
-    assert going_on.steps[1][0] > 1  # not from the first run
+    assert going_on.steps[0][0] > 15  # not from the training on all data
     assert going_on.steps[-1][0] == going_on.steps[-1][1]
     for first, second in zip(whole.runs, again.runs, strict=True):
         assert first.coreset_sha256 == second.coreset_sha256
         assert first.metrics == second.metrics
 
 
-def test_a_stopped_comparison_keeps_the_vectors_of_the_catalogue(data, tmp_path, monkeypatch):
-    with pytest.raises(Cancelled):
-        _compare(data, tmp_path / "out", _Stopping(after=11))
-
-    def never(*_args, **_options):
-        raise AssertionError("the vectors of the catalogue were made again")
-
-    monkeypatch.setattr(grounding, "text_vectors", never)
-    _compare(data, tmp_path / "out", _Stopping(after=None))
+def test_a_training_on_all_data_that_teaches_nothing_ends_the_comparison(data, tmp_path):
+    config = _config(data)["config"]
+    report = _compare(
+        data,
+        tmp_path,
+        despite_no_headroom=False,
+        config={**config, "finetune": {**config["finetune"], "learning_rate": 1e-12}},
+    )
+    assert report.stopped
+    assert [run.selector for run in report.runs] == ["all data"]
+    assert report.verdict.startswith("This set-up teaches no recommending")
+    assert (report.differences, report.costs, report.exchanged) == ([], [], None)
+    assert report.headroom is not None
+    assert report.headroom.surrogate is not None
+    assert "Is there anything to learn?" in (tmp_path / "report.html").read_text()
 
 
 def test_nothing_to_measure_on_is_said_before_anything_is_trained(data, tmp_path):
@@ -193,7 +213,7 @@ def test_all_layers_may_be_trained(data, tmp_path):
     report = _compare(
         data,
         tmp_path,
-        budgets=[8],
+        budgets=[4],
         selectors=["random"],
         full_data_runs=0,
         config={**config, "finetune": finetune, "evaluation": evaluation},

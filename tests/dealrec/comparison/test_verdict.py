@@ -31,13 +31,12 @@ def row(selector="dealrec", mean=3.41, *, budget=128, runs=5):
 
 
 def said(*differences, smoke=False):
-    return verdict(differences, smoke=smoke)
+    return verdict(differences, primary="nll", smoke=smoke, smallest_effect=0.05)
 
 
 def test_less_nll_is_said_as_a_gain_with_its_interval():
     assert said(compare(better=True)) == (
-        "At 128 samples `dealrec` is better than random selection by 0.21 nats a title [0.08, 0.34]. "
-        "`stratified_random`, the stronger control, was not run."
+        "At 128 samples `dealrec` is better than random selection by 0.21 nats a title [0.08, 0.34]."
     )
 
 
@@ -76,13 +75,35 @@ def test_no_difference_of_many_names_the_widest_interval():
         "No difference from random selection could be shown for any selector at 128 samples; the "
         "widest interval of a gain, of `goracs` at 128 samples, is [−0.30, 0.50] nats a title"
     )
-    assert "Holm's correction over 2 differences" in text
+    assert "Holm's correction over 2 differences from each control" in text
     assert text.endswith("what they show need not hold with full ones.")
 
 
 def test_a_difference_that_only_the_uncorrected_interval_shows_is_none():
     text = said(compare(better=None), compare("d2", 0.01, better=None))
     assert text.startswith("No difference")
+
+
+def test_level_is_said_only_where_every_control_is():
+    level = {"level": True, "runs": 5}
+    near = compare(won=0.01, better=None).model_copy(update=level)
+    other = compare(won=0.02, better=None, against=BAR)
+    assert said(near, other.model_copy(update=level)) == (
+        "Level with random selection and `stratified_random`, which means within ±0.05 nats a title: "
+        "`dealrec` at 128 samples."
+    )
+    assert said(near, other).startswith("No difference from random selection could be shown")
+    (found,) = findings([row()], [near], "nll")
+    assert found.endswith("level with random selection (+0.01 [−0.12, 0.14]).")
+
+
+def test_nothing_is_said_of_fewer_runs_than_a_verdict_takes():
+    few = compare(better=None).model_copy(update={"runs": 3})
+    assert said(few) == (
+        "Nothing is said of `dealrec` at 128 samples: a verdict takes 5 runs that share their seeds "
+        "with those of the controls."
+    )
+    assert "too few runs to say more" in findings([row()], [few], "nll")[0]
 
 
 @pytest.mark.parametrize("smoke", [True, False])
@@ -147,6 +168,7 @@ def test_a_finding_has_level_gain_and_corrected_probability():
             compare(metric="recall@10", won=0.2, better=True),
             compare(metric="gain", won=-0.2, better=False),
         ],
+        "nll",
     )
     assert found == [
         "`random` at 128 samples: 3.62 [3.51, 3.73] nats a title over 8 runs: the control.",
@@ -161,12 +183,12 @@ def test_a_finding_has_level_gain_and_corrected_probability():
 
 
 def test_a_finding_of_a_worse_selector_names_the_loss():
-    found = findings([row()], [compare(won=-0.3, better=False)])
+    found = findings([row()], [compare(won=-0.3, better=False)], "nll")
     assert "worse than random selection by 0.30 [0.17, 0.43] (p = 0.0040)" in found[0]
 
 
 def test_a_finding_says_where_the_correction_decided():
-    found = findings([row()], [compare(better=None)])
+    found = findings([row()], [compare(better=None)], "nll")
     assert (
         "could be shown (+0.21 [0.08, 0.34], p = 0.20; not corrected, it would be one)" in found[0]
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from dealrec.config import ComparisonConfig
+from dealrec.config.comparison import CONTROLS
 from dealrec.errors import InputError
 
 
@@ -38,7 +39,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "selectors.0",
     ),
     "effort left out": ({"selectors": ["effort"], "config": {"effort": None}}, ""),
+    "the label of exchanged histories": (
+        {"selectors": [{"method": "dealrec", "label": "histories exchanged"}]},
+        "selectors.0",
+    ),
     "one seed": ({"seeds": 1}, "seeds"),
+    "no effect": ({"smallest_effect": 0}, "smallest_effect"),
     "no budget": ({"budgets": []}, "budgets"),
 }
 
@@ -56,7 +62,7 @@ def test_a_settled_one_reads_back_as_itself(selector: str) -> None:
     asked = comparison(
         selectors=[changed], config={"selection": {"method": "goracs"}}, budgets=[0.5, 3]
     )
-    assert [one.name for one in asked.selectors] == ["random", "mine"]
+    assert [one.name for one in asked.selectors] == [*CONTROLS, "mine"]
     assert ComparisonConfig.parse(asked.model_dump(mode="json")) == asked
 
 
@@ -64,8 +70,9 @@ def test_every_run_is_counted() -> None:
     asked = comparison(
         selectors=["dealrec", {"method": "random", "runs": 7}], budgets=[5, 9], full_data_runs=1
     )
-    assert asked.run_count == 2 * (3 + 7) + 1
-    assert len(asked.planned((5, 9))) == asked.run_count - 1
+    others = len(CONTROLS)  # the other controls and `dealrec`
+    assert asked.run_count == 2 * (5 * others + 7) + 1 + 5
+    assert len(asked.planned((5, 9))) == asked.run_count - 6
 
 
 def test_budgets_are_numbers_of_samples_each_once() -> None:
