@@ -63,7 +63,9 @@ class _Printed(Silent):
 def _targets(report: FidelityReport) -> list[Target]:
     targets = []
     loo = report.leave_one_out
-    targets.append(Target("leave-one-out, Spearman", "-", None if loo is None else loo.mean, None))
+    if loo is not None:
+        for name, found in (("the scores used", loo.used), ("at the minimum", loo.at_minimum)):
+            targets.append(Target(f"leave-one-out, {name}, Spearman", "-", found.mean, None))
     for kind, scores in report.datamodeling.scores.items():
         differences = report.datamodeling.differences[kind]
         low = differences[f"{CONFIGURED} − {PUBLISHED}"].low

@@ -98,6 +98,12 @@ class InfluenceConfig(Config):
     """
     damping: float = Field(0.01, gt=0, le=100)
     """δ as a multiple of the largest eigenvalue of the curvature."""
+    newton_steps: int = Field(0, ge=0, le=1000)
+    """The largest number of Newton steps that continue the training of ``parameters`` alone.
+
+    They go towards the minimum of ``R(θ) + δ/2 ‖θ − θ₀‖²``, where influence is exact to first order,
+    and end where the gradient is small. 0 measures influence at the trained parameters ``θ₀``.
+    """
     tolerance: float = Field(1e-5, gt=0, lt=1)
     """The relative residual ``‖Hu − v‖/‖v‖`` at which the solver has converged."""
     max_iterations: int | None = Field(None, ge=1, le=1_000_000)

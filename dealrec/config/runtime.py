@@ -1,7 +1,7 @@
-"""The device and the threads that computations run with; they are not part of the method."""
+"""The device and the threads that computations run with; they are no part of the method."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -9,9 +9,18 @@ class Runtime:
     """The threads and the device of torch."""
 
     threads: int | None = None
-    """The number of threads; ``None`` means one for each core of this process."""
+    """The number of threads; ``None`` means one for each core of this process.
+
+    They speed up language models. The surrogate and the scores from it are always computed on one
+    thread: sums over several threads depend on their number, and a training carries a difference in
+    the last digit into all of its parameters.
+    """
     device: str = "auto"
     """``auto``, ``cpu`` or ``cuda``."""
+
+    def on_one_thread(self) -> "Runtime":
+        """The same device, with results that do not depend on the number of threads."""
+        return replace(self, threads=1)
 
     @property
     def resolved_threads(self) -> int:

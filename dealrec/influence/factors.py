@@ -8,10 +8,11 @@ the softmax's curvature in the space of states. So ``d²`` numbers per token, co
 curvature.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor
@@ -86,6 +87,15 @@ class FactorProblem:
         self.items = model.item_vectors().detach()
         self.dtype, self.device = self.matrix.dtype, self.matrix.device
         self.size = self.matrix.numel()
+
+    def values(self) -> Tensor:
+        return self.matrix.reshape(-1).to(torch.float64)
+
+    def at(self, values: Tensor) -> Self:
+        moved = copy.copy(self)
+        moved.general = self.general.at(values)
+        moved.matrix = values.view(self.matrix.shape).to(self.dtype)
+        return moved
 
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
         """Compute the gradient [P] float64 of the mean loss."""

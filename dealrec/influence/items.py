@@ -6,8 +6,10 @@ Gauss-Newton matrix ``(diag(p) − ppᵀ) ⊗ ssᵀ``, so the risk is convex in 
 differentiated. The input vectors stay fixed, even if the surrogate ties them to ``E``.
 """
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -38,18 +40,21 @@ class _Held:
 class ItemProblem:
     """The :class:`~dealrec.influence.problem.Problem` of ``item_embedding``, for any surrogate."""
 
-    def __init__(
-        self,
-        model: Surrogate,
-        softmax: CatalogueSoftmax | None = None,
-        items: Tensor | None = None,
-    ) -> None:
-        """Prepare the problem; the softmax over all items and the model's [I, d] items are defaults."""
+    def __init__(self, model: Surrogate, softmax: CatalogueSoftmax | None = None) -> None:
+        """Prepare the problem; the softmax is over all items by default."""
         self.model = model
         self.softmax = softmax or CatalogueSoftmax.whole(model.n_items)
-        self.items = model.item_vectors().detach() if items is None else items
+        self.items = model.item_vectors().detach()
         self.size = self.items.numel()
         self.dtype, self.device = self.items.dtype, self.items.device
+
+    def values(self) -> Tensor:
+        return self.items.reshape(-1).to(torch.float64)
+
+    def at(self, values: Tensor) -> Self:
+        moved = copy.copy(self)
+        moved.items = values.view(self.items.shape).to(self.dtype)
+        return moved
 
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
         total = torch.zeros(self.items.shape, dtype=torch.float64, device=self.device)

@@ -4,9 +4,10 @@ The ``P`` parameters of the set form one flat vector. Losses are those of a soft
 (:mod:`dealrec.influence.softmax`), dropout is off, and samples are independent of each other.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,12 @@ class Problem(Protocol):
 
     size: int
     """``P``, the number of parameters."""
+
+    def values(self) -> Tensor:
+        """Return the parameters' values [P] float64."""
+
+    def at(self, values: Tensor) -> Self:
+        """Return the same problem with other values [P] of the parameters."""
 
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
         """Compute the gradient [P] float64 of the mean of the examples' losses."""
@@ -104,6 +111,14 @@ class AutogradProblem:
         self.dtype, self.device = first.dtype, first.device
         self.size = sum(value.numel() for value in self.measured.values())
         self.items_move = self._items_move()
+
+    def values(self) -> Tensor:
+        return self._flat(self.measured)
+
+    def at(self, values: Tensor) -> Self:
+        moved = copy.copy(self)
+        moved.measured = self._unflat(values)
+        return moved
 
     def gradient(self, examples: Examples, tick: Tick) -> Tensor:
         total = torch.zeros(self.size, dtype=torch.float64, device=self.device)

@@ -18,7 +18,9 @@ from dealrec.data.samples import Samples
 from dealrec.errors import DealrecError, InputError
 from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
+from dealrec.influence.optimum import continued
 from dealrec.influence.preference import preference_gradient
+from dealrec.influence.problem import Problem, Tick
 from dealrec.influence.scores import InfluenceScores
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.exact import require_exact
@@ -55,7 +57,7 @@ def score_influence(
         Cancelled: ``reporter`` cancelled the run between batches or iterations.
     """
     started = time.perf_counter()
-    device = apply_runtime(runtime or Runtime())
+    device = apply_runtime((runtime or Runtime()).on_one_thread())
     if not len(samples):
         raise InputError("There is no sample to score.", code="no_samples")
     model = copy.deepcopy(surrogate.model).to(device, getattr(torch, config.dtype)).eval()
@@ -67,8 +69,14 @@ def score_influence(
     validation = Examples.of_validation(dataset, model.max_length, config.sample_loss)
     target, named = target_examples(config, dataset, samples, training, validation)
     curved = training.evenly(config.curvature_tokens)
-    minibatches = config.minibatches if config.solver is Solver.LISSA else 1
     progress = _Progress(reporter, _passes(training, validation, curved, named, target))
+    undamped, least, largest = _curvature(problem, curved, config, progress)
+    damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
+    continuation = None
+    if config.newton_steps:
+        beat: Tick = lambda _examples: progress.beat()  # noqa: E731
+        problem, continuation = continued(problem, training, curved, config, damping, beat)
+        undamped, least, largest = _curvature(problem, curved, config, progress)
     v_validation = problem.gradient(validation, progress.tick) if len(validation) else None
     v_train = problem.gradient(training, progress.tick) if target is RiskTarget.TRAIN else None
     v = v_validation if target is RiskTarget.VALIDATION else v_train
@@ -78,14 +86,7 @@ def score_influence(
         v = preference.vector
     if v is None:
         v = problem.gradient(named, progress.tick)
-    parts = curved.parts(minibatches)
-    operators = [problem.curvature(part, config.curvature, progress.tick) for part in parts]
-    weights = tuple(len(part) / len(curved) for part in parts)
-    undamped = System(tuple(operators), weights, 0.0, v)
-    least, largest = extreme_eigenvalues(undamped, v, on_iteration=progress.beat)
-    damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
-    whole = largest if len(parts) == 1 else None
-    system = dataclasses.replace(undamped, damping=damping, largest=whole)
+    system = dataclasses.replace(undamped, damping=damping, v=v)
     solution = solve(system, config, progress.beat)
     _announce(solution, reporter)
     derivatives, gradient = problem.derivatives(training, solution.vector, progress.tick)
@@ -99,6 +100,7 @@ def score_influence(
         **_gradients(v_train, v_validation),
         "preference": None if preference is None else preference.facts,
         **_solved(solution, least, largest, damping),
+        "continuation": None if continuation is None else dataclasses.asdict(continuation),
         "samples": len(samples),
         "target_examples": len(named),
         "curvature_examples": len(curved),
@@ -116,6 +118,19 @@ def _softmax(
     frequencies = np.bincount(samples.items, minlength=n_items)
     dtype = getattr(torch, config.dtype)
     return CatalogueSoftmax.drawn(frequencies, config.loss_items, dtype, device)
+
+
+def _curvature(
+    problem: Problem, curved: Examples, config: InfluenceConfig, progress: "_Progress"
+) -> tuple[System, float, float]:
+    """Return the curvature, without damping and right-hand side, and the ends of its spectrum."""
+    parts = curved.parts(config.minibatches if config.solver is Solver.LISSA else 1)
+    operators = [problem.curvature(part, config.curvature, progress.tick) for part in parts]
+    weights = tuple(len(part) / len(curved) for part in parts)
+    undamped = System(tuple(operators), weights, 0.0, problem.values())
+    least, largest = extreme_eigenvalues(undamped, undamped.v, on_iteration=progress.beat)
+    whole = largest if len(parts) == 1 else None
+    return dataclasses.replace(undamped, largest=whole), least, largest
 
 
 def _passes(

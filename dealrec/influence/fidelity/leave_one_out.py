@@ -1,9 +1,10 @@
 """Compares influence scores with retraining: the parameters are optimised again without a sample.
 
-The comparison runs on a small problem in float64. All parameters of the surrogate but the measured set
-``θ`` stay fixed. With the damping δ of the influence, ``F(θ) = R(θ) + δ/2 ‖θ − θ₀‖²`` is minimised to
+The comparison runs on a small problem. All parameters of the surrogate but the measured set ``θ`` stay
+fixed. With the damping δ of the influence, ``F(θ) = R(θ) + δ/2 ‖θ − θ₀‖²`` is minimised in float64 to
 convergence from the trained ``θ₀``, and again without sample ``s``. To first order, with all terms at
-the minimum, the target risk changes by ``(1/n) vᵀ(H + δI)⁻¹∇L(s)``, which is the influence score.
+the minimum, the target risk changes by ``(1/n) vᵀ(H + δI)⁻¹∇L(s)``. The influence that selects samples
+has its terms at the trained parameters instead, so both are compared with the changes.
 """
 
 import copy
@@ -15,15 +16,16 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad, jvp
 
-from dealrec.config import InfluenceConfig, InfluenceParameters
-from dealrec.data.dataset import Dataset
+from dealrec.config import InfluenceConfig, InfluenceParameters, Solver
+from dealrec.config.runtime import Runtime
+from dealrec.data.dataset import Dataset, Int64
 from dealrec.data.samples import Samples
 from dealrec.errors import InputError
 from dealrec.influence.examples import Batch, Examples, Positions
 from dealrec.influence.factors import make_problem
 from dealrec.influence.fidelity.intervals import DRAWS, Floats, Interval
-from dealrec.influence.items import ItemProblem
 from dealrec.influence.problem import Problem, StatesAndItems, no_tick
+from dealrec.influence.scoring import score_influence
 from dealrec.influence.solvers.cg import conjugate_gradient
 from dealrec.influence.solvers.interface import ProductOperator, System
 from dealrec.influence.solvers.solve import solve
@@ -32,39 +34,63 @@ from dealrec.influence.targets import target_examples
 from dealrec.metrics.correlation import spearman
 from dealrec.progress import SILENT, Reporter
 from dealrec.surrogates.interface import Surrogate, softmax_losses
+from dealrec.surrogates.storage import TrainedSurrogate
 
 Losses = Callable[[Tensor, Examples], Tensor]
 """Maps the flat measured set [P] and ``E`` examples to their losses [E]."""
 Objective = Callable[[Tensor], Tensor]
+_RUNTIME = Runtime(device="cpu")
+_EXACTLY = {"solver": Solver.CG, "tolerance": 1e-8, "max_iterations": 5000}
+"""The options of scores at the minimum."""
 _STEPS, _NEWTON_STEPS = 500, 20
 _GRADIENT = 1e-8
 """The largest component of F's gradient at which the optimisation has converged."""
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Spearman correlations of scores with the changes that retraining measured."""
+
+    used: Interval
+    """The correlation of the scores that select samples."""
+    at_minimum: Interval
+    """The correlation of scores at the minimum of the damped risk."""
+
+
+@dataclass(frozen=True)
 class LeaveOneOut:
     """Changes of the target risk, in nats, when a sample is left out."""
 
+    samples: Int64
+    """The dense indices of the samples, ascending."""
     actual: Floats
     """The changes that retraining measured."""
-    predicted: Floats
-    """The changes that influence predicts."""
+    used: Floats
+    """The changes that the influence scores predict, which select samples."""
+    at_minimum: Floats
+    """The changes that influence predicts with all terms at the minimum of the damped risk."""
 
-    def spearman(self) -> Interval:
-        """Compute the Spearman correlation of both, with a bootstrap interval over the samples."""
-        whole = spearman(self.predicted, self.actual)
-        generator = np.random.default_rng(0)
-        draws = []
-        for _ in range(DRAWS):
-            at = generator.integers(len(self.actual), size=len(self.actual))
-            draws.append(spearman(self.predicted[at], self.actual[at]) or 0.0)
-        return Interval.of(whole or 0.0, np.array(draws))
+    def agreement(self) -> Agreement:
+        """Compute the correlations of both predictions, with bootstrap intervals over the samples."""
+        return Agreement(
+            correlation(self.used, self.actual), correlation(self.at_minimum, self.actual)
+        )
+
+
+def correlation(predicted: Floats, actual: Floats) -> Interval:
+    """Compute the Spearman correlation of both, with a bootstrap interval over the samples."""
+    generator = np.random.default_rng(0)
+    draws = []
+    for _ in range(DRAWS):
+        at = generator.integers(len(actual), size=len(actual))
+        draws.append(spearman(predicted[at], actual[at]) or 0.0)
+    return Interval.of(spearman(predicted, actual) or 0.0, np.array(draws))
 
 
 def leave_one_out(
     dataset: Dataset,
     samples: Samples,
-    surrogate: Surrogate,
+    surrogate: TrainedSurrogate,
     config: InfluenceConfig,
     count: int,
     *,
@@ -76,14 +102,17 @@ def leave_one_out(
         InputError: The errors of scoring, and ``not_converged`` if the optimisation does not converge.
         Cancelled: ``reporter`` cancelled the run between samples.
     """
-    model = copy.deepcopy(surrogate).double().eval()
+    used = score_influence(dataset, samples, surrogate, config, runtime=_RUNTIME).scores
+    exactly = config.model_copy(update=_EXACTLY)
+    model = copy.deepcopy(surrogate.model).double().eval()
     training = Examples.of_samples(samples, dataset.n_items, model.max_length, config.sample_loss)
     validation = Examples.of_validation(dataset, model.max_length, config.sample_loss)
     _, target = target_examples(config, dataset, samples, training, validation)
+    curved = training.evenly(config.curvature_tokens)
     losses, start = _measured_losses(model, config.parameters)
-    before = make_problem(model, config.parameters)
-    _, largest = extreme_eigenvalues(before.curvature(training, config.curvature, no_tick), start)
-    damping = config.damping * largest
+    problem = make_problem(model, config.parameters)
+    operator = problem.curvature(curved, config.curvature, no_tick)
+    damping = config.damping * extreme_eigenvalues(operator, start)[1]
 
     def objective(flat: Tensor, kept: Tensor) -> Tensor:
         risk = losses(flat, training) @ kept / len(training)
@@ -91,11 +120,7 @@ def leave_one_out(
 
     kept = torch.ones(len(training), dtype=torch.float64)
     least = _minimum(lambda flat: objective(flat, kept), start)
-    problem = _problem_at(model, config.parameters, least)
-    v = problem.gradient(target, no_tick)
-    operator = problem.curvature(training, config.curvature, no_tick)
-    u = solve(System((operator,), (1.0,), damping, v), config, lambda: None).vector
-    scores = problem.derivatives(training, u, no_tick)[0] / len(training)
+    at_minimum = _scores(problem.at(least), training, target, damping, exactly)
     picked = np.sort(np.random.default_rng(0).permutation(len(training))[:count])
     risk = float(losses(least, target).mean())
     actual = []
@@ -106,7 +131,22 @@ def leave_one_out(
         moved = _minimum(lambda flat, without=without: objective(flat, without), least)  # type: ignore[misc]
         actual.append(float(losses(moved, target).mean()) - risk)
     reporter.progress(len(picked), len(picked), "retraining")
-    return LeaveOneOut(np.array(actual), scores.cpu().numpy()[picked])
+    return LeaveOneOut(picked, np.array(actual), used[picked], at_minimum[picked])
+
+
+def _scores(
+    problem: Problem,
+    training: Examples,
+    target: Examples,
+    damping: float,
+    config: InfluenceConfig,
+) -> Floats:
+    """Compute the influence [n] of all samples with every term at the problem's parameters."""
+    operator = problem.curvature(training, config.curvature, no_tick)
+    v = problem.gradient(target, no_tick)
+    u = solve(System((operator,), (1.0,), damping, v), config, lambda: None).vector
+    found: Floats = (problem.derivatives(training, u, no_tick)[0] / len(training)).numpy()
+    return found
 
 
 def _measured_losses(model: Surrogate, parameters: InfluenceParameters) -> tuple[Losses, Tensor]:
@@ -160,16 +200,6 @@ def _item_losses(model: Surrogate) -> Losses:
 
 def _batches(examples: Examples) -> Iterator[Batch]:
     return examples.batches(torch.float64, torch.device("cpu"))
-
-
-def _problem_at(model: Surrogate, parameters: InfluenceParameters, flat: Tensor) -> Problem:
-    if parameters is InfluenceParameters.ITEM_EMBEDDING:
-        return ItemProblem(model, items=flat.view_as(model.item_vectors()))
-    moved = copy.deepcopy(model)
-    torch.nn.utils.vector_to_parameters(
-        flat, [moved.get_parameter(name) for name in moved.parameters_in(parameters)]
-    )
-    return make_problem(moved, parameters)
 
 
 def _minimum(objective: Objective, start: Tensor) -> Tensor:

@@ -22,8 +22,7 @@ from dealrec.influence.fidelity.datamodeling import (
     datamodeling_scores,
 )
 from dealrec.influence.fidelity.halves import small_problem
-from dealrec.influence.fidelity.intervals import Interval
-from dealrec.influence.fidelity.leave_one_out import leave_one_out
+from dealrec.influence.fidelity.leave_one_out import Agreement, leave_one_out
 from dealrec.influence.fidelity.predictors import Predictor
 from dealrec.progress import SILENT, Reporter
 from dealrec.surrogates.training import train_surrogate
@@ -39,8 +38,8 @@ _CURVATURE_TOKENS = 1024
 class FidelityReport:
     """The results of both measures."""
 
-    leave_one_out: Interval | None
-    """The Spearman correlation of scores with retraining; ``None`` if retraining was not possible."""
+    leave_one_out: Agreement | None
+    """The Spearman correlations of scores with retraining; ``None`` if retraining was not possible."""
     leave_one_out_note: str
     """The size of the retraining problem, or the reason why it was not possible."""
     datamodeling: DatamodelingScores
@@ -64,8 +63,11 @@ class FidelityReport:
     def lines(self) -> list[str]:
         """Return the report as lines of text."""
         found = self.leave_one_out
-        loo = "not measured" if found is None else f"Spearman {found}"
+        loo = "not measured" if found is None else "Spearman"
         lines = [f"Leave-one-out retraining ({self.leave_one_out_note}): {loo}"]
+        if found is not None:
+            lines.append(f"  {'the scores that select samples':<36} {found.used}")
+            lines.append(f"  {'scores at the minimum':<36} {found.at_minimum}")
         for kind, scores in self.datamodeling.scores.items():
             lines.append(f"Linear datamodeling score, {kind} queries:")
             ordered = sorted(scores.items(), key=lambda row: -row[1].mean)
@@ -175,7 +177,7 @@ def rows(base: InfluenceConfig) -> list[Predictor]:
 
 def _leave_one_out(
     dataset: Dataset, config: PruneConfig, users: int, count: int, reporter: Reporter
-) -> tuple[Interval | None, str]:
+) -> tuple[Agreement | None, str]:
     small = small_problem(dataset, users)
     samples = build_samples(small, config.sampling, config.min_history)
     if len(samples) < 3:
@@ -184,10 +186,9 @@ def _leave_one_out(
         update={"hidden_size": min(16, config.surrogate.hidden_size)}
     )
     surrogate = train_surrogate(small, narrow)
-    exactly = config.influence.model_copy(update={"dtype": "float64", "tolerance": 1e-8})
     note = f"{len(samples)} samples, {small.n_items} items, {min(count, len(samples))} left out"
     try:
-        found = leave_one_out(small, samples, surrogate.model, exactly, count, reporter=reporter)
+        found = leave_one_out(small, samples, surrogate, config.influence, count, reporter=reporter)
     except InputError as error:
         return None, f"{note}: {error}"
-    return found.spearman(), note
+    return found.agreement(), note

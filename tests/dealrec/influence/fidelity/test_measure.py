@@ -46,8 +46,10 @@ def test_every_predictor_stands_beside_the_ceiling_and_the_count(report):
     assert set(report.datamodeling.scores) == {"validation", "train"}
 
 
-def test_retraining_agrees_with_the_scores(report):
-    assert report.leave_one_out.mean > 0.5
+def test_retraining_agrees_with_scores_at_the_minimum_and_both_are_reported(report):
+    assert report.leave_one_out.at_minimum.mean > 0.5
+    assert -1 <= report.leave_one_out.used.low <= report.leave_one_out.used.mean <= 1
+    assert any("the scores that select samples" in line for line in report.lines())
     assert "6 left out" in report.leave_one_out_note
 
 

@@ -1,0 +1,141 @@
+"""Where, and with which damping, is influence taken? Fidelity of the scores that select samples.
+
+``python -m benchmarks.influence_points --data FOLDER --keep FILE [--users N] [--left-out N]`` with
+``interactions.csv.gz`` and ``items.csv.gz``. On a problem of some users, samples are left out one at a
+time and the measured parameters are optimised again; for every parameter set and damping, Spearman
+correlations with scores at the trained parameters, after Newton steps towards the minimum, and at the
+minimum. One thread. Each finished row is a line of JSON in ``--keep``, and is not measured again.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks._report import Target, finish
+from dealrec.config import InfluenceConfig, InfluenceParameters, SurrogateConfig
+from dealrec.config.runtime import Runtime
+from dealrec.data.dataset import Dataset
+from dealrec.data.ingest import ingest
+from dealrec.data.samples import Samples, build_samples
+from dealrec.errors import InputError
+from dealrec.influence.fidelity.halves import small_problem
+from dealrec.influence.fidelity.leave_one_out import correlation, leave_one_out
+from dealrec.influence.scoring import score_influence
+from dealrec.surrogates.storage import TrainedSurrogate
+from dealrec.surrogates.training import train_surrogate
+
+DAMPINGS = (0.001, 0.01, 0.1, 1.0)
+SETS = (
+    InfluenceParameters.ITEM_EMBEDDING,
+    InfluenceParameters.ATTENTION_OUTPUT,
+    InfluenceParameters.LAST_BLOCK,
+    InfluenceParameters.ALL,
+)
+LARGE = SETS[2:]
+LARGE_DAMPINGS = (0.1, 1.0)
+"""The dampings of the large parameter sets, whose retraining takes long, on the first surrogate."""
+NEWTON_STEPS = 20
+ONE = Runtime(threads=1, device="cpu")
+POINTS = ("trained", "continued", "at_minimum")
+SURROGATE_SEEDS = (0, 1)
+"""The surrogate is trained anew with each."""
+
+
+def main() -> None:
+    """Print the table, and the correlations of the scores used as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--keep", type=Path, required=True)
+    parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--left-out", type=int, default=60)
+    options = parser.parse_args()
+    rows = _kept(options.keep)
+    with tempfile.TemporaryDirectory(prefix="dealrec-bench-") as name:
+        data, items = options.data / "interactions.csv.gz", options.data / "items.csv.gz"
+        dataset = small_problem(ingest(data, items=items, out=Path(name)).dataset, options.users)
+        samples = build_samples(dataset)
+        for seed in SURROGATE_SEEDS:
+            config = SurrogateConfig(hidden_size=16, seed=seed)
+            surrogate = train_surrogate(dataset, config, runtime=ONE)
+            for parameters, damping in product(SETS, DAMPINGS):
+                if parameters in LARGE and (seed or damping < min(LARGE_DAMPINGS)):
+                    continue
+                case = {
+                    "parameters": parameters.value,
+                    "damping": damping,
+                    "seed": seed,
+                    "users": options.users,
+                    "left_out": options.left_out,
+                }
+                if not any(case.items() <= row.items() for row in rows):
+                    row = case | _measured(dataset, samples, surrogate, case)
+                    rows.append(row)
+                    with options.keep.open("a") as lines:
+                        lines.write(json.dumps(row) + "\n")
+                    print(json.dumps(row), flush=True)
+    print("\n".join(_table(rows)), flush=True)
+    finish("influence_points", _targets(rows))
+
+
+def _kept(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def _measured(
+    dataset: Dataset, samples: Samples, surrogate: TrainedSurrogate, case: dict[str, Any]
+) -> dict[str, Any]:
+    """Measure one row; where the retraining does not converge, it says so instead."""
+    started = time.perf_counter()
+    config = InfluenceConfig(parameters=case["parameters"], damping=case["damping"])
+    further = config.model_copy(update={"newton_steps": NEWTON_STEPS})
+    try:
+        found = leave_one_out(dataset, samples, surrogate, config, case["left_out"])
+    except InputError as error:
+        return {"error": str(error)}
+    middle = time.perf_counter()
+    continued = score_influence(dataset, samples, surrogate, further, runtime=ONE)
+    return {
+        "actual": found.actual.tolist(),
+        "trained": found.used.tolist(),
+        "continued": continued.scores[found.samples].tolist(),
+        "at_minimum": found.at_minimum.tolist(),
+        "continuation": continued.diagnostics["continuation"],
+        "seconds": [round(middle - started, 1), round(time.perf_counter() - middle, 1)],
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a row for each parameter set, damping and surrogate seed."""
+    lines = [
+        "| parameters | damping | seed | trained | continued | at the minimum |",
+        "|" + "---|" * 6,
+    ]
+    for row in rows:
+        head = f"| {row['parameters']} | {row['damping']} | {row['seed']} "
+        if "error" in row:
+            lines.append(f"{head}| not converged | | |")
+            continue
+        actual = np.array(row["actual"])
+        cells = [str(correlation(np.array(row[name]), actual)) for name in POINTS]
+        lines.append(f"{head}| {' | '.join(cells)} |")
+    return lines
+
+
+def _targets(rows: list[dict[str, Any]]) -> list[Target]:
+    found = []
+    for row in rows:
+        if "error" not in row:
+            name = f"{row['parameters']}, damping {row['damping']}, seed {row['seed']}"
+            value = correlation(np.array(row["trained"]), np.array(row["actual"])).mean
+            found.append(Target(f"{name}, as trained", "-", value, None))
+    return found
+
+
+if __name__ == "__main__":
+    main()
