@@ -291,7 +291,8 @@ def evaluate(
         As :func:`dealrec.recommenders.evaluation.evaluate_adapter`.
 
     Raises:
-        InputError: ``no_held_out_users``, ``adapter_not_usable``, or the data cannot be used.
+        InputError: ``no_held_out_users``, ``adapter_not_usable``, ``answers_aimed_at`` for validation
+            users whose answers the selection looked at, or the data cannot be used.
     """
     read = data_options(data, columns=columns, split=split)
     result = _folder(result)
@@ -306,10 +307,13 @@ def evaluate(
     with source_files(interactions, items, read) as files, _nothing_left(workspace, result):
         ready = workspace.ingest(files)
         ready.shape.require_held_out(config)
+        options.require_unseen_answers(
+            config, has_test=ready.shape.has_test, location="config.split"
+        )
     spec = STAGES[StageName.EVALUATE]
     job, trained = JobOptions(options), STAGES[StageName.FINETUNE].key_options(JobOptions(options))
-    prompt = options.prompt.model_dump(mode="json")
-    adapter = hashed([ready.shape.sha256, _folder_sha256(result / ADAPTER), trained, prompt])
+    chosen = options.model_dump(mode="json", include={"prompt", "validation_users"})
+    adapter = hashed([ready.shape.sha256, _folder_sha256(result / ADAPTER), trained, chosen])
     plan = Plan(plan_stages([spec], job, source=adapter), job)
     given = {StageName.SELECT: result, StageName.FINETUNE: result / ADAPTER}
     ((_, artifact),) = workspace.run(plan, JobInput(ready.folder, given=given))

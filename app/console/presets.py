@@ -33,12 +33,8 @@ PRESETS = {
         Preset(
             "published",
             "As published",
-            "The paper's targets, parameters and selection.",
-            {
-                "influence": {"target": "train", "parameters": "attention_output"},
-                "effort": {"parameters": "lora_b", "loss_on": "all"},
-                "selection": {"method": "dealrec_paper"},
-            },
+            "The paper's method from end to end: its influence, its effort and its selection.",
+            {"selection": {"method": "dealrec_paper"}},
         ),
         Preset(
             "adapter",

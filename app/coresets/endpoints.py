@@ -266,7 +266,9 @@ def create_finetune(
     with context.write() as session:
         coreset = CoresetRepository(session, context.tenant_id).get(coreset_id)
         jobs = JobRepository(session, context.tenant_id)
-        dataset = jobs.dataset(jobs.get(coreset.job_id))
+        maker = jobs.get(coreset.job_id)
+        dataset = jobs.dataset(maker)
+        service.require_unseen_answers(coreset, maker, dataset, body)
         job = present(session, add_finetune_job(session, dataset, coreset.id, body))
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")
     response.headers["location"] = f"/v1/jobs/{job.id}"

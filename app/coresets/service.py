@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from dealrec.app.coresets.schemas import CoresetCreate, CoresetSample
 from dealrec.app.datasets.service import require_ready
+from dealrec.app.jobs.composition import data_shape
 from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import FinetuneJobConfig
 from dealrec.app.jobs.service import add_select_job, scores_prefix
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.ids import new_id
@@ -18,8 +20,16 @@ from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.service import require_room
 from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import SELECTING, JobRow
-from dealrec.config import PruneConfig, SelectionConfig, parse_budget, resolve_budget
+from dealrec.config import (
+    PruneConfig,
+    SelectionConfig,
+    SelectionMethod,
+    parse_budget,
+    resolve_budget,
+)
+from dealrec.config.published import require_published
 from dealrec.config.selectors import KEPT_WITH_SCORES, SELECTORS, Need, selector_needs
 from dealrec.config.stages import STAGES, Phase
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES, read_scores, write_coreset
@@ -37,6 +47,7 @@ __all__ = [
     "SelectionTask",
     "add_coreset",
     "add_job",
+    "require_unseen_answers",
     "select_again",
     "selection_task",
 ]
@@ -67,8 +78,8 @@ def selection_task(
 ) -> SelectionTask:
     """Validate the request against the job.
 
-    Raises :class:`InputError` (``invalid_config``, ``no_effort_scores``) and :class:`Conflict`
-    (``no_scores``).
+    Raises :class:`InputError` (``invalid_config``, ``no_effort_scores``, ``not_as_published``) and
+    :class:`Conflict` (``no_scores``).
     """
     jobs = JobRepository(session, tenant_id)
     job = jobs.get(job_id)
@@ -78,6 +89,7 @@ def selection_task(
     merged = config.selection.model_dump(mode="json") | body.selection
     selection = SelectionConfig.parse(merged, location="selection")
     _require_effort(config, selection)
+    _require_published(config, selection)
     dataset = jobs.dataset(job)
     facts = {}
     for name, spec in STAGES.items():
@@ -108,6 +120,25 @@ def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
         title="There are no effort scores",
         errors=[place],
     )
+
+
+def _require_published(config: PruneConfig, selection: SelectionConfig) -> None:
+    if selection.method is SelectionMethod.DEALREC_PAPER:
+        why = "The job's scores have others. Run a job with this selector, or select by `dealrec`."
+        require_published(config.influence, config.effort, why=why)
+
+
+def require_unseen_answers(
+    coreset: CoresetRow, maker: JobRow, dataset: DatasetRow, body: FinetuneJobConfig
+) -> None:
+    """Raise :class:`InputError` (``answers_aimed_at``) where the selection saw what would be asked.
+
+    ``maker`` is the job that made the coreset.
+    """
+    selection = SelectionConfig.parse(coreset.selection)
+    config = PruneConfig.parse(maker.config).model_copy(update={"selection": selection})
+    has_test = data_shape(dataset).has_test
+    config.require_unseen_answers(body.evaluation, has_test=has_test, location="evaluation.split")
 
 
 def add_job(session: Session, tenant_id: str, task: SelectionTask) -> JobRow:

@@ -59,7 +59,7 @@ def run(
         "config": settings,
         **changes,
     }
-    comparison = ComparisonConfig.parse(asked).resolved(has_validation=True)
+    comparison = ComparisonConfig.parse(asked).resolved(has_validation=True, has_test=True)
     runtime = environment_runtime()
     with stage_display() as stages:
         runs = [

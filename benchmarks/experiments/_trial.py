@@ -59,7 +59,7 @@ class Trial:
         dataset = load_problem(settings.data, settings.users, settings.work)
         self.dataset = for_design(dataset) if name == DESIGN else dataset
         comparison = ComparisonConfig.parse(self._asked())
-        self.comparison = comparison.resolved(has_validation=True)
+        self.comparison = comparison.resolved(has_validation=True, has_test=True)
         config = self.comparison.config
         self.samples = build_samples(self.dataset, config.sampling, config.min_history)
         self.keys: list[str] = self.samples.keys(self.dataset).to_pylist()

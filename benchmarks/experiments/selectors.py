@@ -17,7 +17,6 @@ def controls(runs: int) -> list[dict[str, Any]]:
 
 
 SELECTORS: list[str] = [
-    "dealrec_paper",
     "influence",
     "effort",
     "ccs",

@@ -14,6 +14,7 @@ from dealrec.config.data import (
     Sampling,
     Split,
     SplitMethod,
+    ValidationUsers,
     data_options,
 )
 from dealrec.config.effort import EffortConfig, EffortParameters, IfdConfig, LossSpan, Reduction
@@ -81,6 +82,7 @@ __all__ = [
     "SurrogateConfig",
     "SurrogateLoss",
     "TurnVectors",
+    "ValidationUsers",
     "data_options",
     "parse_budget",
     "resolve_budget",

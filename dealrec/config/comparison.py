@@ -13,6 +13,7 @@ from dealrec.config.effort import EffortConfig
 from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.config.prune import PruneConfig
+from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.selection import SelectionChanges, SelectionConfig, SelectionMethod
 from dealrec.config.selectors import VALIDATION, Need, selector_needs
 from dealrec.errors import FieldError, InputError
@@ -45,6 +46,11 @@ class Scale(StrEnum):
     """LoRA on every layer, and many held-out users: for GPUs."""
 
 
+_SHARED = (
+    "All selectors of a comparison share their scores. Compare it with selectors that look at neither "
+    "influence nor effort, give these options, or use the selector `dealrec` with the published "
+    "options of its selection."
+)
 _FINETUNE = {
     Scale.SMOKE: FinetuneConfig(
         epochs=2, learning_rate=1e-3, lora=LoraSettings(last_layers=2, dropout=0.0)
@@ -170,6 +176,10 @@ class ComparisonConfig(Config):
                 f"the selector `{named}` looks at effort, which `effort: null` leaves out"
             )
         update["selection"] = selection
+        if self._compares_published() and not self._others_share_scores():
+            update["influence"] = with_published(self.config.influence, INFLUENCE)
+            if effort := update.get("effort", self.config.effort):
+                update["effort"] = with_published(effort, EFFORT)
         object.__setattr__(self, "config", self.config.model_copy(update=update))
         return self
 
@@ -234,12 +244,15 @@ class ComparisonConfig(Config):
         needs = (self._needs_of(s) for s in self.selectors if self.runs_of(s) > run)
         return frozenset().union(*needs)
 
-    def resolved(self, *, has_validation: bool) -> Self:
+    def resolved(self, *, has_validation: bool, has_test: bool) -> Self:
         """With what depends on the data filled in; see :meth:`PruneConfig.resolved`.
 
         Raises :class:`InputError` (``no_validation_split``) where a selector, or the influence, asks
-        for validation and the data has none.
+        for validation and the data has none, and ``not_as_published`` where ``dealrec_paper`` would
+        share scores that are not the published ones; the other errors are those of ``config``.
         """
+        if self._compares_published():
+            require_published(self.config.influence, self.config.effort, why=_SHARED)
         if not has_validation and VALIDATION & self.needs():
             named = self._first_that_needs(VALIDATION)
             raise InputError(
@@ -248,7 +261,8 @@ class ComparisonConfig(Config):
                 code="no_validation_split",
                 errors=[FieldError("selectors", f"`{named}`: the data has no validation split")],
             )
-        config = self.config.resolved(has_validation=has_validation)
+        config = self.config.resolved(has_validation=has_validation, has_test=has_test)
+        config.require_unseen_answers(config.evaluation, has_test=has_test, needs=self.needs())
         return self.model_copy(update={"config": config})
 
     def resolved_budgets(self, samples: int) -> tuple[int, ...]:
@@ -300,6 +314,18 @@ class ComparisonConfig(Config):
             for number in range(self.runs_of(selector))
         ]
         return sorted(found, key=lambda run: run.number)
+
+    def _compares_published(self) -> bool:
+        return any(one.method is SelectionMethod.DEALREC_PAPER for one in self.selectors)
+
+    def _others_share_scores(self) -> bool:
+        """Whether a selector besides ``dealrec_paper`` looks at influence or effort."""
+        shared = {Need.INFLUENCE, Need.EFFORT}
+        return any(
+            shared & selector_needs(self.selection(one))
+            for one in self.selectors
+            if one.method is not SelectionMethod.DEALREC_PAPER
+        )
 
     def _first_that_needs(self, needs: frozenset[Need]) -> str:
         return next(s.name for s in self.selectors if needs & self._needs_of(s))

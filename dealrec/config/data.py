@@ -57,6 +57,16 @@ class Sampling(StrEnum):
     """Every training item with enough history before it is the target of one sample."""
 
 
+class ValidationUsers(StrEnum):
+    """The validation users whose choices training and scores may look at."""
+
+    AUTO = "auto"
+    """``half`` where the evaluation asks validation users, else ``all``."""
+    ALL = "all"
+    HALF = "half"
+    """One half of them, by a hash of their ids; an evaluation of validation users asks the other half."""
+
+
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 
 

@@ -60,3 +60,7 @@ class EvaluationConfig(Config):
         if candidates == 1:
             raise ValueError("a choice takes two candidates; 0 leaves preference out")
         return candidates
+
+    def asks_validation(self, *, has_test: bool) -> bool:
+        """Whether validation users are asked; ``has_test`` says whether the data has test users."""
+        return self.split is HeldOut.VALID or (self.split is HeldOut.AUTO and not has_test)

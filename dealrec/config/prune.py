@@ -4,16 +4,20 @@ from pydantic import Field, model_validator
 
 from dealrec.config.audit import AuditConfig
 from dealrec.config.base import Config
-from dealrec.config.data import PromptConfig, Sampling
+from dealrec.config.data import PromptConfig, Sampling, ValidationUsers
 from dealrec.config.effort import EffortConfig, IfdConfig
 from dealrec.config.embedding import EmbeddingConfig, GradientsConfig
 from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.influence import InfluenceConfig, RiskTarget
-from dealrec.config.selection import SelectionConfig
+from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
+from dealrec.config.selection import SelectionConfig, SelectionMethod
 from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.config.surrogate import SurrogateConfig
 from dealrec.errors import FieldError, InputError
+
+_OF_TRAINING = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS})
+"""Needs that no validation item has a part in."""
 
 
 class PruneConfig(Config):
@@ -35,6 +39,7 @@ class PruneConfig(Config):
     """How the shape of the data set is summarised beside the job; ``None`` makes no summary."""
     prompt: PromptConfig = PromptConfig()
     surrogate: SurrogateConfig = SurrogateConfig()
+    validation_users: ValidationUsers = ValidationUsers.AUTO
     influence: InfluenceConfig = InfluenceConfig()
     effort: EffortConfig | None = None
     """Where it is not given, effort is scored as by default for selectors that look at it, and for
@@ -69,6 +74,14 @@ class PruneConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _published_where_its_name_is_given(self) -> "PruneConfig":
+        if self.selection.method is SelectionMethod.DEALREC_PAPER:
+            object.__setattr__(self, "influence", with_published(self.influence, INFLUENCE))
+            if self.effort is not None:
+                object.__setattr__(self, "effort", with_published(self.effort, EFFORT))
+        return self
+
     def of_coreset(self) -> "PruneConfig":
         """The options that decide the coreset; the others are left out.
 
@@ -76,12 +89,16 @@ class PruneConfig(Config):
         """
         return self.model_copy(update={"audit": None, "finetune": None, "evaluation": None})
 
-    def resolved(self, *, has_validation: bool) -> "PruneConfig":
+    def resolved(self, *, has_validation: bool, has_test: bool) -> "PruneConfig":
         """The configuration with what depends on the data filled in.
 
         Raises :class:`InputError`: ``no_validation_split`` where validation is asked for and the
-        data has none, ``nothing_to_evaluate`` for an evaluation without fine-tuning.
+        data has none, ``nothing_to_evaluate`` for an evaluation without fine-tuning,
+        ``answers_aimed_at`` for one that asks for answers which the selection looks at,
+        ``not_as_published`` for ``dealrec_paper`` with other scores than the published method's.
         """
+        if self.selection.method is SelectionMethod.DEALREC_PAPER:
+            require_published(self.influence, self.effort)
         if self.evaluation is not None and self.finetune is None:
             raise InputError(
                 "config.evaluation measures the adapter, and config.finetune is null. Give "
@@ -106,6 +123,48 @@ class PruneConfig(Config):
                 code="no_validation_split",
                 errors=[FieldError("config.influence.target", "the data has no validation split")],
             )
-        return self.model_copy(
-            update={"influence": self.influence.model_copy(update={"target": target})}
+        users = self._resolved_users(has_validation=has_validation, has_test=has_test)
+        influence = self.influence.model_copy(update={"target": target})
+        found = self.model_copy(update={"influence": influence, "validation_users": users})
+        found.require_unseen_answers(found.evaluation, has_test=has_test)
+        return found
+
+    def require_unseen_answers(
+        self,
+        evaluation: EvaluationConfig | None,
+        *,
+        has_test: bool,
+        needs: frozenset[Need] | None = None,
+        location: str = "config.evaluation.split",
+    ) -> None:
+        """Check that ``evaluation`` asks for no answer that a selection with this configuration saw.
+
+        Influence aims at what validation users chose, and the surrogate behind other scores stops
+        by it. ``needs`` are what the selectors look at; by default, what this selection does.
+
+        Raises:
+            InputError: ``answers_aimed_at``.
+        """
+        halved = self.validation_users is ValidationUsers.HALF
+        if halved or evaluation is None or not evaluation.asks_validation(has_test=has_test):
+            return
+        if (needs or selector_needs(self.selection)) <= _OF_TRAINING:
+            return
+        raise InputError(
+            "The evaluation asks validation users for the very answers that the selection looks at. "
+            "Ask test users (`evaluation.split: test`), or let the selection look at one half of the "
+            "validation users (`validation_users: half`): the other half is asked then.",
+            code="answers_aimed_at",
+            title="The evaluation would ask for known answers",
+            errors=[FieldError(location, "asks for answers that the selection looks at")],
         )
+
+    def _resolved_users(self, *, has_validation: bool, has_test: bool) -> ValidationUsers:
+        if self.validation_users is not ValidationUsers.AUTO:
+            return self.validation_users
+        asked = (
+            has_validation
+            and self.evaluation is not None
+            and self.evaluation.asks_validation(has_test=has_test)
+        )
+        return ValidationUsers.HALF if asked else ValidationUsers.ALL

@@ -109,7 +109,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.DEALREC_PAPER,
-            "The published algorithm: min-max scores, strata of equal width, nothing left out.",
+            "The published method from end to end: its influence, its effort and its selection.",
             _DEALREC,
             "dealrec.selection.paper:select_as_published",
             (Need.INFLUENCE, Need.EFFORT),

@@ -233,6 +233,7 @@ def _counts(dataset: Dataset) -> dict[str, int]:
         "interactions": dataset.n_interactions,
         **{part.value: int(parts[SPLIT_CODES[part]]) for part in Split},
         "valid_users": dataset.users_asked(Split.VALID),
+        "test_users": dataset.users_asked(Split.TEST),
         "samples_per_user": len(build_samples(dataset, Sampling.PER_USER)),
         "samples_per_interaction": len(build_samples(dataset, Sampling.PER_INTERACTION)),
     }

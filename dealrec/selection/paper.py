@@ -1,4 +1,4 @@
-"""``dealrec_paper``: the selection exactly as published (Lin et al., SIGIR 2024, Algorithm 1)."""
+"""``dealrec_paper``: selection and scores exactly as published (Lin et al., SIGIR 2024)."""
 
 from dealrec.config import Normalisation, SelectionConfig, StratumEdges
 from dealrec.selection.interface import Scores, Selection
@@ -8,10 +8,9 @@ from dealrec.selection.stratified import select_stratified
 def select_as_published(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
     """Draw over K strata of equal width of ``O = I' + λE'`` with min-max scores, and drop nothing.
 
-    The published loop over strata is :func:`dealrec.selection.strata.quotas`. The paper's settings of
-    the scores are options of the scores: ``influence.target`` ``train`` with ``lissa``, and
-    ``effort.parameters`` ``lora_b``. The published code first drops the highest tenth; the published
-    algorithm does not.
+    This is the paper's Algorithm 1; its loop over strata is :func:`dealrec.selection.strata.quotas`.
+    The published code first drops the highest tenth; the published algorithm does not. The options
+    of the scores that belong to the name are in :mod:`dealrec.config.published`.
     """
     published = {
         "normalisation": Normalisation.MINMAX,

@@ -19,7 +19,7 @@ def run(context: StageContext) -> StageResult:
     an item that the user had before, ``shared_titles`` the share of items whose title another item has.
     """
     assert context.config.audit is not None
-    found = audit(context.load_dataset(), context.config.audit.popular)
+    found = audit(context.load_dataset(None), context.config.audit.popular)
     (context.out / "audit.json").write_text(json.dumps(found, indent=2) + "\n")
     context.reporter.progress(1, 1, "data set")
     return StageResult(metrics=found)

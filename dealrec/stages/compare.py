@@ -3,6 +3,7 @@
 from dealrec.comparison.running import compare
 from dealrec.comparison.runs import select_runs
 from dealrec.config.stages import StageName
+from dealrec.data.validation_users import Half
 from dealrec.stages.context import StageContext, StageResult
 from dealrec.stages.scored import load_scores
 
@@ -15,7 +16,7 @@ def run(context: StageContext) -> StageResult:
     """
     comparison, cache = context.comparison, context.cache
     assert comparison is not None
-    dataset, samples = context.load_samples()
+    dataset, samples = context.load_samples(Half.ASKED)
     budgets = comparison.resolved_budgets(len(samples))
     report = compare(
         dataset,

@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
+from dealrec.config import ComparisonConfig, DataOptions, PruneConfig, ValidationUsers
 from dealrec.config.data import AS_THEY_ARE
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples, build_samples
+from dealrec.data.validation_users import Half, with_validation_of
 from dealrec.progress import Reporter
 
 EVALUATION = "evaluation.json"
@@ -103,13 +104,19 @@ class StageContext:
         own = self.later_runs[run - 1] if 0 < run <= len(self.later_runs) else RunInputs()
         return RunInputs(inputs={**self.inputs, **own.inputs}, facts={**self.facts, **own.facts})
 
-    def load_dataset(self) -> Dataset:
-        """The data set."""
-        return Dataset.load(self.dataset)
+    def load_dataset(self, half: Half | None = Half.AIMED) -> Dataset:
+        """The data set; where validation users are halved, with the validation items of one half.
 
-    def load_samples(self) -> tuple[Dataset, Samples]:
-        """The data set and its samples."""
-        dataset = self.load_dataset()
+        ``None`` gives the whole data set in any case.
+        """
+        dataset = Dataset.load(self.dataset)
+        if half is None or self.config.validation_users is not ValidationUsers.HALF:
+            return dataset
+        return with_validation_of(dataset, half)
+
+    def load_samples(self, half: Half | None = Half.AIMED) -> tuple[Dataset, Samples]:
+        """The data set, as :meth:`load_dataset` gives it, and its samples."""
+        dataset = self.load_dataset(half)
         return dataset, build_samples(dataset, self.config.sampling, self.config.min_history)
 
     def replanned(self, batch_tokens: int) -> int:

@@ -12,7 +12,7 @@ from dealrec.stages.scored import load_scores
 
 def run(context: StageContext) -> StageResult:
     """Write the coreset's folder; the details are what the coreset's row shows."""
-    dataset, samples = context.load_samples()
+    dataset, samples = context.load_samples(None)
     scores = load_scores(context.inputs, dataset, samples)
     coreset = write_coreset(
         dataset,

@@ -26,7 +26,8 @@ class EmbeddingStage(StageSpec):
     part = "embedding"
     summary = "A vector of every sample, for selectors that look at one."
     phase = Phase.SCORING
-    reads = TEXTS | {"embedding"}
+    version = 2
+    reads = TEXTS | {"validation_users", "embedding"}
     before = (StageName.SURROGATE,)
     makes = frozenset({Need.EMBEDDING, Need.VALIDATION_EMBEDDING})
     reference_seconds = 0.1
@@ -41,7 +42,10 @@ class EmbeddingStage(StageSpec):
             return super().key_options(options)
         read = {"source", "validation_samples"}
         embedding = config.embedding.model_dump(mode="json", include=read)
-        return {**config.model_dump(mode="json", include=set(SAMPLES)), "embedding": embedding}
+        return {
+            **config.model_dump(mode="json", include={*SAMPLES, "validation_users"}),
+            "embedding": embedding,
+        }
 
     def work(self, load: Workload) -> Work:
         embedding = load.config.embedding

@@ -12,7 +12,8 @@ class GradientsStage(StageSpec):
     part = "gradients"
     summary = "Gradients of the language model, for selectors that look at them."
     phase = Phase.SCORING
-    reads = TEXTS | {"gradients"}
+    version = 2
+    reads = TEXTS | {"validation_users", "gradients"}
     makes = frozenset({Need.GRADIENTS, Need.VALIDATION_GRADIENTS})
     reference_seconds = 0.15
 

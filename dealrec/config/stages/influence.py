@@ -12,12 +12,12 @@ class InfluenceStage(StageSpec):
     part = "influence"
     summary = "How much each sample moves the risk."
     phase = Phase.SCORING
-    reads = SAMPLES | {"influence"}
+    reads = SAMPLES | {"validation_users", "influence"}
     before = (StageName.SURROGATE,)
     always = True
-    version = 3
+    version = 4
     makes = frozenset({Need.INFLUENCE})
-    reference_seconds = 6.5e-9
+    reference_seconds = 1.2e-8
 
     def work(self, load: Workload) -> Work:
         surrogate, influence = load.config.surrogate, load.config.influence

@@ -37,7 +37,7 @@ class DataShape:
 
     sha256: str
     counts: Mapping[str, int]
-    """Users, items, interactions, interactions by split, and ``valid_users``."""
+    """Users, items, interactions, interactions by split, ``valid_users`` and ``test_users``."""
     train_lengths: Mapping[str, int]
     """The number of users for each number of training items."""
     has_times: bool = False
@@ -50,6 +50,11 @@ class DataShape:
         The data sets of the first versions did not count the users who have some.
         """
         return bool(self.counts.get("valid_users", self.counts.get("valid")))
+
+    @property
+    def has_test(self) -> bool:
+        """Whether anybody can be asked for a test item."""
+        return bool(self.counts.get("test_users", self.counts.get("test")))
 
     def samples(self, config: PruneConfig) -> int:
         """How many samples there are; raises :class:`InputError` (``no_samples``) where there are none."""
@@ -136,7 +141,7 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
     """
     data.require_held_out(config.evaluation)
     data.require_times([config.selection], "config.selection.method", config.influence)
-    config = config.resolved(has_validation=data.has_validation)
+    config = config.resolved(has_validation=data.has_validation, has_test=data.has_test)
     samples = data.samples(config)
     load = Workload(config, resolve_budget(requested, samples), None, samples, data.counts)
     return Plan(plan_stages(planned_stages(config), load, source=data.sha256), load)
@@ -148,7 +153,7 @@ def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     comparison = comparison.for_data(has_times=data.has_times)
     selections = map(comparison.selection, comparison.selectors)
     data.require_times(selections, "selectors", comparison.config.influence)
-    comparison = comparison.resolved(has_validation=data.has_validation)
+    comparison = comparison.resolved(has_validation=data.has_validation, has_test=data.has_test)
     samples = data.samples(comparison.config)
     largest = max(comparison.resolved_budgets(samples))
     load = Workload(comparison.config, largest, comparison, samples, data.counts)

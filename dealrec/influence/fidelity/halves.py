@@ -1,6 +1,5 @@
 """Data sets with some users of another one: random halves, and a small problem for full retraining."""
 
-import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy.typing as npt
 
 from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int64
+from dealrec.data.parts import restricted
 
 Bools = npt.NDArray[np.bool_]
 
@@ -31,7 +31,7 @@ def training_of(dataset: Dataset, members: Bools) -> Dataset:
     would depend on the very losses that are to be predicted.
     """
     kept = members[dataset.users()] & (dataset.splits == SPLIT_CODES[Split.TRAIN])
-    return _restricted(dataset, kept)
+    return restricted(dataset, kept)
 
 
 def small_problem(dataset: Dataset, users: int) -> Dataset:
@@ -50,7 +50,7 @@ def small_problem(dataset: Dataset, users: int) -> Dataset:
     count = min(users, len(usable))
     members = np.zeros(dataset.n_users, dtype=np.bool_)
     members[usable[np.arange(count) * len(usable) // max(1, count)]] = True
-    small = _restricted(dataset, members[dataset.users()])
+    small = restricted(dataset, members[dataset.users()])
     items, renamed = np.unique(small.items, return_inverse=True)
     return replace(
         small,
@@ -59,9 +59,3 @@ def small_problem(dataset: Dataset, users: int) -> Dataset:
         item_texts={},
         items=renamed.astype(np.int32),
     )
-
-
-def _restricted(dataset: Dataset, kept: Bools) -> Dataset:
-    """Restrict a data set to the interactions in ``kept`` [N]; users without one keep their index."""
-    digest = hashlib.sha256(dataset.sha256.encode() + np.packbits(kept).tobytes())
-    return dataset.restricted(kept, sha256=digest.hexdigest())

@@ -49,6 +49,7 @@ BAD = {
     "budget": ({"budget": 61}, "budget_too_large"),
     "no effort": ({"selection": {"method": "dealrec", "effort_weight": 0.5}}, "no_effort_scores"),
     "effort alone": ({"selection": {"method": "effort"}}, "no_effort_scores"),
+    "paper": ({"selection": {"method": "dealrec_paper"}}, "not_as_published"),
     "unknown": ({"selection": {"x": 1}}, "invalid_config"),
     "zero": ({"budget": 0}, "invalid_budget"),
 }
@@ -83,7 +84,7 @@ def test_a_selector_of_more_than_scores_starts_a_job(
     assert len(client.get("/v1/coresets").json()["data"]) == 1
 
 
-@pytest.mark.parametrize("method", ["random", "stratified_random", "dealrec_paper", "influence"])
+@pytest.mark.parametrize("method", ["random", "stratified_random", "influence"])
 def test_selectors_of_scores_alone_select_at_once(
     client: TestClient, finisher: Finisher, method: str
 ) -> None:
@@ -133,6 +134,10 @@ def test_fine_tuning_is_a_job_of_its_own(client: TestClient, finisher: Finisher)
     measured = client.post(f"/v1/coresets/{made.coreset}/finetunes", json=body).json()
     assert [stage["name"] for stage in measured["stages"]] == ["finetune", "evaluate"]
     assert measured["config"]["evaluation"]["users"] == 50
+    seen = client.post(
+        f"/v1/coresets/{made.coreset}/finetunes", json={"evaluation": {"split": "valid"}}
+    )
+    assert (seen.status_code, seen.json()["code"]) == (422, "answers_aimed_at")
     unknown = client.post(f"/v1/coresets/{made.coreset}/finetunes", json={"model": "x"})
     assert unknown.json()["code"] == "unknown_model"
 

@@ -150,7 +150,8 @@ def test_an_evaluation_without_held_out_users_is_422_as_in_a_job(
     dataset = finisher.dataset()
     with database.session() as session:
         row = session.get_one(DatasetRow, dataset.id)
-        row.counts = {**(row.counts or {}), "valid": 0, "valid_users": 0, "test": 0}
+        counts = {"valid": 0, "valid_users": 0, "test": 0, "test_users": 0}
+        row.counts = {**(row.counts or {}), **counts}
     body = {
         "dataset_id": dataset.id,
         "budget": 5,

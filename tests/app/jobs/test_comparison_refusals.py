@@ -101,7 +101,8 @@ def test_what_looks_at_a_split_that_is_not_there_is_named(
     test = 10 if code == "no_validation_split" else 0
     with database.session() as session:
         row = session.get_one(DatasetRow, dataset.id)
-        row.counts = {**(row.counts or {}), "valid": 0, "valid_users": 0, "test": test}
+        counts = {"valid": 0, "valid_users": 0, "test": test, "test_users": test}
+        row.counts = {**(row.counts or {}), **counts}
     for path in MAKING_OR_ESTIMATING:
         problem = client.post(path, json=asked(dataset, **change)).json()
         assert (problem["status"], problem["code"]) == (422, code)

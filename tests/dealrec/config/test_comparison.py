@@ -85,9 +85,21 @@ def test_budgets_are_numbers_of_samples_each_once() -> None:
 
 def test_a_selector_of_validation_samples_needs_some() -> None:
     asked = comparison(selectors=["influence", "gradient_match"])
-    assert asked.resolved(has_validation=True).config.influence.target == "validation"
+    assert (
+        asked.resolved(has_validation=True, has_test=True).config.influence.target == "validation"
+    )
     with pytest.raises(InputError, match="gradient_match") as caught:
-        asked.resolved(has_validation=False)
+        asked.resolved(has_validation=False, has_test=True)
     assert caught.value.code == "no_validation_split"
     plain = comparison(config={"selection": {"method": "gradient_match"}})
-    assert plain.resolved(has_validation=False).config.influence.target == "train"
+    assert plain.resolved(has_validation=False, has_test=True).config.influence.target == "train"
+
+
+def test_a_comparison_on_validation_users_asks_those_that_no_selector_looks_at() -> None:
+    on_valid = {"evaluation": {"split": "valid"}}
+    asked = comparison(selectors=["influence"], config=on_valid)
+    assert asked.resolved(has_validation=True, has_test=True).config.validation_users == "half"
+    seen = comparison(selectors=["influence"], config={**on_valid, "validation_users": "all"})
+    with pytest.raises(InputError) as caught:
+        seen.resolved(has_validation=True, has_test=True)
+    assert caught.value.code == "answers_aimed_at"

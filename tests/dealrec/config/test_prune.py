@@ -2,7 +2,7 @@
 
 import pytest
 
-from dealrec.config import PruneConfig, RiskTarget
+from dealrec.config import EvaluationConfig, PruneConfig, RiskTarget
 from dealrec.config.stages import (
     STAGES,
     JobOptions,
@@ -33,17 +33,59 @@ def test_without_effort_its_weight_is_zero():
 
 
 def test_a_resolved_configuration_replays_itself():
-    config = PruneConfig.parse({"finetune": {}}).resolved(has_validation=True)
+    config = PruneConfig.parse({"finetune": {}}).resolved(has_validation=True, has_test=True)
     assert config.influence.target is RiskTarget.VALIDATION
     assert PruneConfig.parse(config.model_dump(mode="json")) == config
 
 
 def test_validation_needs_a_validation_split():
-    assert PruneConfig().resolved(has_validation=False).influence.target is RiskTarget.TRAIN
+    assert (
+        PruneConfig().resolved(has_validation=False, has_test=True).influence.target
+        is RiskTarget.TRAIN
+    )
     config = PruneConfig.parse({"influence": {"target": "validation"}})
     with pytest.raises(InputError) as caught:
-        config.resolved(has_validation=False)
+        config.resolved(has_validation=False, has_test=True)
     assert caught.value.code == "no_validation_split"
+
+
+def resolved(evaluation, *, has_test=True, **parts):
+    config = PruneConfig.parse({"finetune": {}, "evaluation": evaluation, **parts})
+    return config.resolved(has_validation=True, has_test=has_test)
+
+
+@pytest.mark.parametrize(
+    ("split", "has_test", "users"),
+    [
+        ("valid", True, "half"),
+        ("auto", False, "half"),
+        ("auto", True, "all"),
+        ("test", True, "all"),
+    ],
+)
+def test_an_evaluation_of_validation_users_leaves_scores_one_half_of_them(split, has_test, users):
+    config = resolved({"split": split}, has_test=has_test)
+    assert config.validation_users == users
+    again = PruneConfig.parse(config.of_coreset().model_dump(mode="json"))
+    assert again.validation_users == users
+
+
+def test_answers_that_the_selection_looks_at_are_not_asked():
+    with pytest.raises(InputError, match="validation_users: half") as caught:
+        resolved({"split": "valid"}, validation_users="all")
+    assert caught.value.code == "answers_aimed_at"
+    by_chance = {"selection": {"method": "random"}}
+    assert resolved({"split": "valid"}, validation_users="all", **by_chance)
+
+
+def test_a_coreset_is_evaluated_on_answers_that_its_selection_did_not_see():
+    made = PruneConfig().resolved(has_validation=True, has_test=True)
+    made.require_unseen_answers(EvaluationConfig(), has_test=True)
+    with pytest.raises(InputError) as caught:
+        made.require_unseen_answers(EvaluationConfig(), has_test=False)
+    assert caught.value.code == "answers_aimed_at"
+    halved = PruneConfig.parse({"validation_users": "half"})
+    halved.require_unseen_answers(EvaluationConfig(), has_test=False)
 
 
 def _keys(budget=10, dataset="a", **parts):
@@ -61,6 +103,7 @@ def _keys(budget=10, dataset="a", **parts):
         ({"prompt": {"item_noun": "book"}}, {"effort", "select", "finetune"}),
         ({"influence": {"damping": 0.5}}, {"influence", "select", "finetune"}),
         ({"surrogate": {"seed": 1}}, {"surrogate", "influence", "select", "finetune"}),
+        ({"validation_users": "half"}, {"surrogate", "influence", "select", "finetune"}),
         ({"dataset": "b"}, {"surrogate", "influence", "effort", "select", "finetune"}),
     ],
 )
@@ -161,9 +204,9 @@ def test_the_language_models_vectors_depend_on_no_surrogate():
 
 def test_a_selector_of_validation_samples_needs_a_validation_split():
     config = PruneConfig.parse({"selection": {"method": "gradient_match"}})
-    config.resolved(has_validation=True)
+    config.resolved(has_validation=True, has_test=True)
     with pytest.raises(InputError) as caught:
-        config.resolved(has_validation=False)
+        config.resolved(has_validation=False, has_test=True)
     assert caught.value.code == "no_validation_split"
 
 

@@ -54,6 +54,7 @@ def test_every_format_and_compression_gives_the_same_data_set(tmp_path, layout, 
         "valid": 1,
         "test": 1,
         "valid_users": 1,
+        "test_users": 1,
         "samples_per_user": 3,
         "samples_per_interaction": 3,
     }

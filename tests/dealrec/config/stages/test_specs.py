@@ -15,15 +15,16 @@ from dealrec.errors import InputError
 from dealrec.stages.registry import load_stage
 
 SAMPLES = {"sampling", "min_history"}
+VALIDATION = {"validation_users"}
 READ = {
     StageName.INGEST: set[str](),
     StageName.AUDIT: {"audit"},
-    StageName.SURROGATE: {"surrogate"},
-    StageName.INFLUENCE: SAMPLES | {"influence"},
+    StageName.SURROGATE: VALIDATION | {"surrogate"},
+    StageName.INFLUENCE: SAMPLES | VALIDATION | {"influence"},
     StageName.EFFORT: SAMPLES | {"prompt", "effort"},
     StageName.DIFFICULTY: SAMPLES,
-    StageName.EMBEDDING: SAMPLES | {"prompt", "embedding"},
-    StageName.GRADIENTS: SAMPLES | {"prompt", "gradients"},
+    StageName.EMBEDDING: SAMPLES | VALIDATION | {"prompt", "embedding"},
+    StageName.GRADIENTS: SAMPLES | VALIDATION | {"prompt", "gradients"},
     StageName.IFD: SAMPLES | {"prompt", "ifd"},
     StageName.SELECT: SAMPLES | {"prompt", "selection"},
     StageName.FINETUNE: {"finetune"},
@@ -104,7 +105,7 @@ def test_candidates_for_effort_bring_the_options_of_their_pool_into_its_key() ->
 
 
 def test_vectors_from_the_surrogate_depend_on_no_option_of_a_language_model() -> None:
-    read = SAMPLES | {"embedding.source", "embedding.validation_samples"}
+    read = SAMPLES | VALIDATION | {"embedding.source", "embedding.validation_samples"}
     from_surrogate = config(embedding={"source": "surrogate"})
     assert redone(StageName.EMBEDDING, from_surrogate) - read == set()
     assert read <= redone(StageName.EMBEDDING, from_surrogate)
