@@ -2,14 +2,14 @@
 
 import json
 import os
-import platform
 import resource
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+
+from dealrec.environment import processor
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def device_text() -> str:
         if torch.cuda.is_available():
             return torch.cuda.get_device_name()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_processor()}, {cores} cores"
+    return f"{processor()}, {cores} cores"
 
 
 def finish(name: str, targets: list[Target]) -> None:
@@ -66,12 +66,3 @@ def finish(name: str, targets: list[Target]) -> None:
         print(f"{target.name:60} {target.target:>14} {measured:>14}  {verdict}")
     line = {"name": name, "device": device_text(), "targets": [asdict(item) for item in targets]}
     print(json.dumps(line), flush=True)
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -11,9 +11,10 @@ class Runtime:
     threads: int | None = None
     """The number of threads; ``None`` means one for each core of this process.
 
-    They speed up language models. The surrogate and the scores from it are always computed on one
-    thread: sums over several threads depend on their number, and a training carries a difference in
-    the last digit into all of its parameters.
+    No score depends on it. Sums over several threads depend on how many there are, and a training
+    carries a difference in the last digit into all of its parameters. So the surrogate and the
+    scores from it are computed on one thread, and where a language model makes scores, other threads
+    measure other batches meanwhile.
     """
     device: str = "auto"
     """``auto``, ``cpu`` or ``cuda``."""

@@ -16,6 +16,7 @@ from dealrec.data.findings import Validation
 from dealrec.data.prompts import Prompter
 from dealrec.data.samples import Samples
 from dealrec.data.times import unit_of
+from dealrec.environment import Environment, environment
 from dealrec.selection.interface import Int64, Scores, Selection
 from dealrec.selection.select import member_sha256
 from dealrec.selection.uniform import select_uniform
@@ -97,6 +98,8 @@ class Manifest(TypedDict):
     control: Control
     times: TargetTimes | None
     """Null where the data has no timestamps."""
+    environment: Environment
+    """Where the samples were selected; ``stages`` say where their scores were computed."""
     stages: dict[str, Any]
     """Metrics and diagnostics of the earlier stages."""
 
@@ -125,7 +128,8 @@ def write_coreset(
     """Write the three files of a coreset into ``out``.
 
     ``facts`` holds metrics and diagnostics of the earlier stages (``surrogate``, ``influence``,
-    ``effort``), and goes into the manifest as it is. The same arguments give the same bytes.
+    ``effort``), and goes into the manifest as it is. The same arguments give the same bytes, but for
+    the environment in the manifest.
     """
     out.mkdir(parents=True, exist_ok=True)
     table = score_table(scores, selection)
@@ -156,6 +160,7 @@ def write_coreset(
         "coverage": coverage,
         "control": _control(samples, scores, random, config),
         "times": _times(samples, selection.indices, random),
+        "environment": environment(),
         "stages": dict(facts),
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")

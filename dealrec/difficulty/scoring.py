@@ -50,7 +50,7 @@ def score_difficulty(
         Cancelled: ``reporter`` cancelled the run between batches.
     """
     started = time.perf_counter()
-    device = apply_runtime(runtime or Runtime())
+    device = apply_runtime((runtime or Runtime()).on_one_thread())
     total, members = np.zeros((3, len(samples))), len(ensemble.members)
     for number, member in enumerate(ensemble.members):
         model = copy.deepcopy(member.model).to(device).eval()

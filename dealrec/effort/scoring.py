@@ -21,12 +21,11 @@ from dealrec.language_models.adapters import load_adapted
 from dealrec.language_models.batch_plan import (
     BatchPlan,
     Shard,
-    encoded_batches,
     plan_batches,
     plan_samples,
 )
 from dealrec.language_models.loading import LoadedLanguageModel
-from dealrec.language_models.memory import run_in_pieces
+from dealrec.language_models.side_by_side import measured_batches, side_by_side
 from dealrec.language_models.tokens import Encoder
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
@@ -85,12 +84,13 @@ def score_effort_shard(
 ) -> EffortPart:
     """Compute the effort of one of ``plan.shards(...)``.
 
-    The data set, the samples, the prompt and the configuration must be those of the plan.
+    The data set, the samples, the prompt and the configuration must be those of the plan. On a CPU
+    ``runtime.threads`` batches are measured at a time; their number changes no bit of the result.
     Each batch is measured in ``pieces`` parts, for machines whose memory does not hold it whole. The
     scores differ by rounding alone (a few units in the last place of float32). The errors are those
     of :func:`score_effort`.
     """
-    device = apply_runtime(runtime or Runtime())
+    device = apply_runtime((runtime or Runtime()).on_one_thread())
     return measure_shard(
         load_adapted(config, device, reporter),
         plan,
@@ -98,6 +98,7 @@ def score_effort_shard(
         Prompter(dataset, samples, prompt).prompt,
         config,
         name=lambda index: str(samples.keys(dataset)[index]),
+        runtime=runtime,
         reporter=reporter,
         checkpoint_dir=checkpoint_dir,
         pieces=pieces,
@@ -115,7 +116,7 @@ def measure_effort(
     """Measure the samples ``prompted(0)`` to ``prompted(count - 1)`` on a loaded model."""
     encoder = Encoder.for_model(loaded, config.max_tokens)
     plan = plan_batches(encoder, prompted, count, config, reporter=reporter)
-    part = measure_shard(loaded, plan, plan.whole(), prompted, config, name, reporter)
+    part = measure_shard(loaded, plan, plan.whole(), prompted, config, name, reporter=reporter)
     return merge_effort(plan, [part])
 
 
@@ -126,31 +127,41 @@ def measure_shard(
     prompted: Callable[[int], PromptedSample],
     config: EffortConfig,
     name: Callable[[int], str] = str,
+    runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
     checkpoint_dir: Path | None = None,
     pieces: int = 1,
 ) -> EffortPart:
     """Measure a shard as :func:`score_effort_shard` does; ``name`` maps a sample to its key."""
-    meter = GradientMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
+    longest = int(plan.tokens.max(initial=0))
+    meters = [
+        GradientMeter(one, config, plan.prefix, longest)
+        for one in side_by_side(loaded, runtime, shard.last - shard.first, pieces)
+    ]
     encoder = Encoder.for_model(loaded, config.max_tokens)
     settings = {
         **loaded.identity,
         **config.model_dump(mode="json", exclude={"model", "adapter", "shard_samples"}),
-        "prefix_tokens": meter.prefix_tokens,
-        "prefix_reuse": meter.prefix_reuse,
+        "prefix_tokens": meters[0].prefix_tokens,
+        "prefix_reuse": meters[0].prefix_reuse,
     }
     checkpoint = ShardCheckpoint(checkpoint_dir, plan, shard, settings, reporter)
     following, scores = checkpoint.resume()
     place = int(plan.bounds[following]) - int(plan.bounds[shard.first])
     started = time.monotonic()
-    for batch in encoded_batches(plan, shard, following, encoder, prompted, reporter):
-        norms = run_in_pieces(batch.samples, meter.norms, pieces).double().cpu().numpy()
+    measures = [meter.norms for meter in meters]
+    for batch, found in measured_batches(
+        plan, shard, following, encoder, prompted, measures, reporter, pieces
+    ):
+        norms = found.double().cpu().numpy()
         _refuse_non_finite(norms, batch.indices, name)
         scores[place : place + len(norms)] = norms
         place += len(norms)
         checkpoint.keep(batch.number + 1, scores)
     seconds = time.monotonic() - started
-    replanned = meter.halvings + (shard.last - following if pieces > 1 else 0)
+    replanned = sum(meter.halvings for meter in meters) + (
+        shard.last - following if pieces > 1 else 0
+    )
     return EffortPart(shard, scores, plan.fingerprint, settings, seconds, replanned)
 
 

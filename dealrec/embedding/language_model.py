@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from dealrec.config.embedding import EmbeddingConfig
+from dealrec.config.runtime import Runtime
 from dealrec.data.prompts import PromptedSample
 from dealrec.language_models.batch_plan import BatchPlan
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
+from dealrec.language_models.side_by_side import Measure, side_by_side
 from dealrec.language_models.structure import find_structure
 from dealrec.language_models.tokens import EncodedSample, Encoder, padded
 from dealrec.language_models.vectors import vectors_of
@@ -25,6 +27,7 @@ def hidden_states(
     config: EmbeddingConfig,
     skipped: int,
     *,
+    runtime: Runtime | None = None,
     checkpoint_dir: Path | None = None,
     reporter: Reporter = SILENT,
     pieces: int = 1,
@@ -35,6 +38,29 @@ def hidden_states(
     causal, so their states are the same for all samples. The other arguments and the errors are
     those of :func:`~dealrec.language_models.vectors.vectors_of`.
     """
+    measures = [
+        _mean_states(one, plan, skipped)
+        for one in side_by_side(loaded, runtime, plan.batches, pieces)
+    ]
+    return vectors_of(
+        plan,
+        prompted,
+        Encoder.for_model(loaded, config.max_tokens),
+        measures,
+        int(loaded.model.config.hidden_size),
+        made_with={
+            **loaded.identity,
+            "dtype": config.dtype,
+            "what": f"hidden states after {skipped} tokens",
+        },
+        checkpoint_dir=checkpoint_dir,
+        reporter=reporter,
+        pieces=pieces,
+    )
+
+
+def _mean_states(loaded: LoadedLanguageModel, plan: BatchPlan, skipped: int) -> Measure:
+    """Return the function that computes the [b, h] mean states of samples."""
     structure = find_structure(loaded.model)
     reuse = reuse_prefix(loaded.model, structure, plan.prefix, int(plan.tokens.max(initial=0)))
     decoder = reuse if isinstance(reuse, PrefixReuse) else structure
@@ -51,18 +77,4 @@ def hidden_states(
             min=1
         )
 
-    return vectors_of(
-        plan,
-        prompted,
-        Encoder.for_model(loaded, config.max_tokens),
-        mean_states,
-        int(loaded.model.config.hidden_size),
-        made_with={
-            **loaded.identity,
-            "dtype": config.dtype,
-            "what": f"hidden states after {skipped} tokens",
-        },
-        checkpoint_dir=checkpoint_dir,
-        reporter=reporter,
-        pieces=pieces,
-    )
+    return mean_states

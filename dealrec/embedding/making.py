@@ -90,7 +90,8 @@ def _by_language_model(
     from dealrec.embedding.language_model import hidden_states
     from dealrec.language_models.loading import load_language_model
 
-    device = apply_runtime(runtime or Runtime())
+    runtime = runtime or Runtime()
+    device = apply_runtime(runtime.on_one_thread())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
 
     def states(some: Samples, plan: BatchPlan, name: str) -> Float32:
@@ -100,6 +101,7 @@ def _by_language_model(
             Prompter(dataset, some, prompt).prompt,
             config,
             len(whole.prefix),
+            runtime=runtime,
             checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / name,
             reporter=reporter,
             pieces=pieces,

@@ -32,7 +32,7 @@ def surrogate_states(
     Raises:
         Cancelled: ``reporter`` cancelled the run between batches.
     """
-    device = apply_runtime(runtime or Runtime())
+    device = apply_runtime((runtime or Runtime()).on_one_thread())
     model = copy.deepcopy(model).to(device).eval()
     found = np.empty((len(samples), model.item_vectors().shape[1]), dtype=np.float32)
     done = 0

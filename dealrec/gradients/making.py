@@ -5,6 +5,7 @@ The per-sample gradients are the exact ones that effort measures (:mod:`dealrec.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dealrec.config import GradientsConfig
@@ -18,6 +19,7 @@ from dealrec.gradients.projection import Sketch
 from dealrec.language_models.adapters import load_adapted
 from dealrec.language_models.batch_plan import BatchPlan, plan_samples
 from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.side_by_side import side_by_side
 from dealrec.language_models.tokens import Encoder
 from dealrec.language_models.vectors import vectors_of
 from dealrec.progress import SILENT, Reporter
@@ -47,7 +49,8 @@ def project_gradients(
         Cancelled: ``reporter`` cancelled the run between batches.
     """
     started = time.perf_counter()
-    device = apply_runtime(runtime or Runtime())
+    runtime = runtime or Runtime()
+    device = apply_runtime(runtime.on_one_thread())
     loaded = load_adapted(config, device, reporter)
 
     def gradients(some: Samples, name: str) -> Float32:
@@ -56,6 +59,7 @@ def project_gradients(
             plan_samples(dataset, some, prompt, config, reporter=reporter),
             Prompter(dataset, some, prompt).prompt,
             config,
+            runtime=runtime,
             checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / name,
             reporter=reporter,
             pieces=pieces,
@@ -81,6 +85,7 @@ def gradients_of(
     prompted: Callable[[int], PromptedSample],
     config: GradientsConfig,
     *,
+    runtime: Runtime | None = None,
     checkpoint_dir: Path | None = None,
     reporter: Reporter = SILENT,
     pieces: int = 1,
@@ -90,17 +95,21 @@ def gradients_of(
     ``plan`` holds the batches of all these samples. The other arguments and the errors are those of
     :func:`~dealrec.language_models.vectors.vectors_of`.
     """
-    meter = GradientMeter(loaded, config, plan.prefix, int(plan.tokens.max(initial=0)))
+    longest = int(plan.tokens.max(initial=0))
+    meters = [
+        GradientMeter(one, config, plan.prefix, longest)
+        for one in side_by_side(loaded, runtime, plan.batches, pieces)
+    ]
     sketch = Sketch(config.dimension, config.seed)
     return vectors_of(
         plan,
         prompted,
         Encoder.for_model(loaded, config.max_tokens),
-        lambda encoded: meter.measure(encoded, sketch),
-        sketch.width(meter.numbers),
+        [partial(meter.measure, reduce=sketch) for meter in meters],
+        sketch.width(meters[0].numbers),
         made_with={
             **loaded.identity,
-            "prefix_reuse": meter.prefix_reuse,
+            "prefix_reuse": meters[0].prefix_reuse,
             "what": "gradients",
         },
         checkpoint_dir=checkpoint_dir,

@@ -33,8 +33,8 @@ class Sketch:
         sizes = [size for one in measured for size in one.part.sizes]
         if sum(sizes) <= self._dimension:
             return torch.cat([part for one in measured for part in one.gradients()], 1)
-        if not self._drawn:
-            self._draw(sizes, measured[0].inputs.device)
+        if not self._drawn:  # two threads that come here at once draw the same
+            self._drawn = self._draw(sizes, measured[0].inputs.device)
         found: Tensor | None = None
         number = 0
         for one in measured:
@@ -47,9 +47,11 @@ class Sketch:
         assert found is not None
         return found
 
-    def _draw(self, sizes: Sequence[int], device: torch.device) -> None:
+    def _draw(self, sizes: Sequence[int], device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        drawn = []
         generator = torch.Generator().manual_seed(self._seed)
         for size in sizes:
             places = torch.randint(self._dimension, (size,), generator=generator)
             signs = torch.randint(2, (size,), generator=generator).float() * 2 - 1
-            self._drawn.append((places.to(device), signs.to(device)))
+            drawn.append((places.to(device), signs.to(device)))
+        return drawn

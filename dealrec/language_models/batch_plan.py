@@ -140,19 +140,11 @@ def encoded_batches(
     following: int,
     encoder: Encoder,
     prompted: Callable[[int], PromptedSample],
-    reporter: Reporter,
 ) -> Iterator[EncodedBatch]:
-    """Tokenize a shard's batches one by one, from batch ``following`` on.
-
-    ``reporter`` is told of a batch's samples when the next batch is asked for, and may cancel then.
-    """
-    offset = int(plan.bounds[shard.first])
-    total = int(plan.bounds[shard.last]) - offset
-    reporter.progress(int(plan.bounds[following]) - offset, total, "sample")
+    """Tokenize a shard's batches one by one, from batch ``following`` on."""
     for number in range(following, shard.last):
         indices = plan.batch(number)
         yield EncodedBatch(number, indices, encoder.encode([prompted(index) for index in indices]))
-        reporter.progress(int(plan.bounds[number + 1]) - offset, total, "sample")
 
 
 def plan_samples(

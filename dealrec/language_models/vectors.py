@@ -8,15 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from dealrec.checkpoints import CheckpointFile
 from dealrec.data.prompts import PromptedSample
 from dealrec.disk import reserve
 from dealrec.errors import DealrecError
-from dealrec.language_models.batch_plan import BatchPlan, encoded_batches
-from dealrec.language_models.memory import run_in_pieces
-from dealrec.language_models.tokens import EncodedSample, Encoder
+from dealrec.language_models.batch_plan import BatchPlan
+from dealrec.language_models.side_by_side import Measure, measured_batches
+from dealrec.language_models.tokens import Encoder
 from dealrec.progress import SILENT, Reporter
 from dealrec.selection.vectors import Float32
 
@@ -30,7 +29,7 @@ def vectors_of(
     plan: BatchPlan,
     prompted: Callable[[int], PromptedSample],
     encoder: Encoder,
-    measure: Callable[[Sequence[EncodedSample]], Tensor],
+    measures: Sequence[Measure],
     width: int,
     *,
     made_with: Mapping[str, str],
@@ -44,7 +43,8 @@ def vectors_of(
         plan: The batches of all samples.
         prompted: Maps a dense sample index to the sample in words.
         encoder: Turns samples into tokens.
-        measure: Maps ``b`` samples to their [b, width] vectors.
+        measures: Each maps ``b`` samples to their [b, width] vectors, see
+            :func:`~dealrec.language_models.side_by_side.measured_batches`.
         width: The numbers in a vector.
         made_with: Everything the vectors depend on besides the plan. A checkpoint made with
             anything else is not resumed.
@@ -59,8 +59,11 @@ def vectors_of(
         Cancelled: ``reporter`` cancelled the run between batches.
     """
     store = _Store(checkpoint_dir, plan, width, made_with, reporter)
-    for batch in encoded_batches(plan, plan.whole(), store.following, encoder, prompted, reporter):
-        found = run_in_pieces(batch.samples, measure, pieces).float().cpu().numpy()
+    whole = plan.whole()
+    for batch, vectors in measured_batches(
+        plan, whole, store.following, encoder, prompted, measures, reporter, pieces
+    ):
+        found = vectors.float().cpu().numpy()
         if not np.isfinite(found).all():
             raise DealrecError(
                 "A vector of the language model holds a number that is not finite.",

@@ -47,14 +47,17 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
 
 
 def in_order_of_keys(selector: Selector) -> Selector:
-    """Run ``selector`` on the samples in a fixed order, whatever the order of the input.
+    """Run ``selector`` on the samples in a fixed order and on one thread.
 
-    The last digit of sums over vectors depends on their order, and a selection on the sums.
+    The last digit of sums over vectors depends on their order and on the number of threads, and a
+    selection on the sums.
     """
+    from threadpoolctl import threadpool_limits
 
     def ordered(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
         order = scores.key_order()
-        inner = selector(scores.take(order), budget, config)
+        with threadpool_limits(limits=1):
+            inner = selector(scores.take(order), budget, config)
         overall, stratum = np.empty_like(inner.overall), np.empty_like(inner.stratum)
         overall[order], stratum[order] = inner.overall, inner.stratum
         return Selection(np.sort(order[inner.indices]), overall, stratum, inner.strata)

@@ -1,14 +1,32 @@
 """Finds a stage's function without loading the libraries of any other stage."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
 from importlib import import_module
 from typing import cast
 
-from dealrec.config.stages import StageName
+from dealrec.config.stages import STAGES, Phase, StageName
+from dealrec.environment import environment
 from dealrec.stages.context import StageContext, StageResult
 
+Run = Callable[[StageContext], StageResult]
 
-def load_stage(name: StageName) -> Callable[[StageContext], StageResult]:
-    """The function ``run`` of the module named after the stage."""
+
+def load_stage(name: StageName) -> Run:
+    """The function ``run`` of the module named after the stage.
+
+    The details of a scoring stage also say where it ran, which a coreset's manifest keeps.
+    """
     module = import_module(f"dealrec.stages.{name.value}")
-    return cast("Callable[[StageContext], StageResult]", module.run)
+    run = cast("Run", module.run)
+    return _with_environment(run) if STAGES[name].phase is Phase.SCORING else run
+
+
+def _with_environment(run: Run) -> Run:
+    @wraps(run)
+    def described(context: StageContext) -> StageResult:
+        result = run(context)
+        return replace(result, details={**result.details, "environment": environment()})
+
+    return described

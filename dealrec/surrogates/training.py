@@ -48,15 +48,15 @@ def train_surrogate(
     The learning rate rises over the first tenth of the steps of ``epochs`` and then falls to zero.
     With a validation split, training stops after ``patience`` epochs without a better NDCG@10, and
     the parameters of the best epoch are kept. Without one, all ``epochs`` are trained and the last
-    parameters are kept. The same data, configuration and thread count give the same parameters bit
-    for bit on a CPU. Test metrics are computed once, at the end.
+    parameters are kept. The training runs on one thread, so on CPUs of one kind the same data and
+    configuration give the same parameters bit for bit. Test metrics are computed once, at the end.
 
     Args:
         dataset: The data for training and evaluation.
         config: The model, its loss and its training.
         checkpoint_dir: The folder that receives a checkpoint after every epoch. A resumed training
             ends as one that never stopped. A checkpoint that cannot be written stops nothing.
-        runtime: Threads and device.
+        runtime: The device.
         reporter: Receives epochs, losses and metrics.
 
     Raises:
@@ -64,7 +64,7 @@ def train_surrogate(
         DealrecError: ``training_diverged`` if the loss is no longer finite.
         Cancelled: ``reporter`` cancelled the training between batches.
     """
-    device = apply_runtime(runtime or Runtime())
+    device = apply_runtime((runtime or Runtime()).on_one_thread())
     started = time.perf_counter()
     with torch.random.fork_rng():
         training = SurrogateTraining(dataset, config, device, reporter)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 
 import dealrec
 from dealrec.config import EvaluationConfig, FinetuneConfig
+from dealrec.config.runtime import Runtime
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
 from dealrec.pipeline import evaluate
@@ -63,6 +65,28 @@ def test_every_sample_has_a_score(result):
     scores = pq.read_table(result.folder / "scores.parquet")
     assert scores.num_rows == 150
     assert scores["influence"].null_count == 0
+
+
+def test_the_coreset_does_not_depend_on_the_number_of_threads(tmp_path):
+    """Version 0.1.0 gave another one for each of these numbers."""
+    write_sample_data(tmp_path, users=400, items=200)
+    made = [
+        dealrec.prune(
+            tmp_path / "interactions.csv",
+            budget=0.25,
+            out=tmp_path / str(threads),
+            config={"surrogate": {"epochs": 1}},
+            runtime=Runtime(threads=threads, device="cpu"),
+        )
+        for threads in (1, 2, 3)
+    ]
+    assert len({one.coreset.sha256 for one in made}) == 1
+    for one in made:
+        environment = one.coreset.manifest["stages"]["influence"]["environment"]
+        assert environment == one.coreset.manifest["stages"]["surrogate"]["environment"]
+        assert environment["threads"] == 1
+        assert environment["torch"] == version("torch")
+        assert environment["processor"] and environment["platform"]
 
 
 def test_an_arrow_table_gives_the_same_coreset_as_its_file(data, result, tmp_path):
@@ -277,6 +301,14 @@ def test_it_trains_and_measures_where_the_configuration_says_so(data, language_m
         config=EvaluationConfig(**evaluation),
     )
     assert measured == result.evaluation
+    with pytest.raises(InputError) as caught:
+        evaluate(
+            tmp_path / "out",
+            data / "interactions.csv",
+            finetune=FinetuneConfig(**finetune),
+            config=EvaluationConfig(split="valid"),
+        )
+    assert caught.value.code == "answers_aimed_at"
     metrics = finetune_coreset(
         tmp_path / "out", config=FinetuneConfig(**finetune), out=tmp_path / "adapter"
     )

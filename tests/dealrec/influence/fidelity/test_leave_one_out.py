@@ -50,6 +50,16 @@ def test_without_its_curvature_a_score_is_further_from_the_truth(surrogate):
     assert correlation[1] < correlation[0]
 
 
+@pytest.mark.parametrize("parameters", InfluenceParameters)
+def test_after_newton_steps_the_scores_that_select_are_those_at_the_minimum(surrogate, parameters):
+    options = {"parameters": parameters, "damping": 1.0, "curvature": Curvature.HESSIAN}
+    before, after = (found(surrogate, newton_steps=steps, **options) for steps in (0, 50))
+    np.testing.assert_array_equal(before.at_minimum, after.at_minimum)
+    apart = [np.linalg.norm(one.used - one.at_minimum) for one in (before, after)]
+    assert apart[1] < 0.05 * np.linalg.norm(after.at_minimum)
+    assert apart[1] < apart[0]
+
+
 def test_an_optimisation_that_does_not_end_is_an_error(surrogate):
     with pytest.raises(InputError, match="did not converge"):
         found(surrogate, parameters=InfluenceParameters.ALL, damping=1e-6)
