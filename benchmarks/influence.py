@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--surrogates", type=int, default=4)
     options = parser.parse_args()
-    apply_runtime(Runtime())
+    apply_runtime(Runtime().on_one_thread())
     with tempfile.TemporaryDirectory(prefix="dealrec-bench-") as name:
         data, items = options.data / "interactions.csv.gz", options.data / "items.csv.gz"
         dataset = ingest(data, items=items, out=Path(name)).dataset

@@ -49,13 +49,13 @@ def main() -> None:
         elif options.best:
             finish("surrogate_best", _best(folder))
         else:
-            apply_runtime(Runtime())
+            apply_runtime(Runtime().on_one_thread())
             finish("surrogate", [*_epoch(dataset), *_default(dataset)])
 
 
 def _epoch(dataset: Dataset) -> list[Target]:
     config = SurrogateConfig()
-    training = SurrogateTraining(dataset, config, apply_runtime(Runtime()), SILENT)
+    training = SurrogateTraining(dataset, config, apply_runtime(Runtime().on_one_thread()), SILENT)
     reference = PaddedEpoch(dataset, config)
     training.train_pass(1)
     seconds = []
@@ -81,7 +81,9 @@ def _default(dataset: Dataset) -> list[Target]:
         trained = train_surrogate(dataset, SurrogateConfig(seed=seed))
         runs.append(trained.metrics)
         print(f"seed {seed}: {_line(trained.metrics)}", flush=True)
-    training = SurrogateTraining(dataset, SurrogateConfig(), apply_runtime(Runtime()), SILENT)
+    training = SurrogateTraining(
+        dataset, SurrogateConfig(), apply_runtime(Runtime().on_one_thread()), SILENT
+    )
     training.model.load_state_dict(trained.model.state_dict())
     with timed() as evaluation:
         for split in (Split.VALID, Split.TEST):
