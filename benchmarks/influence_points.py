@@ -30,21 +30,19 @@ from dealrec.influence.scoring import score_influence
 from dealrec.surrogates.storage import TrainedSurrogate
 from dealrec.surrogates.training import train_surrogate
 
-DAMPINGS = (0.001, 0.01, 0.1, 1.0)
-SETS = (
-    InfluenceParameters.ITEM_EMBEDDING,
-    InfluenceParameters.ATTENTION_OUTPUT,
-    InfluenceParameters.LAST_BLOCK,
-    InfluenceParameters.ALL,
+SMALL_SETS = (InfluenceParameters.ITEM_EMBEDDING, InfluenceParameters.ATTENTION_OUTPUT)
+LARGE_SETS = (InfluenceParameters.LAST_BLOCK, InfluenceParameters.ALL)
+DAMPINGS = (0.01, 0.1, 1.0)
+CASES = (
+    *product((0,), SMALL_SETS, DAMPINGS),
+    (0, InfluenceParameters.ITEM_EMBEDDING, 0.001),
+    *product((1,), SMALL_SETS, DAMPINGS),
+    *product((0,), LARGE_SETS, DAMPINGS[1:]),
 )
-LARGE = SETS[2:]
-LARGE_DAMPINGS = (0.1, 1.0)
-"""The dampings of the large parameter sets, whose retraining takes long, on the first surrogate."""
+"""Seeds of the surrogate, parameter sets and dampings; retraining of large sets takes long."""
 NEWTON_STEPS = 20
 ONE = Runtime(threads=1, device="cpu")
 POINTS = ("trained", "continued", "at_minimum")
-SURROGATE_SEEDS = (0, 1)
-"""The surrogate is trained anew with each."""
 
 
 def main() -> None:
@@ -53,32 +51,30 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--users", type=int, default=200)
-    parser.add_argument("--left-out", type=int, default=60)
+    parser.add_argument("--left-out", type=int, default=40)
     options = parser.parse_args()
     rows = _kept(options.keep)
     with tempfile.TemporaryDirectory(prefix="dealrec-bench-") as name:
         data, items = options.data / "interactions.csv.gz", options.data / "items.csv.gz"
         dataset = small_problem(ingest(data, items=items, out=Path(name)).dataset, options.users)
         samples = build_samples(dataset)
-        for seed in SURROGATE_SEEDS:
-            config = SurrogateConfig(hidden_size=16, seed=seed)
-            surrogate = train_surrogate(dataset, config, runtime=ONE)
-            for parameters, damping in product(SETS, DAMPINGS):
-                if parameters in LARGE and (seed or damping < min(LARGE_DAMPINGS)):
-                    continue
-                case = {
-                    "parameters": parameters.value,
-                    "damping": damping,
-                    "seed": seed,
-                    "users": options.users,
-                    "left_out": options.left_out,
-                }
-                if not any(case.items() <= row.items() for row in rows):
-                    row = case | _measured(dataset, samples, surrogate, case)
-                    rows.append(row)
-                    with options.keep.open("a") as lines:
-                        lines.write(json.dumps(row) + "\n")
-                    print(json.dumps(row), flush=True)
+        surrogates = {
+            seed: train_surrogate(dataset, SurrogateConfig(hidden_size=16, seed=seed), runtime=ONE)
+            for seed in sorted({seed for seed, _, _ in CASES})
+        }
+        for seed, parameters, damping in CASES:
+            case = {
+                "parameters": parameters.value,
+                "damping": damping,
+                "seed": seed,
+                "users": options.users,
+                "left_out": options.left_out,
+            }
+            if not any(case.items() <= row.items() for row in rows):
+                rows.append(case | _measured(dataset, samples, surrogates[seed], case))
+                with options.keep.open("a") as lines:
+                    lines.write(json.dumps(rows[-1]) + "\n")
+                print(_table(rows)[-1], flush=True)
     print("\n".join(_table(rows)), flush=True)
     finish("influence_points", _targets(rows))
 
