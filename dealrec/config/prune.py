@@ -16,7 +16,7 @@ from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.config.surrogate import SurrogateConfig
 from dealrec.errors import FieldError, InputError
 
-_OF_TRAINING = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS})
+_OF_TRAINING = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES, Need.IFD})
 """Needs that no validation item has a part in."""
 
 

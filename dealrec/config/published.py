@@ -9,6 +9,7 @@ from dealrec.config.influence import (
     Curvature,
     InfluenceConfig,
     InfluenceParameters,
+    Risk,
     RiskTarget,
     Solver,
 )
@@ -20,6 +21,7 @@ _LEAVE_OUT = "Leave these options out, or use the selector `dealrec` with option
 
 INFLUENCE: Mapping[str, object] = {
     "target": RiskTarget.TRAIN,
+    "risk": Risk.LIKELIHOOD,
     "parameters": InfluenceParameters.ATTENTION_OUTPUT,
     "curvature": Curvature.HESSIAN,
     "solver": Solver.LISSA,

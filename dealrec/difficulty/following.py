@@ -26,6 +26,7 @@ from dealrec.difficulty.scores import FollowingScores
 from dealrec.language_models.batch_plan import plan_batches
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
 from dealrec.language_models.prefix import PrefixReuse, reuse_prefix
+from dealrec.language_models.side_by_side import Measure, side_by_side
 from dealrec.language_models.structure import find_structure
 from dealrec.language_models.tokens import EncodedSample, Encoder, loss_targets, padded
 from dealrec.language_models.vectors import vectors_of
@@ -53,7 +54,8 @@ def score_following(
         Cancelled: ``reporter`` cancelled the run between batches.
     """
     started = time.perf_counter()
-    device = apply_runtime(runtime or Runtime())
+    runtime = runtime or Runtime()
+    device = apply_runtime(runtime.on_one_thread())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
     prompted = Prompter(dataset, samples, prompt).prompt
     _, first, of_sample = np.unique(samples.targets, return_index=True, return_inverse=True)
@@ -65,6 +67,7 @@ def score_following(
             count,
             config,
             identity=[dataset.sha256, samples.unit.value, prompt.model_dump(mode="json"), name],
+            runtime=runtime,
             checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir / name,
             reporter=reporter,
             pieces=pieces,
@@ -93,6 +96,7 @@ def answer_losses(
     config: IfdConfig,
     *,
     identity: object = None,
+    runtime: Runtime | None = None,
     checkpoint_dir: Path | None = None,
     reporter: Reporter = SILENT,
     pieces: int = 1,
@@ -104,8 +108,28 @@ def answer_losses(
     """
     encoder = Encoder.for_model(loaded, config.max_tokens)
     plan = plan_batches(encoder, prompted, count, config, identity=identity, reporter=reporter)
+    longest = int(plan.tokens.max(initial=0))
+    measures = [
+        _mean_losses(one, plan.prefix, longest)
+        for one in side_by_side(loaded, runtime, plan.batches, pieces)
+    ]
+    return vectors_of(
+        plan,
+        prompted,
+        encoder,
+        measures,
+        1,
+        made_with={**loaded.identity, "dtype": config.dtype, "what": "mean losses of answers"},
+        checkpoint_dir=checkpoint_dir,
+        reporter=reporter,
+        pieces=pieces,
+    )[:, 0]
+
+
+def _mean_losses(loaded: LoadedLanguageModel, prefix: Sequence[int], longest: int) -> Measure:
+    """Return the function that computes the [b, 1] mean losses of the samples' answers."""
     structure = find_structure(loaded.model)
-    reuse = reuse_prefix(loaded.model, structure, plan.prefix, int(plan.tokens.max(initial=0)))
+    reuse = reuse_prefix(loaded.model, structure, prefix, longest)
     decoder = reuse if isinstance(reuse, PrefixReuse) else structure
     pad, output = loaded.tokenizer.pad_token_id or 0, loaded.model.get_output_embeddings()
 
@@ -120,14 +144,4 @@ def answer_losses(
         sums = found.new_zeros(len(samples), 1).index_add_(0, targets.rows, found[:, None])
         return sums / torch.bincount(targets.rows, minlength=len(samples))[:, None]
 
-    return vectors_of(
-        plan,
-        prompted,
-        encoder,
-        mean_losses,
-        1,
-        made_with={**loaded.identity, "dtype": config.dtype, "what": "mean losses of answers"},
-        checkpoint_dir=checkpoint_dir,
-        reporter=reporter,
-        pieces=pieces,
-    )[:, 0]
+    return mean_losses

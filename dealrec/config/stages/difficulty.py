@@ -10,7 +10,7 @@ class DifficultyStage(StageSpec):
     name = StageName.DIFFICULTY
     title = "Difficulty"
     phase = Phase.SCORING
-    version = 2
+    version = 3
     reads = SAMPLES
     before = (StageName.SURROGATE,)
     makes = frozenset({Need.EL2N, Need.GRAND, Need.LIKELIHOOD})
