@@ -4,7 +4,8 @@
 ``interactions.csv.gz`` and ``items.csv.gz``. On a problem of some users, samples are left out one at a
 time and the measured parameters are optimised again; for every parameter set and damping, Spearman
 correlations with scores at the trained parameters, after Newton steps towards the minimum, and at the
-minimum. One thread. Each finished row is a line of JSON in ``--keep``, and is not measured again.
+minimum. Then the linear datamodeling score of the item vectors' rows, over random halves of more users.
+One thread. Each finished row is a line of JSON in ``--keep``, and is not measured again.
 """
 
 import argparse
@@ -18,15 +19,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks._report import Target, finish
-from dealrec.config import InfluenceConfig, InfluenceParameters, SurrogateConfig
+from dealrec.config import InfluenceConfig, InfluenceParameters, PruneConfig, SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import Samples, build_samples
 from dealrec.errors import InputError
+from dealrec.influence.fidelity.datamodeling import FidelityScale, datamodeling_scores
 from dealrec.influence.fidelity.halves import small_problem
 from dealrec.influence.fidelity.leave_one_out import correlation, leave_one_out
+from dealrec.influence.fidelity.predictors import Predictor
 from dealrec.influence.scoring import score_influence
+from dealrec.progress import SILENT
 from dealrec.surrogates.storage import TrainedSurrogate
 from dealrec.surrogates.training import train_surrogate
 
@@ -52,11 +56,14 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, required=True)
     parser.add_argument("--users", type=int, default=200)
     parser.add_argument("--left-out", type=int, default=40)
+    parser.add_argument("--halves", type=int, default=20)
+    parser.add_argument("--halves-users", type=int, default=1500)
     options = parser.parse_args()
     rows = _kept(options.keep)
     with tempfile.TemporaryDirectory(prefix="dealrec-bench-") as name:
         data, items = options.data / "interactions.csv.gz", options.data / "items.csv.gz"
-        dataset = small_problem(ingest(data, items=items, out=Path(name)).dataset, options.users)
+        whole = ingest(data, items=items, out=Path(name)).dataset
+        dataset = small_problem(whole, options.users)
         samples = build_samples(dataset)
         surrogates = {
             seed: train_surrogate(dataset, SurrogateConfig(hidden_size=16, seed=seed), runtime=ONE)
@@ -75,8 +82,33 @@ def main() -> None:
                 with options.keep.open("a") as lines:
                     lines.write(json.dumps(rows[-1]) + "\n")
                 print(_table(rows)[-1], flush=True)
+        halves = FidelityScale(halves=options.halves, seeds=1, queries=300, surrogates=1)
+        datamodeling = datamodeling_scores(
+            small_problem(whole, options.halves_users),
+            PruneConfig.parse({"effort": None}),
+            _predictors(),
+            halves,
+            options.keep.with_suffix(""),
+            SILENT,
+        )
     print("\n".join(_table(rows)), flush=True)
+    for kind, scores in datamodeling.scores.items():
+        print(f"\nLinear datamodeling score, {kind} queries, {datamodeling.counts}:", flush=True)
+        for name, interval in scores.items():
+            print(f"| {name} | {interval} |", flush=True)
     finish("influence_points", _targets(rows))
+
+
+def _predictors() -> list[Predictor]:
+    """Return the item vectors' influence at every damping, as trained and continued."""
+    return [
+        Predictor(
+            f"item_embedding, damping {damping}, {'continued' if steps else 'as trained'}",
+            InfluenceConfig(damping=damping, newton_steps=steps),
+        )
+        for damping in DAMPINGS
+        for steps in (0, NEWTON_STEPS)
+    ]
 
 
 def _kept(path: Path) -> list[dict[str, Any]]:

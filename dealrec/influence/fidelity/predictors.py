@@ -20,6 +20,7 @@ from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
 from dealrec.influence.fidelity.halves import Bools
 from dealrec.influence.fidelity.intervals import Floats
+from dealrec.influence.optimum import continued
 from dealrec.influence.problem import Problem, no_tick
 from dealrec.influence.solvers.interface import System
 from dealrec.influence.solvers.solve import solve
@@ -56,8 +57,12 @@ def predict(
     model = copy.deepcopy(surrogate).to(dtype=dtype).eval()
     problem = make_problem(model, config.parameters)
     training = Examples.of_samples(samples, model.n_items, model.max_length, config.sample_loss)
-
     system = _system(predictor, problem, training) if predictor.curved else None
+    if system is not None and config.newton_steps:
+        curved = training.evenly(config.curvature_tokens)
+        problem, _ = continued(problem, training, curved, config, system.damping, no_tick)
+        operator = problem.curvature(curved, config.curvature, no_tick)
+        system = dataclasses.replace(system, parts=(operator,), largest=None)
     found = [np.empty((len(examples), len(members))) for examples in queries]
     whole = problem.gradient(training, no_tick)
     for half, member in enumerate(members):
