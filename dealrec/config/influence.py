@@ -96,8 +96,11 @@ class InfluenceConfig(Config):
     Null means all items. It is for catalogues of 100,000 items and more, where the cost is
     proportional to samples times items.
     """
-    damping: float = Field(0.01, gt=0, le=100)
-    """δ as a multiple of the largest eigenvalue of the curvature."""
+    damping: float = Field(1.0, gt=0, le=100)
+    """δ as a multiple of the largest eigenvalue of the curvature.
+
+    Scores at the trained parameters rank retraining better the larger it is (``benchmarks/RESULTS.md``).
+    """
     newton_steps: int = Field(0, ge=0, le=1000)
     """The largest number of Newton steps that continue the training of ``parameters`` alone.
 

@@ -162,7 +162,7 @@ def test_scores_do_not_depend_on_any_seed_and_say_what_they_are(ring_surrogate):
     assert said["loss"] == "full_softmax"
     assert said["converged"] is True
     assert said["residual"] <= config.tolerance
-    assert said["damping"] == pytest.approx(0.01 * said["largest_eigenvalue"])
+    assert said["damping"] == pytest.approx(InfluenceConfig().damping * said["largest_eigenvalue"])
     assert said["curvature_examples"] == 50
     assert -1 <= said["v_train_validation_cosine"] <= 1
 
