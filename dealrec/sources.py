@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config import DataOptions
+from dealrec.data.remote import fetched, is_address
 from dealrec.disk import local_source
 from dealrec.errors import InputError
 from dealrec.stages.context import IngestFile, IngestFiles
@@ -31,8 +32,8 @@ class ArrowArray(Protocol):
 
 
 Source: TypeAlias = str | Path | Sequence[str | Path] | ArrowStream | ArrowArray
-"""A file in any format of :mod:`dealrec.data`, a folder of files, several of them, or a table in memory: a
-DataFrame, an Arrow table, …."""
+"""A file in any format of :mod:`dealrec.data`, a folder of files, several of them, an address such as
+``s3://bucket/events``, or a table in memory: a DataFrame, an Arrow table, …."""
 
 
 @contextmanager
@@ -54,16 +55,27 @@ def source_files(
         )
 
 
+def _path(source: str | PathLike[str], scratch: Path) -> Path:
+    """The local file or folder; what an address names is copied beside ``scratch`` first."""
+    if isinstance(source, str) and is_address(source):
+        folder = scratch.with_suffix(".fetched")
+        folder.mkdir()
+        return local_source(fetched(source, folder))
+    return local_source(Path(source))
+
+
 def _file(source: Source, table: Path) -> IngestFile:
     if isinstance(source, str | PathLike):
-        path = local_source(source)
+        path = _path(source, table)
         return IngestFile(path=path, name=path.name)
     if (
         isinstance(source, list | tuple)
         and source
         and all(isinstance(s, str | PathLike) for s in source)
     ):
-        first, *further = map(local_source, source)
+        first, *further = (
+            _path(one, table.with_name(f"{table.stem}-{at}")) for at, one in enumerate(source)
+        )
         return IngestFile(path=first, name=first.name, further=tuple(further))
     try:
         pq.write_table(pa.table(source), table)

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,7 +90,9 @@ def parsed_literal(text: str) -> dict[str, Any] | None:
     :func:`ast.literal_eval` bounds how deep a text may nest, and the limit of lines how long it is.
     """
     try:
-        found = ast.literal_eval(text.strip())
+        with warnings.catch_warnings():  # about escapes that Python does not know
+            warnings.simplefilter("ignore")
+            found = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     if not isinstance(found, dict):

@@ -8,12 +8,16 @@ import zipfile
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 import pytest
 
 from dealrec.config import DataOptions
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.ingest import ingest
+from dealrec.data.remote import copied
 from dealrec.errors import InputError
+from dealrec.sources import source_files
 from tests.dealrec.data.files import INTERACTIONS, ingest_bytes, write_table
 from tests.hostile.archives import rows_of_cells, workbook
 
@@ -235,3 +239,22 @@ def test_a_damaged_row_of_utf_8_is_rejected_and_the_others_are_used(tmp_path):
     result = ingest_bytes(tmp_path, rows, items, split="leave_one_out")
     assert result.dataset.titles.to_pylist() == ["Thé", "Zoë", "c"]
     assert [r["reason"] for r in result.report["rejections"]] == ["invalid_text"]
+
+
+def test_an_address_of_a_folder_is_read_like_the_folder(tmp_path):
+    folder = tmp_path / "day=1"
+    folder.mkdir()
+    (folder / "a b.csv").write_bytes(write_table(INTERACTIONS, "csv"))
+    with source_files(f"file://{tmp_path}/day%3D1", None, AS_THEY_ARE) as files:
+        assert files.interactions.paths() == [folder]
+    system = pa_fs.SubTreeFileSystem(str(tmp_path), pa_fs.LocalFileSystem())
+    found = copied(system, "day=1", tmp_path / "out")
+    assert [file.name for file in found.iterdir()] == ["a b.csv"]
+    assert (found / "a b.csv").read_bytes() == (folder / "a b.csv").read_bytes()
+
+
+@pytest.mark.parametrize("address", ["s3://", "nothing://bucket/a.csv", "file:///nowhere/a.csv"])
+def test_an_address_of_nothing_is_refused(address):
+    with pytest.raises(InputError) as refusal, source_files(address, None, AS_THEY_ARE):
+        pass
+    assert refusal.value.code == "no_such_file"
