@@ -129,7 +129,7 @@ def objects(*values: str) -> bytes:
 def literals(*values: str) -> bytes:
     """Python dictionaries, one a line: each value as the timestamp of a row, among good rows."""
     row = "{'user_id': 'u%d', 'item_id': 'i%d', 'timestamp': %s}"
-    lines = [row % (n // 3, n, n) for n in range(30)]
+    lines = [row % (n // 3, n, n) for n in range(120)]
     return "\n".join([*lines, *(row % (0, 99, value) for value in values)]).encode()
 
 
