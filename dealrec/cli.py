@@ -16,10 +16,9 @@ from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
 from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
-from dealrec.disk import local_file
 from dealrec.extras import Extra
 from dealrec.inspect_cli import inspect_command
-from dealrec.options import Asked, JsonOption, reads_data
+from dealrec.options import Asked, InteractionsArgument, JsonOption, reads_data
 from dealrec.terminal import add_commands, print_json, resumable_display, say, stage_display
 from dealrec.version import __version__
 
@@ -70,7 +69,7 @@ def register(application: typer.Typer) -> None:
 
 @reads_data
 def prune_command(
-    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    interactions: InteractionsArgument,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
@@ -167,7 +166,7 @@ def export_command(
 
 @reads_data
 def fidelity_command(
-    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    interactions: InteractionsArgument,
     out: Annotated[Path, typer.Option(help="Folder for report.json and the trainings.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     users: Annotated[
@@ -190,16 +189,20 @@ def fidelity_command(
     from dealrec.influence.fidelity.datamodeling import FidelityScale
     from dealrec.influence.fidelity.halves import small_problem
     from dealrec.influence.fidelity.measure import measure_fidelity
+    from dealrec.sources import source_files
 
     settings = PruneConfig.parse({"effort": None, **asked.config})
     with (
         tempfile.TemporaryDirectory(prefix="dealrec-") as work,
         stage_display(quiet=json) as stages,
+        source_files(interactions, items, asked.data) as files,
     ):
         result = ingest(
-            local_file(interactions),
-            items=None if items is None else local_file(items),
-            options=asked.data,
+            files.interactions.paths(),
+            interactions_name=files.interactions.name,
+            items=None if files.items is None else files.items.paths(),
+            items_name=None if files.items is None else files.items.name,
+            options=files.options,
             out=Path(work),
         )
         out.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from dealrec.options import (
     DespiteOption,
     FullDataRunsOption,
     FullDataSamplesOption,
+    InteractionsArgument,
     JsonOption,
     ScaleOption,
     SeedsOption,
@@ -30,7 +31,7 @@ from dealrec.terminal import print_json, resumable_display, say
 
 @reads_data
 def compare_command(
-    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    interactions: InteractionsArgument,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")],
     budget: BudgetsOption,
     selectors: SelectorsOption = COMPARED,

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from dealrec.errors import InputError
-from dealrec.options import Asked, JsonOption, reads_data
+from dealrec.options import Asked, InteractionsArgument, JsonOption, reads_data
 from dealrec.terminal import print_json, say, stage_display, tell
 
 
 @reads_data
 def inspect_command(
-    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    interactions: InteractionsArgument,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     *,
     asked: Asked,

@@ -24,6 +24,12 @@ SetOption = Annotated[
         help="One option, e.g. selection.strata=25, or data.split=leave_one_out for the data.",
     ),
 ]
+InteractionsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="The interactions: a file in any format, a folder, several files, or an address."
+    ),
+]
 ColumnOption = Annotated[
     list[str] | None,
     typer.Option(metavar="OURS=THEIRS", help="A column that has another name in the file."),

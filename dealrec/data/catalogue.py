@@ -142,12 +142,15 @@ def _distinct(
     return table.filter(pa.array(~again))
 
 
-def join_catalogue(used: pa.Array, catalogue: Catalogue | None) -> tuple[Catalogue, int]:
+def join_catalogue(
+    used: pa.Array, catalogue: Catalogue | None, where: str = ""
+) -> tuple[Catalogue, int]:
     """Join the used items with the catalogue.
 
     Args:
         used: Distinct ids of the items that interactions use.
         catalogue: The items file, if there is one.
+        where: Says which columns the ids come from, where they do not meet.
 
     Returns:
         All items in the order of the bytes of their ids, and the number of used items that the
@@ -161,7 +164,7 @@ def join_catalogue(used: pa.Array, catalogue: Catalogue | None) -> tuple[Catalog
         return Catalogue(used, pa.nulls(len(used), pa.string()), {}), 0
     known = pc.sum(pc.is_in(used, value_set=catalogue.item_ids)).as_py()
     if not known:
-        raise _no_match(used, catalogue.item_ids)
+        raise _no_match(used, catalogue.item_ids, where)
     every = pa.concat_arrays([used, catalogue.item_ids]).unique()
     every = every.take(pc.array_sort_indices(every))
     at = pc.index_in(every, value_set=catalogue.item_ids)
@@ -169,16 +172,15 @@ def join_catalogue(used: pa.Array, catalogue: Catalogue | None) -> tuple[Catalog
     return Catalogue(every, catalogue.titles.take(at), texts), known
 
 
-def _no_match(used: pa.Array, known: pa.Array) -> InputError:
+def _no_match(used: pa.Array, known: pa.Array, where: str) -> InputError:
     pair = example_pair(used, known)
     detail = "The items file has none of the items that the interactions use. "
     if pair is None:
-        detail += (
-            f"Its first id is `{known[0]}`, and the first id of the interactions is `{used[0]}`."
-        )
+        ids = f"Its first id is `{known[0]}`, and the first id of the interactions is `{used[0]}`."
+        detail += f"{ids} {where}"
     else:
         detail += (
             f"It has `{pair[1]}` where the interactions have `{pair[0]}`: `--set data.normalise_ids=true` "
             "(or `normalise_ids` in the request) makes such ids the same."
         )
-    return InputError(detail, code="items_do_not_match")
+    return InputError(detail.strip(), code="items_do_not_match")

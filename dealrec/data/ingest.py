@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from dealrec.config import Column, DataOptions, Sampling, Split, SplitMethod
@@ -26,7 +27,7 @@ from dealrec.data.inspection import example_rows
 from dealrec.data.interactions import Interactions, read_interactions, used_columns
 from dealrec.data.limits import Limits
 from dealrec.data.many import Part, parts_of
-from dealrec.data.oddities import odd_interactions, odd_items, unknown_items
+from dealrec.data.oddities import is_rounded, odd_interactions, odd_items, unknown_items
 from dealrec.data.opening import SourceTable, open_interactions, open_items
 from dealrec.data.samples import build_samples
 from dealrec.data.seen import SeenFiles
@@ -135,11 +136,12 @@ def _ingested(
     catalogue = None if item_rows is None else item_rows.catalogue
     examples = example_rows(rows.rows, catalogue)
     raw, catalogue = filtered(rows.rows, catalogue, options, rows.findings)
-    joined, known = join_catalogue(raw.item_ids, catalogue)
+    where = "" if item_rows is None else _where_ids_are(rows.source, item_rows.source)
+    joined, known = join_catalogue(raw.item_ids, catalogue, where)
     sequences = arrange(_placed(raw, joined), rows.method)
     dataset = _dataset(raw, sequences, joined, rows.method)
     counts = _counts(dataset)
-    _require_samples(counts)
+    _require_samples(counts, raw.item_ids)
     warnings = _warnings(dataset, joined, catalogue)
     if catalogue is not None and known < len(raw.item_ids):
         warnings.append(unknown_items(raw.item_ids, catalogue.item_ids))
@@ -180,20 +182,37 @@ def _require_possible(method: SplitMethod, found: Mapping[Column, str]) -> None:
         )
 
 
+def _where_ids_are(interactions: SourceTable, items: SourceTable) -> str:
+    """Say which columns the ids come from, and how to name others."""
+    used, known = interactions.columns[Column.ITEM_ID], items.columns[Column.ITEM_ID]
+    told = f"The ids are `{known}` in the items file and `{used}` in the interactions"
+    if known != used and known in interactions.table.column_names:
+        return f"{told}, which also have `{known}`: `--column item_id={known}` takes that."
+    return (
+        f"{told}; `--set data.item_columns.item_id=NAME` and `--column item_id=NAME` name others."
+    )
+
+
 def _placed(raw: Interactions, joined: Catalogue) -> Interactions:
     """Number the items of ``raw`` by their places in ``joined``; both are in the order of ids."""
     places = pc.index_in(raw.item_ids, value_set=joined.item_ids).to_numpy().astype(np.int32)
     return replace(raw, item_ids=joined.item_ids, items=places[raw.items])
 
 
-def _require_samples(counts: Mapping[str, int]) -> None:
+def _require_samples(counts: Mapping[str, int], item_ids: pa.Array) -> None:
     if not counts["samples_per_user"]:
         raise InputError(
             "No sample can be made, because no user has two interactions in the training split.",
             code="no_samples",
         )
     if counts["items"] == 1:
-        raise InputError("There is one item only, so nothing can be ranked.", code="one_item")
+        detail = "There is one item only, so nothing can be ranked."
+        if is_rounded(item_ids[0].as_py()):
+            detail += (
+                f" Its id, `{item_ids[0]}`, is a rounded number: different ids have become one in a "
+                "spreadsheet or a column of floating-point numbers. Export them again, as text."
+            )
+        raise InputError(detail, code="one_item")
 
 
 def _dataset(

@@ -57,6 +57,11 @@ def odd_interactions(
         )
 
 
+def is_rounded(value: str) -> bool:
+    """Whether an id is a number of which some digits are lost, such as ``4.71009E+12``."""
+    return re.match(_ROUNDED, value) is not None
+
+
 def odd_items(
     file: str, columns: Mapping[Column, str], catalogue: Catalogue
 ) -> Iterator[DataWarning]:

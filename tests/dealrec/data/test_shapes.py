@@ -191,7 +191,8 @@ def test_names_of_files_say_training_validation_and_test(tmp_path):
     }.items():
         (tmp_path / f"log.{part}.csv").write_text(header + rows)
     files = [tmp_path / f"log.{part}.csv" for part in ("train", "valid", "test")]
-    result = ingest(files, out=tmp_path / "out")
+    options = DataOptions(allowed_rejected=1)
+    result = ingest(files, options=options, out=tmp_path / "out")
     assert (result.counts["train"], result.counts["valid"], result.counts["test"]) == (4, 1, 1)
     rejection = result.report["rejections"][0]
     assert (rejection["file"], rejection["row"]) == ("log.test.csv", 3)
