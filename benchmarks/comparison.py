@@ -22,6 +22,7 @@ import pyarrow.csv as pcsv
 from benchmarks._report import Target, finish, timed
 from benchmarks._server import served
 from dealrec.app.settings import Settings
+from dealrec.config import ComparisonConfig
 
 _PROMPT = {"item_noun": "game", "history_items": 5, "title_characters": 60}
 """Short texts: what two cores can read many of."""
@@ -52,6 +53,7 @@ def main() -> None:
                 "budgets": json.loads(f"[{options.budgets}]"),
                 "selectors": options.selectors.split(","),
                 "seeds": options.seeds,
+                "despite_no_headroom": True,
                 "config": {"prompt": _PROMPT},
             }
             targets = _compare(client, asked, psutil.Process(service.pid), options.keep)
@@ -62,7 +64,7 @@ def _compare(
     client: httpx.Client, asked: dict[str, Any], service: psutil.Process, keep: Path | None
 ) -> list[Target]:
     job = _posted(client.post("/v1/comparisons", json=asked))
-    runs = len(asked["budgets"]) * asked["seeds"] * len(job["config"]["selectors"])
+    runs = ComparisonConfig.parse(job["config"]).run_count
     print(f"{job['id']}: {runs} trainings planned", flush=True)
     _until(client, job, lambda now: _stage(now)["metrics"].get("runs", 0) >= 1)
     with timed() as pause:

@@ -56,6 +56,8 @@ def run(
         "budgets": list(budgets),
         "selectors": list(selectors),
         "seeds": seeds,
+        "full_data_runs": 0,
+        "despite_no_headroom": True,
         "config": settings,
         **changes,
     }

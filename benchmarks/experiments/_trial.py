@@ -137,6 +137,7 @@ class Trial:
             "selectors": [*beside, *SELECTORS] if of_design else fresh,
             "seeds": settings.seeds,
             "full_data_runs": int(of_design and not settings.smoke),
+            "despite_no_headroom": True,
             "config": {
                 "prompt": PROMPT.model_dump(),
                 "selection": {"seed": first},

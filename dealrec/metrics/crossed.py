@@ -166,9 +166,9 @@ def error_of(parts: Squares, runs: int, users: int) -> tuple[Values, Values]:
     uncertain = parts.users**2 / (users - 1)
     if runs > 1:
         uncertain = uncertain + parts.runs**2 / (runs - 1)
-    whole = (parts.users + parts.runs) ** 2
+        uncertain = uncertain + parts.noise**2 / ((runs - 1) * (users - 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        degrees = np.where(uncertain > 0, whole / uncertain, np.inf)
+        degrees = np.where(uncertain > 0, total**2 / uncertain, np.inf)
     return np.sqrt(total), degrees
 
 
