@@ -136,6 +136,7 @@ def test_what_was_rejected_is_said_on_every_surface(data, tmp_path):
     kept = json.loads((tmp_path / "a" / "config.json").read_text())["data"]
     assert kept == {"allowed_rejected": 0.51, "repeats": "last"}
     lines = ended.stdout.splitlines()
+    lines = lines[next(at for at, line in enumerate(lines) if line.startswith("interactions:")) :]
     assert re.fullmatch(r"interactions: [\d,]+ rows accepted, [\d,]+ rejected \(50.0%\)", lines[0])
     assert "invalid_timestamp" in lines[1]
     assert "The first is log.csv:3:timestamp." in lines[1]
