@@ -190,7 +190,9 @@ def _separator(lines: Sequence[str], name: str) -> str:
     bare = [_QUOTED.sub("", line) for line in lines]
     best, score = "", (0.0, 0)
     for separator in SEPARATORS.values():
-        counts = [line.count(separator) for line in bare]
+        counts = [
+            len(line.split()) - 1 if separator == " " else line.count(separator) for line in bare
+        ]
         if not counts[0]:
             continue
         same = sum(count == counts[0] for count in counts) / len(counts)

@@ -38,6 +38,7 @@ class JsonReader:
         head = file.text_head().decode("utf-8", "replace")
         self.shape = json_shape(head)
         sample = self._sample(head)
+        self._refuse_columns(sample)
         self._plain = _plain_fields(sample, null=True)
         self.lists: dict[str, str | None] = dict.fromkeys(_list_fields(sample))
         if not self._plain and not self.lists and not _paths(sample):
@@ -51,6 +52,19 @@ class JsonReader:
         if not self.column_names:
             raise file_error(self.name, "not_tabular", "No line holds a JSON object.")
         self._check_count(len(self._plain))
+
+    def _refuse_columns(self, sample: list[dict[str, Any]]) -> None:
+        """Refuse one object that holds columns, as pandas writes it without being told otherwise."""
+        columns = list(sample[0].values()) if len(sample) == 1 else []
+        if len(columns) > 1 and all(
+            isinstance(column, dict) and "0" in column for column in columns
+        ):
+            raise file_error(
+                self.name,
+                "not_tabular",
+                "The file is one object of columns, not of rows. `pandas.read_json(…).to_json(…, "
+                'orient="records", lines=True)` writes one object a row.',
+            )
 
     def has(self, name: str) -> bool:
         """See :meth:`dealrec.data.tables.TableReader.has`."""

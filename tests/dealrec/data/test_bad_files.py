@@ -82,6 +82,7 @@ BAD_FILES = {
     "xz": (b"\xfd7zXZ\x00" + bytes(50), "unsupported_format"),
     "gzip in gzip": (gzip.compress(gzip.compress(GOOD)), "unsupported_format"),
     "JSON array without items": (b'[{"user_id": 1}]', "missing_column"),
+    "JSON of columns": (b'{"user_id": {"0": "u"}, "item_id": {"0": "a"}}', "not_tabular"),
     "JSON array cut short": (
         b'[{"user_id": "u", "item_id": "a", "position": 1},',
         "truncated_stream",

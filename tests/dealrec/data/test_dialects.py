@@ -185,6 +185,13 @@ def test_spaces_after_separators_do_not_become_part_of_ids(tmp_path):
     assert result.dataset.user_ids.to_pylist() == ["u0", "u1"]
 
 
+def test_columns_that_are_aligned_with_spaces_are_told_apart(tmp_path):
+    rows = "".join(f"  u{n % 2}   i{n}{' ' * (n % 3 + 1)}{n}\n" for n in range(9))
+    result = ingest_bytes(tmp_path, f"user_id  item_id   position\n{rows}".encode())
+    assert result.report["accepted_rows"] == 9
+    assert result.dataset.user_ids.to_pylist() == ["u0", "u1"]
+
+
 def test_missing_values_may_have_a_word(tmp_path):
     content = b"user_id,item_id,position\nu,a,1\nNULL,b,2\nu,\\N,3\nu,d,4\nu,e,5\nu,f,6\n"
     result = ingest_bytes(tmp_path, content, format={"null_values": ["NULL", "\\N"]})
