@@ -13,7 +13,7 @@ from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.runtime import Runtime
 from dealrec.pipeline import prune
 
-OF_THE_MACHINE = {"peak_memory_bytes", "seconds", "tokens_per_second", "shards"}
+OF_THE_MACHINE = {"environment", "peak_memory_bytes", "seconds", "tokens_per_second", "shards"}
 """Figures of the machines that ran the job. Only the worker splits effort into shards."""
 BUDGET = 0.25
 
