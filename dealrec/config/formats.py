@@ -21,6 +21,8 @@ SEPARATORS = {
 }
 """The separators by the names that people can write where the character itself is hard to write."""
 SEPARATOR_NAMES = {character: name for name, character in SEPARATORS.items()}
+_NO_FILES = {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "utf-7"}
+"""Python's encodings that no file of data has."""
 _ESCAPED = {r"\t": "\t", r"\x01": "\x01", r"\001": "\x01", r"\u0001": "\x01", "^A": "\x01"}
 
 
@@ -108,6 +110,13 @@ class FileFormat(Config):
     order: RowOrder | None = None
     """`file`: the order of rows is the order of time, and no column is read for it."""
 
+    @field_validator("separator")
+    @classmethod
+    def _usable_separator(cls, value: str | None) -> str | None:
+        if value is not None and any(mark in value for mark in "\"'\\\r\n\x00"):
+            raise ValueError("a separator holds no quotes, backslashes or line ends")
+        return value
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str | None) -> str | None:
@@ -119,8 +128,8 @@ class FileFormat(Config):
             raise ValueError(
                 f"there is no encoding {value!r}; known are utf-8, latin-1, cp1252, gbk, utf-16, …"
             ) from None
-        if not found._is_text_encoding:
-            raise ValueError(f"{value!r} is no encoding of text")
+        if not found._is_text_encoding or found.name in _NO_FILES:
+            raise ValueError(f"{value!r} is no encoding of text in files")
         return found.name
 
     @field_validator("date_format")

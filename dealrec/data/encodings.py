@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from dealrec.data.detection import UTF8_BOM
+from dealrec.data.detection import UTF8_BOM, file_error
 
 INVALID = "\x00\x01"
 """Stands in text for bytes that its encoding does not have; the row of a needed cell with it is rejected."""
@@ -63,12 +63,22 @@ def marked_encoding(head: bytes) -> str | None:
 class Decoder:
     """Turns the bytes of a text into UTF-8, and bytes that the encoding lacks into ``INVALID``."""
 
-    def __init__(self, encoding: str) -> None:
+    def __init__(self, name: str, encoding: str) -> None:
+        self._name, self._encoding = name, encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(_HANDLER)
 
     def feed(self, chunk: bytes, *, final: bool = False) -> bytes:
-        """The UTF-8 form of what is complete so far."""
-        return self._decoder.decode(chunk, final).encode("utf-8", "replace")
+        """The UTF-8 form of what is complete so far.
+
+        Raises:
+            InputError: ``invalid_encoding``.
+        """
+        try:
+            return self._decoder.decode(chunk, final).encode("utf-8", "replace")
+        except UnicodeError:  # such as a UTF-16 file without its mark
+            raise file_error(
+                self._name, "invalid_encoding", f"The text is not {self._encoding}."
+            ) from None
 
 
 class Survey:

@@ -117,12 +117,14 @@ class UnpackedFile:
                 codecs.utf_8_decode(head, "strict", False)
             except UnicodeDecodeError:
                 self.encoding = self._surveyed_encoding()
-        decoded = Decoder(self.encoding or "utf-8").feed(head).removeprefix(UTF8_BOM)
+        decoded = Decoder(self.name, self.encoding or "utf-8").feed(head).removeprefix(UTF8_BOM)
         return decoded.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _decoded(self) -> Iterator[bytes]:
         """Pass ASCII and UTF-8 through; decide on the encoding at the first bytes that are neither."""
-        decoder = Decoder(self.encoding) if self.encoding not in (None, "utf-8") else None
+        decoder = (
+            Decoder(self.name, self.encoding) if self.encoding not in (None, "utf-8") else None
+        )
         rest = b""
         for piece in self.chunks():
             if decoder is not None:
@@ -137,7 +139,7 @@ class UnpackedFile:
                 _, complete = codecs.utf_8_decode(chunk, "strict", False)
             except UnicodeDecodeError:
                 self.encoding = self.encoding or self._surveyed_encoding()
-                decoder = Decoder(self.encoding)
+                decoder = Decoder(self.name, self.encoding)
                 yield decoder.feed(chunk)
             else:
                 self.encoding = self.encoding or "utf-8"

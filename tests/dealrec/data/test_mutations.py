@@ -3,6 +3,7 @@
 import bz2
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -72,3 +73,38 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, name):
             assert refusal.detail
         else:
             assert result.report["accepted_rows"] > 0
+
+
+DESCRIPTIONS: dict[str, list[Any]] = {
+    "separator": ["comma", "tab", "semicolon", "double_colon", "space", "§", "a", "]", "^"],
+    "header": [True, False],
+    "names": ["user_id,item_id,position", "a,a", "1,2,3,4"],
+    "quote": ["double", "single", "none"],
+    "escape": ["doubled", "backslash"],
+    "multiline": [True, False],
+    "rest": [True],
+    "comment": ["#", "u"],
+    "encoding": ["utf-8", "latin-1", "gbk", "utf-16", "utf-32", "utf-16-le", "hz", "cp037"],
+    "date_format": ["%d/%m/%Y"],
+    "null_values": [["u"], ["NA", ""]],
+    "list_separator": ["space", ","],
+    "order": ["file"],
+}
+
+
+def test_any_description_of_a_file_reads_or_refuses_it(tmp_path):
+    draw = random.Random(0)
+    codes = set()
+    for _ in range(80):
+        asked = {
+            name: draw.choice(values)
+            for name, values in DESCRIPTIONS.items()
+            if draw.random() < 0.25
+        }
+        try:
+            ingest_bytes(tmp_path, SEEDS[draw.choice(list(SEEDS))], limits=LIMITS, format=asked)
+        except InputError as refusal:
+            codes.add(refusal.code)
+        else:
+            codes.add("read")
+    assert {"read", "missing_column", "invalid_encoding"} <= codes
