@@ -21,7 +21,15 @@ from dealrec.pipeline import compare
 from dealrec.worker.checkpoints import PREFIX
 
 KEPT_BEFORE_THE_KILL = 3
-UNLIKE = {"costs", "full_cost", "verdict", "findings", "p_value", "corrected_p_value"}
+UNLIKE = {
+    "costs",
+    "full_cost",
+    "verdict",
+    "findings",
+    "p_value",
+    "corrected_p_value",
+    "level_p_value",
+}
 """Figures of a report that name time, or that magnify rounding."""
 
 
@@ -51,7 +59,7 @@ def config(model: str) -> dict[str, Any]:
 
 def comparison(model: str) -> dict[str, Any]:
     return {
-        "budgets": [8, 0.25],
+        "budgets": [8],
         "selectors": ["influence", {"method": "stratified_random", "label": "<b>strata</b>"}],
         "seeds": 2,
         "despite_no_headroom": True,
@@ -149,11 +157,20 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
     adapter_of_encoder_is_there(client, trained)
     job = finished(client, compared)
     stages = {stage["name"]: stage for stage in job["stages"]}
-    assert stages["surrogate"]["reused"] and stages["influence"]["reused"]
+    assert stages["surrogate"]["runs"] == stages["influence"]["runs"] == {"done": 2, "total": 2}
     assert stages["compare"]["attempt"] == 2
-    assert stages["compare"]["metrics"]["runs"] == 4 * (len(CONTROLS) + 2) + 3
+    assert stages["compare"]["metrics"]["runs"] == 2 * (len(CONTROLS) + 2) + 3
     events = client.get(f"/v1/jobs/{compared}/events?limit=200").json()["data"]
     assert [event["kind"] for event in events].count("stage.died") == 1
+    made = [
+        (event["stage"], event["data"].get("run", 0), event["data"]["reused"])
+        for event in events
+        if event["kind"] == "stage.succeeded"
+    ]
+    assert sorted(made) == [
+        ("compare", 0, False),
+        *[(name, run, run == 0) for name in ("influence", "surrogate") for run in (0, 1)],
+    ]
 
     report = client.get(f"/v1/jobs/{compared}/report?format=json").json()
     assert killer.kept <= {run["finetune_seconds"] for run in report["runs"]}
@@ -166,10 +183,8 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
         runtime=Runtime(threads=1),
     )
     assert say_the_same(report, expected.model_dump(mode="json"))
-    scored = {stage["name"]: stage["seconds"] for stage in pruned["stages"]}
     (cost,) = (c for c in report["costs"] if (c["selector"], c["budget"]) == ("influence", 8))
-    assert cost["stages"] == {
-        name: pytest.approx(scored[name], abs=0.2) for name in ("surrogate", "influence")
-    }
+    assert set(cost["stages"]) == {"surrogate", "influence"}
+    assert min(cost["stages"].values()) > 0
     page = client.get(f"/v1/jobs/{compared}/report").text
     assert "&lt;b&gt;strata&lt;/b&gt;" in page and "<b>strata" not in page
