@@ -108,7 +108,7 @@ def main() -> None:
 def measure(
     setup: SetUp, sizes: list[int], data: Path, work: Path, reporter: Reporter
 ) -> list[Row]:
-    """Measure the surrogate, the untrained model and a training on each of ``sizes`` samples."""
+    """Measure the untrained model, a training on each of ``sizes`` samples, and the surrogate."""
     dataset = _dataset(data, work / setup.split, SplitMethod(setup.split))
     prompt = PromptConfig(
         item_noun=setup.noun,
@@ -120,19 +120,16 @@ def measure(
     )
     users = held_out_users(dataset, prompt, evaluation)
     kept = work / "figures"
-    read = ("held_out", "users", "title_characters")
-    asked = {"data": dataset.sha256, **{name: getattr(setup, name) for name in read}}
-    checkpoints = work / "surrogate"
-    surrogate = _kept(
-        kept, "surrogate", asked, lambda: _surrogate(dataset, users, setup, checkpoints, reporter)
-    )
-    rows = [surrogate]
     models = _Models(setup, dataset, users, evaluation, prompt, work, reporter)
+    rows = []
     for size in (0, *sizes):
         name = "untrained" if size == 0 else f"{size:,} samples"
         asked = asdict(setup) | {"samples": size}
         rows.append(_kept(kept, name, asked, partial(models.trained_on, size)))
-    return rows
+    read = ("held_out", "users", "title_characters")
+    asked = {"data": dataset.sha256, **{name: getattr(setup, name) for name in read}}
+    train = partial(_surrogate, dataset, users, setup, work / "surrogate", reporter)
+    return [*rows, _kept(kept, "surrogate", asked, train)]
 
 
 class _Models:
@@ -254,7 +251,11 @@ def _kept(
         with written_whole(path) as unfinished:
             unfinished.write_text(json.dumps(content))
     found = json.loads(path.read_text())
-    return Row(name, {k: np.array(v) for k, v in found["users"].items()}, found["seconds"])
+    row = Row(name, {k: np.array(v) for k, v in found["users"].items()}, found["seconds"])
+    print(
+        f"{name}: { {metric: round(x.mean, 4) for metric, x in row.means().items()} }", flush=True
+    )
+    return row
 
 
 def _dataset(data: Path, folder: Path, split: SplitMethod) -> Dataset:

@@ -27,18 +27,23 @@ from dealrec.recommenders.projection import whitening
 from dealrec.recommenders.registry import make_recommender
 from tests.dealrec.recommenders.conftest import PROMPT
 
-EVALUATION = EvaluationConfig(users=40, ranking_users=40)
+EVALUATION = EvaluationConfig(users=12, ranking_users=12)
 FROZEN, LAYER = LoraSettings(last_layers=0), LoraSettings(last_layers=1, dropout=0)
 
 
 def config(data, lora=FROZEN, **changes):
-    encoder = {"dimensions": 8, "temperature": 0.2, **changes.pop("encoder", {})}
+    encoder = {
+        "dimensions": 8,
+        "temperature": 0.2,
+        "learning_rate": 0.01,
+        **changes.pop("encoder", {}),
+    }
     return FinetuneConfig(
         model=str(data / "model"),
         recommender="encoder",
         lora=lora,
         encoder=encoder,
-        **{"epochs": 3, "batch_size": 4, "learning_rate": 0.01, **changes},
+        **{"epochs": 2, "batch_size": 4, "learning_rate": 0.01, **changes},
     )
 
 
@@ -76,7 +81,7 @@ def test_losses_and_ranks_are_those_of_plain_cosines(data, dataset, titles, lora
     )
     chances = (histories @ catalogue.T / 0.2).log_softmax(1)
     own = titles.of_item[users.candidates[:, 0]].astype(np.int64)
-    plain = -chances[torch.arange(40), torch.from_numpy(own)].numpy()
+    plain = -chances[torch.arange(12), torch.from_numpy(own)].numpy()
     np.testing.assert_allclose(measured.users["nll"], plain, atol=1e-4)
     scores = torch.cat(list(examination.scores(None, lambda: None)))
     of_item = torch.from_numpy(titles.of_item.astype(np.int64))
@@ -141,6 +146,7 @@ class _StopAt(Silent):
 @pytest.mark.parametrize("lora", [FROZEN, LAYER], ids=["frozen", "layer"])
 def test_a_stopped_training_ends_with_the_very_same_folder(data, titles, samples, tmp_path, lora):
     settings = config(data, lora, checkpoint_steps=2)
+    samples = samples[:12]
     finetune(samples, settings, out=tmp_path / "a", titles=titles)
     checkpoints = tmp_path / "checkpoints"
     for step in (3, 5):
@@ -175,7 +181,7 @@ def test_vectors_that_were_read_are_not_read_again(data, titles, samples, tmp_pa
 def test_a_saved_encoder_is_the_one_that_was_trained(
     data, dataset, titles, samples, tmp_path, lora
 ):
-    settings = config(data, lora)
+    settings = config(data, lora, batch_size=8)
     recommender = recommender_of(data, titles, settings)
     users = held_out_users(dataset, PROMPT, EVALUATION)
     examination = recommender.examination(dataset, users, EVALUATION)
@@ -194,7 +200,8 @@ def test_a_saved_encoder_is_the_one_that_was_trained(
 @pytest.fixture(scope="module")
 def exported(data, titles, samples, tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder")
-    finetune(samples, config(data, LAYER), out=folder / "adapter", titles=titles)
+    settings = config(data, LAYER, epochs=1, batch_size=8)
+    finetune(samples, settings, out=folder / "adapter", titles=titles)
     export_encoder(folder / "adapter", out=folder / "model", model=str(data / "model"))
     return folder
 
