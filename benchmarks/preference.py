@@ -1,0 +1,116 @@
+"""Does a selector's coreset teach more of what users choose than random selection does?
+
+``python -m benchmarks.preference --data FOLDER --work WORK``; ``FOLDER`` has ``interactions.csv.gz`` and
+``items.csv.gz``. One whole comparison with the recommender ``encoder`` over the frozen states of
+SmolLM2-135M: headroom first, then every selector and control at both budgets. ``benchmarks/PROTOCOL.md``
+says what is asked and what counts. What is finished is kept in ``WORK``, so a run that was stopped goes
+on. The last line is JSON with the differences and their intervals.
+
+``--trial design`` asks one half of the validation users, ``--trial test`` the test users with other seeds.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks._report import device_text, timed
+from dealrec.comparison.results import ComparisonReport
+from dealrec.config import DataOptions
+from dealrec.config.runtime import Runtime
+from dealrec.pipeline import compare
+from dealrec.terminal import stage_display
+
+SELECTORS = (
+    "influence_strata",
+    "influence",
+    "window_popular",
+    "explained",
+    "round_robin",
+)
+SEEDS = {"design": 0, "test": 1000}
+"""The first seed of surrogates, selections and trainings: the two trials share none."""
+FINETUNE: dict[str, Any] = {
+    "recommender": "encoder",
+    "epochs": 20,
+    "batch_size": 256,
+    "learning_rate": 1e-3,
+    "lora": {"last_layers": 0},
+    "encoder": {"dimensions": 256, "temperature": 0.05, "pooling": "last", "learning_rate": 1e-3},
+}
+
+
+def main() -> None:
+    """Run the comparison, and print its verdict, its findings and the differences."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--trial", choices=sorted(SEEDS), default="design")
+    parser.add_argument("--budgets", default="512,2048", help="counts or fractions, by commas")
+    parser.add_argument("--selectors", default=",".join(SELECTORS), help="names, by commas")
+    parser.add_argument("--seeds", type=int, default=8, help="runs of every selector")
+    parser.add_argument("--users", type=int, default=2000, help="held-out users who are asked")
+    parser.add_argument(
+        "--all", default=None, help="samples that stand for all, if all are too many"
+    )
+    parser.add_argument("--split", default=None, help="how interactions are split")
+    parser.add_argument("--noun", default="item", help="what an item is called in prompts")
+    options = parser.parse_args()
+    out = options.work / f"{options.data.name}-{options.trial}"
+    with timed() as watch, stage_display() as stages:
+        report = compare(
+            options.data / "interactions.csv.gz",
+            items=options.data / "items.csv.gz",
+            config=_config(options),
+            data=DataOptions.parse({} if options.split is None else {"split": options.split}),
+            out=out,
+            work=options.work / "work",
+            runtime=Runtime(threads=1),
+            stages=stages,
+        )
+    print(report.verdict, *report.findings, sep="\n")
+    print(json.dumps(_line(report, options, watch.seconds)), flush=True)
+
+
+def _config(options: argparse.Namespace) -> dict[str, Any]:
+    seed = SEEDS[options.trial]
+    numbers = [json.loads(text) for text in options.budgets.split(",")]
+    return {
+        "budgets": numbers,
+        "selectors": options.selectors.split(","),
+        "seeds": options.seeds,
+        "full_data_runs": 2,
+        "full_data_samples": None if options.all is None else json.loads(options.all),
+        "config": {
+            "prompt": {"item_noun": options.noun, "history_items": 10, "title_characters": 60},
+            "surrogate": {"seed": seed},
+            "selection": {"seed": seed},
+            "finetune": {**FINETUNE, "seed": seed},
+            "evaluation": {
+                "split": "valid" if options.trial == "design" else "test",
+                "users": options.users,
+                "ranking_users": options.users,
+            },
+        },
+    }
+
+
+def _line(
+    report: ComparisonReport, options: argparse.Namespace, seconds: float
+) -> dict[str, object]:
+    return {
+        "name": "preference",
+        "data": options.data.name,
+        "trial": options.trial,
+        "device": device_text(),
+        "seconds": round(seconds),
+        "metric": report.primary,
+        "headroom": None if report.headroom is None else report.headroom.model_dump(mode="json"),
+        "stopped": report.stopped,
+        "exchanged": None if report.exchanged is None else report.exchanged.model_dump(mode="json"),
+        "differences": [one.model_dump(mode="json") for one in report.differences],
+    }
+
+
+if __name__ == "__main__":
+    main()
