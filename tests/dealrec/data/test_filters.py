@@ -52,7 +52,7 @@ def left(result: IngestResult) -> list[tuple[str, str]]:
         ({"item_core": 2}, lambda row: row[1] in ("i0", "i1", "i2", "i3", "i4", "i5", "i9")),
         ({"min_rating": 4, "events": "buy"}, lambda row: row[3] >= 4 and row[4] == "buy"),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_a_filter_leaves_what_it_says_and_counts_the_rest(tmp_path, options, passes):
     result = ingest_bytes(tmp_path, written(ROWS), split="leave_one_out", **options)
