@@ -131,7 +131,7 @@ def _mean_losses(loaded: LoadedLanguageModel, prefix: Sequence[int], longest: in
     structure = find_structure(loaded.model)
     reuse = reuse_prefix(loaded.model, structure, prefix, longest)
     decoder = reuse if isinstance(reuse, PrefixReuse) else structure
-    pad, output = loaded.tokenizer.pad_token_id or 0, loaded.model.get_output_embeddings()
+    pad = loaded.tokenizer.pad_token_id or 0
 
     def mean_losses(samples: Sequence[EncodedSample]) -> Tensor:
         tokens = padded(samples, pad, loaded.device)
@@ -139,7 +139,7 @@ def _mean_losses(loaded: LoadedLanguageModel, prefix: Sequence[int], longest: in
         with torch.no_grad():
             states = decoder.hidden_states(tokens)[targets.rows, targets.positions]
             found = nn.functional.cross_entropy(
-                output(states).float(), targets.labels, reduction="none"
+                structure.logits(states).float(), targets.labels, reduction="none"
             )
         sums = found.new_zeros(len(samples), 1).index_add_(0, targets.rows, found[:, None])
         return sums / torch.bincount(targets.rows, minlength=len(samples))[:, None]

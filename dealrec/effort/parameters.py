@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from dealrec.config.effort import EffortParameters, GradientOptions
 from dealrec.effort.norms import gradient_norms, normalised, sum_norms, sums
 from dealrec.effort.norms import gradients as weight_gradients
+from dealrec.effort.projections import LINEAR, Projection, projection
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.loading import LoadedLanguageModel
-from dealrec.language_models.structure import not_supported, projection
 
 
 class MeasuredLayer(Protocol):
@@ -38,23 +38,32 @@ class MeasuredLayer(Protocol):
 
 @dataclass(frozen=True)
 class LinearWeights:
-    """Weight and bias of a linear layer, with the gradients ``Σ_t g_t x_tᵀ`` and ``Σ_t g_t``."""
+    """Weight and bias of a projection, with the gradients ``Σ_t g_t x_tᵀ`` and ``Σ_t g_t``."""
 
-    module: nn.Linear
+    projection: Projection
+
+    @property
+    def module(self) -> nn.Module:
+        return self.projection.module
 
     @property
     def sizes(self) -> list[int]:
-        return _own_sizes(self.module)
+        inputs, outputs = self.projection.inputs, self.projection.outputs
+        return [outputs * inputs, outputs] if self._biased else [outputs * inputs]
+
+    @property
+    def _biased(self) -> bool:
+        return self.module.bias is not None
 
     def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
-        squares = gradient_norms(inputs, gradients, tokens) ** 2
-        if self.module.bias is not None:
-            squares = squares + sum_norms(gradients, tokens) ** 2
-        return squares
+        own = self.projection.own(gradients)
+        squares = gradient_norms(inputs, own, tokens) ** 2
+        return squares + sum_norms(own, tokens) ** 2 if self._biased else squares
 
     def gradients(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> list[Tensor]:
-        found = [weight_gradients(inputs, gradients, tokens).flatten(1)]
-        return found if self.module.bias is None else [*found, sums(gradients, tokens)]
+        own = self.projection.own(gradients)
+        found = [weight_gradients(inputs, own, tokens).flatten(1)]
+        return [*found, sums(own, tokens)] if self._biased else found
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class NormWeights:
 
     @property
     def sizes(self) -> list[int]:
-        return _own_sizes(self.module)
+        return [parameter.numel() for parameter in self.module.parameters(recurse=False)]
 
     def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
         squares = sum_norms(gradients.float() * normalised(self.module, inputs), tokens) ** 2
@@ -82,43 +91,42 @@ class NormWeights:
 
 @dataclass(frozen=True)
 class LoraWeights:
-    """LoRA on a linear layer, ``y = W x + s B A x``, without dropout.
+    """LoRA on a projection, ``y = W x + s B A x``, without dropout.
 
     With ``g`` the gradient of ``y``, the gradient of B is ``Σ_t g_t (s A x_t)ᵀ`` and the gradient
     of A is ``Σ_t (s Bᵀ g_t) x_tᵀ``. A fresh LoRA has B = 0: it changes no output, so it need not be
     attached, and the gradient of A is exactly zero.
     """
 
-    module: nn.Linear
+    projection: Projection
     down: Tensor
     """[r, i] the matrix ``s A``."""
     up: Tensor | None = None
     """[o, r] the matrix ``s B``; ``None`` if it is zero."""
 
     @property
+    def module(self) -> nn.Module:
+        return self.projection.module
+
+    @property
     def sizes(self) -> list[int]:
         rank, inputs = self.down.shape
-        of_up = self.module.out_features * rank
+        of_up = self.projection.outputs * rank
         return [of_up] if self.up is None else [of_up, rank * inputs]
 
     def squares(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> Tensor:
-        squares = gradient_norms(inputs.float() @ self.down.mT, gradients, tokens) ** 2
+        own = self.projection.own(gradients)
+        squares = gradient_norms(inputs.float() @ self.down.mT, own, tokens) ** 2
         if self.up is not None:
-            squares = squares + gradient_norms(inputs, gradients.float() @ self.up, tokens) ** 2
+            squares = squares + gradient_norms(inputs, own.float() @ self.up, tokens) ** 2
         return squares
 
     def gradients(self, inputs: Tensor, gradients: Tensor, tokens: Tensor) -> list[Tensor]:
-        found = [weight_gradients(inputs.float() @ self.down.mT, gradients, tokens).flatten(1)]
+        own = self.projection.own(gradients)
+        found = [weight_gradients(inputs.float() @ self.down.mT, own, tokens).flatten(1)]
         if self.up is not None:
-            of_down = weight_gradients(inputs, gradients.float() @ self.up, tokens)
-            found.append(of_down.flatten(1))
+            found.append(weight_gradients(inputs, own.float() @ self.up, tokens).flatten(1))
         return found
-
-
-def _own_sizes(module: nn.Module) -> list[int]:
-    """Return the number of numbers in the weight and, if there is one, in the bias."""
-    own = dict(module.named_parameters(recurse=False))
-    return [own[name].numel() for name in ("weight", "bias") if name in own]
 
 
 def measured_layers(
@@ -126,10 +134,11 @@ def measured_layers(
 ) -> list[MeasuredLayer]:
     """Find the parts of the last decoder layer that ``config.parameters`` names.
 
+    The result is empty for a whole layer with parameters whose gradients do not follow from factors.
+
     Raises:
-        InputError: ``model_not_supported`` if the layer lacks these parts or has parameters whose
-            gradients do not follow from factors; ``adapter_not_usable`` if the adapter adapts none
-            of them.
+        InputError: ``model_not_supported`` if the layer lacks these parts; ``adapter_not_usable`` if
+            the adapter adapts none of them.
     """
     model = loaded.model
     match config.parameters:
@@ -142,7 +151,7 @@ def measured_layers(
         case EffortParameters.LORA:
             return _fresh_lora(model, layer, config, ("v_proj", "q_proj"))
         case EffortParameters.LAST_BLOCK:
-            return _all_weights(model, layer)
+            return _all_weights(layer)
     raise AssertionError(config.parameters)
 
 
@@ -163,23 +172,23 @@ def lora_downs(config: GradientOptions, widths: list[int]) -> list[Tensor]:
 def _fresh_lora(
     model: Any, layer: nn.Module, config: GradientOptions, names: tuple[str, ...]
 ) -> list[MeasuredLayer]:
-    modules = [projection(model, layer, name) for name in names]
-    downs = lora_downs(config, [module.in_features for module in modules])
+    adapted = [projection(model, layer, name) for name in names]
+    downs = lora_downs(config, [one.inputs for one in adapted])
     return [
-        LoraWeights(module, down.to(model.device))
-        for module, down in zip(modules, downs, strict=True)
+        LoraWeights(one, down.to(model.device)) for one, down in zip(adapted, downs, strict=True)
     ]
 
 
 def _adapter(loaded: LoadedLanguageModel, layer: nn.Module) -> list[MeasuredLayer]:
-    """Return the merged adapter's A and B on each of the two projections that it adapts."""
+    """Return the merged adapter's A and B on the two projections, or on the fused layer with both."""
+    names = ("v_proj", "q_proj")
+    modules = dict.fromkeys(projection(loaded.model, layer, name).module for name in names)
     measured: list[MeasuredLayer] = []
-    for name in ("v_proj", "q_proj"):
-        module = projection(loaded.model, layer, name)
+    for module in modules:
         for path, factors in loaded.lora.items():
             if loaded.model.get_submodule(path) is module:
                 down, up = (part.float() * factors.scale for part in (factors.down, factors.up))
-                measured.append(LoraWeights(module, down, up))
+                measured.append(LoraWeights(Projection(module), down, up))
     if not measured:
         raise InputError(
             "The adapter has no LoRA on the last layer's query or value projection.",
@@ -190,18 +199,14 @@ def _adapter(loaded: LoadedLanguageModel, layer: nn.Module) -> list[MeasuredLaye
     return measured
 
 
-def _all_weights(model: Any, layer: nn.Module) -> list[MeasuredLayer]:
+def _all_weights(layer: nn.Module) -> list[MeasuredLayer]:
     measured: list[MeasuredLayer] = []
-    for name, module in layer.named_modules():
+    for module in layer.modules():
         own = dict(module.named_parameters(recurse=False))
-        if not own:
-            continue
-        if isinstance(module, nn.Linear):
-            measured.append(LinearWeights(module))
-        elif own.keys() <= {"weight", "bias"} and own["weight"].dim() == 1:
+        if isinstance(module, LINEAR):
+            measured.append(LinearWeights(Projection(module)))
+        elif own and own.keys() <= {"weight", "bias"} and own["weight"].dim() == 1:
             measured.append(NormWeights(module))
-        else:
-            raise not_supported(
-                model, f"`{name}` of its last layer is neither a linear layer nor a norm"
-            )
+        elif own:
+            return []
     return measured

@@ -30,15 +30,15 @@ class Sketch:
 
     def __call__(self, measured: Sequence[Measurement]) -> Tensor:
         """Project the gradients of a batch to [b, width] float32."""
-        sizes = [size for one in measured for size in one.part.sizes]
+        sizes = [size for one in measured for size in one.sizes]
         if sum(sizes) <= self._dimension:
             return torch.cat([part for one in measured for part in one.gradients()], 1)
-        if not self._drawn:  # two threads that come here at once draw the same
-            self._drawn = self._draw(sizes, measured[0].inputs.device)
         found: Tensor | None = None
         number = 0
         for one in measured:
             for part in one.gradients():
+                if not self._drawn:  # two threads that come here at once draw the same
+                    self._drawn = self._draw(sizes, part.device)
                 places, signs = self._drawn[number]
                 if found is None:
                     found = part.new_zeros(len(part), self._dimension)

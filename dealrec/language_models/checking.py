@@ -7,7 +7,7 @@ import torch
 
 from dealrec.config.language_models import language_model, require_modules
 from dealrec.language_models.loading import require_language_model, unweighted_model
-from dealrec.language_models.structure import not_supported
+from dealrec.language_models.structure import decoder_of
 
 
 def require_usable(name_or_path: str, modules: Sequence[str] = ()) -> None:
@@ -35,10 +35,5 @@ def require_usable(name_or_path: str, modules: Sequence[str] = ()) -> None:
         return
     with torch.device("meta"):
         model = unweighted_model(name_or_path)
-    try:
-        decoder = model.get_decoder()
-    except AttributeError:
-        decoder = None
-    if decoder is None or model.get_output_embeddings() is None:
-        raise not_supported(model, "it has no decoder with an output layer on top")
+    decoder_of(model)
     require_modules(Path(name_or_path).name, modules, [path for path, _ in model.named_modules()])

@@ -98,7 +98,7 @@ class TitleObjective:
         tokens = padded(batch, loaded.tokenizer.pad_token_id or 0, loaded.device)
         targets = loss_targets(tokens, batch, self._loss_on)
         hidden = self._recommender.hidden_states(batch)[targets.rows, targets.positions]
-        logits = loaded.model.get_output_embeddings()(hidden)
+        logits = self._recommender.logits(hidden)
         return nn.functional.cross_entropy(logits.float(), targets.labels, reduction="sum")
 
 

@@ -182,6 +182,10 @@ class Recommender(ABC):
         tokens, options = model_input(texts, pad, self.loaded.model)
         return self._structure.hidden_states(tokens, **options)
 
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits [..., vocabulary] of states [..., h] after the final norm."""
+        return self._structure.logits(hidden)
+
     def can_branch(self, text: BranchedText) -> bool:
         """Whether the model gives answers behind one prompt the states that each has alone, by trial."""
         pad = self.loaded.tokenizer.pad_token_id or 0

@@ -69,10 +69,9 @@ def title_losses(
 
 def _token_losses(recommender: Recommender, hidden: Tensor, labels: Tensor) -> Tensor:
     """Compute [m] cross-entropies from [m, h] hidden states."""
-    output = recommender.loaded.model.get_output_embeddings()
     return torch.cat(
         [
-            nn.functional.cross_entropy(output(states).float(), asked, reduction="none")
+            nn.functional.cross_entropy(recommender.logits(states).float(), asked, reduction="none")
             for states, asked in zip(
                 torch.split(hidden, _LOGITS_AT_ONCE),
                 torch.split(labels, _LOGITS_AT_ONCE),

@@ -180,7 +180,7 @@ class _Search:
             states = self._structure.hidden_states(
                 tokens, attention_mask=mask, use_cache=True, **options
             )
-            logits: Tensor = self._structure.output(states[:, -1])
+            logits: Tensor = self._structure.logits(states[:, -1])
             return logits.float().log_softmax(1).cpu()
 
     def _grow(
