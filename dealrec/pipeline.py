@@ -27,6 +27,7 @@ from dealrec.config import (
     data_options,
     parse_budget,
 )
+from dealrec.config.effort import GradientOptions
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import (
     STAGES,
@@ -332,7 +333,12 @@ def require_models(stages: Sequence[StageSpec], config: PruneConfig) -> None:
         trained = config.finetune if spec.name is StageName.FINETUNE else None
         use = spec.language_model(config)
         if use is not None:
-            require_usable(use.model, trained.lora.target_modules if trained else ())
+            measured = getattr(config, spec.part, None)
+            require_usable(
+                use.model,
+                trained.lora.named_modules if trained else (),
+                measured.parameters.projections if isinstance(measured, GradientOptions) else (),
+            )
             if use.adapter is not None:
                 require_adapter(Path(use.adapter).expanduser())
 

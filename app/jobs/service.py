@@ -24,7 +24,7 @@ def require_known_modules(config: FinetuneConfig | None) -> None:
     """Raise :class:`InputError` (``unknown_target_modules``) for layers that the model does not have."""
     entry = None if config is None else language_model(config.model)
     if config is not None and entry is not None and entry.modules:
-        wanted = [name.rpartition(".")[2] for name in config.lora.target_modules]
+        wanted = [name.rpartition(".")[2] for name in config.lora.named_modules]
         require_modules(entry.name, wanted, entry.modules)
 
 

@@ -21,6 +21,12 @@ class EffortParameters(StrEnum):
     LAST_BLOCK = "last_block"
     """All weights of the last layer: attention, MLP and norms."""
 
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """The projections that the last layer must have."""
+        of_one = ("v_proj",) if self in (self.V_PROJ, self.LORA_B) else ()
+        return ("v_proj", "q_proj") if self is self.LORA else of_one
+
 
 class Reduction(StrEnum):
     """The way token losses become the loss of a sample; the two rank samples quite differently."""

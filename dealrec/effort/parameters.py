@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from dealrec.config.effort import EffortParameters, GradientOptions
 from dealrec.effort.norms import gradient_norms, normalised, sum_norms, sums
 from dealrec.effort.norms import gradients as weight_gradients
-from dealrec.effort.projections import LINEAR, Projection, projection
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.projections import LINEAR, Projection, projection
 
 
 class MeasuredLayer(Protocol):

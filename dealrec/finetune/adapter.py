@@ -6,24 +6,15 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from dealrec.config.finetune import FinetuneConfig
-from dealrec.config.language_models import require_modules
 from dealrec.disk import written_whole
 from dealrec.finetune.model_card import model_card
 from dealrec.language_models.adapters import WEIGHTS
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.quiet import quiet_transformers
+from dealrec.language_models.targets import target_modules
 from dealrec.recommenders.interface import Recommender
-
-
-def adaptable(model: nn.Module) -> list[str]:
-    """The paths of a model's layers that LoRA can adapt."""
-    from transformers.pytorch_utils import Conv1D
-
-    kinds = (nn.Linear, nn.Embedding, Conv1D)
-    return [path for path, module in model.named_modules() if isinstance(module, kinds)]
 
 
 def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
@@ -37,8 +28,7 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
-    require_modules(loaded.name, config.lora.target_modules, adaptable(loaded.model))
-
+    targets = target_modules(loaded.model, loaded.name, config.lora.target_modules)
     count = loaded.model.config.num_hidden_layers
     last = None if config.lora.last_layers is None else max(1, config.lora.last_layers)
     lora = LoraConfig(
@@ -46,7 +36,7 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
         r=config.lora.rank,
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
-        target_modules=sorted(config.lora.target_modules),
+        target_modules=targets,
         layers_to_transform=None if last is None else list(range(max(0, count - last), count)),
     )
     with torch.random.fork_rng():

@@ -47,6 +47,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
         "falcon",
         {"new_decoder_architecture": False, "multi_query": True},
     ),
+    "MPT": ("mpt", {"d_model": 16, "n_heads": 4, "n_layers": 2, "expansion_ratio": 2}),
     "Granite": (
         "granite",
         {
