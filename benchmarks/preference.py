@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks._report import device_text, timed
 from dealrec.comparison.results import ComparisonReport
-from dealrec.config import DataOptions
+from dealrec.config import ComparisonConfig, DataOptions
 from dealrec.config.runtime import Runtime
 from dealrec.pipeline import compare
 from dealrec.terminal import stage_display
@@ -30,14 +30,6 @@ SELECTORS = (
 )
 SEEDS = {"design": 0, "test": 1000}
 """The first seed of surrogates, selections and trainings: the two trials share none."""
-FINETUNE: dict[str, Any] = {
-    "recommender": "encoder",
-    "epochs": 20,
-    "batch_size": 256,
-    "learning_rate": 1e-3,
-    "lora": {"last_layers": 0},
-    "encoder": {"dimensions": 256, "temperature": 0.05, "pooling": "last", "learning_rate": 1e-3},
-}
 
 
 def main() -> None:
@@ -74,6 +66,8 @@ def main() -> None:
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:
     seed = SEEDS[options.trial]
+    preset = ComparisonConfig(budgets=(1,), selectors=("random",)).config.finetune
+    assert preset is not None
     numbers = [json.loads(text) for text in options.budgets.split(",")]
     return {
         "budgets": numbers,
@@ -85,7 +79,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
             "prompt": {"item_noun": options.noun, "history_items": 10, "title_characters": 60},
             "surrogate": {"seed": seed},
             "selection": {"seed": seed},
-            "finetune": {**FINETUNE, "seed": seed},
+            "finetune": {**preset.model_dump(mode="json"), "seed": seed},
             "evaluation": {
                 "split": "valid" if options.trial == "design" else "test",
                 "users": options.users,

@@ -41,7 +41,7 @@ def compare_command(
     full_data_runs: FullDataRunsOption = FULL_DATA_RUNS,
     full_data_samples: FullDataSamplesOption = None,
     despite_no_headroom: DespiteOption = False,
-    scale: ScaleOption = Scale.SMOKE,
+    scale: ScaleOption = Scale.CPU,
     work: Annotated[
         Path | None,
         typer.Option(help="Where finished stages and runs are kept, for other comparisons too."),

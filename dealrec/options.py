@@ -56,7 +56,10 @@ DespiteOption = Annotated[
     ),
 ]
 ScaleOption = Annotated[
-    Scale, typer.Option(help="smoke: minutes on a CPU; full: every layer, many users.")
+    Scale,
+    typer.Option(
+        help="cpu: a projection over frozen states, minutes; full: every layer, for GPUs."
+    ),
 ]
 COMPARED = "dealrec"
 """The default of ``--selectors``."""

@@ -31,7 +31,7 @@ _NUMBERS = ("seeds", "smallest_effect", "full_data_runs")
 _START = {
     "budgets": "2%, 5%",
     **{name: str(ComparisonConfig.model_fields[name].default) for name in _NUMBERS},
-    "scale": Scale.SMOKE.value,
+    "scale": Scale.CPU.value,
     f"{_PICKED}{SelectionConfig().method}": "1",
 }
 _FRAMED = (

@@ -71,7 +71,7 @@ def submit_comparison_command(
     full_data_runs: FullDataRunsOption = FULL_DATA_RUNS,
     full_data_samples: FullDataSamplesOption = None,
     despite_no_headroom: DespiteOption = False,
-    scale: ScaleOption = Scale.SMOKE,
+    scale: ScaleOption = Scale.CPU,
     *,
     asked: Asked,
     estimate: Annotated[

@@ -238,8 +238,8 @@ class ComparisonReport(_Result):
     version: int = 2
     primary: str = NLL
     """The metric that the verdict is about; reports of version 1 do not name it."""
-    smoke: bool
-    """Whether the settings are too small to show a small difference."""
+    smoke: bool = False
+    """Whether version 0.1 made the report with settings that are too small to show anything."""
     verdict: str
     """The result in plain sentences."""
     findings: list[str]

@@ -34,7 +34,7 @@ from dealrec.comparison.statistics import (
 )
 from dealrec.comparison.verdict import findings, verdict
 from dealrec.comparison.wording import joined
-from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS, ComparisonConfig, Scale
+from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS, ComparisonConfig
 from dealrec.config.selectors import SELECTORS, selector_needs
 from dealrec.config.stages import StageName, needed_stages
 from dealrec.data.dataset import Dataset
@@ -108,13 +108,11 @@ def summarise(finished: FinishedComparison) -> ComparisonReport:
     found = differences(compared, config.controls, metric, config.smallest_effect)
     spread = middle(list(spreads(compared, metric).values()))
     able = None if spread is None else _power(finished, spread, metric)
-    smoke, stopped = config.scale is Scale.SMOKE, finished.stopped
+    stopped = finished.stopped
     cost = _training_cost(finished)
     all_data = _full_cost(finished, cost)
     said = (
-        []
-        if stopped
-        else [verdict(found, primary=metric, smoke=smoke, smallest_effect=config.smallest_effect)]
+        [] if stopped else [verdict(found, primary=metric, smallest_effect=config.smallest_effect)]
     )
     sentences = [
         *headroom_sentences(room, stopped=stopped),
@@ -124,7 +122,6 @@ def summarise(finished: FinishedComparison) -> ComparisonReport:
     ]
     return ComparisonReport(
         primary=metric,
-        smoke=smoke,
         verdict=" ".join(sentences),
         findings=findings(rows, found, metric),
         warnings=_warnings(config),

@@ -97,7 +97,6 @@ def verdict(
     differences: Sequence[Compare],
     *,
     primary: str,
-    smoke: bool,
     smallest_effect: float | None = None,
 ) -> str:
     """Say what the primary metric has shown over all selectors and budgets.
@@ -105,7 +104,6 @@ def verdict(
     Args:
         differences: Differences from every control that was run.
         primary: The metric that the verdict is about.
-        smoke: Whether the settings are too small to show a small difference; the verdict then says so.
         smallest_effect: The smallest difference of interest, if one was named.
     """
     found = standings(differences, primary)
@@ -130,11 +128,6 @@ def verdict(
         sentences.append(
             "Better, worse and level are said after Holm's correction over "
             f"{len(found)} differences from each control."
-        )
-    if smoke:
-        sentences.append(
-            "This is a smoke run: its small settings cannot show a small difference, and what they "
-            "show need not hold with full ones."
         )
     return " ".join(sentences)
 

@@ -14,6 +14,7 @@ from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.config.prune import PruneConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
+from dealrec.config.recommenders import ENCODER
 from dealrec.config.selection import SelectionChanges, SelectionConfig, SelectionMethod
 from dealrec.config.selectors import VALIDATION, Need, selector_needs
 from dealrec.errors import FieldError, InputError
@@ -39,11 +40,16 @@ VERDICT_RUNS = 5
 class Scale(StrEnum):
     """Settings of fine-tuning and evaluation where the configuration gives none."""
 
-    SMOKE = "smoke"
-    """For CPUs: LoRA on the last layers alone, over kept states of those below, and few held-out
-    users. Ends in minutes; a small difference cannot be shown."""
+    CPU = "cpu"
+    """For CPUs: the recommender ``encoder`` over the states of the frozen language model, which are
+    computed once. A training takes seconds, and thousands of users can be asked."""
     FULL = "full"
-    """LoRA on every layer, and many held-out users: for GPUs."""
+    """For GPUs: the language model writes titles, with LoRA on every layer."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Scale | None":
+        """Comparisons that version 0.1 stored call the settings for CPUs ``smoke``."""
+        return cls.CPU if value == "smoke" else None
 
 
 _SHARED = (
@@ -52,13 +58,13 @@ _SHARED = (
     "options of its selection."
 )
 _FINETUNE = {
-    Scale.SMOKE: FinetuneConfig(
-        epochs=2, learning_rate=1e-3, lora=LoraSettings(last_layers=2, dropout=0.0)
+    Scale.CPU: FinetuneConfig(
+        recommender=ENCODER, epochs=20, batch_size=256, lora=LoraSettings(last_layers=0)
     ),
     Scale.FULL: FinetuneConfig(epochs=3),
 }
 _EVALUATION = {
-    Scale.SMOKE: EvaluationConfig(users=300, ranking_users=50, beams=1),
+    Scale.CPU: EvaluationConfig(users=2000, ranking_users=2000),
     Scale.FULL: EvaluationConfig(users=5000, ranking_users=2000),
 }
 
@@ -132,7 +138,7 @@ class ComparisonConfig(Config):
     """As many samples, drawn at random, as these trainings take where all are too many; ``None``: all."""
     despite_no_headroom: bool = False
     """Whether the selectors are compared even if training on all samples teaches no recommending."""
-    scale: Scale = Scale.SMOKE
+    scale: Scale = Scale.CPU
     config: PruneConfig = PruneConfig()
     """The options that all selectors share; ``scale`` fills in a missing ``finetune`` or ``evaluation``."""
 

@@ -17,7 +17,7 @@ def form(client: TestClient, finisher: Finisher) -> dict[str, str]:
         "dataset_id": finisher.dataset().id,
         "budgets": "10, 20%",
         "seeds": "2",
-        "scale": "smoke",
+        "scale": "cpu",
         "selector.influence": "1",
         "surrogate.epochs": "3",
     }

@@ -42,7 +42,7 @@ def test_a_comparison_is_planned_and_resolved(client: TestClient, finisher: Fini
         "stratified_random",
     ]
     assert config["config"]["influence"]["target"] == "validation"
-    assert config["config"]["finetune"]["lora"]["last_layers"] == 2
+    assert config["config"]["finetune"]["recommender"] == "encoder"
     assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
         "surrogate": "queued",
         "influence": "waiting",

@@ -42,7 +42,7 @@ def comparison_report(
     budgets: Sequence[int] = (128,),
     *,
     runs: int = VERDICT_RUNS,
-    scale: Scale = Scale.SMOKE,
+    scale: Scale = Scale.CPU,
     ranking: bool = True,
     full_data_runs: int = 0,
     headroom: Headroom | None = None,
@@ -78,13 +78,11 @@ def comparison_report(
     found = differences(
         figures, [control for control in (CONTROL, BAR) if control in labels], NLL, SMALLEST
     )
-    smoke = scale is Scale.SMOKE
     full = FullCost(
         samples=SAMPLES, trunk=410.0, finetune=7900.0, total=8310.0, measured=full_data_runs > 0
     )
     return ComparisonReport(
-        smoke=smoke,
-        verdict=verdict(found, primary=NLL, smoke=smoke, smallest_effect=SMALLEST),
+        verdict=verdict(found, primary=NLL, smallest_effect=SMALLEST),
         smallest_effect=SMALLEST,
         headroom=headroom,
         findings=findings(rows, found, NLL),

@@ -112,12 +112,6 @@ def test_the_verdict_comes_first_with_every_warning(small, small_page):
     assert all(warning in text for warning in small.warnings)
 
 
-def test_a_smoke_run_is_labelled_and_a_full_one_is_not(small_page, many_page):
-    assert "smoke run" in small_page
-    assert "smoke run" not in many_page
-    assert "A smoke run" not in text_of(many_page)
-
-
 def test_the_table_has_levels_gains_and_corrected_probabilities(small, small_page):
     cells = Reader(small_page).tables["At 128 samples"]
     won = next(d for d in small.differences if d.selector == "dealrec" and d.metric == "nll")

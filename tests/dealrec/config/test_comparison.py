@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dealrec.config import ComparisonConfig
-from dealrec.config.comparison import CONTROLS
+from dealrec.config.comparison import CONTROLS, Scale
 from dealrec.errors import InputError
 
 
@@ -103,3 +103,9 @@ def test_a_comparison_on_validation_users_asks_those_that_no_selector_looks_at()
     with pytest.raises(InputError) as caught:
         seen.resolved(has_validation=True, has_test=True)
     assert caught.value.code == "answers_aimed_at"
+
+
+def test_settings_for_cpus_are_read_by_the_name_that_they_once_had():
+    assert Scale("smoke") is Scale.CPU
+    with pytest.raises(InputError, match="must be one of cpu, full"):
+        ComparisonConfig.parse({"budgets": [4], "selectors": ["random"], "scale": "huge"})
