@@ -53,7 +53,13 @@ def config(model: str) -> dict[str, Any]:
             "checkpoint_steps": 1000,
             "lora": {"last_layers": 1},
         },
-        "evaluation": {"users": 12, "ranking_users": 6, "beams": 2, "max_title_tokens": 4},
+        "evaluation": {
+            "users": 12,
+            "ranking_users": 6,
+            "candidates": 3,
+            "beams": 1,
+            "max_title_tokens": 2,
+        },
     }
 
 
@@ -62,7 +68,7 @@ def comparison(model: str) -> dict[str, Any]:
         "budgets": [8],
         "selectors": ["influence", {"method": "stratified_random", "label": "<b>strata</b>"}],
         "seeds": 2,
-        "despite_no_headroom": True,
+        "full_data_runs": 0,
         "config": config(model),
     }
 
@@ -159,7 +165,7 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
     stages = {stage["name"]: stage for stage in job["stages"]}
     assert stages["surrogate"]["runs"] == stages["influence"]["runs"] == {"done": 2, "total": 2}
     assert stages["compare"]["attempt"] == 2
-    assert stages["compare"]["metrics"]["runs"] == 2 * (len(CONTROLS) + 2) + 3
+    assert stages["compare"]["metrics"]["runs"] == 2 * (len(CONTROLS) + 2) + 2
     events = client.get(f"/v1/jobs/{compared}/events?limit=200").json()["data"]
     assert [event["kind"] for event in events].count("stage.died") == 1
     made = [
