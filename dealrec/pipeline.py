@@ -6,7 +6,6 @@ Every function runs the stages that the service runs, in a folder of finished st
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ from dealrec.config.stages import (
     planned_stages,
     trained_stages,
 )
-from dealrec.coresets.members import read_examples
+from dealrec.coresets.folders import coreset_folder
 from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
 from dealrec.data.findings import Report
 from dealrec.disk import file_sha256, local_file
@@ -245,7 +244,7 @@ def finetune(
     require_models(trained_stages(options), options)
     out = _folder(out)
     workspace = _workspace(work or out / _TRAINING, runtime, stages)
-    with _coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(workspace, out):
+    with coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(workspace, out):
         folder, key = Path(), sha256
         if config.entry.needs_catalogue and interactions is not None:
             with source_files(interactions, items, data_options(data)) as files:
@@ -385,23 +384,6 @@ def _nothing_left(workspace: Workspace, out: Path) -> Iterator[None]:
             with suppress(OSError):  # somebody else's files are in it
                 out.rmdir()
         raise
-
-
-@contextmanager
-def _coreset_folder(coreset: Path) -> Iterator[tuple[Path, str]]:
-    """A folder with the members and the manifest of a coreset, and the hash of its texts."""
-    if (coreset / MANIFEST).is_file():
-        yield coreset, hashed(pq.read_table(coreset / MEMBERS).to_pylist())
-        return
-    rows = [vars(example) for example in read_examples(coreset)]
-    sha256 = hashed(rows)
-    with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
-        folder = Path(scratch)
-        pq.write_table(pa.Table.from_pylist(rows), folder / MEMBERS)
-        config = PruneConfig().model_dump(mode="json")
-        manifest = {"sha256": sha256, "dataset": {"sha256": None}, "config": config}
-        (folder / MANIFEST).write_text(json.dumps(manifest))
-        yield folder, sha256
 
 
 def _folder_sha256(folder: Path) -> str:

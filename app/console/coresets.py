@@ -7,7 +7,13 @@ from starlette.responses import RedirectResponse, Response
 
 from dealrec.app.console.charts import stored_charts
 from dealrec.app.console.datasets import names as dataset_names
-from dealrec.app.console.fields import finetune_fields, read_budget, read_finetune, selection_fields
+from dealrec.app.console.fields import (
+    finetune_fields,
+    read_budget,
+    read_fields,
+    read_finetune,
+    selection_fields,
+)
 from dealrec.app.console.jobs import sweep_budgets
 from dealrec.app.console.pages import render
 from dealrec.app.console.session import Posted
@@ -34,7 +40,6 @@ from dealrec.selection.interface import StratumUse
 router = APIRouter(prefix="/console/coresets", include_in_schema=False)
 _MANY = PageRequest(200, None)
 _PAGE = 10
-_SELECTION = "selection."
 
 
 @router.get("")
@@ -115,12 +120,10 @@ def explanation_part(
 def reselect(request: Request, context: ContextDep, coreset_id: str, form: Posted) -> Response:
     """Select again from the same scores, and show the differences, or the job that selects."""
     job_id = api.get_coreset(coreset_id, context).job_id
-    selection = {
-        name.removeprefix(_SELECTION): value
-        for name, value in form.items()
-        if name.startswith(_SELECTION)
-    }
-    body = CoresetCreate(budget=parse_budget(read_budget(form)), selection=selection)
+    selection = read_fields(form, selection_fields({})).get("selection", {})
+    body = CoresetCreate.model_validate(
+        {"budget": parse_budget(read_budget(form)), "selection": selection}
+    )
     made = api.reselect(job_id, body, context)
     if isinstance(made, Job):
         return _go(request, f"/console/jobs/{made.id}")

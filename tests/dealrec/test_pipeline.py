@@ -179,7 +179,6 @@ def test_bad_input_ends_with_status_2_its_code_and_nothing_left(data, tmp_path, 
         ["prune", "log.csv", "--items=nowhere.csv", "--budget=5", "--out=out", "--set=effort=null"],
         ["compare", "nowhere.csv", "--budget=5", "--out=out"],
         ["fidelity", "nowhere.csv", "--out=out"],
-        ["fidelity", ".", "--out=out"],
     ],
 )
 def test_a_path_that_is_no_file_ends_in_a_sentence(tmp_path, arguments):

@@ -24,6 +24,7 @@ from dealrec.app.tables.jobs import JobRow, StageRow, StageRunRow
 from dealrec.worker.child import PipeReporter
 from dealrec.worker.claims import beat, claim, expire, release
 from dealrec.worker.messages import Tick
+from dealrec.worker.rejection import remove_rejected_files
 from dealrec.worker.runner import Runner
 from tests.worker.makers import TENANT, interactions, new_job, ready_dataset, upload
 
@@ -85,6 +86,9 @@ def test_a_data_set_without_room_is_rejected_with_the_quota(
         dataset = session.get_one(DatasetRow, dataset_id)
         assert dataset.error is not None
         assert (dataset.state, dataset.error["code"]) == ("rejected", "quota_exceeded")
+        assert stored_bytes(session, TENANT) == len(interactions())  # kept, to be read again
+    remove_rejected_files(database, storage, hours=-1)
+    with database.session(write=False) as session:
         assert stored_bytes(session, TENANT) == 0
     assert storage.keys(f"datasets/{TENANT}") == []
 
