@@ -62,7 +62,7 @@ class Steering:
             dataset = self._server.ids["dataset_id"][0]
             case.body = {**case.body, "dataset_id": dataset, "budget": 10, "config": TINY}
         elif operation in _FORMS and isinstance(case.body, dict):
-            if "interactions_upload_id" not in case.body:
+            if case.media_type == "multipart/form-data":
                 case.body = {**case.body, **_FORMS[operation]}
         elif operation == "put_upload_part":
             case.path_parameters |= {"upload_id": self._server.ids["upload_id"][-1], "number": 1}
