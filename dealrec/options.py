@@ -10,7 +10,13 @@ from typing import Annotated, Any, TypedDict
 
 import typer
 
-from dealrec.config import DataOptions, SplitMethod, data_options, parse_budget
+from dealrec.config import (
+    DataOptions,
+    SelectionConfig,
+    SplitMethod,
+    data_options,
+    parse_budget,
+)
 from dealrec.config.comparison import ComparisonConfig, Scale
 from dealrec.errors import FieldError, InputError
 
@@ -61,8 +67,8 @@ ScaleOption = Annotated[
         help="cpu: a projection over frozen states, minutes; full: every layer, for GPUs."
     ),
 ]
-COMPARED = "dealrec"
-"""The default of ``--selectors``."""
+COMPARED: str = SelectionConfig.model_fields["method"].default.value
+"""The default of ``--selectors``: the selector that a job has by default."""
 SEEDS: int = ComparisonConfig.model_fields["seeds"].default
 SMALLEST_EFFECT: float = ComparisonConfig.model_fields["smallest_effect"].default
 FULL_DATA_RUNS: int = ComparisonConfig.model_fields["full_data_runs"].default

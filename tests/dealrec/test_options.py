@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dealrec.cli import prune_command
-from dealrec.config import DataOptions
+from dealrec.config import DataOptions, PruneConfig
 from dealrec.errors import InputError
-from dealrec.options import Asked, asked_for, reads_data
+from dealrec.options import COMPARED, Asked, asked_for, reads_data
 from dealrec.terminal import resumable_display
 
 
@@ -54,3 +54,7 @@ def test_an_interruption_says_that_what_is_finished_is_kept(capsys):
     with pytest.raises(KeyboardInterrupt), resumable_display(quiet=True):
         raise KeyboardInterrupt
     assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_a_comparison_asks_by_default_for_the_selector_that_jobs_have_by_default():
+    assert PruneConfig().selection.method.value == COMPARED
