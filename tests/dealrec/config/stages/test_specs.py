@@ -143,7 +143,7 @@ def test_the_key_of_an_adapter_is_as_it_was_when_there_was_one_recommender() -> 
     key: Any = STAGES[StageName.FINETUNE].key_options(JobOptions(config()))
     assert set(key) == {"finetune", "revision"}
     assert set(key["finetune"]) == named
-    body = {"budgets": [8], "selectors": ["influence"]}
+    body = {"budgets": [8], "selectors": ["influence"], "scale": "full"}
     comparison = ComparisonConfig.parse(body, location="comparison")
     options = JobOptions(comparison.config, 8, comparison)
     compared: Any = STAGES[StageName.COMPARE].key_options(options)
