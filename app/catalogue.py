@@ -1,5 +1,6 @@
 """The catalogue of language models, recommenders, surrogates, selectors and layouts of files."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -9,9 +10,9 @@ from dealrec.app.kit.problems import documented
 from dealrec.config import FinetuneConfig, SelectionConfig, SurrogateConfig
 from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.layouts import LAYOUTS
-from dealrec.config.recommenders import RECOMMENDERS
+from dealrec.config.recommenders import RECOMMENDERS, RecommenderEntry
 from dealrec.config.selectors import SELECTORS, listed_needs
-from dealrec.config.surrogate import SURROGATES
+from dealrec.config.surrogate import SURROGATES, SurrogateEntry
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -97,49 +98,13 @@ def list_models() -> LanguageModels:
 @router.get("/recommenders", operation_id="list_recommenders", responses=documented())
 def list_recommenders() -> Choices:
     """List the recommenders for ``finetune.recommender``."""
-    schema = FinetuneConfig.model_json_schema()
-    properties = schema["properties"]
-    own = {name for entry in RECOMMENDERS.values() for name in entry.parameters}
-    shared = [name for name in properties if name != "recommender" and name not in own]
-    return Choices(
-        data=[
-            Choice(
-                name=entry.name,
-                object="recommender",
-                summary=entry.summary,
-                needs=[],
-                parameters={
-                    **schema,
-                    "properties": {name: properties[name] for name in [*shared, *entry.parameters]},
-                },
-            )
-            for entry in RECOMMENDERS.values()
-        ]
-    )
+    return _choices(FinetuneConfig, "recommender", RECOMMENDERS, "recommender")
 
 
 @router.get("/surrogates", operation_id="list_surrogates", responses=documented())
 def list_surrogates() -> Choices:
     """List the surrogates for ``surrogate.model``."""
-    schema = SurrogateConfig.model_json_schema()
-    properties = schema["properties"]
-    own = {name for entry in SURROGATES.values() for name in entry.parameters}
-    shared = [name for name in properties if name != "model" and name not in own]
-    return Choices(
-        data=[
-            Choice(
-                name=entry.name,
-                object="surrogate",
-                summary=entry.summary,
-                needs=[],
-                parameters={
-                    **schema,
-                    "properties": {name: properties[name] for name in [*shared, *entry.parameters]},
-                },
-            )
-            for entry in SURROGATES.values()
-        ]
-    )
+    return _choices(SurrogateConfig, "model", SURROGATES, "surrogate")
 
 
 @router.get("/selectors", operation_id="list_selectors", responses=documented())
@@ -168,4 +133,32 @@ def list_layouts() -> Layouts:
     """List the layouts of public data sets for ``options.layout``."""
     return Layouts(
         data=[LayoutEntry.model_validate(layout.to_json()) for layout in LAYOUTS.values()]
+    )
+
+
+def _choices(
+    config: type[BaseModel],
+    option: str,
+    entries: Mapping[str, SurrogateEntry | RecommenderEntry],
+    kind: Literal["recommender", "surrogate"],
+) -> Choices:
+    """List ``entries``, each with the options that all read and those that it reads itself."""
+    schema = config.model_json_schema()
+    properties = schema["properties"]
+    own = {name for entry in entries.values() for name in entry.parameters}
+    shared = [name for name in properties if name != option and name not in own]
+    return Choices(
+        data=[
+            Choice(
+                name=entry.name,
+                object=kind,
+                summary=entry.summary,
+                needs=[],
+                parameters={
+                    **schema,
+                    "properties": {name: properties[name] for name in [*shared, *entry.parameters]},
+                },
+            )
+            for entry in entries.values()
+        ]
     )

@@ -128,10 +128,11 @@ def _invalid_request(error: RequestValidationError, model: Any) -> InputError:
     if found and found[0]["type"] == "json_invalid":
         return _invalid_json(found[0]["ctx"]["error"])
     first = tuple(found[0]["loc"]) if found else ()
-    inner = [{**item, "loc": _inside(tuple(item["loc"]))} for item in found]
-    in_body = [item for item, whole in zip(inner, found, strict=True) if whole["loc"][0] == "body"]
-    elsewhere = [item for item in inner if item not in in_body]
-    errors = field_errors(in_body, "", model) + field_errors(elsewhere, "")
+    parts: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for item in found:
+        path = tuple(item["loc"])
+        parts[path[:1] == ("body",)].append({**item, "loc": _inside(path)})
+    errors = field_errors(parts[True], "", model) + field_errors(parts[False], "")
     return _refused(_CODES.get(first[:2], "invalid_request"), errors)
 
 

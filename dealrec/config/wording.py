@@ -67,7 +67,7 @@ def sentence(error: FieldError) -> str:
     return f"`{error.location}` {error.message}" + ("" if error.message.endswith("?") else ".")
 
 
-def nearest(name: object, known: Sequence[str]) -> str:
+def _nearest(name: object, known: Sequence[str]) -> str:
     """Return the question whether the nearest of ``known`` was meant, or nothing if none is near."""
     close = get_close_matches(str(name), known, 1)
     return f"; did you mean `{close[0]}`?" if close else ""
@@ -89,11 +89,11 @@ def _message(item: Mapping[str, Any], holder: type[BaseModel] | None) -> str:
     if kind == "extra_forbidden":
         name = item["loc"][-1]
         known = list(holder.model_fields) if holder else []
-        return f"is not an option{nearest(name, known)}"
+        return f"is not an option{_nearest(name, known)}"
     if kind in {"enum", "literal_error"}:
         expected = str(context["expected"])
         known = [part.strip(" '") for part in expected.replace(" or ", ",").split(",")]
-        near = nearest(item.get("input"), known)
+        near = _nearest(item.get("input"), known)
         return f"has no such choice{near}" if near else f"must be one of {', '.join(known)}"
     if kind == "too_short":
         least = context["min_length"]

@@ -64,16 +64,7 @@ def open_interactions(
     Raises:
         InputError: It cannot be read, or the columns are not clear.
     """
-    opened = open_parts(
-        parts,
-        asked=options.format,
-        layout=None if options.layout is None else layout_named(options.layout),
-        role=INTERACTIONS,
-        limits=limits,
-        reporter=reporter,
-    )
-    if seen is not None:
-        seen.opened(opened.table)
+    opened = _open(parts, options, INTERACTIONS, limits, reporter, seen)
     found = interaction_columns(opened, options.columns)
     table, columns = shaped(opened, found)
     forms = _forms(opened, table, columns)
@@ -94,19 +85,31 @@ def open_items(
     Raises:
         InputError: It cannot be read, or the columns are not clear.
     """
+    opened = _open(parts, options, ITEMS, limits, reporter, seen)
+    found = item_columns(opened, options.item_columns, options.columns, used.columns)
+    table = joined_titles(opened, found)
+    return SourceTable(table, found.columns, {}, tuple(p.name for p in parts), opened, found)
+
+
+def _open(
+    parts: Sequence[Part],
+    options: DataOptions,
+    role: str,
+    limits: Limits,
+    reporter: Reporter,
+    seen: SeenFiles | None,
+) -> OpenedTable:
     opened = open_parts(
         parts,
-        asked=options.item_format,
+        asked=options.format if role == INTERACTIONS else options.item_format,
         layout=None if options.layout is None else layout_named(options.layout),
-        role=ITEMS,
+        role=role,
         limits=limits,
         reporter=reporter,
     )
     if seen is not None:
         seen.opened(opened.table)
-    found = item_columns(opened, options.item_columns, options.columns, used.columns)
-    table = joined_titles(opened, found)
-    return SourceTable(table, found.columns, {}, tuple(p.name for p in parts), opened, found)
+    return opened
 
 
 def _forms(
