@@ -12,7 +12,7 @@ from dealrec.config import PromptConfig
 from dealrec.config.effort import EffortConfig
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples
 from dealrec.effort.gradients import GradientMeter
 from dealrec.language_models.batch_plan import BatchPlan, plan_samples

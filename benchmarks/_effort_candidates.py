@@ -13,7 +13,7 @@ from dealrec.config import SelectionConfig, SelectionMethod, SurrogateConfig
 from dealrec.config.effort import EffortConfig, measured_samples
 from dealrec.config.influence import InfluenceConfig
 from dealrec.data.ingest import ingest
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples
 from dealrec.effort.candidates import draw_candidates
 from dealrec.effort.scoring import measure_effort

@@ -7,7 +7,7 @@ import torch
 from benchmarks._effort import PROMPT, Games
 from benchmarks._report import Target
 from dealrec.config.effort import EffortConfig
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.effort.scoring import measure_effort
 from dealrec.language_models import load_language_model
 

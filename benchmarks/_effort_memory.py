@@ -11,7 +11,7 @@ from torch import nn
 from benchmarks._effort import PROMPT
 from dealrec.config.effort import EffortConfig
 from dealrec.data.dataset import Dataset
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples
 from dealrec.effort.scoring import measure_effort
 from dealrec.language_models import load_language_model

@@ -32,7 +32,7 @@ from dealrec.config import (
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples, held_out_samples
 from dealrec.disk import written_whole
 from dealrec.finetune.training import LoraTraining

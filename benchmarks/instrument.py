@@ -15,7 +15,7 @@ from dealrec.config import EvaluationConfig, FinetuneConfig, LoraSettings, Promp
 from dealrec.config.runtime import environment_runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples
 from dealrec.finetune.training import LoraTraining
 from dealrec.language_models import LoadedLanguageModel, load_language_model

@@ -22,7 +22,7 @@ from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
 from dealrec.app.uploads.service import WholeFile
 from dealrec.config import DataOptions, PromptConfig, PruneConfig, Sampling
 from dealrec.data.dataset import Dataset
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples
 
 

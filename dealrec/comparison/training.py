@@ -10,7 +10,8 @@ import numpy as np
 from dealrec.comparison.runs import Indices, SelectedRun, TrainedRun
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.data.dataset import Dataset
-from dealrec.data.prompts import PromptedSample, Prompter
+from dealrec.data.prompter import Prompter
+from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import Samples
 from dealrec.finetune.training import LoraTraining
 from dealrec.language_models.loading import LoadedLanguageModel
@@ -29,7 +30,8 @@ def exchange_histories(prompts: Sequence[PromptedSample], seed: int) -> list[Pro
     circle = np.random.default_rng([seed, 0xE7C]).permutation(len(prompts))
     giver = dict(zip(circle.tolist(), np.roll(circle, -1).tolist(), strict=True))
     return [
-        replace(prompt, input=prompts[giver[place]].input) for place, prompt in enumerate(prompts)
+        replace(prompt, history=prompts[giver[place]].history)
+        for place, prompt in enumerate(prompts)
     ]
 
 

@@ -9,7 +9,6 @@ from dealrec.config.columns import Column
 from dealrec.config.comparison import ComparedSelector, ComparisonConfig
 from dealrec.config.data import (
     DataOptions,
-    PromptConfig,
     Repeats,
     Sampling,
     Split,
@@ -30,6 +29,7 @@ from dealrec.config.influence import (
     SampleLoss,
     Solver,
 )
+from dealrec.config.prompt import PromptConfig, PromptFormat
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selection import (
     Difficulty,
@@ -65,6 +65,7 @@ __all__ = [
     "LossSpan",
     "Normalisation",
     "PromptConfig",
+    "PromptFormat",
     "PruneConfig",
     "Ranking",
     "Reduction",

@@ -1,4 +1,4 @@
-"""Options of the data: how files become a data set, sampling units, prompts."""
+"""Options of the data: how files become a data set, sampling units."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -165,14 +165,3 @@ def data_options(
             )
         given[name] = value
     return DataOptions.parse(given, location=location)
-
-
-class PromptConfig(Config):
-    """The wording of samples."""
-
-    item_noun: str = Field("item", min_length=1, max_length=40, pattern=r"^[\w][\w \-]*$")
-    """The word for an item in the prompt (``book``, ``game``)."""
-    history_items: int = Field(10, ge=1, le=200)
-    """The number of most recent items of the history in the prompt."""
-    title_characters: int = Field(120, ge=8, le=2000)
-    """A longer title is cut to this length at the end of a word."""

@@ -4,12 +4,13 @@ from pydantic import Field, model_validator
 
 from dealrec.config.audit import AuditConfig
 from dealrec.config.base import Config
-from dealrec.config.data import PromptConfig, Sampling, ValidationUsers
+from dealrec.config.data import Sampling, ValidationUsers
 from dealrec.config.effort import EffortConfig, IfdConfig
 from dealrec.config.embedding import EmbeddingConfig, GradientsConfig
 from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.influence import InfluenceConfig, RiskTarget
+from dealrec.config.prompt import PromptConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.selection import SelectionConfig, SelectionMethod
 from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs

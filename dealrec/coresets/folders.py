@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from dealrec.config import PruneConfig
 from dealrec.config.stages import hashed
-from dealrec.coresets.members import read_examples
+from dealrec.coresets.members import read_examples, text_columns
 from dealrec.coresets.writer import MANIFEST, MEMBERS
 
 
@@ -21,11 +21,11 @@ def coreset_folder(coreset: Path) -> Iterator[tuple[Path, str]]:
     if (coreset / MANIFEST).is_file():
         yield coreset, hashed(pq.read_table(coreset / MEMBERS).to_pylist())
         return
-    rows = [vars(example) for example in read_examples(coreset)]
-    sha256 = hashed(rows)
+    texts = pa.table(text_columns(read_examples(coreset)))
+    sha256 = hashed(texts.to_pylist())
     with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
         folder = Path(scratch)
-        pq.write_table(pa.Table.from_pylist(rows), folder / MEMBERS)
+        pq.write_table(texts, folder / MEMBERS)
         config = PruneConfig().model_dump(mode="json")
         manifest = {"sha256": sha256, "dataset": {"sha256": None}, "config": config}
         (folder / MANIFEST).write_text(json.dumps(manifest))

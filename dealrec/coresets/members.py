@@ -1,21 +1,69 @@
-"""Reads the members of a coreset."""
+"""The texts of a coreset's members: as columns of ``members.parquet``, and from there."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dealrec.data.prompts import PromptedSample
+from dealrec.config.prompt import PromptFormat
+from dealrec.data.prompts import Message, PromptedSample, Role
 from dealrec.errors import FieldError, InputError
 
 _FIELDS = ("instruction", "input", "output")
 
 
-def read_members(members: Path) -> list[PromptedSample]:
-    """Read the texts of a ``members.parquet`` in its order."""
-    table = pq.read_table(members, columns=list(_FIELDS))
-    return [PromptedSample(**row) for row in table.to_pylist()]
+_TEXT = "text"
+"""The column of the whole record, where the three fields do not say it all."""
+_TURN = pa.struct({"role": pa.string(), "content": pa.string()})
+_PARTS = ("before", "history", "after", "output", "gap")
+_RECORD = pa.struct({**dict.fromkeys(_PARTS, pa.string()), "earlier": pa.list_(_TURN)})
+
+
+def text_columns(samples: Sequence[PromptedSample]) -> dict[str, pa.Array]:
+    """Make the columns ``instruction``, ``input`` and ``output``.
+
+    Beside them ``text`` holds the parts of every sample, unless all samples are
+    :meth:`~dealrec.data.prompts.PromptedSample.plain` ones, which the three columns say completely.
+    """
+    columns = {
+        name: pa.array([getattr(sample, name) for sample in samples], pa.string())
+        for name in _FIELDS
+    }
+    if not all(map(_is_plain, samples)):
+        columns[_TEXT] = pa.array([_record(sample) for sample in samples], _RECORD)
+    return columns
+
+
+def read_members(
+    members: Path,
+    format: PromptFormat = PromptFormat.AUTO,  # noqa: A002
+) -> list[PromptedSample]:
+    """Read the texts of a ``members.parquet`` in its order; ``format`` is that of its prompt."""
+    names = [_TEXT] if _TEXT in pq.read_schema(members).names else list(_FIELDS)
+    rows = pq.read_table(members, columns=names).to_pylist()
+    return [replace(_sample(row), format=format) for row in rows]
+
+
+def _is_plain(sample: PromptedSample) -> bool:
+    plain = PromptedSample.plain(sample.instruction, sample.input, sample.output)
+    return replace(plain, format=sample.format) == sample
+
+
+def _record(sample: PromptedSample) -> dict[str, Any]:
+    turns = [{"role": turn.role.value, "content": turn.content} for turn in sample.earlier]
+    return {**{name: getattr(sample, name) for name in _PARTS}, "earlier": turns}
+
+
+def _sample(row: dict[str, Any]) -> PromptedSample:
+    if _TEXT not in row:
+        return PromptedSample.plain(*(row[name] for name in _FIELDS))
+    parts = row[_TEXT]
+    turns = (Message(Role(turn["role"]), turn["content"]) for turn in parts.pop("earlier"))
+    return PromptedSample(**parts, earlier=tuple(turns))
 
 
 def read_examples(path: Path) -> list[PromptedSample]:
@@ -79,4 +127,4 @@ def _example(row: object, place: str) -> PromptedSample:
             code="invalid_coreset",
             errors=[FieldError(place, "not a sample")],
         ) from None
-    return PromptedSample(*texts)
+    return PromptedSample.plain(*texts)

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config import PruneConfig
+from dealrec.coresets.members import text_columns
 from dealrec.data.dataset import Dataset
 from dealrec.data.findings import Validation
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples
 from dealrec.data.times import unit_of
 from dealrec.environment import Environment, environment
@@ -238,9 +239,7 @@ def _members(
             "user_id": dataset.user_ids.take(pa.array(samples.users[taken])),
             "history": history,
             "target": dataset.item_ids.take(pa.array(samples.targets[taken])),
-            "instruction": [prompt.instruction for prompt in prompts],
-            "input": [prompt.input for prompt in prompts],
-            "output": [prompt.output for prompt in prompts],
+            **text_columns(prompts),
             **{name: rows[name] for name in ("influence", "effort", "overall", "stratum")},
         }
     )

@@ -1,105 +1,158 @@
-"""Samples in words: the instruction, input and output that the language model reads."""
+"""The record of a sample in words: the turns that a language model reads, and the answer that it learns.
 
-from dataclasses import dataclass
+Whatever makes texts gives this record: a :class:`~dealrec.data.prompter.Prompter` from the samples of a
+data set, and readers of files whose texts stand as they are. Whatever reads texts takes it: effort,
+gradients, embeddings, fine-tuning and evaluation through the one
+:class:`~dealrec.language_models.tokens.Encoder`, and exports through :attr:`PromptedSample.messages`,
+:attr:`PromptedSample.prompt` and :attr:`PromptedSample.completion`.
+"""
 
-import numpy as np
-import pyarrow as pa
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from dealrec.config import PromptConfig
-from dealrec.data.dataset import Dataset, Int32
-from dealrec.data.samples import Samples
+from dealrec.config.prompt import PromptFormat
+
+
+class Role(StrEnum):
+    """Who speaks in a turn."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
 
 
 @dataclass(frozen=True)
 class PromptedSample:
-    """One sample in words."""
+    """One sample in words.
 
-    instruction: str
-    """The task; the same for every sample of a data set."""
-    input: str
-    """The quoted titles of the history, oldest first."""
-    output: str
-    """The target's quoted title."""
-
-
-class Prompter:
-    """Puts samples into words.
-
-    Double quotes inside a title become single quotes, so that the end of a quoted title is clear.
-    """
-
-    def __init__(self, dataset: Dataset, samples: Samples, config: PromptConfig) -> None:
-        self._titles = dataset.titles
-        self._samples = samples
-        self._config = config
-        noun = config.item_noun
-        self._instruction = (
-            f"Here is what a user chose, oldest first. Name the {noun} that comes next."
-        )
-
-    def prompt(self, index: int) -> PromptedSample:
-        """Put the sample with the dense index ``index`` into words."""
-        history = self._samples.history(index, self._config.history_items)
-        target = self._samples.items[self._samples.target[index]]
-        *before, last = self._titles.take(pa.array([*history, target])).to_pylist()
-        return PromptedSample(
-            instruction=self._instruction,
-            input=", ".join(quoted(shown_title(title, self._config)) for title in before),
-            output=quoted(shown_title(last, self._config)),
-        )
-
-
-@dataclass(frozen=True)
-class ShownTitles:
-    """The titles of a catalogue as a language model reads and writes them.
-
-    Titles that are equal once they are cut cannot be told apart, so they are one title.
-    """
-
-    texts: list[str]
-    """[D] the different titles, without quotes around them, in alphabetical order."""
-    of_item: Int32
-    """[I] the place in ``texts`` of each item's title."""
-
-
-def shown_titles(dataset: Dataset, config: PromptConfig) -> ShownTitles:
-    """Cut the catalogue's titles as :class:`Prompter` cuts those of prompts and answers."""
-    texts = [shown_title(title, config) for title in dataset.titles.to_pylist()]
-    different = sorted(set(texts))
-    places = {text: place for place, text in enumerate(different)}
-    return ShownTitles(different, np.array([places[text] for text in texts], dtype=np.int32))
-
-
-def shown_title(title: str, config: PromptConfig) -> str:
-    """Return a title as prompts show it: cut, and with single quotes inside."""
-    return cut_at_word(title.replace('"', "'"), config.title_characters)
-
-
-def quoted(title: str) -> str:
-    """Return a title from :func:`shown_title` as prompts and answers have it."""
-    return f'"{title}"'
-
-
-def cut_at_word(text: str, limit: int) -> str:
-    """Cut ``text`` to at most ``limit`` characters, at the end of a word where there is one."""
-    if len(text) <= limit:
-        return text
-    whole = text[: limit + 1].rpartition(" ")[0].rstrip()
-    return whole or text[:limit]
-
-
-def render(sample: PromptedSample) -> tuple[str, str]:
-    """Make the prompt and the answer, in the one format of effort, fine-tuning and generation.
-
-    The prompt begins with the instruction, which all samples of a data set share. The answer begins
-    with the space that separates the two.
+    The request is the last turn of the user: :attr:`before`, :attr:`history` and :attr:`after`, one
+    behind the other.
 
     Examples:
-        >>> prompt, answer = render(PromptedSample("Name the next film.", '"Alien", "Brazil"', '"Dune"'))
-        >>> print(prompt + answer)
+        >>> sample = PromptedSample.plain("Name the next film.", '"Alien", "Brazil"', '"Dune"')
+        >>> print(sample.prompt + sample.completion)
         Name the next film.
         "Alien", "Brazil"
         Next: "Dune"
+        >>> [(turn.role.value, turn.content) for turn in sample.messages][-1]
+        ('assistant', '"Dune"')
     """
-    lines = [sample.instruction, sample.input] if sample.input else [sample.instruction]
-    return "\n".join([*lines, "Next:"]), f" {sample.output}"
+
+    before: str
+    """The request up to the history."""
+    history: str
+    """The words of the history, oldest first. Where a text is too long, its oldest tokens are left out."""
+    after: str
+    """The rest of the request."""
+    output: str
+    """The answer: what the language model learns."""
+    gap: str = ""
+    """The space between prompt and answer, where no chat template parts them."""
+    earlier: tuple[Message, ...] = ()
+    """The turns before the request, such as one of the system."""
+    format: PromptFormat = PromptFormat.AUTO
+    """Whether language models read the turns in their chat template."""
+
+    @classmethod
+    def plain(cls, instruction: str, given: str, output: str) -> "PromptedSample":
+        """Make a sample of the three texts of instruction tuning; ``given``, the input, may be empty.
+
+        The prompt begins with the instruction, which the samples of a data set share. The answer begins
+        with the space that separates the two.
+        """
+        cue = "\nNext:" if given else "Next:"
+        return cls(f"{instruction}\n", given, cue, output, gap=" ")
+
+    @classmethod
+    def completed(cls, prompt: str, completion: str) -> "PromptedSample":
+        """Make a sample of a ready prompt and its completion, which stand as they are.
+
+        Where it is too long, the oldest tokens of the prompt are left out.
+        """
+        output = completion.lstrip()
+        return cls("", prompt, "", output, gap=completion[: len(completion) - len(output)])
+
+    @classmethod
+    def conversation(cls, messages: Sequence[Message]) -> "PromptedSample":
+        """Make a sample of ready turns, which stand as they are.
+
+        The last turn is the assistant's, and is the answer; the one before it is the request. Where the
+        sample is too long, the oldest tokens of the request are left out.
+
+        Raises:
+            ValueError: The turns do not end with one of the user and one of the assistant.
+        """
+        roles = [message.role for message in messages[-2:]]
+        if roles != [Role.USER, Role.ASSISTANT]:
+            raise ValueError("the turns must end with one of `user` and one of `assistant`")
+        *earlier, request, answer = messages
+        return cls("", request.content, "", answer.content, "\n\n", tuple(earlier))
+
+    @property
+    def request(self) -> str:
+        """The last turn of the user."""
+        return f"{self.before}{self.history}{self.after}"
+
+    @property
+    def prompt(self) -> str:
+        """What stands before the answer without a chat template: the turns, with empty lines between."""
+        return "\n\n".join([*(turn.content for turn in self.earlier), self.request])
+
+    @property
+    def completion(self) -> str:
+        """What follows :attr:`prompt`: the gap and the answer."""
+        return f"{self.gap}{self.output}"
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The turns before the answer."""
+        return (*self.earlier, Message(Role.USER, self.request))
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The whole conversation; the last turn is the answer."""
+        return (*self.turns, Message(Role.ASSISTANT, self.output))
+
+    @property
+    def instruction(self) -> str:
+        """The text before the line in which the history begins, for formats with an instruction.
+
+        Where there is no such line, it is all that stands before the history.
+        """
+        lines, _, _ = self.before.rpartition("\n")
+        return "\n\n".join([*(turn.content for turn in self.earlier), lines or self.before])
+
+    @property
+    def input(self) -> str:
+        """The request without :attr:`instruction`, for formats that have an input beside it.
+
+        A last line that only asks for the answer (``Next:``) is left out: such formats have one.
+        """
+        lines, _, begun = self.before.rpartition("\n")
+        line = begun if lines else ""
+        if _is_cue(self.after):
+            return f"{line}{self.history}"
+        return f"{line}{self.history}{self.after}"
+
+    def without_history(self) -> "PromptedSample":
+        """Leave the history out, and one of two line ends that would meet."""
+        meet = self.before.endswith("\n") and self.after.startswith("\n")
+        return replace(self, history="", after=self.after[1:] if meet else self.after)
+
+    def answered(self, output: str) -> "PromptedSample":
+        """Return the sample with another answer."""
+        return replace(self, output=output)
+
+
+def _is_cue(text: str) -> bool:
+    """Whether the end of a request is a line such as ``Next:``, and nothing else."""
+    return text.endswith(":") and "\n" not in text.strip()

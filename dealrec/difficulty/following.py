@@ -9,7 +9,6 @@ model knows in both cases that a title follows.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from dealrec.config import IfdConfig, LossSpan
-from dealrec.config.data import PromptConfig
+from dealrec.config.prompt import PromptConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
-from dealrec.data.prompts import PromptedSample, Prompter
+from dealrec.data.prompter import Prompter
+from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import Samples
 from dealrec.difficulty.scores import FollowingScores
 from dealrec.language_models.batch_plan import plan_batches
@@ -73,9 +73,7 @@ def score_following(
             pieces=pieces,
         )
 
-    alone = losses(
-        lambda index: replace(prompted(int(first[index])), input=""), len(first), "alone"
-    )
+    alone = losses(lambda index: prompted(int(first[index])).without_history(), len(first), "alone")
     after = losses(prompted, len(samples), "after")
     diagnostics = {
         **loaded.identity,

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dealrec.config.data import PromptConfig
 from dealrec.config.effort import EffortConfig
+from dealrec.config.prompt import PromptConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
-from dealrec.data.prompts import PromptedSample, Prompter
+from dealrec.data.prompter import Prompter
+from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import Samples
 from dealrec.effort.gradients import GradientMeter
 from dealrec.effort.parts import EffortPart, ShardCheckpoint, merge_effort

@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 from dealrec.config import EmbeddingConfig, EmbeddingSource
-from dealrec.config.data import PromptConfig
+from dealrec.config.prompt import PromptConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, validation_samples
 from dealrec.language_models.batch_plan import BatchPlan, plan_samples
 from dealrec.progress import SILENT, Reporter

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from torch import Tensor
 from dealrec.checkpoints import TrainingCheckpoint
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.runtime import Runtime
-from dealrec.data.prompts import PromptedSample, ShownTitles
+from dealrec.data.prompter import ShownTitles
+from dealrec.data.prompts import PromptedSample
 from dealrec.errors import Cancelled, DealrecError, InputError
 from dealrec.finetune.adapter import (
     adapter_state,
@@ -163,8 +164,7 @@ def _fingerprint(
     if config.entry.needs_catalogue and titles is not None:
         digest.update(json.dumps(titles.texts).encode() + b"\n")
     for example in examples:
-        texts = [example.instruction, example.input, example.output]
-        digest.update(json.dumps(texts).encode() + b"\n")
+        digest.update(json.dumps(asdict(example)).encode() + b"\n")
     return digest.hexdigest()
 
 

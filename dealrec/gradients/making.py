@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from dealrec.config import GradientsConfig
-from dealrec.config.data import PromptConfig
+from dealrec.config.prompt import PromptConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
-from dealrec.data.prompts import PromptedSample, Prompter
+from dealrec.data.prompter import Prompter
+from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import Samples, validation_samples
 from dealrec.effort.gradients import GradientMeter
 from dealrec.gradients.projection import Sketch

@@ -12,13 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dealrec.config.data import PromptConfig
 from dealrec.config.effort import TokenOptions
+from dealrec.config.prompt import PromptConfig
 from dealrec.data.dataset import Dataset, Int32, Int64
-from dealrec.data.prompts import PromptedSample, Prompter
+from dealrec.data.prompter import Prompter
+from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import Samples
 from dealrec.language_models.loading import load_tokenizer
-from dealrec.language_models.tokens import EncodedSample, Encoder, batches_by_tokens
+from dealrec.language_models.tokens import EncodedSample, Encoder, batches_by_tokens, reads_chat
 from dealrec.progress import SILENT, Reporter
 
 _BATCHES = "plan.parquet"
@@ -173,7 +174,11 @@ def plan_samples(
     """
     tokenizer, longest = load_tokenizer(config.model, reporter=reporter)
     return plan_batches(
-        Encoder(tokenizer, min(config.max_tokens, longest or config.max_tokens)),
+        Encoder(
+            tokenizer,
+            min(config.max_tokens, longest or config.max_tokens),
+            chat=reads_chat(config.model, tokenizer),
+        ),
         Prompter(dataset, samples, prompt).prompt,
         len(samples),
         config,

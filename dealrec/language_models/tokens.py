@@ -1,16 +1,19 @@
 """Turns samples into tokens (prompt, answer, end of text) for effort, training and generation alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from dealrec.config.effort import LossSpan
-from dealrec.data.prompts import PromptedSample, render
+from dealrec.config.language_models import language_model
+from dealrec.config.prompt import PromptFormat
+from dealrec.data.prompts import PromptedSample
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.loading import LoadedLanguageModel, longest_text
+from dealrec.language_models.wording import WordedPrompt, Wording, ids_of, wording_of
 
 
 @dataclass(frozen=True)
@@ -68,34 +71,32 @@ Text = EncodedSample | BranchedText
 class Encoder:
     """Turns samples into at most ``max_tokens`` tokens each.
 
-    A longer sample loses the oldest tokens of its input (the history). If the instruction alone is
-    too long, the sample also loses the oldest remaining tokens of its prompt. The answer is never
-    cut.
+    A longer sample loses the oldest tokens of its history. Without a chat template, one whose other
+    words are too long loses the oldest remaining tokens of its prompt as well. The answer is never cut.
+
+    Args:
+        tokenizer: The model's.
+        max_tokens: The most tokens of a text.
+        chat: Whether samples whose format is ``auto`` are written in the model's chat template.
     """
 
-    def __init__(self, tokenizer: Any, max_tokens: int) -> None:
-        self._tokenizer = tokenizer
-        self._max_tokens = max_tokens
-        start = tokenizer.bos_token_id
-        adds_start = start is not None and tokenizer("")["input_ids"][:1] == [start]
-        self._start: list[int] = [start] if adds_start else []
-        end = tokenizer.eos_token_id
-        self._end: list[int] = [] if end is None else [end]
+    def __init__(self, tokenizer: Any, max_tokens: int, *, chat: bool = False) -> None:
+        self._tokenizer, self._max_tokens, self._chat = tokenizer, max_tokens, chat
+        self._wordings: dict[PromptFormat, Wording] = {}
 
     @classmethod
     def for_model(cls, loaded: LoadedLanguageModel, max_tokens: int) -> "Encoder":
         """Make the encoder of a model, which may itself take fewer than ``max_tokens`` tokens."""
         longest = longest_text(loaded.model.config)
-        return cls(loaded.tokenizer, min(max_tokens, longest or max_tokens))
+        limit = min(max_tokens, longest or max_tokens)
+        return cls(loaded.tokenizer, limit, chat=reads_chat(loaded.name, loaded.tokenizer))
 
     def encode(self, samples: Sequence[PromptedSample]) -> list[EncodedSample]:
         """Tokenize each sample.
 
         Raises:
-            InputError: ``max_tokens_too_small`` if an answer alone does not fit.
+            InputError: As :meth:`encode_branched`.
         """
-        if not samples:
-            return []
         branched = self.encode_branched(samples, [[sample.output] for sample in samples])
         return [text.alone()[0] for text in branched]
 
@@ -104,51 +105,72 @@ class Encoder:
     ) -> list[BranchedText]:
         """Tokenize each sample with every one of its ``outputs`` in the place of its own.
 
-        The prompt is cut so that it leaves room for the longest of them; it is the same for all.
+        The prompt is cut so that it leaves room for the longest of them; it is the same for all. All
+        samples have the same format.
 
         Raises:
-            InputError: ``max_tokens_too_small`` if an answer alone does not fit.
+            InputError: ``max_tokens_too_small`` if an answer alone does not fit; ``no_chat_template`` and
+                ``chat_template_not_usable`` where the chat template is asked for.
         """
         if not samples:
             return []
-        different = sorted({output for row in outputs for output in row})
-        answers = [render(replace(samples[0], output=output))[1] for output in different]
-        endings = {
-            output: [*ids, *self._end]
-            for output, ids in zip(different, self._ids(answers), strict=True)
+        wording = self._wording(samples[0].format)
+        answered = {
+            (sample.gap, output): sample.answered(output)
+            for sample, row in zip(samples, outputs, strict=True)
+            for output in row
         }
-        prompts = [render(sample)[0] for sample in samples]
+        endings = dict(zip(answered, wording.answers([*answered.values()]), strict=True))
+        prompts = [wording.prompt(sample) for sample in samples]
+        found = ids_of(self._tokenizer, [prompt.text for prompt in prompts])
         encoded = []
-        for sample, prompt, ids, row in zip(
-            samples, prompts, self._ids(prompts), outputs, strict=True
-        ):
-            mine = [endings[output] for output in row]
-            room = self._max_tokens - len(self._start) - max(map(len, mine))
-            kept = ids if len(ids) <= room else self._cut(sample, prompt, room)
-            encoded.append(BranchedText([*self._start, *kept], mine))
+        for sample, prompt, ids, row in zip(samples, prompts, found, outputs, strict=True):
+            mine = [endings[sample.gap, output] for output in row]
+            room = self._max_tokens - len(wording.start) - max(map(len, mine))
+            kept = ids if len(ids) <= room else self._cut(prompt, room, wording.only_history)
+            encoded.append(BranchedText([*wording.start, *kept], mine))
         return encoded
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        ids: list[list[int]] = self._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        return ids
+    def _wording(self, format: PromptFormat) -> Wording:  # noqa: A002
+        if format not in self._wordings:
+            self._wordings[format] = wording_of(self._tokenizer, format, chat=self._chat)
+        return self._wordings[format]
 
-    def _cut(self, sample: PromptedSample, prompt: str, room: int) -> list[int]:
-        """Return ``room`` tokens of the prompt, without the oldest tokens of its input."""
+    def _cut(self, prompt: WordedPrompt, room: int, only_history: bool) -> list[int]:
+        """Return ``room`` tokens of the prompt, without the oldest tokens of its history."""
         if room < 1:
-            raise InputError(
-                f"max_tokens is {self._max_tokens}, which is not enough for the longest answer.",
-                code="max_tokens_too_small",
-                errors=[FieldError("max_tokens", "an answer alone does not fit")],
-            )
-        first = prompt.rfind(sample.input) if sample.input else len(prompt)
-        tokens = self._tokenizer(prompt, add_special_tokens=False, return_offsets_mapping=True)
+            raise self._too_small("the longest answer", "an answer alone does not fit")
+        tokens = self._tokenizer(prompt.text, add_special_tokens=False, return_offsets_mapping=True)
         ids: list[int] = tokens["input_ids"]
         spans = tokens["offset_mapping"]
-        last = first + len(sample.input)
-        inside = [i for i, (start, end) in enumerate(spans) if first <= start and end <= last]
+        inside = [
+            place
+            for place, (start, end) in enumerate(spans)
+            if prompt.first <= start and end <= prompt.last
+        ]
         dropped = set(inside[: len(ids) - room])
-        kept = [token for i, token in enumerate(ids) if i not in dropped]
+        kept = [token for place, token in enumerate(ids) if place not in dropped]
+        if only_history and len(kept) > room:
+            raise self._too_small(
+                "the words around the history and the answer", "the prompt does not fit"
+            )
         return kept[len(kept) - room :]
+
+    def _too_small(self, what: str, reason: str) -> InputError:
+        return InputError(
+            f"max_tokens is {self._max_tokens}, which is not enough for {what}.",
+            code="max_tokens_too_small",
+            errors=[FieldError("max_tokens", reason)],
+        )
+
+
+def reads_chat(model: str, tokenizer: Any) -> bool:
+    """Whether a model reads samples in its chat template where their format is ``auto``.
+
+    It does where the catalogue's entry says so and there is a template.
+    """
+    entry = language_model(model)
+    return bool(tokenizer.chat_template) and getattr(entry, "prompt_format", "plain") == "chat"
 
 
 def padded(samples: Sequence[EncodedSample], pad: int, device: torch.device) -> Tensor:

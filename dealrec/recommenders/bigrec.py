@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dealrec.config import EvaluationConfig, Ranking
 from dealrec.data.dataset import Dataset, Int32
-from dealrec.data.prompts import PromptedSample, quoted, render
+from dealrec.data.prompts import PromptedSample
 from dealrec.language_models.tokens import BranchedText, EncodedSample, Text, loss_targets, padded
 from dealrec.progress import SILENT, Reporter
 from dealrec.recommenders.grounding import Grounding, catalogue_vectors
@@ -51,8 +51,7 @@ class BigRec(Recommender):
         return TitleExamination(self, users, evaluation, ranking)
 
     def _trie(self, users: HeldOutUsers, evaluation: EvaluationConfig) -> TrieRanking:
-        outputs = [quoted(text) for text in users.titles.texts]
-        (text,) = self.encode_branched(users.prompts[:1], [outputs])
+        (text,) = self.encode_branched(users.prompts[:1], [users.titles.texts])
         return TrieRanking(
             self.loaded, evaluation, text.answers, users.titles.of_item, users.histories
         )
@@ -66,7 +65,7 @@ class BigRec(Recommender):
         reporter: Reporter,
     ) -> GroundedRanking:
         """Ground to the titles as they would be written, so that a perfect title is that of its item."""
-        answers = [render(PromptedSample("", "", quoted(text)))[1] for text in users.titles.texts]
+        answers = [users.prompts[0].answered(text).completion for text in users.titles.texts]
         written = as_written(self.loaded, answers, evaluation.max_title_tokens)
         texts, place = np.unique(np.array(written, dtype=object), return_inverse=True)
         of_item = place[users.titles.of_item].astype(np.int64)
@@ -142,8 +141,7 @@ class TitleExamination(Examination):
     def _with_titles(self, candidates: Int32) -> list[BranchedText]:
         titles = self.users.titles
         outputs = [
-            [quoted(titles.texts[place]) for place in row]
-            for row in titles.of_item[candidates].tolist()
+            [titles.texts[place] for place in row] for row in titles.of_item[candidates].tolist()
         ]
         return self._recommender.encode_branched(self.users.prompts, outputs)
 

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from dealrec.config import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig, Pooling
 from dealrec.data.dataset import Dataset, Int32
-from dealrec.data.prompts import PromptedSample, ShownTitles, quoted
+from dealrec.data.prompter import ShownTitles
+from dealrec.data.prompts import PromptedSample
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.memory import run_in_halves
@@ -61,11 +62,10 @@ class EncoderRecommender(Recommender):
                 code="no_catalogue",
                 errors=[FieldError("finetune.recommender", "`encoder` needs the catalogue")],
             )
-        texts = [quoted(text) for text in titles.texts]
-        ids = loaded.tokenizer(texts)["input_ids"]
+        ids = loaded.tokenizer(titles.texts)["input_ids"]
         end = loaded.tokenizer.eos_token_id or 0
         self.titles = [EncodedSample(found or [end], 0) for found in ids]
-        self._labels = {text: place for place, text in enumerate(texts)}
+        self._labels = {text: place for place, text in enumerate(titles.texts)}
         self._batch_tokens = batch_tokens
         self._width: int = loaded.model.config.hidden_size
         self._dimensions = min(finetune.encoder.dimensions, self._width)

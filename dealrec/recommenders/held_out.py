@@ -6,7 +6,8 @@ import numpy as np
 
 from dealrec.config import EvaluationConfig, HeldOut, PromptConfig, Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
-from dealrec.data.prompts import PromptedSample, Prompter, ShownTitles, shown_titles
+from dealrec.data.prompter import Prompter, ShownTitles, shown_titles
+from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import Samples, held_out_samples
 from dealrec.errors import FieldError, InputError
 from dealrec.metrics.preference import Candidates, draw_candidates

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from dealrec.config import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.data.dataset import Dataset, Int32
-from dealrec.data.prompts import PromptedSample, ShownTitles
+from dealrec.data.prompter import ShownTitles
+from dealrec.data.prompts import PromptedSample
 from dealrec.language_models.adapters import HEAD, adapter_not_usable
 from dealrec.language_models.branches import can_branch, model_input
 from dealrec.language_models.loading import LoadedLanguageModel

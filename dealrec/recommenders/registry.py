@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.recommenders import RECOMMENDERS
-from dealrec.data.prompts import ShownTitles
+from dealrec.data.prompter import ShownTitles
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.recommenders.interface import Recommender
 

@@ -8,7 +8,7 @@ from dealrec.config import PromptConfig
 from dealrec.config.stages import StageName
 from dealrec.coresets.members import read_members
 from dealrec.coresets.writer import MANIFEST, MEMBERS
-from dealrec.data.prompts import shown_titles
+from dealrec.data.prompter import shown_titles
 from dealrec.disk import file_sha256
 from dealrec.finetune.training import finetune
 from dealrec.stages.context import StageContext, StageResult
@@ -21,13 +21,13 @@ def run(context: StageContext) -> StageResult:
     """
     coreset = context.inputs[StageName.SELECT]
     manifest = json.loads((coreset / MANIFEST).read_text())
+    prompt = PromptConfig.parse(manifest["config"]["prompt"])
     assert context.config.finetune is not None
     titles = None
     if context.config.finetune.entry.needs_catalogue and context.dataset != Path():
-        prompt = PromptConfig.parse(manifest["config"]["prompt"])
         titles = shown_titles(context.load_dataset(), prompt)
     result = finetune(
-        read_members(coreset / MEMBERS),
+        read_members(coreset / MEMBERS, prompt.format),
         context.config.finetune,
         out=context.out,
         titles=titles,

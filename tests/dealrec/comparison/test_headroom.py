@@ -86,7 +86,7 @@ def test_what_exchanging_histories_leaves_is_a_share_of_the_gain():
 
 
 def test_histories_are_exchanged_and_nothing_else():
-    prompts = [PromptedSample("Name it.", f"h{n}", f"t{n}") for n in range(9)]
+    prompts = [PromptedSample.plain("Name it.", f"h{n}", f"t{n}") for n in range(9)]
     found = exchange_histories(prompts, 3)
     assert [one.output for one in found] == [one.output for one in prompts]
     assert sorted(one.input for one in found) == [one.input for one in prompts]

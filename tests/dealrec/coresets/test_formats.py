@@ -13,6 +13,7 @@ from dealrec.coresets.formats import CoresetFormat, write_format
 from dealrec.coresets.members import read_examples, read_members
 from dealrec.coresets.writer import read_scores, write_coreset
 from dealrec.data.ingest import ingest
+from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import build_samples
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import InputError
@@ -135,7 +136,7 @@ SAMPLES = [{"instruction": "do", "input": "this", "output": "that"}] * 2
 def test_arrays_and_files_of_windows_are_read(tmp_path, text):
     path = tmp_path / "samples.json"
     path.write_text(text, encoding="utf-8", newline="")
-    assert [vars(example) for example in read_examples(path)] == SAMPLES
+    assert read_examples(path) == [PromptedSample.plain(*SAMPLES[0].values())] * 2
 
 
 @pytest.mark.parametrize("given", [{}, {"input": None}, {"input": ""}])

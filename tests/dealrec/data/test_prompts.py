@@ -2,7 +2,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dealrec.config import PromptConfig
-from dealrec.data.prompts import PromptedSample, Prompter, cut_at_word, render
+from dealrec.data.prompter import Prompter, cut_at_word
+from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import build_samples
 from tests.dealrec.data.files import ingest_bytes
 
@@ -43,5 +44,5 @@ def test_a_cut_is_a_beginning_within_the_limit(text, limit):
 
 
 def test_rendered_text_begins_with_the_instruction_and_ends_with_the_output():
-    prompt, answer = render(PromptedSample("Do it.", '"A", "B"', '"C"'))
-    assert prompt + answer == 'Do it.\n"A", "B"\nNext: "C"'
+    sample = PromptedSample.plain("Do it.", '"A", "B"', '"C"')
+    assert sample.prompt + sample.completion == 'Do it.\n"A", "B"\nNext: "C"'

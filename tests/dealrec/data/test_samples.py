@@ -3,7 +3,7 @@
 import numpy as np
 
 from dealrec.config import PromptConfig
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples, validation_samples
 from tests.dealrec.surrogates.data import ring_dataset
 

@@ -7,7 +7,7 @@ import pytest
 
 from dealrec.config import DataOptions, PromptConfig, SplitMethod
 from dealrec.data.ingest import ingest
-from dealrec.data.prompts import Prompter, render
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples
 from dealrec.data.synthetic import write_sample_data
 
@@ -91,5 +91,7 @@ def test_prompts_are_short(folder, tmp_path):
     dataset = ingest(folder / "interactions.csv", items=folder / "items.csv", out=tmp_path).dataset
     samples = build_samples(dataset)
     prompter = Prompter(dataset, samples, PromptConfig())
-    lengths = [len("".join(render(prompter.prompt(index)))) for index in range(len(samples))]
+    lengths = [
+        len(asked.prompt + asked.completion) for asked in map(prompter.prompt, range(len(samples)))
+    ]
     assert max(lengths) < 450

@@ -6,7 +6,7 @@ import torch
 
 from dealrec.config import IfdConfig, PromptConfig
 from dealrec.config.runtime import Runtime
-from dealrec.data.prompts import Prompter, render
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples
 from dealrec.difficulty.following import score_following
 from dealrec.difficulty.scores import FollowingScores
@@ -44,7 +44,7 @@ def test_the_losses_are_those_of_the_title_after_the_history_and_after_the_instr
     prompter = Prompter(dataset, samples, PromptConfig())
     for index in range(len(samples)):
         sample = prompter.prompt(index)
-        prompt, answer = render(sample)
+        prompt, answer = sample.prompt, sample.completion
         bare = f"{sample.instruction}\nNext:"
         expected = [_mean_loss(loaded, text, answer) for text in (prompt, bare)]
         both = [found.with_history[index], found.without_history[index]]

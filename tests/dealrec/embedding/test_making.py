@@ -6,7 +6,7 @@ import torch
 
 from dealrec.config import EmbeddingConfig, PromptConfig, SurrogateConfig
 from dealrec.config.runtime import Runtime
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples, validation_samples
 from dealrec.embedding.making import embed
 from dealrec.language_models.batch_plan import plan_samples

@@ -7,7 +7,7 @@ import pytest
 
 from dealrec.config import GradientsConfig, PromptConfig
 from dealrec.config.runtime import Runtime
-from dealrec.data.prompts import Prompter
+from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples
 from dealrec.errors import Cancelled
 from dealrec.gradients.making import gradients_of, project_gradients

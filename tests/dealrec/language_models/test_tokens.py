@@ -1,7 +1,7 @@
 import pytest
 
 from dealrec.config.effort import LossSpan
-from dealrec.data.prompts import PromptedSample, render
+from dealrec.data.prompts import PromptedSample
 from dealrec.errors import InputError
 from dealrec.language_models.tokens import Encoder, batches_by_tokens, loss_targets, padded
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_samples
@@ -11,7 +11,7 @@ def test_a_sample_is_its_prompt_its_answer_and_the_end_of_text():
     tokenizer = byte_tokenizer()
     (sample,) = tiny_samples(1)
     (encoded,) = Encoder(tokenizer, 512).encode([sample])
-    prompt, answer = render(sample)
+    prompt, answer = sample.prompt, sample.completion
     assert tokenizer.decode(encoded.ids[: encoded.answer]) == prompt
     assert tokenizer.decode(encoded.ids[encoded.answer : -1]) == answer
     assert encoded.ids[-1] == tokenizer.eos_token_id
@@ -19,19 +19,19 @@ def test_a_sample_is_its_prompt_its_answer_and_the_end_of_text():
 
 def test_a_long_sample_loses_the_oldest_of_its_input_and_keeps_its_answer():
     tokenizer = byte_tokenizer()
-    sample = PromptedSample("Next?", "oldest " * 60 + "newest", "the answer")
-    prompt, answer = render(sample)
+    sample = PromptedSample.plain("Next?", "oldest " * 60 + "newest", "the answer")
+    prompt, answer = sample.prompt, sample.completion
     (whole,) = Encoder(tokenizer, 10_000).encode([sample])
     limit = len(whole) - 100
     (cut,) = Encoder(tokenizer, limit).encode([sample])
     assert len(cut) == limit
-    first = prompt.rfind(sample.input)
+    first = prompt.rfind(sample.history)
     assert tokenizer.decode(cut.ids[: cut.answer]) == prompt[:first] + prompt[first + 100 :]
     assert tokenizer.decode(cut.ids[cut.answer : -1]) == answer
 
 
 def test_an_answer_that_does_not_fit_is_refused():
-    sample = PromptedSample("Next?", "x", "an answer longer than that")
+    sample = PromptedSample.plain("Next?", "x", "an answer longer than that")
     with pytest.raises(InputError) as refusal:
         Encoder(byte_tokenizer(), 16).encode([sample])
     assert refusal.value.code == "max_tokens_too_small"

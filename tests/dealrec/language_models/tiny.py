@@ -50,7 +50,7 @@ def tiny_samples(count: int, seed: int = 0) -> list[PromptedSample]:
     """Samples of quite different lengths."""
     draw = random.Random(seed)
     return [
-        PromptedSample(
+        PromptedSample.plain(
             "Name the next one.",
             ", ".join(draw.choices(WORDS, k=draw.randint(1, 8))),
             " ".join(draw.choices(WORDS, k=draw.randint(1, 3))),

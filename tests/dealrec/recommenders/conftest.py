@@ -4,7 +4,7 @@ import pytest
 
 from dealrec.config import PromptConfig
 from dealrec.data.ingest import ingest
-from dealrec.data.prompts import Prompter, shown_titles
+from dealrec.data.prompter import Prompter, shown_titles
 from dealrec.data.samples import build_samples
 from dealrec.data.synthetic import write_sample_data
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model

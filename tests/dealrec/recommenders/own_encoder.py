@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from dealrec.data.prompts import quoted
 from dealrec.language_models.tokens import EncodedSample
 from dealrec.progress import SILENT
 from dealrec.recommenders.grounding import catalogue_vectors, text_vectors
@@ -20,7 +19,7 @@ class Encoder(Recommender):
         return Contrast(self, samples)
 
     def examination(self, dataset, users, evaluation, *, folder=None, reporter=SILENT):
-        titles = [quoted(text) for text in users.titles.texts]
+        titles = users.titles.texts
         vectors = catalogue_vectors(self.loaded, titles, folder=folder, reporter=reporter)
         return FullRanking(self, users, vectors)
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from dealrec import cli
 from dealrec.config import EvaluationConfig
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
-from dealrec.data.prompts import PromptedSample, ShownTitles, render
+from dealrec.data.prompter import ShownTitles
+from dealrec.data.prompts import PromptedSample
 from dealrec.errors import Cancelled, InputError
 from dealrec.finetune.training import LoraTraining, finetune
 from dealrec.language_models.loading import load_language_model
@@ -73,7 +74,7 @@ def test_losses_and_ranks_are_those_of_plain_cosines(data, dataset, titles, lora
     examination = recommender.examination(dataset, users, EVALUATION)
     measured = examination.measure()
     weight, bias = (p.detach() for p in recommender.head.parameters())
-    prompts = [render(sample)[0] for sample in users.prompts]
+    prompts = [sample.prompt for sample in users.prompts]
     quoted = [f'"{title}"' for title in titles.texts]
     histories, catalogue = (
         vectors_one_by_one(recommender.loaded, texts, weight, bias, pooling)
@@ -242,7 +243,7 @@ def test_sentence_transformers_loads_an_exported_folder(exported, data, titles, 
     torch.testing.assert_close(
         found, trained_vectors(exported, data, titles, texts), atol=1e-5, rtol=0
     )
-    prompts = [render(sample)[0] for sample in samples[:3]]
+    prompts = [sample.prompt for sample in samples[:3]]
     instruction = f"{samples[0].instruction}\n"
     histories = [prompt.removeprefix(instruction) for prompt in prompts]
     found = model.encode(histories, prompt_name="query", convert_to_tensor=True)
@@ -264,7 +265,7 @@ def test_an_encoder_needs_the_catalogue_and_each_answer_in_it(data, titles, samp
     with pytest.raises(InputError) as refusal:
         finetune(samples, config(data), out=tmp_path / "a")
     assert refusal.value.code == "no_catalogue"
-    stranger = PromptedSample(samples[0].instruction, samples[0].input, '"no such title"')
+    stranger = PromptedSample.plain(samples[0].instruction, samples[0].input, '"no such title"')
     with pytest.raises(InputError) as refusal:
         finetune([stranger], config(data), out=tmp_path / "a", titles=titles)
     assert refusal.value.code == "unknown_title"

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from dealrec.config import EvaluationConfig, FinetuneConfig, PromptConfig
-from dealrec.data.prompts import render
 from dealrec.errors import Cancelled
 from dealrec.progress import Silent
 from dealrec.recommenders import grounding, rankings
@@ -96,7 +95,7 @@ def _ranks(titles, monkeypatch, evaluation, prompt):
     dataset = ring_dataset(users=60, items=60)
     dataset = replace(dataset, titles=pa.array(titles))
     users = held_out_users(dataset, prompt, evaluation)
-    letter = [render(sample)[1] for sample in users.prompts]
+    letter = [sample.completion for sample in users.prompts]
 
     def write(loaded, prompts, *, max_title_tokens, **_options):
         return as_written(loaded, letter, max_title_tokens)

@@ -55,7 +55,7 @@ def test_a_model_that_was_trained_with_exchanged_histories_knows_titles_alone(as
     _, users = asked
     order = np.random.default_rng(0).permutation(len(users.prompts)).tolist()
     exchanged = [
-        replace(sample, input=users.prompts[other].input)
+        replace(sample, history=users.prompts[other].input)
         for sample, other in zip(users.prompts, order, strict=True)
     ]
     untrained, found = _measured(asked, []), _measured(asked, exchanged)
