@@ -5,43 +5,25 @@ from typing import Annotated
 
 import typer
 
-from dealrec.config.comparison import ComparisonConfig, Scale
+from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.comparison_options import ComparisonOptions
 from dealrec.errors import InputError
 from dealrec.options import (
-    COMPARED,
-    FULL_DATA_RUNS,
-    SEEDS,
-    SMALLEST_EFFECT,
     Asked,
-    BudgetsOption,
-    DespiteOption,
-    FullDataRunsOption,
-    FullDataSamplesOption,
     InteractionsArgument,
     JsonOption,
-    ScaleOption,
-    SeedsOption,
-    SelectorsOption,
-    SmallestEffectOption,
-    comparison,
+    compares,
     reads_data,
 )
 from dealrec.terminal import print_json, resumable_display, say
 
 
 @reads_data
+@compares
 def compare_command(
     interactions: InteractionsArgument,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")],
-    budget: BudgetsOption,
-    selectors: SelectorsOption = COMPARED,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
-    seeds: SeedsOption = SEEDS,
-    smallest_effect: SmallestEffectOption = SMALLEST_EFFECT,
-    full_data_runs: FullDataRunsOption = FULL_DATA_RUNS,
-    full_data_samples: FullDataSamplesOption = None,
-    despite_no_headroom: DespiteOption = False,
-    scale: ScaleOption = Scale.CPU,
     work: Annotated[
         Path | None,
         typer.Option(help="Where finished stages and runs are kept, for other comparisons too."),
@@ -52,33 +34,22 @@ def compare_command(
     ] = None,
     *,
     asked: Asked,
+    compared: ComparisonOptions,
     json: JsonOption = False,
 ) -> None:
     """Train on the coresets of several selectors, and measure on held-out users, with intervals."""
-    compared = ComparisonConfig.parse(
-        comparison(
-            budget,
-            selectors,
-            seeds=seeds,
-            smallest_effect=smallest_effect,
-            full_data_runs=full_data_runs,
-            full_data_samples=full_data_samples,
-            despite_no_headroom=despite_no_headroom,
-            scale=scale,
-            config=asked.config,
-        ),
-        location="comparison",
-    )
+    settings = ComparisonConfig.parse({**compared, "config": asked.config}, location="comparison")
+    from dealrec.comparison.curve import curve_lines
     from dealrec.pipeline import compare
 
     if pilot is not None and not json:
-        say(_foreseen(pilot, compared))
+        say(_foreseen(pilot, settings))
 
     with resumable_display(quiet=json) as stages:
         report = compare(
             interactions,
             items=items,
-            config=compared,
+            config=settings,
             out=out,
             work=work,
             data=asked.data,
@@ -87,7 +58,8 @@ def compare_command(
     if json:
         print_json(report.model_dump(mode="json"))
         return
-    for line in (*report.validation, report.verdict, *report.findings, *report.warnings):
+    told = (*report.validation, report.verdict, *curve_lines(report.curve))
+    for line in (*told, *report.findings, *report.warnings):
         say(line)
     say(f"report {out / 'report.html'}")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from dealrec.config import (
     parse_budget,
 )
 from dealrec.config.comparison import ComparisonConfig, Scale
+from dealrec.config.comparison_options import ComparisonOptions
 from dealrec.errors import FieldError, InputError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
@@ -41,81 +42,73 @@ ColumnOption = Annotated[
     typer.Option(metavar="OURS=THEIRS", help="A column that has another name in the file."),
 ]
 
-BudgetsOption = Annotated[str, typer.Option(help="Counts or fractions, by commas: 256,1024.")]
-SelectorsOption = Annotated[
-    str, typer.Option(help="Names by commas; the controls are always added.")
-]
-SeedsOption = Annotated[int, typer.Option(min=2, help="Runs of each selector; a verdict takes 5.")]
-SmallestEffectOption = Annotated[
-    float, typer.Option(help="Smallest difference of interest, in nats; less is level.")
-]
-FullDataRunsOption = Annotated[
-    int, typer.Option(min=0, help="Trainings on all samples, which show what can be learned.")
-]
-FullDataSamplesOption = Annotated[
-    str | None, typer.Option(help="Samples of these trainings, where all are too many.")
-]
-DespiteOption = Annotated[
-    bool,
-    typer.Option(
-        "--despite-no-headroom", help="Go on where training on all data teaches no recommending."
-    ),
-]
-ScaleOption = Annotated[
-    Scale,
-    typer.Option(
-        help="cpu: a projection over frozen states, minutes; full: every layer, for GPUs."
-    ),
-]
 COMPARED: str = SelectionConfig.model_fields["method"].default.value
 """The default of ``--selectors``: the selector that a job has by default."""
-SEEDS: int = ComparisonConfig.model_fields["seeds"].default
-SMALLEST_EFFECT: float = ComparisonConfig.model_fields["smallest_effect"].default
-FULL_DATA_RUNS: int = ComparisonConfig.model_fields["full_data_runs"].default
+_OF_COMPARISON = ComparisonConfig.model_fields
 
 
-class ComparisonOptions(TypedDict):
-    """The options of a comparison, as :class:`~dealrec.config.ComparisonConfig` takes them."""
-
-    budgets: list[int | float]
-    selectors: list[str]
-    seeds: int
-    smallest_effect: float
-    full_data_runs: int
-    full_data_samples: int | float | None
-    despite_no_headroom: bool
-    scale: Scale
-    config: dict[str, Any]
-
-
-def comparison(
-    budget: str,
-    selectors: str,
-    *,
-    seeds: int,
-    smallest_effect: float,
-    full_data_runs: int,
-    full_data_samples: str | None,
-    despite_no_headroom: bool,
-    scale: Scale,
-    config: dict[str, Any],
+def compared_by(
+    budget: Annotated[
+        str, typer.Option(help="Counts or shares, by commas: 256,5%. None with --curve alone.")
+    ] = "",
+    selectors: Annotated[
+        str, typer.Option(help="Names by commas; the controls are always added.")
+    ] = COMPARED,
+    curve: Annotated[
+        str,
+        typer.Option(help="Counts or shares of random samples that show how many are enough."),
+    ] = "",
+    seeds: Annotated[
+        int, typer.Option(min=2, help="Runs of each selector; a verdict takes 5.")
+    ] = _OF_COMPARISON["seeds"].default,
+    smallest_effect: Annotated[
+        float, typer.Option(help="Smallest difference of interest, in nats; less is level.")
+    ] = _OF_COMPARISON["smallest_effect"].default,
+    full_data_runs: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Trainings on all samples, which show what can be learned; default: "
+            f"{_OF_COMPARISON['full_data_runs'].default}, with --curve as many as --seeds.",
+        ),
+    ] = None,
+    full_data_samples: Annotated[
+        str | None, typer.Option(help="Samples of these trainings, where all are too many.")
+    ] = None,
+    despite_no_headroom: Annotated[
+        bool,
+        typer.Option(
+            "--despite-no-headroom",
+            help="Go on where training on all data teaches no recommending.",
+        ),
+    ] = False,
+    scale: Annotated[
+        Scale,
+        typer.Option(
+            help="cpu: a projection over frozen states, minutes; full: every layer, for GPUs."
+        ),
+    ] = Scale.CPU,
 ) -> ComparisonOptions:
-    """Read the options of a command that compares selectors.
+    """Read the options of a command that compares selectors, those that were given.
 
     Raises:
         InputError: ``invalid_budget``.
     """
-    return {
+    found: ComparisonOptions = {
         "budgets": [parse_budget(text) for text in _listed(budget)],
-        "selectors": _listed(selectors),
+        "selectors": _listed(selectors) if budget else [],
         "seeds": seeds,
         "smallest_effect": smallest_effect,
-        "full_data_runs": full_data_runs,
-        "full_data_samples": None if full_data_samples is None else parse_budget(full_data_samples),
         "despite_no_headroom": despite_no_headroom,
         "scale": scale,
-        "config": config,
     }
+    if curve:
+        found["curve"] = [parse_budget(text) for text in _listed(curve)]
+    if full_data_runs is not None:
+        found["full_data_runs"] = full_data_runs
+    if full_data_samples is not None:
+        found["full_data_samples"] = parse_budget(full_data_samples)
+    return found
 
 
 def _listed(text: str) -> list[str]:
@@ -183,18 +176,30 @@ class Asked:
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of the configuration and of the data, which it takes as ``asked``."""
+    return _taking(command, "asked", asked_for)
+
+
+def compares(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a comparison, which it takes as ``compared``."""
+    return _taking(command, "compared", compared_by)
+
+
+def _taking(
+    command: Callable[..., None], name: str, read: Callable[..., Any]
+) -> Callable[..., None]:
+    """Give ``command`` the options of ``read``, whose result it takes as ``name``."""
 
     @wraps(command)
     def run(*args: Any, **given: Any) -> None:
-        mine = {name: given.pop(name) for name in offered}
-        command(*args, asked=asked_for(**mine), **given)
+        mine = {option: given.pop(option) for option in offered}
+        command(*args, **{name: read(**mine)}, **given)
 
     own = [
         parameter
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
-        if parameter.name != "asked"
+        if parameter.name != name
     ]
-    offered = inspect.signature(asked_for, eval_str=True).parameters
+    offered = inspect.signature(read, eval_str=True).parameters
     first = [p for p in own if p.default is p.empty]
     rest = [p for p in own if p.default is not p.empty]
     parameters = [

@@ -5,7 +5,6 @@ Every function runs the stages that the service runs, in a folder of finished st
 """
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -201,7 +200,7 @@ def compare(
     *_, (_, artifact) = workspace.run(plan, JobInput(ready.folder))
     workspace.copy(artifact, out)
     if work is None:
-        shutil.rmtree(out / _WORK / _CACHE, ignore_errors=True)
+        workspace.discard(_CACHE)
     return ComparisonReport.model_validate_json((out / "report.json").read_text())
 
 

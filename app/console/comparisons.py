@@ -30,7 +30,7 @@ _PICKED = "selector."
 _NUMBERS = ("seeds", "smallest_effect", "full_data_runs")
 _START = {
     "budgets": "2%, 5%",
-    **{name: str(ComparisonConfig.model_fields[name].default) for name in _NUMBERS},
+    **{name: str(ComparisonConfig.model_fields[name].default) for name in _NUMBERS[:2]},
     "scale": Scale.CPU.value,
     f"{_PICKED}{SelectionConfig().method}": "1",
 }
@@ -80,18 +80,25 @@ def report_page(context: ContextDep, job_id: str) -> Response:
 def _request(form: Mapping[str, str]) -> ComparisonCreate:
     config = read_config({**form, "use.effort": "1"})
     most = form.get("full_data_samples", "").strip()
+    budgets = _budgets(form.get("budgets", ""))
+    chosen = [name for name in map(str, SELECTORS) if f"{_PICKED}{name}" in form]
     return ComparisonCreate.parse(
         {
             "dataset_id": form.get("dataset_id", ""),
-            "budgets": [_budget(text) for text in form.get("budgets", "").split(",")],
-            "selectors": [name for name in map(str, SELECTORS) if f"{_PICKED}{name}" in form],
-            **{name: form[name] for name in _NUMBERS if name in form},
+            "budgets": budgets,
+            "selectors": chosen if budgets else [],
+            "curve": _budgets(form.get("curve", "")),
+            **{name: form[name] for name in _NUMBERS if form.get(name, "").strip()},
             **({"full_data_samples": _budget(most)} if most else {}),
             "despite_no_headroom": "despite_no_headroom" in form,
             "scale": form.get("scale", ""),
             "config": config,
         }
     )
+
+
+def _budgets(text: str) -> list[Any]:
+    return [_budget(part) for part in text.split(",")] if text.strip() else []
 
 
 def _budget(text: str) -> Any:

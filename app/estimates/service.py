@@ -56,8 +56,7 @@ def estimate_comparison(
     data = data_shape(dataset)
     config = config.for_data(has_times=data.has_times)
     plan = plan_comparison(config, data)
-    sizes = config.resolved_budgets(data.samples(config.config))
-    largest = config.budgets[sizes.index(max(sizes))]
+    largest, _ = config.largest(data.samples(config.config))
     found = _estimate(session, tenant_id, plan, dataset, largest)
     able = _detectable(latest_power(session, tenant_id, config.model), config)
     return found.model_copy(update={"trainings": config.run_count, "detectable": able})

@@ -17,26 +17,9 @@ from dealrec.client.cli import (
     plain_record,
     say_job,
 )
-from dealrec.config.comparison import Scale
+from dealrec.config.comparison_options import ComparisonOptions
 from dealrec.errors import FieldError, InputError
-from dealrec.options import (
-    COMPARED,
-    FULL_DATA_RUNS,
-    SEEDS,
-    SMALLEST_EFFECT,
-    Asked,
-    BudgetsOption,
-    DespiteOption,
-    FullDataRunsOption,
-    FullDataSamplesOption,
-    JsonOption,
-    ScaleOption,
-    SeedsOption,
-    SelectorsOption,
-    SmallestEffectOption,
-    comparison,
-    reads_data,
-)
+from dealrec.options import Asked, JsonOption, compares, reads_data
 from dealrec.terminal import add_commands, print_json, say, tell
 
 if TYPE_CHECKING:
@@ -57,23 +40,17 @@ def register(application: typer.Typer) -> None:
 
 
 @reads_data
+@compares
 def submit_comparison_command(
     data: Annotated[
         str,
         typer.Argument(help="File of interactions, or the id of a data set (ds_…) on the server."),
     ],
-    budget: BudgetsOption,
-    selectors: SelectorsOption = COMPARED,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
-    seeds: SeedsOption = SEEDS,
-    smallest_effect: SmallestEffectOption = SMALLEST_EFFECT,
-    full_data_runs: FullDataRunsOption = FULL_DATA_RUNS,
-    full_data_samples: FullDataSamplesOption = None,
-    despite_no_headroom: DespiteOption = False,
-    scale: ScaleOption = Scale.CPU,
     *,
     asked: Asked,
+    compared: ComparisonOptions,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Print the estimated cost, and start nothing.")
     ] = False,
@@ -84,17 +61,7 @@ def submit_comparison_command(
     json: JsonOption = False,
 ) -> None:
     """Start a comparison of selectors on a server and print its id, or with --estimate its cost."""
-    compared = comparison(
-        budget,
-        selectors,
-        seeds=seeds,
-        smallest_effect=smallest_effect,
-        full_data_runs=full_data_runs,
-        full_data_samples=full_data_samples,
-        despite_no_headroom=despite_no_headroom,
-        scale=scale,
-        config=asked.config,
-    )
+    compared["config"] = asked.config
     with asking(server, key) as client:
         if data.startswith(_DATASET) and not Path(data).exists():
             _require_none({"--items": items, "--name": name, **_data_flags(asked)})

@@ -1,7 +1,7 @@
 """Jobs: creating, finding and listing them, and estimates of their cost."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Unpack
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.exchange import ask, plain, without_none
@@ -9,6 +9,7 @@ from dealrec.client.records import Area, Estimate, M
 from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import Request
 from dealrec.config import PruneConfig
+from dealrec.config.comparison_options import ComparisonOptions
 
 Config = PruneConfig | Mapping[str, Any]
 """Options of a job; the service has defaults for those that are left out."""
@@ -45,66 +46,25 @@ class Jobs(Area[M]):
         self,
         dataset_id: str,
         *,
-        budgets: Sequence[float],
-        selectors: Sequence[str | Mapping[str, Any]],
-        seeds: int | None = None,
-        smallest_effect: float | None = None,
-        full_data_runs: int | None = None,
-        full_data_samples: float | None = None,
-        despite_no_headroom: bool | None = None,
-        scale: str | None = None,
-        config: Config | None = None,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[ComparisonOptions],
     ) -> Job[M]:
         """Start a comparison of selectors: ``seeds`` trainings of each at each budget.
 
-        A selector is a name, or a mapping with a name and options. :meth:`Job.report` fetches the
-        result.
+        A selector is a name, or a mapping with a name and options. With a ``curve`` random selection is
+        also trained on at these budgets, which shows how many samples are enough. :meth:`Job.report`
+        fetches the result.
         """
-        body = comparison_body(
-            dataset_id,
-            budgets,
-            selectors,
-            seeds=seeds,
-            smallest_effect=smallest_effect,
-            full_data_runs=full_data_runs,
-            full_data_samples=full_data_samples,
-            despite_no_headroom=despite_no_headroom,
-            scale=scale,
-            config=None if config is None else plain(config),
-            metadata=metadata,
-        )
+        body = comparison_body(dataset_id, options, metadata)
         return await create_job(self.transport, "/v1/comparisons", body, idempotency_key)
 
     @operation
     async def estimate_comparison(
-        self,
-        dataset_id: str,
-        *,
-        budgets: Sequence[float],
-        selectors: Sequence[str | Mapping[str, Any]],
-        seeds: int | None = None,
-        smallest_effect: float | None = None,
-        full_data_runs: int | None = None,
-        full_data_samples: float | None = None,
-        despite_no_headroom: bool | None = None,
-        scale: str | None = None,
-        config: Config | None = None,
+        self, dataset_id: str, **options: Unpack[ComparisonOptions]
     ) -> Estimate:
         """Estimate the cost of such a comparison with all its trainings, without starting it."""
-        body = comparison_body(
-            dataset_id,
-            budgets,
-            selectors,
-            seeds=seeds,
-            smallest_effect=smallest_effect,
-            full_data_runs=full_data_runs,
-            full_data_samples=full_data_samples,
-            despite_no_headroom=despite_no_headroom,
-            scale=scale,
-            config=None if config is None else plain(config),
-        )
+        body = comparison_body(dataset_id, options)
         answer = await ask(self.transport, Request("POST", "/v1/estimates/comparison", json=body))
         return Estimate.model_validate(answer.json())
 
@@ -133,14 +93,10 @@ def job_body(
 
 def comparison_body(
     dataset_id: str,
-    budgets: Sequence[float],
-    selectors: Sequence[str | Mapping[str, Any]],
-    **options: object,
+    options: ComparisonOptions,
+    metadata: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """The body of a request for a comparison; options that are ``None`` are left out."""
-    return {
-        "dataset_id": dataset_id,
-        "budgets": list(budgets),
-        "selectors": list(selectors),
-        **without_none(options),
-    }
+    config = options.get("config")
+    given = {**options, "config": None if config is None else plain(config), "metadata": metadata}
+    return {"dataset_id": dataset_id, **without_none(given)}

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 
-from dealrec.comparison.results import Cost, Figure, FullCost
-from dealrec.comparison.wording import Gain
+from dealrec.comparison.curve import shown_share
+from dealrec.comparison.results import Cost, FullCost
+from dealrec.comparison.wording import Gain, level, words
 from dealrec.config.comparison import ALL_DATA
+from dealrec.config.curve import Curve, Figure
 from dealrec.reports.charts import ALL, CHOSEN, Row, marks, svg
 
 WORSE = "#d4643c"
@@ -119,6 +121,51 @@ def budgets_chart(
         base.mark_line(strokeWidth=1.5, color=CHOSEN, point=point).encode(y="mean:Q"),
     ).properties(width=210, height=130)
     return svg(chart, rows, "A metric at every budget, with random selection in grey")
+
+
+def curve_chart(curve: Curve, metric: str) -> str:
+    """Plot a metric against the number of randomly selected samples, from none to all.
+
+    The axis is logarithmic from the smallest budget on; no samples stand at its left end.
+    """
+    least = next(point.samples for point in curve.points if point.samples)
+    rows: list[Row] = [
+        {
+            "samples": point.samples,
+            "mean": (figure := point.metrics[metric]).mean,
+            "low": figure.low,
+            "high": figure.high,
+            "words": f"{point.samples:,} samples: {level(figure)}"
+            + ("" if point.share is None else f", {shown_share(point.share)} of the gain of all"),
+        }
+        for point in curve.points
+    ]
+    axis = alt.Axis(
+        values=[point.samples for point in curve.points],
+        labelAngle=0,
+        format=",",
+        labelOverlap=True,
+        grid=False,
+    )
+    base = marks().encode(
+        x=alt.X(
+            "samples:Q",
+            scale=alt.Scale(type="symlog", constant=least, nice=False),
+            axis=axis,
+            title="randomly selected samples",
+        ),
+        description="words:N",
+    )
+    unit = words(metric)
+    scale = alt.Scale(zero=False)
+    point = {"filled": True, "size": 60, "color": CHOSEN}
+    chart = alt.layer(
+        base.mark_rule(strokeWidth=2, color=CHOSEN).encode(y="low:Q", y2="high:Q"),
+        base.mark_line(strokeWidth=1.5, color=CHOSEN, point=point).encode(
+            y=alt.Y("mean:Q", scale=scale, title=unit.head)
+        ),
+    ).properties(width=420, height=220)
+    return svg(chart, rows, f"{unit.title} of random selection at growing budgets")
 
 
 def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:

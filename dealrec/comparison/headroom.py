@@ -6,16 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dealrec.comparison.checks import turned
-from dealrec.comparison.results import (
-    LESS_IS_BETTER,
-    NLL,
-    PREFERENCE,
-    Exchanged,
-    Figure,
-    Headroom,
-)
+from dealrec.comparison.results import LESS_IS_BETTER, NLL, PREFERENCE, Exchanged, Headroom
 from dealrec.comparison.runs import TrainedRun
 from dealrec.config.comparison import ALL_DATA, EXCHANGED, ComparisonConfig
+from dealrec.config.curve import Figure
 from dealrec.metrics.crossed import Difference, estimate, over_users, paired
 from dealrec.recommenders.interface import Measurement
 
@@ -82,7 +76,9 @@ def exchanged(untrained: Measurement, runs: Sequence[TrainedRun]) -> Exchanged |
     if not without:
         return None
     metric = primary_of(untrained)
+    budgets = {run.selected.budget for run in without}
     chosen = [run for run in runs if run.selected.selector not in (EXCHANGED, ALL_DATA)]
+    chosen = [run for run in chosen if run.selected.budget in budgets]
     best = best_runs(chosen, metric)[: len(without)]
     own, others = _figures(best, metric), _figures(without, metric)
     start = float(untrained.users[metric].mean())

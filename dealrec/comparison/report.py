@@ -5,8 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from dealrec.comparison.charts import budgets_chart, costs_chart, gains_chart, ledger
-from dealrec.comparison.results import LESS_IS_BETTER, ComparisonReport, Cost, Figure, Overlap
+from dealrec.comparison.charts import budgets_chart, costs_chart, curve_chart, gains_chart, ledger
+from dealrec.comparison.curve import shown_share
+from dealrec.comparison.results import LESS_IS_BETTER, ComparisonReport, Cost, Overlap
 from dealrec.comparison.tables import (
     Table,
     controls,
@@ -18,6 +19,7 @@ from dealrec.comparison.tables import (
 )
 from dealrec.comparison.wording import gain, level, number, words
 from dealrec.config.comparison import CONTROL, ComparisonConfig
+from dealrec.config.curve import Curve, Figure
 from dealrec.reports.pages import write_page
 
 _SHADES = 10
@@ -43,6 +45,15 @@ class _Panel:
     svg: str
 
 
+@dataclass(frozen=True)
+class _Curve:
+    """The curve as a table, and a plot of each metric."""
+
+    heads: list[str]
+    lines: list[tuple[str, int, list[str], str]]
+    panels: list[_Panel]
+
+
 def write_comparison_report(report: ComparisonReport, out: Path) -> None:
     """Write the page ``out``, which holds its plots as SVG and asks for nothing from a network."""
     config = ComparisonConfig.model_validate(report.config)
@@ -58,6 +69,7 @@ def write_comparison_report(report: ComparisonReport, out: Path) -> None:
         primary=words(report.primary),
         less=report.primary in LESS_IS_BETTER,
         headroom=_headroom(report),
+        curve=_curve(report.curve),
         finetune=config.config.finetune,
         trained=trained.total(),
         most_saved=max(report.costs, key=lambda cost: cost.saved, default=None),
@@ -119,6 +131,23 @@ def _headroom(report: ComparisonReport) -> list[tuple[str, str]]:
         ("gain of that training", found.gain),
     ]
     return [(name, level(figure)) for name, figure in rows]
+
+
+def _curve(curve: Curve | None) -> _Curve | None:
+    if curve is None:
+        return None
+    names = list(curve.points[0].metrics)
+    lines = [
+        (
+            f"{point.samples:,}",
+            point.runs,
+            [level(point.metrics[name]) for name in names],
+            "–" if point.share is None else shown_share(point.share),
+        )
+        for point in curve.points
+    ]
+    panels = [_Panel(words(name).title, curve_chart(curve, name)) for name in names]
+    return _Curve([words(name).head for name in names], lines, panels)
 
 
 def _control_mean(report: ComparisonReport, budget: int) -> float:

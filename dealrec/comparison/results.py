@@ -10,19 +10,15 @@ version 0.2 have ``order_gain`` (nats that a shuffled history costs).
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
+
+from dealrec.config.curve import Curve, Figure, Result
 
 PREFERENCE, NLL = "preference", "nll"
 LESS_IS_BETTER = frozenset({"nll", "nll_per_token", "nll_others"})
 
 
-class _Result(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class Data(_Result):
+class Data(Result):
     """The data set and its held-out users."""
 
     sha256: str
@@ -40,7 +36,7 @@ class Data(_Result):
     """How the ranking treats items that a user was seen with, in a sentence."""
 
 
-class Model(_Result):
+class Model(Result):
     """The language model that was trained."""
 
     name: str
@@ -50,7 +46,7 @@ class Model(_Result):
     device: str
 
 
-class Compared(_Result):
+class Compared(Result):
     """A selector and the options that it was run with."""
 
     label: str
@@ -60,7 +56,7 @@ class Compared(_Result):
     runs: int
 
 
-class ReportedRun(_Result):
+class ReportedRun(Result):
     """One selection, one training and one measurement."""
 
     selector: str
@@ -82,15 +78,7 @@ class ReportedRun(_Result):
     evaluate_seconds: float
 
 
-class Figure(_Result):
-    """A mean over runs and held-out users, with its 95 % interval over both."""
-
-    mean: float
-    low: float
-    high: float
-
-
-class Row(_Result):
+class Row(Result):
     """All runs of a selector at a budget."""
 
     selector: str
@@ -99,7 +87,7 @@ class Row(_Result):
     metrics: dict[str, Figure]
 
 
-class Spread(_Result):
+class Spread(Result):
     """Standard deviations of the effect of a user, of a run, and of a user in a run."""
 
     users: float
@@ -107,7 +95,7 @@ class Spread(_Result):
     noise: float
 
 
-class Compare(_Result):
+class Compare(Result):
     """The difference ``selector`` less ``against`` in one metric at one budget: 95 % interval and test."""
 
     selector: str
@@ -134,7 +122,7 @@ class Compare(_Result):
     """Whether the difference is shown to be smaller than that; ``None``: not asked, or too few runs."""
 
 
-class Overlap(_Result):
+class Overlap(Result):
     """The mean Jaccard index of the coresets of each two selectors at a budget, paired by run."""
 
     budget: int
@@ -143,7 +131,7 @@ class Overlap(_Result):
     """The diagonal compares different runs of one selector."""
 
 
-class Cost(_Result):
+class Cost(Result):
     """Seconds from data to adapter for one coreset, against training on everything."""
 
     selector: str
@@ -159,7 +147,7 @@ class Cost(_Result):
     """1 − total / total of all data; negative if pruning costs more."""
 
 
-class FullCost(_Result):
+class FullCost(Result):
     """Seconds of training on all samples with the same settings."""
 
     samples: int
@@ -171,7 +159,7 @@ class FullCost(_Result):
     trainings on coresets."""
 
 
-class Headroom(_Result):
+class Headroom(Result):
     """Whether there is anything to learn: training on all samples against the model as it is."""
 
     metric: str
@@ -188,7 +176,7 @@ class Headroom(_Result):
     """Whether the interval excludes no gain."""
 
 
-class Exchanged(_Result):
+class Exchanged(Result):
     """The best coreset, trained on with histories exchanged between its users.
 
     What such a training gains over the untrained model was not read from histories.
@@ -204,7 +192,7 @@ class Exchanged(_Result):
     """The share of the gain over the untrained model that is left; 0 where there was no gain."""
 
 
-class Power(_Result):
+class Power(Result):
     """The difference that the runs and users of a comparison can show with a chance of 80 %."""
 
     metric: str
@@ -214,14 +202,14 @@ class Power(_Result):
     """In the metric's unit, before Holm's correction."""
     spread: Spread
     """Standard deviations of paired differences from random selection that this follows from."""
-    by_runs: dict[int, float] = {}
+    by_runs: dict[int, float] = Field(default_factory=dict)
     """``detectable`` for other numbers of runs, with as many users."""
     runs_needed: int | None
     """The runs that the smallest difference of interest takes; ``None``: no number of runs is enough,
     because it takes more users."""
 
 
-class SameAgainstSame(_Result):
+class SameAgainstSame(Result):
     """A/A tests of random selection against itself, in which every difference shown is an error."""
 
     splits: int
@@ -232,7 +220,7 @@ class SameAgainstSame(_Result):
     """The same share in simulated runs with the spreads that were found; it should be 0.05 or less."""
 
 
-class ComparisonReport(_Result):
+class ComparisonReport(Result):
     """The content of ``report.json``."""
 
     version: int = 2
@@ -245,7 +233,7 @@ class ComparisonReport(_Result):
     findings: list[str]
     """One finding for each selector and budget."""
     warnings: list[str]
-    validation: list[str] = []
+    validation: list[str] = Field(default_factory=list)
     """How many rows of the files were accepted and rejected, why, and what looked odd."""
     headroom: Headroom | None = None
     """``None``: it was not asked for."""
@@ -254,6 +242,8 @@ class ComparisonReport(_Result):
     smallest_effect: float | None = None
     """The smallest difference of interest, named before the runs, in the primary metric's unit."""
     exchanged: Exchanged | None = None
+    curve: Curve | None = None
+    """How many samples are enough; ``None``: no curve was asked for, or the comparison stopped before."""
     power: Power | None = None
     data: Data
     model: Model

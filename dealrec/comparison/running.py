@@ -38,6 +38,7 @@ def compare(
     config: ComparisonConfig,
     *,
     budgets: Sequence[int],
+    curve: Sequence[int] = (),
     out: Path,
     checkpoint_dir: Path | None = None,
     work: Path | None = None,
@@ -57,6 +58,7 @@ def compare(
         selected: Its runs, from :func:`~dealrec.comparison.runs.select_runs`.
         config: Resolved.
         budgets: Its budgets in samples, in its order.
+        curve: The budgets of its curve in samples, ascending.
         out: It gets ``report.json``, ``report.html`` and ``users.parquet`` (the figures of every run
             and user).
         checkpoint_dir: Where every trained run and the catalogue's vectors are kept; a comparison of
@@ -100,14 +102,17 @@ def compare(
         choice = None
         if surrogate is not None:
             choice = surrogate_choice(dataset, users, evaluation, surrogate)
-        training = _Training(trainer, kept, reporter, selected, config.seeds)
+        compared = [run for run in selected if run.budget in budgets]
+        exchanged = config.seeds if compared else 0
+        training = _Training(trainer, kept, reporter, selected, exchanged * _longest(compared))
         finished = FinishedComparison(
             dataset=dataset,
             samples=samples,
             config=config,
             budgets=tuple(budgets),
+            curve=tuple(curve),
             selected=selected,
-            runs=_make_runs(training, selected, config),
+            runs=_make_runs(training, selected, config, budgets),
             untrained=training.untrained,
             surrogate=choice,
             recommender=trainer.recommender,
@@ -126,6 +131,7 @@ def _make_runs(
     training: "_Training",
     selected: Sequence[SelectedRun],
     config: ComparisonConfig,
+    budgets: Sequence[int],
 ) -> list[TrainedRun]:
     """Make all runs, those on all data alone where they show no headroom."""
     full = training.make([run for run in selected if run.selector == ALL_DATA])
@@ -133,17 +139,23 @@ def _make_runs(
         training.end()
         return full
     runs = training.make([run for run in selected if run.selector != ALL_DATA])
-    best = best_runs(runs, primary_of(training.untrained))
+    compared = [run for run in runs if run.selected.budget in budgets]
+    best = best_runs(compared, primary_of(training.untrained)) if compared else []
     exchanged = training.make([exchanged_run(run.selected) for run in best[: config.seeds]])
     training.end()
     return [*runs, *full, *exchanged]
+
+
+def _longest(runs: Sequence[SelectedRun]) -> int:
+    """The most steps that a training on the coreset of a selector takes."""
+    return max((run.steps for run in runs if run.selector != ALL_DATA), default=0)
 
 
 class _Training:
     """Trains runs in the order in which they are asked for; a run that is kept is read instead.
 
     Whenever something is trained, the states of all texts so far are kept in the same order, so that a
-    comparison that goes on ends with the same figures.
+    comparison that goes on ends with the same figures. ``further`` steps follow those of ``selected``.
     """
 
     def __init__(
@@ -152,11 +164,10 @@ class _Training:
         kept: KeptRuns,
         reporter: Reporter,
         selected: Sequence[SelectedRun],
-        exchanged: int,
+        further: int,
     ) -> None:
         self._trainer, self._kept, self._reporter = trainer, kept, reporter
-        largest = max((run.steps for run in selected if run.selector != ALL_DATA), default=0)
-        self._total = sum(run.steps for run in selected) + exchanged * largest
+        self._total = sum(run.steps for run in selected) + further
         self._done, self._made = 0, 0
         self._asked: list[Sequence[SelectedRun]] = []
         self.untrained = self._untrained()

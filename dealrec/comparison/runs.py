@@ -62,6 +62,7 @@ def select_runs(
     config: ComparisonConfig,
     *,
     budgets: Sequence[int],
+    curve: Sequence[int] = (),
     reporter: Reporter = SILENT,
 ) -> list[SelectedRun]:
     """Select the samples of every run; the runs on all data come last.
@@ -71,13 +72,14 @@ def select_runs(
         scores: It loads the scores that the selectors look at in a run, whose surrogate is its own.
         config: Resolved.
         budgets: Its budgets in samples, in its order.
+        curve: The budgets of its curve in samples.
         reporter: It gets a ``selection`` of all.
 
     Raises:
         InputError: As the selectors.
         Cancelled: When ``reporter`` says so.
     """
-    planned = config.planned(tuple(budgets))
+    planned = config.planned(tuple(budgets), tuple(curve))
     found, loaded = [], -1
     for done, run in enumerate(planned):
         reporter.progress(done, len(planned), "selection")

@@ -6,14 +6,9 @@ from itertools import combinations, islice
 import numpy as np
 import numpy.typing as npt
 
-from dealrec.comparison.results import (
-    LESS_IS_BETTER,
-    Compare,
-    Figure,
-    Row,
-    SameAgainstSame,
-)
+from dealrec.comparison.results import LESS_IS_BETTER, Compare, Row, SameAgainstSame
 from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS
+from dealrec.config.curve import Figure
 from dealrec.metrics.crossed import (
     SIGNIFICANT,
     Difference,

@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from dealrec.comparison.checks import exchanged_sentences, headroom_sentences, power_sentences
 from dealrec.comparison.costs import TrainingCost, coreset_cost, full_cost
+from dealrec.comparison.curve import BESIDE, Measured, curve_sentences, draw_curve
 from dealrec.comparison.headroom import exchanged, headroom, primary_of
 from dealrec.comparison.results import (
+    NLL,
     Compared,
     ComparisonReport,
     Cost,
@@ -35,6 +37,7 @@ from dealrec.comparison.statistics import (
 from dealrec.comparison.verdict import findings, verdict
 from dealrec.comparison.wording import joined
 from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS, ComparisonConfig
+from dealrec.config.curve import Curve, CurveOf
 from dealrec.config.selectors import SELECTORS, selector_needs
 from dealrec.config.stages import StageName, needed_stages
 from dealrec.data.dataset import Dataset
@@ -59,6 +62,8 @@ class FinishedComparison:
     samples: Samples
     config: ComparisonConfig
     budgets: tuple[int, ...]
+    curve: tuple[int, ...]
+    """The budgets of the curve."""
     selected: Sequence[SelectedRun]
     """All that were selected, also where the comparison stopped before they were trained."""
     runs: Sequence[TrainedRun]
@@ -103,8 +108,10 @@ def summarise(finished: FinishedComparison) -> ComparisonReport:
     full = [run for run in finished.runs if run.selected.selector == ALL_DATA]
     room = headroom(finished.untrained, full, finished.surrogate)
     changed = exchanged(finished.untrained, finished.runs)
-    compared = {group: of for group, of in figures.items() if group[0] in labels}
-    rows = table(figures)
+    drawn = set(finished.curve) - set(finished.budgets)
+    compared = {g: of for g, of in figures.items() if g[0] in labels and g[1] not in drawn}
+    rows = table({g: of for g, of in figures.items() if g[0] != CONTROL or g[1] not in drawn})
+    curve = _curve(finished, figures, metric)
     found = differences(compared, config.controls, metric, config.smallest_effect)
     spread = middle(list(spreads(compared, metric).values()))
     able = None if spread is None else _power(finished, spread, metric)
@@ -112,10 +119,13 @@ def summarise(finished: FinishedComparison) -> ComparisonReport:
     cost = _training_cost(finished)
     all_data = _full_cost(finished, cost)
     said = (
-        [] if stopped else [verdict(found, primary=metric, smallest_effect=config.smallest_effect)]
+        [verdict(found, primary=metric, smallest_effect=config.smallest_effect)]
+        if finished.budgets and not stopped
+        else []
     )
     sentences = [
         *headroom_sentences(room, stopped=stopped),
+        *curve_sentences(curve),
         *said,
         *exchanged_sentences(changed),
         *power_sentences(able, config.smallest_effect),
@@ -130,6 +140,7 @@ def summarise(finished: FinishedComparison) -> ComparisonReport:
         stopped=stopped,
         smallest_effect=config.smallest_effect,
         exchanged=changed,
+        curve=curve,
         power=able,
         data=_data(finished),
         model=_model(finished.recommender),
@@ -142,14 +153,33 @@ def summarise(finished: FinishedComparison) -> ComparisonReport:
         overlap=[_overlap(finished, labels, budget) for budget in finished.budgets],
         costs=[] if stopped else _costs(finished, cost, all_data),
         full_cost=all_data,
-        same_against_same=None if stopped else _same(finished, compared, metric, spread),
+        same_against_same=_same(finished, compared, metric, spread),
         config=config.model_dump(mode="json"),
+    )
+
+
+def _curve(finished: FinishedComparison, figures: Figures, metric: str) -> Curve | None:
+    config = finished.config.config
+    if finished.stopped or not finished.config.curve:
+        return None
+    assert config.finetune is not None
+    (full,) = (group for group in figures if group[0] == ALL_DATA)
+    groups = [*((CONTROL, size) for size in finished.curve), full]
+    writes = not config.finetune.entry.needs_catalogue
+    return draw_curve(
+        CurveOf.of(finished.dataset.sha256, config),
+        finished.untrained.users,
+        [Measured(group[1], figures[group]) for group in groups],
+        metric,
+        beside=[name for name in BESIDE if writes or name != NLL],
     )
 
 
 def _same(
     finished: FinishedComparison, figures: Figures, metric: str, spread: crossed.Spread | None
-) -> SameAgainstSame:
+) -> SameAgainstSame | None:
+    if finished.stopped or not finished.budgets:
+        return None
     runs = [figures[CONTROL, budget][metric] for budget in finished.budgets]
     return same_against_same(max(runs, key=len), spread)
 

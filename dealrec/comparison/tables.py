@@ -3,15 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dealrec.comparison.results import (
-    LESS_IS_BETTER,
-    Compare,
-    ComparisonReport,
-    Figure,
-    Row,
-)
+from dealrec.comparison.results import LESS_IS_BETTER, Compare, ComparisonReport, Row
 from dealrec.comparison.wording import decimals, gain, interval, number, probability, words
 from dealrec.config.comparison import CONTROL, EXCHANGED
+from dealrec.config.curve import Figure
 
 UNTRAINED = "not trained"
 """The name of the model as it is."""

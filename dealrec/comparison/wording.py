@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from dealrec.comparison.results import LESS_IS_BETTER, Compare, Figure
+from dealrec.comparison.results import LESS_IS_BETTER, Compare
+from dealrec.config.curve import Figure
 
 MINUS = "−"
 

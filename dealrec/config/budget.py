@@ -29,18 +29,18 @@ _ADAPTER: TypeAdapter[int | float] = TypeAdapter(Budget)
 
 
 def parse_budget(value: Any) -> int | float:
-    """Read a budget from a number or from its text (``"1024"``, ``"0.02"``).
+    """Read a budget from a number or from its text (``"1024"``, ``"0.02"``, ``"2%"``).
 
     Raises:
         InputError: ``invalid_budget``.
 
     Examples:
-        >>> parse_budget("1024"), parse_budget("0.02"), parse_budget(2.0)
-        (1024, 0.02, 2)
+        >>> parse_budget("1024"), parse_budget("0.02"), parse_budget("2%"), parse_budget(2.0)
+        (1024, 0.02, 0.02, 2)
     """
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = _percent(value) if value.rstrip().endswith("%") else json.loads(value)
         except ValueError:
             value = None
     try:
@@ -53,6 +53,12 @@ def parse_budget(value: Any) -> int | float:
             title="The budget cannot be used",
             errors=[FieldError("budget", message)],
         ) from None
+
+
+def _percent(text: str) -> float | None:
+    """Read a share of less than all, which is never a count."""
+    share = float(text.rstrip()[:-1])
+    return float(f"{share / 100:.12g}") if 0 < share < 100 else None
 
 
 def resolve_budget(requested: int | float, samples: int, *, location: str = "budget") -> int:

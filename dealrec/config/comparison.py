@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, resolve_budget
@@ -33,6 +33,7 @@ ALL_DATA = "all data"
 """The name of training on all samples in a report, or on as many as the headroom is shown with."""
 EXCHANGED = "histories exchanged"
 """The name of training on the best coreset with histories exchanged between its users."""
+_MOST_FULL_DATA_RUNS = 100
 VERDICT_RUNS = 5
 """The fewest runs of a selector of which anything is said to be better, worse or level."""
 
@@ -122,8 +123,12 @@ class ComparisonConfig(Config):
     Run ``r`` of all selectors has the same surrogate and the same training seed.
     """
 
-    budgets: tuple[Budget, ...] = Field(min_length=1, max_length=16)
-    selectors: tuple[_Named, ...] = Field(min_length=1, max_length=40)
+    curve: tuple[Budget, ...] = Field((), max_length=16)
+    """Budgets at which random selection is trained on to show how many samples are enough, ``seeds`` times
+    each; no samples and all samples are always on the curve. Empty: no curve is drawn."""
+    budgets: tuple[Budget, ...] = Field((), max_length=16, validate_default=True)
+    """The budgets at which selectors are compared; none where a ``curve`` is all that is asked for."""
+    selectors: tuple[_Named, ...] = Field((), max_length=40, validate_default=True)
     """A bare name means the options of ``config.selection``. The controls are always among them."""
     seeds: int = Field(VERDICT_RUNS, ge=2, le=1000)
     """Runs of each selector at each budget: an interval takes two at least, a verdict five."""
@@ -131,9 +136,10 @@ class ComparisonConfig(Config):
     """The smallest difference of interest, in nats of the primary metric: a selector is level with a
     control where a difference of this size is ruled out. 0.02 nats change the odds of the right title by
     2 %."""
-    full_data_runs: int = Field(1, ge=0, le=100)
+    full_data_runs: int = Field(1, ge=0, le=_MOST_FULL_DATA_RUNS)
     """So many trainings on all samples, which show whether there is anything to learn. With 0 that is
-    not asked, and the cost of all samples is extrapolated."""
+    not asked, and the cost of all samples is extrapolated. A ``curve`` ends there, so with one there are
+    as many as ``seeds`` unless another number is given."""
     full_data_samples: Budget | None = None
     """As many samples, drawn at random, as these trainings take where all are too many; ``None``: all."""
     despite_no_headroom: bool = False
@@ -142,11 +148,27 @@ class ComparisonConfig(Config):
     config: PruneConfig = PruneConfig()
     """The options that all selectors share; ``scale`` fills in a missing ``finetune`` or ``evaluation``."""
 
+    @field_validator("budgets")
+    @classmethod
+    def _budgets_or_a_curve(
+        cls, budgets: tuple[Budget, ...], info: ValidationInfo
+    ) -> tuple[Budget, ...]:
+        if not budgets and info.data.get("curve") == ():
+            raise ValueError("must not be empty where no `curve` is asked for")
+        return budgets
+
     @field_validator("selectors")
     @classmethod
     def _with_controls(
-        cls, selectors: tuple[ComparedSelector, ...]
+        cls, selectors: tuple[ComparedSelector, ...], info: ValidationInfo
     ) -> tuple[ComparedSelector, ...]:
+        budgets = info.data.get("budgets")
+        if not budgets:
+            if budgets == () and selectors:
+                raise ValueError("are compared at `budgets`, and there are none")
+            return selectors
+        if not selectors:
+            raise ValueError("must not be empty")
         names = {selector.name for selector in selectors}
         missing = (method for method in CONTROLS if method.value not in names)
         selectors = (
@@ -161,6 +183,10 @@ class ComparisonConfig(Config):
     @model_validator(mode="after")
     def _settle(self) -> Self:
         """Fill in what ``scale`` says; leave effort out where no selector looks at it."""
+        if self.curve and "full_data_runs" not in self.model_fields_set:
+            object.__setattr__(self, "full_data_runs", min(self.seeds, _MOST_FULL_DATA_RUNS))
+        if self.curve and not self.full_data_runs:
+            raise ValueError("a `curve` ends with all samples: `full_data_runs` is at least 1 then")
         # Every selector names its own method, so the configuration's method has no effect.
         selection = self.config.selection.model_copy(update={"method": SelectionMethod.RANDOM})
         left_out = self.config.effort is None and "effort" in self.config.model_fields_set
@@ -192,8 +218,9 @@ class ComparisonConfig(Config):
     @property
     def run_count(self) -> int:
         """Trainings in all, with those on exchanged histories."""
-        each = sum(map(self.runs_of, self.selectors))
-        return each * len(self.budgets) + self.full_data_runs + self.seeds
+        compared = sum(map(self.runs_of, self.selectors)) * len(self.budgets)
+        drawn = len(set(self.curve) - set(self.budgets)) * self.runs_of(self._control)
+        return compared + drawn + self.full_data_runs + (self.seeds if self.budgets else 0)
 
     @property
     def controls(self) -> list[str]:
@@ -228,7 +255,7 @@ class ComparisonConfig(Config):
     @property
     def most_runs(self) -> int:
         """The runs of the selector that has most."""
-        return max(self.runs_of(selector) for selector in self.selectors)
+        return max((self.runs_of(selector) for selector in self.selectors), default=1)
 
     def runs_of(self, selector: ComparedSelector) -> int:
         """The runs of ``selector`` at each budget."""
@@ -291,6 +318,23 @@ class ComparisonConfig(Config):
                 )
         return tuple(found)
 
+    def resolved_curve(self, samples: int) -> tuple[int, ...]:
+        """The budgets of the curve as numbers of ``samples``, ascending, without none and all of them.
+
+        Budgets that come to the same are one. Raises :class:`InputError`: ``budget_too_large`` for one
+        above what the trainings on all data take.
+        """
+        most, found = self.resolved_full_data(samples), set[int]()
+        for place, budget in enumerate(self.curve):
+            size = resolve_budget(budget, samples, location=f"curve.{place}")
+            found.add(resolve_budget(size, most, location=f"curve.{place}"))
+        return tuple(sorted(found - {most}))
+
+    def largest(self, samples: int) -> tuple[int | float, int]:
+        """The largest budget of a selection, as it was asked for and as a number of ``samples``."""
+        asked = self.budgets or self.curve
+        return max(((one, resolve_budget(one, samples)) for one in asked), key=lambda one: one[1])
+
     def resolved_full_data(self, samples: int) -> int:
         """How many of ``samples`` the trainings on all data take.
 
@@ -300,13 +344,17 @@ class ComparisonConfig(Config):
             return samples
         return resolve_budget(self.full_data_samples, samples, location="full_data_samples")
 
-    def planned(self, budgets: tuple[int, ...]) -> list[PlannedRun]:
+    def planned(self, budgets: tuple[int, ...], curve: tuple[int, ...] = ()) -> list[PlannedRun]:
         """Every run, at the resolved ``budgets``, run after run of all selectors.
+
+        At the sizes of the ``curve`` random selection is run alone.
 
         Run ``r`` of every selector shares its two seeds with run ``r`` of the others.
         """
         assert self.config.finetune is not None
         finetune = self.config.finetune
+        asked = [(selector, budget) for selector in self.selectors for budget in budgets]
+        asked += [(self._control, size) for size in curve if size not in budgets]
         found = [
             PlannedRun(
                 selector.name,
@@ -315,11 +363,16 @@ class ComparisonConfig(Config):
                 self.selection(selector, number),
                 finetune.model_copy(update={"seed": finetune.seed + number}),
             )
-            for selector in self.selectors
-            for budget in budgets
+            for selector, budget in asked
             for number in range(self.runs_of(selector))
         ]
         return sorted(found, key=lambda run: run.number)
+
+    @property
+    def _control(self) -> ComparedSelector:
+        """Random selection."""
+        named = (selector for selector in self.selectors if selector.name == CONTROL)
+        return next(named, ComparedSelector(method=SelectionMethod.RANDOM))
 
     def _compares_published(self) -> bool:
         return any(one.method is SelectionMethod.DEALREC_PAPER for one in self.selectors)

@@ -18,6 +18,7 @@ def run(context: StageContext) -> StageResult:
     assert comparison is not None
     dataset, samples = context.load_samples(Half.ASKED)
     budgets = comparison.resolved_budgets(len(samples))
+    curve = comparison.resolved_curve(len(samples))
     report = compare(
         dataset,
         samples,
@@ -26,10 +27,12 @@ def run(context: StageContext) -> StageResult:
             lambda run: load_scores(context.of_run(run).inputs, dataset, samples),
             comparison,
             budgets=budgets,
+            curve=curve,
             reporter=context.reporter,
         ),
         comparison,
         budgets=budgets,
+        curve=curve,
         out=context.out,
         checkpoint_dir=cache / "runs" if cache else context.checkpoint_dir,
         work=cache,
@@ -50,6 +53,7 @@ def run(context: StageContext) -> StageResult:
             "verdict": report.verdict,
             "warnings": report.warnings,
             "power": report.power and report.power.model_dump(mode="json"),
+            "curve": report.curve and report.curve.model_dump(mode="json"),
         },
         {"runs": float(len(report.runs))},
     )

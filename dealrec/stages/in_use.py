@@ -26,9 +26,9 @@ class FolderInUse:
                     return
                 self._close()
 
-    def remove(self) -> None:
-        """End this use, and remove the folder with all that is in it unless others use it."""
+    def remove(self, part: str = "") -> None:
+        """End this use, and remove the folder, or ``part`` of it, unless others use the folder."""
         with contextlib.suppress(OSError):
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(self._folder)
+            shutil.rmtree(self._folder / part)
         self._close()

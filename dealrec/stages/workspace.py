@@ -122,10 +122,10 @@ class Workspace:
                 with written_whole(out / source.name) as unfinished:
                     shutil.copy(source, unfinished)
 
-    def discard(self) -> None:
-        """Remove the folder and all that is in it, unless another workspace has begun to use it."""
+    def discard(self, part: str = "") -> None:
+        """Remove the folder, or ``part`` of it, unless another workspace has begun to use the folder."""
         if self._use is not None:
-            self._use.remove()
+            self._use.remove(part)
             self._use = None
 
     def run(self, plan: Plan, given: JobInput) -> Iterator[tuple[StageName, Artifact]]:

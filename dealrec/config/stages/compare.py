@@ -39,6 +39,10 @@ class CompareStage(StageSpec):
         assert options.config.finetune is not None
         asked = options.comparison.model_dump(mode="json", exclude={"config": {"audit"}})
         asked["config"]["finetune"] = options.config.finetune.identity()
+        if (
+            not options.comparison.curve
+        ):  # as in the keys of comparisons from before there were curves
+            del asked["curve"]
         return {"comparison": asked, **self.contents(options.config)}
 
     def work(self, load: Workload) -> Work:
@@ -49,9 +53,10 @@ class CompareStage(StageSpec):
         assert finetune is not None
         assert evaluation is not None
         budgets = comparison.resolved_budgets(load.samples)
-        full = comparison.full_data_runs * comparison.resolved_full_data(load.samples)
-        each = sum(map(comparison.runs_of, comparison.selectors))
-        drawn = full + each * sum(budgets) + comparison.seeds * max(budgets)
+        curve = comparison.resolved_curve(load.samples)
+        drawn = comparison.full_data_runs * comparison.resolved_full_data(load.samples)
+        drawn += sum(run.budget for run in comparison.planned(budgets, curve))
+        drawn += comparison.seeds * max(budgets, default=0)
         asked = texts_asked(finetune, evaluation, load)
         in_runs = _TRAINING * finetune.epochs * drawn + (comparison.run_count + 1) * asked
         alike = (finetune.recommender, finetune.model, finetune.dtype, finetune.lora.last_layers)

@@ -155,7 +155,9 @@ def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     data.require_times(selections, "selectors", comparison.config.influence)
     comparison = comparison.resolved(has_validation=data.has_validation, has_test=data.has_test)
     samples = data.samples(comparison.config)
-    largest = max(comparison.resolved_budgets(samples))
+    comparison.resolved_budgets(samples)
+    comparison.resolved_curve(samples)
+    _, largest = comparison.largest(samples)
     load = Workload(comparison.config, largest, comparison, samples, data.counts)
     return Plan(plan_runs(load, source=data.sha256), load)
 

@@ -10,7 +10,8 @@ from dealrec.comparison.checks import (
     headroom_sentences,
     power_sentences,
 )
-from dealrec.comparison.results import Exchanged, Figure, Power, Spread
+from dealrec.comparison.results import Exchanged, Power, Spread
+from dealrec.config.curve import Figure
 from tests.dealrec.comparison.test_report import NO_HEADROOM
 
 HEADROOM = NO_HEADROOM.model_copy(

@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 import pytest
 
 from dealrec.comparison.report import write_comparison_report
-from dealrec.comparison.results import ComparisonReport, Figure, Headroom
+from dealrec.comparison.results import ComparisonReport, Headroom
 from dealrec.config.comparison import Scale
+from dealrec.config.curve import Figure
 from tests.dealrec.comparison.reports import comparison_report
 
 

@@ -196,6 +196,37 @@ def test_a_training_on_all_data_that_teaches_nothing_ends_the_comparison(data, t
     assert "Is there anything to learn?" in (tmp_path / "report.html").read_text()
 
 
+def test_a_curve_stands_alone_or_beside_selectors_with_the_runs_that_they_share(data, tmp_path):
+    asked = {"budgets": [], "selectors": [], "curve": [4, 0.5], "full_data_runs": 2}
+    alone = _compare(data, tmp_path / "alone", **asked)
+    assert [(point.samples, point.runs) for point in alone.curve.points] == [
+        *((0, 0), (4, 2), (30, 2), (60, 2))
+    ]
+    assert (alone.selectors, alone.differences, alone.exchanged, alone.costs) == ([], [], None, [])
+    assert {run.selector for run in alone.runs} == {"random", "all data"}
+    assert "recall@10" in alone.curve.points[0].metrics
+    assert "nll" in alone.curve.points[0].metrics
+    page = (tmp_path / "alone" / "report.html").read_text()
+    assert "How many samples are enough?" in page and "<title>30 samples: " in page
+    assert ("samples are enough" in alone.verdict) or ("Of the gain in" in alone.verdict)
+    of = alone.curve.of
+    assert (of.dataset_sha256, of.recommender) == (alone.data.sha256, "bigrec")
+
+    beside = _compare(
+        data, tmp_path / "beside", **{**asked, "budgets": [4], "selectors": ["random"]}
+    )
+    metrics = {(run.selector, run.budget, run.number): run.metrics for run in alone.runs}
+    same = [run for run in beside.runs if (run.selector, run.budget, run.number) in metrics]
+    assert len(same) == len(metrics)
+    assert {row.budget for row in beside.table} == {
+        4,
+        60,
+    }  # what the curve adds is no selector's row
+    assert [point.samples for point in beside.curve.points] == [0, 4, 30, 60]
+    sizes = {run.budget for run in beside.runs if run.selector == "histories exchanged"}
+    assert sizes == {4}
+
+
 def test_nothing_to_measure_on_is_said_before_anything_is_trained(data, tmp_path):
     lines = (data / "interactions.csv").read_text().splitlines()
     header = [*lines[0].split(","), "split"]

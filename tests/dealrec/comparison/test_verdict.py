@@ -1,7 +1,8 @@
 """The sentences of a verdict claim no more than the comparison has shown."""
 
-from dealrec.comparison.results import Compare, Figure, Row
+from dealrec.comparison.results import Compare, Row
 from dealrec.comparison.verdict import findings, verdict
+from dealrec.config.curve import Figure
 
 BAR = "stratified_random"
 

@@ -46,6 +46,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "one seed": ({"seeds": 1}, "seeds"),
     "no effect": ({"smallest_effect": 0}, "smallest_effect"),
     "no budget": ({"budgets": []}, "budgets"),
+    "selectors at no budget": ({"budgets": [], "curve": [5]}, "selectors"),
+    "no selector": ({"selectors": []}, "selectors"),
+    "a budget of the curve": ({"curve": [5, 0]}, "curve.1"),
+    "a curve without its end": ({"curve": [5], "full_data_runs": 0}, ""),
 }
 
 
@@ -81,6 +85,29 @@ def test_budgets_are_numbers_of_samples_each_once() -> None:
         with pytest.raises(InputError) as caught:
             comparison(budgets=budgets).resolved_budgets(100)
         assert (caught.value.code, caught.value.errors[0].location) == (code, "budgets.1")
+
+
+def test_a_curve_has_budgets_of_its_own_and_as_many_trainings_on_all_data_as_seeds() -> None:
+    asked = comparison(curve=[0.02, 0.025, 7, 0.5, 100], budgets=[7], seeds=3)
+    assert asked.resolved_curve(100) == (2, 7, 50)  # all of them are its end
+    assert asked.full_data_runs == 3
+    drawn = [run for run in asked.planned((7,), (2, 7, 50)) if run.budget != 7]
+    assert {(run.selector, run.budget) for run in drawn} == {("random", 2), ("random", 50)}
+    assert [run.selection.seed for run in drawn] == [run.number for run in drawn]
+    assert len(drawn) == 6
+    assert asked.run_count == 3 * (5 + 4) + 3 + 3  # at most: three of the five come to other sizes
+    assert ComparisonConfig.parse(asked.model_dump(mode="json")) == asked
+    with pytest.raises(InputError) as caught:
+        comparison(curve=[0.1, 60], full_data_samples=50).resolved_curve(100)
+    assert (caught.value.code, caught.value.errors[0].location) == ("budget_too_large", "curve.1")
+
+
+def test_a_curve_may_be_all_that_is_asked_for() -> None:
+    asked = ComparisonConfig.parse({"curve": [5, 20]}, location="")
+    assert (asked.selectors, asked.controls, asked.needs()) == ((), [], frozenset())
+    assert {run.selector for run in asked.planned((), (5, 20))} == {"random"}
+    assert asked.run_count == 2 * 5 + 5
+    assert asked.largest(100) == (20, 20)
 
 
 def test_a_selector_of_validation_samples_needs_some() -> None:

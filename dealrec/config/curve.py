@@ -1,0 +1,193 @@
+"""How many samples are enough: a curve that a comparison has drawn, and the budget that a target takes."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from dealrec.config.data import Sampling
+from dealrec.config.prompt import PromptConfig
+from dealrec.config.prune import PruneConfig
+from dealrec.errors import FieldError, InputError
+
+_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*(?:of\s+(?:full|all)\s*)?", re.IGNORECASE)
+
+
+def _read(value: Any) -> Any:
+    """Read a share, or its text such as ``95 % of full``."""
+    if isinstance(value, str):
+        found = _TEXT.fullmatch(value)
+        if found is None:
+            raise ValueError(f"{value[:40]!r} is no target; write it as `95 % of full`")
+        return float(f"{float(found[1]) / 100:.12g}")
+    return value
+
+
+Target = Annotated[
+    float, Field(gt=0, le=1), BeforeValidator(_read, json_schema_input_type=str | float)
+]
+"""A share of what training on all samples gives: 0.95, or its text ``95 % of full``."""
+
+
+class Result(BaseModel):
+    """Base of records that are a result."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class Figure(Result):
+    """A mean over runs and held-out users, with its 95 % interval over both."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class CurvePoint(Result):
+    """Random selection of so many samples."""
+
+    samples: int
+    """0 is the model as it is."""
+    runs: int
+    """Trainings; 0 for the model as it is."""
+    metrics: dict[str, Figure]
+    share: Figure | None = None
+    """The share of the gain of all samples in the primary metric, with its interval over users and runs;
+    ``None`` where all samples are not shown to be better than none."""
+
+
+class CurveOf(Result):
+    """What a curve holds for, and nothing else."""
+
+    dataset_sha256: str
+    sampling: Sampling
+    min_history: int
+    prompt: PromptConfig
+    recommender: str
+    model: str
+
+    @classmethod
+    def of(cls, dataset_sha256: str, config: PruneConfig) -> "CurveOf":
+        """Describe what a curve under ``config``, which trains, holds for."""
+        assert config.finetune is not None
+        return cls(
+            dataset_sha256=dataset_sha256,
+            sampling=config.sampling,
+            min_history=config.min_history,
+            prompt=config.prompt,
+            recommender=config.finetune.recommender,
+            model=config.finetune.model,
+        )
+
+
+class Curve(Result):
+    """The metrics of random selection at growing budgets, from no samples to all."""
+
+    of: CurveOf
+    metric: str
+    """The primary metric, of which shares are."""
+    points: list[CurvePoint]
+    """By ascending ``samples``; the last one is all samples, or as many as were affordable."""
+
+    @property
+    def full(self) -> int:
+        """The samples of the last point."""
+        return self.points[-1].samples
+
+    def reaching(self, share: float) -> CurvePoint | None:
+        """Return the smallest measured budget from which on the mean share is at least ``share``.
+
+        Nothing is fitted between budgets. ``None``: shares are not known, because all samples are not
+        shown to be better than none.
+        """
+        if self.points[-1].share is None:
+            return None
+        found = self.points[-1]
+        for point in reversed(self.points[1:]):
+            if point.share is None or point.share.mean < share:
+                break
+            found = point
+        return found
+
+    def surely_reaching(self, share: float) -> CurvePoint | None:
+        """Return the smallest measured budget from which on the interval lies above ``share``, if any."""
+        found = None
+        for point in reversed(self.points[1:]):
+            if point.share is None or point.share.low < share:
+                break
+            found = point
+        return found
+
+
+class TargetUse(Result):
+    """The budget that followed from a target, and the curve that it followed from."""
+
+    target: float
+    """The share of what all samples give that was asked for."""
+    samples: int
+    """The budget."""
+    share: Figure
+    """The share that so many samples reached, with its interval."""
+    curve: Curve
+
+
+def resolve_target(target: float, curve: Curve) -> TargetUse:
+    """Find the budget that reaches ``target`` on ``curve``.
+
+    Raises:
+        InputError: ``no_curve`` where the curve shows no gain of all samples.
+    """
+    point = curve.reaching(target)
+    if point is None or point.share is None:
+        raise no_curve(
+            "The curve of this data set does not show that all samples are better than none, so no "
+            "budget reaches a share of it. Give a budget."
+        )
+    return TargetUse(target=target, samples=point.samples, share=point.share, curve=curve)
+
+
+def require_curve_of(curve: Curve, dataset_sha256: str, config: PruneConfig) -> None:
+    """Check that ``curve`` holds for the data and the configuration of a job.
+
+    Raises:
+        InputError: ``no_curve``; it names what is different.
+    """
+    if differences := curve_differences(curve.of, dataset_sha256, config):
+        raise no_curve(
+            f"The curve was drawn with {' and '.join(differences)}, so it says nothing of this job. Draw "
+            f"one for it: {COMMAND}."
+        )
+
+
+def curve_differences(of: CurveOf, dataset_sha256: str, config: PruneConfig) -> list[str]:
+    """Name what is different between a curve and a job; a job that trains nothing may use any model."""
+    facts: Mapping[str, tuple[object, object]] = {
+        "another data set": (of.dataset_sha256, dataset_sha256),
+        "another `sampling`": (of.sampling, config.sampling),
+        "another `min_history`": (of.min_history, config.min_history),
+        "another `prompt`": (of.prompt, config.prompt),
+    }
+    if config.finetune is not None:
+        facts = {
+            **facts,
+            f"the recommender `{of.recommender}`": (of.recommender, config.finetune.recommender),
+            f"the model `{of.model}`": (of.model, config.finetune.model),
+        }
+    return [name for name, (first, second) in facts.items() if first != second]
+
+
+COMMAND = "`dealrec compare DATA --items ITEMS --out REPORT --curve 1%,2%,5%,10%,25%,50%`"
+"""The command that draws a curve."""
+
+
+def no_curve(text: str) -> InputError:
+    """Make the refusal of a target without a curve that it could follow from."""
+    return InputError(
+        text,
+        code="no_curve",
+        title="No curve says how many samples the target takes",
+        errors=[FieldError("target", "there is no curve for it")],
+    )
