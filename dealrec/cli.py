@@ -16,10 +16,26 @@ from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
 from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
+from dealrec.errors import InputError
 from dealrec.extras import Extra
 from dealrec.inspect_cli import inspect_command
-from dealrec.options import Asked, InteractionsArgument, JsonOption, reads_data
-from dealrec.terminal import add_commands, print_json, resumable_display, say, stage_display
+from dealrec.options import (
+    Asked,
+    ConfigOption,
+    InteractionsArgument,
+    JsonOption,
+    SetOption,
+    configuration,
+    reads_data,
+)
+from dealrec.terminal import (
+    add_commands,
+    print_json,
+    resumable_display,
+    say,
+    stage_display,
+    tell,
+)
 from dealrec.version import __version__
 
 _GROUP = "dealrec.commands"
@@ -150,18 +166,64 @@ def finetune_command(
 
 
 def export_command(
-    adapter: Annotated[Path, typer.Argument(help="The folder of a trained encoder.")],
-    out: Annotated[Path, typer.Option(help="Folder for the sentence-transformers model.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of prune, a file of examples, or the folder of a trained encoder."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="messages (default), prompt_completion, conversational, sharegpt, alpaca or "
+            "huggingface; an encoder has one format.",
+        ),
+    ] = None,
     model: Annotated[
         str | None, typer.Option(help="The language model, if it is not in the catalogue.")
     ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    json: JsonOption = False,
 ) -> None:
-    """Write an encoder as a folder that sentence-transformers loads."""
+    """Write a coreset for other trainers, with configurations of theirs, or an encoder.
+
+    The configurations (TRL, Axolotl, LLaMA-Factory) repeat our fine-tuning: that of the folder's run,
+    or the one of --config, --set and --model. An encoder becomes a folder that sentence-transformers
+    loads.
+    """
+    from dealrec.coresets.exports import export
+    from dealrec.language_models.adapters import CONFIG
     from dealrec.recommenders.export import export_encoder
 
-    with stage_display() as stages:
-        export_encoder(adapter, out=out, model=model, reporter=stages(StageName.FINETUNE))
-    say(f"model in {out}")
+    if (source / CONFIG).is_file():
+        if format_ is not None or config is not None or set_:
+            raise InputError(
+                "An encoder is written in one format, and takes no options but --model.",
+                code="invalid_option",
+            )
+        with stage_display() as stages:
+            export_encoder(source, out=out, model=model, reporter=stages(StageName.FINETUNE))
+        say(f"model in {out}")
+        return
+    asked = configuration(config, set_ or []) | ({} if model is None else {"model": model})
+    settings = FinetuneConfig.parse(asked, location="finetune") if asked else None
+    made = export(source, format=format_ or "messages", out=out, config=settings)
+    if json:
+        print_json(
+            {
+                "out": str(out),
+                "samples": made.samples,
+                "files": list(made.files),
+                "notes": list(made.notes),
+            }
+        )
+        return
+    say(f"{made.samples:,} samples in {out}: {', '.join(made.files)}")
+    for note in made.notes:
+        tell(note)
 
 
 @reads_data

@@ -1,11 +1,13 @@
 """Coresets over HTTP."""
 
+import shutil
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from dealrec.app.coresets import insight, service
+from dealrec.app.coresets.exporting import wanted_export
 from dealrec.app.coresets.repository import CoresetRepository
 from dealrec.app.coresets.schemas import (
     BudgetSweep,
@@ -26,17 +28,9 @@ from dealrec.app.kit.schemas import Cascade
 from dealrec.app.kit.text import require_storable
 from dealrec.app.removal import removing
 from dealrec.app.tables.coresets import CoresetRow
-from dealrec.coresets.formats import CoresetFormat, write_format
+from dealrec.coresets.formats import CoresetFormat
 
 router = APIRouter(prefix="/v1", tags=["coresets"])
-
-_MEDIA_TYPES = {
-    CoresetFormat.JSONL: "application/x-ndjson",
-    CoresetFormat.PARQUET: "application/vnd.apache.parquet",
-    CoresetFormat.CSV: "text/csv",
-    CoresetFormat.ALPACA: "application/json",
-}
-_EXTENSIONS = {CoresetFormat.ALPACA: "alpaca.json"}
 
 
 @router.post(
@@ -157,7 +151,7 @@ def get_report(coreset_id: str, request: Request, context: ContextDep) -> Respon
     response_class=Response,
     responses={
         **documented(404, 416),
-        200: {"content": {kind: {} for kind in _MEDIA_TYPES.values()}},
+        200: {"content": {one.media_type: {} for one in CoresetFormat}},
     },
 )
 def download_coreset(
@@ -165,17 +159,27 @@ def download_coreset(
     request: Request,
     context: ContextDep,
     format: CoresetFormat = CoresetFormat.JSONL,  # noqa: A002
+    configurations: bool = False,
+    adapter_id: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """Download the members in one file that is ready for training."""
+    """Download the members in one file that is ready for training.
+
+    With ``configurations`` it is a zip of that file and of configurations for TRL, Axolotl and
+    LLaMA-Factory. They repeat the fine-tuning of the job, or that of the adapter ``adapter_id``, or the
+    defaults. The format ``huggingface`` is a zip in any case.
+    """
     with context.read() as session:
-        prefix = CoresetRepository(session, context.tenant_id).get(coreset_id).prefix
+        coreset = CoresetRepository(session, context.tenant_id).get(coreset_id)
+        wanted = wanted_export(
+            session, coreset, format, configurations=configurations, adapter_id=adapter_id
+        )
     folder = new_scratch(context.settings)
-    path = folder / "download"
-    members = context.storage.fetch_file(f"{prefix}/{service.MEMBERS}", folder)
-    with path.open("wb") as file:
-        write_format(members, format, file)
-    name = f"{coreset_id}.{_EXTENSIONS.get(format, format.value)}"
-    return download(request, path, name, _MEDIA_TYPES[format], folder)
+    try:
+        path = wanted.write(context.storage, folder)
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return download(request, path, wanted.name, wanted.media_type, folder)
 
 
 @router.get(

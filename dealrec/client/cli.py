@@ -28,6 +28,14 @@ WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait until the data are validated.")
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job (job_…).")]
+FormatOption = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="jsonl, parquet, csv, messages, prompt_completion, conversational, sharegpt, alpaca or "
+        "huggingface.",
+    ),
+]
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
@@ -134,9 +142,13 @@ def coreset_command(
         typer.Argument(metavar="ID", help="Id of a coreset (cs_…), or of the job that made it."),
     ],
     out: Annotated[Path, typer.Option(help="File to write.")],
-    format_: Annotated[
-        str, typer.Option("--format", help="jsonl, parquet, csv or alpaca.")
-    ] = "jsonl",
+    format_: FormatOption = "jsonl",
+    configurations: Annotated[
+        bool, typer.Option(help="A zip, with configurations for other trainers beside the data.")
+    ] = False,
+    adapter: Annotated[
+        str | None, typer.Option(help="Id of the adapter whose settings they repeat.")
+    ] = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
@@ -147,7 +159,13 @@ def coreset_command(
         coreset = (
             client.jobs.get(identifier).coreset if made_by_job else client.coresets.get(identifier)
         )
-        coreset.download(out, format=format_, progress=not json)
+        coreset.download(
+            out,
+            format=format_,
+            configurations=configurations,
+            adapter=adapter,
+            progress=not json,
+        )
     if json:
         print_json({"out": str(out), **plain_record(coreset)})
     else:

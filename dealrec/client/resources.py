@@ -67,13 +67,19 @@ class Coreset(Remote[M]):
         path: str | Path,
         *,
         format: str = "jsonl",  # noqa: A002
+        configurations: bool = False,
+        adapter: str | None = None,
         progress: bool = False,
     ) -> Path:
-        """Download the members as a file in the format ``jsonl``, ``parquet``, ``csv`` or ``alpaca``.
+        """Download the members as a file; ``format`` is a :class:`~dealrec.coresets.formats.CoresetFormat`.
 
-        An interrupted download goes on where it stopped, and the SHA-256 is checked at the end.
+        With ``configurations`` the file is a zip: configurations of TRL, Axolotl and LLaMA-Factory lie
+        beside the data. They repeat the fine-tuning of the coreset's job, or of the ``adapter`` with this
+        id. ``huggingface`` is a zip in any case. An interrupted download goes on where it stopped, and
+        the SHA-256 is checked at the end.
         """
-        return await fetch_file(self.transport, self._as_file(format), path, progress=progress)
+        request = self._as_file(format, configurations=configurations or None, adapter_id=adapter)
+        return await fetch_file(self.transport, request, path, progress=progress)
 
     @sequence
     async def samples(self) -> AsyncIterator[CoresetSample]:
@@ -124,8 +130,8 @@ class Coreset(Remote[M]):
         """Delete the coreset; with ``cascade`` also the adapters that were trained on it."""
         await delete(self.transport, self.path, cascade=cascade)
 
-    def _as_file(self, kind: str) -> Request:
-        return Request("GET", f"{self.path}/download", {"format": kind})
+    def _as_file(self, kind: str, **wanted: bool | str | None) -> Request:
+        return Request("GET", f"{self.path}/download", {"format": kind, **wanted})
 
 
 class Job(Remote[M]):

@@ -1,7 +1,7 @@
 """The texts of a coreset's members: as columns of ``members.parquet``, and from there."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from dealrec.data.prompts import Message, PromptedSample, Role
 from dealrec.errors import FieldError, InputError
 
 _FIELDS = ("instruction", "input", "output")
-
-
+_ROWS = 1024
 _TEXT = "text"
 """The column of the whole record, where the three fields do not say it all."""
+TEXTS = (*_FIELDS, _TEXT)
+"""The columns of members that are texts, of which ``text`` may be missing."""
 _TURN = pa.struct({"role": pa.string(), "content": pa.string()})
 _PARTS = ("before", "history", "after", "output", "gap")
 _RECORD = pa.struct({**dict.fromkeys(_PARTS, pa.string()), "earlier": pa.list_(_TURN)})
@@ -43,9 +44,21 @@ def read_members(
     format: PromptFormat = PromptFormat.AUTO,  # noqa: A002
 ) -> list[PromptedSample]:
     """Read the texts of a ``members.parquet`` in its order; ``format`` is that of its prompt."""
-    names = [_TEXT] if _TEXT in pq.read_schema(members).names else list(_FIELDS)
-    rows = pq.read_table(members, columns=names).to_pylist()
-    return [replace(_sample(row), format=format) for row in rows]
+    return [replace(sample, format=format) for sample in member_samples(members)]
+
+
+def member_samples(members: Path) -> Iterator[PromptedSample]:
+    """Iterate over the texts of a ``members.parquet`` in its order, a part of the file at a time."""
+    with pq.ParquetFile(members) as file:
+        names = [name for name in TEXTS if name in file.schema_arrow.names]
+        for batch in file.iter_batches(_ROWS, columns=names):
+            yield from samples_of(batch)
+
+
+def samples_of(members: pa.RecordBatch) -> Iterator[PromptedSample]:
+    """Iterate over the texts of some members."""
+    names = [_TEXT] if _TEXT in members.schema.names else list(_FIELDS)
+    yield from map(_sample, members.select(names).to_pylist())
 
 
 def _is_plain(sample: PromptedSample) -> bool:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHTS = "adapter_model.safetensors"
-ADAPTER_FILES = ("adapter_config.json", WEIGHTS)
+CONFIG = "adapter_config.json"
+ADAPTER_FILES = (CONFIG, WEIGHTS)
 """The files of a PEFT folder that decide what it is."""
 HEAD = "projection.safetensors"
 """What a recommender trains beside LoRA, in the folder of its adapter."""

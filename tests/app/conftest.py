@@ -243,7 +243,7 @@ class Finisher:
                     job_id=finetune,
                     coreset_id=coreset,
                     model="smollm2-135m",
-                    config={},
+                    config={"lora": {"rank": 3}},
                     files=[
                         {
                             "name": path.name,

@@ -3,9 +3,11 @@
 import hashlib
 import io
 import json
+import zipfile
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 
 from tests.app.conftest import Finisher
@@ -110,12 +112,45 @@ def test_downloads_are_named_tagged_by_content_and_given_in_ranges(
     assert client.get(base, params={"format": "pickle"}).status_code == 422
 
 
+def count_lines(content: bytes) -> int:
+    return len(content.splitlines())
+
+
 FORMATS = {
-    "jsonl": lambda content: len(content.splitlines()),
-    "csv": lambda content: len(content.splitlines()) - 1,
+    "jsonl": count_lines,
+    "csv": lambda content: count_lines(content) - 1,
     "alpaca": lambda content: len(json.loads(content)),
+    "sharegpt": lambda content: len(json.loads(content)),
+    "messages": count_lines,
+    "prompt_completion": count_lines,
+    "conversational": count_lines,
     "parquet": lambda content: pq.read_table(io.BytesIO(content)).num_rows,
+    "huggingface": lambda content: pq.read_table(io.BytesIO(unzipped(content)[SHARD])).num_rows,
 }
+SHARD = "data/train-00000-of-00001.parquet"
+
+
+def unzipped(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_configurations_repeat_the_job_or_the_adapter_that_is_named(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    base = f"/v1/coresets/{made.coreset}/download?format=messages&configurations=true"
+    answer = client.get(base)
+    assert answer.headers["content-type"] == "application/zip"
+    assert f"{made.coreset}.messages.zip" in answer.headers["content-disposition"]
+    files = unzipped(answer.content)
+    assert files["train.jsonl"] == client.get(base.partition("&")[0]).content
+    named = unzipped(client.get(f"{base}&adapter_id={made.adapter}").content)
+    ranks = [yaml.safe_load(each["axolotl.yaml"])["lora_r"] for each in (files, named)]
+    assert ranks == [8, 3]
+    assert client.get(f"{base}&adapter_id=ad_none").status_code == 404
+    refused = client.get(base.replace("messages", "csv"))
+    assert (refused.status_code, refused.json()["code"]) == (422, "no_configurations")
 
 
 def test_fine_tuning_is_a_job_of_its_own(client: TestClient, finisher: Finisher) -> None:
