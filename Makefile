@@ -35,10 +35,11 @@ demo: install
 serve: install
 	$(BIN)/dealrec serve
 
-# In two processes; `python -m pytest` alone runs the same tests one after the other, without
-# coverage. The last line printed is the coverage in percent; build/coverage shows it line by line.
+# In three processes for two cores, since tests also wait; `python -m pytest` alone runs the same tests
+# one after the other, without coverage. The last line printed is the coverage in percent;
+# build/coverage shows it line by line.
 test: install
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=html
+	$(BIN)/python -m pytest -n 3 --cov --cov-report=html
 	@$(BIN)/coverage report --format=total
 
 # Every way of dying that we know of, on both shapes of the service. `make -j2 chaos` takes less time.

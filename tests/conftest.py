@@ -1,6 +1,6 @@
 """Real servers for tests: PostgreSQL and a Redis-protocol broker from wheels, or given by URL.
 
-Each of several test processes (`make test` starts two) has servers of its own.
+Each of several test processes (`make test` starts three) has servers of its own.
 """
 
 import logging
@@ -26,8 +26,12 @@ hypothesis.settings.register_profile("chaos")
 _LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
 _SERVICES = ("chaos", "worker")
 """Folders of tests that watch how long processes take: they run one after the other."""
-_LONG = ("docs", "browser")
-"""Folders of files that take long: they come before the others."""
+_LONG = ("docs", "test_contributing.py", "browser", "deploy")
+"""Folders and files that take long: they come before the others, so that no process waits at the end."""
+_APART = ("docs", "test_contributing.py")
+"""Folders and files of long tests that share nothing: each may run in any process."""
+_NICE = 5
+"""How far other tests stand back from those of services, which wait for nobody then."""
 
 if _LANE:
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded: there is a process for each core
@@ -40,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: (*order, _folder(item.nodeid)).index(_folder(item.nodeid)))
 
 
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """There are more processes than cores, since tests also wait; those that watch the time go first."""
+    if _LANE and _folder(nodeid) not in _SERVICES and os.nice(0) < _NICE:
+        os.nice(_NICE)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file's tests, which share fixtures, run in one process; so do all tests of services."""
@@ -49,6 +59,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Lanes(LoadFileScheduling):  # type: ignore[misc] # xdist ships no types
         def _split_scope(self, nodeid: str) -> str:
+            if _folder(nodeid) in _APART:
+                return nodeid
             return "services" if _folder(nodeid) in _SERVICES else super()._split_scope(nodeid)
 
     config.option.loadscopereorder = False
@@ -56,8 +68,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _folder(nodeid: str) -> str:
-    """Below ``tests``."""
-    return nodeid.split("/")[1]
+    """Below ``tests``; the file's name where it is in no folder."""
+    return nodeid.split("::", maxsplit=1)[0].split("/")[1]
 
 
 @pytest.fixture(autouse=True)
