@@ -66,7 +66,7 @@ def speed(
     """Read every prompt once with all titles behind it, and every title alone behind its prompt."""
     users = held_out_users(dataset, PROMPT, evaluation)
     outputs = [
-        [f'"{users.titles.texts[place]}"' for place in row]
+        [users.titles.texts[place] for place in row]
         for row in users.titles.of_item[users.candidates].tolist()
     ]
     texts = recommender.encode_branched(users.prompts, outputs)

@@ -18,6 +18,8 @@ _MAIN = frozenset(
         "min_history",
         "prompt.item_noun",
         "prompt.history_items",
+        "prompt.template",
+        "prompt.format",
         "surrogate.model",
         "surrogate.epochs",
         "surrogate.hidden_size",
@@ -54,6 +56,8 @@ _CHOICES = {
     "finetune.model": list(LANGUAGE_MODELS),
     "finetune.recommender": list(RECOMMENDERS),
 }
+_LONG = 2000
+"""The characters from which on a text is one of several lines."""
 _BOOLEAN = {"boolean": ["true", "false"]}
 _LABELS = {
     "effort_weight": "Effort weight λ",
@@ -87,7 +91,7 @@ class FormField:
     name: str
     label: str
     kind: str
-    """``choice``, ``integer``, ``number``, ``list`` or ``text``."""
+    """``choice``, ``integer``, ``number``, ``list``, ``text``, or ``lines`` of text."""
     value: str
     default: str
     main: bool
@@ -184,9 +188,13 @@ def read_fields(form: Mapping[str, str], fields: Iterable[FormField]) -> ConfigT
         for name in above:
             place = _inner(place, name)
         text = form[field.name].strip()
+        if (
+            field.kind == "lines" and text
+        ):  # spaces at the ends belong to it; browsers send CR and LF
+            text = form[field.name].replace("\r\n", "\n")
         if field.kind == "list":
             place[last] = [word.strip() for word in text.split(",") if word.strip()]
-        elif text or field.kind == "text":
+        elif text or (field.kind == "text" and not field.optional):
             place[last] = text
         elif field.optional:
             place[last] = None
@@ -261,7 +269,7 @@ def fields_of(
             inner = {**kind, "$defs": definitions}
             yield from fields_of(inner, f"{place}.", defaults, given)
             continue
-        default = _text(defaults.get(place))
+        default = _text(defaults.get(place, written.get("default")))
         choices = _CHOICES.get(place) or kind.get("enum") or _BOOLEAN.get(kind["type"], [])
         if choices and optional:
             choices = ["", *choices]
@@ -289,6 +297,8 @@ def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappi
 def _kind(schema: Mapping[str, Any], choices: list[str]) -> str:
     if choices:
         return "choice"
+    if schema.get("maxLength", 0) >= _LONG:
+        return "lines"
     return {"integer": "integer", "number": "number", "array": "list"}.get(schema["type"], "text")
 
 

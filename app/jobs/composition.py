@@ -16,6 +16,7 @@ from dealrec.config.stages import (
     plan_stages,
     plan_training,
     planned_stages,
+    reported,
     trained_stages,
 )
 
@@ -51,8 +52,12 @@ def comparison_config(job: JobRow) -> ComparisonConfig | None:
 def data_shape(dataset: DatasetRow) -> DataShape:
     """The shape of a data set that is ready."""
     assert dataset.sha256 is not None
-    has_times = bool((dataset.report or {}).get("times"))
-    return DataShape(dataset.sha256, dataset.counts or {}, dataset.train_lengths or {}, has_times)
+    return DataShape(
+        dataset.sha256,
+        dataset.counts or {},
+        dataset.train_lengths or {},
+        **reported(dataset.report or {}),
+    )
 
 
 def plan_job(job: JobRow, dataset: DatasetRow) -> Plan:

@@ -114,6 +114,9 @@ class DataOptions(Config):
     becomes ``12``, and an item that lost its leading zeros gets them back from the items file."""
     min_rating: float | None = None
     """Interactions with a lower ``rating`` are left out; without it ratings mean nothing."""
+    ratings: bool = Field(False, exclude_if=lambda kept: not kept)
+    """Whether the ratings of interactions are kept, so that prompts can show them. They are then a part of
+    the data set's hash."""
     events: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = Field((), max_length=100)
     """Interactions with another ``event`` than these are left out; without any, events mean nothing."""
     last_days: float | None = Field(None, gt=0)

@@ -24,6 +24,7 @@ def canonical_sha256(
     splits: npt.NDArray[np.int8],
     method: SplitMethod,
     times: npt.NDArray[np.int64] | None = None,
+    ratings: npt.NDArray[np.float32] | None = None,
 ) -> str:
     """Hash ids, titles, texts (sorted by column name), sequences, splits and times, each with its length.
 
@@ -40,6 +41,7 @@ def canonical_sha256(
         splits: [N] codes of ``SPLIT_CODES``.
         method: The split method.
         times: [N] timestamps, if the data has any.
+        ratings: [N] ratings, if they are kept.
 
     Returns:
         The SHA-256 in hexadecimal.
@@ -55,6 +57,9 @@ def canonical_sha256(
         _add(digest, np.ascontiguousarray(values, dtype=kind).tobytes())
     if times is not None:
         _add(digest, np.ascontiguousarray(times, dtype="<i8").tobytes())
+    if ratings is not None:
+        _add(digest, b"ratings")
+        _add(digest, np.ascontiguousarray(ratings, dtype="<f4").tobytes())
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from dealrec.data.findings import Validation
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
+Float32 = npt.NDArray[np.float32]
 Int8 = npt.NDArray[np.int8]
 Bools = npt.NDArray[np.bool_]
 
@@ -55,6 +56,8 @@ class Dataset:
     times: Int64 | None = None
     """[N] timestamps as the file has them, without fractions; seconds since 1970 where it has dates.
     ``None`` without timestamps, and in data sets that version 0.1.0 stored. See :mod:`dealrec.data.times`."""
+    ratings: Float32 | None = None
+    """[N] ratings, NaN where an interaction has none; ``None`` unless ``data.ratings`` keeps them."""
     validation: Validation | None = None
     """The sums of the validation, if the data set was loaded from the folder of an ingestion."""
 
@@ -107,6 +110,7 @@ class Dataset:
             items=self.items[kept],
             splits=self.splits[kept],
             times=None if self.times is None else self.times[kept],
+            ratings=None if self.ratings is None else self.ratings[kept],
             sha256=sha256,
         )
 
@@ -116,6 +120,8 @@ class Dataset:
         columns = {"user": self.users(), "item": self.items, "split": self.splits}
         if self.times is not None:
             columns["time"] = self.times
+        if self.ratings is not None:
+            columns["rating"] = self.ratings
         pq.write_table(pa.table(columns), folder / "interactions.parquet", compression="zstd")
         pq.write_table(pa.table({"user_id": self.user_ids}), folder / "users.parquet")
         texts = {f"text:{name}": column for name, column in self.item_texts.items()}
@@ -146,7 +152,8 @@ class Dataset:
             splits=interactions["split"].to_numpy(),
             split_method=SplitMethod(facts["split"]),
             sha256=facts["sha256"],
-            times=interactions["time"].to_numpy() if "time" in interactions.column_names else None,
+            times=_numbers(interactions, "time"),
+            ratings=_numbers(interactions, "rating"),
             validation=_validation(folder / REPORT),
         )
 
@@ -160,6 +167,10 @@ def _validation(path: Path) -> Validation | None:
     return (
         cast("Validation", {name: report[name] for name in names}) if "removed" in report else None
     )
+
+
+def _numbers(table: pa.Table, name: str) -> Any:
+    return table[name].to_numpy() if name in table.column_names else None
 
 
 def _column(table: pa.Table, name: str) -> pa.Array:

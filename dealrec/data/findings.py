@@ -160,6 +160,10 @@ class Report(Validation):
 
     times: TimeSpan | None
     """Null where the data has no timestamps."""
+    ratings: bool
+    """Whether ratings are kept."""
+    texts: list[str]
+    """The names of the items' texts besides the title."""
 
     examples: list[ExampleRow]
     """The first interactions that were accepted."""

@@ -161,6 +161,8 @@ def _ingested(
         "removed": list(removals(rows.findings, options)),
         "files": seen.files,
         "times": time_span(dataset),
+        "ratings": dataset.ratings is not None,
+        "texts": list(dataset.item_texts),
         "examples": examples,
         "rejections": rejections[:SHOWN],
         "warnings": warnings,
@@ -229,6 +231,7 @@ def _dataset(
         splits=sequences.splits,
         method=method,
         times=sequences.times,
+        ratings=sequences.ratings,
     )
     return Dataset(
         user_ids=raw.user_ids,
@@ -241,6 +244,7 @@ def _dataset(
         split_method=method,
         sha256=sha256,
         times=sequences.times,
+        ratings=sequences.ratings,
     )
 
 

@@ -6,6 +6,7 @@ Memory is bounded by the size of the result.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from dealrec.config import Column, DataOptions, Split, SplitMethod
 from dealrec.config.data import AS_THEY_ARE
-from dealrec.data.dataset import SPLIT_CODES, Int8, Int32, Int64
+from dealrec.data.dataset import SPLIT_CODES, Float32, Int8, Int32, Int64
 from dealrec.data.dates import ANY_FORM, CellForm
 from dealrec.data.findings import SHOWN, FileFindings
 from dealrec.data.limits import Limits
@@ -24,6 +25,7 @@ from dealrec.data.values import OrderValues, as_order, as_text, holds_nul, is_bl
 from dealrec.errors import FieldError, InputError
 
 Bool = npt.NDArray[np.bool_]
+Float64 = npt.NDArray[np.float64]
 
 _SPLIT_NAMES = {
     "train": SPLIT_CODES[Split.TRAIN],
@@ -56,6 +58,8 @@ class Interactions:
     """[N] codes of ``SPLIT_CODES``, or ``None`` unless the file's own split is used."""
     rows: Int64
     """[N] row in the file, as in :class:`~dealrec.data.tables.Batch`."""
+    ratings: Float32 | None = None
+    """[N] ratings where they are kept, NaN where a row has none."""
 
     def take(self, rows: Bool | Int64) -> "Interactions":
         """Take some of the rows, by a mask or in the order of their indices; the ids stay."""
@@ -67,6 +71,7 @@ class Interactions:
             times=None if self.times is None else self.times[rows],
             splits=None if self.splits is None else self.splits[rows],
             rows=self.rows[rows],
+            ratings=None if self.ratings is None else self.ratings[rows],
         )
 
 
@@ -78,6 +83,7 @@ class _Collected:
     times: list[Int64] = field(default_factory=list)
     splits: list[Int8] = field(default_factory=list)
     rows: list[Int64] = field(default_factory=list)
+    ratings: list[Float32] = field(default_factory=list)
 
 
 def read_interactions(
@@ -152,16 +158,29 @@ def _collect(
         keep = findings.remove(name, keep, passes)
     every = bool(keep.all())
     mask = None if every else pa.array(keep)
-    for into, ids in ((collected.users, users), (collected.items, items)):
-        into.append((ids if mask is None else ids.filter(mask)).dictionary_encode())
+    for ids_into, ids in ((collected.users, users), (collected.items, items)):
+        ids_into.append((ids if mask is None else ids.filter(mask)).dictionary_encode())
     for name, values in order.items():
         collected.order.setdefault(f"{name}.whole", []).append(values.whole[keep])
         collected.order.setdefault(f"{name}.fraction", []).append(values.fraction[keep])
-    if Column.TIMESTAMP in columns:
-        collected.times.append(order[Column.TIMESTAMP].whole[keep])
-    if splits is not None:
-        collected.splits.append(splits[keep])
+    times = order[Column.TIMESTAMP].whole if Column.TIMESTAMP in columns else None
+    ratings = _ratings(checks, forms).astype(np.float32) if options.ratings else None
+    further: list[tuple[list[Any], npt.NDArray[Any] | None]] = [
+        (collected.times, times),
+        (collected.splits, splits),
+        (collected.ratings, ratings),
+    ]
+    for into, kept in further:
+        if kept is not None:
+            into.append(kept[keep])
     collected.rows.append(batch.rows[keep])
+
+
+def _ratings(checks: "_Checks", forms: Mapping[Column, CellForm]) -> Float64:
+    """[n] ratings, NaN where a row has none."""
+    form = forms.get(Column.RATING, ANY_FORM)
+    ratings = as_order(checks.column(Column.RATING), dates=False, form=form)
+    return np.where(ratings.valid, ratings.whole + ratings.fraction, np.nan)
 
 
 def _passing(
@@ -170,10 +189,9 @@ def _passing(
     """Which rows [n] pass the filters of rows, by the filters' names."""
     passing = {}
     if options.min_rating is not None:
-        form = forms.get(Column.RATING, ANY_FORM)
-        ratings = as_order(checks.column(Column.RATING), dates=False, form=form)
-        checks.reject(~ratings.valid, Column.RATING, "invalid_rating")
-        passing["min_rating"] = ratings.whole + ratings.fraction >= options.min_rating
+        ratings = _ratings(checks, forms)
+        checks.reject(np.isnan(ratings), Column.RATING, "invalid_rating")
+        passing["min_rating"] = ratings >= options.min_rating
     if options.events:
         events = pc.utf8_trim_whitespace(as_text(checks.column(Column.EVENT)))
         named = pc.is_in(events, value_set=pa.array(options.events))
@@ -182,14 +200,17 @@ def _passing(
 
 
 def _filtered_columns(columns: Mapping[Column, str], options: DataOptions) -> list[Column]:
-    """The columns that filters of rows read."""
-    needs = {Column.RATING: options.min_rating is not None, Column.EVENT: bool(options.events)}
+    """The columns that filters of rows read, and ratings that are kept."""
+    rated = options.min_rating is not None or options.ratings
+    needs = {Column.RATING: rated, Column.EVENT: bool(options.events)}
     found = [column for column, needed in needs.items() if needed]
     for column in found:
         if column not in columns:
-            name = "min_rating" if column is Column.RATING else "events"
+            name = "events"
+            if column is Column.RATING:
+                name = "ratings" if options.min_rating is None else "min_rating"
             raise InputError(
-                f"The filter `{name}` needs a `{column}` column, which the interactions do not have. If "
+                f"The option `{name}` needs a `{column}` column, which the interactions do not have. If "
                 f"it is called otherwise, say so (`--column {column}=NAME`, or `columns` in the request).",
                 code="filter_not_possible",
                 errors=[FieldError(f"data.{name}", f"there is no `{column}` column")],
@@ -271,6 +292,7 @@ def _assembled(collected: _Collected) -> Interactions:
         times=np.concatenate(collected.times) if collected.times else None,
         splits=np.concatenate(collected.splits) if collected.splits else None,
         rows=np.concatenate(collected.rows),
+        ratings=np.concatenate(collected.ratings) if collected.ratings else None,
     )
 
 

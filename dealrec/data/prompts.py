@@ -13,6 +13,10 @@ from enum import StrEnum
 
 from dealrec.config.prompt import PromptFormat
 
+_INSTRUCTION, _INPUT = "### Instruction:\n", "\n\n### Input:\n"
+"""Headings in the frame of Alpaca."""
+_CUE_WORDS = 2
+
 
 class Role(StrEnum):
     """Who speaks in a turn."""
@@ -63,14 +67,20 @@ class PromptedSample:
     """Whether language models read the turns in their chat template."""
 
     @classmethod
-    def plain(cls, instruction: str, given: str, output: str) -> "PromptedSample":
+    def plain(
+        cls,
+        instruction: str,
+        given: str,
+        output: str,
+        format: PromptFormat = PromptFormat.AUTO,  # noqa: A002
+    ) -> "PromptedSample":
         """Make a sample of the three texts of instruction tuning; ``given``, the input, may be empty.
 
         The prompt begins with the instruction, which the samples of a data set share. The answer begins
         with the space that separates the two.
         """
         cue = "\nNext:" if given else "Next:"
-        return cls(f"{instruction}\n", given, cue, output, gap=" ")
+        return cls(f"{instruction}\n", given, cue, output, gap=" ", format=format)
 
     @classmethod
     def completed(cls, prompt: str, completion: str) -> "PromptedSample":
@@ -126,22 +136,28 @@ class PromptedSample:
     def instruction(self) -> str:
         """The text before the line in which the history begins, for formats with an instruction.
 
-        Where there is no such line, it is all that stands before the history.
+        Where there is no such line, it is all that stands before the history. Of a request in the frame of
+        Alpaca it is the part under the heading of that name.
         """
-        lines, _, _ = self.before.rpartition("\n")
-        return "\n\n".join([*(turn.content for turn in self.earlier), lines or self.before])
+        return "\n\n".join([*(turn.content for turn in self.earlier), self._split[0]])
 
     @property
     def input(self) -> str:
         """The request without :attr:`instruction`, for formats that have an input beside it.
 
-        A last line that only asks for the answer (``Next:``) is left out: such formats have one.
+        A last line of a word or two that asks for the answer (``Next:``) is left out: such formats have one.
         """
+        after = "" if _is_cue(self.after) else self.after
+        return f"{self._split[1]}{self.history}{after}"
+
+    @property
+    def _split(self) -> tuple[str, str]:
+        """The instruction, and what of :attr:`before` does not belong to it."""
+        framed = self.before.partition(_INSTRUCTION)[2].partition(_INPUT)
+        if framed[1]:
+            return framed[0], framed[2]
         lines, _, begun = self.before.rpartition("\n")
-        line = begun if lines else ""
-        if _is_cue(self.after):
-            return f"{line}{self.history}"
-        return f"{line}{self.history}{self.after}"
+        return (lines, begun) if lines else (self.before, "")
 
     def without_history(self) -> "PromptedSample":
         """Leave the history out, and one of two line ends that would meet."""
@@ -154,5 +170,6 @@ class PromptedSample:
 
 
 def _is_cue(text: str) -> bool:
-    """Whether the end of a request is a line such as ``Next:``, and nothing else."""
-    return text.endswith(":") and "\n" not in text.strip()
+    """Whether the end of a request is a line such as ``Next:`` or ``### Response:``, and nothing else."""
+    line = text.strip()
+    return line.endswith(":") and "\n" not in line and len(line.split()) <= _CUE_WORDS

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from dealrec.config import Sampling, Split
-from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32, Int64
+from dealrec.data.dataset import SPLIT_CODES, Dataset, Float32, Int32, Int64
 from dealrec.data.times import unit_of
 
 
@@ -32,6 +32,8 @@ class Samples:
     """[n] place of the target in the user's sequence of all splits, from 0."""
     times: Int64 | None = None
     """The timestamp of each of ``items``; ``None`` if the data set has none."""
+    ratings: Float32 | None = None
+    """The rating of each of ``items``; ``None`` if the data set keeps none."""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -111,6 +113,7 @@ def build_samples(
         target=target.astype(np.int64),
         positions=ranks[target].astype(np.int64),
         times=None if dataset.times is None else dataset.times[here],
+        ratings=None if dataset.ratings is None else dataset.ratings[here],
     )
 
 
@@ -147,6 +150,7 @@ def held_out_samples(dataset: Dataset, split: Split, at_most: int) -> Samples | 
         target=target.astype(np.int64),
         positions=(first - dataset.offsets[users]).astype(np.int64),
         times=None if dataset.times is None else dataset.times[kept],
+        ratings=None if dataset.ratings is None else dataset.ratings[kept],
     )
 
 

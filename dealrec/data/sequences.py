@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dealrec.config import SplitMethod
-from dealrec.data.dataset import Int8, Int32, Int64
+from dealrec.data.dataset import Float32, Int8, Int32, Int64
 from dealrec.data.interactions import Interactions
 from dealrec.data.splits import global_time, leave_one_out, time_cuts
 
@@ -23,6 +23,7 @@ class Sequences:
     items: Int32
     splits: Int8
     times: Int64 | None
+    ratings: Float32 | None
     tied: int
     """The number of interactions whose user and keys of order are those of another one."""
 
@@ -70,7 +71,7 @@ def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
         case SplitMethod.GLOBAL_TIME:
             splits = global_time(_told_apart(raw, np.lexsort([*reversed(raw.order)])))
     tied, _ = _tied(raw, np.arange(len(raw.users)))
-    return Sequences(offsets, raw.items, splits, raw.times, int(tied.sum()))
+    return Sequences(offsets, raw.items, splits, raw.times, raw.ratings, int(tied.sum()))
 
 
 def _told_apart(raw: Interactions, by_time: Int64) -> Int64:

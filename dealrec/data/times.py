@@ -61,3 +61,21 @@ def date_of(time: int, unit: TimeUnit | None) -> str:
     except OverflowError:
         return f"{time:,}"
     return f"{date:%Y-%m-%d}"
+
+
+_SPANS = {"year": 365, "month": 30, "day": 1, "hour": 1 / 24, "minute": 1 / 1440}
+"""The days in a unit."""
+
+
+def spoken(days: float) -> str:
+    """Write a span of time in the largest unit of which it has one.
+
+    Examples:
+        >>> [spoken(days) for days in (0.0001, 0.5, 1, 13, 75, 800)]
+        ['a moment', '12 hours', '1 day', '13 days', '2 months', '2 years']
+    """
+    for unit, length in _SPANS.items():
+        count = int(days / length + 1e-9)
+        if count:
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "a moment"

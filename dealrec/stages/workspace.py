@@ -19,6 +19,7 @@ from dealrec.config.stages import (
     StageSpec,
     by_run,
     hashed,
+    reported,
 )
 from dealrec.data.dataset import Dataset
 from dealrec.data.many import parts_of
@@ -43,9 +44,12 @@ class Artifact:
     def shape(self) -> DataShape:
         """The shape of a validated data set."""
         details = self.facts.details
-        has_times = bool(details["report"].get("times"))
-        lengths = details["train_lengths"]
-        return DataShape(details["sha256"], details["counts"], lengths, has_times)
+        return DataShape(
+            details["sha256"],
+            details["counts"],
+            details["train_lengths"],
+            **reported(details["report"]),
+        )
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from dealrec.config.stages.plan import (
     plan_runs,
     plan_stages,
     plan_training,
+    reported,
 )
 from dealrec.config.stages.registry import (
     STAGES,
@@ -68,6 +69,7 @@ __all__ = [
     "plan_stages",
     "plan_training",
     "planned_stages",
+    "reported",
     "scoring_stages",
     "stage_keys",
     "stage_needs",

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypedDict
 
 from dealrec.config.budget import resolve_budget
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.data import Sampling, no_timestamps
 from dealrec.config.evaluation import EvaluationConfig, HeldOut
 from dealrec.config.influence import InfluenceConfig, RiskTarget
+from dealrec.config.prompt import NO_RATINGS, PromptConfig, prompt_not_possible
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selection import SelectionConfig
 from dealrec.config.selectors import Need, selector_needs
@@ -42,6 +44,10 @@ class DataShape:
     """The number of users for each number of training items."""
     has_times: bool = False
     """Whether the interactions have timestamps."""
+    has_ratings: bool = False
+    """Whether their ratings are kept."""
+    texts: tuple[str, ...] | None = None
+    """The texts of items besides the title; ``None`` where they are not known."""
 
     @property
     def has_validation(self) -> bool:
@@ -81,6 +87,25 @@ class DataShape:
         if not self.has_times and (named := next(lacking, None)) is not None:
             raise no_timestamps(f"The selector `{named}`", "`popular`, which needs none", place)
 
+    def require_prompt(self, prompt: PromptConfig) -> None:
+        """Raise :class:`InputError` where templates ask for what the data set does not have.
+
+        ``no_timestamps``, or ``prompt_not_possible`` for ratings and unknown texts of items.
+        """
+        asked = prompt.fields
+        if asked.times and not self.has_times:
+            place = f"config.prompt.{asked.times}"
+            raise no_timestamps(f"`prompt.{asked.times}`", "a template without them", place)
+        if asked.ratings and not self.has_ratings:
+            raise prompt_not_possible(asked.ratings, NO_RATINGS)
+        for part, names in asked.texts.items():
+            missing = [] if self.texts is None else sorted(names - {*self.texts})
+            if missing:
+                known = ", ".join(("title", "id", *(self.texts or ())))
+                raise prompt_not_possible(
+                    part, f"asks for `{missing[0]}`, which an item does not have; it has {known}"
+                )
+
     def require_held_out(self, evaluation: EvaluationConfig | None) -> None:
         """Raise :class:`InputError` (``no_held_out_users``) where nobody can be asked.
 
@@ -99,6 +124,24 @@ class DataShape:
                 title="There is nobody to measure on",
                 errors=[FieldError("config.evaluation.split", f"the data has no {named} split")],
             )
+
+
+class Reported(TypedDict):
+    """The facts of a data set that the report of its validation says."""
+
+    has_times: bool
+    has_ratings: bool
+    texts: tuple[str, ...] | None
+
+
+def reported(report: Mapping[str, Any]) -> Reported:
+    """Read the facts; reports of earlier versions have fewer."""
+    texts = report.get("texts")
+    return {
+        "has_times": bool(report.get("times")),
+        "has_ratings": bool(report.get("ratings")),
+        "texts": None if texts is None else tuple(texts),
+    }
 
 
 @dataclass(frozen=True)
@@ -140,6 +183,7 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
     ``no_held_out_users``, ``no_timestamps``, …) where the job cannot run on the data.
     """
     data.require_held_out(config.evaluation)
+    data.require_prompt(config.prompt)
     data.require_times([config.selection], "config.selection.method", config.influence)
     config = config.resolved(has_validation=data.has_validation, has_test=data.has_test)
     samples = data.samples(config)
@@ -150,6 +194,7 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
 def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     """Plan a job that compares selectors; raises as :func:`plan_prune`."""
     data.require_held_out(comparison.config.evaluation)
+    data.require_prompt(comparison.config.prompt)
     comparison = comparison.for_data(has_times=data.has_times)
     selections = map(comparison.selection, comparison.selectors)
     data.require_times(selections, "selectors", comparison.config.influence)

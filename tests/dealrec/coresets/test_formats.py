@@ -136,7 +136,7 @@ SAMPLES = [{"instruction": "do", "input": "this", "output": "that"}] * 2
 def test_arrays_and_files_of_windows_are_read(tmp_path, text):
     path = tmp_path / "samples.json"
     path.write_text(text, encoding="utf-8", newline="")
-    assert read_examples(path) == [PromptedSample.plain(*SAMPLES[0].values())] * 2
+    assert read_examples(path) == [PromptedSample.plain("do", "this", "that")] * 2
 
 
 @pytest.mark.parametrize("given", [{}, {"input": None}, {"input": ""}])

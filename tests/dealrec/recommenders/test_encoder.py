@@ -75,7 +75,7 @@ def test_losses_and_ranks_are_those_of_plain_cosines(data, dataset, titles, lora
     measured = examination.measure()
     weight, bias = (p.detach() for p in recommender.head.parameters())
     prompts = [sample.prompt for sample in users.prompts]
-    quoted = [f'"{title}"' for title in titles.texts]
+    quoted = titles.texts
     histories, catalogue = (
         vectors_one_by_one(recommender.loaded, texts, weight, bias, pooling)
         for texts in (prompts, quoted)
@@ -226,7 +226,7 @@ def test_an_exported_folder_has_the_encoder_in_its_modules(exported, data, title
     assert json.loads((folder / "1_Pooling" / "config.json").read_text())["pooling_mode_lasttoken"]
     model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     dense = load_file(folder / "2_Dense" / "model.safetensors")
-    texts = [f'"{title}"' for title in titles.texts[:3]]
+    texts = titles.texts[:3]
     wanted = trained_vectors(exported, data, titles, texts)
     for text, vector in zip(texts, wanted, strict=True):
         with torch.no_grad():
@@ -238,7 +238,7 @@ def test_an_exported_folder_has_the_encoder_in_its_modules(exported, data, title
 def test_sentence_transformers_loads_an_exported_folder(exported, data, titles, samples):
     library = pytest.importorskip("sentence_transformers")
     model = library.SentenceTransformer(str(exported / "model"), device="cpu")
-    texts = [f'"{title}"' for title in titles.texts[:8]]
+    texts = titles.texts[:8]
     found = model.encode(texts, prompt_name="document", convert_to_tensor=True)
     torch.testing.assert_close(
         found, trained_vectors(exported, data, titles, texts), atol=1e-5, rtol=0
@@ -274,7 +274,9 @@ def test_an_encoder_needs_the_catalogue_and_each_answer_in_it(data, titles, samp
 
 def test_the_command_trains_on_a_file_with_the_data_beside_it(data, samples, tmp_path):
     lines = tmp_path / "coreset.jsonl"
-    lines.write_text("".join(f"{json.dumps(vars(sample))}\n" for sample in samples))
+    fields = ("instruction", "input", "output")
+    rows = [{name: getattr(sample, name) for name in fields} for sample in samples]
+    lines.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     application = typer.Typer()
     cli.register(application)
     asked = ["finetune", str(lines), f"--out={tmp_path / 'adapter'}", f"--model={data / 'model'}"]
