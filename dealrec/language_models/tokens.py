@@ -127,29 +127,50 @@ class Encoder:
         for sample, prompt, ids, row in zip(samples, prompts, found, outputs, strict=True):
             mine = [endings[sample.gap, output] for output in row]
             room = self._max_tokens - len(wording.start) - max(map(len, mine))
-            kept = ids if len(ids) <= room else self._cut(prompt, room, wording.only_history)
+            kept = ids
+            if len(ids) > room:
+                places = self._kept(prompt, ids, room, wording.only_history)
+                kept = [ids[place] for place in places]
             encoded.append(BranchedText([*wording.start, *kept], mine))
         return encoded
+
+    def left_out(self, sample: PromptedSample) -> list[int]:
+        """Return the tokens of a sample's prompt that :meth:`encode` leaves out; raises as it does."""
+        wording = self._wording(sample.format)
+        prompt, (ending,) = wording.prompt(sample), wording.answers([sample])
+        (ids,) = ids_of(self._tokenizer, [prompt.text])
+        room = self._max_tokens - len(wording.start) - len(ending)
+        if len(ids) <= room:
+            return []
+        kept = set(self._kept(prompt, ids, room, wording.only_history))
+        return [token for place, token in enumerate(ids) if place not in kept]
+
+    def endings(self, sample: PromptedSample, outputs: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of each of ``outputs`` behind the prompt of ``sample``, its end included."""
+        wording = self._wording(sample.format)
+        return wording.answers([sample.answered(output) for output in outputs])
 
     def _wording(self, format: PromptFormat) -> Wording:  # noqa: A002
         if format not in self._wordings:
             self._wordings[format] = wording_of(self._tokenizer, format, chat=self._chat)
         return self._wordings[format]
 
-    def _cut(self, prompt: WordedPrompt, room: int, only_history: bool) -> list[int]:
-        """Return ``room`` tokens of the prompt, without the oldest tokens of its history."""
+    def _kept(
+        self, prompt: WordedPrompt, ids: Sequence[int], room: int, only_history: bool
+    ) -> list[int]:
+        """Return the places of ``room`` tokens of the prompt, without the oldest ones of its history."""
         if room < 1:
             raise self._too_small("the longest answer", "an answer alone does not fit")
-        tokens = self._tokenizer(prompt.text, add_special_tokens=False, return_offsets_mapping=True)
-        ids: list[int] = tokens["input_ids"]
-        spans = tokens["offset_mapping"]
+        spans = self._tokenizer(prompt.text, add_special_tokens=False, return_offsets_mapping=True)[
+            "offset_mapping"
+        ]
         inside = [
             place
             for place, (start, end) in enumerate(spans)
             if prompt.first <= start and end <= prompt.last
         ]
         dropped = set(inside[: len(ids) - room])
-        kept = [token for place, token in enumerate(ids) if place not in dropped]
+        kept = [place for place in range(len(ids)) if place not in dropped]
         if only_history and len(kept) > room:
             raise self._too_small(
                 "the words around the history and the answer", "the prompt does not fit"

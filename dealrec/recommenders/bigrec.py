@@ -21,7 +21,7 @@ from dealrec.recommenders.held_out import HeldOutUsers
 from dealrec.recommenders.interface import Examination, Floats, Recommender
 from dealrec.recommenders.rankings import CatalogueRanking, GroundedRanking, TrieRanking
 from dealrec.recommenders.titles import title_losses
-from dealrec.recommenders.writing import as_written
+from dealrec.recommenders.writing import AnswerForm, as_written
 
 NLL_PER_TOKEN = "nll_per_token"  # noqa: S105 - the name of a metric
 
@@ -65,8 +65,9 @@ class BigRec(Recommender):
         reporter: Reporter,
     ) -> GroundedRanking:
         """Ground to the titles as they would be written, so that a perfect title is that of its item."""
-        answers = [users.prompts[0].answered(text).completion for text in users.titles.texts]
-        written = as_written(self.loaded, answers, evaluation.max_title_tokens)
+        endings = self.endings(users.prompts[0], users.titles.texts)
+        form = AnswerForm.of(self.loaded.tokenizer, users.titles.texts, endings)
+        written = as_written(self.loaded, endings, evaluation.max_title_tokens, form)
         texts, place = np.unique(np.array(written, dtype=object), return_inverse=True)
         of_item = place[users.titles.of_item].astype(np.int64)
         vectors = catalogue_vectors(
@@ -79,7 +80,7 @@ class BigRec(Recommender):
         _, trained = dataset.subsequences((0,))
         popularity = np.bincount(of_item[trained], minlength=len(texts)).astype(np.int64)
         grounding = Grounding(vectors, popularity, evaluation.popularity_weight)
-        return GroundedRanking(self.loaded, evaluation, grounding, of_item)
+        return GroundedRanking(self.loaded, evaluation, grounding, of_item, form)
 
 
 class TitleObjective:

@@ -128,6 +128,10 @@ class Recommender(ABC):
         """Return the tokens of each sample with each of its ``outputs``, as :meth:`encode`."""
         return self._encoder.encode_branched(samples, outputs)
 
+    def endings(self, sample: PromptedSample, outputs: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of each of ``outputs`` behind the prompt of ``sample``, its end included."""
+        return self._encoder.endings(sample, outputs)
+
     def keep(self, texts: Sequence[Text], reporter: Reporter = SILENT) -> None:
         """Compute and keep the frozen layers' states of ``texts``; ``reporter`` gets ``text``.
 

@@ -15,7 +15,7 @@ from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.metrics.ranking import CHUNK_ELEMENTS
 from dealrec.recommenders.grounding import Grounding, text_vectors
 from dealrec.recommenders.trie import TitleTrie, rank_titles
-from dealrec.recommenders.writing import write_titles
+from dealrec.recommenders.writing import TITLE, AnswerForm, write_titles
 
 Int64 = npt.NDArray[np.int64]
 
@@ -47,6 +47,7 @@ class GroundedRanking:
         evaluation: How titles are written.
         grounding: The ``D`` different titles.
         of_item: [I] the place among them of each item's title.
+        form: How an answer is told from what is written around it.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class GroundedRanking:
         evaluation: EvaluationConfig,
         grounding: Grounding,
         of_item: Int64,
+        form: AnswerForm = TITLE,
     ) -> None:
+        self._form = form
         self._loaded, self._evaluation, self._grounding = loaded, evaluation, grounding
         self._of_item = torch.from_numpy(of_item).to(loaded.device)
 
@@ -73,6 +76,7 @@ class GroundedRanking:
             beams=evaluation.beams,
             max_title_tokens=evaluation.max_title_tokens,
             batch_tokens=evaluation.batch_tokens,
+            form=self._form,
             on_batch=on_part,
         )
         with adapter.disable_adapter() if adapter else nullcontext():

@@ -7,13 +7,14 @@ import torch
 
 from dealrec.config import EvaluationConfig, FinetuneConfig, PromptConfig
 from dealrec.errors import Cancelled
+from dealrec.language_models.tokens import Encoder
 from dealrec.progress import Silent
 from dealrec.recommenders import grounding, rankings
 from dealrec.recommenders.bigrec import BigRec
 from dealrec.recommenders.grounding import Grounding, catalogue_vectors, text_vectors
 from dealrec.recommenders.held_out import held_out_users
 from dealrec.recommenders.writing import as_written, write_titles
-from tests.dealrec.language_models.tiny import WORDS, tiny_loaded, tiny_prompts
+from tests.dealrec.language_models.tiny import WORDS, byte_tokenizer, tiny_loaded, tiny_prompts
 from tests.dealrec.surrogates.data import ring_dataset
 
 
@@ -95,10 +96,11 @@ def _ranks(titles, monkeypatch, evaluation, prompt):
     dataset = ring_dataset(users=60, items=60)
     dataset = replace(dataset, titles=pa.array(titles))
     users = held_out_users(dataset, prompt, evaluation)
-    letter = [sample.completion for sample in users.prompts]
+    written = Encoder(byte_tokenizer(), 4096).encode(users.prompts)
+    letter = [one.ids[one.answer :] for one in written]
 
-    def write(loaded, prompts, *, max_title_tokens, **_options):
-        return as_written(loaded, letter, max_title_tokens)
+    def write(loaded, prompts, *, max_title_tokens, form, **_options):
+        return as_written(loaded, letter, max_title_tokens, form)
 
     monkeypatch.setattr(rankings, "write_titles", write)
     examination = BigRec(tiny_loaded(), FinetuneConfig()).examination(dataset, users, evaluation)
