@@ -29,6 +29,7 @@ from dealrec.config import (
     SplitMethod,
     SurrogateConfig,
 )
+from dealrec.config.finetune import EncoderSoftmax, HistoryVector, Pooling
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
@@ -70,6 +71,8 @@ class SetUp:
     temperature: float
     dimensions: int
     pooling: str
+    history: str
+    softmax: str
     history_items: int
     title_characters: int
     noun: str
@@ -159,6 +162,8 @@ class _Models:
                     "dimensions": setup.dimensions,
                     "temperature": setup.temperature,
                     "pooling": setup.pooling,
+                    "history": setup.history,
+                    "softmax": setup.softmax,
                     "learning_rate": setup.learning_rate,
                 },
                 "seed": setup.seed,
@@ -173,7 +178,7 @@ class _Models:
         if size == 0:
             return examination.measure().users, 0.0
         samples = self._samples(size)
-        recommender.keep(recommender.encode(samples), self._reporter)
+        recommender.keep(recommender.texts(samples), self._reporter)
         started = time.perf_counter()
         training = LoraTraining(recommender, samples, self._config)
         try:
@@ -304,11 +309,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--recommender", default="encoder")
     parser.add_argument("--layers", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--temperature", type=float, default=0.05)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--learning-rate", type=float, default=3e-4)
+    parser.add_argument("--temperature", type=float, default=0.2)
     parser.add_argument("--dimensions", type=int, default=256)
-    parser.add_argument("--pooling", default="last", choices=["last", "mean"])
+    parser.add_argument("--pooling", default="mean", choices=[*Pooling])
+    parser.add_argument("--history", default="titles", choices=[*HistoryVector])
+    parser.add_argument("--softmax", default="batch", choices=[*EncoderSoftmax])
     parser.add_argument("--history-items", type=int, default=10)
     parser.add_argument("--title-characters", type=int, default=60)
     parser.add_argument("--noun", default="item")

@@ -76,9 +76,9 @@ class RunTrainer:
         self._prompter = Prompter(dataset, samples, config.config.prompt)
 
     def text_tokens(self) -> Indices:
-        """Return [n] how many tokens each sample has."""
-        encoded = self.recommender.encode(self._prompts(np.arange(len(self._samples))))
-        return np.array([len(sample) for sample in encoded], dtype=np.int64)
+        """Return [n] how many tokens each sample has (:meth:`Recommender.lengths`)."""
+        prompts = self._prompts(np.arange(len(self._samples)))
+        return np.array(self.recommender.lengths(prompts), dtype=np.int64)
 
     def keep(self, runs: Sequence[SelectedRun], reporter: Reporter = SILENT) -> None:
         """Keep the frozen layers' states of all texts that ``runs`` are trained and measured on.
@@ -93,7 +93,7 @@ class RunTrainer:
         for run in runs:
             if run.exchanged:
                 prompts += self._prompts_of(run)
-        learned = self.recommender.encode(prompts) if prompts else []
+        learned = self.recommender.texts(prompts) if prompts else []
         self.recommender.keep([*learned, *self.examination.texts], reporter)
 
     def untrained(self, on_part: Callable[[], None] = lambda: None) -> Measurement:

@@ -11,7 +11,13 @@ from dealrec.config.base import Config
 from dealrec.config.budget import Budget, resolve_budget
 from dealrec.config.effort import EffortConfig
 from dealrec.config.evaluation import EvaluationConfig
-from dealrec.config.finetune import FinetuneConfig, LoraSettings
+from dealrec.config.finetune import (
+    EncoderSettings,
+    EncoderSoftmax,
+    FinetuneConfig,
+    HistoryVector,
+    LoraSettings,
+)
 from dealrec.config.prune import PruneConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.recommenders import ENCODER
@@ -42,8 +48,8 @@ class Scale(StrEnum):
     """Settings of fine-tuning and evaluation where the configuration gives none."""
 
     CPU = "cpu"
-    """For CPUs: the recommender ``encoder`` over the states of the frozen language model, which are
-    computed once. A training takes seconds, and thousands of users can be asked."""
+    """For CPUs: the recommender ``encoder`` over the frozen language model's states of titles, each of
+    which is read once. A training takes seconds, and thousands of users can be asked."""
     FULL = "full"
     """For GPUs: the language model writes titles, with LoRA on every layer."""
 
@@ -60,7 +66,11 @@ _SHARED = (
 )
 _FINETUNE = {
     Scale.CPU: FinetuneConfig(
-        recommender=ENCODER, epochs=20, batch_size=256, lora=LoraSettings(last_layers=0)
+        recommender=ENCODER,
+        epochs=20,
+        batch_size=128,
+        lora=LoraSettings(last_layers=0),
+        encoder=EncoderSettings(history=HistoryVector.TITLES, softmax=EncoderSoftmax.BATCH),
     ),
     Scale.FULL: FinetuneConfig(epochs=3),
 }

@@ -55,15 +55,42 @@ class Pooling(StrEnum):
     """The mean of the states of all tokens."""
 
 
+class HistoryVector(StrEnum):
+    """How the recommender ``encoder`` makes the vector of a history."""
+
+    PROMPT = "prompt"
+    """The language model reads the prompt."""
+    TITLES = "titles"
+    """The mean of the vectors of the titles in it, newer ones weighted more. The language model reads
+    each title of the catalogue once and no prompt."""
+
+
+class EncoderSoftmax(StrEnum):
+    """The titles among which the recommender ``encoder`` learns to pick the chosen one."""
+
+    CATALOGUE = "catalogue"
+    """All titles of the catalogue, or a draw of ``negatives`` with the correction that makes it stand
+    for all."""
+    BATCH = "batch"
+    """The answers of the batch. As they come as often as they are chosen, how popular a title is drops
+    out, and what a history says of it is left."""
+
+
 class EncoderSettings(Config):
     """Options of the recommender ``encoder``; no other reads them."""
 
     dimensions: int = Field(256, ge=1, le=65_536)
     """The length of the vectors of histories and titles. It is at most the width of the model."""
-    pooling: Pooling = Pooling.LAST
-    temperature: float = Field(0.05, gt=0, le=100)
+    pooling: Pooling = Pooling.MEAN
+    history: HistoryVector = HistoryVector.PROMPT
+    """``titles`` is for a language model that stays as it is (``lora.last_layers`` 0)."""
+    decay: float = Field(0.8, gt=0, le=1)
+    """With ``history`` ``titles``, each title weighs so many times the one that was chosen after it."""
+    softmax: EncoderSoftmax = EncoderSoftmax.CATALOGUE
+    """``batch`` is for a language model that stays as it is (``lora.last_layers`` 0)."""
+    temperature: float = Field(0.2, gt=0, le=100)
     """Cosines are divided by it before the softmax."""
-    learning_rate: float = Field(1e-3, gt=0, le=1)
+    learning_rate: float = Field(3e-4, gt=0, le=1)
     """The learning rate of the projection; that of LoRA is ``finetune.learning_rate``."""
     negatives: int | None = Field(None, ge=1, le=10_000_000)
     """The number of titles that are drawn for a softmax, which is corrected for the drawing (logQ).
@@ -106,6 +133,13 @@ class FinetuneConfig(Config):
             raise ValueError(
                 f"with `lora.last_layers` 0 the recommender `{self.recommender}` would train nothing"
             )
+        for name, value in (("history", HistoryVector.TITLES), ("softmax", EncoderSoftmax.BATCH)):
+            asked = self.recommender == ENCODER and getattr(self.encoder, name) is value
+            if asked and self.lora.last_layers != 0:
+                raise ValueError(
+                    f"`encoder.{name}` `{value}` takes a language model that stays as it is: set "
+                    "`lora.last_layers` to 0"
+                )
         return self
 
     @property

@@ -1,5 +1,6 @@
 """Puts the samples of a data set into words."""
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -153,3 +154,18 @@ def shown_title(title: str, config: PromptConfig) -> str:
 def quoted(title: str) -> str:
     """Return a title from :func:`shown_title` as plain prompts and answers have it."""
     return f'"{title}"'
+
+
+def quoted_titles(text: str) -> list[str] | None:
+    """Return the titles, with their quotes, of a history as :class:`Prompter` writes it.
+
+    ``None`` if ``text`` is anything else.
+
+    Examples:
+        >>> quoted_titles('"Alien", "Dune, Part Two"')
+        ['"Alien"', '"Dune, Part Two"']
+        >>> quoted_titles("They saw Alien.") is None
+        True
+    """
+    found = re.findall(r'"[^"]*"', text)
+    return found if ", ".join(found) == text else None

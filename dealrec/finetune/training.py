@@ -93,7 +93,7 @@ def finetune(
     reads_once = config.lora.last_layers == 0 and checkpoint_dir is not None
     trunk = checkpoint_dir / "states" if checkpoint_dir and reads_once else None
     recommender = make_recommender(loaded, config, trunk, titles=titles)
-    recommender.keep(recommender.encode(examples), reporter)
+    recommender.keep(recommender.texts(examples), reporter)
     training = LoraTraining(recommender, examples, config)
     checkpoint = TrainingCheckpoint(
         None if checkpoint_dir is None else checkpoint_dir / "finetune.pt",

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dealrec.config import EvaluationConfig
-from dealrec.config.finetune import FinetuneConfig, Pooling
+from dealrec.config.finetune import FinetuneConfig, HistoryVector, Pooling
 from dealrec.data.dataset import Dataset, Int32
 from dealrec.data.prompter import ShownTitles
 from dealrec.data.prompts import PromptedSample
@@ -32,6 +32,13 @@ from dealrec.recommenders.interface import Examination, Floats, Measurement, Rec
 from dealrec.recommenders.pooled import PooledStates
 from dealrec.recommenders.projection import whitening
 from dealrec.recommenders.softmax import TitleSoftmax
+from dealrec.recommenders.title_history import (
+    TitleHistory,
+    chosen,
+    padded_histories,
+    place_of,
+    title_history,
+)
 
 
 class EncoderRecommender(Recommender):
@@ -65,7 +72,7 @@ class EncoderRecommender(Recommender):
         ids = loaded.tokenizer(titles.texts)["input_ids"]
         end = loaded.tokenizer.eos_token_id or 0
         self.titles = [EncodedSample(found or [end], 0) for found in ids]
-        self._labels = {text: place for place, text in enumerate(titles.texts)}
+        self._places = {text: place for place, text in enumerate(titles.texts)}
         self._batch_tokens = batch_tokens
         self._width: int = loaded.model.config.hidden_size
         self._dimensions = min(finetune.encoder.dimensions, self._width)
@@ -83,6 +90,10 @@ class EncoderRecommender(Recommender):
         return self.trained_layers == 0
 
     @property
+    def _of_titles(self) -> bool:
+        return self.finetune.encoder.history is HistoryVector.TITLES
+
+    @property
     def temperature(self) -> float:
         """The number that cosines are divided by."""
         return self.finetune.encoder.temperature
@@ -92,26 +103,38 @@ class EncoderRecommender(Recommender):
         whole = super().encode(samples)
         return [EncodedSample(text.ids[: text.answer], text.answer) for text in whole]
 
+    def texts(self, samples: Sequence[PromptedSample]) -> list[EncodedSample]:
+        """As :meth:`Recommender.texts`; none where histories are made of the catalogue's titles."""
+        return [] if self._of_titles else self.encode(samples)
+
+    def lengths(self, samples: Sequence[PromptedSample]) -> list[int]:
+        """As :meth:`Recommender.lengths`: tokens, or titles where histories are made of them."""
+        return [len(history) for history in self.histories(samples)]
+
+    def histories(
+        self, samples: Sequence[PromptedSample]
+    ) -> list[EncodedSample] | list[TitleHistory]:
+        """Return each sample's history as ``finetune.encoder.history`` has it.
+
+        Raises:
+            InputError: ``max_tokens_too_small``, or ``history_not_titles`` and ``unknown_title``.
+        """
+        if self._of_titles:
+            return [title_history(sample, self._places) for sample in samples]
+        return self.encode(samples)
+
     def labels(self, samples: Sequence[PromptedSample]) -> list[int]:
         """Return the place of each sample's answer among the catalogue's titles.
 
         Raises:
             InputError: ``unknown_title`` if the catalogue has no such title.
         """
-        for sample in samples:
-            if sample.output not in self._labels:
-                raise InputError(
-                    f"The answer {sample.output} of a sample is no title of the catalogue. Give the "
-                    "items from which the coreset was made.",
-                    code="unknown_title",
-                    errors=[FieldError("items", f"no title {sample.output}")],
-                )
-        return [self._labels[sample.output] for sample in samples]
+        return [place_of(sample.output, self._places) for sample in samples]
 
     def objective(self, samples: Sequence[PromptedSample]) -> TitleSoftmax:
         """Return the cross-entropy of the chosen title among those of the catalogue."""
         self._prepare()
-        return TitleSoftmax(self, self.encode(samples), self.labels(samples))
+        return TitleSoftmax(self, self.histories(samples), self.labels(samples))
 
     def examination(
         self,
@@ -147,8 +170,20 @@ class EncoderRecommender(Recommender):
             for parameter, start in zip(self.head.parameters(), self._start, strict=True):
                 parameter.copy_(start)
 
-    def vectors(self, texts: Sequence[EncodedSample]) -> Tensor:
+    def vectors(self, histories: Sequence[EncodedSample] | Sequence[TitleHistory]) -> Tensor:
         """Return [b, d] vectors of length 1, with gradients where something is trained."""
+        if self._of_titles:
+            return self._mean_of_titles([h for h in histories if isinstance(h, TitleHistory)])
+        return self._vectors_of([h for h in histories if isinstance(h, EncodedSample)])
+
+    def _mean_of_titles(self, histories: Sequence[TitleHistory]) -> Tensor:
+        places, weights = padded_histories(histories, self.finetune.encoder.decay)
+        read, at = torch.unique(places, return_inverse=True)
+        vectors = self.title_vectors(read)
+        weights = weights.to(vectors)
+        return nn.functional.normalize((vectors[at] * weights[..., None]).sum(1), dim=-1)
+
+    def _vectors_of(self, texts: Sequence[EncodedSample]) -> Tensor:
         if self._states is not None:
             return self._projected(self._states.vectors(texts).to(self.loaded.device))
         return self._projected(self._read(texts).float())
@@ -159,20 +194,22 @@ class EncoderRecommender(Recommender):
             states = self._title_states
             return self._projected(states if places is None else states[places.to(states.device)])
         chosen = range(len(self.titles)) if places is None else places.tolist()
-        return self.vectors([self.titles[place] for place in chosen])
+        return self._vectors_of([self.titles[place] for place in chosen])
 
     def all_vectors(
-        self, texts: Sequence[EncodedSample], on_part: Callable[[], None] = lambda: None
+        self,
+        histories: Sequence[EncodedSample] | Sequence[TitleHistory],
+        on_part: Callable[[], None] = lambda: None,
     ) -> Tensor:
         """Return [n, d] as :meth:`vectors`, in batches and without gradients."""
         self.loaded.model.eval()
-        found = torch.empty(len(texts), self._dimensions, device=self.loaded.device)
+        found = torch.empty(len(histories), self._dimensions, device=self.loaded.device)
 
         def read(batch: Sequence[int]) -> None:
             with torch.no_grad():
-                found[list(batch)] = self.vectors([texts[index] for index in batch])
+                found[list(batch)] = self.vectors(chosen(histories, batch))
 
-        for batch in batches_by_tokens([len(text) for text in texts], self._batch_tokens):
+        for batch in batches_by_tokens([len(one) for one in histories], self._batch_tokens):
             on_part()
             run_in_halves(batch, read)
         return found
@@ -180,6 +217,8 @@ class EncoderRecommender(Recommender):
     @property
     def trunk_seconds_per_token(self) -> float:
         """Mean time of reading a token once, where the language model stays as it is."""
+        if self._of_titles:
+            return 0.0
         if self._states is None:
             return super().trunk_seconds_per_token
         return self._states.seconds / self._states.tokens if self._states.tokens else 0.0
@@ -237,12 +276,13 @@ class EncoderExamination(Examination):
     def __init__(self, recommender: EncoderRecommender, users: HeldOutUsers) -> None:
         super().__init__(users)
         self._recommender = recommender
-        self._texts = recommender.encode(users.prompts)
+        self._texts = recommender.texts(users.prompts)
+        self._histories = recommender.histories(users.prompts)
         self._of_item = torch.from_numpy(users.titles.of_item.astype(np.int64))
 
     @property
     def texts(self) -> list[EncodedSample]:
-        """The prompts; the recommender keeps the titles itself."""
+        """The prompts that are read; the recommender keeps the titles itself."""
         return self._texts
 
     def measure(
@@ -255,7 +295,7 @@ class EncoderExamination(Examination):
                 if self._recommender.frozen
                 else self._recommender.all_vectors(self._recommender.titles, on_part)
             )
-        self._users = self._recommender.all_vectors(self._texts, on_part)
+        self._users = self._recommender.all_vectors(self._histories, on_part)
         return super().measure(adapter, on_part)
 
     def candidate_losses(self, candidates: Int32, on_part: Callable[[], None]) -> Floats:

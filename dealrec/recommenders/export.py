@@ -7,7 +7,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from dealrec.config.finetune import FinetuneConfig, Pooling
+from dealrec.config.finetune import FinetuneConfig, HistoryVector, Pooling
 from dealrec.config.recommenders import ENCODER
 from dealrec.disk import written_whole
 from dealrec.language_models.adapters import (
@@ -62,7 +62,7 @@ def export_encoder(
         save_file(weights, folder / "2_Dense" / "model.safetensors", {"format": "pt"})
         for name, content in _configurations(loaded, config, instruction, weights).items():
             (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(_card(loaded, instruction), encoding="utf-8")
+        (folder / "README.md").write_text(_card(loaded, config, instruction), encoding="utf-8")
 
 
 def read_settings(adapter: Path) -> tuple[FinetuneConfig, str]:
@@ -124,7 +124,7 @@ def _configurations(
     }
 
 
-def _card(loaded: LoadedLanguageModel, instruction: str) -> str:
+def _card(loaded: LoadedLanguageModel, config: FinetuneConfig, instruction: str) -> str:
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
@@ -138,6 +138,35 @@ tags:
 
 It puts a history beside the titles that are chosen next: the higher the cosine, the likelier.
 
+{_use(config, instruction)}"""
+
+
+def _use(config: FinetuneConfig, instruction: str) -> str:
+    if config.encoder.history is HistoryVector.TITLES:
+        return _OF_TITLES.format(decay=config.encoder.decay)
+    return _OF_PROMPTS.format(instruction=instruction)
+
+
+_OF_TITLES = """\
+```python
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/to/this/folder")
+titles = ["Alien", "Brazil", "Dune"]
+catalogue = model.encode([f'"{{title}}"' for title in titles])
+chosen = model.encode([f'"{{title}}"' for title in ["Blade Runner", "Solaris"]])
+weights = {decay} ** np.arange(len(chosen))[::-1]
+user = weights @ chosen
+scores = model.similarity(user[None], catalogue)
+```
+
+Titles stand in double quotes, and quotes inside a title are single. The vector of a history is the sum
+of the vectors of its titles, oldest first; the newest weighs 1, and each other one {decay} times the one
+after it.
+"""
+
+_OF_PROMPTS = """\
 ```python
 from sentence_transformers import SentenceTransformer
 

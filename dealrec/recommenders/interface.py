@@ -122,6 +122,14 @@ class Recommender(ABC):
         """Return the tokens of each sample; raises ``InputError`` (``max_tokens_too_small``)."""
         return self._encoder.encode(samples)
 
+    def texts(self, samples: Sequence[PromptedSample]) -> list[EncodedSample]:
+        """Return the texts that the language model reads to learn ``samples``, for :meth:`keep`."""
+        return self.encode(samples)
+
+    def lengths(self, samples: Sequence[PromptedSample]) -> list[int]:
+        """Return the length of each sample, as its :class:`Objective` has it."""
+        return [len(text) for text in self.encode(samples)]
+
     def encode_branched(
         self, samples: Sequence[PromptedSample], outputs: Sequence[Sequence[str]]
     ) -> list[BranchedText]:

@@ -35,6 +35,7 @@ FROZEN, LAYER = LoraSettings(last_layers=0), LoraSettings(last_layers=1, dropout
 def config(data, lora=FROZEN, **changes):
     encoder = {
         "dimensions": 8,
+        "pooling": "last",
         "temperature": 0.2,
         "learning_rate": 0.01,
         **changes.pop("encoder", {}),
