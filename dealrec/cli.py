@@ -23,7 +23,9 @@ from dealrec.options import (
     Asked,
     ConfigOption,
     InteractionsArgument,
+    InteractionsOrSamples,
     JsonOption,
+    SamplesOption,
     SetOption,
     configuration,
     reads_data,
@@ -85,10 +87,11 @@ def register(application: typer.Typer) -> None:
 
 @reads_data
 def prune_command(
-    interactions: InteractionsArgument,
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
+    interactions: InteractionsOrSamples = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    samples: SamplesOption = None,
     *,
     asked: Asked,
     work: Annotated[
@@ -96,7 +99,7 @@ def prune_command(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Choose a coreset from a file of interactions; no server needed."""
+    """Choose a coreset from a file of interactions, or of samples; no server needed."""
     from dealrec.data.findings import validation_lines
     from dealrec.pipeline import prune
 
@@ -107,6 +110,7 @@ def prune_command(
             interactions,
             budget=requested,
             items=items,
+            samples=samples,
             out=out,
             work=work,
             config=settings,
@@ -247,11 +251,11 @@ def fidelity_command(
 ) -> None:
     """Measure how well influence predicts what leaving samples out does, on your data."""
     from dealrec.data.findings import validation_lines
-    from dealrec.data.ingest import ingest
     from dealrec.influence.fidelity.datamodeling import FidelityScale
     from dealrec.influence.fidelity.halves import small_problem
     from dealrec.influence.fidelity.measure import measure_fidelity
     from dealrec.sources import source_files
+    from dealrec.stages.ingest import ingest_files
 
     settings = PruneConfig.parse({"effort": None, **asked.config})
     with (
@@ -259,14 +263,7 @@ def fidelity_command(
         stage_display(quiet=json) as stages,
         source_files(interactions, items, asked.data) as files,
     ):
-        result = ingest(
-            files.interactions.paths(),
-            interactions_name=files.interactions.name,
-            items=None if files.items is None else files.items.paths(),
-            items_name=None if files.items is None else files.items.name,
-            options=files.options,
-            out=Path(work),
-        )
+        result = ingest_files(files, Path(work))
         out.mkdir(parents=True, exist_ok=True)
         report = measure_fidelity(
             result.dataset if users is None else small_problem(result.dataset, users),

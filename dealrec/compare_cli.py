@@ -12,6 +12,7 @@ from dealrec.options import (
     Asked,
     InteractionsArgument,
     JsonOption,
+    SamplesOption,
     compares,
     reads_data,
 )
@@ -24,6 +25,7 @@ def compare_command(
     interactions: InteractionsArgument,
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    samples: SamplesOption = None,
     work: Annotated[
         Path | None,
         typer.Option(help="Where finished stages and runs are kept, for other comparisons too."),
@@ -49,6 +51,7 @@ def compare_command(
         report = compare(
             interactions,
             items=items,
+            samples=samples,
             config=settings,
             out=out,
             work=work,

@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from dealrec.errors import InputError
-from dealrec.options import Asked, InteractionsArgument, JsonOption, reads_data
+from dealrec.options import Asked, InteractionsOrSamples, JsonOption, SamplesOption, reads_data
 from dealrec.terminal import print_json, say, stage_display, tell
 
 
 @reads_data
 def inspect_command(
-    interactions: InteractionsArgument,
+    interactions: InteractionsOrSamples = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    samples: SamplesOption = None,
     *,
     asked: Asked,
     json: JsonOption = False,
@@ -25,25 +26,17 @@ def inspect_command(
     The exit status is 2 where the files are refused.
     """
     from dealrec.data.findings import validation_lines
-    from dealrec.data.ingest import ingest
     from dealrec.data.inspection import inspection_lines
     from dealrec.sources import source_files
+    from dealrec.stages.ingest import ingest_files
 
     with (
         tempfile.TemporaryDirectory(prefix="dealrec-") as scratch,
         stage_display(quiet=json) as stages,
-        source_files(interactions, items, asked.data) as files,
+        source_files(interactions, items, asked.data, samples) as files,
     ):
         try:
-            result = ingest(
-                files.interactions.paths(),
-                interactions_name=files.interactions.name,
-                items=None if files.items is None else files.items.paths(),
-                items_name=None if files.items is None else files.items.name,
-                options=files.options,
-                out=Path(scratch) / "dataset",
-                reporter=stages("ingest"),
-            )
+            result = ingest_files(files, Path(scratch) / "dataset", stages("ingest"))
         except InputError as error:
             if not json:
                 for line in inspection_lines(error.members.get("files", []), []):
@@ -70,4 +63,9 @@ def _counted(counts: Mapping[str, Any], split: str) -> str:
         f"by {split} {counts['train']:,} train, {counts['valid']:,} validate, {counts['test']:,} test; "
         f"{counts['samples_per_user']:,} samples, or {counts['samples_per_interaction']:,} with "
         "sampling=per_interaction"
+        + (
+            f"; {counts['samples_given']:,} with texts of their own"
+            if counts["samples_given"]
+            else ""
+        )
     )

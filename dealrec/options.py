@@ -31,10 +31,16 @@ SetOption = Annotated[
         help="One option, e.g. selection.strata=25, or data.split=leave_one_out for the data.",
     ),
 ]
-InteractionsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        help="The interactions: a file in any format, a folder, several files, or an address."
+_INTERACTIONS = typer.Argument(
+    help="The interactions: a file in any format, a folder, several files, or an address."
+)
+InteractionsArgument = Annotated[list[str], _INTERACTIONS]
+InteractionsOrSamples = Annotated[list[str] | None, _INTERACTIONS]
+SamplesOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Samples with texts of their own: JSON Lines, JSON, Parquet or CSV with sample_id, "
+        "user_id, history, target, and messages or prompt and completion."
     ),
 ]
 ColumnOption = Annotated[

@@ -81,10 +81,11 @@ class PruneResult:
 
 
 def prune(
-    interactions: Source,
+    interactions: Source | None = None,
     *,
     budget: int | float,
     items: Source | None = None,
+    samples: Source | None = None,
     out: str | Path,
     work: str | Path | None = None,
     config: PruneConfig | Mapping[str, Any] | None = None,
@@ -97,9 +98,12 @@ def prune(
     """Pick the ``budget`` samples of ``interactions`` that are worth fine-tuning an LLM on.
 
     Args:
-        interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame.
+        interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame; not
+            needed with ``samples``, whose items are the interactions then.
         budget: A count, or a fraction between 0 and 1.
         items: The catalogue (``item_id``, ``title``); without it titles are the ids.
+        samples: Samples with texts of their own: ``sample_id``, ``user_id``, ``history``, ``target``, and
+            the texts as :func:`dealrec.data.texts.sample_of_row` reads them.
         out: The folder for the results. Each result appears as soon as it is finished, and replaces
             that of an earlier run. A coreset with other members takes away the earlier run's adapter
             and evaluation, and another adapter its evaluation; files of your own stay.
@@ -132,7 +136,7 @@ def prune(
     out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
-        source_files(interactions, items, options) as files,
+        source_files(interactions, items, options, samples) as files,
         _nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)
@@ -158,6 +162,7 @@ def compare(
     interactions: Source,
     *,
     items: Source | None = None,
+    samples: Source | None = None,
     config: ComparisonConfig | Mapping[str, Any],
     out: str | Path,
     work: str | Path | None = None,
@@ -172,6 +177,7 @@ def compare(
     Args:
         interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame.
         items: The catalogue (``item_id``, ``title``).
+        samples: Samples with texts of their own, as for :func:`prune`.
         config: What is compared.
         out: Gets ``report.html``, ``report.json`` and ``users.parquet``.
         work: As for :func:`prune`. Where it is given, finished runs and the states of frozen layers
@@ -192,7 +198,7 @@ def compare(
     out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
-        source_files(interactions, items, options) as files,
+        source_files(interactions, items, options, samples) as files,
         _nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)

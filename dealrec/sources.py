@@ -38,20 +38,33 @@ Source: TypeAlias = str | Path | Sequence[str | Path] | ArrowStream | ArrowArray
 
 @contextmanager
 def source_files(
-    interactions: Source,
+    interactions: Source | None,
     items: Source | None,
     options: DataOptions,
+    samples: Source | None = None,
 ) -> Iterator[IngestFiles]:
     """The files of a data set; tables in memory become files for as long as the block runs.
 
     Raises:
-        InputError: ``no_such_file`` or ``not_tabular``.
+        InputError: ``no_data``, ``no_such_file`` or ``not_tabular``.
     """
+    if interactions is None and samples is None:
+        raise InputError(
+            "There is nothing to read. Give interactions, or samples (`--samples FILE`), or both.",
+            code="no_data",
+        )
     with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
         yield IngestFiles(
-            interactions=_file(interactions, Path(scratch) / "interactions.parquet"),
-            items=None if items is None else _file(items, Path(scratch) / "items.parquet"),
             options=options,
+            **{
+                role: _file(source, Path(scratch) / f"{role}.parquet")
+                for role, source in (
+                    ("interactions", interactions),
+                    ("items", items),
+                    ("samples", samples),
+                )
+                if source is not None
+            },
         )
 
 

@@ -5,14 +5,22 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.adapters.repository import AdapterRepository
 from dealrec.app.coresets.service import MEMBERS
 from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.kit.repository import TenantRepository
 from dealrec.app.kit.storage import Storage
+from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.config import FinetuneConfig, PruneConfig
 from dealrec.coresets.exports import write_export, zip_export
 from dealrec.coresets.formats import CoresetFormat, write_format
+
+
+class _Adapters(TenantRepository[AdapterRow]):
+    """A tenant's adapters, whose area stands above this one."""
+
+    model = AdapterRow
+    noun = "adapter"
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def wanted_export(
     """
     config = None
     if adapter_id is not None:
-        adapter = AdapterRepository(session, coreset.tenant_id).get(adapter_id)
+        adapter = _Adapters(session, coreset.tenant_id).get(adapter_id)
         config = FinetuneConfig.parse(adapter.config)
     elif configurations or format.is_folder:
         job = JobRepository(session, coreset.tenant_id).get(coreset.job_id)

@@ -51,10 +51,20 @@ class Split(StrEnum):
 class Sampling(StrEnum):
     """The unit of sampling."""
 
+    AUTO = "auto"
+    """``given`` for data that came with samples, else ``per_user``."""
     PER_USER = "per_user"
     """The target is a user's last training item, and the history is the training items before it."""
     PER_INTERACTION = "per_interaction"
     """Every training item with enough history before it is the target of one sample."""
+    GIVEN = "given"
+    """The samples that came with the data, each with its own texts."""
+
+    def of_data(self, *, given: bool) -> "Sampling":
+        """Decide ``auto``; ``given`` says whether the data came with samples."""
+        if self is not Sampling.AUTO:
+            return self
+        return Sampling.GIVEN if given else Sampling.PER_USER
 
 
 class ValidationUsers(StrEnum):
@@ -136,6 +146,16 @@ class DataOptions(Config):
         if value is not None and value not in LAYOUTS:
             raise ValueError(f"there is no layout {value!r}; the layouts are {', '.join(LAYOUTS)}")
         return value
+
+    def of_samples(self) -> "DataOptions":
+        """The options for interactions that were made of samples: no file of them was described."""
+        made: dict[str, Any] = {
+            "columns": {},
+            "layout": None,
+            "format": FileFormat(),
+            "split": SplitMethod.COLUMN,
+        }
+        return self.model_copy(update=made)
 
     def asked(self) -> dict[str, Any]:
         """The options that differ from the defaults, as JSON has them."""

@@ -33,9 +33,9 @@ class PruneConfig(Config):
         dealrec.errors.InputError: `config.selection.strata` must be a whole number.
     """
 
-    sampling: Sampling = Sampling.PER_USER
+    sampling: Sampling = Sampling.AUTO
     min_history: int = Field(1, ge=1, le=1000)
-    """Items of history that a sample needs."""
+    """Items of history that a sample needs, unless samples are ``given``."""
     audit: AuditConfig | None = None
     """How the shape of the data set is summarised beside the job; ``None`` makes no summary."""
     prompt: PromptConfig = PromptConfig()

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config.prompt import PromptFormat
-from dealrec.data.prompts import Message, PromptedSample, Role
+from dealrec.data.prompts import PromptedSample
+from dealrec.data.texts import TEXT, recorded_sample, sample_of_row, text_record
 from dealrec.errors import FieldError, InputError
 
 _FIELDS = ("instruction", "input", "output")
@@ -19,23 +20,20 @@ _TEXT = "text"
 """The column of the whole record, where the three fields do not say it all."""
 TEXTS = (*_FIELDS, _TEXT)
 """The columns of members that are texts, of which ``text`` may be missing."""
-_TURN = pa.struct({"role": pa.string(), "content": pa.string()})
-_PARTS = ("before", "history", "after", "output", "gap")
-_RECORD = pa.struct({**dict.fromkeys(_PARTS, pa.string()), "earlier": pa.list_(_TURN)})
 
 
-def text_columns(samples: Sequence[PromptedSample]) -> dict[str, pa.Array]:
+def text_columns(samples: Sequence[PromptedSample], *, whole: bool = False) -> dict[str, pa.Array]:
     """Make the columns ``instruction``, ``input`` and ``output``.
 
-    Beside them ``text`` holds the parts of every sample, unless all samples are
-    :meth:`~dealrec.data.prompts.PromptedSample.plain` ones, which the three columns say completely.
+    Beside them ``text`` holds the parts of every sample, where ``whole`` is asked for or a sample is no
+    :meth:`~dealrec.data.prompts.PromptedSample.plain` one, which the three columns say completely.
     """
     columns = {
         name: pa.array([getattr(sample, name) for sample in samples], pa.string())
         for name in _FIELDS
     }
-    if not all(map(_is_plain, samples)):
-        columns[_TEXT] = pa.array([_record(sample) for sample in samples], _RECORD)
+    if whole or not all(map(_is_plain, samples)):
+        columns[_TEXT] = pa.array([text_record(sample) for sample in samples], TEXT)
     return columns
 
 
@@ -66,28 +64,20 @@ def _is_plain(sample: PromptedSample) -> bool:
     return replace(plain, format=sample.format) == sample
 
 
-def _record(sample: PromptedSample) -> dict[str, Any]:
-    turns = [{"role": turn.role.value, "content": turn.content} for turn in sample.earlier]
-    return {**{name: getattr(sample, name) for name in _PARTS}, "earlier": turns}
-
-
 def _sample(row: dict[str, Any]) -> PromptedSample:
     if _TEXT not in row:
         return PromptedSample.plain(*(row[name] for name in _FIELDS))
-    parts = row[_TEXT]
-    turns = (Message(Role(turn["role"]), turn["content"]) for turn in parts.pop("earlier"))
-    return PromptedSample(**parts, earlier=tuple(turns))
+    return recorded_sample(row[_TEXT])
 
 
 def read_examples(path: Path) -> list[PromptedSample]:
-    """Read the texts ``instruction``, ``input`` and ``output`` of a file: JSON Lines, or one JSON array.
+    """Read the texts of a file in the shapes of :func:`~dealrec.data.texts.sample_of_row`.
 
-    ``input`` may be missing or null, and is empty then. A mark of byte order is left out.
+    The file is JSON Lines, or one JSON array. A mark of byte order is left out.
 
     Raises:
         InputError: ``invalid_coreset`` when the file cannot be read, holds no samples, or has another
-            kind of object, which the error names; ``empty_answers`` when there is nothing to learn from
-            in an ``output``.
+            kind of object, which the error names; ``empty_answers`` when an answer is empty.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -108,11 +98,11 @@ def read_examples(path: Path) -> list[PromptedSample]:
     ]
     if empty:
         raise InputError(
-            f"{len(empty):,} of the {len(rows):,} samples in {path.name} have an empty `output`, from "
+            f"{len(empty):,} of the {len(rows):,} samples in {path.name} have an empty answer, from "
             f"which nothing can be learned. The first is {what.lower()} {empty[0]}. Remove them.",
             code="empty_answers",
             errors=[
-                FieldError(f"{path.name}:{number}", "`output` is empty") for number in empty[:10]
+                FieldError(f"{path.name}:{number}", "the answer is empty") for number in empty[:10]
             ],
         )
     return examples
@@ -130,14 +120,12 @@ def _example(row: object, place: str) -> PromptedSample:
     found: Any = row
     try:
         found = json.loads(row) if isinstance(row, str) else row
-        texts = [found["instruction"], found.get("input") or "", found["output"]]
-        if not all(isinstance(text, str) for text in texts):
-            raise TypeError
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return sample_of_row(found)
+    except (ValueError, TypeError, AttributeError, RecursionError):
         fields = f" Its fields are: {', '.join(found)}." if isinstance(found, dict) else ""
         raise InputError(
-            f"{place} is not a JSON object with the texts {', '.join(_FIELDS)}.{fields}",
+            f"{place} is not a JSON object with `instruction` and `output`, `prompt` and `completion`, or "
+            f"`messages` that end with a turn of the user and one of the assistant.{fields}",
             code="invalid_coreset",
             errors=[FieldError(place, "not a sample")],
         ) from None
-    return PromptedSample.plain(*texts)

@@ -239,7 +239,7 @@ def _members(
             "user_id": dataset.user_ids.take(pa.array(samples.users[taken])),
             "history": history,
             "target": dataset.item_ids.take(pa.array(samples.targets[taken])),
-            **text_columns(prompts),
+            **text_columns(prompts, whole=samples.given is not None),
             **{name: rows[name] for name in ("influence", "effort", "overall", "stratum")},
         }
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dealrec.config import SplitMethod
+from dealrec.data.given import GivenSamples
 
 _VERSION = b"dealrec data set 1"
 
@@ -25,11 +27,12 @@ def canonical_sha256(
     method: SplitMethod,
     times: npt.NDArray[np.int64] | None = None,
     ratings: npt.NDArray[np.float32] | None = None,
+    given: GivenSamples | None = None,
 ) -> str:
     """Hash ids, titles, texts (sorted by column name), sequences, splits and times, each with its length.
 
-    Without times the hash is made as in version 0.1.0, which did not keep any. With times it is another
-    one, because results may depend on them.
+    Without times and samples the hash is made as in version 0.1.0, which did not keep any. With them it is
+    another one, because results may depend on them.
 
     Args:
         user_ids: [U] text.
@@ -42,6 +45,7 @@ def canonical_sha256(
         method: The split method.
         times: [N] timestamps, if the data has any.
         ratings: [N] ratings, if they are kept.
+        given: Samples that came with the data.
 
     Returns:
         The SHA-256 in hexadecimal.
@@ -60,6 +64,9 @@ def canonical_sha256(
     if ratings is not None:
         _add(digest, b"ratings")
         _add(digest, np.ascontiguousarray(ratings, dtype="<f4").tobytes())
+    if given is not None:
+        _add(digest, b"samples")
+        given.hash_into(partial(_add, digest))
     return digest.hexdigest()
 
 

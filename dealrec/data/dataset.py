@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from dealrec.config import Split, SplitMethod
 from dealrec.data.findings import Validation
+from dealrec.data.given import GivenSamples
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -22,6 +23,7 @@ Bools = npt.NDArray[np.bool_]
 
 REPORT = "report.json"
 """The report of an ingestion, beside the files of its data set."""
+_GIVEN = "samples.parquet"
 SPLIT_CODES: dict[Split, int] = {Split.TRAIN: 0, Split.VALID: 1, Split.TEST: 2}
 
 
@@ -58,6 +60,8 @@ class Dataset:
     ``None`` without timestamps, and in data sets that version 0.1.0 stored. See :mod:`dealrec.data.times`."""
     ratings: Float32 | None = None
     """[N] ratings, NaN where an interaction has none; ``None`` unless ``data.ratings`` keeps them."""
+    given: GivenSamples | None = None
+    """Samples that came with the data, with their own texts."""
     validation: Validation | None = None
     """The sums of the validation, if the data set was loaded from the folder of an ingestion."""
 
@@ -115,7 +119,10 @@ class Dataset:
         )
 
     def save(self, folder: Path) -> None:
-        """Write ``interactions.parquet``, ``users.parquet``, ``items.parquet``, ``dataset.json``."""
+        """Write ``interactions.parquet``, ``users.parquet``, ``items.parquet``, ``dataset.json``.
+
+        Samples that came with the data are in ``samples.parquet``.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         columns = {"user": self.users(), "item": self.items, "split": self.splits}
         if self.times is not None:
@@ -127,6 +134,8 @@ class Dataset:
         texts = {f"text:{name}": column for name, column in self.item_texts.items()}
         items = pa.table({"item_id": self.item_ids, "title": self.titles, **texts})
         pq.write_table(items, folder / "items.parquet", compression="zstd")
+        if self.given is not None:
+            self.given.save(folder / _GIVEN)
         facts = {"split": self.split_method.value, "sha256": self.sha256}
         (folder / "dataset.json").write_text(json.dumps(facts))
 
@@ -154,6 +163,7 @@ class Dataset:
             sha256=facts["sha256"],
             times=_numbers(interactions, "time"),
             ratings=_numbers(interactions, "rating"),
+            given=GivenSamples.load(folder / _GIVEN) if (folder / _GIVEN).is_file() else None,
             validation=_validation(folder / REPORT),
         )
 
@@ -165,7 +175,9 @@ def _validation(path: Path) -> Validation | None:
     names = Validation.__annotations__
     # The reports of the first version have no reasons and no filters.
     return (
-        cast("Validation", {name: report[name] for name in names}) if "removed" in report else None
+        cast("Validation", {name: report[name] for name in names if name in report})
+        if "removed" in report
+        else None
     )
 
 

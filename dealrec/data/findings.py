@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,15 @@ REASONS = {
     "invalid_text": "The text holds bytes that are not text in the encoding of the file, or a NUL character.",
     "cell_too_long": "The cell is too long.",
     "duplicate_row": "Another row has the same user, item and time or position.",
+    "invalid_texts": "The row has no texts: `messages` that end with a turn of the user and one of the "
+    "assistant, `prompt` and `completion`, or `instruction` and `output`.",
+    "empty_answer": "The answer is empty, so nothing can be learned from the row.",
+    "empty_sample_id": "The id of the sample is empty.",
+    "duplicate_sample_id": "Another row has the same id of a sample.",
+    "no_item_ids": "The row names no item in `history`, or none as the `target`. Surrogate and influence "
+    "need them.",
+    "unknown_user": "The interactions have no such user.",
+    "unknown_item": "Neither interactions nor items have the item that the row names.",
     "duplicate_item": "Another row of the item is used: the first one with a title.",
 }
 """The message of every reason for which a row is rejected; it never quotes the row."""
@@ -136,6 +145,8 @@ class Validation(RowCounts):
 
     items: RowCounts | None
     """The counts of the items file, if there is one."""
+    samples: NotRequired[RowCounts | None]
+    """The counts of the samples file, if there is one; reports of 0.1.0 do not say."""
     options: dict[str, Any]
     """The options that were asked for, as :class:`~dealrec.config.DataOptions` has them."""
     removed: list[Removal]
@@ -181,7 +192,11 @@ def validation_lines(validation: Validation) -> list[str]:
         for file in validation["files"]
         if file["unused"]
     ]
-    for what, counts in (("interactions", validation), ("items", validation["items"])):
+    for what, counts in (
+        ("interactions", validation),
+        ("items", validation["items"]),
+        ("samples", validation.get("samples")),
+    ):
         if counts is None:
             continue
         accepted, rejected = counts["accepted_rows"], counts["rejected_rows"]

@@ -1,6 +1,7 @@
 """From files to a validated data set, with a report of rejected rows and warnings."""
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from dealrec.config import Column, DataOptions, Sampling, Split, SplitMethod
 from dealrec.config.data import AS_THEY_ARE
@@ -23,6 +25,8 @@ from dealrec.data.findings import (
     Report,
     warning,
 )
+from dealrec.data.given import GivenSamples
+from dealrec.data.given_rows import GivenRows, read_given
 from dealrec.data.inspection import example_rows
 from dealrec.data.interactions import Interactions, read_interactions, used_columns
 from dealrec.data.limits import Limits
@@ -37,6 +41,9 @@ from dealrec.data.times import time_span
 from dealrec.errors import FieldError, InputError
 from dealrec.progress import SILENT, Reporter
 
+FROM_SAMPLES = "the interactions that the samples name"
+"""What stands in messages for the name of a file that nobody gave."""
+
 
 @dataclass(frozen=True)
 class IngestResult:
@@ -49,11 +56,13 @@ class IngestResult:
 
 
 def ingest(
-    interactions: Path | Sequence[Path],
+    interactions: Path | Sequence[Path] | None,
     *,
     interactions_name: str | None = None,
     items: Path | Sequence[Path] | None = None,
     items_name: str | None = None,
+    samples: Path | Sequence[Path] | None = None,
+    samples_name: str | None = None,
     options: DataOptions = AS_THEY_ARE,
     out: Path,
     reporter: Reporter = SILENT,
@@ -65,10 +74,13 @@ def ingest(
     (or position) of an earlier row.
 
     Args:
-        interactions: Files of interactions, or folders of such files.
+        interactions: Files of interactions, or folders of such files. Where there are only samples, it
+            is ``None``, and the interactions are made of the items that the samples name.
         interactions_name: Name of a single file in messages; its format follows from content and name.
         items: Items file with titles, if there is one (or several, or a folder).
         items_name: Name of the items file.
+        samples: Samples with texts of their own, if there are any.
+        samples_name: Name of the samples file.
         options: How the files become a data set.
         out: Folder that :meth:`Dataset.save` writes to.
         reporter: Gets the progress in bytes.
@@ -78,7 +90,17 @@ def ingest(
         InputError: The files cannot be used at all, and nothing is written.
     """
     limits, seen = limits or Limits(), SeenFiles()
-    with seen.told():
+    with seen.told(), tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
+        given = None
+        if samples is not None:
+            parts = _parts(samples, samples_name)
+            given = read_given(parts, limits=limits, reporter=reporter)
+            given.findings.require_allowed(options.allowed_rejected)
+        if interactions is None:
+            assert given is not None
+            interactions, interactions_name = Path(scratch) / "interactions.parquet", FROM_SAMPLES
+            pq.write_table(given.interactions(), interactions)
+            options = options.of_samples()
         parts = _parts(interactions, interactions_name)
         source = open_interactions(parts, options, limits=limits, reporter=reporter, seen=seen)
         rows = _InteractionRows(source, options, seen, limits)
@@ -90,7 +112,7 @@ def ingest(
             )
             item_rows = _ItemRows(item_source, options, seen, limits)
         rows.findings.require_allowed(options.allowed_rejected)
-        return _ingested(rows, item_rows, options, seen, out)
+        return _ingested(rows, item_rows, given, options, seen, out)
 
 
 class _InteractionRows:
@@ -128,6 +150,7 @@ class _ItemRows:
 def _ingested(
     rows: _InteractionRows,
     item_rows: _ItemRows | None,
+    given_rows: GivenRows | None,
     options: DataOptions,
     seen: SeenFiles,
     out: Path,
@@ -139,7 +162,12 @@ def _ingested(
     where = "" if item_rows is None else _where_ids_are(rows.source, item_rows.source)
     joined, known = join_catalogue(raw.item_ids, catalogue, where)
     sequences = arrange(_placed(raw, joined), rows.method)
-    dataset = _dataset(raw, sequences, joined, rows.method)
+    given = None
+    if given_rows is not None:
+        given = given_rows.matched(raw.user_ids, joined.item_ids)
+        given_rows.findings.require_allowed(options.allowed_rejected)
+        seen.files.append(given_rows.columns)
+    dataset = _dataset(raw, sequences, joined, rows.method, given)
     counts = _counts(dataset)
     _require_samples(counts, raw.item_ids)
     warnings = _warnings(dataset, joined, catalogue)
@@ -153,9 +181,11 @@ def _ingested(
         warnings += odd_items(item_rows.findings.name, item_rows.source.columns, catalogue)
     rejections = [*rows.findings.rejections()]
     rejections += [] if item_rows is None else item_rows.findings.rejections()
+    rejections += [] if given_rows is None else given_rows.findings.rejections()
     report: Report = {
         **rows.findings.row_counts(),
         "items": None if item_rows is None else item_rows.findings.row_counts(),
+        "samples": None if given_rows is None else given_rows.findings.row_counts(),
         "read": [_said(part.source) for part in (rows, item_rows) if part is not None],
         "options": options.asked(),
         "removed": list(removals(rows.findings, options)),
@@ -202,7 +232,7 @@ def _placed(raw: Interactions, joined: Catalogue) -> Interactions:
 
 
 def _require_samples(counts: Mapping[str, int], item_ids: pa.Array) -> None:
-    if not counts["samples_per_user"]:
+    if not (counts["samples_per_user"] or counts["samples_given"]):
         raise InputError(
             "No sample can be made, because no user has two interactions in the training split.",
             code="no_samples",
@@ -218,7 +248,11 @@ def _require_samples(counts: Mapping[str, int], item_ids: pa.Array) -> None:
 
 
 def _dataset(
-    raw: Interactions, sequences: Sequences, joined: Catalogue, method: SplitMethod
+    raw: Interactions,
+    sequences: Sequences,
+    joined: Catalogue,
+    method: SplitMethod,
+    given: GivenSamples | None,
 ) -> Dataset:
     titles = pc.coalesce(joined.titles, joined.item_ids)
     sha256 = canonical_sha256(
@@ -232,6 +266,7 @@ def _dataset(
         method=method,
         times=sequences.times,
         ratings=sequences.ratings,
+        given=given,
     )
     return Dataset(
         user_ids=raw.user_ids,
@@ -245,6 +280,7 @@ def _dataset(
         sha256=sha256,
         times=sequences.times,
         ratings=sequences.ratings,
+        given=given,
     )
 
 
@@ -259,6 +295,7 @@ def _counts(dataset: Dataset) -> dict[str, int]:
         "test_users": dataset.users_asked(Split.TEST),
         "samples_per_user": len(build_samples(dataset, Sampling.PER_USER)),
         "samples_per_interaction": len(build_samples(dataset, Sampling.PER_INTERACTION)),
+        "samples_given": 0 if dataset.given is None else len(dataset.given),
     }
 
 

@@ -1,7 +1,7 @@
 """Puts the samples of a data set into words."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -10,9 +10,11 @@ import pyarrow as pa
 from dealrec.config import PromptConfig
 from dealrec.config.prompt import prompt_not_possible
 from dealrec.data.dataset import Dataset, Int32
+from dealrec.data.given import GivenSamples
 from dealrec.data.prompt_views import ItemTexts, SampleViews, cut_at_word
 from dealrec.data.prompts import Message, PromptedSample, Role
 from dealrec.data.samples import Samples
+from dealrec.data.texts import recorded_sample
 from dealrec.templating.problems import TemplateProblem
 from dealrec.templating.trial import (
     answer_template,
@@ -25,13 +27,19 @@ from dealrec.templating.trial import (
 class Prompter:
     """Puts samples into words, the same for everything that reads them.
 
+    Samples that came with the data have words of their own, which stand as they are.
+
     Raises:
         InputError: ``prompt_not_possible`` where a template asks for what the data set does not have.
     """
 
     def __init__(self, dataset: Dataset, samples: Samples, config: PromptConfig) -> None:
-        kind = _Plain if config.is_plain else _Templated
-        self._words: _Words = kind(dataset, samples, config)
+        self._words: _Words
+        if samples.given is not None:
+            self._words = _Given(samples.given, config)
+        else:
+            kind = _Plain if config.is_plain else _Templated
+            self._words = kind(dataset, samples, config)
 
     def prompt(self, index: int) -> PromptedSample:
         """Put the sample with the dense index ``index`` into words."""
@@ -40,6 +48,17 @@ class Prompter:
 
 class _Words(Protocol):
     def prompt(self, index: int) -> PromptedSample: ...
+
+
+class _Given:
+    """The words that came with the data."""
+
+    def __init__(self, given: GivenSamples, config: PromptConfig) -> None:
+        self._texts, self._format = given.texts, config.format
+
+    def prompt(self, index: int) -> PromptedSample:
+        """See :meth:`Prompter.prompt`."""
+        return replace(recorded_sample(self._texts[index].as_py()), format=self._format)
 
 
 class _Plain:

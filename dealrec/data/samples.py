@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from dealrec.config import Sampling, Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Float32, Int32, Int64
+from dealrec.data.given import GivenSamples
 from dealrec.data.times import unit_of
 
 
@@ -34,6 +35,8 @@ class Samples:
     """The timestamp of each of ``items``; ``None`` if the data set has none."""
     ratings: Float32 | None = None
     """The rating of each of ``items``; ``None`` if the data set keeps none."""
+    given: GivenSamples | None = None
+    """The samples that came with the data, where these are they."""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -72,7 +75,9 @@ class Samples:
         return slice(first if limit is None else max(first, last - limit), last)
 
     def keys(self, dataset: Dataset) -> pa.Array:
-        """[n] stable text keys: ``user``, or ``user:position`` for ``per_interaction``."""
+        """[n] stable text keys: ``user``, ``user:position`` for ``per_interaction``, or their own."""
+        if self.given is not None:
+            return self.given.keys
         users = dataset.user_ids.take(pa.array(self.users))
         if self.unit is Sampling.PER_USER:
             return users
@@ -82,13 +87,17 @@ class Samples:
 
 
 def build_samples(
-    dataset: Dataset, sampling: Sampling = Sampling.PER_USER, min_history: int = 1
+    dataset: Dataset, sampling: Sampling = Sampling.AUTO, min_history: int = 1
 ) -> Samples:
     """Make all samples of the training split with at least ``min_history`` items of history.
 
     With ``per_user`` a user's last training item is the target. With ``per_interaction`` every
-    training item with enough history is a target once.
+    training item with enough history is a target once. With ``given`` the samples are those that came
+    with the data, whatever the length of their histories.
     """
+    sampling = sampling.of_data(given=dataset.given is not None)
+    if sampling is Sampling.GIVEN:
+        return _given_samples(dataset)
     train = SPLIT_CODES[Split.TRAIN]
     offsets, items = dataset.subsequences((train,))
     lengths = np.diff(offsets)
@@ -114,6 +123,20 @@ def build_samples(
         positions=ranks[target].astype(np.int64),
         times=None if dataset.times is None else dataset.times[here],
         ratings=None if dataset.ratings is None else dataset.ratings[here],
+    )
+
+
+def _given_samples(dataset: Dataset) -> Samples:
+    given = dataset.given
+    assert given is not None
+    return Samples(
+        unit=Sampling.GIVEN,
+        users=given.users,
+        items=given.items,
+        start=given.offsets[:-1],
+        target=given.offsets[1:] - 1,
+        positions=np.diff(given.offsets) - 1,
+        given=given,
     )
 
 

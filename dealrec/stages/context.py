@@ -43,8 +43,11 @@ class IngestFile(Record):
 class IngestFiles(Record):
     """The files of a data set, and how they are read."""
 
-    interactions: IngestFile
+    interactions: IngestFile | None = None
+    """Where there is none, the interactions are made of the samples."""
     items: IngestFile | None = None
+    samples: IngestFile | None = None
+    """Samples with texts of their own."""
     options: DataOptions = AS_THEY_ARE
 
 

@@ -1,26 +1,20 @@
 """Validates files into a data set."""
 
+from pathlib import Path
+
 import numpy as np
 
 from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset
-from dealrec.data.ingest import ingest
-from dealrec.stages.context import StageContext, StageResult
+from dealrec.data.ingest import IngestResult, ingest
+from dealrec.progress import SILENT, Reporter
+from dealrec.stages.context import IngestFiles, StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
     """Save the data set; the details are what the row of the data set shows."""
-    files = context.files
-    assert files is not None
-    result = ingest(
-        files.interactions.paths(),
-        interactions_name=files.interactions.name,
-        items=files.items.paths() if files.items else None,
-        items_name=files.items.name if files.items else None,
-        options=files.options,
-        out=context.out,
-        reporter=context.reporter,
-    )
+    assert context.files is not None
+    result = ingest_files(context.files, context.out, context.reporter)
     details = {
         "counts": result.counts,
         "report": result.report,
@@ -29,6 +23,21 @@ def run(context: StageContext) -> StageResult:
         "train_lengths": train_lengths(result.dataset),
     }
     return StageResult(details)
+
+
+def ingest_files(files: IngestFiles, out: Path, reporter: Reporter = SILENT) -> IngestResult:
+    """Make a data set of ``files`` in ``out``; raises as :func:`dealrec.data.ingest.ingest`."""
+    return ingest(
+        files.interactions.paths() if files.interactions else None,
+        interactions_name=files.interactions.name if files.interactions else None,
+        items=files.items.paths() if files.items else None,
+        items_name=files.items.name if files.items else None,
+        samples=files.samples.paths() if files.samples else None,
+        samples_name=files.samples.name if files.samples else None,
+        options=files.options,
+        out=out,
+        reporter=reporter,
+    )
 
 
 def train_lengths(dataset: Dataset) -> dict[str, int]:

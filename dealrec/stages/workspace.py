@@ -102,7 +102,11 @@ class Workspace:
                 file.name,
                 *((part.name, file_sha256(part.path)) for part in parts_of(file.paths())),
             ]
-            for role, file in (("interactions", files.interactions), ("items", files.items))
+            for role, file in (
+                ("interactions", files.interactions),
+                ("items", files.items),
+                ("samples", files.samples),
+            )
             if file is not None
         }
         key = hashed([spec.version, content, files.options.model_dump(mode="json")])

@@ -49,15 +49,20 @@ def refusal(interactions, **options):
 )
 def test_a_table_in_memory_is_read_whoever_made_it(source):
     with source_files(source, TABLE, AS_THEY_ARE) as files:
+        assert files.interactions is not None
         assert pq.read_table(files.interactions.path).equals(TABLE)
         assert files.items is not None
 
 
-@pytest.mark.parametrize("source", [None, 7, [7], object()])
+@pytest.mark.parametrize("source", [7, [7], object()])
 def test_what_is_no_table_is_refused_by_its_type(source):
     refused = refusal(source)
     assert refused.code == "not_tabular"
     assert type(source).__name__ in refused.detail
+
+
+def test_nothing_at_all_is_refused():
+    assert refusal(None).code == "no_data"
 
 
 def test_a_path_that_cannot_be_read_is_refused_in_a_sentence(tmp_path):

@@ -62,9 +62,39 @@ class DataShape:
         """Whether anybody can be asked for a test item."""
         return bool(self.counts.get("test_users", self.counts.get("test")))
 
+    @property
+    def given(self) -> int:
+        """The number of samples that came with the data."""
+        return self.counts.get("samples_given", 0)
+
+    def with_samples_of(self, config: PruneConfig) -> tuple["DataShape", PruneConfig]:
+        """Decide about the samples: those that came with the data, unless ``config`` names others.
+
+        The shape is that of these samples, whose targets have no times where they are given.
+
+        Raises:
+            InputError: ``no_given_samples`` where no samples came with the data and they are asked for.
+        """
+        sampling = config.sampling.of_data(given=bool(self.given))
+        config = config.model_copy(update={"sampling": sampling})
+        if sampling is not Sampling.GIVEN:
+            return self, config
+        if not self.given:
+            raise InputError(
+                "`sampling` is `given`, and no file of samples came with the data. Add one, or sample "
+                "`per_user` or `per_interaction`.",
+                code="no_given_samples",
+                title="The data set has no samples of its own",
+                errors=[FieldError("config.sampling", "no samples came with the data")],
+            )
+        return replace(self, has_times=False), config
+
     def samples(self, config: PruneConfig) -> int:
         """How many samples there are; raises :class:`InputError` (``no_samples``) where there are none."""
-        found = count_samples(self.train_lengths, config.sampling, config.min_history)
+        sampling = config.sampling.of_data(given=bool(self.given))
+        if sampling is Sampling.GIVEN:
+            return self.given
+        found = count_samples(self.train_lengths, sampling, config.min_history)
         if not found:
             raise InputError(
                 f"The data set has no sample with {config.min_history} items of history.",
@@ -184,6 +214,7 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
     """
     data.require_held_out(config.evaluation)
     data.require_prompt(config.prompt)
+    data, config = data.with_samples_of(config)
     data.require_times([config.selection], "config.selection.method", config.influence)
     config = config.resolved(has_validation=data.has_validation, has_test=data.has_test)
     samples = data.samples(config)
@@ -195,6 +226,8 @@ def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     """Plan a job that compares selectors; raises as :func:`plan_prune`."""
     data.require_held_out(comparison.config.evaluation)
     data.require_prompt(comparison.config.prompt)
+    data, config = data.with_samples_of(comparison.config)
+    comparison = comparison.model_copy(update={"config": config})
     comparison = comparison.for_data(has_times=data.has_times)
     selections = map(comparison.selection, comparison.selectors)
     data.require_times(selections, "selectors", comparison.config.influence)

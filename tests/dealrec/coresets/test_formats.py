@@ -146,6 +146,21 @@ def test_an_input_may_be_missing(tmp_path, given):
     assert [example.input for example in read_examples(path)] == [""]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": [{"role": "user", "content": "i"}, {"role": "assistant", "content": "b"}]},
+        {"conversations": [{"from": "human", "value": "i"}, {"from": "gpt", "value": "b"}]},
+        {"prompt": "i", "completion": "b"},
+    ],
+    ids=["messages", "sharegpt", "pair"],
+)
+def test_examples_are_read_in_the_shapes_of_trainers(tmp_path, row):
+    path = tmp_path / "examples.jsonl"
+    path.write_text(json.dumps(row))
+    assert [(each.prompt, each.output) for each in read_examples(path)] == [("i", "b")]
+
+
 def test_samples_without_an_answer_are_refused_and_counted(tmp_path):
     path = tmp_path / "samples.jsonl"
     rows = [*SAMPLES, *[{**SAMPLES[0], "output": text} for text in ("", " \n")], *SAMPLES]
@@ -157,8 +172,8 @@ def test_samples_without_an_answer_are_refused_and_counted(tmp_path):
 
 def test_other_fields_are_named(tmp_path):
     path = tmp_path / "samples.jsonl"
-    path.write_text('{"prompt": "i", "completion": "b"}')
-    with pytest.raises(InputError, match="Its fields are: prompt, completion"):
+    path.write_text('{"question": "i", "answer": "b"}')
+    with pytest.raises(InputError, match="Its fields are: question, answer"):
         read_examples(path)
 
 

@@ -247,6 +247,7 @@ def test_an_address_of_a_folder_is_read_like_the_folder(tmp_path):
     folder.mkdir()
     (folder / "a b.csv").write_bytes(write_table(INTERACTIONS, "csv"))
     with source_files(f"file://{tmp_path}/day%3D1", None, AS_THEY_ARE) as files:
+        assert files.interactions is not None
         assert files.interactions.paths() == [folder]
     system = pa_fs.SubTreeFileSystem(str(tmp_path), pa_fs.LocalFileSystem())
     found = copied(system, "day=1", tmp_path / "out")
