@@ -20,7 +20,9 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PIP_NO_CACHE_DIR=1 \
     DEALREC_DATA_DIR=/var/lib/dealrec \
-    DEALREC_CACHE_DIR=/var/lib/dealrec/cache
+    DEALREC_CACHE_DIR=/var/lib/dealrec/cache \
+    DEALREC_MODELS=/var/lib/dealrec/models.toml \
+    HF_HOME=/var/lib/dealrec/huggingface
 
 RUN useradd --system --uid 10001 --create-home dealrec \
     && install --directory --owner=dealrec --group=dealrec /var/lib/dealrec

@@ -1,4 +1,4 @@
-"""The catalogue of language models, recommenders, surrogates, selectors and layouts of files."""
+"""The catalogue of recommenders, surrogates, selectors and layouts of files."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -8,25 +8,12 @@ from pydantic import BaseModel
 
 from dealrec.app.kit.problems import documented
 from dealrec.config import FinetuneConfig, SelectionConfig, SurrogateConfig
-from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.layouts import LAYOUTS
 from dealrec.config.recommenders import RECOMMENDERS, RecommenderEntry
 from dealrec.config.selectors import SELECTORS, listed_needs
 from dealrec.config.surrogate import SURROGATES, SurrogateEntry
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
-
-
-class LanguageModelEntry(BaseModel):
-    """A language model that this server allows."""
-
-    name: str
-    object: Literal["model"] = "model"
-    parameters: int
-    architecture: str
-    licence: str
-    revision: str
-    available: bool
 
 
 class Choice(BaseModel):
@@ -69,30 +56,6 @@ class Layouts(BaseModel):
     """All layouts."""
 
     data: list[LayoutEntry]
-
-
-class LanguageModels(BaseModel):
-    """All language models that this server allows."""
-
-    data: list[LanguageModelEntry]
-
-
-@router.get("/models", operation_id="list_models", responses=documented())
-def list_models() -> LanguageModels:
-    """List the language models for ``effort.model`` and ``finetune.model``."""
-    return LanguageModels(
-        data=[
-            LanguageModelEntry(
-                name=model.name,
-                parameters=model.parameters,
-                architecture=model.architecture,
-                licence=model.licence,
-                revision=model.revision,
-                available=model.available(),
-            )
-            for model in LANGUAGE_MODELS.values()
-        ]
-    )
 
 
 @router.get("/recommenders", operation_id="list_recommenders", responses=documented())

@@ -29,12 +29,14 @@ from dealrec.app.kit.storage import Storage
 from dealrec.app.metrics import endpoints as metrics
 from dealrec.app.metrics.collector import WorkCollector
 from dealrec.app.metrics.requests import RequestMetrics
+from dealrec.app.models import endpoints as models
 from dealrec.app.openapi.document import openapi_document
 from dealrec.app.openapi.page import install_docs_page
 from dealrec.app.quotas import endpoints as quotas
 from dealrec.app.scores import endpoints as scores
 from dealrec.app.settings import Settings
 from dealrec.app.uploads import endpoints as uploads
+from dealrec.config.catalogue import use_catalogue
 from dealrec.version import __version__
 
 _STALE_SECONDS = 24 * 3600
@@ -43,6 +45,8 @@ _STALE_SECONDS = 24 * 3600
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Make the application; the database must be migrated, and settings default to the environment's."""
     settings = settings or Settings()
+    if settings.models is not None:
+        use_catalogue(settings.models)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -73,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Gate, settings=settings, metrics=app.state.metrics)
     install_problem_handlers(app)
     areas = (uploads, datasets, estimates, jobs, scores, prune, comparisons, coresets, adapters)
-    for area in (*areas, catalogue, keys, quotas, audit, health, metrics):
+    for area in (*areas, catalogue, models, keys, quotas, audit, health, metrics):
         app.include_router(area.router)
     install_docs_page(app)
     install_console(app)

@@ -18,6 +18,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     """The folder of the embedded shape, with the SQLite file, stored files and scratch space."""
 
+    models: Path | None = None
+    """The catalogue of language models, a TOML file that the API and all workers read; the default is
+    ``dealrec/models.toml`` in the user's folder for configuration (``~/.config``)."""
+
     database_url: str | None = None
     """SQLAlchemy URL (``postgresql+psycopg://…``); the default is SQLite in ``data_dir``."""
 

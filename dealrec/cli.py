@@ -19,6 +19,7 @@ from dealrec.demo import demo_command
 from dealrec.errors import InputError
 from dealrec.extras import Extra
 from dealrec.inspect_cli import inspect_command
+from dealrec.models_cli import register as register_models
 from dealrec.options import (
     Asked,
     ConfigOption,
@@ -81,6 +82,7 @@ def register(application: typer.Typer) -> None:
         needs=Extra.LIBRARY,
     )
     add_commands(application, {"demo": demo_command}, needs=Extra.ALL)
+    register_models(application)
     register_client(application)
     register_comparisons(application)
 

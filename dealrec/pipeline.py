@@ -25,7 +25,6 @@ from dealrec.config import (
     data_options,
     parse_budget,
 )
-from dealrec.config.effort import GradientOptions
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import (
     STAGES,
@@ -132,7 +131,7 @@ def prune(
     requested, options = parse_budget(budget), data_options(data, columns=columns, split=split)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
-    require_models(planned_stages(config), config)
+    require_models(planned_stages(config), config, runtime)
     out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
@@ -194,7 +193,7 @@ def compare(
     options = data_options(data, columns=columns, split=split)
     if not isinstance(config, ComparisonConfig):
         config = ComparisonConfig.parse(dict(config), location="comparison")
-    require_models(compared_stages(config), config.config)
+    require_models(compared_stages(config), config.config, runtime)
     out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
@@ -246,7 +245,7 @@ def finetune(
             and as :func:`dealrec.finetune.training.finetune`.
     """
     options = PruneConfig(finetune=config)
-    require_models(trained_stages(options), options)
+    require_models(trained_stages(options), options, runtime)
     out = _folder(out)
     workspace = _workspace(work or out / _TRAINING, runtime, stages)
     with coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(workspace, out):
@@ -307,7 +306,7 @@ def evaluate(
     options = PruneConfig.parse(manifest["config"]).model_copy(
         update={"finetune": finetune, "evaluation": config}
     )
-    require_models(trained_stages(options), options)
+    require_models(trained_stages(options), options, runtime)
     workspace = _workspace(work or result / _WORK, runtime, stages)
     with source_files(interactions, items, read) as files, _nothing_left(workspace, result):
         ready = workspace.ingest(files)
@@ -326,22 +325,25 @@ def evaluate(
     return artifact.facts.details
 
 
-def require_models(stages: Sequence[StageSpec], config: PruneConfig) -> None:
+def require_models(
+    stages: Sequence[StageSpec], config: PruneConfig, runtime: Runtime | None = None
+) -> None:
     """Check, without loading weights, that the language models of the stages can be used.
 
     Raises:
-        InputError: ``unknown_model``, ``model_not_available``, ``model_not_supported``,
-            ``unknown_target_modules``, ``adapter_not_usable``.
+        InputError: As :func:`dealrec.language_models.checking.require_usable`, and
+            ``adapter_not_usable``.
     """
     for spec in stages:
-        trained = config.finetune if spec.name is StageName.FINETUNE else None
         use = spec.language_model(config)
         if use is not None:
-            measured = getattr(config, spec.part, None)
             require_usable(
                 use.model,
-                trained.lora.named_modules if trained else (),
-                measured.parameters.projections if isinstance(measured, GradientOptions) else (),
+                use.modules,
+                use.projections,
+                dtype=use.dtype,
+                quantization=use.quantization,
+                runtime=runtime or environment_runtime(),
             )
             if use.adapter is not None:
                 require_adapter(Path(use.adapter).expanduser())

@@ -24,6 +24,7 @@ from dealrec.app.settings import Settings
 hypothesis.settings.register_profile("chaos")
 
 _LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
+_KEPT = ("DEALREC_TEST_", "DEALREC_CACHE", "DEALREC_MODELS")
 _SERVICES = ("chaos", "worker")
 """Folders of tests that watch how long processes take: they run one after the other."""
 _LONG = ("docs", "test_contributing.py", "browser", "deploy")
@@ -72,10 +73,17 @@ def _folder(nodeid: str) -> str:
     return nodeid.split("::", maxsplit=1)[0].split("/")[1]
 
 
+@pytest.fixture(scope="session")
+def _no_catalogue(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the catalogue of language models would be; tests that have one name another file."""
+    return str(tmp_path_factory.mktemp("catalogue") / "models.toml")
+
+
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, _no_catalogue: str) -> None:
+    monkeypatch.setenv("DEALREC_MODELS", _no_catalogue)
     for name in list(os.environ):
-        if name.startswith("DEALREC_") and not name.startswith(("DEALREC_TEST_", "DEALREC_CACHE")):
+        if name.startswith("DEALREC_") and not name.startswith(_KEPT):
             monkeypatch.delenv(name)
 
 

@@ -18,6 +18,7 @@ from dealrec.app.jobs.service import report_prefix
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.errors import status_of
+from dealrec.app.models.service import visible
 from dealrec.config import ComparisonConfig, SelectionConfig
 from dealrec.config.comparison import CONTROLS, Scale
 from dealrec.config.selector_groups import selector_groups
@@ -112,9 +113,10 @@ def _budget(text: str) -> Any:
         return text
 
 
-def _shared(form: Mapping[str, str]) -> list[FormPart]:
+def _shared(form: Mapping[str, str], tenant_id: str) -> list[FormPart]:
     """Return the parts of the form that all selectors share."""
-    return [part for part in job_form({**form, "use.effort": "1"}) if part.name in _SHARED]
+    parts = job_form({**form, "use.effort": "1"}, visible(tenant_id))
+    return [part for part in parts if part.name in _SHARED]
 
 
 def _page(
@@ -129,7 +131,7 @@ def _page(
         status=200 if error is None else status_of(error),
         datasets=usable_datasets(context),
         form=form,
-        parts=_shared(form),
+        parts=_shared(form, context.tenant_id),
         selector_groups=selector_groups(),
         controls=CONTROLS,
         scales=list(Scale),

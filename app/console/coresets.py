@@ -31,6 +31,7 @@ from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.pagination import PageQuery, PageRequest
+from dealrec.app.models.service import visible
 from dealrec.config import PruneConfig, parse_budget
 from dealrec.config.selector_groups import selector_groups
 from dealrec.coresets.formats import CoresetFormat
@@ -72,7 +73,7 @@ def coreset_page(
         formats=list(CoresetFormat),
         fields=selection_fields(coreset.selection),
         selector_groups=selector_groups(),
-        training=finetune_fields(),
+        training=finetune_fields(visible(context.tenant_id)),
         budgets=sweep_budgets(coreset.size),
         job_selection=job.config["selection"],
         job_sampling=job.config["sampling"],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dealrec.config import PruneConfig, SelectionConfig
-from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.language_models import DEFAULT_MODEL
 from dealrec.config.recommenders import RECOMMENDERS
 from dealrec.config.selectors import SELECTORS, Need
 from dealrec.config.stages import STAGES
@@ -49,15 +49,12 @@ _LEFT_OUT = frozenset({"effort.adapter", "gradients.adapter", "influence.target_
 """Fields that no form has: paths that a server refuses, and lists of thousands of keys."""
 _CHOICES = {
     "surrogate.model": list(SURROGATES),
-    "effort.model": list(LANGUAGE_MODELS),
-    "embedding.model": list(LANGUAGE_MODELS),
-    "gradients.model": list(LANGUAGE_MODELS),
-    "ifd.model": list(LANGUAGE_MODELS),
-    "finetune.model": list(LANGUAGE_MODELS),
     "finetune.recommender": list(RECOMMENDERS),
 }
 _LONG = 2000
 """The characters from which on a text is one of several lines."""
+_OF_THE_MODEL = ("dtype", "quantization")
+"""Options for which the catalogue may have a default: a form leaves them to the language model."""
 _BOOLEAN = {"boolean": ["true", "false"]}
 _LABELS = {
     "effort_weight": "Effort weight λ",
@@ -120,11 +117,21 @@ class FormPart:
     """The selectors that need the part, if only some do."""
 
 
-def job_form(given: Mapping[str, str] | None = None) -> list[FormPart]:
-    """Return every part of the configuration, with ``given`` over the defaults."""
+def job_form(
+    given: Mapping[str, str] | None = None, models: Iterable[str] = (DEFAULT_MODEL,)
+) -> list[FormPart]:
+    """Return every part of the configuration, with ``given`` over the defaults.
+
+    ``models`` are the language models that can be chosen.
+    """
     everything = PruneConfig.parse({name: {} for name in _OPTIONAL})
     defaults = dict(_flat(everything.model_dump(mode="json")))
-    fields = list(fields_of(PruneConfig.model_json_schema(), "", defaults, given or {}))
+    choices = {name: list(models) for name in defaults if _names_language_model(name)}
+    fields = list(
+        fields_of(
+            PruneConfig.model_json_schema(), "", defaults, given or {}, {**_CHOICES, **choices}
+        )
+    )
     parts = []
     for name, (title, summary) in _PARTS.items():
         own = [field for field in fields if _part_of(field.name) == name]
@@ -153,9 +160,16 @@ def selection_fields(selection: Mapping[str, Any]) -> list[FormField]:
     return list(fields_of(SelectionConfig.model_json_schema(), "selection.", defaults, given))
 
 
-def finetune_fields() -> list[FormField]:
-    """Return the fields of a training on a coreset with their defaults."""
-    return next(list(part.fields) for part in job_form() if part.name == "finetune")
+def finetune_fields(models: Iterable[str] = (DEFAULT_MODEL,)) -> list[FormField]:
+    """Return the fields of a training on a coreset with their defaults, and ``models`` to choose from."""
+    parts = job_form(models=models)
+    return next(list(part.fields) for part in parts if part.name == "finetune")
+
+
+def form_of_preset(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the form for the part of a configuration that a preset names, with the defaults."""
+    whole, named = form_of(PruneConfig.parse(config).model_dump(mode="json")), form_of(config)
+    return {name: text for name, text in whole.items() if name in named or not _left_to_model(name)}
 
 
 def read_config(form: Mapping[str, str]) -> ConfigTree:
@@ -253,10 +267,25 @@ def _part_of(name: str) -> str:
     return head if dot else ""
 
 
+def _names_language_model(name: str) -> bool:
+    return name.endswith(".model") and name not in _CHOICES
+
+
+def _left_to_model(name: str) -> bool:
+    return name.rpartition(".")[2] in _OF_THE_MODEL
+
+
 def fields_of(
-    schema: Mapping[str, Any], prefix: str, defaults: Mapping[str, Any], given: Mapping[str, str]
+    schema: Mapping[str, Any],
+    prefix: str,
+    defaults: Mapping[str, Any],
+    given: Mapping[str, str],
+    known: Mapping[str, list[str]] = _CHOICES,
 ) -> Iterator[FormField]:
-    """Make a field of each property of the JSON Schema ``schema``, whose names begin with ``prefix``."""
+    """Make a field of each property of the JSON Schema ``schema``, whose names begin with ``prefix``.
+
+    ``known`` has the choices of fields that the schema does not list.
+    """
     definitions = schema.get("$defs", {})
     for name, written in schema["properties"].items():
         place = f"{prefix}{name}"
@@ -267,11 +296,12 @@ def fields_of(
         kind, optional = kinds[0], len(kinds) < len(options)
         if "properties" in kind:
             inner = {**kind, "$defs": definitions}
-            yield from fields_of(inner, f"{place}.", defaults, given)
+            yield from fields_of(inner, f"{place}.", defaults, given, known)
             continue
-        default = _text(defaults.get(place, written.get("default")))
-        choices = _CHOICES.get(place) or kind.get("enum") or _BOOLEAN.get(kind["type"], [])
-        if choices and optional:
+        written_default = _text(defaults.get(place, written.get("default")))
+        default = "" if _left_to_model(place) else written_default
+        choices = known.get(place) or kind.get("enum") or _BOOLEAN.get(kind["type"], [])
+        if choices and (optional or _left_to_model(place)):
             choices = ["", *choices]
         yield FormField(
             name=place,

@@ -1,11 +1,17 @@
 """The form for a new job: its presets, its estimate, and the job made from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from dealrec.app.console.fields import FormPart, form_of, job_form, read_budget, read_config
+from dealrec.app.console.fields import (
+    form_of,
+    form_of_preset,
+    job_form,
+    read_budget,
+    read_config,
+)
 from dealrec.app.console.pages import render
 from dealrec.app.console.presets import PRESETS
 from dealrec.app.console.session import Posted
@@ -17,6 +23,7 @@ from dealrec.app.jobs.schemas import JobCreate
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.errors import NotFound, status_of
 from dealrec.app.kit.pagination import PageRequest
+from dealrec.app.models.service import visible
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.app.tables.jobs import SELECTING
 from dealrec.config import PruneConfig, parse_budget
@@ -40,11 +47,10 @@ def new_page(
     if like:
         form = _form_like(context, like)
     elif preset in PRESETS:
-        config = PruneConfig.parse(PRESETS[preset].config).model_dump(mode="json")
-        form = {"dataset_id": dataset_id, **form_of(config)}
+        form = {"dataset_id": dataset_id, **form_of_preset(PRESETS[preset].config)}
     else:
         raise NotFound.of("preset", preset)
-    return _page(request, context, form, job_form(form), preset="" if like else preset)
+    return _page(request, context, form, preset="" if like else preset)
 
 
 @router.post("")
@@ -54,7 +60,7 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
     try:
         job = api.create_job(_request(form), answer, context)
     except DealrecError as error:
-        return _page(request, context, form, job_form(form), error)
+        return _page(request, context, form, error)
     return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
 
 
@@ -100,7 +106,6 @@ def _page(
     request: Request,
     context: Context,
     form: Mapping[str, str],
-    parts: Sequence[FormPart],
     error: DealrecError | None = None,
     *,
     preset: str = "",
@@ -111,7 +116,7 @@ def _page(
         status=200 if error is None else status_of(error),
         datasets=usable_datasets(context),
         form=form,
-        parts=parts,
+        parts=job_form(form, visible(context.tenant_id)),
         selector_groups=selector_groups(),
         problem=error and error.to_problem(),
         presets=PRESETS.values(),

@@ -11,6 +11,7 @@ from dealrec.app.console import (
     job_form,
     jobs,
     keys,
+    models,
     session,
     status,
 )
@@ -30,6 +31,7 @@ def install_console(app: FastAPI) -> None:
         coresets,
         adapters,
         keys,
+        models,
         status,
         session,
     ):

@@ -4,7 +4,6 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from dealrec.app.catalogue import (
-    list_models,
     list_recommenders,
     list_selectors,
     list_surrogates,
@@ -19,12 +18,11 @@ router = APIRouter(prefix="/console", include_in_schema=False)
 
 @router.get("/server")
 def server_page(request: Request) -> Response:
-    """Show readiness and the available models, recommenders, surrogates and selectors."""
+    """Show readiness and the available recommenders, surrogates and selectors."""
     return render(
         request,
         "server.html",
         readiness=readyz(request, Response()),
-        models=list_models().data,
         recommenders=list_recommenders().data,
         surrogates=list_surrogates().data,
         selectors=list_selectors().data,

@@ -19,7 +19,7 @@ from dealrec.app.coresets.schemas import (
 )
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
-from dealrec.app.jobs.service import add_finetune_job, present
+from dealrec.app.jobs.service import add_finetune_job, present, require_model_of_training
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import download, new_scratch, scratch
 from dealrec.app.kit.pagination import Page, PageQuery
@@ -267,6 +267,7 @@ def create_finetune(
     With ``evaluation``, the job then measures the adapter on held-out users.
     """
     require_storable(body.model_dump(mode="json"))
+    require_model_of_training(body, context)
     with context.write() as session:
         coreset = CoresetRepository(session, context.tenant_id).get(coreset_id)
         jobs = JobRepository(session, context.tenant_id)

@@ -14,6 +14,8 @@ class Basis(StrEnum):
 
     FINISHED = "finished_stages"
     """Stages of the tenant that did the same kind of work here."""
+    CHECKED = "checked_model"
+    """What ``dealrec models check`` measured of the language model; nothing alike has finished here yet."""
     REFERENCE = "reference"
     """A machine of two cores without a GPU; nothing alike has finished here yet."""
 
@@ -23,7 +25,7 @@ class Calibration(BaseModel):
 
     basis: Basis
     stages: int
-    """Finished stages that the rate is the median of; 0 for ``reference``."""
+    """Finished stages that the rate is the median of; 0 for another basis."""
 
 
 class StageEstimate(BaseModel):
@@ -32,7 +34,7 @@ class StageEstimate(BaseModel):
     name: StageName
     seconds: float
     peak_memory_bytes: int | None
-    """The most that the stages it is calibrated on have held; null where none was measured."""
+    """The most that the stages or the model it is calibrated on have held; null where none was measured."""
     reused: bool
     """Whether its result is there already, from an earlier job."""
     runs: int = 1

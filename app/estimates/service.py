@@ -10,16 +10,17 @@ from dealrec.app.estimates.repository import Finished, finished_stages, latest_p
 from dealrec.app.estimates.schemas import Basis, Calibration, Detectable, Estimate, StageEstimate
 from dealrec.app.jobs.composition import data_shape, job_workload
 from dealrec.app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
-from dealrec.app.jobs.service import require_known_models, require_run_count
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.config import ComparisonConfig
 from dealrec.config.stages import (
     STAGES,
+    MeasuredRate,
     Plan,
     StageName,
     Work,
     Workload,
+    measured_rate,
     plan_comparison,
     plan_prune,
 )
@@ -35,7 +36,6 @@ def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: Dataset
     would raise.
     """
     _require_ready(dataset)
-    require_known_models(body.config)
     plan = plan_prune(body.config, body.budget, data_shape(dataset))
     return _estimate(session, tenant_id, plan, dataset, body.budget)
 
@@ -45,14 +45,10 @@ def estimate_comparison(
     tenant_id: str,
     body: ComparisonCreate,
     dataset: DatasetRow,
-    *,
-    max_runs: int,
 ) -> Estimate:
     """Estimate the comparison of ``body`` on ``dataset``; raises as :func:`estimate`."""
     _require_ready(dataset)
     config = body.comparison()
-    require_run_count(config, max_runs)
-    require_known_models(config.config)
     data = data_shape(dataset)
     config = config.for_data(has_times=data.has_times)
     plan = plan_comparison(config, data)
@@ -95,7 +91,8 @@ def _estimate(
     for stage in plan.stages:
         assert isinstance(stage.options, Workload)
         name, work = stage.place.name, stage.spec.work(stage.options)
-        found = _stage(name, work, past, reused=stage.key in made)
+        checked = measured_rate(stage.spec, stage.options.config)
+        found = _stage(name, work, past, checked, reused=stage.key in made)
         by_name.setdefault(name, []).append(found)
     stages = [_together(runs) for runs in by_name.values()]
     return Estimate(
@@ -113,23 +110,32 @@ def _together(runs: Sequence[StageEstimate]) -> StageEstimate:
     return runs[0].model_copy(update={"seconds": seconds, "reused": reused, "runs": len(runs)})
 
 
-def _stage(name: StageName, work: Work, past: list[Finished], *, reused: bool) -> StageEstimate:
+def _stage(
+    name: StageName,
+    work: Work,
+    past: list[Finished],
+    checked: MeasuredRate | None,
+    *,
+    reused: bool,
+) -> StageEstimate:
     like = [
         (one, before.units)
         for one in past
         if one.name is name and (before := _work_of(one)) is not None and before.alike == work.alike
     ]
     rates = [max(one.seconds - START_SECONDS, 0.1 * one.seconds) / units for one, units in like]
-    rate = median(rates) if rates else STAGES[name].reference_seconds
     peaks = [one.peak_memory_bytes for one, _ in like if one.peak_memory_bytes is not None]
+    rate, basis = STAGES[name].reference_seconds, Basis.REFERENCE
+    if rates:
+        rate, basis = median(rates), Basis.FINISHED
+    elif checked is not None:
+        rate, basis, peaks = checked.unit_seconds, Basis.CHECKED, [checked.peak_memory_bytes]
     return StageEstimate(
         name=name,
         seconds=0.0 if reused else round(START_SECONDS + rate * work.units, 1),
         peak_memory_bytes=max(peaks, default=None),
         reused=reused,
-        calibrated_on=Calibration(
-            basis=Basis.FINISHED if like else Basis.REFERENCE, stages=len(like)
-        ),
+        calibrated_on=Calibration(basis=basis, stages=len(like)),
     )
 
 

@@ -15,10 +15,14 @@ _HARMLESS = frozenset(
 """Paths whose POSTs change nothing on the server."""
 _ADMINISTRATION = frozenset({"/v1/keys", "/v1/audit", "/metrics", "/console/keys"})
 _ADMINISTRATION_BELOW = ("/v1/keys/", "/console/keys/")
+_CHANGED_BY_ADMINISTRATORS = ("/v1/models", "/console/models")
+"""Everybody may look at these and at what lies below."""
 
 
 def needed_scope(method: str, path: str) -> Scope:
     """The scope for a request, judged by its method and path alone: no route can forget to ask."""
     if path in _ADMINISTRATION or path.startswith(_ADMINISTRATION_BELOW):
+        return Scope.ADMIN
+    if method not in _READING and path.startswith(_CHANGED_BY_ADMINISTRATORS):
         return Scope.ADMIN
     return Scope.READ if method in _READING or path in _HARMLESS else Scope.WRITE

@@ -48,14 +48,16 @@ def create_comparison(body: ComparisonCreate, response: Response, context: Conte
 
     The answer is a job of kind ``comparison``. It reuses the scores of earlier jobs.
     """
+    comparison = body.comparison()
+    service.require_run_count(comparison, context.settings.max_comparison_runs)
+    service.require_models_of_comparison(comparison, context)
     with context.write() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
         row = service.add_comparison_job(
             session,
             dataset,
-            body.comparison(),
+            comparison,
             metadata=body.metadata,
-            max_runs=context.settings.max_comparison_runs,
         )
         job = service.present(session, row)
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")

@@ -58,7 +58,7 @@ def _prune(context: Context, form: Form) -> Job:
         )
     budget = parse_budget(form.fields["budget"])
     config = PruneConfig.parse(parse_json(form.fields.get("config") or "{}", "config"))
-    service.require_known_models(config)
+    service.require_models_of_job(config, context)
     return _create(context, upload, budget, config, _metadata(form))
 
 

@@ -7,29 +7,22 @@ from sqlalchemy.orm import Session
 from dealrec.app.jobs.lifecycle import plan_job
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
+from dealrec.app.kit.context import Context
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import Conflict, NotFound
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import Page, PageRequest
+from dealrec.app.models.service import require_known_model, require_usable_models
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobKind, JobRow, JobState
-from dealrec.config import ComparisonConfig, FinetuneConfig, PruneConfig
-from dealrec.config.language_models import LANGUAGE_MODELS, language_model, require_modules
-from dealrec.config.stages import StageName
+from dealrec.config import ComparisonConfig, PruneConfig
+from dealrec.config.stages import StageName, compared_stages, planned_stages, trained_stages
 from dealrec.config.surrogate import SURROGATES
 from dealrec.errors import FieldError, InputError
 
 
-def require_known_modules(config: FinetuneConfig | None) -> None:
-    """Raise :class:`InputError` (``unknown_target_modules``) for layers that the model does not have."""
-    entry = None if config is None else language_model(config.model)
-    if config is not None and entry is not None and entry.modules:
-        wanted = [name.rpartition(".")[2] for name in config.lora.named_modules]
-        require_modules(entry.name, wanted, entry.modules)
-
-
-def require_known_models(config: PruneConfig) -> None:
-    """Raise :class:`InputError` for a name that the catalogue does not list.
+def require_known_models(config: PruneConfig, tenant_id: str) -> None:
+    """Raise :class:`InputError` for a name that the catalogue does not list for the tenant.
 
     The code is ``unknown_model`` for a language model. It is ``invalid_config`` for an adapter, and
     for a surrogate, because only the library accepts import paths.
@@ -43,8 +36,7 @@ def require_known_models(config: PruneConfig) -> None:
     }
     for location, part in names.items():
         if part is not None:
-            require_known_model(part.model, location)
-    require_known_modules(config.finetune)
+            require_known_model(part.model, location, tenant_id)
     for name, measured in (("effort", config.effort), ("gradients", config.gradients)):
         if measured is not None and measured.adapter is not None:
             raise InputError(
@@ -63,16 +55,28 @@ def require_known_models(config: PruneConfig) -> None:
         )
 
 
-def require_known_model(name: str, location: str) -> None:
-    """Raise :class:`InputError` (``unknown_model``) if the catalogue does not list ``name``."""
-    if language_model(name) is None:
-        known = ", ".join(sorted(LANGUAGE_MODELS))
-        raise InputError(
-            f"This server does not have the language model {name[:60]!r}; it has {known}.",
-            code="unknown_model",
-            title="The language model is not known",
-            errors=[FieldError(location, f"one of {known}")],
-        )
+def require_models_of_job(config: PruneConfig, context: Context) -> None:
+    """Check the models of a job that makes a coreset.
+
+    Raises the errors of :func:`require_known_models` and of
+    :func:`~dealrec.app.models.service.require_usable_models`. It reads files, so no transaction should be
+    open; the same is true of the two functions below.
+    """
+    require_known_models(config, context.tenant_id)
+    require_usable_models(planned_stages(config), config, context.settings)
+
+
+def require_models_of_comparison(config: ComparisonConfig, context: Context) -> None:
+    """Check the models of a comparison; raises as :func:`require_models_of_job`."""
+    require_known_models(config.config, context.tenant_id)
+    require_usable_models(compared_stages(config), config.config, context.settings)
+
+
+def require_model_of_training(config: FinetuneJobConfig, context: Context) -> None:
+    """Check the model of a training on a coreset; raises as :func:`require_models_of_job`."""
+    require_known_model(config.model, "model", context.tenant_id)
+    options = config.of_stages()
+    require_usable_models(trained_stages(options), options, context.settings)
 
 
 def require_run_count(config: ComparisonConfig, max_runs: int) -> None:
@@ -97,10 +101,9 @@ def add_prune_job(
 ) -> JobRow:
     """Add a job on ``dataset``, and plan its stages.
 
-    Raises :class:`InputError` (``unknown_model``, ``budget_too_large``, …) and :class:`Conflict`
+    Raises :class:`InputError` (``no_samples``, ``budget_too_large``, …) and :class:`Conflict`
     (``dataset_rejected``).
     """
-    require_known_models(config)
     job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
     job.job_metadata = dict(metadata)
     return _plan(session, job, dataset, budget, config)
@@ -121,9 +124,7 @@ def add_select_job(
 def add_finetune_job(
     session: Session, dataset: DatasetRow, coreset_id: str, config: FinetuneJobConfig
 ) -> JobRow:
-    """Add a job that trains on a coreset; raises :class:`InputError` (``unknown_model``)."""
-    require_known_model(config.model, "model")
-    require_known_modules(config)
+    """Add a job that trains on a coreset, and plan its stages."""
     job = _new_job(session, dataset.tenant_id, JobKind.FINETUNE, dataset.id)
     job.source_coreset_id = coreset_id
     job.config = config.model_dump(mode="json")
@@ -137,15 +138,12 @@ def add_comparison_job(
     config: ComparisonConfig,
     *,
     metadata: Mapping[str, str],
-    max_runs: int,
 ) -> JobRow:
     """Add a job that compares selectors on ``dataset``, and plan its stages.
 
-    Raises :class:`InputError` (``comparison_too_large``, ``unknown_model``, ``budget_too_large``,
-    ``no_validation_split``, …) and :class:`Conflict` (``dataset_rejected``).
+    Raises :class:`InputError` (``budget_too_large``, ``no_validation_split``, …) and
+    :class:`Conflict` (``dataset_rejected``).
     """
-    require_run_count(config, max_runs)
-    require_known_models(config.config)
     job = _new_job(session, dataset.tenant_id, JobKind.COMPARISON, dataset.id)
     job.job_metadata = dict(metadata)
     job.config = config.model_dump(mode="json")

@@ -14,7 +14,7 @@ class Scope(StrEnum):
     WRITE = "write"
     """Upload, start jobs, cancel, delete."""
     ADMIN = "admin"
-    """See the tenant's keys, its audit trail, and the server's metrics."""
+    """See the tenant's keys, its audit trail and the server's metrics; add and remove its models."""
 
 
 ALL_SCOPES = frozenset(Scope)

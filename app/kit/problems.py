@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from dealrec.app.kit.errors import ServiceError, status_of
+from dealrec.config.catalogue import InvalidCatalogue
 from dealrec.config.wording import field_errors, sentence
 from dealrec.errors import DealrecError, FieldError, InputError
 
@@ -101,7 +102,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def _ours(request: Request, error: DealrecError) -> ProblemResponse:
         if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
             _LOG.error("internal_error", path=request.url.path, exc_info=error)
-            return internal_error(request.url.path)
+            if not isinstance(error, InvalidCatalogue):  # which says what its operator has to mend
+                return internal_error(request.url.path)
         return error_response(error, request.url.path)
 
     @app.exception_handler(HTTPException)

@@ -41,6 +41,13 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         "report": None,
         "error": None,
     },
+    "LanguageModelCreate": {
+        "name": "qwen2.5-0.5b",
+        "repository": "Qwen/Qwen2.5-0.5B-Instruct",
+        "revision": "7ae557604adf67be50417f59c2c2f167def9a775",
+        "dtype": "bfloat16",
+        "licence": "apache-2.0",
+    },
     "JobCreate": {
         "dataset_id": "ds_01j9zq4m7c0000000000000000",
         "budget": 1024,

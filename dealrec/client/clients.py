@@ -10,7 +10,7 @@ from dealrec.client.adapters import Adapters
 from dealrec.client.binding import operation
 from dealrec.client.coresets import Coresets
 from dealrec.client.datasets import Datasets, Source, dataset_in_parts
-from dealrec.client.exchange import ask, creating, fetched, new_key, plain, without_none
+from dealrec.client.exchange import ask, creating, delete, fetched, new_key, plain, without_none
 from dealrec.client.jobs import Config, Jobs, job_body
 from dealrec.client.records import Choice, LanguageModel, Layout, M
 from dealrec.client.resources import Job, create_job
@@ -77,6 +77,27 @@ class Service(Generic[M]):
         """List the language models for ``effort.model`` and ``finetune.model``."""
         answer = await fetched(self.transport, "/v1/models")
         return [LanguageModel.model_validate(entry) for entry in answer["data"]]
+
+    @operation
+    async def add_model(
+        self,
+        name: str,
+        repository: str,
+        revision: str,
+        options: Mapping[str, Any] | None = None,
+    ) -> LanguageModel:
+        """Add a commit of a repository on the Hugging Face hub; the key must be an administrator's.
+
+        ``options`` are further fields of ``POST /v1/models``, such as ``dtype`` or ``licence``.
+        """
+        body = {"name": name, "repository": repository, "revision": revision}
+        request = creating("/v1/models", json={**body, **(options or {})})
+        return LanguageModel.model_validate((await ask(self.transport, request)).json())
+
+    @operation
+    async def remove_model(self, name: str) -> None:
+        """Take one of the tenant's own language models out of the catalogue."""
+        await delete(self.transport, f"/v1/models/{name}")
 
     @operation
     async def recommenders(self) -> list[Choice]:

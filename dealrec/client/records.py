@@ -159,9 +159,10 @@ class Calibration(Record):
     """The measurements behind the estimate of a stage."""
 
     basis: str
-    """``finished_stages`` of this tenant, or the ``reference`` machine where there are none yet."""
+    """``finished_stages`` of this tenant, or where there are none yet, the ``checked_model`` or the
+    ``reference`` machine."""
     stages: int
-    """The number of finished stages whose median rate is used; 0 for ``reference``."""
+    """The number of finished stages whose median rate is used; 0 for another basis."""
 
 
 class StageEstimate(Record):
@@ -346,6 +347,21 @@ class LanguageModel(Record):
     licence: str
     revision: str
     available: bool
+    reason: str | None = None
+    """Why its files are not on the server."""
+    bytes: int | None = None
+    """The size of the weights on disk."""
+    source: str = ""
+    """``repository``, ``folder``, ``gguf`` or ``package``."""
+    repository: str | None = None
+    dtype: str | None = None
+    attention: str = "auto"
+    quantization: str = "none"
+    target_modules: list[str] = []
+    prompt_format: str = "auto"
+    max_tokens: int | None = None
+    measured: list[Mapping[str, Any]] = []
+    """What ``dealrec models check`` found it to take, by device."""
 
 
 class LayoutForm(Record):

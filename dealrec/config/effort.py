@@ -1,11 +1,12 @@
 """Options of the effort score."""
 
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dealrec.config.base import Config
+from dealrec.config.language_models import DEFAULT_MODEL, with_model_defaults
 
 
 class EffortParameters(StrEnum):
@@ -45,14 +46,20 @@ class LossSpan(StrEnum):
 class TokenOptions(Config):
     """A language model, and the tokens of samples that it reads."""
 
-    model: str = Field("smollm2-135m", min_length=1, max_length=200)
+    model: str = Field(DEFAULT_MODEL, min_length=1, max_length=200)
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The number type of the model; sums are taken in float32. ``bfloat16`` is for GPUs and for CPUs
-    with instructions for it; on others it is four times slower than ``float32``."""
+    with instructions for it; on others it is four times slower than ``float32``. The catalogue may have
+    another default for a model."""
     max_tokens: int = Field(512, ge=16, le=32_768)
     """A longer sample loses the oldest tokens of its input, never its answer."""
     batch_tokens: int = Field(2048, ge=16)
     """The number of tokens in a batch, padding included; samples of similar length share one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_catalogue(cls, data: Any) -> Any:
+        return with_model_defaults(data, cls.model_fields)
 
 
 class IfdConfig(TokenOptions):

@@ -7,11 +7,16 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.effort import LossSpan
-from dealrec.config.language_models import language_model
+from dealrec.config.language_models import (
+    DEFAULT_MODEL,
+    adapted_modules,
+    with_model_defaults,
+)
+from dealrec.config.model_entry import AUTO
 from dealrec.config.recommenders import BIGREC, ENCODER, RECOMMENDERS, RecommenderEntry
 
-AUTO, ALL_LINEAR = "auto", "all-linear"
-"""Target modules that are not names: those of the model's family, and all linear layers but the last."""
+ALL_LINEAR = "all-linear"
+"""Target modules that are not names, beside ``auto``: all linear layers but the last."""
 
 
 def _listed(value: Any) -> Any:
@@ -27,8 +32,9 @@ class LoraSettings(Config):
     target_modules: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (AUTO,), min_length=1, max_length=32
     )
-    """The layers that are adapted, by name or by the end of their path. ``auto`` stands for those that peft
-    adapts in the model's family, ``all-linear`` for all linear layers but the output layer."""
+    """The layers that are adapted, by name or by the end of their path. ``auto`` stands for those that the
+    catalogue names for the model, or else for those that peft adapts in its family, and ``all-linear`` for
+    all linear layers but the output layer."""
     last_layers: int | None = Field(None, ge=0, le=1000)
     """The number of last layers that are adapted; ``None`` adapts all layers. With 0, which is for the
     recommender ``encoder`` alone, the language model stays as it is and the projection is trained."""
@@ -100,7 +106,7 @@ class EncoderSettings(Config):
 class FinetuneConfig(Config):
     """Options of LoRA training on the coreset."""
 
-    model: str = Field("smollm2-135m", min_length=1, max_length=200)
+    model: str = Field(DEFAULT_MODEL, min_length=1, max_length=200)
     recommender: str = Field(BIGREC, max_length=200)
     """``bigrec`` (the model writes the next title) or ``encoder`` (it compares vectors)."""
     epochs: int = Field(1, ge=1, le=1000)
@@ -119,6 +125,11 @@ class FinetuneConfig(Config):
     lora: LoraSettings = LoraSettings()
     encoder: EncoderSettings = EncoderSettings()
     seed: int = Field(0, ge=0, lt=2**31)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_catalogue(cls, data: Any) -> Any:
+        return with_model_defaults(data, cls.model_fields)
 
     @field_validator("recommender")
     @classmethod
@@ -151,14 +162,13 @@ class FinetuneConfig(Config):
         """The options that the recommender reads, as JSON: a part of keys.
 
         ``recommender`` is left out for ``bigrec``, so that keys from the time when it was the only
-        recommender stay as they were. ``auto`` is written out for models of the catalogue.
+        recommender stay as they were. ``auto`` is written out where the catalogue says what it stands for.
         """
         own = {name for entry in RECOMMENDERS.values() for name in entry.parameters}
         unread = own - {*self.entry.parameters}
         if self.recommender == BIGREC:
             unread.add("recommender")
         options = self.model_dump(mode="json", exclude=unread)
-        entry = language_model(self.model)
-        if entry is not None and entry.targets and self.lora.target_modules == (AUTO,):
-            options["lora"]["target_modules"] = list(entry.targets)
+        adapted = adapted_modules(self.model, self.lora.target_modules)
+        options["lora"]["target_modules"] = list(adapted)
         return options

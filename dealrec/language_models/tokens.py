@@ -12,7 +12,7 @@ from dealrec.config.language_models import language_model
 from dealrec.config.prompt import PromptFormat
 from dealrec.data.prompts import PromptedSample
 from dealrec.errors import FieldError, InputError
-from dealrec.language_models.loading import LoadedLanguageModel, longest_text
+from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.wording import WordedPrompt, Wording, ids_of, wording_of
 
 
@@ -87,9 +87,8 @@ class Encoder:
     @classmethod
     def for_model(cls, loaded: LoadedLanguageModel, max_tokens: int) -> "Encoder":
         """Make the encoder of a model, which may itself take fewer than ``max_tokens`` tokens."""
-        longest = longest_text(loaded.model.config)
-        limit = min(max_tokens, longest or max_tokens)
-        return cls(loaded.tokenizer, limit, chat=reads_chat(loaded.name, loaded.tokenizer))
+        limit = min(max_tokens, loaded.longest or max_tokens)
+        return cls(loaded.tokenizer, limit, chat=reads_chat(loaded.source, loaded.tokenizer))
 
     def encode(self, samples: Sequence[PromptedSample]) -> list[EncodedSample]:
         """Tokenize each sample.
@@ -191,7 +190,8 @@ def reads_chat(model: str, tokenizer: Any) -> bool:
     It does where the catalogue's entry says so and there is a template.
     """
     entry = language_model(model)
-    return bool(tokenizer.chat_template) and getattr(entry, "prompt_format", "plain") == "chat"
+    says_so = entry is not None and entry.prompt_format == "chat"
+    return says_so and bool(tokenizer.chat_template)
 
 
 def padded(samples: Sequence[EncodedSample], pad: int, device: torch.device) -> Tensor:

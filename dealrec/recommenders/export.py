@@ -16,7 +16,7 @@ from dealrec.language_models.adapters import (
     require_adapter,
     with_adapter,
 )
-from dealrec.language_models.loading import LoadedLanguageModel, load_language_model, longest_text
+from dealrec.language_models.loading import LoadedLanguageModel, load_language_model
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import SILENT, Reporter
 
@@ -87,7 +87,7 @@ def _configurations(
 ) -> dict[str, Any]:
     """The JSON files that all versions of the library since 2 read, by their paths in the folder."""
     outputs, inputs = weights["linear.weight"].shape
-    longest = longest_text(loaded.model.config) or config.max_tokens
+    longest = loaded.longest or config.max_tokens
     modules = zip(_MODULES, _FOLDERS, strict=True)
     return {
         "modules.json": [

@@ -33,6 +33,12 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
         lambda at: (f"/v1/jobs/{at.job}/coresets", {"json": {"selection": {"method": "grand"}}}),
     ],
     "create_finetune": [lambda at: (f"/v1/coresets/{at.coreset}/finetunes", {"json": {}})],
+    "create_model": [
+        lambda at: (
+            "/v1/models",
+            {"json": {"name": at.job[-12:], "repository": "org/one", "revision": "a" * 40}},
+        )
+    ],
 }
 """Requests by operation; an operation with two ways to create has both."""
 

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from dealrec.config.language_models import LANGUAGE_MODELS
+from dealrec.config.catalogue import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -44,6 +44,6 @@ def test_it_names_no_index_and_no_place_on_a_disk() -> None:
 
 
 def test_it_pins_the_language_model_that_the_catalogue_knows(pins: dict[str, list[str]]) -> None:
-    for model in LANGUAGE_MODELS.values():
-        if model.distribution is not None:
-            assert pins[model.distribution] == [model.revision]
+    for model in BUILT_IN.values():
+        assert model.package is not None
+        assert pins[model.package] == [model.revision]

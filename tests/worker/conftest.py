@@ -10,7 +10,6 @@ from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
-from dealrec.config.language_models import LANGUAGE_MODELS, LanguageModel
 from dealrec.data.synthetic import write_sample_data
 from dealrec.worker.claims import claim
 from dealrec.worker.runner import Runner
@@ -45,13 +44,14 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A tiny language model that this server allows."""
+    """A tiny language model in the catalogue."""
     folder = tmp_path / "model"
     tiny_model().save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
-    entry = LanguageModel(str(folder), 10_000, "llama", "apache-2.0", None, "1")
-    monkeypatch.setitem(LANGUAGE_MODELS, entry.name, entry)
-    return entry.name
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text('[models.tiny]\nfolder = "model"\nlicence = "apache-2.0"\n')
+    monkeypatch.setenv("DEALREC_MODELS", str(catalogue))
+    return "tiny"
 
 
 @pytest.fixture

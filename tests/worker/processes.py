@@ -17,7 +17,8 @@ def environment(settings: Settings) -> dict[str, str]:
     """The settings as the variables that a process reads them from."""
     given = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
     variables = {f"DEALREC_{name.upper()}": str(value) for name, value in given.items()}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("DEALREC_")}
+    ours = {name for name in os.environ if name.startswith("DEALREC_")} - {"DEALREC_MODELS"}
+    clean = {name: value for name, value in os.environ.items() if name not in ours}
     return {**clean, **variables}
 
 

@@ -15,7 +15,6 @@ from fastapi.testclient import TestClient
 
 from dealrec.app.settings import Settings
 from dealrec.config.comparison import CONTROLS
-from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.runtime import Runtime
 from dealrec.pipeline import compare
 from dealrec.worker.checkpoints import PREFIX
@@ -135,7 +134,6 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
     model: str,
     dataset_id: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     body = {"dataset_id": dataset_id, "budget": 8, "config": config(model)}
     pruned = client.post("/v1/jobs", json=body).json()
@@ -180,7 +178,6 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
 
     report = client.get(f"/v1/jobs/{compared}/report?format=json").json()
     assert killer.kept <= {run["finetune_seconds"] for run in report["runs"]}
-    monkeypatch.delitem(LANGUAGE_MODELS, model)  # a folder, to the library
     expected = compare(
         source / "interactions.csv",
         items=source / "items.csv",

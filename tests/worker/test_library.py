@@ -9,7 +9,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dealrec.app.settings import Settings
-from dealrec.config.language_models import LANGUAGE_MODELS
 from dealrec.config.runtime import Runtime
 from dealrec.pipeline import prune
 
@@ -54,7 +53,6 @@ def test_the_library_gives_the_very_figures_that_a_job_gives_over_http(
     model: str,
     dataset_id: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     body = {"dataset_id": dataset_id, "budget": BUDGET, "config": config(model)}
     posted = client.post("/v1/jobs", json=body).json()
@@ -62,9 +60,6 @@ def test_the_library_gives_the_very_figures_that_a_job_gives_over_http(
     job = client.get(f"/v1/jobs/{posted['id']}").json()
     assert job["state"] == "succeeded", job["error"]
 
-    monkeypatch.delitem(
-        LANGUAGE_MODELS, model
-    )  # a folder, to the library as to the worker's process
     result = prune(
         source / "interactions.csv",
         items=source / "items.csv",

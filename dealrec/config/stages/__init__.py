@@ -28,6 +28,7 @@ from dealrec.config.stages.plan import (
     plan_training,
     reported,
 )
+from dealrec.config.stages.rates import MeasuredRate, measured_rate
 from dealrec.config.stages.registry import (
     STAGES,
     compared_stages,
@@ -46,6 +47,7 @@ __all__ = [
     "STAGES",
     "DataShape",
     "JobOptions",
+    "MeasuredRate",
     "ModelUse",
     "Phase",
     "Plan",
@@ -62,6 +64,7 @@ __all__ = [
     "compared_stages",
     "hashed",
     "makers",
+    "measured_rate",
     "needed_stages",
     "plan_comparison",
     "plan_prune",

@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 from dealrec.config.comparison import ComparisonConfig
-from dealrec.config.effort import TokenOptions
+from dealrec.config.effort import GradientOptions, TokenOptions
 from dealrec.config.finetune import FinetuneConfig
-from dealrec.config.language_models import revision
+from dealrec.config.language_models import content, revision
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
 
@@ -67,6 +67,14 @@ class Phase(StrEnum):
     TRAINING = "training"
     """Trains on a coreset and measures the adapter."""
     COMPARISON = "comparison"
+
+
+class Pace(StrEnum):
+    """What a language model does with a text, of which ``dealrec models check`` measures the speed."""
+
+    READ = "read"
+    EFFORT = "effort"
+    TRAIN = "train"
 
 
 class Product(StrEnum):
@@ -127,6 +135,14 @@ class ModelUse:
     model: str
     adapter: str | None = None
     """A PEFT folder that is loaded on top."""
+    dtype: str = "float32"
+    quantization: str = "none"
+    modules: tuple[str, ...] = ()
+    """The target modules of the LoRA that is trained."""
+    projections: tuple[str, ...] = ()
+    """The projections of the last layer that gradients are measured on."""
+    max_tokens: int | None = None
+    """The longest text that it is given."""
 
 
 class StageSpec(ABC):
@@ -157,6 +173,8 @@ class StageSpec(ABC):
     reads_scores: ClassVar[bool] = False
     """Whether it reads the results of all stages that make something for selectors."""
     product: ClassVar[Product] = Product.ARTIFACT
+    pace: ClassVar[Pace | None] = None
+    """What a language model does with the one text that a unit of work is; ``None`` for other work."""
     reference_seconds: ClassVar[float] = 0.0
     """Seconds a unit of work takes on two cores without a GPU, rounded up, with language models of
     135M parameters. Estimates use it until a stage of the same kind has finished on this server."""
@@ -206,9 +224,18 @@ class StageSpec(ABC):
     def language_model(self, config: PruneConfig) -> ModelUse | None:
         """The language model that the stage loads under this configuration: by default its part's."""
         own = getattr(config, self.part, None)
-        if not isinstance(own, TokenOptions | FinetuneConfig):
+        if isinstance(own, FinetuneConfig):
+            return trained_model(own)
+        if not isinstance(own, TokenOptions):
             return None
-        return ModelUse(own.model, getattr(own, "adapter", None))
+        measured = own if isinstance(own, GradientOptions) else None
+        return ModelUse(
+            own.model,
+            measured.adapter if measured else None,
+            own.dtype,
+            projections=measured.parameters.projections if measured else (),
+            max_tokens=own.max_tokens,
+        )
 
     def contents(self, config: PruneConfig) -> Mapping[str, object]:
         """The revisions of the language model that the stage loads, and of its adapter, for the key."""
@@ -216,7 +243,18 @@ class StageSpec(ABC):
         if use is None:
             return {}
         adapted = {} if use.adapter is None else {"adapter_revision": revision(use.adapter)}
-        return {"revision": revision(use.model), **adapted}
+        return {**content(use.model), **adapted}
+
+
+def trained_model(config: FinetuneConfig) -> ModelUse:
+    """The language model that a training loads, and how."""
+    return ModelUse(
+        config.model,
+        dtype=config.dtype,
+        quantization=getattr(config, "quantization", "none"),
+        modules=config.lora.target_modules,
+        max_tokens=config.max_tokens,
+    )
 
 
 def by_run(spec: StageSpec, before: Iterable[StagePlace]) -> list[dict[StageName, StagePlace]]:

@@ -6,11 +6,13 @@ from dealrec.config.prune import PruneConfig
 from dealrec.config.stages.base import (
     JobOptions,
     ModelUse,
+    Pace,
     Phase,
     StageName,
     StageSpec,
     Work,
     Workload,
+    trained_model,
 )
 from dealrec.config.stages.evaluate import texts_asked
 
@@ -32,6 +34,7 @@ class CompareStage(StageSpec):
     version = 5
     before = (StageName.SURROGATE,)
     reads_scores = True
+    pace = Pace.READ
     reference_seconds = 0.1
 
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
@@ -67,4 +70,4 @@ class CompareStage(StageSpec):
 
     def language_model(self, config: PruneConfig) -> ModelUse | None:
         assert config.finetune is not None
-        return ModelUse(config.finetune.model)
+        return trained_model(config.finetune)

@@ -8,6 +8,7 @@ from dealrec.config.selectors import Need
 from dealrec.config.stages.base import (
     TEXTS,
     JobOptions,
+    Pace,
     Phase,
     StageName,
     StageSpec,
@@ -29,6 +30,7 @@ class EffortStage(StageSpec):
     reads = TEXTS | {"effort"}
     before = (StageName.INFLUENCE,)
     makes = frozenset({Need.EFFORT})
+    pace = Pace.EFFORT
     reference_seconds = 0.1
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:

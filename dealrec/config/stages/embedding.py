@@ -10,6 +10,7 @@ from dealrec.config.stages.base import (
     TEXTS,
     JobOptions,
     ModelUse,
+    Pace,
     Phase,
     StageName,
     StageSpec,
@@ -30,6 +31,7 @@ class EmbeddingStage(StageSpec):
     reads = TEXTS | {"validation_users", "embedding"}
     before = (StageName.SURROGATE,)
     makes = frozenset({Need.EMBEDDING, Need.VALIDATION_EMBEDDING})
+    pace = Pace.READ
     reference_seconds = 0.1
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:

@@ -2,7 +2,7 @@
 
 from dealrec.config.evaluation import EvaluationConfig, Ranking
 from dealrec.config.finetune import FinetuneConfig
-from dealrec.config.stages.base import Phase, Product, StageName, StageSpec, Work, Workload
+from dealrec.config.stages.base import Pace, Phase, Product, StageName, StageSpec, Work, Workload
 
 _TITLE_TOKENS = 12
 """How many tokens a title takes."""
@@ -24,6 +24,7 @@ class EvaluateStage(StageSpec):
     reads = frozenset({"evaluation"})
     before = (StageName.FINETUNE,)
     product = Product.EVALUATION
+    pace = Pace.READ
     reference_seconds = 0.1
 
     def work(self, load: Workload) -> Work:

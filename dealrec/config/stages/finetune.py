@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from dealrec.config.stages.base import (
     JobOptions,
+    Pace,
     Phase,
     Product,
     StageName,
@@ -25,6 +26,7 @@ class FinetuneStage(StageSpec):
     reads = frozenset({"finetune"})
     before = (StageName.SELECT,)
     product = Product.ADAPTER
+    pace = Pace.TRAIN
     reference_seconds = 0.5
 
     def key_options(self, options: JobOptions) -> Mapping[str, object]:

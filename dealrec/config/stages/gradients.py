@@ -1,7 +1,7 @@
 """The stage that makes a projected gradient of every sample."""
 
 from dealrec.config.selectors import Need
-from dealrec.config.stages.base import TEXTS, Phase, StageName, StageSpec, Work, Workload
+from dealrec.config.stages.base import TEXTS, Pace, Phase, StageName, StageSpec, Work, Workload
 
 
 class GradientsStage(StageSpec):
@@ -15,6 +15,7 @@ class GradientsStage(StageSpec):
     version = 2
     reads = TEXTS | {"validation_users", "gradients"}
     makes = frozenset({Need.GRADIENTS, Need.VALIDATION_GRADIENTS})
+    pace = Pace.EFFORT
     reference_seconds = 0.15
 
     def work(self, load: Workload) -> Work:

@@ -1,7 +1,7 @@
 """The stage that compares the language model's losses with and without the history."""
 
 from dealrec.config.selectors import Need
-from dealrec.config.stages.base import TEXTS, Phase, StageName, StageSpec, Work, Workload
+from dealrec.config.stages.base import TEXTS, Pace, Phase, StageName, StageSpec, Work, Workload
 
 
 class IfdStage(StageSpec):
@@ -14,6 +14,7 @@ class IfdStage(StageSpec):
     phase = Phase.SCORING
     reads = TEXTS | {"ifd"}
     makes = frozenset({Need.IFD})
+    pace = Pace.READ
     reference_seconds = 0.1
 
     def work(self, load: Workload) -> Work:

@@ -46,6 +46,7 @@ def test_every_page_forbids_inline_scripts_and_styles_and_has_none(
         f"/console/jobs/{made.finetune}",
         f"/console/jobs/{made.job}/plots",
         "/console/comparisons/new",
+        "/console/models",
         "/console/server",
         "/console/keys",
         "/console/coresets",

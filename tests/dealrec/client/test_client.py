@@ -179,7 +179,11 @@ def test_a_comparison_is_a_job(client: Client, finished: Finished) -> None:
 
 
 def test_what_can_be_chosen_is_listed(client: Client) -> None:
-    assert "smollm2-135m" in [model.name for model in client.models()]
+    added = client.add_model("hub", "org/one", "a" * 40, {"licence": "mit"})
+    assert (added.available, added.licence) == (False, "mit")
+    assert [model.name for model in client.models()] == ["smollm2-135m", "hub"]
+    client.remove_model("hub")
+    assert [model.name for model in client.models()] == ["smollm2-135m"]
     assert "encoder" in [choice.name for choice in client.recommenders()]
     assert "sasrec" in [choice.name for choice in client.surrogates()]
     layout = next(layout for layout in client.layouts() if layout.name == "movielens-1m")

@@ -14,6 +14,7 @@ import dealrec.app.coresets.schemas as coresets
 import dealrec.app.datasets.schemas as datasets
 import dealrec.app.estimates.schemas as estimates
 import dealrec.app.jobs.schemas as jobs
+import dealrec.app.models.schemas as models
 import dealrec.app.scores.schemas as scores
 import dealrec.app.stages.schemas as stages
 import dealrec.app.uploads.schemas as uploads
@@ -39,7 +40,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Explanation": coresets.Explanation,
     "Histogram": scores.Histogram,
     "Job": jobs.Job,
-    "LanguageModel": catalogue.LanguageModelEntry,
+    "LanguageModel": models.LanguageModelEntry,
     "Layout": catalogue.LayoutEntry,
     "LayoutForm": catalogue.LayoutForm,
     "Progress": stages.Progress,

@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 import dealrec
 from dealrec.cli import register
 from dealrec.config import FinetuneConfig, PruneConfig
-from dealrec.config.language_models import LANGUAGE_MODELS, LanguageModel
 from dealrec.coresets.exports import write_export, zip_export
 from dealrec.coresets.formats import CoresetFormat, write_format
 from dealrec.coresets.members import read_members, text_columns
@@ -183,14 +182,18 @@ def test_what_configurations_cannot_say_is_said(members, tmp_path):
 
 
 def test_a_model_of_the_hub_is_named_at_its_revision(members, tmp_path, monkeypatch):
-    entry = LanguageModel("mine", 1, "llama", "mit", "org/mine", "abc123", targets=("k_proj",))
-    monkeypatch.setitem(LANGUAGE_MODELS, "mine", entry)
+    catalogue = tmp_path / "models.toml"
+    commit = "abc123" + "0" * 34
+    catalogue.write_text(
+        f"[models.mine]\nrepository = 'org/mine'\nrevision = '{commit}'\ntarget_modules = ['k_proj']\n"
+    )
+    monkeypatch.setenv("DEALREC_MODELS", str(catalogue))
     write_export(members, CoresetFormat.MESSAGES, FinetuneConfig(model="mine"), tmp_path)
     trl = yaml.safe_load((tmp_path / "trl.yaml").read_text())
     named = (trl["model_name_or_path"], trl["model_revision"], trl["lora_target_modules"])
-    assert named == ("org/mine", "abc123", ["k_proj"])
+    assert named == ("org/mine", commit, ["k_proj"])
     axolotl = yaml.safe_load((tmp_path / "axolotl.yaml").read_text())
-    assert (axolotl["base_model"], axolotl["revision_of_model"]) == ("org/mine", "abc123")
+    assert (axolotl["base_model"], axolotl["revision_of_model"]) == ("org/mine", commit)
 
 
 def test_the_same_export_is_the_same_zip(members, tmp_path):

@@ -6,12 +6,13 @@ import pytest
 
 from dealrec.errors import InputError
 from dealrec.language_models.checking import require_usable
-from tests.dealrec.language_models.tiny import tiny_model
+from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 
 
 def test_a_model_is_checked_without_its_weights(tmp_path):
     model_folder = tmp_path / "tiny"
     tiny_model().save_pretrained(model_folder)
+    byte_tokenizer().save_pretrained(model_folder)
     require_usable(str(model_folder), ("q_proj", "self_attn.v_proj"))
     with pytest.raises(InputError, match=r"no modules `c_attn`.*gate_proj.*v_proj") as refused:
         require_usable(str(model_folder), ("q_proj", "c_attn"))
@@ -39,3 +40,35 @@ def test_a_folder_that_is_no_causal_language_model_is_refused(tmp_path, config, 
     with pytest.raises(InputError) as refused:
         require_usable(str(tmp_path))
     assert refused.value.code == code
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path):
+    tiny_model().save_pretrained(tmp_path)
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens(["<one>", "<two>", "<three>", "<four>"])
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(
+        InputError, match="makes 261 tokens, and the model has embeddings of 260"
+    ) as at:
+        require_usable(str(tmp_path))
+    assert at.value.code == "tokenizer_does_not_fit"
+
+
+def test_a_model_that_memory_does_not_hold_is_refused(tmp_path, monkeypatch):
+    tiny_model().save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    monkeypatch.setattr("dealrec.language_models.checking.free_bytes", lambda: 50_000)
+    with pytest.raises(InputError, match="this machine has free") as refused:
+        require_usable(str(tmp_path))
+    assert refused.value.code == "not_enough_memory"
+    require_usable(str(tmp_path), dtype="bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "is truncated"), (b"not a gguf\n", "is not a GGUF file")]
+)
+def test_a_broken_gguf_file_is_refused(tmp_path, content, said):
+    (tmp_path / "broken.gguf").write_bytes(content)
+    with pytest.raises(InputError, match=f"broken.gguf {said}") as refused:
+        require_usable(str(tmp_path / "broken.gguf"))
+    assert refused.value.code == "model_not_available"

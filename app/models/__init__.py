@@ -1,0 +1,1 @@
+"""The catalogue of language models, as tenants see it."""

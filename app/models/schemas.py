@@ -1,0 +1,112 @@
+"""The schemas of language models over HTTP."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field
+
+from dealrec.app.kit.schemas import Body
+from dealrec.config.catalogue import Measured
+from dealrec.config.language_models import located, measurements, revision
+from dealrec.config.model_entry import (
+    COMMIT,
+    NAME,
+    REPOSITORY,
+    Attention,
+    Dtype,
+    LanguageModel,
+    PromptFormat,
+    Quantization,
+)
+from dealrec.config.model_files import ModelFacts, UnusableFiles
+
+
+class LanguageModelCreate(Body):
+    """A repository on the Hugging Face hub that becomes a language model of the caller's tenant."""
+
+    name: str = Field(max_length=40, pattern=f"^{NAME}$")
+    repository: str = Field(max_length=200, pattern=f"^{REPOSITORY}$")
+    revision: str = Field(pattern=f"^{COMMIT}$")
+    """The commit; a branch could change."""
+    file: str | None = Field(None, max_length=200, pattern=r"^[\w][\w.-]*\.gguf$")
+    """A GGUF file of the repository; null: its weights in safetensors."""
+    dtype: Dtype | None = None
+    attention: Attention = "auto"
+    quantization: Quantization = "none"
+    target_modules: tuple[str, ...] = Field(("auto",), min_length=1, max_length=32)
+    prompt_format: PromptFormat = "auto"
+    max_tokens: int | None = Field(None, ge=16, le=1_000_000)
+    licence: str | None = Field(None, max_length=200)
+
+    def entry(self, tenant_id: str) -> LanguageModel:
+        """Make the entry of the catalogue, which the tenant alone sees."""
+        return LanguageModel(**self.model_dump(), tenants=(tenant_id,))
+
+
+class LanguageModelEntry(BaseModel):
+    """A language model that the caller may use."""
+
+    name: str
+    object: Literal["model"] = "model"
+    parameters: int
+    """0 while its files are not here."""
+    architecture: str
+    """The family; ``unknown`` while its files are not here."""
+    licence: str
+    revision: str
+    """The commit, the version of the package, or the SHA-256 of the files; empty while these are not here."""
+    available: bool
+    """Whether the files are on the machine that answers."""
+    reason: str | None
+    """Why they are not."""
+    bytes: int | None
+    """The size of the weights on disk."""
+    source: Literal["repository", "folder", "gguf", "package"]
+    repository: str | None
+    dtype: Dtype | None
+    attention: Attention
+    quantization: Quantization
+    target_modules: list[str]
+    prompt_format: PromptFormat
+    max_tokens: int | None
+    measured: list[Measured]
+    """What ``dealrec models check`` found it to take, one entry for each kind of device."""
+
+    @property
+    def id(self) -> str:
+        """What the audit trail calls it."""
+        return self.name
+
+    @classmethod
+    def of(cls, entry: LanguageModel) -> Self:
+        """Describe an entry of the catalogue and its files on this machine."""
+        facts, reason = _facts(entry)
+        return cls(
+            **entry.model_dump(
+                include={
+                    *("name", "repository", "dtype", "attention", "quantization"),
+                    *("target_modules", "prompt_format", "max_tokens"),
+                }
+            ),
+            parameters=facts.parameters if facts else 0,
+            architecture=(facts and facts.family) or "unknown",
+            licence=entry.licence or "unknown",
+            revision=revision(entry.name) or "",
+            available=facts is not None,
+            reason=reason,
+            bytes=facts and facts.bytes,
+            source=entry.source,
+            measured=measurements(entry.name),
+        )
+
+
+class LanguageModels(BaseModel):
+    """All language models that the caller may use."""
+
+    data: list[LanguageModelEntry]
+
+
+def _facts(entry: LanguageModel) -> tuple[ModelFacts | None, str | None]:
+    try:
+        return located(entry).facts(), None
+    except UnusableFiles as error:
+        return None, str(error)

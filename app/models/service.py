@@ -1,0 +1,134 @@
+"""The rules of language models: who sees which, who changes the catalogue, and what a job may ask of one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dealrec.app.kit.errors import Conflict, InUse, NotFound, PermissionDenied
+from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
+from dealrec.config import PruneConfig
+from dealrec.config.catalogue import add_entry, catalogue, remove_entry
+from dealrec.config.language_models import available, unknown_model
+from dealrec.config.model_checks import model_facts, require_facts
+from dealrec.config.model_entry import LanguageModel
+from dealrec.config.model_memory import has_gpu, machine_bytes
+from dealrec.config.stages import StageSpec
+from dealrec.errors import InputError
+from dealrec.extras import Extra, missing
+
+
+def visible(tenant_id: str) -> dict[str, LanguageModel]:
+    """Return the models that the tenant may use, by name."""
+    return {name: entry for name, entry in catalogue().items() if entry.allows(tenant_id)}
+
+
+def require_known_model(name: str, location: str, tenant_id: str) -> None:
+    """Raise :class:`InputError` (``unknown_model``) if the tenant has no model of this name."""
+    known = visible(tenant_id)
+    if name not in known:
+        raise unknown_model(name, known, location)
+
+
+def require_usable_models(
+    stages: Sequence[StageSpec], config: PruneConfig, settings: Settings
+) -> None:
+    """Check the models of a job by the heads of their files, before the job is made.
+
+    A model that is not on this machine passes where workers are on others, and where its content is known
+    without its files.
+
+    Raises :class:`InputError`: ``model_not_available``, ``model_not_supported``,
+    ``unknown_target_modules``, ``tokenizer_does_not_fit``, ``not_enough_memory``.
+    """
+    elsewhere = bool(settings.broker_url or missing(Extra.WORKER))
+    for spec in stages:
+        use = spec.language_model(config)
+        entry = None if use is None else catalogue().get(use.model)
+        if use is None or entry is None:
+            continue
+        if elsewhere and entry.revision is not None and not available(entry):
+            continue
+        facts = model_facts(use.model)
+        assert facts is not None
+        require_facts(
+            use.model,
+            facts,
+            use.modules,
+            dtype=use.dtype,
+            quantization=use.quantization,
+            room=_room(settings, elsewhere=elsewhere),
+        )
+
+
+def _room(settings: Settings, *, elsewhere: bool) -> tuple[int | None, str]:
+    """Return the memory that a stage may take, as far as this process knows it."""
+    on_gpu = settings.device == "cuda" or (settings.device == "auto" and has_gpu())
+    if on_gpu:
+        return None, ""
+    if settings.stage_memory_bytes is not None:
+        return settings.stage_memory_bytes, "a stage may take"
+    return (None if elsewhere else machine_bytes()), "this machine has"
+
+
+def get_model(name: str, tenant_id: str) -> LanguageModel:
+    """Return a model that the tenant may use; raises :class:`NotFound`."""
+    entry = visible(tenant_id).get(name)
+    if entry is None:
+        raise NotFound.of("language model", name)
+    return entry
+
+
+def own_names(tenant_id: str) -> set[str]:
+    """Return the names of the models that the tenant may remove."""
+    return {name for name, entry in visible(tenant_id).items() if _own(entry, tenant_id)}
+
+
+def add_model(entry: LanguageModel) -> None:
+    """Write the entry into the catalogue; raises :class:`Conflict` (``model_exists``)."""
+    try:
+        add_entry(entry)
+    except InputError as error:
+        raise Conflict(
+            f"The name `{entry.name}` is taken; another is needed.",
+            code="model_exists",
+            errors=error.errors,
+        ) from None
+
+
+def remove_model(session: Session, name: str, tenant_id: str) -> None:
+    """Take a model of the tenant's own out of the catalogue.
+
+    Raises :class:`NotFound`, :class:`InUse` while jobs use it, and :class:`PermissionDenied`
+    (``not_yours``) for those that are built in or that the operator gave to others too.
+    """
+    entry = get_model(name, tenant_id)
+    if not _own(entry, tenant_id):
+        raise PermissionDenied(
+            f"The model `{name}` is not the tenant's own; the operator of the server can remove it.",
+            code="not_yours",
+        )
+    open_jobs = select(JobRow.id, JobRow.config).where(
+        JobRow.tenant_id == tenant_id, JobRow.state.not_in(ENDED_JOBS)
+    )
+    users = [
+        identifier for identifier, config in session.execute(open_jobs) if _names(config, name)
+    ]
+    if users:
+        raise InUse(
+            f"{len(users)} open jobs use the model `{name}`.",
+            [{"object": "job", "id": identifier} for identifier in users],
+        )
+    remove_entry(name)
+
+
+def _own(entry: LanguageModel, tenant_id: str) -> bool:
+    return entry.repository is not None and entry.tenants == (tenant_id,)
+
+
+def _names(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a job's configuration, or a part of it, has the model."""
+    parts = [value for value in config.values() if isinstance(value, Mapping)]
+    return config.get("model") == name or any(_names(part, name) for part in parts)
