@@ -47,7 +47,6 @@ from dealrec.data.findings import Report
 from dealrec.disk import file_sha256, local_file
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter
-from dealrec.language_models.checking import require_usable
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.sources import Source, source_files
 from dealrec.stages.results import ADAPTER, publish
@@ -337,6 +336,8 @@ def require_models(
     for spec in stages:
         use = spec.language_model(config)
         if use is not None:
+            from dealrec.language_models.checking import require_usable
+
             require_usable(
                 use.model,
                 use.modules,

@@ -21,7 +21,10 @@ from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 
-hypothesis.settings.register_profile("chaos")
+# No deadline for an example: on a busy machine any of them may take long.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.register_profile("chaos", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 _LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
 _KEPT = ("DEALREC_TEST_", "DEALREC_CACHE", "DEALREC_MODELS")

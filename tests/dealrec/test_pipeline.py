@@ -191,6 +191,11 @@ def test_a_path_that_is_no_file_ends_in_a_sentence(tmp_path, arguments):
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
+def test_errors_are_found_before_the_libraries_that_take_seconds_are_loaded():
+    code = "import dealrec.pipeline, sys; print({'torch', 'transformers'} & sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
 def test_an_error_in_a_file_is_said_once(tmp_path):
     (tmp_path / "log.csv").write_text('user_id,item_id,position\nu,a,1\nu,"b,2\n')
     ended = run("prune", tmp_path / "log.csv", "--budget=5", "--set=effort=null", "--out=out")
