@@ -31,6 +31,7 @@ from dealrec.options import (
     configuration,
     reads_data,
 )
+from dealrec.prompt_cli import prompt_command
 from dealrec.terminal import (
     add_commands,
     print_json,
@@ -73,6 +74,7 @@ def register(application: typer.Typer) -> None:
         application,
         {
             "inspect": inspect_command,
+            "prompt": prompt_command,
             "prune": prune_command,
             "finetune": finetune_command,
             "export": export_command,

@@ -15,7 +15,8 @@ from dealrec.app.console.fields import (
 from dealrec.app.console.pages import render
 from dealrec.app.console.presets import PRESETS
 from dealrec.app.console.session import Posted
-from dealrec.app.datasets.endpoints import list_datasets
+from dealrec.app.datasets.endpoints import create_prompt_preview, list_datasets
+from dealrec.app.datasets.preview import PromptPreviewCreate
 from dealrec.app.datasets.schemas import Dataset
 from dealrec.app.estimates.endpoints import create_estimate
 from dealrec.app.jobs import endpoints as api
@@ -72,6 +73,28 @@ def estimate_part(request: Request, context: ContextDep, form: Posted) -> Respon
     except DealrecError as error:
         found, problem = None, error.to_problem()
     return render(request, "parts/estimate.html", estimate=found, problem=problem)
+
+
+@router.post("/prompt")
+def prompt_part(request: Request, context: ContextDep, form: Posted) -> Response:
+    """Show three samples in the words of the form's prompt, or the form's errors."""
+    try:
+        config = PruneConfig.parse(read_config(form))
+        model = config.finetune or config.effort
+        counted = {} if model is None else {"model": model.model, "max_tokens": model.max_tokens}
+        asked = PromptPreviewCreate.model_validate(
+            {
+                "prompt": config.prompt,
+                "sampling": config.sampling,
+                "min_history": config.min_history,
+                **counted,
+            }
+        )
+        found = create_prompt_preview(form.get("dataset_id", ""), asked, context)
+        problem = None
+    except DealrecError as error:
+        found, problem = None, error.to_problem()
+    return render(request, "parts/prompt.html", preview=found, problem=problem)
 
 
 def usable_datasets(context: Context) -> list[Dataset]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from dealrec.app.datasets import service
+from dealrec.app.datasets.preview import PromptPreview, PromptPreviewCreate, prompt_preview
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import Dataset, DatasetCreate, SampleText
 from dealrec.app.datasets.uploads import (
@@ -171,3 +172,20 @@ def list_samples(
     with scratch(context.settings) as folder:
         texts = service.sample_texts(context.storage.fetch_folder(prefix, folder), sampling, page)
     return texts.page(lambda text: text)
+
+
+@router.post(
+    "/{dataset_id}/prompt-preview",
+    operation_id="create_prompt_preview",
+    responses=documented(404, 409),
+)
+def create_prompt_preview(
+    dataset_id: str, body: PromptPreviewCreate, context: ContextDep
+) -> PromptPreview:
+    """Show some samples in the words of a prompt, as a language model reads them; nothing is made."""
+    with context.read() as session:
+        row = DatasetRepository(session, context.tenant_id).get(dataset_id)
+        prefix = service.require_ready(row)
+    with scratch(context.settings) as folder:
+        stored = context.storage.fetch_folder(prefix, folder)
+        return prompt_preview(stored, body, context.tenant_id)

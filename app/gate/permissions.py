@@ -8,11 +8,13 @@ _HARMLESS = frozenset(
         "/v1/estimates",
         "/v1/estimates/comparison",
         "/console/jobs/estimate",
+        "/console/jobs/prompt",
         "/console/comparisons/estimate",
         "/console/sign-out",
     }
 )
 """Paths whose POSTs change nothing on the server."""
+_HARMLESS_ENDING = "/prompt-preview"
 _ADMINISTRATION = frozenset({"/v1/keys", "/v1/audit", "/metrics", "/console/keys"})
 _ADMINISTRATION_BELOW = ("/v1/keys/", "/console/keys/")
 _CHANGED_BY_ADMINISTRATORS = ("/v1/models", "/console/models")
@@ -25,4 +27,5 @@ def needed_scope(method: str, path: str) -> Scope:
         return Scope.ADMIN
     if method not in _READING and path.startswith(_CHANGED_BY_ADMINISTRATORS):
         return Scope.ADMIN
-    return Scope.READ if method in _READING or path in _HARMLESS else Scope.WRITE
+    harmless = path in _HARMLESS or path.endswith(_HARMLESS_ENDING)
+    return Scope.READ if method in _READING or harmless else Scope.WRITE

@@ -41,6 +41,13 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         "report": None,
         "error": None,
     },
+    "PromptPreviewCreate": {
+        "prompt": {
+            "template": "{% for item in history %}- {{ item.title }}\n{% endfor %}Next:",
+            "format": "chat",
+        },
+        "model": "smollm2-135m",
+    },
     "LanguageModelCreate": {
         "name": "qwen2.5-0.5b",
         "repository": "Qwen/Qwen2.5-0.5B-Instruct",

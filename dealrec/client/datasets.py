@@ -11,10 +11,12 @@ from dealrec.client.binding import operation, sequence
 from dealrec.client.errors import ApiError
 from dealrec.client.exchange import ask, creating, delete, new_key, plain, without_none
 from dealrec.client.lists import listed
+from dealrec.client.previews import PromptPreview
 from dealrec.client.records import Area, M, Progress, Remote, SampleText
+from dealrec.client.transport import Request
 from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
-from dealrec.config import DataOptions
+from dealrec.config import DataOptions, PromptConfig
 from dealrec.disk import local_file
 from dealrec.terminal import stage_display
 
@@ -131,6 +133,22 @@ class Dataset(Remote[M]):
         """Iterate over the samples in the words of the prompt; ``sampling`` is ``per_user`` by default."""
         async for entry in listed(self.transport, f"{self.path}/samples", {"sampling": sampling}):
             yield SampleText.model_validate(entry)
+
+    @operation
+    async def prompt_preview(
+        self,
+        prompt: PromptConfig | Mapping[str, Any] | None = None,
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        count: int = 3,
+    ) -> PromptPreview:
+        """Show some samples in the words of ``prompt``, as a language model reads them."""
+        words = None if prompt is None else plain(prompt)
+        body = {"prompt": words, "model": model, "max_tokens": max_tokens, "count": count}
+        request = Request("POST", f"{self.path}/prompt-preview", json=without_none(body))
+        answer = await ask(self.transport, request)
+        return PromptPreview.model_validate(answer.json())
 
     @operation
     async def delete(self, *, cascade: bool = False) -> None:

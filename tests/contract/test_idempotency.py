@@ -44,7 +44,12 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
 
 STEERS = {"cancel_job", "pause_job", "resume_job", "retry_job"}
 """POSTs that change a job: repeated with its key, such a one does nothing more either."""
-MAKES_NOTHING = {"complete_upload", "create_estimate", "create_comparison_estimate"}
+MAKES_NOTHING = {
+    "complete_upload",
+    "create_estimate",
+    "create_comparison_estimate",
+    "create_prompt_preview",
+}
 """A POST that finds its work done when it is repeated, and those that only ask."""
 SECRET = {"create_key"}
 """Operations whose answer must not be kept."""

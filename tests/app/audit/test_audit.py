@@ -19,7 +19,12 @@ from tests.app.conftest import Finisher
 
 Act = tuple[str, str, dict[str, Any], str]
 """Method, path, the rest of the request, and the action."""
-NOT_KEPT = {"create_estimate", "create_comparison_estimate", "put_upload_part"}
+NOT_KEPT = {
+    "create_estimate",
+    "create_comparison_estimate",
+    "create_prompt_preview",
+    "put_upload_part",
+}
 """Routes that change nothing, and parts, of which a file has thousands."""
 
 

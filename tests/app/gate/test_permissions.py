@@ -15,9 +15,10 @@ ADMINISTRATION = ("/v1/keys", "/v1/audit", "/metrics")
 
 
 def expected(method: str, path: str) -> str:
-    if path.startswith(ADMINISTRATION):
+    if path.startswith(ADMINISTRATION) or (method != "GET" and path.startswith("/v1/models")):
         return "admin"
-    return "read" if method == "GET" or path.startswith("/v1/estimates") else "write"
+    asks = path.startswith("/v1/estimates") or path.endswith("/prompt-preview")
+    return "read" if method == "GET" or asks else "write"
 
 
 def test_every_route_asks_for_its_scope_and_for_no_other(

@@ -1,0 +1,147 @@
+"""The preview of a prompt: some samples of a data set as a language model reads them."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from dealrec.app.kit.schemas import Body
+from dealrec.config import FinetuneConfig, PromptConfig, PruneConfig, Sampling
+from dealrec.config.catalogue import catalogue
+from dealrec.config.language_models import unknown_model
+from dealrec.config.prompt import PromptFormat
+from dealrec.config.runtime import yielding_environment
+from dealrec.data.dataset import Dataset
+from dealrec.data.preview import KeyedSample, ReadAnswer, ReadRequest, ReadText, previewed
+from dealrec.data.prompts import Role
+from dealrec.data.samples import build_samples
+from dealrec.errors import FieldError, InputError
+
+_SECONDS = 60.0
+_ONE_AT_A_TIME = threading.Lock()
+_ELSEWHERE = frozenset({"model_not_available"})
+"""Faults of this server, with which a preview shows the words alone."""
+
+
+class PromptPreviewCreate(Body):
+    """A request for samples of a data set in the words of a prompt."""
+
+    prompt: PromptConfig = PromptConfig()
+    sampling: Sampling = PruneConfig.model_fields["sampling"].default
+    min_history: int = Field(1, ge=1, le=1000)
+    model: str = Field(FinetuneConfig.model_fields["model"].default, min_length=1, max_length=200)
+    """The language model whose tokens are counted."""
+    max_tokens: int = Field(FinetuneConfig.model_fields["max_tokens"].default, ge=16, le=32_768)
+    count: int = Field(3, ge=1, le=10)
+    """How many samples are shown."""
+
+
+class Turn(BaseModel):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class PreviewedSample(BaseModel):
+    """A sample in words, and as the language model reads it."""
+
+    sample_key: str
+    messages: list[Turn]
+    """The turns; the last one is the answer."""
+    read: ReadText | None = None
+    """The text with all marks, its tokens and what is left out; null where they were not counted."""
+
+
+class PromptPreview(BaseModel):
+    """Samples as a language model reads them."""
+
+    object: Literal["prompt_preview"] = "prompt_preview"
+    model: str
+    format: PromptFormat
+    """``chat`` where the model's chat template marks the turns; ``auto`` where that is not known."""
+    samples: list[PreviewedSample]
+    """From the one with the longest history to the one with the shortest."""
+    not_counted: str | None = None
+    """Why tokens were not counted; null where they were."""
+
+
+def prompt_preview(folder: Path, body: PromptPreviewCreate, tenant_id: str) -> PromptPreview:
+    """Make the preview for the stored data set in ``folder``.
+
+    Raises:
+        InputError: ``unknown_model``, ``no_samples``, ``prompt_not_possible``, ``max_tokens_too_small``,
+            ``no_chat_template``, ``chat_template_not_usable``.
+    """
+    allowed = [name for name, entry in catalogue().items() if entry.allows(tenant_id)]
+    if body.model not in allowed:
+        raise unknown_model(body.model, allowed, "model")
+    dataset = Dataset.load(folder)
+    samples = build_samples(dataset, body.sampling, body.min_history)
+    shown = previewed(dataset, samples, body.prompt, body.count)
+    answer = _read(shown, body)
+    if isinstance(answer, str):
+        return _preview(body, shown, body.prompt.format, [None] * len(shown), answer)
+    return _preview(body, shown, answer.format, answer.texts, None)
+
+
+def _preview(
+    body: PromptPreviewCreate,
+    shown: Sequence[KeyedSample],
+    format: PromptFormat,  # noqa: A002
+    texts: Sequence[ReadText | None],
+    not_counted: str | None,
+) -> PromptPreview:
+    samples = [
+        PreviewedSample(
+            sample_key=one.key,
+            messages=[Turn(role=turn.role, content=turn.content) for turn in one.sample.messages],
+            read=text,
+        )
+        for one, text in zip(shown, texts, strict=True)
+    ]
+    return PromptPreview(model=body.model, format=format, samples=samples, not_counted=not_counted)
+
+
+def _read(shown: Sequence[KeyedSample], body: PromptPreviewCreate) -> ReadAnswer | str:
+    """Tokenize in a process that may load the libraries; a text says why that was not possible."""
+    if find_spec("transformers") is None:
+        return "This server has no libraries of language models; its workers do."
+    request = ReadRequest(
+        model=body.model, max_tokens=body.max_tokens, samples=[one.sample for one in shown]
+    )
+    try:
+        answer = ReadAnswer.model_validate_json(_counted(request.model_dump_json().encode()))
+    except subprocess.TimeoutExpired:
+        return f"Counting took longer than {_SECONDS:.0f} s."
+    except ValidationError:
+        return "The program that counts tokens has failed on this server."
+    problem = answer.problem
+    if problem is None:
+        return answer
+    if problem["code"] in _ELSEWHERE:
+        return str(problem["detail"])
+    raise InputError(
+        str(problem["detail"]),
+        code=str(problem["code"]),
+        title=str(problem["title"]),
+        errors=[FieldError("prompt", str(problem["detail"]))],
+    )
+
+
+def _counted(request: bytes) -> bytes:
+    """Run the program that counts; raises :class:`subprocess.TimeoutExpired`."""
+    with _ONE_AT_A_TIME:
+        return subprocess.run(
+            [sys.executable, "-m", "dealrec.language_models.preview"],
+            input=request,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            env=yielding_environment(),
+        ).stdout
