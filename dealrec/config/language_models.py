@@ -143,14 +143,16 @@ def not_available(name: str, reason: str) -> InputError:
     )
 
 
+def hub_cache() -> Path:
+    """Return the folder in which huggingface_hub keeps repositories."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    home = Path(os.environ.get("HF_HOME") or caches / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+
+
 def hub_snapshot(repository: str, revision: str) -> Path:
-    """Return the folder in which huggingface_hub keeps a commit of a repository."""
-    home = os.environ.get("HF_HOME")
-    if not home:
-        home = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")  # noqa: PTH118
-    hub = os.environ.get("HF_HUB_CACHE") or Path(home) / "hub"
-    folder = f"models--{repository.replace('/', '--')}"
-    return Path(hub).expanduser() / folder / "snapshots" / revision
+    """Return the folder of a commit of a repository, which need not exist."""
+    return hub_cache() / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
 
 
 def _pulled(entry: LanguageModel) -> ModelPlace:

@@ -1,10 +1,11 @@
 """Brings a pinned commit of a repository from the Hugging Face hub: its weights, its tokenizer, no code."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dealrec.config.language_models import not_available
+from dealrec.config.language_models import hub_cache, not_available
 from dealrec.config.model_entry import LanguageModel
 from dealrec.config.model_files import UnusableFiles, weight_files
 from dealrec.errors import InputError
@@ -40,6 +41,8 @@ def pull(entry: LanguageModel) -> Path:
             revision=entry.revision,
             allow_patterns=wanted,
             ignore_patterns=list(_UNWANTED),
+            cache_dir=hub_cache(),
+            endpoint=os.environ.get("HF_ENDPOINT") or None,
         )
     folder = Path(str(found))
     if entry.file is None:
@@ -61,7 +64,8 @@ def pinned_commit(name: str, repository: str, revision: str) -> str:
     from huggingface_hub import HfApi
 
     with _talking_to_hub(name, repository):
-        commit = HfApi().model_info(repository, revision=revision).sha
+        api = HfApi(os.environ.get("HF_ENDPOINT") or None)
+        commit = api.model_info(repository, revision=revision).sha
     if commit is None:
         raise not_available(name, f"{repository} has no revision `{revision}`")
     return str(commit)

@@ -1,9 +1,6 @@
 """A pinned commit is downloaded from a server that speaks the hub's endpoints for files and revisions."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -12,7 +9,10 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from dealrec.models_cli import register
 from tests.dealrec.language_models.qwen import qwen_folder
 
 COMMIT = "7ae557604adf67be50417f59c2c2f167def9a775"
@@ -88,24 +88,25 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def dealrec(hub: str, tmp_path: Path):
-    """Run the command in a process of its own: the hub's address is read when its library is loaded."""
+def dealrec(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run ``dealrec models … --json``, and read what it prints."""
+    for name, value in {
+        "HF_HOME": str(tmp_path / "hf"),
+        "DEALREC_MODELS": str(tmp_path / "models.toml"),
+        "DEALREC_DEVICE": "cpu",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NO_PROXY", "*")
+    application = typer.Typer()
+    register(application)
 
     def run(*arguments: str, token: str = "", address: str = hub, code: int = 0) -> dict:
-        done = subprocess.run(
-            [sys.executable, "-m", "dealrec", "models", *arguments, "--json"],
-            env={
-                **os.environ,
-                "HF_ENDPOINT": address,
-                "HF_HOME": str(tmp_path / "hf"),
-                "HF_TOKEN": token,
-                "HF_HUB_DISABLE_XET": "1",
-                "DEALREC_MODELS": str(tmp_path / "models.toml"),
-            },
-            capture_output=True,
-            text=True,
+        done = CliRunner().invoke(
+            application,
+            ["models", *arguments, "--json"],
+            env={"HF_ENDPOINT": address, "HF_TOKEN": token},
         )
-        assert done.returncode == code, done.stderr + done.stdout
+        assert done.exit_code == code, (done.output, done.exception)
         return json.loads(done.stdout)
 
     return run
