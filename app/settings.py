@@ -1,11 +1,13 @@
 """The settings of service and workers, read from the environment (prefix ``DEALREC_``)."""
 
+import re
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 from limits import parse_many
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -63,6 +65,11 @@ class Settings(BaseSettings):
 
     max_upload_bytes: int = Field(4 * 2**30, gt=0)
     """The largest body of an upload, counted while it streams."""
+
+    allowed_addresses: Annotated[tuple[str, ...], NoDecode] = ()
+    """The addresses that data sets may be read from, such as ``s3://bucket/logs file:///data``: these and
+    what is below them. Every tenant may read them. S3 takes its credentials from the usual ``AWS_…``
+    variables."""
 
     max_json_bytes: int = Field(2**20, gt=0)
     """The largest body of any other request."""
@@ -130,6 +137,17 @@ class Settings(BaseSettings):
 
     device: str = "auto"
     """The device for torch: ``auto``, ``cpu`` or ``cuda``."""
+
+    @field_validator("allowed_addresses", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        found = tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+        for address in found if isinstance(found, tuple | list) else ():
+            if not re.match(r"(s3|file)://.", str(address)):
+                raise ValueError(
+                    f"an address starts with s3:// or file://, not as {address!r} does"
+                )
+        return found
 
     @field_validator("rate_limit")
     @classmethod

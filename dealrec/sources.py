@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config import DataOptions
+from dealrec.data.many import file_name
 from dealrec.data.remote import fetched, is_address
 from dealrec.disk import local_source
 from dealrec.errors import InputError
@@ -77,19 +78,23 @@ def _path(source: str | PathLike[str], scratch: Path) -> Path:
     return local_source(Path(source))
 
 
+def _named(path: Path) -> IngestFile:
+    return IngestFile(path=path, name=file_name(path))
+
+
 def _file(source: Source, table: Path) -> IngestFile:
     if isinstance(source, str | PathLike):
-        path = _path(source, table)
-        return IngestFile(path=path, name=path.name)
+        return _named(_path(source, table))
     if (
         isinstance(source, list | tuple)
         and source
         and all(isinstance(s, str | PathLike) for s in source)
     ):
         first, *further = (
-            _path(one, table.with_name(f"{table.stem}-{at}")) for at, one in enumerate(source)
+            _named(_path(one, table.with_name(f"{table.stem}-{at}")))
+            for at, one in enumerate(source)
         )
-        return IngestFile(path=first, name=first.name, further=tuple(further))
+        return first.model_copy(update={"further": tuple(further)})
     try:
         pq.write_table(pa.table(source), table)
     except MemoryError:  # Arrow's is an ArrowException, too

@@ -7,11 +7,12 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dealrec.app.datasets.addresses import fetched_allowed
 from dealrec.app.jobs.composition import comparison_config, stage_config
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.tables.coresets import CoresetRow
-from dealrec.app.tables.datasets import DatasetRow, StoredFile
+from dealrec.app.tables.datasets import DatasetRow, StoredFile, stored_files
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
 from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
 from dealrec.config.runtime import Runtime
@@ -32,20 +33,33 @@ class Uploads:
     @property
     def bytes(self) -> int:
         """The size of all files."""
-        return sum(file["bytes"] for file in self.files.values() if file)
+        return sum(
+            one["bytes"] for file in self.files.values() if file for one in stored_files(file)
+        )
 
-    def fetch(self, storage: Storage, folder: Path) -> IngestFiles:
-        """Bring the files to ``folder``."""
-        found = {
-            role: IngestFile(path=storage.fetch_file(file["key"], folder), name=file["filename"])
-            for role, file in self.files.items()
-            if file
-        }
+    def fetch(self, storage: Storage, settings: Settings, folder: Path) -> IngestFiles:
+        """Bring the files to ``folder``; raises :class:`InputError` where an address cannot be read."""
+        found = {}
+        for role, file in self.files.items():
+            if file:
+                first, *further = (
+                    _fetched(one, storage, settings, folder / f"{role}-{at}")
+                    for at, one in enumerate(stored_files(file))
+                )
+                found[role] = first.model_copy(update={"further": tuple(further)})
         return IngestFiles(
             interactions=found["interactions"],
             items=found.get("items"),
             options=self.options,
         )
+
+
+def _fetched(file: StoredFile, storage: Storage, settings: Settings, folder: Path) -> IngestFile:
+    if "address" in file:
+        path = fetched_allowed(settings, file["address"], folder)
+    else:
+        path = storage.fetch_file(file["key"], folder)
+    return IngestFile(path=path, name=file["filename"])
 
 
 @dataclass(frozen=True)
@@ -180,7 +194,7 @@ def fetch(
         tick_seconds=min(2.0, settings.heartbeat_seconds / 3),
         runtime=Runtime(settings.torch_threads, settings.device),
         memory_bytes=settings.ingest_memory_bytes if uploads else None,
-        files=uploads.fetch(storage, scratch / "uploads") if uploads else None,
+        files=uploads.fetch(storage, settings, scratch / "uploads") if uploads else None,
         dataset=storage.fetch_folder(prefix, scratch / "dataset") if prefix else Path(),
         inputs=inputs[0],
         later_runs=[

@@ -19,7 +19,7 @@ from dealrec.app.quotas.service import require_gpu_time
 from dealrec.app.settings import Settings
 from dealrec.app.stages.transitions import Stale
 from dealrec.config.stages import STAGES, Product, Queue, StageName
-from dealrec.errors import DealrecError
+from dealrec.errors import DealrecError, InputError
 from dealrec.worker import claims
 from dealrec.worker.assignment import Assignment, fetch, read_assignment
 from dealrec.worker.checkpoints import Checkpoints
@@ -114,7 +114,7 @@ class Runner:
                 checkpoints.forget()
         except Stale:
             raise
-        except QuotaExceeded as error:
+        except (QuotaExceeded, InputError) as error:
             heart.stop()
             problem = error.to_problem()
             self._retried(lambda: claims.fail(self._database, claim, problem))

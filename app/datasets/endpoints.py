@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from dealrec.app.datasets import service
+from dealrec.app.datasets.addresses import allowed_files
 from dealrec.app.datasets.preview import PromptPreview, PromptPreviewCreate, prompt_preview
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import Dataset, DatasetCreate, SampleText
@@ -13,6 +15,7 @@ from dealrec.app.datasets.uploads import (
     FIELDS,
     FILES,
     DatasetUpload,
+    SourceFile,
     dataset_upload,
     upload_from_files,
 )
@@ -79,7 +82,9 @@ def multipart_body(
 async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
     """Make a data set from a form with interactions and optional items, or from files named in JSON.
 
-    These are uploads, or the files of another data set, which are read again with other options.
+    These are uploads, addresses that the operator allows, or the files of another data set, which are read
+    again with other options. Several files of a kind are one table; where their names begin with folders such
+    as `day=2020-09-13`, these are columns.
 
     Validation continues after the answer.
     """
@@ -95,23 +100,28 @@ async def create_dataset(request: Request, response: Response, context: ContextD
 
 
 def create_from_json(context: Context, body: DatasetCreate) -> Dataset:
-    """Make a data set from uploads, or from the files of another one."""
+    """Make a data set from uploads, from addresses, or from the files of another one."""
     with context.read() as session:
         if body.source_dataset_id is not None:
             repository = DatasetRepository(session, context.tenant_id)
             upload = service.read_again(repository.get(body.source_dataset_id), body)
         else:
-            assert body.interactions_upload_id is not None
-            interactions = whole_file(
-                session, context.tenant_id, body.interactions_upload_id, "interactions_upload_id"
+            interactions, items = (
+                _files(session, context, body, role) for role in ("interactions", "items")
             )
-            items = None
-            if body.items_upload_id is not None:
-                items = whole_file(
-                    session, context.tenant_id, body.items_upload_id, "items_upload_id"
-                )
             upload = upload_from_files(body, interactions, items)
     return _create(context, upload)
+
+
+def _files(session: Session, context: Context, body: DatasetCreate, role: str) -> list[SourceFile]:
+    """The files that a request names for ``interactions`` or ``items``."""
+    addresses = getattr(body, f"{role}_addresses")
+    if addresses is not None:
+        return [*allowed_files(context.settings, addresses, f"{role}_addresses")]
+    one, several = getattr(body, f"{role}_upload_id"), getattr(body, f"{role}_upload_ids")
+    location = f"{role}_upload_id" if several is None else f"{role}_upload_ids"
+    ids = several if one is None else [one]
+    return [whole_file(session, context.tenant_id, upload, location) for upload in ids or ()]
 
 
 def _create(context: Context, upload: DatasetUpload) -> Dataset:

@@ -1,7 +1,7 @@
 """The schemas of data sets over HTTP."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -11,15 +11,33 @@ from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import StoredProgress
 from dealrec.config import DataOptions, SplitMethod
 
+Several = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=1000)]] | None,
+    Field(None, min_length=1, max_length=1000),
+]
+_SOURCES = {
+    "interactions": (
+        "interactions_upload_id", "interactions_upload_ids", "interactions_addresses", "source_dataset_id",
+    ),
+    "items": ("items_upload_id", "items_upload_ids", "items_addresses"),
+}  # fmt: skip
+
 
 class DatasetCreate(Body):
-    """A request for a data set from files that the server has: uploads, or those of another data set."""
+    """A request for a data set from uploads, from addresses, or from the files of another data set."""
 
     interactions_upload_id: str | None = Field(None, max_length=40)
+    interactions_upload_ids: Several = None
+    """Several uploads that are one table, in place of a single one."""
+    interactions_addresses: Several = None
+    """Files and folders in place of uploads, such as ``s3://bucket/events``: of those that the operator
+    allows (``DEALREC_ALLOWED_ADDRESSES``). They are read when the data set is made, and not kept."""
     items_upload_id: str | None = Field(None, max_length=40)
+    items_upload_ids: Several = None
+    items_addresses: Several = None
     source_dataset_id: str | None = Field(None, max_length=40)
     """The data set whose files are read again with other options; one that was rejected keeps its files
-    for a day or so. It takes the place of both uploads."""
+    for a day or so. It takes the place of all uploads and addresses."""
     name: str | None = None
     options: DataOptions | None = None
     """How the files become a data set."""
@@ -30,11 +48,17 @@ class DatasetCreate(Body):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        uploads = self.interactions_upload_id is not None or self.items_upload_id is not None
-        if uploads == (self.source_dataset_id is not None) or (
-            uploads and self.interactions_upload_id is None
-        ):
-            raise ValueError("give interactions_upload_id, or source_dataset_id and no upload")
+        given = {
+            role: [name for name in _SOURCES[role] if getattr(self, name) is not None]
+            for role in _SOURCES
+        }
+        if len(given["interactions"]) != 1 or len(given["items"]) > 1:
+            raise ValueError(
+                f"give one of {', '.join(_SOURCES['interactions'])}, and at most one of "
+                f"{', '.join(_SOURCES['items'])}"
+            )
+        if self.source_dataset_id is not None and given["items"]:
+            raise ValueError("give source_dataset_id and no items")
         return self
 
 

@@ -1,10 +1,12 @@
 """The rules of data sets."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
+from dealrec.app.datasets.addresses import AddressedFile
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import DatasetCreate, SampleText
 from dealrec.app.datasets.uploads import DatasetUpload, SourceFile, upload_from_files
@@ -17,7 +19,7 @@ from dealrec.app.quotas.service import require_room
 from dealrec.app.removal import Removal
 from dealrec.app.stages.queueing import plan_ingest
 from dealrec.app.stages.transitions import lock_dataset
-from dealrec.app.tables.datasets import DatasetRow, DatasetState, StoredFile
+from dealrec.app.tables.datasets import DatasetRow, DatasetState, StoredFile, stored_files
 from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
 from dealrec.app.uploads.service import WholeFile
 from dealrec.config import DataOptions, PromptConfig, PruneConfig, Sampling
@@ -36,8 +38,8 @@ class StoredUpload:
         self._storage = storage
         try:
             self.files: dict[str, StoredFile | None] = {
-                "interactions": self._put("interactions", upload.interactions),
-                "items": None if upload.items is None else self._put("items", upload.items),
+                "interactions": self._put_all("interactions", upload.interactions),
+                "items": self._put_all("items", upload.items) if upload.items else None,
             }
         except Exception:
             self.discard()
@@ -47,7 +49,15 @@ class StoredUpload:
         """Remove the files, because their row will not be made."""
         self._storage.delete_prefix(self.prefix)
 
+    def _put_all(self, name: str, files: Sequence[SourceFile]) -> StoredFile:
+        first, *further = (
+            self._put(f"{name}-{at}" if at else name, file) for at, file in enumerate(files)
+        )
+        return {**first, "further": further} if further else first
+
     def _put(self, name: str, file: SourceFile) -> StoredFile:
+        if isinstance(file, AddressedFile):
+            return {"key": "", "filename": file.filename, "bytes": 0, "address": file.address}
         key = f"{self.prefix}/uploads/{name}"
         if isinstance(file, WholeFile):
             self._storage.copy_file(file.key, key)
@@ -59,7 +69,9 @@ class StoredUpload:
 def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> DatasetRow:
     """Add the row of an upload and queue its ingest; raises :class:`QuotaExceeded`."""
     upload = stored.upload
-    stored_bytes = sum(file["bytes"] for file in stored.files.values() if file)
+    stored_bytes = sum(
+        one["bytes"] for file in stored.files.values() if file for one in stored_files(file)
+    )
     require_room(session, tenant_id, stored_bytes)
     row = DatasetRow(
         id=stored.dataset_id,
@@ -94,13 +106,18 @@ def read_again(source: DatasetRow, body: DatasetCreate) -> DatasetUpload:
         changes["name"] = source.name
     return upload_from_files(
         body.model_copy(update=changes),
-        _whole(interactions),
-        None if items is None else _whole(items),
+        _sources(interactions),
+        [] if items is None else _sources(items),
     )
 
 
-def _whole(file: StoredFile) -> WholeFile:
-    return WholeFile(file["key"], file["filename"], file["bytes"])
+def _sources(file: StoredFile) -> list[SourceFile]:
+    return [
+        AddressedFile(one["address"])
+        if "address" in one
+        else WholeFile(one["key"], one["filename"], one["bytes"])
+        for one in stored_files(file)
+    ]
 
 
 def list_datasets(session: Session, tenant_id: str, request: PageRequest) -> Slice[DatasetRow]:

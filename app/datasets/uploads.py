@@ -1,9 +1,10 @@
 """Requests for data sets: files of a form or uploads, and the small fields beside them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dealrec.app.datasets.addresses import AddressedFile
 from dealrec.app.datasets.schemas import DatasetCreate
 from dealrec.app.kit.multipart import Form, UploadedFile
 from dealrec.app.kit.schemas import parse_json
@@ -15,16 +16,17 @@ FILES = frozenset({"interactions", "items"})
 FIELDS = frozenset({"name", "options", "columns", "split"})
 
 
-SourceFile = UploadedFile | WholeFile
-"""A file for a data set: a file of the form, or a complete upload."""
+SourceFile = UploadedFile | WholeFile | AddressedFile
+"""A file for a data set: a file of the form, a complete upload, or one that is elsewhere."""
 
 
 @dataclass(frozen=True)
 class DatasetUpload:
-    """A validated request; its files are in the request's folder, or are uploads."""
+    """A validated request; its files are in the request's folder, uploads, or elsewhere."""
 
-    interactions: SourceFile
-    items: SourceFile | None
+    interactions: Sequence[SourceFile]
+    items: Sequence[SourceFile]
+    """None where there is no items file."""
     name: str
     options: DataOptions
 
@@ -41,7 +43,7 @@ def dataset_upload(form: Form) -> DatasetUpload:
         )
     return DatasetUpload(
         interactions=interactions,
-        items=form.files.get("items"),
+        items=form.files.get("items", []),
         name=_name(form.fields.get("name"), interactions),
         options=data_options(
             _options(form.fields.get("options")),
@@ -53,9 +55,9 @@ def dataset_upload(form: Form) -> DatasetUpload:
 
 
 def upload_from_files(
-    body: DatasetCreate, interactions: WholeFile, items: WholeFile | None
+    body: DatasetCreate, interactions: Sequence[SourceFile], items: Sequence[SourceFile]
 ) -> DatasetUpload:
-    """Validate a request that names uploads; raises :class:`InputError` like :func:`dataset_upload`."""
+    """Validate a request that names its files; raises :class:`InputError` like :func:`dataset_upload`."""
     return DatasetUpload(
         interactions=interactions,
         items=items,
@@ -69,9 +71,10 @@ def upload_from_files(
     )
 
 
-def _name(given: str | None, interactions: SourceFile) -> str:
+def _name(given: str | None, interactions: Sequence[SourceFile]) -> str:
     if given is None:
-        return interactions.filename.split(".", 1)[0][:200] or "dataset"
+        last = interactions[0].filename.rsplit("/", 1)[-1]
+        return last.split(".", 1)[0][:200] or "dataset"
     if not 1 <= len(given.strip()) <= 200:
         raise InputError(
             "A name has 1 to 200 characters.",

@@ -34,13 +34,14 @@ class Form:
     """The fields and files of a form."""
 
     fields: dict[str, str] = field(default_factory=dict)
-    files: dict[str, UploadedFile] = field(default_factory=dict)
+    files: dict[str, list[UploadedFile]] = field(default_factory=dict)
+    """The files by name, in the order in which they came."""
 
 
 async def read_form(
     request: Request, folder: Path, *, files: frozenset[str], fields: frozenset[str]
 ) -> Form:
-    """Read the body into ``folder``; only the named files and fields are allowed, once each.
+    """Read the body into ``folder``; only the named files and fields are allowed, each field once.
 
     Raises :class:`InputError` (``invalid_form``, ``unknown_field``).
     """
@@ -133,7 +134,7 @@ class _FormReader:
                 title="The form has an unknown field",
                 errors=[FieldError(shown, f"known are {', '.join(sorted(self.allowed))}")],
             )
-        if self._name in self.form.fields or self._name in self.form.files:
+        if self._name in self.form.fields:
             raise _invalid(f"The form has {self._name!r} twice.", self._name)
         if self.allowed[self._name]:
             if filename is None:
@@ -156,7 +157,7 @@ class _FormReader:
     def _end(self) -> None:
         if self._file is not None:
             file = UploadedFile(self._file_path, self._filename, self._size)
-            self.form.files[self._name] = file
+            self.form.files.setdefault(self._name, []).append(file)
             return
         try:
             text = self._text.decode("utf-8")

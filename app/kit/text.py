@@ -1,9 +1,12 @@
 """Checks on text from outside before it is stored."""
 
+import re
+from itertools import takewhile
 from typing import Any
 
 from dealrec.errors import FieldError, InputError
 
+_NAME_CHARACTERS = 200
 _DEEPEST = 32
 """The most levels of lists and objects; no request needs more than five."""
 
@@ -39,6 +42,12 @@ def require_storable(value: Any, location: str = "", depth: int = 0) -> None:
 
 
 def shown_filename(name: str) -> str:
-    """Reduce a file's name to its last 200 printable characters, without folders."""
-    last = name.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(c for c in last if c.isprintable())[-200:] or "file"
+    """Reduce a file's name to its last 200 printable characters, without folders.
+
+    Folders that say partitions, such as ``day=2020-09-13``, stay where there is room.
+    """
+    *folders, last = ("".join(filter(str.isprintable, part)) for part in re.split(r"[/\\]", name))
+    last = last[-_NAME_CHARACTERS:] or "file"
+    partitions = [*takewhile(lambda folder: "=" in folder, reversed(folders))][::-1]
+    whole = "/".join([*partitions, last])
+    return whole if len(whole) <= _NAME_CHARACTERS else last

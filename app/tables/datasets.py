@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -19,11 +19,22 @@ class DatasetState(StrEnum):
 
 
 class StoredFile(TypedDict):
-    """An uploaded file in storage, and the name that its sender gave it."""
+    """A file of a data set, and the name that its sender gave it."""
 
     key: str
+    """Its key in storage; empty where it has an address."""
     filename: str
     bytes: int
+    """The bytes in storage."""
+    address: NotRequired[str]
+    """The address where it is read."""
+    further: NotRequired[list["StoredFile"]]
+    """Other files of the same table."""
+
+
+def stored_files(file: StoredFile) -> list[StoredFile]:
+    """All files of a table."""
+    return [file, *file.get("further", [])]
 
 
 class DatasetRow(TenantOwned, Base):

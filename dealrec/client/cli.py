@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dealrec.config import parse_budget
-from dealrec.options import Asked, JsonOption, reads_data
+from dealrec.options import Asked, InteractionsArgument, JsonOption, reads_data
 from dealrec.terminal import add_commands, print_json, print_json_line, say, tell
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def register(application: typer.Typer) -> None:
 
 @reads_data
 def submit_command(
-    interactions: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines, Parquet or .inter.")],
+    interactions: InteractionsArgument,
     budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,

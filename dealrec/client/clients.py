@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self
 
 from dealrec.client.adapters import Adapters
 from dealrec.client.binding import operation
 from dealrec.client.coresets import Coresets
-from dealrec.client.datasets import Datasets, Source, dataset_in_parts
+from dealrec.client.datasets import Datasets, Files, Source, dataset_apart
 from dealrec.client.exchange import ask, creating, delete, fetched, new_key, plain, without_none
 from dealrec.client.jobs import Config, Jobs, job_body
 from dealrec.client.records import Choice, LanguageModel, Layout, M
@@ -39,10 +38,10 @@ class Service(Generic[M]):
     @operation
     async def prune(
         self,
-        interactions: str | Path,
+        interactions: Files,
         *,
         budget: float,
-        items: str | Path | None = None,
+        items: Files | None = None,
         config: Config | None = None,
         name: str | None = None,
         data: DataOptions | Mapping[str, Any] | None = None,
@@ -62,8 +61,8 @@ class Service(Generic[M]):
         """
         source = Source.of(interactions, items, name, data, columns, split)
         key = idempotency_key or new_key()
-        if source.large:
-            dataset = await dataset_in_parts(
+        if source.apart:
+            dataset = await dataset_apart(
                 self.transport, source, f"{key}-dataset", progress=progress
             )
             body = job_body(dataset.id, budget, config, metadata)

@@ -1,11 +1,11 @@
 """Data sets: they are made of files, and the service validates them."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.errors import ApiError
@@ -17,19 +17,25 @@ from dealrec.client.transport import Request
 from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
 from dealrec.config import DataOptions, PromptConfig
-from dealrec.disk import local_file
+from dealrec.disk import local_source
 from dealrec.terminal import stage_display
 
 IN_PARTS_FROM_BYTES = 64 * 2**20
 """Files that are larger together are sent in parts, so that a broken connection costs one part."""
+FILES_OF_A_FORM = 20
+"""More files than these are sent one by one."""
+Files: TypeAlias = str | Path | Sequence[str | Path]
+"""A file, a folder, or several of them; or addresses, such as ``s3://bucket/events``, for the service."""
 
 
 @dataclass(frozen=True)
 class Source:
     """The files of a new data set, and how to read them."""
 
-    interactions: Path
-    items: Path | None
+    files: Sequence[tuple[str, str, Path]]
+    """The names in the form (``interactions``, ``items``), the names of the files, and their paths."""
+    addresses: Mapping[str, Sequence[str]]
+    """The addresses of interactions and items that the service reads."""
     name: str | None
     options: Mapping[str, Any]
     """How the files become a data set: the request's ``options``, ``columns`` and ``split``."""
@@ -37,31 +43,36 @@ class Source:
     @classmethod
     def of(
         cls,
-        interactions: str | Path,
-        items: str | Path | None,
+        interactions: Files,
+        items: Files | None,
         name: str | None,
         data: DataOptions | Mapping[str, Any] | None,
         columns: Mapping[str, str] | None,
         split: str | None,
     ) -> "Source":
         """Check that the files exist; raises :class:`~dealrec.errors.InputError` (``no_such_file``)."""
-        catalogue = None if items is None else local_file(items)
+        files: list[tuple[str, str, Path]] = []
+        addresses: dict[str, Sequence[str]] = {}
+        for role, given in (("interactions", interactions), ("items", items)):
+            several = [given] if isinstance(given, str | Path) else list(given or ())
+            remote = [one for one in several if isinstance(one, str) and "://" in one]
+            if remote and len(remote) == len(several):
+                addresses[role] = remote
+            else:
+                files += [(role, *file) for file in _local(several)]
         options = {
             "options": None if data is None else plain(data),
             "columns": None if columns is None else dict(columns),
             "split": split,
         }
-        return cls(local_file(interactions), catalogue, name, without_none(options))
+        return cls(files, addresses, name, without_none(options))
 
     @property
-    def files(self) -> dict[str, Path]:
-        """The files by their names in the form."""
-        return without_none({"interactions": self.interactions, "items": self.items})
-
-    @property
-    def large(self) -> bool:
-        """Whether the files are sent in parts."""
-        return sum(path.stat().st_size for path in self.files.values()) > IN_PARTS_FROM_BYTES
+    def apart(self) -> bool:
+        """Whether the files are sent apart from the request, or not at all."""
+        size = sum(path.stat().st_size for _, _, path in self.files)
+        several = len(self.files) > FILES_OF_A_FORM
+        return bool(self.addresses) or several or size > IN_PARTS_FROM_BYTES
 
     def form(self) -> dict[str, str]:
         """The form fields beside the files."""
@@ -70,6 +81,13 @@ class Source:
             for name, value in self.options.items()
         }
         return without_none({"name": self.name, **texts})
+
+
+def _local(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
+    """The names and paths of files, those in folders included."""
+    from dealrec.data.many import parts_of
+
+    return [(part.name, part.path) for part in parts_of([local_source(path) for path in paths])]
 
 
 class Dataset(Remote[M]):
@@ -162,9 +180,9 @@ class Datasets(Area[M]):
     @operation
     async def create(
         self,
-        interactions: str | Path,
+        interactions: Files,
         *,
-        items: str | Path | None = None,
+        items: Files | None = None,
         name: str | None = None,
         data: DataOptions | Mapping[str, Any] | None = None,
         columns: Mapping[str, str] | None = None,
@@ -174,13 +192,16 @@ class Datasets(Area[M]):
     ) -> Dataset[M]:
         """Send the files; the service then validates them (see :meth:`Dataset.wait`).
 
+        Several files, and those of a folder, are one table. Addresses such as ``s3://bucket/events`` are read
+        by the service, if its operator allows them.
+
         ``data`` says how they become a data set; ``columns`` and ``split`` are options of it. Large files
         are sent in parts, and a second attempt by any process sends the missing parts.
         """
         source = Source.of(interactions, items, name, data, columns, split)
         key = idempotency_key or new_key()
-        if source.large:
-            return await dataset_in_parts(self.transport, source, key, progress=progress)
+        if source.apart:
+            return await dataset_apart(self.transport, source, key, progress=progress)
         request = creating(
             "/v1/datasets", idempotency_key=key, form=source.form(), files=source.files
         )
@@ -198,14 +219,16 @@ class Datasets(Area[M]):
             yield dataset
 
 
-async def dataset_in_parts(
+async def dataset_apart(
     transport: M, source: Source, idempotency_key: str, *, progress: bool
 ) -> Dataset[M]:
-    """Send the files in parts and make a data set of them."""
-    uploads = {
-        f"{name}_upload_id": (await send_file(transport, path, progress=progress)).id
-        for name, path in source.files.items()
+    """Send the files in parts and make a data set of them and of what is at addresses."""
+    body: dict[str, Any] = {
+        f"{role}_addresses": list(given) for role, given in source.addresses.items()
     }
-    body = {**uploads, **without_none({"name": source.name}), **source.options}
+    for role, name, path in source.files:
+        upload = await send_file(transport, path, name=name, progress=progress)
+        body.setdefault(f"{role}_upload_ids", []).append(upload.id)
+    body = {**body, **without_none({"name": source.name}), **source.options}
     answer = await ask(transport, creating("/v1/datasets", body, idempotency_key=idempotency_key))
     return Dataset[M].received(transport, answer.json())

@@ -5,7 +5,7 @@ blocking client can run them without an event loop (:mod:`dealrec.client.binding
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     ExitStack,
@@ -40,7 +40,8 @@ class Request:
     json: Any = None
     content: bytes | None = None
     form: Mapping[str, str] | None = None
-    files: Mapping[str, Path] = field(default_factory=dict)
+    files: Sequence[tuple[str, str, Path]] = ()
+    """The fields of files in the form, the names of the files, and their paths."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -199,8 +200,8 @@ def _built(
         json=request.json,
         content=request.content,
         data=request.form,
-        files={
-            name: (path.name, files.enter_context(path.open("rb")))
-            for name, path in request.files.items()
-        },
+        files=[
+            (field, (filename, files.enter_context(path.open("rb"))))
+            for field, filename, path in request.files
+        ],
     )

@@ -82,15 +82,18 @@ class Uploads(Area[M]):
         return await Upload[M].fetched(self.transport, identifier)
 
 
-async def send_file(transport: M, path: Path, *, progress: bool = False) -> Upload[M]:
+async def send_file(
+    transport: M, path: Path, *, name: str | None = None, progress: bool = False
+) -> Upload[M]:
     """Send a file as :meth:`Uploads.send` does; the upload that is returned is ``complete``."""
+    name = name or path.name
     size = path.stat().st_size
     with transfer_display(progress, f"reading {path.name}", size) as advance:
         sha256 = await transport.call(file_sha256, path, advance)
-    note = _Note(transport.server.url, path.name, sha256)
+    note = _Note(transport.server.url, name, sha256)
     upload = await _remembered(transport, note)
     if upload is None:
-        body = {"filename": path.name, "bytes": size, "sha256": sha256}
+        body = {"filename": name, "bytes": size, "sha256": sha256}
         answer = await ask(transport, creating("/v1/uploads", body))
         upload = Upload[M].received(transport, answer.json())
         note.write(upload.id)

@@ -115,8 +115,9 @@ class DataOptions(Config):
     """How interactions are split. By default it is the file's own ``split`` column, else by time where
     there are timestamps, else the last interactions of each user."""
     allowed_rejected: float = Field(0.05, ge=0, le=1)
-    """The share of a file's rows that may be unusable; above it the file is refused. Repeated rows are not
-    counted, for nothing is lost with them."""
+    """The share of a file's rows that may be unusable; above it the file is refused. Repeated and empty rows
+    are not counted, for nothing is lost with them. Unless a share is asked for, a quarter of the rows may
+    lack values that the file marks as missing (null in Parquet, JSON and DataFrames, ``null_values``)."""
     clean_titles: bool = True
     """Whether HTML entities in titles are decoded and tags removed."""
     normalise_ids: bool = False

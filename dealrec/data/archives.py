@@ -60,7 +60,11 @@ class ZipMember:
     def _table(self, members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
         if len(members) > _MEMBERS:
             raise self._error(f"The archive has {len(members):,} members.")
-        files = [member for member in members if not member.is_dir() and _is_content(member)]
+        files = [
+            member
+            for member in members
+            if not member.is_dir() and is_content(PurePosixPath(member.filename))
+        ]
         tables = [file for file in files if _suffix(file) in _TABLES] if len(files) > 1 else files
         if len(tables) != 1:
             listed = ", ".join(f"`{file.filename}`" for file in (tables or files)[:8]) or "none"
@@ -80,9 +84,12 @@ class ZipMember:
         return file_error(self._archive, "unsupported_format", message)
 
 
-def _is_content(member: zipfile.ZipInfo) -> bool:
-    path = PurePosixPath(member.filename)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+def is_content(path: PurePosixPath) -> bool:
+    """Whether a file in an archive or a folder may be a table: it is not hidden, and no README or licence.
+
+    Names that begin with ``_`` are hidden, too: Spark and macOS leave such files.
+    """
+    hidden = any(part.startswith((".", "_")) for part in path.parts)
     return not hidden and not path.name.lower().startswith(_BESIDE)
 
 

@@ -16,7 +16,7 @@ from dealrec.data.limits import Limits
 from dealrec.data.tables import BadRow, TableReader, counted_batches
 from dealrec.data.titles import without_html
 from dealrec.data.values import as_text, clean_title, holds_nul, is_blank, longer_than
-from dealrec.errors import InputError
+from dealrec.errors import FieldError, InputError
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,11 @@ Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 def _check(
     texts: Mapping[str, pa.Array], id_column: str, title_column: str, limits: Limits
 ) -> list[tuple[Mask, str, str]]:
+    blank = is_blank(texts[id_column])
+    whole = blank & np.all([is_blank(text) for text in texts.values()], 0) if blank.any() else blank
     return [
-        (is_blank(texts[id_column]), id_column, "empty_item_id"),
+        (whole, id_column, "blank_row"),
+        (blank, id_column, "empty_item_id"),
         *((holds_nul(texts[name]), name, "invalid_text") for name in (id_column, title_column)),
         *(
             (longer_than(texts[name], limits.cell_bytes), name, "cell_too_long")
@@ -143,7 +146,10 @@ def _distinct(
 
 
 def join_catalogue(
-    used: pa.Array, catalogue: Catalogue | None, where: str = ""
+    used: pa.Array,
+    catalogue: Catalogue | None,
+    where: str,
+    files: tuple[str, str],
 ) -> tuple[Catalogue, int]:
     """Join the used items with the catalogue.
 
@@ -151,6 +157,7 @@ def join_catalogue(
         used: Distinct ids of the items that interactions use.
         catalogue: The items file, if there is one.
         where: Says which columns the ids come from, where they do not meet.
+        files: The names of the file of interactions and of the items file.
 
     Returns:
         All items in the order of the bytes of their ids, and the number of used items that the
@@ -164,7 +171,7 @@ def join_catalogue(
         return Catalogue(used, pa.nulls(len(used), pa.string()), {}), 0
     known = pc.sum(pc.is_in(used, value_set=catalogue.item_ids)).as_py()
     if not known:
-        raise _no_match(used, catalogue.item_ids, where)
+        raise _no_match(used, catalogue.item_ids, where, files)
     every = pa.concat_arrays([used, catalogue.item_ids]).unique()
     every = every.take(pc.array_sort_indices(every))
     at = pc.index_in(every, value_set=catalogue.item_ids)
@@ -172,9 +179,9 @@ def join_catalogue(
     return Catalogue(every, catalogue.titles.take(at), texts), known
 
 
-def _no_match(used: pa.Array, known: pa.Array, where: str) -> InputError:
+def _no_match(used: pa.Array, known: pa.Array, where: str, files: tuple[str, str]) -> InputError:
     pair = example_pair(used, known)
-    detail = "The items file has none of the items that the interactions use. "
+    detail = f"{files[1]} has none of the items that the interactions in {files[0]} use. "
     if pair is None:
         ids = f"Its first id is `{known[0]}`, and the first id of the interactions is `{used[0]}`."
         detail += f"{ids} {where}"
@@ -183,4 +190,5 @@ def _no_match(used: pa.Array, known: pa.Array, where: str) -> InputError:
             f"It has `{pair[1]}` where the interactions have `{pair[0]}`: `--set data.normalise_ids=true` "
             "(or `normalise_ids` in the request) makes such ids the same."
         )
-    return InputError(detail.strip(), code="items_do_not_match")
+    errors = [FieldError(files[1], "has none of the items that the interactions use")]
+    return InputError(detail.strip(), code="items_do_not_match", errors=errors)

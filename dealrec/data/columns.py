@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dealrec.config import Column
-from dealrec.config.formats import RowOrder
+from dealrec.config.formats import SEPARATOR_NAMES, RowOrder
 from dealrec.data.dates import looks_like_date
 from dealrec.data.detection import file_error
 from dealrec.data.readers import OpenedTable
@@ -14,6 +14,9 @@ from dealrec.errors import InputError
 
 _PRESENTABLE = re.compile(r"[\w#$@][\w .:/$#@\-]{0,60}")
 _SHOWN = 20
+_SHOWN_AS = {
+    Column.TIMESTAMP: "`timestamp` or `position`, which say the order of a user's interactions"
+}
 _FOR_TUNING = {"instruction", "input", "output"}
 
 
@@ -46,11 +49,12 @@ def interaction_columns(opened: OpenedTable, columns: Mapping[Column, str]) -> F
             nor a position, or when ``columns`` names a column that the file does not have;
             ``several_columns`` when several may be meant.
     """
-    finder = _Finder(opened, columns, "columns")
+    finder, lacking = _Finder(opened, columns, "columns"), []
     found = finder.found
-    finder.require(Column.USER_ID)
+    if not finder.take(Column.USER_ID):
+        lacking.append(Column.USER_ID)
     if not finder.take_likely(Column.ITEM_ID, needed=False) and not finder.take_history():
-        finder.require(Column.ITEM_ID)
+        lacking += [] if finder.take(Column.ITEM_ID) else [Column.ITEM_ID]
     for column in (Column.POSITION, Column.SPLIT):
         finder.take_own(column)
     if opened.format.order is not RowOrder.FILE:
@@ -58,7 +62,9 @@ def interaction_columns(opened: OpenedTable, columns: Mapping[Column, str]) -> F
         if not finder.take_likely(Column.TIMESTAMP, needed=not ordered) and not (
             ordered or finder.take_history() or finder.take_late(Column.POSITION)
         ):
-            raise finder.missing(Column.TIMESTAMP)
+            lacking.append(Column.TIMESTAMP)
+    if lacking:
+        raise finder.missing(*lacking)
     for column in (Column.RATING, Column.EVENT):
         finder.take_likely(column, needed=False)
     return found
@@ -87,10 +93,10 @@ def item_columns(
         late = shared.get(column)
         if column not in columns and first is None and late is not None and opened.table.has(late):
             first = late
-        if column in columns or first is None:
-            finder.require(column)
-        else:
+        if column not in columns and first is not None:
             finder.found.take(column, first)
+        elif not finder.take(column):
+            raise finder.missing(column)
     return finder.found
 
 
@@ -102,12 +108,11 @@ class _Finder:
         self._given = given
         self._option = option
 
-    def require(self, column: Column) -> None:
-        """Take the column, or raise the error that says how to name it."""
-        if not (
+    def take(self, column: Column) -> bool:
+        """Take the column that is needed, by any rule."""
+        return (
             self.take_own(column) or self.take_likely(column, needed=True) or self.take_late(column)
-        ):
-            raise self.missing(column)
+        )
 
     def take_own(self, column: Column) -> bool:
         """Take the column that is given, or that the layout or our own name says."""
@@ -148,7 +153,7 @@ class _Finder:
     @property
     def holds_lists(self) -> bool:
         """Whether the cells of the items' column hold several items."""
-        name = self.found.columns[Column.ITEM_ID]
+        name = self.found.columns.get(Column.ITEM_ID)
         return name in self._table.lists or self._opened.format.list_separator is not None
 
     def take_history(self) -> bool:
@@ -158,25 +163,46 @@ class _Finder:
             self.found.take(Column.ITEM_ID, lists[0])
         return len(lists) == 1
 
-    def missing(self, column: Column) -> InputError:
-        """Make the error that lists the file's columns and says how to name the one that is meant."""
+    def missing(self, *columns: Column) -> InputError:
+        """Make the error that lists the file's columns and says how to name those that are meant."""
         if self._opened.rows is not None:
             return self._unnamed()
-        shown = f"`{column}`"
-        option = f"`{self._say(column)}`"
-        if column is Column.TIMESTAMP:
-            shown = "`timestamp` or `position`, which say the order of a user's interactions"
+        shown = " and no column ".join(_SHOWN_AS.get(column, f"`{column}`") for column in columns)
+        option = f"`{' '.join(self._say(column) for column in columns)}`"
+        if Column.TIMESTAMP in columns:
             option += (
                 ", or `--set data.format.order=file` where the rows stand in the order of time"
             )
-        detail = f"There is no column {shown}. {self._listed()} Say which one it is: {option}."
+        which = "one it is" if len(columns) == 1 else "ones they are"
+        detail = f"There is no column {shown}. {self._listed()} Say which {which}: {option}."
+        detail += self._other_files() + self._several_items()
         if {plain(name) for name in self._table.column_names} >= _FOR_TUNING:
             detail = (
                 "The file holds texts for fine-tuning (instruction, input, output), which name no users "
                 "and items. `dealrec finetune` takes such files; pruning needs the interactions that they "
                 f"were made of. {self._listed()}"
             )
-        return self._error("missing_column", detail, column.value)
+        return self._error("missing_column", detail, columns[0].value)
+
+    def _other_files(self) -> str:
+        """A word on the file whose columns differ from the others', where several are one table."""
+        common = set(self._table.column_names)
+        for other in (opened.table for opened in self._opened.further):
+            if not set(other.column_names) <= common:
+                return (
+                    f" Only columns that all {len(self._opened.further) + 1} files have are read, and "
+                    f"{other.name} has {', '.join(other.column_names[:_SHOWN])}. Give files of one kind."
+                )
+        return ""
+
+    def _several_items(self) -> str:
+        """A word on histories, where no time is there and ids may have several parts."""
+        if self._option != "columns" or Column.TIMESTAMP in self.found.columns:
+            return ""
+        return (
+            " Where a cell holds all items of a user, `--set data.format.list_separator=space` (or `comma`, "
+            "…) cuts it."
+        )
 
     def _no_such(self, name: str) -> InputError:
         detail = f"There is no column `{name}`. {self._listed()}"
@@ -201,7 +227,17 @@ class _Finder:
             f"`--set data.{part}.names={','.join(guess)}`; or say `--set data.{part}.header=true` if it "
             f"does, or name a layout (`dealrec layouts` lists them).{may}"
         )
+        if self._option == "columns" and "timestamp" not in guess:
+            detail += self._lines_of_items()
         return self._error("missing_column", detail, guess[0])
+
+    def _lines_of_items(self) -> str:
+        """How lines of a user and all items are read."""
+        separator = getattr(getattr(self._table, "dialect", None), "separator", " ")
+        named = SEPARATOR_NAMES.get(separator, separator)
+        options = ("names=user_id,item_id", "rest=true", f"list_separator={named}", "order=file")
+        told = " ".join(f"--set data.format.{option}" for option in options)
+        return f" If a line holds a user and all items of the user, say `{told}`."
 
     def _say(self, column: Column, name: str = "NAME") -> str:
         if self._option == "columns":

@@ -129,7 +129,15 @@ class Dataset:
             columns["time"] = self.times
         if self.ratings is not None:
             columns["rating"] = self.ratings
-        pq.write_table(pa.table(columns), folder / "interactions.parquet", compression="zstd")
+        pq.write_table(
+            pa.table(columns),
+            folder / "interactions.parquet",
+            compression="zstd",
+            use_dictionary=[name for name in ("item", "split", "rating") if name in columns],
+            column_encoding={
+                name: "DELTA_BINARY_PACKED" for name in ("user", "time") if name in columns
+            },
+        )
         pq.write_table(pa.table({"user_id": self.user_ids}), folder / "users.parquet")
         texts = {f"text:{name}": column for name, column in self.item_texts.items()}
         items = pa.table({"item_id": self.item_ids, "title": self.titles, **texts})

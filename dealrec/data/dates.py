@@ -15,24 +15,27 @@ _TIME = (
 )
 _ZONE = r"(?: ?(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?))?"
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
+_YEAR = r"(?P<y>\d{4}|\d\d)"
 _DAY_NAME = r"(?:[A-Za-z]{3,9},? +)?"
 _FORMS = tuple(
     re.compile(form)
     for form in (
         rf"(?P<y>\d{{4}})([-/.])(?P<m>\d{{1,2}})\2(?P<d>\d{{1,2}}){_TIME}{_ZONE}",
-        rf"(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}}){_TIME}{_ZONE}",
+        rf"(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.{_YEAR}{_TIME}{_ZONE}",
+        rf"(?P<y>\d{{4}})年(?P<m>\d{{1,2}})月(?P<d>\d{{1,2}})日{_TIME}",
+        rf"(?P<d>\d\d)/{_MONTH}/(?P<y>\d{{4}}):(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d){_ZONE}",
         r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)(?:[Tt]?(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?)?"
         + _ZONE,
         r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
         r"(?P<m>\d{1,2}) (?P<d>\d{1,2}), (?P<y>\d{4})",
         rf"{_DAY_NAME}{_MONTH} +(?P<d>\d{{1,2}})(?:st|nd|rd|th)?,? +(?P<y>\d{{4}}){_TIME}{_ZONE}",
-        rf"{_DAY_NAME}(?P<d>\d{{1,2}})[ -]{_MONTH}[ -](?P<y>\d{{4}}){_TIME}{_ZONE}",
+        rf"{_DAY_NAME}(?P<d>\d{{1,2}})[ -]{_MONTH}[ -]{_YEAR}{_TIME}{_ZONE}",
         rf"{_DAY_NAME}{_MONTH} +(?P<d>\d{{1,2}}) +(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d){_ZONE} +(?P<y>\d{{4}})",
     )
 )
-"""Forms that leave no doubt. The last four are `Sep 13, 2020`, `13-Sep-2020` (also that of RFC 2822) and that
-of C's `ctime`, with a zone before the year as Twitter writes it."""
-_EITHER_WAY = re.compile(rf"(?P<a>\d{{1,2}})([/-])(?P<b>\d{{1,2}})\2(?P<y>\d{{4}}){_TIME}{_ZONE}")
+"""Forms that leave no doubt. The fourth is of web servers. The last three are `Sep 13, 2020`, `13-Sep-2020`
+(also that of RFC 2822) and that of C's `ctime`, with a zone before the year as Twitter has it."""
+_EITHER_WAY = re.compile(rf"(?P<a>\d{{1,2}})([/-])(?P<b>\d{{1,2}})\2{_YEAR}{_TIME}{_ZONE}")
 _COMPACT = re.compile(
     r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])[0-5]\d[0-5]\d)?"
 )
@@ -100,9 +103,20 @@ def _day_first(file: str, values: list[str]) -> bool | None:
         return None
     day_first = any(int(match["a"]) > 12 for match in matches)
     month_first = any(int(match["b"]) > 12 for match in matches)
-    if day_first != month_first:
+    year_first = day_first and all(
+        len(match["y"]) == 2 and int(match["y"]) < 32 for match in matches
+    )
+    if day_first != month_first and not year_first:
         return day_first
     example = matches[0][0]
+    if year_first:
+        raise file_error(
+            file,
+            "ambiguous_dates",
+            f"Dates such as `{example}` do not say whether they begin with the day or with the year. Say it "
+            "with `date_format`: `--set data.format.date_format=%d/%m/%y` or `%y/%m/%d`, with the time of "
+            "day after it where there is one, such as `%H:%M`.",
+        )
     raise file_error(
         file,
         "ambiguous_dates",
@@ -150,9 +164,11 @@ def _moment(found: dict[str, str | None], day: str, month: int) -> float | None:
         return None
     hour = hour % 12 + 12 * (half == "p") if half else hour
     fraction = float(f"0.{found.get('f') or 0}")
+    year = found["y"] or ""
+    century = (2000 if int(year) < 69 else 1900) if len(year) == 2 else 0  # as POSIX has it
     try:
         moment = datetime(
-            int(found["y"] or 0), month, int(day), hour, int(found.get("M") or 0),
+            century + int(year), month, int(day), hour, int(found.get("M") or 0),
             int(found.get("S") or 0), tzinfo=_zone(found.get("zone")),
         )  # fmt: skip
     except ValueError:

@@ -18,6 +18,7 @@ class Compression(StrEnum):
     GZIP = "gzip"
     ZSTD = "zstd"
     BZIP2 = "bzip2"
+    XZ = "xz"
     ZIP = "zip"
 
 
@@ -32,7 +33,6 @@ class Format(StrEnum):
 _UNPACK = "Unpack it, and give the table inside."
 _ARCHIVES = {
     b"PK\x05\x06": "an empty ZIP archive. Give a table",
-    b"\xfd7zXZ\x00": "compressed with xz. Unpack it with `xz -d`",
     b"7z\xbc\xaf\x27\x1c": f"a 7-Zip archive. {_UNPACK}",
     b"Rar!": f"a RAR archive. {_UNPACK}",
     b"\x04\x22\x4d\x18": "compressed with lz4. Unpack it with `lz4 -d`",
@@ -57,7 +57,7 @@ _FOREIGN = {
     b"GGUF": "a language model. Give a table",
     b"\xd0\xcf\x11\xe0": "a document of an older Office. Save it as .xlsx, or as CSV UTF-8",
 }
-_CONTROL = re.compile(rb"[\x02-\x08\x0b\x0e-\x1f\x7f]")
+_CONTROL = re.compile(rb"(?<!\x00)[\x02-\x08\x0b\x0e-\x1f\x7f]")
 """^A is left out, because it separates the columns of some files."""
 
 
@@ -69,6 +69,8 @@ def detect_compression(head: bytes) -> Compression:
         return Compression.ZSTD
     if re.match(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)?", head) and len(head) > 3:
         return Compression.BZIP2
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return Compression.XZ
     return Compression.ZIP if head.startswith(b"PK\x03\x04") else Compression.NONE
 
 
@@ -107,7 +109,7 @@ def detect_format(text: bytes, name: str) -> Format:
     text = text.lstrip(b"\r\n \t")
     if not text:
         raise file_error(name, "empty_file", "The file is empty.")
-    if re.search(rb"\x00(?!\x01)", text) or len(_CONTROL.findall(text)) > len(text) / 100:
+    if re.search(rb"\x00(?!\x05)", text) or len(_CONTROL.findall(text)) > len(text) / 100:
         raise file_error(name, "not_tabular", "The file is binary, not a table.")
     if text.startswith((b"{", b"[")):
         return Format.JSON

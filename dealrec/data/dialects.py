@@ -201,7 +201,7 @@ def _separator(lines: Sequence[str], name: str) -> str:
             best, score = separator, found
     if best == " " and score[0] < 0:
         return ","
-    tabbed = re.sub(r"\.(gz|gzip|zst|zstd|bz2)$", "", name.lower())
+    tabbed = re.sub(r"\.(gz|gzip|zst|zstd|bz2|xz)$", "", name.lower())
     return best or ("\t" if tabbed.endswith((".tsv", ".tab", ".inter", ".item")) else ",")
 
 

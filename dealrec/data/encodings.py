@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dealrec.data.detection import UTF8_BOM, file_error
 
-INVALID = "\x00\x01"
+INVALID = "\x00\x05"
 """Stands in text for bytes that its encoding does not have; the row of a needed cell with it is rejected."""
 _HANDLER = "dealrec.mark"
 _MARKS = {

@@ -35,11 +35,13 @@ def filtered(
     """
     if options.normalise_ids:
         raw = with_normal_ids(raw, None if catalogue is None else catalogue.item_ids)
-    raw = recent(_numbered(raw), options, findings)
-    raw, catalogue = with_titles(raw, catalogue, options, findings)
+    every = _numbered(raw)
+    raw, catalogue = with_titles(recent(every, options, findings), catalogue, options, findings)
     raw, repeated = in_order(raw)
     findings.repeat(repeated)
-    raw = _numbered(core(without_repeats(raw, options, findings), options, findings))
+    raw = core(without_repeats(raw, options, findings), options, findings)
+    if len(raw.users) + len(repeated) < len(every.users):  # an id may have lost all its rows
+        raw = _numbered(raw)
     if catalogue is not None and options.item_core > 1:
         catalogue = catalogue.where(pc.is_in(catalogue.item_ids, value_set=raw.item_ids))
     return raw, catalogue
@@ -122,7 +124,7 @@ def core(raw: Interactions, options: DataOptions, findings: FileFindings) -> Int
                 counts = np.bincount(indices[kept], minlength=len(ids))
                 kept = findings.remove(name, kept, counts[indices] >= least)
     findings.require_left()
-    return raw.take(kept)
+    return raw if kept.all() else raw.take(kept)
 
 
 def _kept(raw: Interactions, kept: Bool, name: str, findings: FileFindings) -> Interactions:

@@ -10,47 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.detection import file_error
+from dealrec.data.reasons import MISSING_SHARE, NOTHING_LOST, REASONS
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
 from dealrec.data.titles import CleanTitles
 from dealrec.errors import FieldError, InputError
 
 SHOWN = 100
 """The number of rejections that a report lists; all of them are counted."""
-
-REASONS = {
-    "empty_user_id": "The user id is empty.",
-    "empty_item_id": "The item id is empty.",
-    "unequal_lists": "The lists in the row have different lengths.",
-    "invalid_timestamp": "The timestamp is empty, or neither a number nor a date of a known form. "
-    "`date_format` names another form, such as %d/%m/%Y.",
-    "invalid_position": "The position is not a number.",
-    "invalid_split": "The split is not one of train, valid and test. Where the column means something else, "
-    "`split` names another way (`--split global_time` or `--split leave_one_out`).",
-    "invalid_rating": "The rating is not a number.",
-    "wrong_column_count": "The row has another number of cells than the header. Where the last column holds "
-    "separators without quotes, `rest` takes the rest of the line (`--set data.format.rest=true`, "
-    "`item_format` for the items).",
-    "invalid_json": "The line is not a JSON object.",
-    "invalid_value": "The value is neither text nor a number.",
-    "invalid_text": "The text holds bytes that are not text in the encoding of the file, or a NUL character.",
-    "cell_too_long": "The cell is too long.",
-    "duplicate_row": "Another row has the same user, item and time or position.",
-    "invalid_texts": "The row has no texts: `messages` that end with a turn of the user and one of the "
-    "assistant, `prompt` and `completion`, or `instruction` and `output`.",
-    "empty_answer": "The answer is empty, so nothing can be learned from the row.",
-    "empty_sample_id": "The id of the sample is empty.",
-    "duplicate_sample_id": "Another row has the same id of a sample.",
-    "no_item_ids": "The row names no item in `history`, or none as the `target`. Surrogate and influence "
-    "need them.",
-    "unknown_user": "The interactions have no such user.",
-    "unknown_item": "Neither interactions nor items have the item that the row names.",
-    "duplicate_item": "Another row of the item is used: the first one with a title.",
-}
-"""The message of every reason for which a row is rejected; it never quotes the row."""
-REPETITIONS = frozenset({"duplicate_row", "duplicate_item"})
-"""The reasons with which nothing is lost."""
-
 
 Bool = npt.NDArray[np.bool_]
 
@@ -221,6 +189,8 @@ class FileFindings:
     first: list[BadRow] = field(default_factory=list)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """The number of cells that were left out of rows that are used, by column and reason."""
+    missing: Counter[str] = field(default_factory=Counter)
+    """The number of rejected rows whose value is marked as missing, by column."""
     removed: dict[str, int] = field(default_factory=dict)
     """The number of accepted rows that each filter has removed."""
     cleaned: int = 0
@@ -287,8 +257,17 @@ class FileFindings:
         ]
 
     def warnings(self) -> list[DataWarning]:
-        """The warnings about cells that were left out or changed."""
+        """The warnings about values that are missing, left out or changed."""
+        every = self.accepted + self.rejected
         found = [
+            warning(
+                "missing_values",
+                count,
+                f"{count:,} of {every:,} rows of {self.name} have no value of `{column}` and were left out.",
+            )
+            for column, count in self.missing.items()
+        ]
+        found += [
             warning(
                 "cells_left_out",
                 count,
@@ -318,6 +297,9 @@ class FileFindings:
             raise file_error(self.name, "empty_file", "The file has no rows.")
         code = next(iter(self.reasons)) if len(self.reasons) == 1 else "no_valid_rows"
         why = REASONS.get(code, "The rows were rejected for several reasons.")
+        if self.missing.total() == self.rejected:
+            named = " or ".join(f"`{column}`" for column in self.missing)
+            why = f"None of them has a value of {named}."
         raise InputError(
             f"None of the {self.rejected:,} rows of {self.name} can be used. {why}",
             code=code,
@@ -342,15 +324,21 @@ class FileFindings:
         )
 
     def require_allowed(self, share: float) -> None:
-        """Check that at most ``share`` of the rows are rejected, apart from repetitions.
+        """Check that at most ``share`` of the rows are lost.
+
+        Unless another ``share`` than the default is asked for, ``MISSING_SHARE`` of them may be with the rows
+        whose values are marked as missing.
 
         Raises:
             InputError: ``too_many_rejected``, with the counts by reason and the first rows.
         """
-        lost = {name: rows for name, rows in self.reasons.items() if name not in REPETITIONS}
+        lost = {name: rows for name, rows in self.reasons.items() if name not in NOTHING_LOST}
         rows, every = sum(lost.values()), self.accepted + self.rejected
-        if rows <= share * every:
+        marked = max(share, MISSING_SHARE) if share == AS_THEY_ARE.allowed_rejected else share
+        unread = rows - self.missing.total()
+        if unread <= share * every and rows <= marked * every:
             return
+        share = share if unread > share * every else marked
         told = "; ".join(
             f"{lost[reason]:,} {reason} ({REASONS[reason]})"
             for reason in sorted(lost, key=lambda name: -lost[name])

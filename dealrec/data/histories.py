@@ -113,7 +113,7 @@ def as_lists(column: pa.Array, separator: str | None) -> pa.Array:
         filled = pc.fill_null(column, pa.scalar([], column.type))
         return pa.LargeListArray.from_arrays(filled.offsets, as_text(filled.values))
     text = pc.fill_null(as_text(column), "")
-    text = pc.replace_substring_regex(text, r"^[\[\(\s]+|[\]\)\s]+$", "")
+    text = pc.replace_substring_regex(text, r"^[\[\(\{\s]+|[\]\)\}\s]+$", "")
     split = pc.split_pattern(text, separator or " ")
     split = split.cast(pa.large_list(pa.string()))
     values = pc.utf8_trim(split.values, " '\"")

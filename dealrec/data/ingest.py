@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from dealrec.config import Column, DataOptions, Sampling, Split, SplitMethod
 from dealrec.config.data import AS_THEY_ARE
+from dealrec.config.stages.plan import count_samples
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
@@ -33,7 +34,7 @@ from dealrec.data.limits import Limits
 from dealrec.data.many import Part, parts_of
 from dealrec.data.oddities import is_rounded, odd_interactions, odd_items, unknown_items
 from dealrec.data.opening import SourceTable, open_interactions, open_items
-from dealrec.data.samples import build_samples
+from dealrec.data.samples import train_lengths
 from dealrec.data.seen import SeenFiles
 from dealrec.data.sequences import Sequences, arrange
 from dealrec.data.splits import default_method
@@ -58,11 +59,11 @@ class IngestResult:
 def ingest(
     interactions: Path | Sequence[Path] | None,
     *,
-    interactions_name: str | None = None,
+    interactions_names: Sequence[str] | None = None,
     items: Path | Sequence[Path] | None = None,
-    items_name: str | None = None,
+    items_names: Sequence[str] | None = None,
     samples: Path | Sequence[Path] | None = None,
-    samples_name: str | None = None,
+    samples_names: Sequence[str] | None = None,
     options: DataOptions = AS_THEY_ARE,
     out: Path,
     reporter: Reporter = SILENT,
@@ -76,11 +77,11 @@ def ingest(
     Args:
         interactions: Files of interactions, or folders of such files. Where there are only samples, it
             is ``None``, and the interactions are made of the items that the samples name.
-        interactions_name: Name of a single file in messages; its format follows from content and name.
+        interactions_names: Their names in messages; the format of a file follows from content and name.
         items: Items file with titles, if there is one (or several, or a folder).
-        items_name: Name of the items file.
+        items_names: Their names.
         samples: Samples with texts of their own, if there are any.
-        samples_name: Name of the samples file.
+        samples_names: Their names.
         options: How the files become a data set.
         out: Folder that :meth:`Dataset.save` writes to.
         reporter: Gets the progress in bytes.
@@ -93,20 +94,21 @@ def ingest(
     with seen.told(), tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
         given = None
         if samples is not None:
-            parts = _parts(samples, samples_name)
+            parts = _parts(samples, samples_names)
             given = read_given(parts, limits=limits, reporter=reporter)
             given.findings.require_allowed(options.allowed_rejected)
         if interactions is None:
             assert given is not None
-            interactions, interactions_name = Path(scratch) / "interactions.parquet", FROM_SAMPLES
+            interactions = Path(scratch) / "interactions.parquet"
+            interactions_names = [FROM_SAMPLES]
             pq.write_table(given.interactions(), interactions)
             options = options.of_samples()
-        parts = _parts(interactions, interactions_name)
+        parts = _parts(interactions, interactions_names)
         source = open_interactions(parts, options, limits=limits, reporter=reporter, seen=seen)
         rows = _InteractionRows(source, options, seen, limits)
         item_rows = None
         if items is not None:
-            parts = _parts(items, items_name)
+            parts = _parts(items, items_names)
             item_source = open_items(
                 parts, options, source, limits=limits, reporter=reporter, seen=seen
             )
@@ -160,7 +162,8 @@ def _ingested(
     examples = example_rows(rows.rows, catalogue)
     raw, catalogue = filtered(rows.rows, catalogue, options, rows.findings)
     where = "" if item_rows is None else _where_ids_are(rows.source, item_rows.source)
-    joined, known = join_catalogue(raw.item_ids, catalogue, where)
+    names = (rows.findings.name, "" if item_rows is None else item_rows.findings.name)
+    joined, known = join_catalogue(raw.item_ids, catalogue, where, names)
     sequences = arrange(_placed(raw, joined), rows.method)
     given = None
     if given_rows is not None:
@@ -169,7 +172,7 @@ def _ingested(
         seen.files.append(given_rows.columns)
     dataset = _dataset(raw, sequences, joined, rows.method, given)
     counts = _counts(dataset)
-    _require_samples(counts, raw.item_ids)
+    _require_samples(counts, raw.item_ids, rows.findings.name)
     warnings = _warnings(dataset, joined, catalogue)
     if catalogue is not None and known < len(raw.item_ids):
         warnings.append(unknown_items(raw.item_ids, catalogue.item_ids))
@@ -231,20 +234,27 @@ def _placed(raw: Interactions, joined: Catalogue) -> Interactions:
     return replace(raw, item_ids=joined.item_ids, items=places[raw.items])
 
 
-def _require_samples(counts: Mapping[str, int], item_ids: pa.Array) -> None:
+def _require_samples(counts: Mapping[str, int], item_ids: pa.Array, name: str) -> None:
     if not (counts["samples_per_user"] or counts["samples_given"]):
+        detail = (
+            f"{name} has {counts['interactions']:,} interactions of {counts['users']:,} users, of which "
+            f"{counts['train']:,} are for training"
+        )
         raise InputError(
-            "No sample can be made, because no user has two interactions in the training split.",
+            "No sample can be made, because no user has two interactions in the training split. "
+            f"{detail}. A sample needs an item and at least one before it: give more interactions of each "
+            "user, relax the filters, or split otherwise (`--split`, or `split` in the request).",
             code="no_samples",
+            errors=[FieldError(name, "no user has two interactions in the training split")],
         )
     if counts["items"] == 1:
-        detail = "There is one item only, so nothing can be ranked."
+        detail = f"There is one item only in {name}, so nothing can be ranked."
         if is_rounded(item_ids[0].as_py()):
             detail += (
                 f" Its id, `{item_ids[0]}`, is a rounded number: different ids have become one in a "
                 "spreadsheet or a column of floating-point numbers. Export them again, as text."
             )
-        raise InputError(detail, code="one_item")
+        raise InputError(detail, code="one_item", errors=[FieldError(name, "it has one item only")])
 
 
 def _dataset(
@@ -286,6 +296,7 @@ def _dataset(
 
 def _counts(dataset: Dataset) -> dict[str, int]:
     parts = np.bincount(dataset.splits, minlength=len(SPLIT_CODES))
+    lengths = train_lengths(dataset)
     return {
         "users": dataset.n_users,
         "items": dataset.n_items,
@@ -293,8 +304,8 @@ def _counts(dataset: Dataset) -> dict[str, int]:
         **{part.value: int(parts[SPLIT_CODES[part]]) for part in Split},
         "valid_users": dataset.users_asked(Split.VALID),
         "test_users": dataset.users_asked(Split.TEST),
-        "samples_per_user": len(build_samples(dataset, Sampling.PER_USER)),
-        "samples_per_interaction": len(build_samples(dataset, Sampling.PER_INTERACTION)),
+        "samples_per_user": count_samples(lengths, Sampling.PER_USER, 1),
+        "samples_per_interaction": count_samples(lengths, Sampling.PER_INTERACTION, 1),
         "samples_given": 0 if dataset.given is None else len(dataset.given),
     }
 
@@ -319,8 +330,8 @@ def _warnings(
     return [warning(code, n, f"{n:,} {text}.") for code, n, text in possible if n]
 
 
-def _parts(paths: Path | Sequence[Path], name: str | None) -> list[Part]:
-    return parts_of([paths] if isinstance(paths, Path) else paths, name)
+def _parts(paths: Path | Sequence[Path], names: Sequence[str] | None) -> list[Part]:
+    return parts_of([paths] if isinstance(paths, Path) else paths, names)
 
 
 def _said(source: SourceTable) -> FileReading:

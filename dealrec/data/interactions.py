@@ -21,7 +21,15 @@ from dealrec.data.findings import SHOWN, FileFindings
 from dealrec.data.limits import Limits
 from dealrec.data.opening import SourceTable
 from dealrec.data.tables import BadRow, Batch, counted_batches
-from dealrec.data.values import OrderValues, as_order, as_text, holds_nul, is_blank, longer_than
+from dealrec.data.values import (
+    OrderValues,
+    as_order,
+    as_text,
+    holds_nul,
+    is_blank,
+    is_missing,
+    longer_than,
+)
 from dealrec.errors import FieldError, InputError
 
 Bool = npt.NDArray[np.bool_]
@@ -152,6 +160,7 @@ def _collect(
         checks.reject(splits < 0, Column.SPLIT, "invalid_split")
     passing = _passing(checks, forms, options)
     findings.reject(*checks.rejected())
+    findings.missing += checks.missing
     keep = checks.accepted
     findings.accepted += int(keep.sum())
     for name, passes in passing.items():
@@ -236,6 +245,8 @@ class _Checks:
         self._columns = columns
         self._found: list[tuple[str, str]] = []
         self._reason = np.zeros(len(batch.rows), np.int8)
+        self.missing: Counter[str] = Counter()
+        """The number of rejected rows by the column whose value is marked as missing."""
 
     @property
     def accepted(self) -> npt.NDArray[np.bool_]:
@@ -247,15 +258,29 @@ class _Checks:
 
     def ids(self, column: Column, limits: Limits) -> pa.Array:
         ids = as_text(self.column(column))
-        self.reject(is_blank(ids), column, f"empty_{column}")
+        blank = is_blank(ids)
+        if blank.any():
+            self.reject(blank & self._blank(), column, "blank_row")
+            self.reject(blank, column, f"empty_{column}")
         self.reject(longer_than(ids, limits.cell_bytes), column, "cell_too_long")
         self.reject(holds_nul(ids), column, "invalid_text")
         return ids
 
     def reject(self, where: npt.NDArray[np.bool_], column: Column, reason: str) -> None:
-        if where.any():
-            self._found.append((self._columns[column], reason))
-            self._reason[where & (self._reason == 0)] = len(self._found)
+        if not where.any():
+            return
+        name, rejected = self._columns[column], where & (self._reason == 0)
+        self._found.append((name, reason))
+        self._reason[rejected] = len(self._found)
+        if reason != "blank_row":
+            missing = rejected & is_missing(self.column(column))
+            self.missing += Counter({name: int(missing.sum())})
+
+    def _blank(self) -> Bool:
+        """[n] whether all cells that are read are empty."""
+        cells = [as_text(self._batch.columns[name]) for name in self._columns.values()]
+        blank: Bool = np.logical_and.reduce([is_blank(text) for text in cells])
+        return blank
 
     def rejected(self) -> tuple[list[BadRow], Counter[str]]:
         """Return the first rejected rows, and the number of rejected rows by reason."""

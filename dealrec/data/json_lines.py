@@ -12,10 +12,12 @@ from dealrec.data.json_records import (
     JsonShape,
     Records,
     json_shape,
+    other_orient,
     parsed_json,
     parsed_lines,
     parsed_literal,
     records,
+    without_objects,
 )
 from dealrec.data.streams import UnpackedFile
 from dealrec.data.tables import BadRow, Batch, chosen, is_name
@@ -50,21 +52,14 @@ class JsonReader:
         nested = [path for path in _paths(sample) if path not in self._plain]
         self.column_names = [*self._plain, *nested, *self.lists]
         if not self.column_names:
-            raise file_error(self.name, "not_tabular", "No line holds a JSON object.")
+            raise file_error(self.name, "not_tabular", without_objects(head))
         self._check_count(len(self._plain))
 
     def _refuse_columns(self, sample: list[dict[str, Any]]) -> None:
-        """Refuse one object that holds columns, as pandas writes it without being told otherwise."""
-        columns = list(sample[0].values()) if len(sample) == 1 else []
-        if len(columns) > 1 and all(
-            isinstance(column, dict) and "0" in column for column in columns
-        ):
-            raise file_error(
-                self.name,
-                "not_tabular",
-                "The file is one object of columns, not of rows. `pandas.read_json(…).to_json(…, "
-                'orient="records", lines=True)` writes one object a row.',
-            )
+        """Refuse one object that holds columns or rows under keys, and say how to write one object a row."""
+        told = other_orient(sample[0]) if len(sample) == 1 else None
+        if told is not None:
+            raise file_error(self.name, "not_tabular", told)
 
     def has(self, name: str) -> bool:
         """See :meth:`dealrec.data.tables.TableReader.has`."""

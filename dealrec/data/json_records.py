@@ -11,6 +11,7 @@ from typing import Any
 
 from dealrec.data.detection import file_error
 from dealrec.data.streams import UnpackedFile
+from dealrec.data.synonyms import KNOWN, plain
 
 _DECODER = json.JSONDecoder(
     parse_int=str, parse_float=str, parse_constant=lambda name: None if name == "NaN" else name
@@ -18,6 +19,7 @@ _DECODER = json.JSONDecoder(
 _UNICODE = re.compile(r"u'(.*)'", re.DOTALL)
 _GAP = re.compile(r"[\s,]*")
 _FIRST_LINES = 20
+_LINES_BY_JQ = " `jq -c '.[]'` writes one object a line."
 
 
 class JsonShape(StrEnum):
@@ -51,6 +53,42 @@ def json_shape(text: str) -> JsonShape:
     except (ValueError, RecursionError):
         return JsonShape.LINES
     return JsonShape.DOCUMENT
+
+
+def other_orient(document: dict[str, Any]) -> str | None:
+    """What to do with a document that is one object of columns, of rows or of users; ``None`` for a row."""
+    values = list(document.values())
+    way = 'pandas.read_json(…{}).to_json(…, orient="records", lines=True)` writes one object a row.'
+    if document.keys() >= {"columns", "data"} and isinstance(document["columns"], list):
+        return "The file is one object of names and rows. `" + way.format(', orient="split"')
+    if len(values) > 1 and all(isinstance(value, dict) for value in values):
+        if all("0" in value for value in values):
+            return "The file is one object of columns, not of rows. `" + way.format("")
+        if len({tuple(value) for value in values}) == 1:
+            return (
+                "The file is one object whose fields are the rows. `jq -c '.[]'` writes one a line."
+            )
+    named = any(plain(name) in (*KNOWN, "userid", "itemid") for name in document)
+    if len(values) > 1 and not named and all(map(_is_flat_list, values)):
+        return (
+            "The file is one object of users and their items. `jq -c 'to_entries[] | "
+            "{user_id: .key, item_ids: .value}'` writes one user a line."
+        )
+    return None
+
+
+def without_objects(text: str) -> str:
+    """What to do with JSON text that holds no object of text and numbers."""
+    if re.match(r"\s*\[\s*\[", text):
+        return (
+            "The file holds rows without names. `jq -r '.[] | @csv'` writes them as CSV; then `--set "
+            "data.format.names=user_id,item_id,timestamp` names the columns by position."
+        )
+    return "No line holds a JSON object."
+
+
+def _is_flat_list(value: Any) -> bool:
+    return isinstance(value, list) and not any(isinstance(inner, dict | list) for inner in value)
 
 
 def records(file: UnpackedFile, shape: JsonShape) -> Iterator[Records]:
@@ -167,7 +205,11 @@ class _Document:
     def _record(self, at: int, *, last: bool) -> tuple[Any, int] | None:
         """The record that begins here and its end; ``None`` if more text is needed."""
         if self._closed or (not self._array and self._text[at] != "{"):
-            raise self._error("not_tabular", at, "something else follows the records")
+            arrays = (
+                " `jq -r '@csv'` makes lines of CSV of arrays." if self._text[at] == "[" else ""
+            )
+            why = "something else follows the records"
+            raise self._error("not_tabular", at, why, arrays or _LINES_BY_JQ)
         self._begun = True
         try:
             return _DECODER.raw_decode(self._text, at)
@@ -181,13 +223,19 @@ class _Document:
                 raise file_error(self._file.name, "line_too_long", message, line) from None
             if not last:
                 return None
+            if self._text.startswith("{'", at):
+                raise self._error(
+                    "not_tabular",
+                    at,
+                    "it is Python and not JSON. One dictionary a line is read, so write "
+                    "`print(*rows, sep='\\n')`, or JSON with `json.dump`",
+                    way="",
+                ) from None
             ended = getattr(error, "pos", 0) >= len(self._text.rstrip()) - 1
             code = "truncated_stream" if ended else "not_tabular"
             raise self._error(code, at, "a record cannot be read") from None
 
-    def _error(self, code: str, at: int, why: str) -> Exception:
+    def _error(self, code: str, at: int, why: str, way: str = _LINES_BY_JQ) -> Exception:
         line = str(self._line + self._text.count("\n", 0, at))
-        message = (
-            f"The JSON cannot be read from here on: {why}. `jq -c '.[]'` writes one object a line."
-        )
+        message = f"The JSON cannot be read from here on: {why}.{way}"
         return file_error(self._file.name, code, message, line)

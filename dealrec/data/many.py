@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow as pa
 from dealrec.config import Column, Split
 from dealrec.config.formats import FileFormat
 from dealrec.config.layouts import Layout
+from dealrec.data.archives import is_content
 from dealrec.data.detection import file_error
 from dealrec.data.limits import Limits
 from dealrec.data.readers import OpenedTable, open_table
@@ -39,28 +40,29 @@ class Part:
     """The columns that folders such as ``day=2020-09-13`` say, and their values."""
 
 
-def parts_of(paths: Sequence[Path], name: str | None = None) -> list[Part]:
+def parts_of(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[Part]:
     """The files in ``paths``; those of a folder in the order of their names.
 
-    Hidden files and those that begin with ``_``, as Spark leaves them, are no parts.
+    Hidden files, those that begin with ``_``, as Spark leaves them, READMEs and licences are no parts, and
+    where others are not empty, empty files are none.
 
     Args:
         paths: Files and folders.
-        name: The name of a file that is the only one.
+        names: The names of the files, one for each of the paths; the folders at the end of a path that say
+            partitions are part of its name.
 
     Raises:
         InputError: ``empty_file`` for a folder without files, ``too_many_files``.
     """
     found: list[Part] = []
-    for path in paths:
+    for path, name in zip(paths, names or map(file_name, paths), strict=True):
         if not path.is_dir():
-            alone = name if name is not None and len(paths) == 1 else path.name
-            found.append(Part(path, alone, {}))
+            found.append(Part(path, name, _partition(PurePosixPath(name))))
             continue
         inside = [_part(path, file) for file in sorted(path.rglob("*")) if _is_table(path, file)]
         if not inside:
-            raise file_error(path.name, "empty_file", "There is no file in the folder.")
-        found += inside
+            raise file_error(path.name, "empty_file", "There is no table in the folder.")
+        found += [part for part in inside if part.path.stat().st_size] or inside
     if len(found) > FILES:
         message = f"There are {len(found):,} files; at most {FILES:,} are read."
         raise file_error(paths[0].name, "too_many_files", message)
@@ -152,18 +154,28 @@ class JoinedTables:
 
 
 def _is_table(folder: Path, file: Path) -> bool:
-    inner = file.relative_to(folder).parts
-    return file.is_file() and not any(part.startswith((".", "_")) for part in inner)
+    return file.is_file() and is_content(PurePosixPath(file.relative_to(folder)))
 
 
 def _part(folder: Path, file: Path) -> Part:
-    inner = file.relative_to(folder)
-    partition = {
+    inner = PurePosixPath(file.relative_to(folder))
+    return Part(file, str(inner), _partition(inner))
+
+
+def file_name(path: PurePath) -> str:
+    """The name of a file, with the folders before it that say partitions, such as ``day=2020-09-13``."""
+    first = len(path.parts) - 1
+    while first > 0 and "=" in path.parts[first - 1]:
+        first -= 1
+    return "/".join(path.parts[first:])
+
+
+def _partition(path: PurePosixPath) -> dict[str, str]:
+    return {
         unquote(name): unquote(value)
-        for name, sign, value in (part.partition("=") for part in inner.parts[:-1])
+        for name, sign, value in (part.partition("=") for part in path.parts[:-1])
         if sign and name
     }
-    return Part(file, str(inner), partition)
 
 
 def _splits(parts: Sequence[Part]) -> list[Split] | None:

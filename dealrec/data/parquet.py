@@ -39,9 +39,10 @@ class ParquetReader:
             for field in schema
             if not pa.types.is_nested(field.type) and is_name(field.name)
         ]
-        self.lists: dict[str, str | None] = {
-            field.name: None for field in schema if _is_list(field.type) and is_name(field.name)
-        }
+        self.lists: dict[str, str | None] = dict.fromkeys(
+            name for field in schema for name in _list_names(field) if is_name(name)
+        )
+        self._top = set(schema.names)
         nested = [path for field in schema for path in _paths(field.name, field.type)]
         self.column_names = [*self._plain, *nested, *self.lists]
 
@@ -57,10 +58,7 @@ class ParquetReader:
         """Read typed columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
         require_unique(self.name, self.column_names, columns)
         columns, row = chosen(self._plain, columns, others=others), 1
-        read = [
-            column if column in self._plain or column in self.lists else column.split(".")[0]
-            for column in columns
-        ]
+        read = [column if column in self._top else column.split(".")[0] for column in columns]
         batches = self._guarded(
             "corrupt_stream",
             lambda: self._parquet.iter_batches(
@@ -85,7 +83,13 @@ class ParquetReader:
         if column in batch.schema.names:
             return batch.column(column)
         outer, *inner = column.split(".")
-        return pc.struct_field(self._sound(batch.column(outer)), inner)
+        found = self._sound(batch.column(outer))
+        if column not in self.lists:
+            return pc.struct_field(found, inner)
+        large = pa.types.is_large_list(found.type)
+        lists = pa.LargeListArray if large else pa.ListArray
+        mask = found.is_null() if found.null_count else None
+        return lists.from_arrays(found.offsets, pc.struct_field(found.values, inner), mask=mask)
 
     def _unpacked(self, file: UnpackedFile) -> "tempfile._TemporaryFileWrapper[bytes]":
         limit, size = file.limits.packed_parquet_bytes, 0
@@ -156,6 +160,22 @@ def _is_list(kind: pa.DataType) -> bool:
     types = pa.types
     lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
     return bool(lists and not types.is_nested(kind.value_type))
+
+
+def _list_names(field: pa.Field) -> list[str]:
+    """The name of a column of lists; for lists of structures the paths of their flat fields."""
+    if _is_list(field.type):
+        return [field.name]
+    kind = field.type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or "." in field.name:
+        return []
+    if not pa.types.is_struct(kind.value_type):
+        return []
+    return [
+        f"{field.name}.{inner.name}"
+        for inner in kind.value_type
+        if not pa.types.is_nested(inner.type) and "." not in inner.name
+    ]
 
 
 def _paths(name: str, kind: pa.DataType, depth: int = 1) -> list[str]:

@@ -9,6 +9,7 @@ from dealrec.config import Column
 from dealrec.config.formats import FileFormat
 from dealrec.config.layouts import Layout, TableLayout
 from dealrec.data.archives import is_workbook
+from dealrec.data.cell_lists import list_columns
 from dealrec.data.delimited import DelimitedReader
 from dealrec.data.detection import (
     HEAD_BYTES,
@@ -124,6 +125,9 @@ def _delimited(
     found = sniff(text, file.table_name, asked, whole=whole)
     if found.dialect.header or asked.names:
         reader = DelimitedReader(file, found.dialect)
+        if role == INTERACTIONS:
+            lists = list_columns(reader.column_names, found.rows, asked.list_separator)
+            reader.lists = {**lists, **reader.lists}
         return OpenedTable(reader, asked, said=[found.dialect.told()])
     matches = matches_by_cells(found.dialect, found.rows, role, layout)
     form, known, proposed = _chosen(matches, asked=layout is not None)

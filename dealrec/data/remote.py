@@ -1,12 +1,15 @@
 """Files and folders at addresses such as ``s3://bucket/events``, which Arrow's file systems read."""
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.fs as pa_fs
 
+from dealrec.data.detection import file_error
 from dealrec.data.many import FILES
 from dealrec.errors import InputError
 
@@ -19,22 +22,27 @@ def is_address(source: str) -> bool:
     return bool(_ADDRESS.match(source))
 
 
-def fetched(address: str, folder: Path) -> Path:
+def fetched(address: str, folder: Path, *, most: int | None = None) -> Path:
     """Copy what is at ``address`` into ``folder``; a local file or folder stays where it is.
 
     Credentials are those that the environment has, as Arrow finds them.
+
+    Args:
+        address: The address of a file or of a folder.
+        folder: Where the copy goes.
+        most: The number of bytes that may be copied.
 
     Returns:
         The path of the file, or of the folder with its files.
 
     Raises:
-        InputError: ``no_such_file``.
+        InputError: ``no_such_file``, and ``file_too_large``.
     """
     if address.startswith("file://"):
         return Path(unquote(urlsplit(address).path))
     try:
-        system, path = pa_fs.FileSystem.from_uri(address)
-        return copied(system, path, folder)
+        system, path = _file_system(address)
+        return copied(system, path, folder, most)
     except MemoryError:  # Arrow's is an ArrowException, too
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -46,14 +54,26 @@ def fetched(address: str, folder: Path) -> Path:
         ) from None
 
 
-def copied(system: pa_fs.FileSystem, path: str, folder: Path) -> Path:
+def _file_system(address: str) -> tuple[pa_fs.FileSystem, str]:
+    """Arrow's file system at an address; S3 is at ``AWS_ENDPOINT`` where that is set, as for the storage."""
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT", ""))
+    if not address.startswith("s3://") or not endpoint.netloc:
+        found: tuple[pa_fs.FileSystem, str] = pa_fs.FileSystem.from_uri(address)
+        return found
+    store = pa_fs.S3FileSystem(endpoint_override=endpoint.netloc, scheme=endpoint.scheme)
+    return store, unquote(address.removeprefix("s3://"))
+
+
+def copied(system: pa_fs.FileSystem, path: str, folder: Path, most: int | None = None) -> Path:
     """Copy a file, or all files of a folder, from a file system of Arrow.
 
     Raises:
         ValueError: The folder holds no files, or too many.
+        InputError: ``file_too_large``.
     """
     found, at = system.get_file_info(path), PurePosixPath(path)
     if found.type == pa_fs.FileType.File:
+        _require_room([found], at.name, most)
         return _copied(system, found, folder / at.name)
     inside = [
         info
@@ -62,10 +82,18 @@ def copied(system: pa_fs.FileSystem, path: str, folder: Path) -> Path:
     ]
     if not inside or len(inside) > FILES:
         raise ValueError(f"It holds {len(inside):,} files; 1 to {FILES:,} are read.")
+    _require_room(inside, at.name, most)
     base = folder / (at.name or "data")
     for info in inside:
         _copied(system, info, base / PurePosixPath(info.path).relative_to(at))
     return base
+
+
+def _require_room(files: Sequence[pa_fs.FileInfo], name: str, most: int | None) -> None:
+    size = sum(info.size or 0 for info in files)
+    if most is not None and size > most:
+        message = f"There are {size:,} bytes; at most {most:,} are read."
+        raise file_error(name, "file_too_large", message)
 
 
 def _copied(system: pa_fs.FileSystem, info: pa_fs.FileInfo, path: Path) -> Path:

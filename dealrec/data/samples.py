@@ -86,6 +86,13 @@ class Samples:
         return pc.binary_join_element_wise(users, pa.array(self.positions).cast(pa.string()), ":")
 
 
+def train_lengths(dataset: Dataset) -> dict[str, int]:
+    """The number of users for each number of training items, as JSON has it."""
+    offsets, _ = dataset.subsequences((SPLIT_CODES[Split.TRAIN],))
+    lengths, users = np.unique(np.diff(offsets), return_counts=True)
+    return {str(length): int(count) for length, count in zip(lengths, users, strict=True)}
+
+
 def build_samples(
     dataset: Dataset, sampling: Sampling = Sampling.AUTO, min_history: int = 1
 ) -> Samples:

@@ -39,7 +39,7 @@ def in_order(raw: Interactions) -> tuple[Interactions, Int64]:
     Returns:
         The interactions in order, and the rows in the file of those that were left out.
     """
-    by_user = np.lexsort([*reversed(raw.order), raw.users])
+    by_user = _by_user(raw)
     tied, run = _tied(raw, by_user)
     gone = np.zeros(len(by_user), bool)
     if len(run):
@@ -52,6 +52,17 @@ def in_order(raw: Interactions) -> tuple[Interactions, Int64]:
         gone[np.flatnonzero(tied)[1:][again]] = True
     repeated = np.sort(raw.rows[by_user[gone]])
     return raw.take(by_user[~gone]), repeated
+
+
+def _by_user(raw: Interactions) -> Int64:
+    """[N] rows by user and keys of order; those that have all of them in common stand in any order."""
+    if len(raw.order) == 1 and raw.order[0].dtype == np.int64 and len(raw.users):
+        first = int(raw.order[0].min())
+        span = int(raw.order[0].max()) - first + 1
+        if span * len(raw.user_ids) < 2**63:  # one number a row is sorted several times as fast
+            keys = raw.users.astype(np.int64) * span + (raw.order[0] - first)
+            return np.argsort(keys).astype(np.int64)
+    return np.lexsort([*reversed(raw.order), raw.users]).astype(np.int64)
 
 
 def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
@@ -69,28 +80,39 @@ def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
         case SplitMethod.LEAVE_ONE_OUT:
             splits = leave_one_out(offsets)
         case SplitMethod.GLOBAL_TIME:
-            splits = global_time(_told_apart(raw, np.lexsort([*reversed(raw.order)])))
-    tied, _ = _tied(raw, np.arange(len(raw.users)))
+            splits = global_time(_by_time(raw))
+    tied, _ = _tied(raw, None)
     return Sequences(offsets, raw.items, splits, raw.times, raw.ratings, int(tied.sum()))
 
 
-def _told_apart(raw: Interactions, by_time: Int64) -> Int64:
-    """Order rows with the time at which training or validation ends by hashes of user and item.
+def _by_time(raw: Interactions) -> Int64:
+    """[N] rows, oldest first as far as the ends of training and validation need it.
 
-    So the split does not depend on the order of rows, nor does it prefer some ids to others.
+    Rows with the time at which one of them ends are ordered by hashes of user and item. So the split does not
+    depend on the order of rows, nor does it prefer some ids to others.
     """
-    later = np.zeros(len(by_time), bool)  # whether a row's time is after that of the row before
-    for values in raw.order:
-        later[1:] |= values[by_time[1:]] != values[by_time[:-1]]
-    runs = np.cumsum(later)
-    for cut in time_cuts(len(by_time)):
-        if not cut or later[cut]:
-            continue
-        here = np.flatnonzero(runs == runs[cut])
+    moments = _moments(raw)
+    cuts = time_cuts(len(moments))
+    by_time = np.argpartition(moments, cuts)
+    for cut in cuts:
+        here = np.flatnonzero(moments[by_time] == moments[by_time[cut]])
         rows = by_time[here]
         keys = _hashes(raw.item_ids, raw.items[rows]), _hashes(raw.user_ids, raw.users[rows])
         by_time[here] = rows[np.lexsort(keys)]
     return by_time
+
+
+def _moments(raw: Interactions) -> npt.NDArray[np.int64 | np.float64]:
+    """[N] one number a row, in the order of the keys of order."""
+    if len(raw.order) == 1:
+        return raw.order[0]
+    order = np.lexsort([*reversed(raw.order)]) if raw.order else np.arange(len(raw.users))
+    later = np.zeros(len(order), bool)  # whether a row's time is after that of the row before
+    for values in raw.order:
+        later[1:] |= np.diff(values[order]) != 0
+    moments = np.empty(len(order), np.int64)
+    moments[order] = np.cumsum(later)
+    return moments
 
 
 def _hashes(ids: pa.Array, indices: Int32) -> npt.NDArray[np.uint64]:
@@ -101,12 +123,16 @@ def _hashes(ids: pa.Array, indices: Int32) -> npt.NDArray[np.uint64]:
     return np.frombuffer(digests, dtype="<u8")[places]
 
 
-def _tied(raw: Interactions, by_user: Int64) -> tuple[Bool, Int64]:
-    """Find rows with the user and order of another row: [N] whether, and the run of the tied ones."""
-    same = np.ones(max(len(by_user) - 1, 0), bool)
+def _tied(raw: Interactions, by_user: Int64 | None) -> tuple[Bool, Int64]:
+    """Find rows with the user and order of another row: [N] whether, and the run of the tied ones.
+
+    ``by_user`` [N] are the rows by user and order; without it they stand so.
+    """
+    same = np.ones(max(len(raw.users) - 1, 0), bool)
     for values in (raw.users, *raw.order):
-        same &= values[by_user[1:]] == values[by_user[:-1]]
+        ordered = values if by_user is None else values[by_user]
+        same &= ordered[1:] == ordered[:-1]
     if not same.any():
-        return np.zeros(len(by_user), bool), np.empty(0, np.int64)
+        return np.zeros(len(raw.users), bool), np.empty(0, np.int64)
     tied = np.concatenate([same, [False]]) | np.concatenate([[False], same])
     return tied, np.cumsum(~np.concatenate([[False], same]))[tied]

@@ -2,9 +2,10 @@
 
 import bz2
 import codecs
+import lzma
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +19,9 @@ from dealrec.progress import Reporter
 
 CHUNK_BYTES = 8 * 2**20
 _PACKED_BYTES = 2**18
-_NUL = re.compile(rb"\x00(?!\x01)")
+_XZ_MEMORY = 2**27
+"""What unpacking xz may take; its strongest preset takes 65 MiB."""
+_NUL = re.compile(rb"\x00(?!\x05)")
 """A NUL byte that is not the beginning of ``INVALID``."""
 
 
@@ -182,7 +185,9 @@ class UnpackedFile:
             case Compression.ZSTD:
                 yield from self._unzstd(file, size)
             case Compression.BZIP2:
-                yield from self._unbzip2(file, size)
+                yield from self._streams(file, size, bz2.BZ2Decompressor)
+            case Compression.XZ:
+                yield from self._streams(file, size, _xz)
             case Compression.ZIP:
                 assert self._member is not None
                 yield from self._member.chunks(size)
@@ -222,26 +227,40 @@ class UnpackedFile:
                 return
             yield chunk
 
-    def _unbzip2(self, file: BinaryIO, size: int) -> Iterator[bytes]:
-        """Unpack the streams one after another, as parallel packers write several of them."""
-        stream, packed = bz2.BZ2Decompressor(), b""
+    def _streams(
+        self,
+        file: BinaryIO,
+        size: int,
+        unpacker: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+    ) -> Iterator[bytes]:
+        """Unpack the streams one after another, as parallel packers write several of them.
+
+        Zeros between and after them are left out, with which xz pads its streams.
+        """
+        stream, packed, kind = unpacker(), b"", self.compression
         while True:
             if stream.needs_input and not packed:
                 packed = file.read(_PACKED_BYTES)
                 if not packed:
-                    raise self._error("truncated_stream", "The bzip2 stream is cut short.")
+                    raise self._error("truncated_stream", f"The {kind} stream is cut short.")
             try:
                 chunk = stream.decompress(packed, size)
-            except OSError:
-                raise self._error("corrupt_stream", "The bzip2 stream is damaged.") from None
+            except (OSError, lzma.LZMAError):
+                raise self._error("corrupt_stream", f"The {kind} stream is damaged.") from None
             packed = b""
             if chunk:
                 yield chunk
             if stream.eof:
-                packed = stream.unused_data or file.read(_PACKED_BYTES)
+                packed = stream.unused_data.lstrip(b"\x00")
+                while not packed and (more := file.read(_PACKED_BYTES)):
+                    packed = more.lstrip(b"\x00")
                 if not packed:
                     return
-                stream = bz2.BZ2Decompressor()
+                stream = unpacker()
 
     def _error(self, code: str, detail: str) -> Exception:
         return file_error(self.name, code, detail)
+
+
+def _xz() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)

@@ -48,8 +48,8 @@ class OrderValues:
 def as_text(column: pa.Array) -> pa.Array:
     """Convert a column of any flat type to text.
 
-    Text stays as it is, whole floats and decimals lose their ``.0``, 16 bytes become the text of a UUID, and
-    other bytes that are not UTF-8 become null.
+    Text stays as it is, whole floats and decimals lose their ``.0``, ``NaN`` becomes null, 16 bytes become
+    the text of a UUID, and other bytes that are not UTF-8 become null.
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
@@ -65,6 +65,7 @@ def as_text(column: pa.Array) -> pa.Array:
     if _holds_bytes(kind):
         return pa.array([_decoded(value) for value in column.to_pylist()], pa.string())
     if pa.types.is_floating(kind):
+        column = pc.if_else(pc.is_nan(column), None, column)
         whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2.0**53))
         integers = pc.if_else(whole, column, None).cast(pa.int64())
         return pc.if_else(
@@ -76,6 +77,11 @@ def as_text(column: pa.Array) -> pa.Array:
         text = pc.replace_substring_regex(text, r"\.0+$", "")
         text = pc.replace_substring_regex(text, r"(\.\d*[1-9])0+$", r"\1")
     return text
+
+
+def is_missing(column: pa.Array) -> Bool:
+    """[n] whether a cell is marked as missing: null, or a floating-point number that is none."""
+    return _mask(column.is_null(nan_is_null=True))
 
 
 def is_blank(text: pa.Array) -> Bool:
@@ -94,7 +100,10 @@ def holds_nul(text: pa.Array) -> Bool:
 
 def longer_than(text: pa.Array, limit: int) -> Bool:
     """[n] whether the text has more than ``limit`` bytes."""
-    return _mask(pc.fill_null(pc.greater(pc.binary_length(text), limit), False))
+    lengths = pc.binary_length(text)
+    if (pc.max(lengths).as_py() or 0) <= limit:
+        return np.zeros(len(text), bool)
+    return _mask(pc.fill_null(pc.greater(lengths, limit), False))
 
 
 def as_order(column: pa.Array, *, dates: bool, form: CellForm = ANY_FORM) -> OrderValues:

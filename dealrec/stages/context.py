@@ -32,12 +32,16 @@ class IngestFile(Record):
     path: Path
     """A file, or a folder of files."""
     name: str
-    further: tuple[Path, ...] = ()
+    further: tuple["IngestFile", ...] = ()
     """Other files of the same table."""
 
     def paths(self) -> list[Path]:
         """All files and folders."""
-        return [self.path, *self.further]
+        return [self.path, *(file.path for file in self.further)]
+
+    def names(self) -> list[str]:
+        """Their names."""
+        return [self.name, *(file.name for file in self.further)]
 
 
 class IngestFiles(Record):

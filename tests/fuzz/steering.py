@@ -13,16 +13,13 @@ from schemathesis import Case, GenerationMode
 
 from tests.fuzz.objects import PART
 from tests.fuzz.server import COMPARISON, PAUSED, Server
-from tests.worker.makers import TINY, interactions
+from tests.fuzz.tables import tables
+from tests.worker.makers import TINY
 
 _KEY = "Idempotency-Key"
 _FORMS: dict[str, dict[str, Any]] = {
-    "create_dataset": {"interactions": interactions().encode()},
-    "prune": {
-        "interactions": interactions().encode(),
-        "budget": "10",
-        "config": json.dumps(TINY),
-    },
+    "create_dataset": {},
+    "prune": {"budget": "10", "config": json.dumps(TINY)},
 }
 
 
@@ -33,6 +30,7 @@ class Steering:
         self._server = server
         self._spare = {name: list(ids) for name, ids in server.spare.items()}
         self._count = itertools.count()
+        self._tables = tables(0)
 
     def steer(self, case: Case) -> None:
         """Called before a request leaves."""
@@ -63,7 +61,8 @@ class Steering:
             case.body = {**case.body, "dataset_id": dataset, "budget": 10, "config": TINY}
         elif operation in _FORMS and isinstance(case.body, dict):
             if case.media_type == "multipart/form-data":
-                case.body = {**case.body, **_FORMS[operation]}
+                table = {"interactions": next(self._tables)}
+                case.body = {**case.body, **table, **_FORMS[operation]}
         elif operation == "put_upload_part":
             case.path_parameters |= {"upload_id": self._server.ids["upload_id"][-1], "number": 1}
             case.body = PART

@@ -5,7 +5,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.hostile.files import FILES, MEBI
+from tests.hostile.files import MEBI
+from tests.hostile.formats import FILES
 from tests.hostile.forms import REQUESTS
 from tests.hostile.judge import LARGEST_GROWTH, judged_file, judged_request
 from tests.hostile.run import attack

@@ -1,6 +1,7 @@
 """Judges whether each attack got the answer that it must get."""
 
-from tests.hostile.files import FILES, MEBI
+from tests.hostile.files import MEBI
+from tests.hostile.formats import FILES
 from tests.hostile.forms import REQUESTS
 from tests.hostile.run import Outcomes
 

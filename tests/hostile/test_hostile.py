@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.hostile.files import FILES
+from tests.hostile.formats import FILES
 from tests.hostile.forms import REQUESTS
 from tests.hostile.judge import LARGEST_GROWTH, judged_file, judged_request
 from tests.hostile.run import Outcomes, attack

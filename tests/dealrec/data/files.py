@@ -71,9 +71,9 @@ def ingest_bytes(
         (folder / "stored-2").write_bytes(items)
     return ingest(
         folder / "stored-1",
-        interactions_name=name,
+        interactions_names=[name],
         items=None if items is None else folder / "stored-2",
-        items_name=items_name,
+        items_names=None if items is None else [items_name],
         out=folder / "out",
         limits=limits,
         options=DataOptions.parse({"allowed_rejected": 1.0, **options}, location="data"),

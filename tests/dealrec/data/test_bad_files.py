@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import lzma
 import pickle
 import tarfile
 import zipfile
@@ -79,10 +80,19 @@ BAD_FILES = {
     "tar.gz": (tarred(), "unsupported_format"),
     "bzip2": (b"BZh91AY&SY" + bytes(range(256)), "corrupt_stream"),
     "bzip2 cut short": (bz2.compress(LONG)[:-20], "truncated_stream"),
-    "xz": (b"\xfd7zXZ\x00" + bytes(50), "unsupported_format"),
+    "xz": (b"\xfd7zXZ\x00" + bytes(50), "corrupt_stream"),
+    "xz cut short": (lzma.compress(LONG)[:-20], "truncated_stream"),
     "gzip in gzip": (gzip.compress(gzip.compress(GOOD)), "unsupported_format"),
     "JSON array without items": (b'[{"user_id": 1}]', "missing_column"),
     "JSON of columns": (b'{"user_id": {"0": "u"}, "item_id": {"0": "a"}}', "not_tabular"),
+    "JSON of users and their items": (b'{"u": ["a", "b"], "v": ["a"]}', "not_tabular"),
+    "JSON of rows under keys": (
+        b'{"7": {"user_id": "u", "item_id": "a"}, "8": {"user_id": "u", "item_id": "b"}}',
+        "not_tabular",
+    ),
+    "JSON of names and rows": (b'{"columns": ["user_id"], "data": [["u"]]}', "not_tabular"),
+    "JSON of rows without names": (b'[["u", "a", 1], ["u", "b", 2]]', "not_tabular"),
+    "Python's list of rows": (b"[{'user_id': 'u', 'item_id': 'a'}]", "not_tabular"),
     "JSON array cut short": (
         b'[{"user_id": "u", "item_id": "a", "position": 1},',
         "truncated_stream",

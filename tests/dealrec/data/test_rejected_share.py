@@ -1,5 +1,9 @@
 """A file of which too much cannot be used is refused."""
 
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dealrec.errors import InputError
@@ -37,3 +41,44 @@ def test_repeated_rows_lose_nothing_and_refuse_nothing(tmp_path):
     rows, items = (HEADER + GOOD + GOOD).encode(), (ITEMS + ITEMS.partition("\n")[2]).encode()
     report = ingest_bytes(tmp_path, rows, items, allowed_rejected=0.0).report
     assert report["accepted_rows"] == report["rejected_rows"] == 90
+
+
+def parquet(users: list[str | None]) -> bytes:
+    sink = io.BytesIO()
+    items = [f"i{at % 7}" for at in range(len(users))]
+    times = list(range(1_600_000_000, 1_600_000_000 + len(users)))
+    pq.write_table(pa.table({"user_id": users, "item_id": items, "timestamp": times}), sink)
+    return sink.getvalue()
+
+
+def test_values_that_are_marked_as_missing_are_no_sign_of_a_misread_file(tmp_path):
+    users = [None if at % 5 == 0 else f"u{at % 4}" for at in range(100)]
+    report = ingest_bytes(tmp_path, parquet(users), allowed_rejected=DEFAULT).report
+    assert (report["accepted_rows"], report["rejected_rows"]) == (80, 20)
+    told = {warning["code"]: warning["message"] for warning in report["warnings"]}
+    assert told["missing_values"].startswith("20 of 100 rows of interactions.csv have no value")
+    words = (HEADER + GOOD + "NA,i1,1600000000\n" * 20).encode()
+    report = ingest_bytes(
+        tmp_path, words, allowed_rejected=DEFAULT, format={"null_values": "NA"}
+    ).report
+    assert report["rejected_rows"] == 20
+
+
+def test_more_than_a_quarter_of_missing_values_is_refused_unless_that_is_allowed(tmp_path):
+    users = [None if at % 3 == 0 else f"u{at % 4}" for at in range(100)]
+    with pytest.raises(InputError, match=r"34 of the 100 rows .* 25\.0% may be lost"):
+        ingest_bytes(tmp_path, parquet(users), allowed_rejected=DEFAULT)
+    assert (
+        ingest_bytes(tmp_path, parquet(users), allowed_rejected=0.34).report["accepted_rows"] == 66
+    )
+    with pytest.raises(InputError, match="None of them has a value of `user_id`"):
+        ingest_bytes(tmp_path, parquet([None] * 9))
+
+
+def test_empty_rows_at_the_end_of_a_sheet_lose_nothing(tmp_path):
+    rows, items = HEADER + GOOD + ",,\n" * 40, ITEMS + ",\n" * 40
+    report = ingest_bytes(tmp_path, rows.encode(), items.encode(), allowed_rejected=0.0).report
+    assert report["reasons"][0]["reason"] == "blank_row"
+    assert report["accepted_rows"] == 90
+    assert report["items"] is not None
+    assert report["items"]["reasons"][0]["reason"] == "blank_row"

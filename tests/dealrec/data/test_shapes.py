@@ -182,6 +182,36 @@ def test_a_folder_is_one_table_with_its_partitions_as_columns(tmp_path):
     assert histories(result.dataset) == {"u": ["1", "2"], "v": ["2020-01-01", "2020-01-02"]}
 
 
+def test_readmes_and_empty_files_in_a_folder_are_no_parts(tmp_path):
+    folder = tmp_path / "events"
+    folder.mkdir()
+    (folder / "part-0.csv").write_text("user_id,item_id,position\nu,a,1\nu,b,2\nu,a,3\nu,c,4\n")
+    (folder / "part-1.csv").touch()  # Spark writes one for a partition without rows
+    for name in ("README.md", "LICENSE", "._part-0.csv"):
+        (folder / name).write_text("About.")
+    assert ingest(folder, out=tmp_path / "out").counts["interactions"] == 4
+
+
+def test_files_of_different_kinds_are_named(tmp_path):
+    (tmp_path / "a.csv").write_text("user_id,item_id,position\nu,a,1\nu,b,2\nu,a,3\nu,c,4\n")
+    (tmp_path / "b.csv").write_text("item_id,title\na,A\n")
+    with pytest.raises(
+        InputError, match=r"all 2 files have are read, and b\.csv has item_id, title"
+    ):
+        ingest([tmp_path / "a.csv", tmp_path / "b.csv"], out=tmp_path / "out")
+
+
+def test_histories_that_nothing_names_are_refused_with_the_options_that_cut_them(tmp_path):
+    lines = b"u a b a c\nv a c b a\nw b d e a\n"
+    with pytest.raises(InputError, match=r"names=user_id,item_id --set data\.format\.rest=true"):
+        ingest_bytes(tmp_path, lines)
+    asked = {"names": "user_id,item_id", "rest": True, "list_separator": "space", "order": "file"}
+    result = ingest_bytes(tmp_path, lines, format=asked)
+    assert result.counts["interactions"] == 12
+    with pytest.raises(InputError, match="list_separator=space"):
+        ingest_bytes(tmp_path, b"user_id,item_id\nu,a b a\n")
+
+
 def test_names_of_files_say_training_validation_and_test(tmp_path):
     header = "user_id,item_id,position\n"
     for part, rows in {
@@ -200,7 +230,7 @@ def test_names_of_files_say_training_validation_and_test(tmp_path):
 
 def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match="no file in the folder"):
+    with pytest.raises(InputError, match="no table in the folder"):
         ingest(tmp_path / "none", out=tmp_path / "out")
 
 
