@@ -32,9 +32,9 @@ def in_order(raw: Interactions) -> tuple[Interactions, Int64]:
     """Order interactions by user, timestamp and position, and leave out repetitions.
 
     A row repeats another one when its user, item, timestamp and position are the same. Of such rows the
-    one whose split comes first stays, and else the first in the file. A user's interactions with
-    different items at the same time are ordered by hashes of the items' ids: so the result does not
-    depend on the order of rows, and no kind of id comes first.
+    one whose split comes first stays, then the one with the highest rating, and else the first in the file.
+    A user's interactions with different items at the same time are ordered by hashes of the items' ids: so
+    the result does not depend on the order of rows, and no kind of id comes first.
 
     Returns:
         The interactions in order, and the rows in the file of those that were left out.
@@ -46,7 +46,8 @@ def in_order(raw: Interactions) -> tuple[Interactions, Int64]:
         rows = by_user[tied]
         items = raw.items[rows]
         splits = np.zeros(len(rows), np.int8) if raw.splits is None else raw.splits[rows]
-        order = np.lexsort((rows, splits, items, _hashes(raw.item_ids, items), run))
+        ratings = np.zeros(len(rows)) if raw.ratings is None else -raw.ratings[rows]
+        order = np.lexsort((rows, ratings, splits, items, _hashes(raw.item_ids, items), run))
         by_user[tied] = rows[order]
         again = (np.diff(run[order]) == 0) & (np.diff(items[order]) == 0)
         gone[np.flatnonzero(tied)[1:][again]] = True

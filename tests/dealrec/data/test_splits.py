@@ -85,3 +85,19 @@ def test_samples_know_the_times_of_target_and_history(tmp_path):
     assert held_out is not None
     assert np.array(held_out.target_times).tolist() == [40]
     assert np.array(held_out.history_times(0)).tolist() == [7, 8]
+
+
+def test_of_repeated_rows_the_highest_rating_stays_in_any_order_of_rows(tmp_path):
+    rows = ["u,a,1,3", "u,a,1,5", "u,a,1,", "u,b,2,1", "u,c,3,2", "u,d,4,2"]
+    found = [
+        ingest_bytes(
+            tmp_path,
+            "\n".join(["user_id,item_id,timestamp,rating", *given]).encode(),
+            split="leave_one_out",
+            ratings=True,
+        ).dataset
+        for given in (rows, rows[::-1])
+    ]
+    assert found[0].sha256 == found[1].sha256
+    assert found[0].ratings is not None
+    assert found[0].ratings.tolist() == [5, 1, 2, 2]
