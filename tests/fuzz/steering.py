@@ -61,7 +61,7 @@ class Steering:
             case.body = {**case.body, "dataset_id": dataset, "budget": 10, "config": TINY}
         elif operation in _FORMS and isinstance(case.body, dict):
             if case.media_type == "multipart/form-data":
-                table = {"interactions": next(self._tables)}
+                table: dict[str, Any] = {"interactions": next(self._tables)}
                 case.body = {**case.body, **table, **_FORMS[operation]}
         elif operation == "put_upload_part":
             case.path_parameters |= {"upload_id": self._server.ids["upload_id"][-1], "number": 1}
