@@ -57,6 +57,7 @@ def test_every_format_and_compression_gives_the_same_data_set(tmp_path, layout, 
         "test_users": 1,
         "samples_per_user": 3,
         "samples_per_interaction": 3,
+        "samples_given": 0,
     }
     # Pinned: stored results are found again by this hash.
     expected = "658067ecc6206bee1bad7613e67f045d28efa4f226bca46f2ec2f106c43e6542"
