@@ -22,7 +22,7 @@ from dealrec.data.prompts import Role
 from dealrec.data.samples import build_samples
 from dealrec.errors import FieldError, InputError
 
-_SECONDS = 60.0
+_SECONDS = 120.0
 _ONE_AT_A_TIME = threading.Lock()
 _ELSEWHERE = frozenset({"model_not_available"})
 """Faults of this server, with which a preview shows the words alone."""
