@@ -36,7 +36,7 @@ from dealrec.data.ingest import ingest
 from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples, held_out_samples
 from dealrec.disk import written_whole
-from dealrec.finetune.training import LoraTraining
+from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models.loading import load_language_model
 from dealrec.metrics.crossed import Estimate, estimate
 from dealrec.metrics.preference import AUC_ADJ, PREFERENCE, preference_metrics

@@ -17,7 +17,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
 from dealrec.data.prompter import Prompter
 from dealrec.data.samples import build_samples
-from dealrec.finetune.training import LoraTraining
+from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models import LoadedLanguageModel, load_language_model
 from dealrec.recommenders.bigrec import BigRec
 from dealrec.recommenders.held_out import held_out_users

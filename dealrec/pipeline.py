@@ -25,6 +25,7 @@ from dealrec.config import (
     data_options,
     parse_budget,
 )
+from dealrec.config.finetune import Quantization, no_validation_split
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import (
     STAGES,
@@ -47,6 +48,7 @@ from dealrec.data.findings import Report
 from dealrec.disk import file_sha256, local_file
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter
+from dealrec.language_models.quantization import require_quantization
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.sources import Source, source_files
 from dealrec.stages.results import ADAPTER, publish
@@ -225,8 +227,8 @@ def finetune(
     Args:
         coreset: A folder that :func:`prune` left, or JSON Lines with ``instruction``, ``input`` and
             ``output`` in each object.
-        interactions: The data that the coreset is of, for a recommender that learns from the titles of
-            the whole catalogue; others do not read them.
+        interactions: The data that the coreset is of. A recommender that learns from the titles of the
+            whole catalogue reads them, and so does a training with validation samples; others do not.
         items: Their catalogue.
         config: How the adapter is trained.
         out: The folder for the adapter.
@@ -241,17 +243,21 @@ def finetune(
 
     Raises:
         InputError: ``invalid_coreset``, ``unknown_model``, ``model_not_available``, ``no_catalogue``,
-            and as :func:`dealrec.finetune.training.finetune`.
+            ``no_validation_split``, and as :func:`dealrec.finetune.training.finetune`.
     """
     options = PruneConfig(finetune=config)
     require_models(trained_stages(options), options, runtime)
+    if config.validation.samples and interactions is None:
+        raise no_validation_split()
     out = _folder(out)
     workspace = _workspace(work or out / _TRAINING, runtime, stages)
     with coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(workspace, out):
         folder, key = Path(), sha256
-        if config.entry.needs_catalogue and interactions is not None:
+        wanted = config.entry.needs_catalogue or config.validation.samples > 0
+        if wanted and interactions is not None:
             with source_files(interactions, items, data_options(data)) as files:
                 read = workspace.ingest(files)
+                read.shape.require_validation(config)
             folder, key = read.folder, hashed([key, read.shape.sha256])
         given = JobInput(folder, given={StageName.SELECT: chosen})
         ((_, artifact),) = workspace.run(plan_training(options, key), given)
@@ -346,6 +352,7 @@ def require_models(
                 quantization=use.quantization,
                 runtime=runtime or environment_runtime(),
             )
+            require_quantization(Quantization(use.quantization))
             if use.adapter is not None:
                 require_adapter(Path(use.adapter).expanduser())
 

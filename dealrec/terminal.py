@@ -81,6 +81,9 @@ class _BarReporter:
         shown = "  ".join(f"{key} {number:.4g}" for key, number in self._metrics.items())
         self._bars.update(self._task, metrics=shown[:80])
 
+    def point(self, name: str, step: int, value: float) -> None:
+        pass
+
     def event(self, kind: str, **data: Any) -> None:
         details = " ".join(f"{key}={value}" for key, value in data.items())
         self._bars.console.print(f"[dim]{kind} {details}")
@@ -103,6 +106,9 @@ class _LineReporter:
         tell(f"{self._stage}: {done:,} of {total:,} {unit}s after {now - self._begun:.0f} s")
 
     def metric(self, name: str, value: float) -> None:
+        pass
+
+    def point(self, name: str, step: int, value: float) -> None:
         pass
 
     def event(self, kind: str, **data: Any) -> None:

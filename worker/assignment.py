@@ -11,6 +11,7 @@ from dealrec.app.datasets.addresses import fetched_allowed
 from dealrec.app.jobs.composition import comparison_config, stage_config
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
+from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, StoredFile, stored_files
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
@@ -73,6 +74,8 @@ class Assignment:
     """The storage prefix of each stage that this one stands on, run after run; most stages have one."""
     parts: dict[str, str] = field(default_factory=dict)
     """The storage prefix of each part of this stage if it is shared: ``plan``, ``shard-0``, …."""
+    adapter_prefix: str | None = None
+    """The storage prefix of the adapter that a training goes on from."""
     config: PruneConfig = field(default_factory=PruneConfig)
     comparison: ComparisonConfig | None = None
     shards: int = 1
@@ -120,13 +123,15 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
     if job.kind == JobKind.FINETUNE:
         coreset = session.get_one(CoresetRow, job.source_coreset_id)
         inputs[0][StageName.SELECT] = coreset.prefix
+    config = stage_config(job, stage.run)
     return Assignment(
         claim,
         stage.key,
         dataset.prefix,
         inputs,
         {name: artifact.prefix for name, artifact in made_parts.items()},
-        stage_config(job, stage.run),
+        _start(session, stage, config),
+        config,
         comparison_config(job),
         shards=stage.shards or 1,
         kills=stage.kills,
@@ -134,6 +139,17 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         budget_requested=job.budget_requested or 0,
         facts=[{name: _facts(artifacts[place]) for name, place in run.items()} for run in runs],
         parts_seconds=sum(artifact.seconds or 0.0 for artifact in made_parts.values()),
+    )
+
+
+def _start(session: Session, stage: StageRow, config: PruneConfig) -> str | None:
+    """The prefix of the adapter that a training goes on from; ``None`` also where it was deleted."""
+    if stage.name != StageName.FINETUNE or config.finetune is None:
+        return None
+    return session.scalar(
+        select(AdapterRow.prefix).where(
+            AdapterRow.tenant_id == stage.tenant_id, AdapterRow.id == config.finetune.from_adapter
+        )
     )
 
 
@@ -180,6 +196,7 @@ def fetch(
 ) -> StageOrder:
     """Bring the inputs to local paths in ``scratch``, and make the order that the process reads."""
     claim, uploads, prefix = assignment.claim, assignment.uploads, assignment.dataset_prefix
+    start = assignment.adapter_prefix
     inputs = [
         {
             name: storage.fetch_folder(prefix, scratch / "inputs" / str(run) / name)
@@ -201,6 +218,7 @@ def fetch(
             RunInputs(inputs=folders, facts=facts)
             for folders, facts in zip(inputs[1:], assignment.facts[1:], strict=True)
         ],
+        adapter=storage.fetch_folder(start, scratch / "adapter") if start else None,
         parts={
             name: storage.fetch_folder(prefix, scratch / "parts" / name)
             for name, prefix in assignment.parts.items()

@@ -24,6 +24,7 @@ from dealrec.worker.messages import (
     Metric,
     News,
     NoMemory,
+    Point,
     Progress,
     Raised,
     Refused,
@@ -62,6 +63,9 @@ class PipeReporter:
 
     def metric(self, name: str, value: float) -> None:
         self.send(Metric(name=name, value=float(value)))
+
+    def point(self, name: str, step: int, value: float) -> None:
+        self.send(Point(name=name, step=step, value=float(value)))
 
     def event(self, kind: str, **data: Any) -> None:
         self.send(Event(event=kind, data=data))

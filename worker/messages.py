@@ -31,6 +31,7 @@ class StageOrder(Record):
     dataset: Path
     inputs: dict[StageName, Path]
     facts: dict[StageName, StageFacts]
+    adapter: Path | None
     later_runs: list[RunInputs]
     parts: dict[str, Path]
     config: PruneConfig
@@ -89,6 +90,15 @@ class Metric(_Answer):
     value: float
 
 
+class Point(_Answer):
+    """A point of a curve."""
+
+    kind: Literal["point"] = "point"
+    name: str
+    step: int
+    value: float
+
+
 class Event(_Answer):
     """Something that happened once."""
 
@@ -138,7 +148,7 @@ class Raised(_Answer):
     frames: list[str]
 
 
-News = Tick | Progress | Metric | Event
+News = Tick | Progress | Metric | Point | Event
 Ending = Finished | Stopped | Refused | NoMemory | Raised
 ANSWER: TypeAdapter[News | Ending] = TypeAdapter(
     Annotated[News | Ending, Field(discriminator="kind")]

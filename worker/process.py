@@ -13,12 +13,14 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from dealrec.config.runtime import yielding_environment
+from dealrec.progress import CurvePoints, Curves
 from dealrec.worker.messages import (
     ANSWER,
     Ending,
     Event,
     Metric,
     News,
+    Point,
     Progress,
     StageOrder,
     Start,
@@ -45,6 +47,7 @@ class StageProcess:
         self.peak_memory_bytes = 0
         self.used_gpu = False
         self._events: list[Event] = []
+        self._curves = Curves()
         self._lock = threading.Lock()
         self._log = scratch / "output.log"
         read_end, write_end = os.pipe()
@@ -107,6 +110,12 @@ class StageProcess:
             taken, self._events = self._events, []
         return taken
 
+    @property
+    def curves(self) -> CurvePoints:
+        """The curves so far."""
+        with self._lock:
+            return self._curves.points()
+
     def ask_to_stop(self) -> None:
         """Ask the process to raise ``Cancelled`` at its next batch."""
         self._say("cancel")
@@ -166,6 +175,9 @@ class StageProcess:
                 self.progress = message
             case Metric(name=name, value=value):
                 self.metrics = {**self.metrics, name: value}
+            case Point(name=name, step=step, value=value):
+                with self._lock:
+                    self._curves.add(name, step, value)
             case Event():
                 with self._lock:
                     self._events.append(message)

@@ -136,7 +136,8 @@ def require_unseen_answers(
     ``maker`` is the job that made the coreset.
     """
     selection = SelectionConfig.parse(coreset.selection)
-    config = PruneConfig.parse(maker.config).model_copy(update={"selection": selection})
+    asked = {"selection": selection, "finetune": body.of_stages().finetune}
+    config = PruneConfig.parse(maker.config).model_copy(update=asked)
     has_test = data_shape(dataset).has_test
     config.require_unseen_answers(body.evaluation, has_test=has_test, location="evaluation.split")
 

@@ -72,6 +72,7 @@ def plan_job(job: JobRow, dataset: DatasetRow) -> Plan:
     if job.kind == JobKind.FINETUNE:
         assert job.source_coreset_id is not None
         data.require_held_out(config.evaluation)
+        data.require_validation(config.finetune)
         return plan_training(config, job.source_coreset_id)
     return plan_prune(config, job.budget_requested, data)
 

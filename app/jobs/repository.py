@@ -6,6 +6,7 @@ from sqlalchemy import bindparam, select
 
 from dealrec.app.kit.pagination import PageRequest, Slice
 from dealrec.app.kit.repository import TenantRepository
+from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
 from dealrec.config.stages import StageName
@@ -46,6 +47,14 @@ class JobRepository(TenantRepository[JobRow]):
                 StageRow.job_id == job.id,
                 StageRow.name == name.value,
                 StageRow.part.is_(None),
+            )
+        ).one_or_none()
+
+    def adapter(self, identifier: str) -> AdapterRow | None:
+        """Return an adapter of the tenant, for jobs that go on from it."""
+        return self.session.scalars(
+            select(AdapterRow).where(
+                AdapterRow.tenant_id == self.tenant_id, AdapterRow.id == identifier
             )
         ).one_or_none()
 

@@ -15,7 +15,7 @@ from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.app.models.service import require_known_model, require_usable_models
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobKind, JobRow, JobState
-from dealrec.config import ComparisonConfig, PruneConfig
+from dealrec.config import ComparisonConfig, FinetuneConfig, PruneConfig
 from dealrec.config.stages import StageName, compared_stages, planned_stages, trained_stages
 from dealrec.config.surrogate import SURROGATES
 from dealrec.errors import FieldError, InputError
@@ -79,6 +79,38 @@ def require_model_of_training(config: FinetuneJobConfig, context: Context) -> No
     require_usable_models(trained_stages(options), options, context.settings)
 
 
+def require_start(
+    session: Session, tenant_id: str, config: FinetuneConfig | None, location: str
+) -> None:
+    """Check that the adapter that a training goes on from is the tenant's, and of the same kind.
+
+    Raises :class:`InputError` (``unknown_adapter``, ``adapter_not_usable``).
+    """
+    if config is None or config.from_adapter is None:
+        return
+    row = JobRepository(session, tenant_id).adapter(config.from_adapter)
+    place = f"{location}.from_adapter"
+    if row is None:
+        raise InputError(
+            f"There is no adapter {config.from_adapter[:60]!r}. A server goes on from an adapter by its id; "
+            "`GET /v1/adapters` lists them.",
+            code="unknown_adapter",
+            title="The adapter is not known",
+            errors=[FieldError(place, "the id of an adapter")],
+        )
+    had = FinetuneConfig.model_validate(row.config)
+    for name in ("model", "recommender"):
+        before, asked = getattr(had, name), getattr(config, name)
+        if before != asked:
+            raise InputError(
+                f"The adapter {row.id} was trained with the {name} `{before}`, and this training has "
+                f"`{asked}`.",
+                code="adapter_not_usable",
+                title="The adapter cannot be used",
+                errors=[FieldError(place, f"is of the {name} `{before}`")],
+            )
+
+
 def require_run_count(config: ComparisonConfig, max_runs: int) -> None:
     """Raise :class:`InputError` (``comparison_too_large``) for more than ``max_runs`` trainings."""
     if config.run_count > max_runs:
@@ -104,6 +136,7 @@ def add_prune_job(
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, …) and :class:`Conflict`
     (``dataset_rejected``).
     """
+    require_start(session, dataset.tenant_id, config.finetune, "config.finetune")
     job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
     job.job_metadata = dict(metadata)
     return _plan(session, job, dataset, budget, config)
@@ -124,7 +157,11 @@ def add_select_job(
 def add_finetune_job(
     session: Session, dataset: DatasetRow, coreset_id: str, config: FinetuneJobConfig
 ) -> JobRow:
-    """Add a job that trains on a coreset, and plan its stages."""
+    """Add a job that trains on a coreset, and plan its stages.
+
+    Raises the errors of :func:`require_start`.
+    """
+    require_start(session, dataset.tenant_id, config, "config")
     job = _new_job(session, dataset.tenant_id, JobKind.FINETUNE, dataset.id)
     job.source_coreset_id = coreset_id
     job.config = config.model_dump(mode="json")

@@ -26,10 +26,11 @@ class KeptRuns:
         self, folder: Path | None, config: ComparisonConfig, dataset_sha256: str, revision: str
     ) -> None:
         self._folder = folder
+        assert config.config.finetune is not None
         asked = config.config.model_dump(
-            mode="json", include={"sampling", "min_history", "prompt", "finetune", "evaluation"}
+            mode="json", include={"sampling", "min_history", "prompt", "evaluation"}
         )
-        parts = [asked, dataset_sha256, revision]
+        parts = [asked | {"finetune": config.config.finetune.record()}, dataset_sha256, revision]
         self._shared = json.dumps(parts, sort_keys=True)
 
     def read(self, run: SelectedRun) -> TrainedRun | None:

@@ -79,14 +79,20 @@ def compare(
         OSError: The disk has no room.
     """
     assert config.config.finetune is not None
-    model, dtype = config.config.finetune.model, config.config.finetune.dtype
+    trained = config.config.finetune
     device = apply_runtime(runtime or Runtime())
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if work is None:
             beside = tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)
             work = Path(stack.enter_context(beside))
-        loaded = load_language_model(model, dtype=dtype, device=device, reporter=reporter)
+        loaded = load_language_model(
+            trained.model,
+            dtype=trained.dtype,
+            device=device,
+            quantization=trained.quantization,
+            reporter=reporter,
+        )
         trainer = RunTrainer(
             dataset,
             samples,

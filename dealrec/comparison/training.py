@@ -13,7 +13,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.prompter import Prompter
 from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import Samples
-from dealrec.finetune.training import LoraTraining
+from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.progress import SILENT, Reporter
 from dealrec.recommenders.held_out import held_out_users

@@ -208,6 +208,12 @@ class ComparisonConfig(Config):
             "finetune": self.config.finetune or _FINETUNE[self.scale],
             "evaluation": self.config.evaluation or _EVALUATION[self.scale],
         }
+        trained = update["finetune"]
+        if trained.validation.samples or trained.from_adapter:
+            raise ValueError(
+                "a comparison trains every run in full from a fresh adapter: leave "
+                "`finetune.validation` and `finetune.from_adapter` out"
+            )
         if Need.EFFORT not in self.needs():
             update["effort"], selection = None, selection.without_effort()
         elif self.config.effort is None and not left_out:

@@ -14,9 +14,21 @@ from dealrec.config.language_models import (
 )
 from dealrec.config.model_entry import AUTO
 from dealrec.config.recommenders import BIGREC, ENCODER, RECOMMENDERS, RecommenderEntry
+from dealrec.errors import FieldError, InputError
 
 ALL_LINEAR = "all-linear"
 """Target modules that are not names, beside ``auto``: all linear layers but the last."""
+
+
+_LATER = (
+    "gradient_accumulation",
+    "quantization",
+    "activation_checkpointing",
+    "from_adapter",
+    "validation",
+)
+_LATER_OF_LORA = ("rslora", "dora")
+"""Options that earlier versions did not have: they enter keys only where they differ from their defaults."""
 
 
 def _listed(value: Any) -> Any:
@@ -38,6 +50,11 @@ class LoraSettings(Config):
     last_layers: int | None = Field(None, ge=0, le=1000)
     """The number of last layers that are adapted; ``None`` adapts all layers. With 0, which is for the
     recommender ``encoder`` alone, the language model stays as it is and the projection is trained."""
+    rslora: bool = False
+    """Whether the update is scaled by α/√r instead of α/r (rsLoRA, arXiv 2312.03732)."""
+    dora: bool = False
+    """Whether the size of each column of the weights is trained beside their direction (DoRA, arXiv
+    2402.09353). A step takes longer."""
 
     @model_validator(mode="after")
     def _one_word_or_names(self) -> Self:
@@ -103,6 +120,49 @@ class EncoderSettings(Config):
     ``None`` takes the whole catalogue where no layer is adapted, and draws 256 titles otherwise."""
 
 
+class Quantization(StrEnum):
+    """The form in which the weights of the frozen language model are held in memory."""
+
+    NONE = "none"
+    """In the number type of the model."""
+    NF4 = "nf4"
+    """4 bits each, in blocks of 64 with scales that are quantized as well (QLoRA, arXiv 2305.14314)."""
+    INT8 = "int8"
+    """8 bits each (LLM.int8(), arXiv 2208.07339)."""
+
+
+class Which(StrEnum):
+    """The choice of held-out samples where there are more than are asked for."""
+
+    SPREAD = "spread"
+    """Spread evenly over the users of the validation split, in their order."""
+    DRAWN = "drawn"
+    """Drawn by the seed of the training."""
+
+
+class ValidationSettings(Config):
+    """The measurement of the loss on held-out samples while an adapter is trained."""
+
+    samples: int = Field(0, ge=0, le=1_000_000)
+    """The largest number of samples of the validation split that are measured; each asks for a user's
+    first item of the split after all earlier ones. With 0 nothing is measured."""
+    which: Which = Which.SPREAD
+    every_steps: int | None = Field(None, ge=1, le=10_000_000)
+    """The number of steps between two measurements; ``None`` measures at the end of each epoch. The end
+    of the training is measured in any case."""
+    patience: int | None = Field(None, ge=1, le=100_000)
+    """The number of measurements in a row without a lower loss after which the training stops early;
+    ``None`` makes all epochs."""
+    keep_best: bool = True
+    """Whether the adapter with the lowest loss is kept, rather than the last one."""
+
+    @model_validator(mode="after")
+    def _patience_needs_samples(self) -> Self:
+        if self.patience is not None and not self.samples:
+            raise ValueError("`patience` needs validation samples; say how many with `samples`")
+        return self
+
+
 class FinetuneConfig(Config):
     """Options of LoRA training on the coreset."""
 
@@ -112,7 +172,10 @@ class FinetuneConfig(Config):
     epochs: int = Field(1, ge=1, le=1000)
     learning_rate: float = Field(1e-4, gt=0, le=1)
     batch_size: int = Field(8, ge=1, le=4096)
-    """The number of samples in an optimizer step."""
+    """The number of samples in an optimizer step; with ``gradient_accumulation`` so many times more."""
+    gradient_accumulation: int = Field(1, ge=1, le=4096)
+    """The number of batches whose gradients are summed for an optimizer step. The loss of a step is the
+    mean over the terms of all its samples."""
     warmup_fraction: float = Field(0.05, ge=0, lt=1)
     """The share of the steps over which the learning rate rises; then it falls linearly."""
     weight_decay: float = Field(0.0, ge=0, le=1)
@@ -120,6 +183,17 @@ class FinetuneConfig(Config):
     loss_on: LossSpan = LossSpan.ANSWER
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The number type of the frozen model (see :class:`EffortConfig`); the adapter is in float32."""
+    quantization: Quantization = Quantization.NONE
+    """The form of the frozen model's weights; other forms than ``none`` need the package `bitsandbytes`,
+    and are for GPUs: on CPUs they are slower than ``none``. A training, its evaluation and the merged model
+    use the same form."""
+    activation_checkpointing: bool = False
+    """Whether the activations inside layers are computed a second time instead of being held, which takes
+    less memory and a third more time."""
+    from_adapter: str | None = Field(None, min_length=1, max_length=1000)
+    """The adapter that the training goes on from: the id of an adapter of the service, or in the library and
+    on the command line a PEFT folder. The adapter's own rank, scaling and target modules hold."""
+    validation: ValidationSettings = ValidationSettings()
     max_tokens: int = Field(512, ge=16, le=32_768)
     checkpoint_steps: int = Field(50, ge=1)
     lora: LoraSettings = LoraSettings()
@@ -153,6 +227,14 @@ class FinetuneConfig(Config):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _dora_on_weights_that_it_can_read(self) -> Self:
+        if self.lora.dora and self.quantization is Quantization.INT8:
+            raise ValueError(
+                "`lora.dora` cannot be trained on `int8` weights; `nf4` and `none` can"
+            )
+        return self
+
     @property
     def entry(self) -> RecommenderEntry:
         """The description of the recommender."""
@@ -162,13 +244,38 @@ class FinetuneConfig(Config):
         """The options that the recommender reads, as JSON: a part of keys.
 
         ``recommender`` is left out for ``bigrec``, so that keys from the time when it was the only
-        recommender stay as they were. ``auto`` is written out where the catalogue says what it stands for.
+        recommender stay as they were, and so are later options where they have their defaults. ``auto`` is
+        written out where the catalogue says what it stands for.
         """
         own = {name for entry in RECOMMENDERS.values() for name in entry.parameters}
         unread = own - {*self.entry.parameters}
         if self.recommender == BIGREC:
             unread.add("recommender")
-        options = self.model_dump(mode="json", exclude=unread)
+        options = self.record()
+        for name in unread:
+            del options[name]
         adapted = adapted_modules(self.model, self.lora.target_modules)
         options["lora"]["target_modules"] = list(adapted)
         return options
+
+    def record(self) -> dict[str, Any]:
+        """All options as JSON, without those of :data:`_LATER` that have their defaults."""
+        fields, lora = FinetuneConfig.model_fields, LoraSettings.model_fields
+        later = {name for name in _LATER if getattr(self, name) == fields[name].default}
+        of_lora = {n for n in _LATER_OF_LORA if getattr(self.lora, n) == lora[n].default}
+        own = {*FinetuneConfig.model_fields} - later
+        return self.model_dump(mode="json", include=own, exclude={"lora": of_lora})
+
+
+def no_validation_split() -> InputError:
+    """Return the error for a training that is to measure held-out samples and has none."""
+    return InputError(
+        "`finetune.validation.samples` asks for the loss of validation samples, and there are none. Use "
+        "data with a validation split (in the library and on the command line, give the data that the "
+        "coreset is of), or leave the option out.",
+        code="no_validation_split",
+        title="There are no validation samples",
+        errors=[
+            FieldError("config.finetune.validation.samples", "the data has no validation samples")
+        ],
+    )

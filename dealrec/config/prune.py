@@ -149,15 +149,17 @@ class PruneConfig(Config):
         halved = self.validation_users is ValidationUsers.HALF
         if halved or evaluation is None or not evaluation.asks_validation(has_test=has_test):
             return
-        if (needs or selector_needs(self.selection)) <= _OF_TRAINING:
+        trained = self.finetune is not None and self.finetune.validation.samples > 0
+        if not trained and (needs or selector_needs(self.selection)) <= _OF_TRAINING:
             return
+        who = "training" if trained else "selection"
         raise InputError(
-            "The evaluation asks validation users for the very answers that the selection looks at. "
-            "Ask test users (`evaluation.split: test`), or let the selection look at one half of the "
-            "validation users (`validation_users: half`): the other half is asked then.",
+            f"The evaluation asks validation users for the very answers that the {who} looks at. "
+            "Ask test users (`evaluation.split: test`), or let selection and training look at one half of "
+            "the validation users (`validation_users: half`): the other half is asked then.",
             code="answers_aimed_at",
             title="The evaluation would ask for known answers",
-            errors=[FieldError(location, "asks for answers that the selection looks at")],
+            errors=[FieldError(location, f"asks for answers that the {who} looks at")],
         )
 
     def _resolved_users(self, *, has_validation: bool, has_test: bool) -> ValidationUsers:

@@ -10,23 +10,41 @@ from safetensors.torch import save_file
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.language_models import adapted_modules
 from dealrec.disk import written_whole
+from dealrec.finetune.lora_config import trained_from, write_lora_config
 from dealrec.finetune.model_card import model_card
-from dealrec.language_models.adapters import WEIGHTS
+from dealrec.language_models.adapters import WEIGHTS, attach_adapter
 from dealrec.language_models.loading import LoadedLanguageModel
 from dealrec.language_models.quiet import quiet_transformers
+from dealrec.language_models.structure import not_supported
 from dealrec.language_models.targets import target_modules
 from dealrec.recommenders.interface import Recommender
 
 
-def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
-    """Attach a fresh float32 LoRA (A from the seed, B zero), and return the ``PeftModel``.
+def attach_lora(
+    loaded: LoadedLanguageModel, config: FinetuneConfig, start: Path | None = None
+) -> Any:
+    """Attach a float32 LoRA that can be trained, and return the ``PeftModel``.
 
-    With ``lora.last_layers`` 0 that of the last layer is attached and never trained, so it changes
-    nothing, and the folder of such an adapter is one that peft loads.
+    It is a fresh one (A from the seed, B zero), or that of the PEFT folder ``start``. With
+    ``lora.last_layers`` 0 that of the last layer is attached and never trained, so it changes nothing, and
+    the folder of such an adapter is one that peft loads.
 
     Raises:
-        InputError: ``unknown_target_modules`` if the model lacks one of these.
+        InputError: ``unknown_target_modules`` if the model lacks one of these; ``adapter_not_usable``;
+            ``model_not_supported`` for activation checkpointing of a model that cannot do it.
     """
+    if start is not None:
+        model = attach_adapter(loaded, start, trained_from(start, loaded, config.lora))
+    else:
+        model = _fresh(loaded, config)
+    if config.lora.last_layers == 0:
+        model.requires_grad_(requires_grad=False)
+    if config.activation_checkpointing:
+        _recompute_activations(loaded.model)
+    return model
+
+
+def _fresh(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     from peft import LoraConfig, get_peft_model
 
     wanted = adapted_modules(loaded.source, config.lora.target_modules)
@@ -38,22 +56,32 @@ def attach_lora(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
         r=config.lora.rank,
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
+        use_rslora=config.lora.rslora,
+        use_dora=config.lora.dora,
         target_modules=targets,
         layers_to_transform=None if last is None else list(range(max(0, count - last), count)),
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         with quiet_transformers():
-            model = get_peft_model(loaded.model, lora)
-    if config.lora.last_layers == 0:
-        model.requires_grad_(requires_grad=False)
-    return model
+            return get_peft_model(loaded.model, lora)
+
+
+def _recompute_activations(model: Any) -> None:
+    if not getattr(model, "supports_gradient_checkpointing", False):
+        raise not_supported(
+            model, "it does not support `activation_checkpointing`; leave that option out"
+        )
+    with quiet_transformers():
+        model.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def detach_lora(adapted: Any) -> None:
     """Undo :func:`attach_lora`: the model has its own layers again, and no parameter asks for gradients."""
     with quiet_transformers():
         base = adapted.unload()
+        if getattr(base, "is_gradient_checkpointing", False):
+            base.gradient_checkpointing_disable()
     if hasattr(base, "peft_config"):
         del base.peft_config
     base.requires_grad_(requires_grad=False)
@@ -95,11 +123,9 @@ def save_adapter(
     lora.base_model_name_or_path = loaded.source
     lora.revision = loaded.revision
     lora.inference_mode = True
-    lora.target_modules = sorted(
-        lora.target_modules
-    )  # as a set its order would change from run to run
     with written_whole(out) as folder:
-        lora.save_pretrained(str(folder))
+        folder.mkdir()
+        write_lora_config(lora, folder)
         save_file(adapter_state(model), folder / WEIGHTS, {"format": "pt"})
         recommender.save_head(folder, instruction)
         card = model_card(loaded, config, metrics, facts)

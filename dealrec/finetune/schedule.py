@@ -22,7 +22,12 @@ class Schedule:
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one pass; the last step may have fewer samples."""
-        return math.ceil(self.samples / self.config.batch_size)
+        return math.ceil(self.samples / self.samples_per_step)
+
+    @property
+    def samples_per_step(self) -> int:
+        """Samples in an optimizer step."""
+        return self.config.batch_size * self.config.gradient_accumulation
 
     @property
     def steps(self) -> int:
@@ -34,8 +39,8 @@ class Schedule:
         epoch, place = divmod(step, self.steps_per_epoch)
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
         order: list[int] = torch.randperm(self.samples, generator=generator).tolist()
-        first = place * self.config.batch_size
-        return order[first : first + self.config.batch_size]
+        first = place * self.samples_per_step
+        return order[first : first + self.samples_per_step]
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of step ``step`` (from 0).

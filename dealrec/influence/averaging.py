@@ -93,5 +93,8 @@ class _MemberReporter:
     def metric(self, name: str, value: float) -> None:
         self._reporter.metric(name, value)
 
+    def point(self, name: str, step: int, value: float) -> None:
+        self._reporter.point(name, step, value)
+
     def event(self, kind: str, **data: Any) -> None:
         self._reporter.event(kind, **data)

@@ -17,6 +17,7 @@ from dealrec.progress import Reporter
 
 if TYPE_CHECKING:
     import torch
+    from peft import LoraConfig
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -78,8 +79,12 @@ def load_adapted(
     return with_adapter(loaded, Path(config.adapter).expanduser())
 
 
-def attach_adapter(loaded: LoadedLanguageModel, adapter: Path) -> Any:
+def attach_adapter(
+    loaded: LoadedLanguageModel, adapter: Path, trained: "LoraConfig | None" = None
+) -> Any:
     """Attach the PEFT folder ``adapter`` to ``loaded``'s model, as a ``PeftModel`` that can disable it.
+
+    ``trained`` is the configuration under which it is trained further; ``None`` only uses it.
 
     Raises:
         InputError: ``adapter_not_usable`` if the folder is not an adapter of this model.
@@ -89,7 +94,9 @@ def attach_adapter(loaded: LoadedLanguageModel, adapter: Path) -> Any:
     require_adapter(adapter)
     with quiet_transformers():
         try:
-            return PeftModel.from_pretrained(loaded.model, str(adapter))
+            return PeftModel.from_pretrained(
+                loaded.model, str(adapter), config=trained, is_trainable=trained is not None
+            )
         except (OSError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             raise adapter_not_usable(adapter, "it does not fit the language model") from error
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dealrec.config.catalogue import BUILT_IN, catalogue
+from dealrec.config.finetune import Quantization
 from dealrec.config.language_models import (
     content_sha256,
     language_model,
@@ -19,6 +20,7 @@ from dealrec.config.language_models import (
 from dealrec.config.model_entry import AUTO, REPOSITORY
 from dealrec.config.model_files import UnusableFiles, gguf_facts, weight_files
 from dealrec.language_models.conversion import conversion_folder, converted_gguf
+from dealrec.language_models.quantization import quantized_loading
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import SILENT, Reporter
 
@@ -100,7 +102,12 @@ class _Source:
 
 
 def load_language_model(
-    name_or_path: str, *, dtype: str, device: "torch.device | str", reporter: Reporter = SILENT
+    name_or_path: str,
+    *,
+    dtype: str,
+    device: "torch.device | str",
+    quantization: Quantization = Quantization.NONE,
+    reporter: Reporter = SILENT,
 ) -> LoadedLanguageModel:
     """Load a model from safetensors without running code from its repository.
 
@@ -111,23 +118,28 @@ def load_language_model(
             :mod:`dealrec.language_models.conversion`.
         dtype: ``float32`` or ``bfloat16``.
         device: The torch device for the model.
+        quantization: The form in which linear layers hold their weights.
         reporter: Receives an event before a GGUF file is converted, which takes many seconds.
 
     Raises:
         InputError: ``unknown_model`` if the name means nothing; ``model_not_available`` if the
-            files are missing or are not a causal language model.
+            files are missing or are not a causal language model; ``quantization_not_available``.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
+    kind = getattr(torch, dtype)
+    quantized = quantized_loading(quantization, dtype=kind, device=device)
     source = _find(name_or_path, reporter)
     with _loading(source):
         tokenizer = _tokenizer(source)
         model = AutoModelForCausalLM.from_pretrained(
-            source.location, dtype=getattr(torch, dtype), use_safetensors=True, **source.of_model()
+            source.location, dtype=kind, use_safetensors=True, **quantized, **source.of_model()
         )
     model.requires_grad_(requires_grad=False)
-    model.eval().to(device)
+    model.eval()
+    if not quantized:
+        model.to(device)
     pinned = source.revision or getattr(model.config, "_commit_hash", None) or "main"
     again = _local(name_or_path) or name_or_path
     return LoadedLanguageModel(model, tokenizer, source.name, pinned, again)

@@ -70,7 +70,11 @@ def evaluate_adapter(
     device = apply_runtime(runtime or Runtime())
     users = held_out_users(dataset, prompt, evaluation)
     loaded = load_language_model(
-        finetune.model, dtype=finetune.dtype, device=device, reporter=reporter
+        finetune.model,
+        dtype=finetune.dtype,
+        device=device,
+        quantization=finetune.quantization,
+        reporter=reporter,
     )
     recommender = make_recommender(
         loaded, finetune, batch_tokens=evaluation.batch_tokens, titles=users.titles

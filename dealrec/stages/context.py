@@ -14,7 +14,7 @@ from dealrec.config.stages import StageName, StagePart
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples, build_samples
 from dealrec.data.validation_users import Half, with_validation_of
-from dealrec.progress import Reporter
+from dealrec.progress import CurvePoints, Reporter
 
 EVALUATION = "evaluation.json"
 """The file of the figures, in the folder of a stage that evaluates."""
@@ -62,6 +62,7 @@ class StageFacts(Record):
     details: dict[str, Any]
     """The details that the stage's function returned: diagnostics, counts. Each stage has its own."""
     seconds: float | None
+    curves: CurvePoints = {}
 
 
 class RunInputs(Record):
@@ -85,6 +86,8 @@ class StageContext:
     """Folders of the stages that this one stands on, directly or through others."""
     facts: Mapping[StageName, StageFacts] = field(default_factory=dict)
     """The facts of the same stages besides their files."""
+    adapter: Path | None = None
+    """The folder of the adapter that the stage goes on from, where the options name it by id."""
     later_runs: Sequence[RunInputs] = ()
     """For a comparison: what was made anew for run 1, run 2 and so on; ``inputs`` are those of run 0."""
     config: PruneConfig = field(default_factory=PruneConfig)

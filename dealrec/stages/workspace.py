@@ -24,7 +24,7 @@ from dealrec.config.stages import (
 from dealrec.data.dataset import Dataset
 from dealrec.data.many import parts_of
 from dealrec.disk import file_sha256, remove_unfinished, written_whole
-from dealrec.progress import SILENT, Reporter, StageReporters
+from dealrec.progress import SILENT, Curves, Reporter, StageReporters
 from dealrec.stages.context import IngestFiles, RunInputs, StageContext, StageFacts
 from dealrec.stages.in_use import FolderInUse
 from dealrec.stages.registry import load_stage
@@ -210,6 +210,7 @@ class Workspace:
         facts = StageFacts(
             metrics={**reporter.metrics, **result.metrics},
             details=result.details,
+            curves=reporter.curves.points(),
             seconds=time.perf_counter() - started,
         )
         (folder / _FACTS).write_text(facts.model_dump_json())
@@ -232,13 +233,18 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 class _MetricKeeper:
-    """Passes everything on to a reporter, and keeps the metrics."""
+    """Passes everything on to a reporter, and keeps metrics and curves."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
         self.metrics: dict[str, float] = {}
+        self.curves = Curves()
         self.progress, self.event = reporter.progress, reporter.event
 
     def metric(self, name: str, value: float) -> None:
         self.metrics[name] = float(value)
         self._reporter.metric(name, value)
+
+    def point(self, name: str, step: int, value: float) -> None:
+        self.curves.add(name, step, value)
+        self._reporter.point(name, step, value)

@@ -87,6 +87,8 @@ class _MembersReporter:
     def __init__(self, reporter: Reporter, epochs: int, members: int) -> None:
         self._reporter, self._epochs, self._left = reporter, epochs, members - 1
         self._before, self._own = 0, epochs
+        self._member = 1 if members > 1 else 0
+        """The number of the member, for the names of its curves; 0 if there is one alone."""
 
     def progress(self, done: int, total: int, unit: str) -> None:
         self._own = total
@@ -96,11 +98,16 @@ class _MembersReporter:
     def metric(self, name: str, value: float) -> None:
         self._reporter.metric(name, value)
 
+    def point(self, name: str, step: int, value: float) -> None:
+        member = f"{name} {self._member}" if self._member else name
+        self._reporter.point(member, step, value)
+
     def event(self, kind: str, **data: Any) -> None:
         self._reporter.event(kind, **data)
 
     def next_member(self) -> None:
         self._before, self._left = self._before + self._own, self._left - 1
+        self._member += 1
 
 
 def _saved(folder: Path) -> Iterator[Path]:

@@ -166,6 +166,7 @@ class SurrogateTraining:
             self.best_epoch, self.best_model = epoch, self._snapshot()
         self.reporter.metric("loss", row["loss"])
         self.history.append(row)
+        self._tell(epoch)
         self._tick()
         if self.finished and epoch < self.config.epochs:
             self.reporter.event("early_stopping", epoch=epoch, best_epoch=self.best_epoch)
@@ -204,6 +205,8 @@ class SurrogateTraining:
         self.model.load_state_dict(state.model)
         self.optimizer.load_state_dict(state.optimizer)
         self.history, self.seconds = state.history, state.seconds
+        for epoch in range(1, len(self.history) + 1):
+            self._tell(epoch)  # the process that reported them first is gone
         self.best_epoch, self.best_model = state.best_epoch, state.best_model
 
     def train_pass(self, epoch: int) -> float:
@@ -238,6 +241,12 @@ class SurrogateTraining:
         factor = done / _WARMUP if done < _WARMUP else (1 - done) / (1 - _WARMUP)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * factor
+
+    def _tell(self, epoch: int) -> None:
+        """Report the epoch's points of the curves."""
+        for name, value in self.history[epoch - 1].items():
+            if name != "epoch":
+                self.reporter.point(name, epoch, value)
 
     def _tick(self) -> None:
         """Report the finished epochs, which may cancel the training."""

@@ -48,6 +48,7 @@ def full_order(folder: Path) -> StageOrder:
                 metrics={"residual": math.inf}, details={"losses": [1.0, -math.inf]}, seconds=None
             )
         },
+        adapter=folder / "adapter",
         later_runs=[RunInputs(inputs={StageName.INFLUENCE: folder / "again"})],
         parts={"shard-0": folder / "shard"},
         config=PruneConfig(effort=EffortConfig(model="smollm2-135m", candidates=3)),

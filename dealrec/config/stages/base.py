@@ -250,8 +250,9 @@ def trained_model(config: FinetuneConfig) -> ModelUse:
     """The language model that a training loads, and how."""
     return ModelUse(
         config.model,
+        config.from_adapter,
         dtype=config.dtype,
-        quantization=getattr(config, "quantization", "none"),
+        quantization=config.quantization,
         modules=config.lora.target_modules,
         max_tokens=config.max_tokens,
     )

@@ -1,7 +1,9 @@
 """The stage that trains a LoRA adapter on a coreset."""
 
+import math
 from collections.abc import Mapping
 
+from dealrec.config.finetune import Quantization
 from dealrec.config.stages.base import (
     JobOptions,
     Pace,
@@ -41,4 +43,10 @@ class FinetuneStage(StageSpec):
         if finetune.lora.last_layers == 0:  # each text is read once, which is a third of a step
             texts = load.budget + load.count("items") / 8
             return Work(texts / 3, (finetune.model, finetune.recommender))
-        return Work(finetune.epochs * load.budget, (finetune.model,))
+        kind = () if finetune.quantization is Quantization.NONE else (finetune.quantization.value,)
+        measured = min(finetune.validation.samples, load.count("valid_users"))
+        every = finetune.validation.every_steps
+        step = finetune.batch_size * finetune.gradient_accumulation
+        times = math.ceil(load.budget / step / every) if every else 1
+        texts = load.budget + times * measured / 3  # reading a text takes a third of a step
+        return Work(finetune.epochs * texts, (finetune.model, *kind))

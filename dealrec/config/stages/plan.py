@@ -8,6 +8,7 @@ from dealrec.config.budget import resolve_budget
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.data import Sampling, no_timestamps
 from dealrec.config.evaluation import EvaluationConfig, HeldOut
+from dealrec.config.finetune import FinetuneConfig, no_validation_split
 from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.prompt import NO_RATINGS, PromptConfig, prompt_not_possible
 from dealrec.config.prune import PruneConfig
@@ -155,6 +156,11 @@ class DataShape:
                 errors=[FieldError("config.evaluation.split", f"the data has no {named} split")],
             )
 
+    def require_validation(self, finetune: FinetuneConfig | None) -> None:
+        """Raise :class:`InputError` (``no_validation_split``) where a training has none to measure."""
+        if finetune is not None and finetune.validation.samples and not self.has_validation:
+            raise no_validation_split()
+
 
 class Reported(TypedDict):
     """The facts of a data set that the report of its validation says."""
@@ -215,6 +221,7 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
     data.require_held_out(config.evaluation)
     data.require_prompt(config.prompt)
     data, config = data.with_samples_of(config)
+    data.require_validation(config.finetune)
     data.require_times([config.selection], "config.selection.method", config.influence)
     config = config.resolved(has_validation=data.has_validation, has_test=data.has_test)
     samples = data.samples(config)

@@ -14,6 +14,7 @@ from dealrec.config.comparison import CONTROLS, EXCHANGED
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
 from dealrec.pipeline import compare
+from dealrec.progress import Silent
 from dealrec.recommenders import grounding
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 
@@ -130,7 +131,7 @@ def test_it_leaves_a_page_and_its_json_and_nothing_else(result):
     assert report.verdict in json.loads((out / "report.json").read_text())["verdict"]
 
 
-class _Stopping:
+class _Stopping(Silent):
     """Cancels after a number of steps."""
 
     def __init__(self, after):
@@ -141,12 +142,6 @@ class _Stopping:
             self.steps.append((done, total))
             if self.after is not None and done >= self.after:
                 raise Cancelled("stopped")
-
-    def metric(self, name, value):
-        pass
-
-    def event(self, kind, **data):
-        pass
 
 
 def test_the_report_says_what_was_read(result):

@@ -6,7 +6,7 @@ import torch
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.errors import InputError
 from dealrec.finetune.adapter import save_adapter
-from dealrec.finetune.training import LoraTraining
+from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models import load_language_model
 from dealrec.language_models.checking import require_usable
 from dealrec.language_models.targets import target_modules

@@ -12,16 +12,8 @@ from dealrec.finetune.training import finetune
 from dealrec.language_models.loading import load_language_model
 from dealrec.progress import Silent
 from dealrec.recommenders.bigrec import TitleObjective
-from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model, tiny_samples
+from tests.dealrec.language_models.tiny import tiny_model, tiny_samples
 from tests.dealrec.test_checkpoints import FAILURE, Events
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
-    tiny_model().save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    return folder
 
 
 def _config(folder, **changes):

@@ -10,6 +10,7 @@ from dealrec.influence.averaging import average, score_ensemble
 from dealrec.influence.scores import InfluenceScores
 from dealrec.influence.scoring import score_influence
 from dealrec.metrics.correlation import spearman
+from dealrec.progress import Silent
 from dealrec.surrogates.ensemble import Ensemble, train_ensemble
 from tests.dealrec.surrogates.data import ring_dataset
 
@@ -76,18 +77,12 @@ def test_it_has_converged_where_every_member_has():
 
 
 def test_progress_goes_on_over_the_members(ensemble):
-    class Watched:
+    class Watched(Silent):
         def __init__(self):
             self.seen = []
 
         def progress(self, done, total, unit):
             self.seen.append((done, total))
-
-        def metric(self, name, value):
-            pass
-
-        def event(self, kind, **data):
-            pass
 
     watched = Watched()
     score_ensemble(DATASET, SAMPLES, ensemble, InfluenceConfig(), runtime=ONE, reporter=watched)

@@ -15,6 +15,7 @@ from dealrec.config.runtime import Runtime
 from dealrec.data.samples import build_samples
 from dealrec.errors import InputError
 from dealrec.influence.scoring import score_influence
+from dealrec.progress import Silent
 from tests.dealrec.influence.reference import Reference
 from tests.dealrec.surrogates.data import ring_dataset
 
@@ -106,15 +107,12 @@ def test_a_solver_stopped_early_says_that_it_did_not_converge(ring_surrogate):
         assert watched.events == ["not_converged"]
 
 
-class Watched:
+class Watched(Silent):
     def __init__(self):
         self.events, self.steps = [], []
 
     def progress(self, done, total, unit):
         self.steps.append((done, total, unit))
-
-    def metric(self, name, value):
-        pass
 
     def event(self, kind, **data):
         self.events.append(kind)

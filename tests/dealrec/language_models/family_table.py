@@ -11,7 +11,7 @@ from dealrec.config.finetune import FinetuneConfig
 from dealrec.effort.gradients import GradientMeter
 from dealrec.errors import InputError
 from dealrec.finetune.adapter import save_adapter
-from dealrec.finetune.training import LoraTraining
+from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models.targets import target_modules
 from dealrec.recommenders.registry import make_recommender
 from tests.dealrec.effort.reference import encoded, one_by_one

@@ -18,7 +18,8 @@ from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.data.prompter import ShownTitles
 from dealrec.data.prompts import PromptedSample
 from dealrec.errors import Cancelled, InputError
-from dealrec.finetune.training import LoraTraining, finetune
+from dealrec.finetune.trainer import LoraTraining
+from dealrec.finetune.training import finetune
 from dealrec.language_models.loading import load_language_model
 from dealrec.progress import Silent
 from dealrec.recommenders.evaluation import evaluate_adapter

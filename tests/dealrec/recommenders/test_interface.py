@@ -7,7 +7,8 @@ import torch
 from dealrec.config import EvaluationConfig, PromptConfig
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.config.recommenders import RECOMMENDERS, RecommenderEntry
-from dealrec.finetune.training import LoraTraining, finetune
+from dealrec.finetune.trainer import LoraTraining
+from dealrec.finetune.training import finetune
 from dealrec.language_models.loading import load_language_model
 from dealrec.metrics.ranking import METRICS
 from dealrec.pipeline import compare

@@ -4,7 +4,7 @@ import torch
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
 from dealrec.errors import InputError
 from dealrec.finetune.adapter import adapter_state
-from dealrec.finetune.training import LoraTraining
+from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models.structure import find_structure
 from dealrec.language_models.tokens import Encoder, padded
 from dealrec.recommenders.registry import make_recommender

@@ -1,0 +1,58 @@
+"""Language models whose weights are held in 4 or 8 bits (bitsandbytes)."""
+
+import logging
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from dealrec.config.finetune import Quantization
+from dealrec.errors import FieldError, InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def quantized_loading(
+    quantization: Quantization, *, dtype: "torch.dtype", device: "torch.device | str"
+) -> dict[str, Any]:
+    """Return the arguments of ``from_pretrained`` that make linear layers hold quantized weights.
+
+    Embeddings and the output layer stay as they are. The layers compute in ``dtype``.
+
+    Raises:
+        InputError: ``quantization_not_available`` if the package bitsandbytes is not installed.
+    """
+    if quantization is Quantization.NONE:
+        return {}
+    require_quantization(quantization)
+    from transformers import BitsAndBytesConfig
+
+    # Of every layer that casts float32 to float16, the library says so anew in every pass.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    settings = (
+        BitsAndBytesConfig(load_in_8bit=True)
+        if quantization is Quantization.INT8
+        else BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    )
+    return {"quantization_config": settings, "device_map": {"": device}}
+
+
+def require_quantization(quantization: Quantization) -> None:
+    """Check that this machine can load such weights; nothing is loaded.
+
+    Raises:
+        InputError: ``quantization_not_available``.
+    """
+    if quantization is Quantization.NONE or find_spec("bitsandbytes") is not None:
+        return
+    raise InputError(
+        f"`quantization: {quantization}` needs the package bitsandbytes, which is not installed here: "
+        "`pip install dealrec[quantization]` brings it.",
+        code="quantization_not_available",
+        title="Quantized weights are not available",
+        errors=[FieldError("config.finetune.quantization", "needs the package bitsandbytes")],
+    )
