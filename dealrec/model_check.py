@@ -22,7 +22,7 @@ from dealrec.effort.gradients import GradientMeter
 from dealrec.effort.scoring import measure_shard
 from dealrec.environment import processor
 from dealrec.errors import DealrecError, InputError
-from dealrec.finetune.training import LoraTraining
+from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models.batch_plan import plan_batches
 from dealrec.language_models.checking import require_usable
 from dealrec.language_models.loading import LoadedLanguageModel, load_language_model

@@ -26,7 +26,7 @@ from dealrec.app.stages.transitions import (
     move_job,
     move_stage,
 )
-from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState
+from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState, StoredCurves
 from dealrec.errors import DealrecError
 from dealrec.worker.messages import Event, Progress
 from dealrec.worker.problems import FOR_MEMORY, WorkerLost
@@ -196,25 +196,18 @@ def beat(
     lease_seconds: float | None = None,
     progress: Progress | None = None,
     metrics: Mapping[str, float] | None = None,
+    curves: StoredCurves | None = None,
     used_gpu: bool = False,
     events: Iterable[Event] = (),
 ) -> Standing:
     """Renew the lease (if ``lease_seconds``), write what is new, and learn how the claim stands."""
     events = list(events)
-    writes = lease_seconds is not None or progress or metrics or used_gpu or events
+    writes = lease_seconds is not None or progress or metrics or curves or used_gpu or events
     with database.session(write=bool(writes)) as session:
         job = None
         if claim.job_id and events:
             job = lock_job(session, claim.job_id)
-        values: dict[str, object] = {}
-        if lease_seconds is not None:
-            values["lease_until"] = DatabaseClock(lease_seconds)
-        if progress:
-            values["progress"] = progress.model_dump(include={"done", "total", "unit"})
-        if metrics:
-            values["metrics"] = dict(metrics)
-        if used_gpu:
-            values["used_gpu"] = True
+        values = _news(lease_seconds, progress, metrics, curves, used_gpu=used_gpu)
         if not _still_held(session, claim, values):
             return Standing.LOST
         if job is not None:
@@ -225,6 +218,29 @@ def beat(
             return Standing.GOOD
         state = session.scalars(select(JobRow.state).where(JobRow.id == claim.job_id)).one()
         return Standing.GOOD if state == JobState.RUNNING else Standing.STOP
+
+
+def _news(
+    lease_seconds: float | None,
+    progress: Progress | None,
+    metrics: Mapping[str, float] | None,
+    curves: StoredCurves | None,
+    *,
+    used_gpu: bool,
+) -> dict[str, object]:
+    """The columns that a beat writes."""
+    values: dict[str, object] = {}
+    if lease_seconds is not None:
+        values["lease_until"] = DatabaseClock(lease_seconds)
+    if progress:
+        values["progress"] = progress.model_dump(include={"done", "total", "unit"})
+    if metrics:
+        values["metrics"] = dict(metrics)
+    if curves:
+        values["curves"] = curves
+    if used_gpu:
+        values["used_gpu"] = True
+    return values
 
 
 def _still_held(session: Session, claim: Claim, values: dict[str, object]) -> bool:

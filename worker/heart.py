@@ -16,6 +16,8 @@ from dealrec.worker.process import StageProcess
 log = structlog.get_logger(__name__)
 
 _BEAT_SECONDS = 1.0
+_CURVE_SECONDS = 5.0
+"""Curves are written so often: they are larger than the other news."""
 
 
 class Heart:
@@ -32,6 +34,7 @@ class Heart:
         self._claim = claim
         self._process: StageProcess | None = None
         self._renewed = time.monotonic()
+        self._drawn = time.monotonic()
         self._written: tuple[Progress | None, dict[str, float]] = (None, {})
         self._last: tuple[Progress | None, dict[str, float], list[Event]] = (None, {}, [])
         self._used_gpu = False
@@ -100,6 +103,9 @@ class Heart:
         news = (process.progress, process.metrics) if process else self._written
         progress, metrics = news
         changed = news != self._written
+        draw = process is not None and changed and now - self._drawn >= _CURVE_SECONDS
+        if draw:
+            self._drawn = now
         news_of_gpu = process is not None and process.used_gpu and not self._used_gpu
         standing = beat(
             self._database,
@@ -107,6 +113,7 @@ class Heart:
             lease_seconds=lease,
             progress=progress if changed else None,
             metrics=metrics if changed else None,
+            curves=process.curves if process and draw else None,
             used_gpu=news_of_gpu,
             events=process.take_events() if process else (),
         )

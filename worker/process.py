@@ -1,6 +1,7 @@
 """A stage's process as its parent sees it: what it said, whether it is alive, how it ended."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -12,8 +13,9 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from dealrec.app.tables.jobs import StoredCurves
 from dealrec.config.runtime import yielding_environment
-from dealrec.progress import CurvePoints, Curves
+from dealrec.progress import Curves
 from dealrec.worker.messages import (
     ANSWER,
     Ending,
@@ -111,10 +113,14 @@ class StageProcess:
         return taken
 
     @property
-    def curves(self) -> CurvePoints:
-        """The curves so far."""
+    def curves(self) -> StoredCurves:
+        """The curves so far; what is no number is ``None``, which JSON has a word for."""
         with self._lock:
-            return self._curves.points()
+            points = self._curves.points()
+        return {
+            name: [(step, value if math.isfinite(value) else None) for step, value in curve]
+            for name, curve in points.items()
+        }
 
     def ask_to_stop(self) -> None:
         """Ask the process to raise ``Cancelled`` at its next batch."""

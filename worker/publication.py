@@ -20,7 +20,14 @@ from dealrec.app.stages.transitions import lock_dataset, move_stage
 from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
-from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow, StageState
+from dealrec.app.tables.jobs import (
+    ArtifactRow,
+    JobKind,
+    JobRow,
+    StageRow,
+    StageState,
+    StoredCurves,
+)
 from dealrec.config.stages import Product, StagePart
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES
 from dealrec.worker.assignment import Assignment
@@ -38,6 +45,7 @@ class Result:
     stored_bytes: int
     artifact_id: str | None = None
     """The id of the artifact that these files already are."""
+    curves: StoredCurves | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,12 @@ def find_artifact(database: Database, assignment: Assignment) -> Result | None:
     if artifact is None:
         return None
     return Result(
-        artifact.prefix, artifact.details, artifact.metrics, artifact.stored_bytes, artifact.id
+        artifact.prefix,
+        artifact.details,
+        artifact.metrics,
+        artifact.stored_bytes,
+        artifact.id,
+        artifact.curves,
     )
 
 
@@ -180,6 +193,7 @@ def _succeed(
         artifact_id=artifact_id,
         reused=reused,
         metrics=result.metrics,
+        curves=result.curves,
         error=None,
     )
     if artifact_id is not None and not reused:
@@ -222,6 +236,7 @@ def _add_artifact(session: Session, assignment: Assignment, result: Result) -> s
         key=assignment.key,
         prefix=result.prefix,
         metrics=result.metrics,
+        curves=result.curves,
         details=result.details,
         stored_bytes=result.stored_bytes,
         created_at=database_now(session),

@@ -164,7 +164,8 @@ class Runner:
             # Progress and metrics of the run, then the stage's own, which win.
             peak = {"peak_memory_bytes": float(process.peak_memory_bytes)}
             metrics = {**process.metrics, **peak, **ending.metrics}
-            return Result(assignment.prefix, ending.details, metrics, stored)
+            prefix, curves = assignment.prefix, process.curves
+            return Result(prefix, ending.details, metrics, stored, curves=curves or None)
         heart.stop()
         self._retried(lambda: self._unfinished(assignment, process, end))
         return None

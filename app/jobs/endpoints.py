@@ -14,6 +14,7 @@ from dealrec.app.jobs.controls import (
     request_resume,
     request_retry,
 )
+from dealrec.app.jobs.curves import JobMetrics
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import Event, Job, JobCreate
 from dealrec.app.jobs.stream import follow, news
@@ -141,6 +142,18 @@ def list_events(
     with context.read() as session:
         repository = JobRepository(session, context.tenant_id)
         return repository.events(repository.get(job_id), page).page(Event.of)
+
+
+@router.get("/{job_id}/metrics", operation_id="get_job_metrics", responses=documented(404))
+def get_metrics(job_id: str, context: ContextDep) -> JobMetrics:
+    """Return the curves of a job's stages, while it runs and after: losses, learning rates.
+
+    A stage that was reused has the curves of the run that made its result.
+    """
+    with context.read() as session:
+        repository = JobRepository(session, context.tenant_id)
+        job = repository.get(job_id)
+        return JobMetrics.of(job.id, repository.stages([job])[job.id])
 
 
 def _asked(job_id: str, context: ContextDep, verb: str, request: JobRequest) -> Job:

@@ -97,6 +97,10 @@ class StoredProgress(TypedDict):
     unit: str
 
 
+StoredCurves = dict[str, list[tuple[int, float | None]]]
+"""The points of curves by name: a step, and a value that is null where it is no number."""
+
+
 class StageRow(TenantOwned, Base):
     """A unit of work: the ``ingest`` of a data set, or a stage of a job."""
 
@@ -150,6 +154,8 @@ class StageRow(TenantOwned, Base):
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     progress: Mapped[StoredProgress | None] = mapped_column(Json)
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
+    curves: Mapped[StoredCurves | None] = mapped_column(Json)
+    """The points of its curves, from time to time while it runs."""
     used_gpu: Mapped[bool] = mapped_column(default=False)
     """Whether the current or the last run has used a GPU."""
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
@@ -216,6 +222,8 @@ class ArtifactRow(TenantOwned, Base):
     prefix: Mapped[str] = mapped_column(String(500))
     """The storage prefix, which contains the fence of the run that wrote the files."""
     metrics: Mapped[dict[str, float]] = mapped_column(Json, default=dict)
+    curves: Mapped[StoredCurves | None] = mapped_column(Json)
+    """The curves of the run that made it."""
     details: Mapped[dict[str, object]] = mapped_column(Json, default=dict)
     """The stage's own description of its result (``result.json``)."""
     seconds: Mapped[float | None] = mapped_column(Float)

@@ -1,4 +1,4 @@
-"""Commands that talk to a server: submit, status, watch, coreset, adapter, upload."""
+"""Commands that talk to a server: submit, status, watch, metrics, coreset, adapter, upload."""
 
 import tempfile
 import zipfile
@@ -47,6 +47,7 @@ def register(application: typer.Typer) -> None:
             "submit": submit_command,
             "status": status_command,
             "watch": watch_command,
+            "metrics": metrics_command,
             "coreset": coreset_command,
             "adapter": adapter_command,
             "upload": upload_command,
@@ -134,6 +135,36 @@ def watch_command(
     """
     with asking(server, key) as client:
         _watch(client, job_id, json=json)
+
+
+def metrics_command(
+    job_id: JobArgument,
+    name: Annotated[
+        str | None, typer.Option(help="One curve, such as train_loss; default: all.")
+    ] = None,
+    points: Annotated[int, typer.Option(min=2, help="Points of a curve to print.")] = 20,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print the curves of a job: losses and learning rates, step by step; --json prints every point."""
+    with asking(server, key) as client:
+        found = client.jobs.get(job_id).metrics()
+    curves = [curve for curve in found if name in (None, curve.name)]
+    if json:
+        print_json([plain_record(curve) for curve in curves])
+        return
+    if not curves:
+        there = ", ".join(dict.fromkeys(curve.name for curve in found)) or "none so far"
+        say(f"{job_id} has no curve {name or ''}; its curves: {there}".replace("curve ;", "curve;"))
+    for curve in curves:
+        run = f", run {curve.run}" if curve.run else ""
+        say(f"{curve.name} ({curve.stage}{run})")
+        shown, last = min(points, len(curve.points)), len(curve.points) - 1
+        for place in [round(number * last / max(1, shown - 1)) for number in range(shown)]:
+            point = curve.points[place]
+            value = "not a number" if point.value is None else f"{point.value:.6g}"
+            say(f"  {curve.unit} {point.step:<8} {value}")
 
 
 def coreset_command(

@@ -329,6 +329,24 @@ class SweepPoint(SweepSelection):
     random: SweepSelection
 
 
+class CurvePoint(Record):
+    """The value of a curve after so many steps; ``None`` for what is no number."""
+
+    step: int
+    value: float | None
+
+
+class Curve(Record):
+    """A figure of a stage as it changed, such as ``train_loss``."""
+
+    name: str
+    stage: str
+    run: int
+    unit: str
+    """``step`` or ``epoch``."""
+    points: list[CurvePoint]
+
+
 class AdapterFile(Record):
     """A file of a PEFT folder."""
 

@@ -21,6 +21,7 @@ from dealrec.client.records import (
     CoresetDiff,
     CoresetSample,
     Coverage,
+    Curve,
     Evaluation,
     Event,
     Explanation,
@@ -204,6 +205,12 @@ class Job(Remote[M]):
         """Iterate over its events as they happen, until it ends; a lost connection loses none."""
         async for event in followed(self.transport, f"{self.path}/events", after):
             yield event
+
+    @operation
+    async def metrics(self) -> list[Curve]:
+        """Fetch the curves of its stages so far: losses and learning rates, step by step."""
+        answer = await ask(self.transport, Request("GET", f"{self.path}/metrics"))
+        return [Curve.model_validate(one) for one in answer.json()["series"]]
 
     @reference
     async def coreset(self) -> Coreset[M]:

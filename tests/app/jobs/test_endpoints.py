@@ -57,6 +57,11 @@ BAD_JOBS = {
     "budget true": ({"budget": True}, "invalid_budget", "budget"),
     "budget text": ({"budget": "5"}, "invalid_budget", "budget"),
     "budget above": ({"budget": 10_000}, "budget_too_large", "budget"),
+    "start": (
+        {"config": {"finetune": {"from_adapter": "/etc"}}},
+        "unknown_adapter",
+        "config.finetune.from_adapter",
+    ),
     "model": ({"config": {"effort": {"model": "gpt"}}}, "unknown_model", "config.effort.model"),
     "path": ({"config": {"finetune": {"model": "/etc"}}}, "unknown_model", "config.finetune.model"),
     "adapter": (

@@ -33,6 +33,10 @@ def test_a_job_is_submitted_watched_and_fetched(
     assert watched.exit_code == 0
     assert watched.stdout.split()[:2] == [job, "succeeded"]
     assert "select" in watched.stderr
+    curves = json.loads(run("metrics", job, "--json").stdout)
+    assert {curve["name"] for curve in curves} >= {"loss"}
+    assert [point["step"] for point in curves[0]["points"]][:1] == [1]
+    assert "loss (surrogate)\n  epoch 1" in run("metrics", job, "--name", "loss").stdout
     status = run("status", job)
     assert f"{job} (prune): succeeded" in status.stdout
     assert accepted in watched.stderr

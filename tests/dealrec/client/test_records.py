@@ -13,6 +13,7 @@ import dealrec.app.catalogue as catalogue
 import dealrec.app.coresets.schemas as coresets
 import dealrec.app.datasets.schemas as datasets
 import dealrec.app.estimates.schemas as estimates
+import dealrec.app.jobs.curves as curves
 import dealrec.app.jobs.schemas as jobs
 import dealrec.app.models.schemas as models
 import dealrec.app.scores.schemas as scores
@@ -32,6 +33,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "CoresetDiff": coresets.CoresetDiff,
     "CoresetSample": coresets.CoresetSample,
     "Coverage": coresets.Coverage,
+    "Curve": curves.Curve,
+    "CurvePoint": curves.CurvePoint,
     "Dataset": datasets.Dataset,
     "Detectable": estimates.Detectable,
     "Estimate": estimates.Estimate,
