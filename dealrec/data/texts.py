@@ -34,6 +34,7 @@ def recorded_sample(record: Mapping[str, Any]) -> PromptedSample:
 def sample_of_row(row: Mapping[str, Any]) -> PromptedSample:
     """Read the texts of a row in any of the shapes that trainers have.
 
+    - ``text``, the whole record that a coreset keeps of words that are not the plain ones
     - ``messages``, or ``conversations`` as in ShareGPT, whose last turns are the user's and the assistant's
     - ``prompt`` and ``completion``, both texts or both lists of turns
     - ``instruction``, ``output`` and, where there is one, ``input``
@@ -41,6 +42,12 @@ def sample_of_row(row: Mapping[str, Any]) -> PromptedSample:
     Raises:
         ValueError: The row has none of these.
     """
+    record = row.get("text")
+    if isinstance(record, Mapping):
+        try:
+            return recorded_sample(record)
+        except (KeyError, TypeError):
+            raise ValueError("`text` is no record of a sample") from None
     for name in ("messages", "conversations"):
         if row.get(name) is not None:
             return PromptedSample.conversation(_turns(row[name]))

@@ -5,15 +5,16 @@ import hashlib
 import io
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from dealrec.config import PruneConfig, Sampling
 from dealrec.coresets.formats import CoresetFormat, write_format
-from dealrec.coresets.members import read_examples, read_members
+from dealrec.coresets.members import read_examples, read_members, text_columns
 from dealrec.coresets.writer import read_scores, write_coreset
 from dealrec.data.ingest import ingest
-from dealrec.data.prompts import PromptedSample
+from dealrec.data.prompts import Message, PromptedSample, Role
 from dealrec.data.samples import build_samples
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import InputError
@@ -120,6 +121,20 @@ def test_the_examples_of_a_json_lines_file_are_those_of_the_members(made, tmp_pa
     path = tmp_path / "coreset.jsonl"
     path.write_bytes(written(folder, CoresetFormat.JSONL))
     assert read_examples(path) == read_members(folder / "members.parquet")
+
+
+def test_words_of_a_template_come_back_from_json_lines_and_from_the_members(tmp_path):
+    system = Message(Role.SYSTEM, "You know films.")
+    samples = [PromptedSample("Seen: ", name, "\nNow?", "Dune", " ", (system,)) for name in "AB"]
+    table = pa.table(text_columns(samples))
+    pq.write_table(table, tmp_path / "members.parquet")
+    rows = "".join(json.dumps(row) + "\n" for row in table.to_pylist())
+    (tmp_path / "coreset.jsonl").write_text(rows)
+    assert read_members(tmp_path / "members.parquet") == samples
+    assert read_examples(tmp_path / "coreset.jsonl") == samples
+    (tmp_path / "coreset.jsonl").write_text('{"text": {"before": "a"}}')
+    with pytest.raises(InputError, match="Line 1"):
+        read_examples(tmp_path / "coreset.jsonl")
 
 
 SAMPLES = [{"instruction": "do", "input": "this", "output": "that"}] * 2
