@@ -10,6 +10,8 @@ on. The last line is JSON with the differences and their intervals.
 """
 
 import argparse
+import csv
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -24,9 +26,10 @@ from dealrec.terminal import stage_display
 SELECTORS = (
     "influence_strata",
     "influence",
+    "thinned_influence",
     "window_popular",
-    "explained",
     "round_robin",
+    "importance_resampling",
 )
 SEEDS = {"design": 0, "test": 1000}
 """The first seed of surrogates, selections and trainings: the two trials share none."""
@@ -40,21 +43,27 @@ def main() -> None:
     parser.add_argument("--trial", choices=sorted(SEEDS), default="design")
     parser.add_argument("--budgets", default="512,2048", help="counts or fractions, by commas")
     parser.add_argument("--selectors", default=",".join(SELECTORS), help="names, by commas")
+    parser.add_argument(
+        "--curve", default="128,512,2048,8192", help="counts or fractions, by commas"
+    )
     parser.add_argument("--seeds", type=int, default=8, help="runs of every selector")
     parser.add_argument("--users", type=int, default=2000, help="held-out users who are asked")
     parser.add_argument(
         "--all", default=None, help="samples that stand for all, if all are too many"
     )
-    parser.add_argument("--split", default=None, help="how interactions are split")
+    parser.add_argument(
+        "--split", default=None, help="default: `leave_one_out`, or the column `split` of the data"
+    )
     parser.add_argument("--noun", default="item", help="what an item is called in prompts")
     options = parser.parse_args()
     out = options.work / f"{options.data.name}-{options.trial}"
+    split = options.split or _default_split(options.data)
     with timed() as watch, stage_display() as stages:
         report = compare(
             options.data / "interactions.csv.gz",
             items=options.data / "items.csv.gz",
             config=_config(options),
-            data=DataOptions.parse({} if options.split is None else {"split": options.split}),
+            data=DataOptions.parse({} if split is None else {"split": split}),
             out=out,
             work=options.work / "work",
             runtime=Runtime(threads=1),
@@ -64,16 +73,28 @@ def main() -> None:
     print(json.dumps(_line(report, options, watch.seconds)), flush=True)
 
 
+def _default_split(data: Path) -> str | None:
+    """Return ``leave_one_out``, or ``None`` if the interactions say themselves where each belongs."""
+    with gzip.open(data / "interactions.csv.gz", "rt", encoding="utf-8") as file:
+        columns = next(csv.reader(file))
+    return None if "split" in columns else "leave_one_out"
+
+
 def _config(options: argparse.Namespace) -> dict[str, Any]:
     seed = SEEDS[options.trial]
     preset = ComparisonConfig(budgets=(1,), selectors=("random",)).config.finetune
     assert preset is not None
-    numbers = [json.loads(text) for text in options.budgets.split(",")]
+    numbers, curve = (
+        [json.loads(text) for text in texts.split(",") if text]
+        for texts in (options.budgets, options.curve)
+    )
     return {
         "budgets": numbers,
+        "curve": curve,
         "selectors": options.selectors.split(","),
         "seeds": options.seeds,
-        "full_data_runs": 2,
+        "full_data_runs": 3,
+        "smallest_effect": 0.01,
         "full_data_samples": None if options.all is None else json.loads(options.all),
         "config": {
             "prompt": {"item_noun": options.noun, "history_items": 10, "title_characters": 60},
