@@ -17,6 +17,7 @@ from dealrec.data.limits import Limits
 from dealrec.data.readers import OpenedTable, open_table
 from dealrec.data.recognition import INTERACTIONS
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow, Batch
+from dealrec.disk import local_source
 from dealrec.progress import SILENT, Reporter
 
 FILES = 10_000
@@ -52,11 +53,11 @@ def parts_of(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[
             partitions are part of its name.
 
     Raises:
-        InputError: ``empty_file`` for a folder without files, ``too_many_files``.
+        InputError: ``no_such_file``, ``empty_file`` for a folder without files, ``too_many_files``.
     """
     found: list[Part] = []
     for path, name in zip(paths, names or map(file_name, paths), strict=True):
-        if not path.is_dir():
+        if not local_source(path).is_dir():
             found.append(Part(path, name, _partition(PurePosixPath(name))))
             continue
         inside = [_part(path, file) for file in sorted(path.rglob("*")) if _is_table(path, file)]

@@ -131,10 +131,10 @@ NEW: dict[str, HostileFile] = {
         quick=True,
     ),
     "titles in a mixture of encodings": HostileFile(
-        GOOD, "ready", told="invalid_text", items=titled("latin-1", *["T"] * 6, "Jos\xe9") + b"i9,\xff\xfe\n"
+        GOOD, "ready", items=titled("latin-1", *["T"] * 6, "Jos\xe9") + b"i9,\xff\xfe\n"
     ),
     "titles of lone surrogates": HostileFile(
-        GOOD, "ready", items=titled("utf-8", *["T"] * 7) + b"i1,\xed\xa0\x80\n"
+        GOOD, "too_many_rejected", items=titled("utf-8", *["T"] * 7) + b"i1,\xed\xa0\x80\n"
     ),
     "UTF-16 that swaps its bytes half-way": HostileFile(
         GOOD.decode().encode("utf-16") + GOOD.decode().encode("utf-16-be"), "line_too_long", faster="ready"

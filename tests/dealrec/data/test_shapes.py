@@ -192,6 +192,12 @@ def test_readmes_and_empty_files_in_a_folder_are_no_parts(tmp_path):
     assert ingest(folder, out=tmp_path / "out").counts["interactions"] == 4
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"There is no file .*nothing\.csv") as refused:
+        ingest(tmp_path / "nothing.csv", out=tmp_path / "out")
+    assert refused.value.code == "no_such_file"
+
+
 def test_files_of_different_kinds_are_named(tmp_path):
     (tmp_path / "a.csv").write_text("user_id,item_id,position\nu,a,1\nu,b,2\nu,a,3\nu,c,4\n")
     (tmp_path / "b.csv").write_text("item_id,title\na,A\n")
