@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from dealrec.app.datasets import service
-from dealrec.app.datasets.addresses import allowed_files
 from dealrec.app.datasets.preview import PromptPreview, PromptPreviewCreate, prompt_preview
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import Dataset, DatasetCreate, SampleText
@@ -15,7 +13,6 @@ from dealrec.app.datasets.uploads import (
     FIELDS,
     FILES,
     DatasetUpload,
-    SourceFile,
     dataset_upload,
     upload_from_files,
 )
@@ -27,7 +24,6 @@ from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade, is_json, read_json
 from dealrec.app.removal import removing
 from dealrec.app.tables.datasets import DatasetState
-from dealrec.app.uploads.service import whole_file
 from dealrec.config import Sampling, SplitMethod
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
@@ -107,21 +103,11 @@ def create_from_json(context: Context, body: DatasetCreate) -> Dataset:
             upload = service.read_again(repository.get(body.source_dataset_id), body)
         else:
             interactions, items = (
-                _files(session, context, body, role) for role in ("interactions", "items")
+                service.named_files(session, context.settings, context.tenant_id, body, role)
+                for role in ("interactions", "items")
             )
             upload = upload_from_files(body, interactions, items)
     return _create(context, upload)
-
-
-def _files(session: Session, context: Context, body: DatasetCreate, role: str) -> list[SourceFile]:
-    """The files that a request names for ``interactions`` or ``items``."""
-    addresses = getattr(body, f"{role}_addresses")
-    if addresses is not None:
-        return [*allowed_files(context.settings, addresses, f"{role}_addresses")]
-    one, several = getattr(body, f"{role}_upload_id"), getattr(body, f"{role}_upload_ids")
-    location = f"{role}_upload_id" if several is None else f"{role}_upload_ids"
-    ids = several if one is None else [one]
-    return [whole_file(session, context.tenant_id, upload, location) for upload in ids or ()]
 
 
 def _create(context: Context, upload: DatasetUpload) -> Dataset:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
-from dealrec.app.datasets.addresses import AddressedFile
+from dealrec.app.datasets.addresses import AddressedFile, allowed_files
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import DatasetCreate, SampleText
 from dealrec.app.datasets.uploads import DatasetUpload, SourceFile, upload_from_files
@@ -17,11 +17,12 @@ from dealrec.app.kit.pagination import PageRequest, Slice
 from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.service import require_room
 from dealrec.app.removal import Removal
+from dealrec.app.settings import Settings
 from dealrec.app.stages.queueing import plan_ingest
 from dealrec.app.stages.transitions import lock_dataset
 from dealrec.app.tables.datasets import DatasetRow, DatasetState, StoredFile, stored_files
 from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
-from dealrec.app.uploads.service import WholeFile
+from dealrec.app.uploads.service import WholeFile, whole_file
 from dealrec.config import DataOptions, PromptConfig, PruneConfig, Sampling
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompter import Prompter
@@ -109,6 +110,22 @@ def read_again(source: DatasetRow, body: DatasetCreate) -> DatasetUpload:
         _sources(interactions),
         [] if items is None else _sources(items),
     )
+
+
+def named_files(
+    session: Session, settings: Settings, tenant_id: str, body: DatasetCreate, role: str
+) -> list[SourceFile]:
+    """The files that a request names for ``interactions`` or ``items``.
+
+    Raises :class:`InputError` (``address_not_allowed``), and as :func:`whole_file` does.
+    """
+    addresses = getattr(body, f"{role}_addresses")
+    if addresses is not None:
+        return [*allowed_files(settings, addresses, f"{role}_addresses")]
+    one, several = getattr(body, f"{role}_upload_id"), getattr(body, f"{role}_upload_ids")
+    location = f"{role}_upload_id" if several is None else f"{role}_upload_ids"
+    ids = several if one is None else [one]
+    return [whole_file(session, tenant_id, upload, location) for upload in ids or ()]
 
 
 def _sources(file: StoredFile) -> list[SourceFile]:
