@@ -22,12 +22,14 @@ from dealrec.inspect_cli import inspect_command
 from dealrec.models_cli import register as register_models
 from dealrec.options import (
     Asked,
+    BudgetOption,
     ConfigOption,
     InteractionsArgument,
     InteractionsOrSamples,
     JsonOption,
     SamplesOption,
     SetOption,
+    TargetOption,
     configuration,
     reads_data,
 )
@@ -92,8 +94,12 @@ def register(application: typer.Typer) -> None:
 @reads_data
 def prune_command(
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
     interactions: InteractionsOrSamples = None,
+    budget: BudgetOption = None,
+    target: TargetOption = None,
+    target_from: Annotated[
+        Path | None, typer.Option(help="Report of a comparison with a --curve, or its folder.")
+    ] = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     samples: SamplesOption = None,
     *,
@@ -107,12 +113,14 @@ def prune_command(
     from dealrec.data.findings import validation_lines
     from dealrec.pipeline import prune
 
-    requested = parse_budget(budget)
+    requested = None if budget is None else parse_budget(budget)
     settings = PruneConfig.parse(asked.config)
     with resumable_display(quiet=json) as stages:
         result = prune(
             interactions,
             budget=requested,
+            target=target,
+            target_from=target_from,
             items=items,
             samples=samples,
             out=out,
@@ -131,6 +139,8 @@ def prune_command(
             say(line)
         for name, value in (result.audit or {}).items():
             say(f"{name} {value:.4g}")
+        if (followed := result.target) is not None:
+            say(followed.told)
         say(f"{result.coreset.size:,} samples in {out / 'coreset.jsonl'}")
         say(f"sha256 {result.coreset.sha256}")
         say(f"report {out / 'report.html'}")

@@ -43,6 +43,13 @@ SamplesOption = Annotated[
         "user_id, history, target, and messages or prompt and completion."
     ),
 ]
+BudgetOption = Annotated[
+    str | None, typer.Option(help="A count, or a share such as 2%; or a --target in its place.")
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(help="The share of what all samples give, by a curve: '95 % of full'."),
+]
 ColumnOption = Annotated[
     list[str] | None,
     typer.Option(metavar="OURS=THEIRS", help="A column that has another name in the file."),

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.comparison.results import ComparisonReport
+from dealrec.comparison.targets import AskedBudget
 from dealrec.config import (
     ComparisonConfig,
     DataOptions,
@@ -23,8 +24,8 @@ from dealrec.config import (
     PruneConfig,
     SplitMethod,
     data_options,
-    parse_budget,
 )
+from dealrec.config.curve import TargetUse
 from dealrec.config.finetune import Quantization, no_validation_split
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import (
@@ -46,8 +47,8 @@ from dealrec.coresets.folders import coreset_folder
 from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
 from dealrec.data.findings import Report
 from dealrec.disk import file_sha256, local_file
-from dealrec.errors import FieldError, InputError
-from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter
+from dealrec.errors import InputError
+from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter, require_base
 from dealrec.language_models.quantization import require_quantization
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.sources import Source, source_files
@@ -74,6 +75,8 @@ class PruneResult:
     """As :func:`dealrec.recommenders.evaluation.evaluate_adapter` gives it."""
     audit: Mapping[str, float] | None
     """As :func:`dealrec.stages.audit.run` describes it."""
+    target: TargetUse | None
+    """What the budget followed from, where a target was asked for."""
 
     def to_arrow(self) -> pa.Table:
         """The members: keys, ids, texts and scores, one row a sample."""
@@ -83,7 +86,9 @@ class PruneResult:
 def prune(
     interactions: Source | None = None,
     *,
-    budget: int | float,
+    budget: int | float | None = None,
+    target: float | str | None = None,
+    target_from: str | Path | None = None,
     items: Source | None = None,
     samples: Source | None = None,
     out: str | Path,
@@ -95,12 +100,15 @@ def prune(
     runtime: Runtime | None = None,
     stages: StageReporters = silent_stages,
 ) -> PruneResult:
-    """Pick the ``budget`` samples of ``interactions`` that are worth fine-tuning an LLM on.
+    """Pick the samples of ``interactions`` that are worth fine-tuning an LLM on.
 
     Args:
         interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame; not
             needed with ``samples``, whose items are the interactions then.
         budget: A count, or a fraction between 0 and 1.
+        target: In place of a budget: the share of what all samples give, such as ``95 % of full``.
+        target_from: The report of a comparison of the same data, prompt, recommender and language
+            model, or its folder: its curve says how many samples the target takes.
         items: The catalogue (``item_id``, ``title``); without it titles are the ids.
         samples: Samples with texts of their own: ``sample_id``, ``user_id``, ``history``, ``target``, and
             the texts as :func:`dealrec.data.texts.sample_of_row` reads them.
@@ -117,7 +125,7 @@ def prune(
         stages: Gives the reporter of each stage that runs.
 
     Raises:
-        InputError: The data, the budget or the configuration cannot be used.
+        InputError: The data, the budget, the target or the configuration cannot be used.
 
     Examples:
         >>> from dealrec.data.synthetic import write_sample_data
@@ -129,7 +137,8 @@ def prune(
         >>> (result.folder / "report.html").exists()
         True
     """
-    requested, options = parse_budget(budget), data_options(data, columns=columns, split=split)
+    asked = AskedBudget.read(budget, target, target_from)
+    options = data_options(data, columns=columns, split=split)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
     require_models(planned_stages(config), config, runtime)
@@ -140,7 +149,8 @@ def prune(
         _nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)
-        plan = plan_prune(config, requested, ready.shape)
+        requested, followed = asked.resolved(ready.shape.sha256, config)
+        plan = plan_prune(config, requested, ready.shape, target=followed)
     artifacts = {}
     for name, artifact in workspace.run(plan, JobInput(ready.folder, requested)):
         artifacts[name] = artifact
@@ -155,6 +165,7 @@ def prune(
         out / ADAPTER if StageName.FINETUNE in artifacts else None,
         evaluated.facts.details if evaluated else None,
         audited.facts.metrics if audited else None,
+        followed,
     )
 
 
@@ -306,7 +317,7 @@ def evaluate(
     read = data_options(data, columns=columns, split=split)
     result = _folder(result)
     require_adapter(result / ADAPTER)
-    _require_base(result / ADAPTER, finetune.model)
+    require_base(result / ADAPTER, finetune.model)
     manifest = json.loads(local_file(result / MANIFEST).read_text())
     options = PruneConfig.parse(manifest["config"]).model_copy(
         update={"finetune": finetune, "evaluation": config}
@@ -355,18 +366,6 @@ def require_models(
             require_quantization(Quantization(use.quantization))
             if use.adapter is not None:
                 require_adapter(Path(use.adapter).expanduser())
-
-
-def _require_base(adapter: Path, model: str) -> None:
-    """Raise :class:`InputError` (``adapter_not_usable``) for an adapter of another model."""
-    base = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
-    if Path(base).name != Path(model).name:
-        raise InputError(
-            f"The adapter was trained on `{base}`, and `finetune.model` is `{model}`. Give the options "
-            "that it was trained with.",
-            code="adapter_not_usable",
-            errors=[FieldError("finetune.model", f"the adapter belongs to `{base}`")],
-        )
 
 
 def _workspace(folder: str | Path, runtime: Runtime | None, stages: StageReporters) -> Workspace:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dealrec.app.datasets.addresses import fetched_allowed
-from dealrec.app.jobs.composition import comparison_config, stage_config
+from dealrec.app.jobs.composition import comparison_config, stage_config, target_use
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.tables.adapters import AdapterRow
@@ -16,6 +16,7 @@ from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, StoredFile, stored_files
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
 from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
+from dealrec.config.curve import TargetUse
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import STAGES, Product, StageName, StagePart, StagePlace, by_run
 from dealrec.stages.context import IngestFile, IngestFiles, RunInputs, StageFacts
@@ -84,6 +85,7 @@ class Assignment:
     """How often an earlier run ended for lack of memory."""
     budget: int = 0
     budget_requested: int | float = 0
+    target: TargetUse | None = None
     facts: list[dict[StageName, StageFacts]] = field(default_factory=lambda: [{}])
     """The facts of the same stages."""
     parts_seconds: float = 0.0
@@ -137,6 +139,7 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         kills=stage.kills,
         budget=job.budget_samples or 0,
         budget_requested=job.budget_requested or 0,
+        target=target_use(job),
         facts=[{name: _facts(artifacts[place]) for name, place in run.items()} for run in runs],
         parts_seconds=sum(artifact.seconds or 0.0 for artifact in made_parts.values()),
     )
@@ -228,6 +231,7 @@ def fetch(
         comparison=assignment.comparison,
         budget=assignment.budget,
         budget_requested=assignment.budget_requested,
+        target=assignment.target,
         part=StagePart(claim.part) if claim.part else None,
         shard=claim.shard or 0,
         shards=assignment.shards,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from dealrec.config import ComparisonConfig, PruneConfig
+from dealrec.config.curve import TargetUse
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.progress import Reporter
@@ -38,6 +39,7 @@ class StageOrder(Record):
     comparison: ComparisonConfig | None
     budget: int
     budget_requested: int | float
+    target: TargetUse | None
     files: IngestFiles | None
     part: StagePart | None
     shard: int

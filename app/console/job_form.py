@@ -20,7 +20,7 @@ from dealrec.app.datasets.preview import PromptPreviewCreate
 from dealrec.app.datasets.schemas import Dataset
 from dealrec.app.estimates.endpoints import create_estimate
 from dealrec.app.jobs import endpoints as api
-from dealrec.app.jobs.schemas import JobCreate
+from dealrec.app.jobs.schemas import Job, JobCreate
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.errors import NotFound, status_of
 from dealrec.app.kit.pagination import PageRequest
@@ -28,6 +28,7 @@ from dealrec.app.models.service import visible
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.app.tables.jobs import SELECTING
 from dealrec.config import PruneConfig, parse_budget
+from dealrec.config.curve import parse_target
 from dealrec.config.selector_groups import selector_groups
 from dealrec.errors import DealrecError
 
@@ -108,19 +109,27 @@ def usable_datasets(context: Context) -> list[Dataset]:
 
 def _form_like(context: Context, job_id: str) -> dict[str, str]:
     job = api.get_job(job_id, context)
-    if job.kind not in SELECTING or job.budget is None:
+    if job.kind not in SELECTING:
         raise NotFound.of("job with a form", job_id)
+    return {"dataset_id": job.dataset_id, **_budget_of(job), **form_of(job.config)}
+
+
+def _budget_of(job: Job) -> dict[str, str]:
+    if job.target is not None:
+        return {"budget": f"{100 * job.target.target:.12g}", "budget_unit": "target"}
+    assert job.budget is not None
     asked = job.budget.requested
-    budget = {"budget": f"{asked:,}", "budget_unit": "samples"}
     if asked < 1:
-        budget = {"budget": f"{100 * asked:.12g}", "budget_unit": "percent"}
-    return {"dataset_id": job.dataset_id, **budget, **form_of(job.config)}
+        return {"budget": f"{100 * asked:.12g}", "budget_unit": "percent"}
+    return {"budget": f"{asked:,}", "budget_unit": "samples"}
 
 
 def _request(form: Mapping[str, str]) -> JobCreate:
+    target = form.get("budget_unit") == "target"
     return JobCreate(
         dataset_id=form.get("dataset_id", ""),
-        budget=parse_budget(read_budget(form)),
+        target=parse_target(f"{form.get('budget', '').rstrip('% ')} %") if target else None,
+        budget=None if target else parse_budget(read_budget(form)),
         config=PruneConfig.parse(read_config(form)),
     )
 

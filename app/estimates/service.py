@@ -10,6 +10,7 @@ from dealrec.app.estimates.repository import Finished, finished_stages, latest_p
 from dealrec.app.estimates.schemas import Basis, Calibration, Detectable, Estimate, StageEstimate
 from dealrec.app.jobs.composition import data_shape, job_workload
 from dealrec.app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
+from dealrec.app.jobs.targets import find_target
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.config import ComparisonConfig
@@ -36,8 +37,13 @@ def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: Dataset
     would raise.
     """
     _require_ready(dataset)
-    plan = plan_prune(body.config, body.budget, data_shape(dataset))
-    return _estimate(session, tenant_id, plan, dataset, body.budget)
+    requested, target, data = body.budget, None, data_shape(dataset)
+    if body.target is not None:
+        target = find_target(session, tenant_id, body.target, data.sha256, body.config)
+        requested = target.samples
+    assert requested is not None
+    plan = plan_prune(body.config, requested, data, target=target)
+    return _estimate(session, tenant_id, plan, dataset, requested)
 
 
 def estimate_comparison(

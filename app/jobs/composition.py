@@ -4,6 +4,7 @@ from dealrec.app.jobs.schemas import FinetuneJobConfig
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobKind, JobRow
 from dealrec.config import ComparisonConfig, PruneConfig
+from dealrec.config.curve import TargetUse
 from dealrec.config.stages import (
     DataShape,
     JobOptions,
@@ -49,6 +50,11 @@ def comparison_config(job: JobRow) -> ComparisonConfig | None:
     return ComparisonConfig.parse(job.config) if job.kind == JobKind.COMPARISON else None
 
 
+def target_use(job: JobRow) -> TargetUse | None:
+    """The budget that followed from the job's target; ``None`` where it was given a budget."""
+    return None if job.target_use is None else TargetUse.model_validate(job.target_use)
+
+
 def data_shape(dataset: DatasetRow) -> DataShape:
     """The shape of a data set that is ready."""
     assert dataset.sha256 is not None
@@ -74,7 +80,7 @@ def plan_job(job: JobRow, dataset: DatasetRow) -> Plan:
         data.require_held_out(config.evaluation)
         data.require_validation(config.finetune)
         return plan_training(config, job.source_coreset_id)
-    return plan_prune(config, job.budget_requested, data)
+    return plan_prune(config, job.budget_requested, data, target=target_use(job))
 
 
 def job_workload(job: JobRow, dataset: DatasetRow) -> Workload | None:
@@ -83,5 +89,10 @@ def job_workload(job: JobRow, dataset: DatasetRow) -> Workload | None:
         return None
     config, data = stage_config(job), data_shape(dataset)
     return Workload(
-        config, job.budget_samples, comparison_config(job), data.samples(config), data.counts
+        config,
+        job.budget_samples,
+        comparison_config(job),
+        data.samples(config),
+        data.counts,
+        target=target_use(job),
     )

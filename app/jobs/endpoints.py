@@ -36,7 +36,11 @@ def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
     with context.write() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
         row = service.add_prune_job(
-            session, dataset, budget=body.budget, config=body.config, metadata=body.metadata
+            session,
+            dataset,
+            budget=body.budgeted,
+            config=body.config,
+            metadata=body.metadata,
         )
         job = service.present(session, row)
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from dealrec.app.jobs import composition
 from dealrec.app.jobs.sharding import add_shards
+from dealrec.app.jobs.targets import find_target
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.quotas.service import require_open_job
 from dealrec.app.stages.events import record
@@ -169,6 +170,11 @@ def stages_of(session: Session, job: JobRow) -> list[StageRow]:
 
 def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     """Resolve configuration and budget, key the stages, queue those that need nothing."""
+    if job.target is not None:
+        assert dataset.sha256 is not None
+        config = composition.stage_config(job)
+        use = find_target(session, job.tenant_id, job.target, dataset.sha256, config)
+        job.target_use, job.budget_requested = use.model_dump(mode="json"), use.samples
     plan = composition.plan_job(job, dataset)
     if isinstance(plan.options, Workload):
         job.config = (plan.options.comparison or plan.options.config).model_dump(mode="json")

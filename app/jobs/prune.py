@@ -9,12 +9,14 @@ from dealrec.app.datasets.service import StoredUpload, add_dataset
 from dealrec.app.datasets.uploads import FIELDS, FILES, DatasetUpload, dataset_upload
 from dealrec.app.jobs import service
 from dealrec.app.jobs.schemas import Job, Metadata
+from dealrec.app.jobs.targets import Budgeted
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.multipart import Form, read_form
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import parse_json
 from dealrec.config import PruneConfig, parse_budget
+from dealrec.config.curve import parse_target
 from dealrec.config.wording import field_errors
 from dealrec.errors import FieldError, InputError
 
@@ -24,6 +26,7 @@ _METADATA: TypeAdapter[dict[str, str]] = TypeAdapter(Metadata)
 _PROPERTIES = {
     **UPLOAD_PROPERTIES,
     "budget": {"type": "string", "description": "A count, or a fraction such as 0.02"},
+    "target": {"type": "string", "description": "In place of a budget: `95 % of full`"},
     "config": {"type": "string", "description": "JSON object like a job's `config`"},
     "metadata": {"type": "string", "description": "JSON object of up to 16 short strings"},
 }
@@ -34,13 +37,13 @@ _PROPERTIES = {
     status_code=202,
     operation_id="prune",
     responses=documented(),
-    openapi_extra=multipart_body(_PROPERTIES, ["interactions", "budget"]),
+    openapi_extra=multipart_body(_PROPERTIES, ["interactions"]),
 )
 async def prune(request: Request, response: Response, context: ContextDep) -> Job:
     """Upload interactions, and create a job on them; an invalid field refuses both."""
     with scratch(context.settings) as folder:
         form = await read_form(
-            request, folder, files=FILES, fields=FIELDS | {"budget", "config", "metadata"}
+            request, folder, files=FILES, fields=FIELDS | {"budget", "target", "config", "metadata"}
         )
         job = await run_in_threadpool(_prune, context, form)
     response.headers["location"] = f"/v1/jobs/{job.id}"
@@ -49,23 +52,36 @@ async def prune(request: Request, response: Response, context: ContextDep) -> Jo
 
 def _prune(context: Context, form: Form) -> Job:
     upload = dataset_upload(form)
-    if "budget" not in form.fields:
+    if "budget" not in form.fields and "target" not in form.fields:
         raise InputError(
-            "The form has no field `budget`.",
+            "The form has no field `budget`, and no `target` in its place.",
             code="missing_field",
             title="A field is missing",
             errors=[FieldError("budget", "required")],
         )
-    budget = parse_budget(form.fields["budget"])
     config = PruneConfig.parse(parse_json(form.fields.get("config") or "{}", "config"))
     service.require_models_of_job(config, context)
-    return _create(context, upload, budget, config, _metadata(form))
+    return _create(context, upload, _budget(form), config, _metadata(form))
+
+
+def _budget(form: Form) -> Budgeted:
+    text, target = form.fields.get("budget"), form.fields.get("target")
+    if text is not None and target is not None:
+        raise InputError(
+            "Give `budget` or `target`, not both.",
+            code="invalid_budget",
+            title="The budget cannot be used",
+            errors=[FieldError("budget", "not beside a `target`")],
+        )
+    if text is not None:
+        return Budgeted(parse_budget(text))
+    return Budgeted(None, parse_target(target))
 
 
 def _create(
     context: Context,
     upload: DatasetUpload,
-    budget: int | float,
+    budget: Budgeted,
     config: PruneConfig,
     metadata: dict[str, str],
 ) -> Job:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, ValidationInfo, field_validator
 
+from dealrec.app.jobs.targets import Budgeted
 from dealrec.app.kit.schemas import Body
 from dealrec.app.stages.schemas import Progress
 from dealrec.app.tables.jobs import (
@@ -17,6 +18,7 @@ from dealrec.app.tables.jobs import (
     StageState,
 )
 from dealrec.config import Budget, ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
+from dealrec.config.curve import Target, TargetUse
 from dealrec.config.stages import StagePart
 
 _Short = Annotated[str, StringConstraints(max_length=200)]
@@ -28,9 +30,24 @@ class JobCreate(Body):
     """A request for a job. Every part of ``config`` is optional."""
 
     dataset_id: str
-    budget: Budget
+    target: Target | None = None
+    """In place of a budget: the share of what all samples give, such as ``95 % of full``. A comparison
+    with a ``curve`` for this data set, prompt, recommender and model must have finished."""
+    budget: Budget | None = Field(None, validate_default=True)
     config: PruneConfig = PruneConfig()
     metadata: Metadata = Field(default_factory=dict)
+
+    @property
+    def budgeted(self) -> Budgeted:
+        """The budget, or the target in its place."""
+        return Budgeted(self.budget, self.target)
+
+    @field_validator("budget")
+    @classmethod
+    def _one_of_both(cls, budget: float | None, info: ValidationInfo) -> float | None:
+        if "target" in info.data and (budget is None) == (info.data["target"] is None):
+            raise ValueError("is needed, or a `target` in its place; not both")
+        return budget
 
 
 class ComparisonCreate(Body, ComparisonConfig):
@@ -64,6 +81,14 @@ class BudgetUse(BaseModel):
 
     requested: int | float
     samples: int | None
+
+
+class TargetShown(BaseModel):
+    """The share of what all samples give that was asked for, and the budget that followed."""
+
+    target: float
+    use: TargetUse | None
+    """Null until the data set is ready."""
 
 
 class Shards(BaseModel):
@@ -196,6 +221,8 @@ class Job(BaseModel):
     source_coreset_id: str | None
     state: JobState
     budget: BudgetUse | None
+    target: TargetShown | None = None
+    """For a job that was given a target in place of a budget."""
     config: dict[str, Any]
     stages: list[Stage]
     coreset_id: str | None
@@ -222,6 +249,9 @@ class Job(BaseModel):
             budget=None
             if requested is None
             else BudgetUse(requested=requested, samples=row.budget_samples),
+            target=None
+            if row.target is None
+            else TargetShown.model_validate({"target": row.target, "use": row.target_use}),
             config=row.config,
             stages=entries,
             coreset_id=row.coreset_id,

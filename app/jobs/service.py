@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from dealrec.app.jobs.lifecycle import plan_job
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
+from dealrec.app.jobs.targets import Budgeted
 from dealrec.app.kit.context import Context
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import Conflict, NotFound
@@ -127,14 +128,14 @@ def add_prune_job(
     session: Session,
     dataset: DatasetRow,
     *,
-    budget: int | float,
+    budget: Budgeted,
     config: PruneConfig,
     metadata: Mapping[str, str],
 ) -> JobRow:
     """Add a job on ``dataset``, and plan its stages.
 
-    Raises :class:`InputError` (``no_samples``, ``budget_too_large``, …) and :class:`Conflict`
-    (``dataset_rejected``).
+    Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_curve``, …) and
+    :class:`Conflict` (``dataset_rejected``).
     """
     require_start(session, dataset.tenant_id, config.finetune, "config.finetune")
     job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
@@ -151,7 +152,7 @@ def add_select_job(
     the errors of :func:`add_prune_job`.
     """
     job = _new_job(session, dataset.tenant_id, JobKind.SELECT, dataset.id)
-    return _plan(session, job, dataset, budget, config)
+    return _plan(session, job, dataset, Budgeted(budget), config)
 
 
 def add_finetune_job(
@@ -245,9 +246,13 @@ def report_prefix(session: Session, job: JobRow) -> str:
 
 
 def _plan(
-    session: Session, job: JobRow, dataset: DatasetRow, budget: int | float, config: PruneConfig
+    session: Session,
+    job: JobRow,
+    dataset: DatasetRow,
+    budget: Budgeted,
+    config: PruneConfig,
 ) -> JobRow:
-    job.budget_requested = budget
+    job.budget_requested, job.target = budget
     job.config = config.model_dump(mode="json")
     plan_job(session, job, dataset)
     return job

@@ -71,6 +71,10 @@ class JobRow(TenantOwned, Base):
     """The coreset that a ``finetune`` job trains on."""
     budget_requested: Mapped[Any] = mapped_column(Json, nullable=True)
     """The requested count or fraction; null for a job that makes no coreset."""
+    target: Mapped[float | None] = mapped_column(Float)
+    """The share of what all samples give that was asked for in place of a budget."""
+    target_use: Mapped[dict[str, object] | None] = mapped_column(Json)
+    """The :class:`~dealrec.config.curve.TargetUse` that followed, once the data set is ready."""
     budget_samples: Mapped[int | None] = mapped_column(BigInt)
     """The number of samples, for a comparison its largest; null until the data set is ready."""
     config: Mapped[dict[str, object]] = mapped_column(Json)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dealrec.config import parse_budget
-from dealrec.options import Asked, InteractionsArgument, JsonOption, reads_data
+from dealrec.options import (
+    Asked,
+    BudgetOption,
+    InteractionsArgument,
+    JsonOption,
+    TargetOption,
+    reads_data,
+)
 from dealrec.terminal import add_commands, print_json, print_json_line, say, tell
 
 if TYPE_CHECKING:
@@ -58,7 +65,8 @@ def register(application: typer.Typer) -> None:
 @reads_data
 def submit_command(
     interactions: InteractionsArgument,
-    budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
+    budget: BudgetOption = None,
+    target: TargetOption = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
     *,
@@ -80,7 +88,8 @@ def submit_command(
         job = client.prune(
             interactions,
             items=items,
-            budget=parse_budget(budget),
+            budget=None if budget is None else parse_budget(budget),
+            target=target,
             config=asked.config,
             name=name,
             data=asked.data,

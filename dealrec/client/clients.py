@@ -40,7 +40,8 @@ class Service(Generic[M]):
         self,
         interactions: Files,
         *,
-        budget: float,
+        budget: float | None = None,
+        target: float | str | None = None,
         items: Files | None = None,
         config: Config | None = None,
         name: str | None = None,
@@ -53,7 +54,8 @@ class Service(Generic[M]):
     ) -> Job[M]:
         """Send the files and start a job that makes a coreset from them.
 
-        ``budget`` is a count, or a fraction below 1. ``data`` says how the files become a data set;
+        ``budget`` is a count, or a fraction below 1; ``target`` takes its place as in
+        :meth:`Jobs.create`. ``data`` says how the files become a data set;
         ``columns`` and ``split`` are options of it. Large files are sent in parts: ``progress``
         shows a bar, and a second attempt by any process sends the missing parts. With an
         ``idempotency_key`` of your own, a second attempt returns the job of the first one, if that
@@ -65,9 +67,11 @@ class Service(Generic[M]):
             dataset = await dataset_apart(
                 self.transport, source, f"{key}-dataset", progress=progress
             )
-            body = job_body(dataset.id, budget, config, metadata)
+            body = job_body(dataset.id, config, metadata, budget=budget, target=target)
             return await create_job(self.transport, "/v1/jobs", body, f"{key}-job")
-        form = source.form() | {"budget": f"{budget}"} | _json_fields(config, metadata)
+        asked = without_none({"budget": budget, "target": target})
+        form = source.form() | {name: f"{value}" for name, value in asked.items()}
+        form |= _json_fields(config, metadata)
         request = creating("/v1/prune", idempotency_key=key, form=form, files=source.files)
         return Job[M].received(self.transport, (await ask(self.transport, request)).json())
 

@@ -23,21 +23,31 @@ class Jobs(Area[M]):
         self,
         dataset_id: str,
         *,
-        budget: float,
+        budget: float | None = None,
+        target: float | str | None = None,
         config: Config | None = None,
         metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> Job[M]:
-        """Start a job that makes a coreset; ``budget`` is a count, or a fraction below 1."""
-        body = job_body(dataset_id, budget, config, metadata)
+        """Start a job that makes a coreset; ``budget`` is a count, or a fraction below 1.
+
+        A ``target`` in its place is a share of what all samples give, such as ``95 % of full``. The
+        service takes the budget from the curve of a finished comparison.
+        """
+        body = job_body(dataset_id, config, metadata, budget=budget, target=target)
         return await create_job(self.transport, "/v1/jobs", body, idempotency_key)
 
     @operation
     async def estimate(
-        self, dataset_id: str, *, budget: float, config: Config | None = None
+        self,
+        dataset_id: str,
+        *,
+        budget: float | None = None,
+        target: float | str | None = None,
+        config: Config | None = None,
     ) -> Estimate:
         """Estimate the cost of such a job without starting it."""
-        body = job_body(dataset_id, budget, config, None)
+        body = job_body(dataset_id, config, None, budget=budget, target=target)
         answer = await ask(self.transport, Request("POST", "/v1/estimates", json=body))
         return Estimate.model_validate(answer.json())
 
@@ -84,11 +94,21 @@ class Jobs(Area[M]):
 
 
 def job_body(
-    dataset_id: str, budget: float, config: Config | None, metadata: Mapping[str, str] | None
+    dataset_id: str,
+    config: Config | None,
+    metadata: Mapping[str, str] | None,
+    *,
+    budget: float | None,
+    target: float | str | None,
 ) -> dict[str, object]:
     """The body of a request for a job."""
-    given = {"config": None if config is None else plain(config), "metadata": metadata}
-    return {"dataset_id": dataset_id, "budget": budget, **without_none(given)}
+    given = {
+        "budget": budget,
+        "target": target,
+        "config": None if config is None else plain(config),
+        "metadata": metadata,
+    }
+    return {"dataset_id": dataset_id, **without_none(given)}
 
 
 def comparison_body(

@@ -118,6 +118,15 @@ class Budget(Record):
     samples: int | None = None
 
 
+class Target(Record):
+    """The share of what all samples give that was asked for, and the budget that followed from a curve."""
+
+    target: float
+    use: Mapping[str, Any] | None = None
+    """``samples``, the ``share`` that these reached, and the ``curve``; ``None`` until the data set is
+    ready."""
+
+
 class Evaluation(Record):
     """An adapter measured on held-out users, with metrics by name.
 

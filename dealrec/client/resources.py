@@ -30,6 +30,7 @@ from dealrec.client.records import (
     Remote,
     Stage,
     SweepPoint,
+    Target,
 )
 from dealrec.client.stream import followed
 from dealrec.client.transport import Request
@@ -146,6 +147,8 @@ class Job(Remote[M]):
     source_coreset_id: str | None = None
     state: str
     budget: Budget | None = None
+    target: Target | None = None
+    """For a job that was given a target in place of a budget."""
     config: Mapping[str, Any]
     stages: list[Stage]
     coreset_id: str | None = None

@@ -4,7 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from dealrec.config.data import Sampling
 from dealrec.config.prompt import PromptConfig
@@ -28,6 +35,31 @@ Target = Annotated[
     float, Field(gt=0, le=1), BeforeValidator(_read, json_schema_input_type=str | float)
 ]
 """A share of what training on all samples gives: 0.95, or its text ``95 % of full``."""
+
+
+_TARGET: TypeAdapter[float] = TypeAdapter(Target)
+
+
+def parse_target(value: object) -> float:
+    """Read a target from a number or from its text.
+
+    Raises:
+        InputError: ``invalid_target``.
+
+    Examples:
+        >>> parse_target("95 % of full"), parse_target("80%"), parse_target(0.5)
+        (0.95, 0.8, 0.5)
+    """
+    try:
+        return _TARGET.validate_python(value)
+    except ValidationError:
+        message = "give a share of what all samples give, such as `95 % of full`"
+        raise InputError(
+            f"{message.capitalize()}.",
+            code="invalid_target",
+            title="The target cannot be used",
+            errors=[FieldError("target", message)],
+        ) from None
 
 
 class Result(BaseModel):
@@ -132,6 +164,18 @@ class TargetUse(Result):
     share: Figure
     """The share that so many samples reached, with its interval."""
     curve: Curve
+
+    @property
+    def told(self) -> str:
+        """What followed, as a sentence."""
+        low, mean, high = (
+            f"{100 * end:.0f}" for end in (self.share.low, self.share.mean, self.share.high)
+        )
+        return (
+            f"The target of {100 * self.target:.12g} % takes {self.samples:,} of {self.curve.full:,} "
+            f"samples: on the curve of {self.curve.of.model} so many reached {mean} % [{low}, {high}] of "
+            "the whole gain."
+        )
 
 
 def resolve_target(target: float, curve: Curve) -> TargetUse:

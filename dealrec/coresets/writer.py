@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dealrec.config import PruneConfig
+from dealrec.config.curve import TargetUse
 from dealrec.coresets.members import text_columns
 from dealrec.data.dataset import Dataset
 from dealrec.data.findings import Validation
@@ -70,6 +71,8 @@ class BudgetUse(TypedDict):
 
     requested: int | float
     samples: int
+    target: NotRequired[dict[str, Any]]
+    """A :class:`~dealrec.config.curve.TargetUse`, where the budget followed from a target."""
 
 
 class DatasetFacts(TypedDict):
@@ -123,11 +126,13 @@ def write_coreset(
     *,
     config: PruneConfig,
     budget_requested: int | float,
+    target: TargetUse | None = None,
     facts: Mapping[str, Any],
     out: Path,
 ) -> Coreset:
     """Write the three files of a coreset into ``out``.
 
+    ``target`` is what the budget followed from, if that was not asked for itself.
     ``facts`` holds metrics and diagnostics of the earlier stages (``surrogate``, ``influence``,
     ``effort``), and goes into the manifest as it is. The same arguments give the same bytes, but for
     the environment in the manifest.
@@ -143,11 +148,14 @@ def write_coreset(
         **covered(samples, selection.indices),
         "strata": [asdict(use) for use in selection.strata],
     }
+    budget: BudgetUse = {"requested": budget_requested, "samples": size}
+    if target is not None:
+        budget["target"] = target.model_dump(mode="json")
     manifest: Manifest = {
         "dealrec_version": __version__,
         "size": size,
         "sha256": sha256,
-        "budget": {"requested": budget_requested, "samples": size},
+        "budget": budget,
         "dataset": {
             "sha256": dataset.sha256,
             "split": dataset.split_method.value,

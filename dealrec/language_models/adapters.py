@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,3 +120,15 @@ def adapter_not_usable(adapter: Path, reason: str) -> InputError:
         title="The adapter cannot be used",
         errors=[FieldError("config.effort.adapter", reason)],
     )
+
+
+def require_base(adapter: Path, model: str) -> None:
+    """Raise :class:`InputError` (``adapter_not_usable``) for an adapter of another model."""
+    base = json.loads((adapter / CONFIG).read_text())["base_model_name_or_path"]
+    if Path(base).name != Path(model).name:
+        raise InputError(
+            f"The adapter was trained on `{base}`, and `finetune.model` is `{model}`. Give the options "
+            "that it was trained with.",
+            code="adapter_not_usable",
+            errors=[FieldError("finetune.model", f"the adapter belongs to `{base}`")],
+        )

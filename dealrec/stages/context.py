@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from dealrec.config import ComparisonConfig, DataOptions, PruneConfig, ValidationUsers
+from dealrec.config.curve import TargetUse
 from dealrec.config.data import AS_THEY_ARE
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
@@ -95,6 +96,8 @@ class StageContext:
     """The options of a comparison; ``config`` is then a part of them."""
     budget: int = 0
     budget_requested: int | float = 0
+    target: TargetUse | None = None
+    """The target that the budget followed from, if there was one."""
     files: IngestFiles | None = None
     part: StagePart | None = None
     """The part of a shared stage to make; ``None`` makes the whole, from ``parts`` if there are any."""

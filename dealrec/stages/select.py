@@ -21,6 +21,7 @@ def run(context: StageContext) -> StageResult:
         select(scores, context.budget, context.config.selection),
         config=context.config.of_coreset(),
         budget_requested=context.budget_requested,
+        target=context.target,
         facts=_facts(context),
         out=context.out,
     )

@@ -166,6 +166,7 @@ class Workspace:
                 comparison=stage.options.comparison,
                 budget=stage.options.budget,
                 budget_requested=given.budget_requested,
+                target=stage.options.target,
             )
             made[stage.place] = self._made(stage.spec, stage.key, context)
             yield stage.place.name, made[stage.place]

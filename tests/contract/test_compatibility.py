@@ -83,7 +83,7 @@ ADDITIONS: dict[str, Change] = {
     ),
     "a required field of a request became optional": lambda d: schemas(d, "JobCreate")[
         "required"
-    ].remove("budget"),
+    ].remove("dataset_id"),
     "a new field of an answer": lambda d: schemas(d, "Job")["properties"].update(
         team={"type": "string"}
     ),

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from dealrec.config import ComparisonConfig, DataOptions, EffortConfig, PruneConfig
+from dealrec.config.curve import resolve_target
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
 from dealrec.progress import SILENT
@@ -29,6 +30,7 @@ from dealrec.worker.messages import (
     Stopped,
     Tick,
 )
+from tests.dealrec.comparison.curves import made_curve
 
 
 def full_order(folder: Path) -> StageOrder:
@@ -57,6 +59,7 @@ def full_order(folder: Path) -> StageOrder:
         ),
         budget=7,
         budget_requested=0.5,
+        target=resolve_target(0.5, made_curve("a", PruneConfig.parse({"finetune": {}}))),
         files=IngestFiles(
             interactions=file, items=file, options=DataOptions(columns={"user_id": "who"})
         ),

@@ -6,11 +6,12 @@ libraries that run them. The function that runs a stage is ``run`` in ``dealrec.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.curve import TargetUse
 from dealrec.config.effort import GradientOptions, TokenOptions
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.language_models import content, revision
@@ -105,6 +106,8 @@ class JobOptions:
     budget: int = 0
     """Samples in the coreset; in a comparison the largest budget; 0 where nothing is selected."""
     comparison: ComparisonConfig | None = None
+    target: TargetUse | None = field(default=None, kw_only=True)
+    """The target that the budget followed from, if there was one."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 
 from dealrec.config.budget import resolve_budget
 from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.curve import TargetUse
 from dealrec.config.data import Sampling, no_timestamps
 from dealrec.config.evaluation import EvaluationConfig, HeldOut
 from dealrec.config.finetune import FinetuneConfig, no_validation_split
@@ -212,8 +213,16 @@ class Plan:
         return {place: count for place, count in counts.items() if count > 1}
 
 
-def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> Plan:
+def plan_prune(
+    config: PruneConfig,
+    requested: int | float,
+    data: DataShape,
+    *,
+    target: TargetUse | None = None,
+) -> Plan:
     """Plan a job that makes a coreset of ``requested`` samples, a count or a fraction.
+
+    ``target`` is what ``requested`` followed from, if that was not asked for itself.
 
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_validation_split``,
     ``no_held_out_users``, ``no_timestamps``, …) where the job cannot run on the data.
@@ -225,7 +234,8 @@ def plan_prune(config: PruneConfig, requested: int | float, data: DataShape) -> 
     data.require_times([config.selection], "config.selection.method", config.influence)
     config = config.resolved(has_validation=data.has_validation, has_test=data.has_test)
     samples = data.samples(config)
-    load = Workload(config, resolve_budget(requested, samples), None, samples, data.counts)
+    budget = resolve_budget(requested, samples)
+    load = Workload(config, budget, None, samples, data.counts, target=target)
     return Plan(plan_stages(planned_stages(config), load, source=data.sha256), load)
 
 

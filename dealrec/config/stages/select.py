@@ -31,7 +31,9 @@ class SelectStage(StageSpec):
     reference_seconds = 1e-4
 
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
-        return {**super().key_options(options), "budget": options.budget}
+        target = options.target  # the manifest says what the budget followed from
+        followed = {} if target is None else {"target": target.model_dump(mode="json")}
+        return {**super().key_options(options), "budget": options.budget, **followed}
 
     def work(self, load: Workload) -> Work:
         return Work(load.samples, (load.config.selection.method,))

@@ -22,6 +22,7 @@ import dealrec.app.uploads.schemas as uploads
 import dealrec.client.clients  # noqa: F401 - defines every record
 from dealrec.client.records import Record, Remote
 from dealrec.config.base import Config
+from dealrec.config.curve import TargetUse
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "Adapter": adapters.Adapter,
@@ -54,6 +55,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Shards": jobs.Shards,
     "Stage": jobs.Stage,
     "StageEstimate": estimates.StageEstimate,
+    "Target": jobs.TargetShown,
     "Stratum": coresets.StratumUse,
     "StratumDiff": coresets.StratumDiff,
     "SweepCoverage": coresets.SweepCoverage,
@@ -85,7 +87,7 @@ def shape(annotation: Any) -> Any:
         return ("object", *(shape(argument) for argument in arguments))
     if origin is list:
         return ("list", shape(arguments[0]))
-    if isinstance(annotation, type) and issubclass(annotation, Config):
+    if isinstance(annotation, type) and issubclass(annotation, Config | TargetUse):
         return (
             "object",
             str,

@@ -1,0 +1,67 @@
+"""Targets: the budget that reaches a share of what all samples give, by a comparison's curve."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dealrec.app.tables.jobs import ArtifactRow
+from dealrec.config import PruneConfig
+from dealrec.config.curve import (
+    Curve,
+    TargetUse,
+    curve_differences,
+    no_curve,
+    resolve_target,
+)
+from dealrec.config.stages import StageName
+
+
+class Budgeted(NamedTuple):
+    """A budget, or a target in its place."""
+
+    budget: int | float | None
+    target: float | None = None
+
+
+def find_target(
+    session: Session, tenant_id: str, target: float, dataset_sha256: str, config: PruneConfig
+) -> TargetUse:
+    """Find the budget that reaches ``target`` on the tenant's newest curve for the data and the job.
+
+    A curve holds for its data set, samples, prompt, recommender and language model. A job that trains
+    nothing takes any recommender and model, if the curves are of one alone.
+
+    Raises:
+        InputError: ``no_curve``.
+    """
+    known = _curves(session, tenant_id)
+    fitting = [one for one in known if not curve_differences(one.of, dataset_sha256, config)]
+    if not fitting:
+        of_model = "" if config.finetune is None else f" with `{config.finetune.model}`"
+        raise no_curve(
+            f"No finished comparison has drawn a curve for this data set and prompt{of_model}, so it is not "
+            "known how many samples the target takes. Draw one with `dealrec submit-comparison DATASET "
+            "--curve 1%,2%,5%,10%,25%,50%` (`curve` in `POST /v1/comparisons`), or give a budget."
+        )
+    models = {(one.of.recommender, one.of.model) for one in fitting}
+    if len(models) > 1:
+        named = ", ".join(f"`{model}` as `{recommender}`" for recommender, model in sorted(models))
+        raise no_curve(
+            f"There are curves of {named}. Say with `finetune` which of them the target is of, or give a "
+            "budget."
+        )
+    return resolve_target(target, fitting[0])
+
+
+def _curves(session: Session, tenant_id: str) -> Iterator[Curve]:
+    """Yield the curves of the tenant's comparisons, the newest first."""
+    details = session.scalars(
+        select(ArtifactRow.details)
+        .where(ArtifactRow.tenant_id == tenant_id, ArtifactRow.stage == StageName.COMPARE)
+        .order_by(ArtifactRow.created_at.desc())
+    )
+    for one in details:
+        if one.get("curve"):
+            yield Curve.model_validate(one["curve"])
