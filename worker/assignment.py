@@ -14,11 +14,11 @@ from dealrec.app.settings import Settings
 from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, StoredFile, stored_files
-from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow
+from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow, StageState
 from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
 from dealrec.config.curve import TargetUse
 from dealrec.config.runtime import Runtime
-from dealrec.config.stages import STAGES, Product, StageName, StagePart, StagePlace, by_run
+from dealrec.config.stages import STAGES, Phase, Product, StageName, StagePart, StagePlace, by_run
 from dealrec.stages.context import IngestFile, IngestFiles, RunInputs, StageFacts
 from dealrec.worker.claims import Claim
 from dealrec.worker.messages import StageOrder
@@ -178,6 +178,8 @@ def _artifacts_before(
         needs.extend(before.needs)
         if before.part is not None and before.name != stage.name:
             continue
+        if before.state == StageState.SKIPPED or not _reads(stage, before):
+            continue
         artifact = session.scalars(
             select(ArtifactRow).where(ArtifactRow.id == before.artifact_id)
         ).one()
@@ -187,6 +189,12 @@ def _artifacts_before(
             number = "" if before.shard is None else f"-{before.shard}"
             parts[f"{before.part}{number}"] = artifact
     return found, parts
+
+
+def _reads(stage: StageRow, before: StageRow) -> bool:
+    """Whether ``stage`` reads the result; others wait for headroom, and the comparison alone reads it."""
+    comparing = STAGES[StageName(before.name)].phase is Phase.COMPARISON
+    return not comparing or STAGES[StageName(stage.name)].phase is Phase.COMPARISON
 
 
 def fetch(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ArtifactRow, JobRow, StageRow, StageState
@@ -29,12 +29,20 @@ class Finished:
 
 
 def finished_stages(session: Session, tenant_id: str) -> list[Finished]:
-    """Return the tenant's latest stages that succeeded and were neither reused nor resumed."""
+    """Return the tenant's latest stages that succeeded and were neither reused nor resumed.
+
+    Those of jobs that stopped early say nothing of how long the whole takes.
+    """
+    other = aliased(StageRow)
+    stopped = select(other.id).where(
+        other.job_id == StageRow.job_id, other.state == StageState.SKIPPED
+    )
     rows = session.execute(
         select(StageRow, JobRow, DatasetRow)
         .join(JobRow, StageRow.job_id == JobRow.id)
         .join(DatasetRow, StageRow.dataset_id == DatasetRow.id)
         .where(StageRow.tenant_id == tenant_id, StageRow.state == StageState.SUCCEEDED)
+        .where(~stopped.exists())
         .order_by(StageRow.finished_at.desc())
         .limit(_LATEST)
     ).all()

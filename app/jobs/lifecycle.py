@@ -19,8 +19,16 @@ from dealrec.app.stages.queueing import add_stage, queue_stage
 from dealrec.app.stages.transitions import lock_dataset, lock_job, move_job, move_stage
 from dealrec.app.stages.wakeups import wake
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
-from dealrec.app.tables.jobs import ENDED_JOBS, JobRow, JobState, StageRow, StageState
-from dealrec.config.stages import StageName, StagePlace, Workload
+from dealrec.app.tables.jobs import (
+    DONE_STAGES,
+    ENDED_JOBS,
+    ArtifactRow,
+    JobRow,
+    JobState,
+    StageRow,
+    StageState,
+)
+from dealrec.config.stages import STAGES, JobOptions, Phase, StageName, StagePlace, Workload
 from dealrec.errors import InputError
 
 
@@ -81,19 +89,39 @@ def waiting_jobs(session: Session, dataset: DatasetRow) -> list[JobRow]:
 def advance(session: Session, stage: StageRow) -> None:
     """After ``stage`` succeeded: queue what it made possible, or end the job.
 
+    Where its result makes the job's scores pointless, their stages are skipped, in the same transaction.
     The caller has locked the job, so of two stages that finish at once the second sees the first.
     """
     if stage.job_id is None:
         return
     job = session.get_one(JobRow, stage.job_id)
+    if _stops(session, job, stage):
+        _skip_scoring(session, job)
     stages = stages_of(session, job)
-    done = {other.id for other in stages if other.state == StageState.SUCCEEDED}
+    done = {other.id for other in stages if other.state in DONE_STAGES}
     if len(done) == len(stages):
         move_job(session, job, JobState.SUCCEEDED)
     elif job.state == JobState.RUNNING:
         queue_possible(session, job)
     else:
         settle(session, job)
+
+
+def _stops(session: Session, job: JobRow, stage: StageRow) -> bool:
+    spec = STAGES[StageName(stage.name)]
+    if spec.phase is not Phase.COMPARISON:
+        return False
+    options = JobOptions(
+        composition.stage_config(job), comparison=composition.comparison_config(job)
+    )
+    return spec.stops(options, session.get_one(ArtifactRow, stage.artifact_id).details)
+
+
+def _skip_scoring(session: Session, job: JobRow) -> None:
+    for stage in stages_of(session, job):
+        waits = stage.state == StageState.WAITING
+        if waits and STAGES[StageName(stage.name)].phase is Phase.SCORING:
+            move_stage(session, stage, StageState.SKIPPED)
 
 
 def requeue(session: Session, stage: StageRow, *, fence: int, **values: Any) -> None:
@@ -148,9 +176,9 @@ def settle(session: Session, job: JobRow) -> None:
 
 
 def queue_possible(session: Session, job: JobRow) -> None:
-    """Queue each waiting stage whose needs have all succeeded."""
+    """Queue each waiting stage whose needs have all succeeded, or are skipped."""
     stages = stages_of(session, job)
-    done = {stage.id for stage in stages if stage.state == StageState.SUCCEEDED}
+    done = {stage.id for stage in stages if stage.state in DONE_STAGES}
     for stage in stages:
         if stage.state == StageState.WAITING and done.issuperset(stage.needs):
             queue_stage(session, stage)

@@ -10,6 +10,7 @@ from dealrec.app.jobs.targets import Budgeted
 from dealrec.app.kit.schemas import Body
 from dealrec.app.stages.schemas import Progress
 from dealrec.app.tables.jobs import (
+    DONE_STAGES,
     EventRow,
     JobKind,
     JobRow,
@@ -287,6 +288,7 @@ _MOST_TELLING = (
     StageState.PAUSED,
     StageState.CANCELLED,
     StageState.WAITING,
+    StageState.SKIPPED,
 )
 
 
@@ -311,7 +313,7 @@ def _eta(job: JobRow, stages: Sequence[Stage]) -> float | None:
         return None
     left = []
     for stage in stages:
-        if stage.state == StageState.SUCCEEDED or stage.name == "select":
+        if stage.state in DONE_STAGES or stage.name == "select":
             continue
         progress, elapsed = stage.progress, stage.seconds
         if stage.state != StageState.RUNNING or not progress or not elapsed:

@@ -57,7 +57,8 @@ JOB_MOVES: dict[JobState, frozenset[JobState]] = {
 }
 
 STAGE_MOVES: dict[StageState, frozenset[StageState]] = {
-    StageState.WAITING: frozenset({StageState.QUEUED, StageState.CANCELLED}),
+    # An earlier stage of a comparison may find that there is nothing to learn; scores are then skipped.
+    StageState.WAITING: frozenset({StageState.QUEUED, StageState.CANCELLED, StageState.SKIPPED}),
     StageState.QUEUED: frozenset({StageState.RUNNING, StageState.PAUSED, StageState.CANCELLED}),
     # A stage returns to queued for another attempt, after a lost lease, or when its worker shuts down.
     StageState.RUNNING: frozenset(
@@ -73,6 +74,7 @@ STAGE_MOVES: dict[StageState, frozenset[StageState]] = {
     # A retry of the job restarts failed stages, and those that were cancelled with them.
     StageState.CANCELLED: frozenset({StageState.WAITING}),
     StageState.SUCCEEDED: frozenset(),
+    StageState.SKIPPED: frozenset(),
     StageState.FAILED: frozenset({StageState.WAITING}),
 }
 

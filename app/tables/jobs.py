@@ -42,7 +42,8 @@ class JobState(StrEnum):
 class StageState(StrEnum):
     """The state of a stage: ``waiting`` for others, ``queued`` for a claim, ``running`` under a lease.
 
-    A ``paused`` stage was queued or running when its job was paused, and keeps its checkpoint.
+    A ``paused`` stage was queued or running when its job was paused, and keeps its checkpoint. A
+    ``skipped`` one is not needed, because an earlier stage has found that there is nothing to learn.
     """
 
     WAITING = "waiting"
@@ -52,10 +53,13 @@ class StageState(StrEnum):
     CANCELLED = "cancelled"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 ENDED_JOBS = frozenset({JobState.CANCELLED, JobState.SUCCEEDED, JobState.FAILED})
-ENDED_STAGES = frozenset({StageState.CANCELLED, StageState.SUCCEEDED, StageState.FAILED})
+DONE_STAGES = frozenset({StageState.SUCCEEDED, StageState.SKIPPED})
+"""The states in which a stage keeps no other stage waiting."""
+ENDED_STAGES = DONE_STAGES | {StageState.CANCELLED, StageState.FAILED}
 
 
 class JobRow(TenantOwned, Base):

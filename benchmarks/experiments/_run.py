@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks._report import device_text
 from benchmarks.experiments._problem import PROMPT, scores_of
+from dealrec.comparison.preparing import Place
 from dealrec.comparison.results import ComparisonReport
 from dealrec.comparison.running import compare
 from dealrec.comparison.runs import select_runs
@@ -81,13 +82,15 @@ def run(
             samples,
             selected,
             comparison,
+            Place(
+                out=(options.out or options.work / "reports") / name,
+                checkpoint_dir=options.work / "runs",
+                work=options.work,
+                runtime=runtime,
+                reporter=reporter,
+            ),
             budgets=budgets,
-            out=(options.out or options.work / "reports") / name,
-            checkpoint_dir=options.work / "runs",
-            work=options.work,
             seconds=[seconds for _, _, seconds in runs],
-            runtime=runtime,
-            reporter=reporter,
         )
     print(f"\n{name}: {report.data.samples:,} samples, {report.data.held_out_users} users held out")
     print(f"device: {device_text()}")

@@ -22,6 +22,7 @@ from benchmarks._report import Target, device_text, finish
 from benchmarks.experiments._run import print_table
 from benchmarks.experiments._trial import DESIGN, TEST, Settings, Trial
 from benchmarks.experiments.confirmation import DESIGNED
+from dealrec.comparison.preparing import Place
 from dealrec.comparison.results import ComparisonReport
 from dealrec.comparison.running import compare
 from dealrec.comparison.runs import SelectedRun
@@ -173,10 +174,12 @@ def report(name: str, settings: Settings) -> ComparisonReport | None:
         trial.samples,
         [run for label in labels for run in ended[label]],
         comparison,
+        Place(
+            out=settings.out / f"full-scale-{name}",
+            checkpoint_dir=settings.work / "runs",
+            work=settings.work,
+        ),
         budgets=trial.budgets,
-        out=settings.out / f"full-scale-{name}",
-        checkpoint_dir=settings.work / "runs",
-        work=settings.work,
         seconds=[_seconds(settings, name)] * comparison.most_runs,
     )
     print(f"\n{name}: {found.data.samples:,} samples, {found.data.held_out_users} users held out")

@@ -11,7 +11,7 @@ from dealrec.client.records import Stage
 from dealrec.progress import Reporter
 from dealrec.terminal import stage_display
 
-_UNTOUCHED = frozenset({"waiting", "queued"})
+_UNTOUCHED = frozenset({"waiting", "queued", "skipped"})
 _SHOWN_METRICS = ("@", "loss")
 
 

@@ -106,7 +106,7 @@ def budgets_chart(
         }
         for budget, figure in levels.items()
     ]
-    axis = alt.Axis(values=sorted(levels), labelAngle=0, format=",", labelOverlap=True, grid=False)
+    axis = alt.Axis(values=sorted(levels), labelAngle=0, format=",d", labelOverlap=True, grid=False)
     base = marks().encode(
         x=alt.X("budget:Q", scale=alt.Scale(type="log", nice=False), axis=axis, title="samples"),
         description="words:N",
@@ -143,7 +143,7 @@ def curve_chart(curve: Curve, metric: str) -> str:
     axis = alt.Axis(
         values=[point.samples for point in curve.points],
         labelAngle=0,
-        format=",",
+        format=",d",
         labelOverlap=True,
         grid=False,
     )

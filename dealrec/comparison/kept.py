@@ -18,14 +18,23 @@ _UNTRAINED = "untrained users\n"
 class KeptRuns:
     """The trained runs of one comparison in ``folder``; without a folder nothing is kept.
 
+    Runs in the folder ``further`` are read as well.
+
     The name of a file depends on the data, the model and the configuration, so a run of others is
     not read.
     """
 
     def __init__(
-        self, folder: Path | None, config: ComparisonConfig, dataset_sha256: str, revision: str
+        self,
+        folder: Path | None,
+        config: ComparisonConfig,
+        dataset_sha256: str,
+        revision: str,
+        *,
+        further: Path | None = None,
     ) -> None:
         self._folder = folder
+        self._read_from = [one for one in (folder, further) if one is not None]
         assert config.config.finetune is not None
         asked = config.config.model_dump(
             mode="json", include={"sampling", "min_history", "prompt", "evaluation"}
@@ -76,10 +85,11 @@ class KeptRuns:
         return folder / f"{digest.hexdigest()[:32]}.json"
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        if self._folder is None or not (path := self._path(self._folder, name)).is_file():
-            return None
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+        for folder in self._read_from:
+            if (path := self._path(folder, name)).is_file():
+                found: dict[str, Any] = json.loads(path.read_text())
+                return found
+        return None
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
         if self._folder is not None:

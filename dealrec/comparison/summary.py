@@ -10,6 +10,7 @@ from dealrec.comparison.checks import exchanged_sentences, headroom_sentences, p
 from dealrec.comparison.costs import TrainingCost, coreset_cost, full_cost
 from dealrec.comparison.curve import BESIDE, Measured, curve_sentences, draw_curve
 from dealrec.comparison.headroom import exchanged, headroom, primary_of
+from dealrec.comparison.known import Known
 from dealrec.comparison.results import (
     NLL,
     Compared,
@@ -17,7 +18,6 @@ from dealrec.comparison.results import (
     Cost,
     Data,
     FullCost,
-    Model,
     Overlap,
     Power,
     ReportedRun,
@@ -45,7 +45,7 @@ from dealrec.data.findings import validation_lines
 from dealrec.data.samples import Samples
 from dealrec.metrics import crossed
 from dealrec.recommenders.held_out import SEEN_ITEMS, HeldOutUsers
-from dealrec.recommenders.interface import Measurement, Recommender
+from dealrec.recommenders.interface import Measurement
 
 Floats = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
@@ -65,16 +65,14 @@ class FinishedComparison:
     curve: tuple[int, ...]
     """The budgets of the curve."""
     selected: Sequence[SelectedRun]
-    """All that were selected, also where the comparison stopped before they were trained."""
+    """All that were selected, but for those on exchanged histories."""
     runs: Sequence[TrainedRun]
     untrained: Measurement
     """The figures of the language model without an adapter."""
     surrogate: Mapping[str, Floats] | None
     """Those of the first run's surrogate on the same candidates, by metric."""
-    recommender: Recommender
+    known: Known
     users: HeldOutUsers
-    text_tokens: Int64
-    """[n] how many tokens each sample has."""
     seconds: Sequence[Mapping[StageName, float]]
     """How long each stage before the selection took, for each run."""
 
@@ -143,14 +141,16 @@ def summarise(finished: FinishedComparison) -> ComparisonReport:
         curve=curve,
         power=able,
         data=_data(finished),
-        model=_model(finished.recommender),
+        model=finished.known.model,
         selectors=[_compared(config, index) for index in range(len(labels))],
         budgets=list(finished.budgets),
         untrained=finished.untrained.means,
         runs=[_reported(run) for run in finished.runs],
         table=rows,
         differences=found,
-        overlap=[_overlap(finished, labels, budget) for budget in finished.budgets],
+        overlap=[]
+        if stopped
+        else [_overlap(finished, labels, budget) for budget in finished.budgets],
         costs=[] if stopped else _costs(finished, cost, all_data),
         full_cost=all_data,
         same_against_same=_same(finished, compared, metric, spread),
@@ -219,17 +219,6 @@ def _data(finished: FinishedComparison) -> Data:
     )
 
 
-def _model(recommender: Recommender) -> Model:
-    loaded = recommender.loaded
-    return Model(
-        name=loaded.name,
-        revision=loaded.revision,
-        trained_layers=recommender.trained_layers,
-        layers=recommender.layers,
-        device=loaded.device.type,
-    )
-
-
 def _compared(config: ComparisonConfig, index: int) -> Compared:
     selector = config.selectors[index]
     entry, selection = SELECTORS[selector.method], config.selection(selector)
@@ -277,7 +266,7 @@ def _training_cost(finished: FinishedComparison) -> TrainingCost:
     """Compute the seconds a token over all runs."""
     seconds = sum(run.seconds for run in finished.runs)
     tokens = sum(run.tokens for run in finished.runs)
-    return TrainingCost(finished.recommender.trunk_seconds_per_token, seconds / tokens)
+    return TrainingCost(finished.known.trunk_seconds, seconds / tokens)
 
 
 def _full_cost(finished: FinishedComparison, cost: TrainingCost) -> FullCost:
@@ -287,7 +276,7 @@ def _full_cost(finished: FinishedComparison, cost: TrainingCost) -> FullCost:
     return full_cost(
         cost,
         samples=count,
-        text_tokens=int(finished.text_tokens.sum()),
+        text_tokens=int(finished.known.text_tokens.sum()),
         epochs=finished.config.config.finetune.epochs,
         measured=float(np.mean(measured)) if measured else None,
     )
@@ -307,7 +296,7 @@ def _costs(finished: FinishedComparison, cost: TrainingCost, full: FullCost) -> 
         }
         for budget in finished.budgets:
             runs = finished.of(selector.name, budget)
-            tokens = [finished.text_tokens[run.selected.indices].sum() for run in runs]
+            tokens = [finished.known.text_tokens[run.selected.indices].sum() for run in runs]
             rows.append(
                 coreset_cost(
                     selector.name,

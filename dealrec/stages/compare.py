@@ -1,8 +1,14 @@
 """Trains and measures on the coresets of several selectors."""
 
+from dealrec.comparison.gate import stopped_report
+from dealrec.comparison.preparing import Place
+from dealrec.comparison.results import ComparisonReport
 from dealrec.comparison.running import compare
 from dealrec.comparison.runs import select_runs
-from dealrec.config.stages import StageName
+from dealrec.config import ComparisonConfig
+from dealrec.config.stages import STAGES, JobOptions, StageName
+from dealrec.data.dataset import Dataset
+from dealrec.data.samples import Samples
 from dealrec.data.validation_users import Half
 from dealrec.stages.context import StageContext, StageResult
 from dealrec.stages.scored import load_scores
@@ -14,12 +20,57 @@ def run(context: StageContext) -> StageResult:
     Finished runs and states of frozen layers are kept in ``context.cache`` where there is one, so that
     another comparison of the same data can use them again.
     """
-    comparison, cache = context.comparison, context.cache
+    comparison = context.comparison
     assert comparison is not None
     dataset, samples = context.load_samples(Half.ASKED)
+    if _stopped(context, comparison):
+        report = stopped_report(
+            dataset,
+            samples,
+            comparison,
+            place_of(context),
+            budgets=comparison.resolved_budgets(len(samples)),
+            curve=comparison.resolved_curve(len(samples)),
+            surrogate=context.inputs[StageName.SURROGATE],
+        )
+    else:
+        report = _compared(context, comparison, dataset, samples)
+    return StageResult(
+        {
+            "verdict": report.verdict,
+            "warnings": report.warnings,
+            "power": report.power and report.power.model_dump(mode="json"),
+            "curve": report.curve and report.curve.model_dump(mode="json"),
+        },
+        {"runs": float(len(report.runs))},
+    )
+
+
+def place_of(context: StageContext) -> Place:
+    """Say where a stage of a comparison reads and writes."""
+    cache = context.cache
+    return Place(
+        out=context.out,
+        checkpoint_dir=cache / "runs" if cache else context.checkpoint_dir,
+        work=cache,
+        headroom=context.inputs.get(StageName.HEADROOM),
+        runtime=context.runtime,
+        reporter=context.reporter,
+    )
+
+
+def _stopped(context: StageContext, comparison: ComparisonConfig) -> bool:
+    asked = context.facts.get(StageName.HEADROOM)
+    options = JobOptions(context.config, comparison=comparison)
+    return asked is not None and STAGES[StageName.HEADROOM].stops(options, asked.details)
+
+
+def _compared(
+    context: StageContext, comparison: ComparisonConfig, dataset: Dataset, samples: Samples
+) -> ComparisonReport:
     budgets = comparison.resolved_budgets(len(samples))
     curve = comparison.resolved_curve(len(samples))
-    report = compare(
+    return compare(
         dataset,
         samples,
         select_runs(
@@ -31,11 +82,9 @@ def run(context: StageContext) -> StageResult:
             reporter=context.reporter,
         ),
         comparison,
+        place_of(context),
         budgets=budgets,
         curve=curve,
-        out=context.out,
-        checkpoint_dir=cache / "runs" if cache else context.checkpoint_dir,
-        work=cache,
         seconds=[
             {
                 name: facts.seconds
@@ -45,15 +94,4 @@ def run(context: StageContext) -> StageResult:
             for run in range(comparison.most_runs)
         ],
         surrogate=context.inputs[StageName.SURROGATE],
-        runtime=context.runtime,
-        reporter=context.reporter,
-    )
-    return StageResult(
-        {
-            "verdict": report.verdict,
-            "warnings": report.warnings,
-            "power": report.power and report.power.model_dump(mode="json"),
-            "curve": report.curve and report.curve.model_dump(mode="json"),
-        },
-        {"runs": float(len(report.runs))},
     )

@@ -13,6 +13,7 @@ from dealrec.config.runtime import Runtime
 from dealrec.config.stages import (
     STAGES,
     DataShape,
+    Phase,
     Plan,
     StageName,
     StagePlace,
@@ -139,16 +140,21 @@ class Workspace:
     def run(self, plan: Plan, given: JobInput) -> Iterator[tuple[StageName, Artifact]]:
         """Run the stages of a job in order, and yield each result as soon as it is there.
 
+        Scoring stages after one that stops them are left out.
+
         Raises:
             InputError: As the stages.
             Cancelled: When a reporter says so; finished stages are kept.
         """
         made = dict[StagePlace, Artifact]()
         before = dict[StagePlace, set[StagePlace]]()
+        stopped = False
         for stage in plan.stages:
             needed = before[stage.place] = {
                 p for need in stage.needs for p in {need} | before[need]
             }
+            if stopped and stage.spec.phase is Phase.SCORING:
+                continue
             first, *later = [
                 RunInputs(
                     inputs={name: made[place].folder for name, place in group.items()},
@@ -169,6 +175,7 @@ class Workspace:
                 target=stage.options.target,
             )
             made[stage.place] = self._made(stage.spec, stage.key, context)
+            stopped |= stage.spec.stops(stage.options, made[stage.place].facts.details)
             yield stage.place.name, made[stage.place]
 
     def _begin(self) -> None:

@@ -191,3 +191,43 @@ def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(
     assert min(cost["stages"].values()) > 0
     page = client.get(f"/v1/jobs/{compared}/report").text
     assert "&lt;b&gt;strata&lt;/b&gt;" in page and "<b>strata" not in page
+
+
+def test_a_comparison_without_headroom_ends_before_the_language_model_scores_anything(
+    client: TestClient, run_all: Callable[[], None], model: str, dataset_id: str
+) -> None:
+    encoder = {
+        "model": model,
+        "recommender": "encoder",
+        "lora": {"last_layers": 0},
+        "encoder": {"learning_rate": 1e-12},
+    }
+    asked = {
+        "dataset_id": dataset_id,
+        "budgets": [4],
+        "selectors": ["effort"],
+        "seeds": 2,
+        "config": {
+            **config(model),
+            "effort": {"model": model, "parameters": "last_block"},
+            "finetune": encoder,
+            "evaluation": {"users": 12, "ranking_users": 0, "candidates": 3},
+        },
+    }
+    made = client.post("/v1/comparisons", json=asked).json()["id"]
+    run_all()
+    job = finished(client, made)
+    assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
+        "surrogate": "succeeded",
+        "headroom": "succeeded",
+        "influence": "skipped",
+        "effort": "skipped",
+        "compare": "succeeded",
+    }
+    events = client.get(f"/v1/jobs/{made}/events?limit=200").json()["data"]
+    started = [event["stage"] for event in events if event["kind"] == "stage.running"]
+    assert started == ["surrogate", "headroom", "compare"]
+    assert "no_headroom" in {event["kind"] for event in events}
+    report = client.get(f"/v1/jobs/{made}/report?format=json").json()
+    assert report["stopped"]
+    assert report["verdict"].startswith("This set-up teaches no recommending")

@@ -30,6 +30,7 @@ class StageName(StrEnum):
     INGEST = "ingest"
     AUDIT = "audit"
     SURROGATE = "surrogate"
+    HEADROOM = "headroom"
     INFLUENCE = "influence"
     EFFORT = "effort"
     DIFFICULTY = "difficulty"
@@ -216,6 +217,11 @@ class StageSpec(ABC):
         """Into how many shards the stage is split, each of which any worker may take."""
         del load
         return 1
+
+    def stops(self, options: JobOptions, details: Mapping[str, object]) -> bool:
+        """Whether scoring stages of the job that have not begun are skipped after this result."""
+        del options, details
+        return False
 
     def account(
         self, metrics: Mapping[str, float], details: Mapping[str, object]

@@ -17,7 +17,6 @@ from dealrec.config.selection import SelectionConfig
 from dealrec.config.selectors import Need, selector_needs
 from dealrec.config.stages.base import (
     JobOptions,
-    Phase,
     StageName,
     StagePlace,
     StageSpec,
@@ -33,6 +32,10 @@ from dealrec.config.stages.registry import (
     trained_stages,
 )
 from dealrec.errors import FieldError, InputError
+
+_GATE = StagePlace(StageName.HEADROOM)
+_BEFORE_GATE = {_GATE, StagePlace(StageName.AUDIT), StagePlace(StageName.SURROGATE)}
+"""What a comparison makes in any case: the surrogate of the first run is shown beside the headroom."""
 
 
 @dataclass(frozen=True)
@@ -286,25 +289,34 @@ def plan_runs(options: JobOptions, *, source: str) -> list[PlannedStage]:
     A stage whose key is the same in two runs, such as the effort of the frozen language model, is
     made once. Which stages those are depends on no data, so that a job can be laid out before its
     data set is ready.
+
+    Whether there is anything to learn is asked first: what is made for selectors alone waits for the
+    answer. That order is in no key, because it changes no result.
     """
     comparison = options.comparison
     assert comparison is not None
     first = plan_stages(compared_stages(comparison), options, source=source)
-    (compare,) = (stage for stage in first if stage.spec.phase is Phase.COMPARISON)
-    found = {stage.key: stage for stage in first if stage is not compare}
+    *first, compare = first
+    found = {stage.key: stage for stage in first}
     for run in range(1, comparison.most_runs):
         config = comparison.of_run(run)
         specs = needed_stages(config, comparison.needs(run))
-        places = dict[StageName, StagePlace]()
+        of_run = dict[StageName, StagePlace]()
         for stage in plan_stages(specs, replace(options, config=config), source=source):
             name = stage.place.name
-            places[name] = found[stage.key].place if stage.key in found else StagePlace(name, run)
-            needs = tuple(places[need.name] for need in stage.needs)
-            found.setdefault(stage.key, replace(stage, place=places[name], needs=needs))
+            of_run[name] = found[stage.key].place if stage.key in found else StagePlace(name, run)
+            needs = tuple(of_run[need.name] for need in stage.needs)
+            found.setdefault(stage.key, replace(stage, place=of_run[name], needs=needs))
     before = sorted(found.values(), key=lambda stage: stage.place.run)
-    facts = {"run": compare.key, "inputs": [stage.key for stage in before]}
-    places_before = tuple(stage.place for stage in before)
-    return [*before, replace(compare, key=hashed(facts), needs=places_before)]
+    read = [stage.key for stage in before if stage.place != _GATE]
+    facts = {"run": compare.key, "inputs": read}
+    places = tuple(stage.place for stage in before)
+    if _GATE in places:
+        before = [
+            stage if stage.place in _BEFORE_GATE else replace(stage, needs=(_GATE, *stage.needs))
+            for stage in before
+        ]
+    return [*before, replace(compare, key=hashed(facts), needs=places)]
 
 
 def count_samples(train_lengths: Mapping[str, int], sampling: Sampling, min_history: int) -> int:

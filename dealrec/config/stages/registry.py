@@ -16,6 +16,7 @@ from dealrec.config.stages.embedding import EmbeddingStage
 from dealrec.config.stages.evaluate import EvaluateStage
 from dealrec.config.stages.finetune import FinetuneStage
 from dealrec.config.stages.gradients import GradientsStage
+from dealrec.config.stages.headroom import HeadroomStage
 from dealrec.config.stages.ifd import IfdStage
 from dealrec.config.stages.influence import InfluenceStage
 from dealrec.config.stages.ingest import IngestStage
@@ -28,6 +29,7 @@ STAGES: dict[StageName, StageSpec] = {
         IngestStage(),
         AuditStage(),
         SurrogateStage(),
+        HeadroomStage(),
         InfluenceStage(),
         EffortStage(),
         DifficultyStage(),
@@ -56,7 +58,9 @@ def planned_stages(config: PruneConfig) -> list[StageSpec]:
 
 def compared_stages(comparison: ComparisonConfig) -> list[StageSpec]:
     """The stages of a job that compares selectors; :mod:`~.plan` says which are made for every run."""
-    return _stages({Phase.SCORING, Phase.COMPARISON}, comparison.config, comparison.needs())
+    found = _stages({Phase.SCORING, Phase.COMPARISON}, comparison.config, comparison.needs())
+    asked = comparison.full_data_runs > 0
+    return [spec for spec in found if asked or spec.name is not StageName.HEADROOM]
 
 
 def needed_stages(config: PruneConfig, needs: Set[Need]) -> list[StageSpec]:

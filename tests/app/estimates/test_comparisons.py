@@ -16,7 +16,13 @@ from tests.app.jobs.test_comparisons import asked
 from tests.app.jobs.test_comparisons import finish as leave_a_report
 
 PATH = "/v1/estimates/comparison"
-SECONDS = {"surrogate": 64.0, "influence": 24.0, "effort": 30.0, "compare": 404.0}
+SECONDS = {
+    "surrogate": 64.0,
+    "headroom": 104.0,
+    "influence": 24.0,
+    "effort": 30.0,
+    "compare": 404.0,
+}
 
 
 def compared(client: TestClient, body: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +41,7 @@ def test_every_training_is_counted_and_nothing_is_made(
     assert found["trainings"] == 2 * 2 * (len(CONTROLS) + 1) + 3  # the controls were added
     assert [stage["name"] for stage in found["stages"]] == [
         "surrogate",
+        "headroom",
         "influence",
         "effort",
         "compare",
@@ -44,17 +51,24 @@ def test_every_training_is_counted_and_nothing_is_made(
 
 
 @pytest.mark.parametrize(
-    "more", [{"budgets": [5, 0.5, 0.9]}, {"full_data_runs": 3}, {"scale": "full"}]
+    ("more", "longer"),
+    [
+        ({"budgets": [5, 0.5, 0.9]}, {"compare"}),
+        ({"curve": [0.1, 0.9], "full_data_runs": 1}, {"compare"}),
+        ({"full_data_runs": 3}, {"headroom"}),
+        ({"scale": "full"}, {"headroom", "compare"}),
+    ],
 )
 def test_more_trainings_take_longer_and_what_comes_before_does_not(
-    client: TestClient, finisher: Finisher, more: dict[str, Any]
+    client: TestClient, finisher: Finisher, more: dict[str, Any], longer: set[str]
 ) -> None:
     body = asked(finisher.dataset(), config={"effort": {"candidates": None}})
-    less, longer = (
-        client.post(PATH, json=one).json()["stages"] for one in (body, {**body, **more})
+    less, found = (
+        {stage["name"]: stage for stage in client.post(PATH, json=one).json()["stages"]}
+        for one in (body, {**body, **more})
     )
-    assert less[:-1] == longer[:-1]
-    assert longer[-1]["seconds"] > less[-1]["seconds"]
+    assert {name for name in less if found[name]["seconds"] > less[name]["seconds"]} == longer
+    assert all(found[name] == less[name] for name in less.keys() - longer)
 
 
 def test_what_every_run_draws_anew_is_estimated_for_every_run(
@@ -66,7 +80,7 @@ def test_what_every_run_draws_anew_is_estimated_for_every_run(
         for one in (body, {**body, "seeds": 4})
     )
     assert [(two[name]["runs"], four[name]["runs"]) for name in SECONDS] == [
-        *[(2, 4), (2, 4), (1, 1), (1, 1)],
+        *[(2, 4), (1, 1), (2, 4), (1, 1), (1, 1)],
     ]
     assert four["surrogate"]["seconds"] == pytest.approx(2 * two["surrogate"]["seconds"], abs=0.2)
     assert four["compare"]["seconds"] > two["compare"]["seconds"]

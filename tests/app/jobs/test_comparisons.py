@@ -45,8 +45,9 @@ def test_a_comparison_is_planned_and_resolved(client: TestClient, finisher: Fini
     assert config["config"]["finetune"]["recommender"] == "encoder"
     assert {stage["name"]: stage["state"] for stage in job["stages"]} == {
         "surrogate": "queued",
+        "headroom": "queued",
         "influence": "waiting",
-        "effort": "queued",
+        "effort": "waiting",
         "compare": "waiting",
     }
     runs = {stage["name"]: stage["runs"] for stage in job["stages"]}
@@ -59,13 +60,16 @@ def test_a_comparison_is_planned_and_resolved(client: TestClient, finisher: Fini
 STAGES = {
     "effort has no weight": (
         [{"method": "dealrec", "selection": {"effort_weight": 0}}],
-        ["surrogate", "influence", "compare"],
+        ["surrogate", "headroom", "influence", "compare"],
     ),
     "all that any needs": (
         ["influence", "grand", "goracs"],
-        ["surrogate", "influence", "effort", "difficulty", "embedding", "compare"],
+        ["surrogate", "headroom", "influence", "effort", "difficulty", "embedding", "compare"],
     ),
-    "gradients": (["gradient_match"], ["surrogate", "influence", "gradients", "compare"]),
+    "gradients": (
+        ["gradient_match"],
+        ["surrogate", "headroom", "influence", "gradients", "compare"],
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from dealrec.config.comparison import CONTROLS, EXCHANGED
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
 from dealrec.pipeline import compare
-from dealrec.progress import Silent
+from dealrec.progress import SILENT, Silent
 from dealrec.recommenders import grounding
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 
@@ -175,13 +175,34 @@ def test_a_stopped_comparison_goes_on_with_the_run_it_was_in(data, result, tmp_p
 
 
 def test_a_training_on_all_data_that_teaches_nothing_ends_the_comparison(data, tmp_path):
+    """Nothing that only selectors need is made before that is known, and the verdict says it."""
     config = _config(data)["config"]
-    report = _compare(
-        data,
-        tmp_path,
-        despite_no_headroom=False,
-        config={**config, "finetune": {**config["finetune"], "learning_rate": 1e-12}},
+    effort = {"model": str(data / "model"), "parameters": "last_block"}
+    made: list[str] = []
+
+    def display(stage):
+        made.append(stage.value)
+        return SILENT
+
+    asked = {
+        "selectors": ["effort"],
+        "curve": [3],
+        "full_data_runs": 1,
+        "config": {
+            **config,
+            "effort": effort,
+            "finetune": {**config["finetune"], "learning_rate": 1e-12},
+        },
+    }
+    report = compare(
+        data / "interactions.csv",
+        items=data / "items.csv",
+        config=_config(data, despite_no_headroom=False, **asked),
+        out=tmp_path,
+        stages=display,
     )
+    assert made == ["ingest", "surrogate", "headroom", "compare"]
+    assert report.curve is None
     assert report.stopped
     assert [run.selector for run in report.runs] == ["all data"]
     assert report.verdict.startswith("This set-up teaches no recommending")

@@ -35,13 +35,14 @@ def places(stages: list[PlannedStage]) -> list[tuple[str, int]]:
 def test_a_run_draws_its_own_surrogate_and_effort_is_measured_once() -> None:
     stages = planned(["dealrec", "grand"])
     assert places(stages) == [
-        *[("surrogate", 0), ("influence", 0), ("effort", 0), ("difficulty", 0)],
+        *[("surrogate", 0), ("headroom", 0), ("influence", 0), ("effort", 0), ("difficulty", 0)],
         *[("surrogate", 1), ("influence", 1), ("difficulty", 1)],
         *[("surrogate", 2), ("influence", 2), ("difficulty", 2)],
         ("compare", 0),
     ]
     by_place = {stage.place: stage for stage in stages}
     assert by_place[StagePlace(StageName.INFLUENCE, 2)].needs == (
+        StagePlace(StageName.HEADROOM),
         StagePlace(StageName.SURROGATE, 2),
     )
     seeds = [by_place[StagePlace(StageName.SURROGATE, run)].options for run in range(3)]
@@ -66,10 +67,43 @@ def test_members_of_an_ensemble_are_in_no_two_runs() -> None:
 def test_selectors_that_look_at_no_surrogate_need_one_for_the_report_alone() -> None:
     assert places(planned(["stratified_random", "gradient_match"])) == [
         ("surrogate", 0),
+        ("headroom", 0),
         ("influence", 0),
         ("gradients", 0),
         ("compare", 0),
     ]
+
+
+def test_what_is_made_for_selectors_alone_waits_for_the_headroom_which_is_in_no_key() -> None:
+    asked, unasked = planned(["dealrec"]), planned(["dealrec"], full_data_runs=0)
+    gate = StagePlace(StageName.HEADROOM)
+    waiting = {stage.place for stage in asked if gate in stage.needs}
+    assert {stage.place for stage in asked} - waiting == {gate, StagePlace(StageName.SURROGATE)}
+    assert gate not in {stage.place for stage in unasked}
+    keys = {stage.place: stage.key for stage in unasked}
+    for stage in asked:
+        if stage.place.name not in (StageName.HEADROOM, StageName.COMPARE):
+            assert stage.key == keys[stage.place]
+
+
+def test_the_headroom_is_that_of_any_comparison_with_the_same_trainings() -> None:
+    def key(**fields: Any) -> str:
+        stages = {stage.place: stage.key for stage in planned(["influence"], **fields)}
+        return stages[StagePlace(StageName.HEADROOM)]
+
+    first = key()
+    for same in ({"budgets": [9]}, {"despite_no_headroom": True}, {"smallest_effect": 1.0}):
+        assert key(**same) == first
+    for other in (
+        {"full_data_runs": 2},
+        {"full_data_samples": 20},
+        {"config": {"min_history": 2}},
+        {"scale": "full"},
+    ):
+        assert key(**other) != first
+    drawn = {"full_data_samples": 20}
+    assert key(**drawn) != key(**drawn, config={"selection": {"seed": 4}})
+    assert key() == key(config={"selection": {"seed": 4}})  # all samples are no draw
 
 
 def test_only_runs_that_a_selector_has_are_scored_for_it() -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from dealrec.config import ComparisonConfig, PruneConfig
 from dealrec.config.language_models import revision
-from dealrec.config.stages import STAGES, JobOptions, StageName, Workload
+from dealrec.config.stages import STAGES, JobOptions, Phase, StageName, Workload
 from dealrec.errors import InputError
 from dealrec.stages.registry import load_stage
 
@@ -177,7 +177,8 @@ def test_every_stage_has_a_specification_a_function_and_positive_work(name: Stag
     body = {"budgets": [8], "selectors": ["influence"]}
     comparison = ComparisonConfig.parse(body, location="comparison")
     counts = {"users": 50, "items": 20, "interactions": 400, "train": 300, "valid": 50, "test": 50}
-    chosen = comparison.config if name is StageName.COMPARE else config()
+    comparing = spec.phase is Phase.COMPARISON
+    chosen = comparison.config if comparing else config()
     load = Workload(chosen, 8, comparison, 50, counts)
     assert spec.work(load).units > 0
     assert spec.shards(load) >= 1
