@@ -347,8 +347,7 @@ def require_models(
     """Check, without loading weights, that the language models of the stages can be used.
 
     Raises:
-        InputError: As :func:`dealrec.language_models.checking.require_usable`, and
-            ``adapter_not_usable``.
+        InputError: ``adapter_not_usable``, and as :func:`~.language_models.checking.require_usable`.
     """
     for spec in stages:
         use = spec.language_model(config)

@@ -1,4 +1,4 @@
-"""Commands that talk to a server: submit, status, watch, metrics, coreset, adapter, upload."""
+"""Commands that talk to a server: submit, estimate, status, watch, metrics, coreset, adapter, upload."""
 
 import tempfile
 import zipfile
@@ -11,9 +11,12 @@ from dealrec.config import parse_budget
 from dealrec.options import (
     Asked,
     BudgetOption,
+    ConfigOption,
     InteractionsArgument,
     JsonOption,
+    SetOption,
     TargetOption,
+    configuration,
     reads_data,
 )
 from dealrec.terminal import add_commands, print_json, print_json_line, say, tell
@@ -52,6 +55,7 @@ def register(application: typer.Typer) -> None:
         application,
         {
             "submit": submit_command,
+            "estimate": estimate_command,
             "status": status_command,
             "watch": watch_command,
             "metrics": metrics_command,
@@ -97,6 +101,31 @@ def submit_command(
             progress=not json,
         )
         say_job(client, job, watch=watch, wait=wait, json=json)
+
+
+def estimate_command(
+    dataset_id: Annotated[str, typer.Argument(metavar="DATASET", help="Id of a data set (ds_…).")],
+    budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Print what a job on a data set of the server would cost, stage by stage; nothing is started."""
+    asked = configuration(config, set_ or [])
+    with asking(server, key) as client:
+        found = client.jobs.estimate(dataset_id, budget=parse_budget(budget), config=asked)
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    say(f"{found.budget.samples:,} samples, about {found.seconds:,.0f} s")
+    for stage in found.stages:
+        memory = stage.peak_memory_bytes
+        held = "" if memory is None else f"{memory / 1e9:.2f} GB"
+        seconds = "there already" if stage.reused else f"{stage.seconds:,.1f} s"
+        basis = stage.calibrated_on.basis.replace("_", " ")
+        say(f"  {stage.name:<10} {seconds:<14} {held:<9} by {basis}")
 
 
 def status_command(

@@ -51,6 +51,12 @@ def language_model(name: str) -> LanguageModel | None:
     return catalogue().get(name)
 
 
+def public_name(name: str) -> str:
+    """Return the name by which others find a model: its repository on the hub, where it has one."""
+    entry = language_model(name)
+    return (entry and entry.repository) or name
+
+
 def adapted_modules(name: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Return what ``wanted`` target modules are: the catalogue may name those of ``auto``."""
     entry = language_model(name) if wanted == (AUTO,) else None

@@ -115,12 +115,12 @@ def save_adapter(
     """Write ``out`` as a folder for ``PeftModel.from_pretrained``, whole or not at all.
 
     Beside the adapter it holds the recommender's head, if that has one. It names the base model by its
-    name in the catalogue or on the hub, or by the path of its folder or file, and by its revision. An
-    existing ``out`` must be an empty folder.
+    repository on the hub, its name in the catalogue, or the path of its folder or file, and by its
+    revision. An existing ``out`` must be an empty folder.
     """
     loaded = recommender.loaded
     lora = model.peft_config["default"]
-    lora.base_model_name_or_path = loaded.source
+    lora.base_model_name_or_path = loaded.base
     lora.revision = loaded.revision
     lora.inference_mode = True
     with written_whole(out) as folder:

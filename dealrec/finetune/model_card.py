@@ -35,7 +35,7 @@ def model_card(
     measured = "\n".join(f"- {name}: {value:.6g}" for name, value in metrics.items())
     settings = json.dumps(config.identity() | {"model": loaded.name}, indent=2)
     return f"""---
-base_model: {json.dumps(loaded.source)}
+base_model: {json.dumps(loaded.base)}
 library_name: peft
 license: {licence}
 tags:

@@ -14,6 +14,7 @@ from dealrec.config.language_models import (
     language_model,
     located,
     not_available,
+    public_name,
     revision,
     unknown_model,
 )
@@ -72,6 +73,11 @@ class LoadedLanguageModel:
     def identity(self) -> dict[str, str]:
         """``model``, ``revision`` and ``device``, as manifests and checkpoint keys name them."""
         return {"model": self.name, "revision": self.revision, "device": self.device.type}
+
+    @property
+    def base(self) -> str:
+        """The name by which adapters call the model: its repository on the hub where it has one."""
+        return public_name(self.source)
 
     @property
     def longest(self) -> int | None:

@@ -62,6 +62,14 @@ def test_machines_get_a_line_for_each_event_and_the_job_last(
     assert job["dataset"]["report"]["accepted_rows"] == 480
 
 
+def test_a_job_is_estimated_before_it_is_started(run: Run, finished: Finished) -> None:
+    asked = ("estimate", finished.dataset, "--budget", 5, "--set", "effort=null")
+    found = json.loads(run(*asked, "--json").stdout)
+    assert [stage["name"] for stage in found["stages"]] == ["surrogate", "influence", "select"]
+    told = run(*asked).stdout
+    assert told.startswith("5 samples, about ") and "by reference" in told
+
+
 def test_a_file_that_is_refused_is_a_failure_of_submit(run: Run, data: Path) -> None:
     rows = data.read_text().splitlines()
     rows[2::2] = [row.rsplit(",", 1)[0] + ",soon" for row in rows[2::2]]

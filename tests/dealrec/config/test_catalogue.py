@@ -22,6 +22,7 @@ from dealrec.config.language_models import (
     language_model,
     located,
     measurements,
+    public_name,
     revision,
 )
 from dealrec.config.model_files import UnusableFiles
@@ -188,7 +189,7 @@ def test_a_repository_is_here_once_all_its_files_are(file, tmp_path, monkeypatch
         UnusableFiles, match=r"it has 1 of 2 files of weights; `dealrec models pull"
     ):
         located(entry)
-    assert revision("hub") == COMMIT
+    assert (revision("hub"), public_name("hub")) == (COMMIT, "some/one")
 
 
 def test_what_was_measured_holds_for_the_same_content_alone(file: Path) -> None:
