@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dealrec.config.effort import GradientOptions
+from dealrec.config.language_models import public_name
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.loading import (
     LoadedLanguageModel,
@@ -125,7 +126,7 @@ def adapter_not_usable(adapter: Path, reason: str) -> InputError:
 def require_base(adapter: Path, model: str) -> None:
     """Raise :class:`InputError` (``adapter_not_usable``) for an adapter of another model."""
     base = json.loads((adapter / CONFIG).read_text())["base_model_name_or_path"]
-    if Path(base).name != Path(model).name:
+    if Path(base).name != Path(public_name(model)).name:
         raise InputError(
             f"The adapter was trained on `{base}`, and `finetune.model` is `{model}`. Give the options "
             "that it was trained with.",
