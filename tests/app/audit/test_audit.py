@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import update
@@ -34,8 +36,15 @@ def trail(client: TestClient, **query: str) -> list[dict[str, Any]]:
 
 
 def test_every_operation_that_changes_something_leaves_who_did_it(
-    app: FastAPI, make_client: Callable[..., TestClient], make_key, finisher: Finisher, csv: bytes
+    app: FastAPI,
+    make_client: Callable[..., TestClient],
+    make_key,
+    finisher: Finisher,
+    csv: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("DEALREC_MODELS", str(tmp_path / "models.toml"))
     changing = {
         operation["operationId"]
         for item in app.openapi()["paths"].values()
@@ -103,6 +112,9 @@ def acts(client: TestClient, finisher: Finisher, csv: bytes) -> Iterator[tuple[s
     yield "create_key", ("POST", "/v1/keys", {"json": {"name": "x"}}, "key.create")
     new = trail(client)[0]["object_id"]
     yield "revoke_key", ("DELETE", f"/v1/keys/{new}", {}, "key.revoke")
+    model = {"json": {"name": "hub", "repository": "Qwen/Qwen2.5-0.5B", "revision": "0" * 40}}
+    yield "create_model", ("POST", "/v1/models", model, "model.create")
+    yield "delete_model", ("DELETE", "/v1/models/hub", {}, "model.delete")
 
 
 def test_an_act_that_fails_leaves_nothing(client: TestClient, finisher: Finisher) -> None:
