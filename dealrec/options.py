@@ -17,8 +17,9 @@ from dealrec.config import (
     data_options,
     parse_budget,
 )
-from dealrec.config.comparison import ComparisonConfig, Scale
+from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.comparison_options import ComparisonOptions
+from dealrec.config.scales import Scale
 from dealrec.errors import FieldError, InputError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]

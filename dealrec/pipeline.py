@@ -5,7 +5,7 @@ Every function runs the stages that the service runs, in a folder of finished st
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +26,13 @@ from dealrec.config import (
     data_options,
 )
 from dealrec.config.curve import TargetUse
-from dealrec.config.finetune import Quantization, no_validation_split
+from dealrec.config.finetune import no_validation_split
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import (
     STAGES,
     JobOptions,
     Plan,
     StageName,
-    StageSpec,
     compared_stages,
     hashed,
     plan_comparison,
@@ -49,9 +48,9 @@ from dealrec.data.findings import Report
 from dealrec.disk import file_sha256, local_file
 from dealrec.errors import InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter, require_base
-from dealrec.language_models.quantization import require_quantization
 from dealrec.progress import StageReporters, silent_stages
 from dealrec.sources import Source, source_files
+from dealrec.stages.language_models import require_models
 from dealrec.stages.results import ADAPTER, publish
 from dealrec.stages.workspace import JobInput, Workspace
 
@@ -339,32 +338,6 @@ def evaluate(
     ((_, artifact),) = workspace.run(plan, JobInput(ready.folder, given=given))
     workspace.copy(artifact, result)
     return artifact.facts.details
-
-
-def require_models(
-    stages: Sequence[StageSpec], config: PruneConfig, runtime: Runtime | None = None
-) -> None:
-    """Check, without loading weights, that the language models of the stages can be used.
-
-    Raises:
-        InputError: ``adapter_not_usable``, and as :func:`~.language_models.checking.require_usable`.
-    """
-    for spec in stages:
-        use = spec.language_model(config)
-        if use is not None:
-            from dealrec.language_models.checking import require_usable
-
-            require_usable(
-                use.model,
-                use.modules,
-                use.projections,
-                dtype=use.dtype,
-                quantization=use.quantization,
-                runtime=runtime or environment_runtime(),
-            )
-            require_quantization(Quantization(use.quantization))
-            if use.adapter is not None:
-                require_adapter(Path(use.adapter).expanduser())
 
 
 def _workspace(folder: str | Path, runtime: Runtime | None, stages: StageReporters) -> Workspace:

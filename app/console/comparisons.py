@@ -20,7 +20,8 @@ from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.errors import status_of
 from dealrec.app.models.service import visible
 from dealrec.config import ComparisonConfig, SelectionConfig
-from dealrec.config.comparison import CONTROLS, Scale
+from dealrec.config.comparison import CONTROLS
+from dealrec.config.scales import Scale
 from dealrec.config.selector_groups import selector_groups
 from dealrec.config.selectors import SELECTORS
 from dealrec.errors import DealrecError

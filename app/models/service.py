@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dealrec.app.kit.errors import Conflict, InUse, NotFound, PermissionDenied
+from dealrec.app.models.repository import open_jobs
 from dealrec.app.settings import Settings
-from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
 from dealrec.config import PruneConfig
 from dealrec.config.catalogue import add_entry, catalogue, remove_entry
 from dealrec.config.language_models import available, unknown_model
@@ -110,11 +109,8 @@ def remove_model(session: Session, name: str, tenant_id: str) -> None:
             f"The model `{name}` is not the tenant's own; the operator of the server can remove it.",
             code="not_yours",
         )
-    open_jobs = select(JobRow.id, JobRow.config).where(
-        JobRow.tenant_id == tenant_id, JobRow.state.not_in(ENDED_JOBS)
-    )
     users = [
-        identifier for identifier, config in session.execute(open_jobs) if _names(config, name)
+        identifier for identifier, config in open_jobs(session, tenant_id) if _names(config, name)
     ]
     if users:
         raise InUse(

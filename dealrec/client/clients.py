@@ -7,11 +7,12 @@ from typing import Any, Generic, Self
 
 from dealrec.client.adapters import Adapters
 from dealrec.client.binding import operation
+from dealrec.client.choices import Choice, LanguageModel, Layout
 from dealrec.client.coresets import Coresets
 from dealrec.client.datasets import Datasets, Files, Source, dataset_apart
 from dealrec.client.exchange import ask, creating, delete, fetched, new_key, plain, without_none
 from dealrec.client.jobs import Config, Jobs, job_body
-from dealrec.client.records import Choice, LanguageModel, Layout, M
+from dealrec.client.records import M
 from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import AsyncTransport, BlockingTransport, Server
 from dealrec.client.uploads import Uploads
@@ -94,7 +95,7 @@ class Service(Generic[M]):
         ``options`` are further fields of ``POST /v1/models``, such as ``dtype`` or ``licence``.
         """
         body = {"name": name, "repository": repository, "revision": revision}
-        request = creating("/v1/models", json={**body, **(options or {})})
+        request = creating("/v1/models", {**body, **(options or {})})
         return LanguageModel.model_validate((await ask(self.transport, request)).json())
 
     @operation

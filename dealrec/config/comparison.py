@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -10,17 +9,12 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, resolve_budget
 from dealrec.config.effort import EffortConfig
-from dealrec.config.evaluation import EvaluationConfig
 from dealrec.config.finetune import (
-    EncoderSettings,
-    EncoderSoftmax,
     FinetuneConfig,
-    HistoryVector,
-    LoraSettings,
 )
 from dealrec.config.prune import PruneConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
-from dealrec.config.recommenders import ENCODER
+from dealrec.config.scales import EVALUATION, FINETUNE, Scale
 from dealrec.config.selection import SelectionChanges, SelectionConfig, SelectionMethod
 from dealrec.config.selectors import VALIDATION, Need, selector_needs
 from dealrec.errors import FieldError, InputError
@@ -44,40 +38,11 @@ VERDICT_RUNS = 5
 """The fewest runs of a selector of which anything is said to be better, worse or level."""
 
 
-class Scale(StrEnum):
-    """Settings of fine-tuning and evaluation where the configuration gives none."""
-
-    CPU = "cpu"
-    """For CPUs: the recommender ``encoder`` over the frozen language model's states of titles, each of
-    which is read once. A training takes seconds, and thousands of users can be asked."""
-    FULL = "full"
-    """For GPUs: the language model writes titles, with LoRA on every layer."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> "Scale | None":
-        """Comparisons that version 0.1 stored call the settings for CPUs ``smoke``."""
-        return cls.CPU if value == "smoke" else None
-
-
 _SHARED = (
     "All selectors of a comparison share their scores. Compare it with selectors that look at neither "
     "influence nor effort, give these options, or use the selector `dealrec` with the published "
     "options of its selection."
 )
-_FINETUNE = {
-    Scale.CPU: FinetuneConfig(
-        recommender=ENCODER,
-        epochs=20,
-        batch_size=128,
-        lora=LoraSettings(last_layers=0),
-        encoder=EncoderSettings(history=HistoryVector.TITLES, softmax=EncoderSoftmax.BATCH),
-    ),
-    Scale.FULL: FinetuneConfig(epochs=3),
-}
-_EVALUATION = {
-    Scale.CPU: EvaluationConfig(users=2000, ranking_users=2000),
-    Scale.FULL: EvaluationConfig(users=5000, ranking_users=2000),
-}
 
 
 class ComparedSelector(Config):
@@ -205,8 +170,8 @@ class ComparisonConfig(Config):
             config = self.config.model_copy(update={"selection": unweighed})
             object.__setattr__(self, "config", config)
         update: dict[str, Any] = {
-            "finetune": self.config.finetune or _FINETUNE[self.scale],
-            "evaluation": self.config.evaluation or _EVALUATION[self.scale],
+            "finetune": self.config.finetune or FINETUNE[self.scale],
+            "evaluation": self.config.evaluation or EVALUATION[self.scale],
         }
         trained = update["finetune"]
         if trained.validation.samples or trained.from_adapter:

@@ -8,8 +8,8 @@ import pytest
 
 from dealrec.comparison.report import write_comparison_report
 from dealrec.comparison.results import ComparisonReport, Headroom
-from dealrec.config.comparison import Scale
 from dealrec.config.curve import Figure
+from dealrec.config.scales import Scale
 from tests.dealrec.comparison.reports import comparison_report
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from dealrec.config import ComparisonConfig
-from dealrec.config.comparison import CONTROLS, Scale
+from dealrec.config.comparison import CONTROLS
+from dealrec.config.scales import Scale
 from dealrec.errors import InputError
 
 
