@@ -29,7 +29,7 @@ class Uploads:
     """The files of a data set that is to be validated, and how they are read."""
 
     files: Mapping[str, StoredFile | None]
-    """The files by role: ``interactions`` and ``items``."""
+    """The files by role: ``interactions``, ``items`` and ``samples``."""
     options: DataOptions
 
     @property
@@ -41,7 +41,7 @@ class Uploads:
 
     def fetch(self, storage: Storage, settings: Settings, folder: Path) -> IngestFiles:
         """Bring the files to ``folder``; raises :class:`InputError` where an address cannot be read."""
-        found = {}
+        found: dict[str, IngestFile] = {}
         for role, file in self.files.items():
             if file:
                 first, *further = (
@@ -49,11 +49,7 @@ class Uploads:
                     for at, one in enumerate(stored_files(file))
                 )
                 found[role] = first.model_copy(update={"further": tuple(further)})
-        return IngestFiles(
-            interactions=found["interactions"],
-            items=found.get("items"),
-            options=self.options,
-        )
+        return IngestFiles(options=self.options, **found)
 
 
 def _fetched(file: StoredFile, storage: Storage, settings: Settings, folder: Path) -> IngestFile:

@@ -124,7 +124,7 @@ def samples_part(
     context: ContextDep,
     dataset_id: str,
     after: Annotated[str | None, Query(max_length=100)] = None,
-    sampling: Sampling = Sampling.PER_USER,
+    sampling: Sampling = Sampling.AUTO,
 ) -> Response:
     """Show a few samples as the language model reads them."""
     samples = api.list_samples(dataset_id, context, PageRequest(10, after), sampling)

@@ -12,6 +12,7 @@ from dealrec.app.datasets.schemas import Dataset, DatasetCreate, SampleText
 from dealrec.app.datasets.uploads import (
     FIELDS,
     FILES,
+    ROLES,
     DatasetUpload,
     dataset_upload,
     upload_from_files,
@@ -38,6 +39,12 @@ UPLOAD_PROPERTIES: Mapping[str, object] = {
         "type": "string",
         "format": "binary",
         "description": "Item catalogue: item_id, title and further text columns",
+    },
+    "samples": {
+        "type": "string",
+        "format": "binary",
+        "description": "Samples with texts of their own: JSON Lines, JSON, Parquet or CSV with sample_id, "
+        "user_id, history, target, and messages, or prompt and completion, or instruction and output",
     },
     "name": {"type": "string", "minLength": 1, "maxLength": 200},
     "options": {
@@ -73,10 +80,12 @@ def multipart_body(
     status_code=201,
     operation_id="create_dataset",
     responses=documented(404, 409),
-    openapi_extra=multipart_body(UPLOAD_PROPERTIES, ["interactions"], json="DatasetCreate"),
+    openapi_extra=multipart_body(UPLOAD_PROPERTIES, [], json="DatasetCreate"),
 )
 async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
-    """Make a data set from a form with interactions and optional items, or from files named in JSON.
+    """Make a data set from a form with interactions, items and samples, or from files named in JSON.
+
+    Items are optional. Samples have texts of their own; beside them interactions may be left out.
 
     These are uploads, addresses that the operator allows, or the files of another data set, which are read
     again with other options. Several files of a kind are one table; where their names begin with folders such
@@ -102,11 +111,11 @@ def create_from_json(context: Context, body: DatasetCreate) -> Dataset:
             repository = DatasetRepository(session, context.tenant_id)
             upload = service.read_again(repository.get(body.source_dataset_id), body)
         else:
-            interactions, items = (
-                service.named_files(session, context.settings, context.tenant_id, body, role)
-                for role in ("interactions", "items")
-            )
-            upload = upload_from_files(body, interactions, items)
+            found = {
+                role: service.named_files(session, context.settings, context.tenant_id, body, role)
+                for role in ROLES
+            }
+            upload = upload_from_files(body, {role: f for role, f in found.items() if f})
     return _create(context, upload)
 
 
@@ -159,7 +168,7 @@ def list_samples(
     dataset_id: str,
     context: ContextDep,
     page: PageQuery,
-    sampling: Sampling = Sampling.PER_USER,
+    sampling: Sampling = Sampling.AUTO,
 ) -> Page[SampleText]:
     """List the samples as the language model reads them, in their dense order."""
     with context.read() as session:

@@ -20,6 +20,7 @@ _SOURCES = {
         "interactions_upload_id", "interactions_upload_ids", "interactions_addresses", "source_dataset_id",
     ),
     "items": ("items_upload_id", "items_upload_ids", "items_addresses"),
+    "samples": ("samples_upload_id", "samples_upload_ids", "samples_addresses"),
 }  # fmt: skip
 
 
@@ -35,6 +36,10 @@ class DatasetCreate(Body):
     items_upload_id: str | None = Field(None, max_length=40)
     items_upload_ids: Several = None
     items_addresses: Several = None
+    samples_upload_id: str | None = Field(None, max_length=40)
+    """Samples with texts of their own; interactions may be left out beside them."""
+    samples_upload_ids: Several = None
+    samples_addresses: Several = None
     source_dataset_id: str | None = Field(None, max_length=40)
     """The data set whose files are read again with other options; one that was rejected keeps its files
     for a day or so. It takes the place of all uploads and addresses."""
@@ -52,13 +57,14 @@ class DatasetCreate(Body):
             role: [name for name in _SOURCES[role] if getattr(self, name) is not None]
             for role in _SOURCES
         }
-        if len(given["interactions"]) != 1 or len(given["items"]) > 1:
+        if not (given["interactions"] or given["samples"]) or max(map(len, given.values())) > 1:
             raise ValueError(
                 f"give one of {', '.join(_SOURCES['interactions'])}, and at most one of "
-                f"{', '.join(_SOURCES['items'])}"
+                f"{', '.join(_SOURCES['items'])} and of {', '.join(_SOURCES['samples'])}; with samples the "
+                "interactions may be left out"
             )
-        if self.source_dataset_id is not None and given["items"]:
-            raise ValueError("give source_dataset_id and no items")
+        if self.source_dataset_id is not None and (given["items"] or given["samples"]):
+            raise ValueError("give source_dataset_id and no items or samples")
         return self
 
 

@@ -39,8 +39,7 @@ class StoredUpload:
         self._storage = storage
         try:
             self.files: dict[str, StoredFile | None] = {
-                "interactions": self._put_all("interactions", upload.interactions),
-                "items": self._put_all("items", upload.items) if upload.items else None,
+                role: self._put_all(role, files) for role, files in upload.files.items()
             }
         except Exception:
             self.discard()
@@ -94,28 +93,23 @@ def read_again(source: DatasetRow, body: DatasetCreate) -> DatasetUpload:
 
     Raises :class:`Conflict` (``files_gone``) if they are not kept any more, and :class:`InputError`.
     """
-    interactions = source.uploads.get("interactions")
-    if interactions is None or (source.prefix is None and source.state == DatasetState.REJECTED):
+    kept = {role: _sources(file) for role, file in source.uploads.items() if file}
+    if not kept or (source.prefix is None and source.state == DatasetState.REJECTED):
         raise Conflict(
             "The files of the rejected data set have been deleted; send them again.",
             code="files_gone",
         )
-    items = source.uploads.get("items")
     named = body.model_fields_set & {"options", "columns", "split"}
     changes: dict[str, object] = {} if named else {"options": DataOptions.parse(source.options)}
     if body.name is None:
         changes["name"] = source.name
-    return upload_from_files(
-        body.model_copy(update=changes),
-        _sources(interactions),
-        [] if items is None else _sources(items),
-    )
+    return upload_from_files(body.model_copy(update=changes), kept)
 
 
 def named_files(
     session: Session, settings: Settings, tenant_id: str, body: DatasetCreate, role: str
 ) -> list[SourceFile]:
-    """The files that a request names for ``interactions`` or ``items``.
+    """The files that a request names for ``interactions``, ``items`` or ``samples``.
 
     Raises :class:`InputError` (``address_not_allowed``), and as :func:`whole_file` does.
     """

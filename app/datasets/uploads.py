@@ -12,7 +12,8 @@ from dealrec.app.uploads.service import WholeFile
 from dealrec.config import Column, DataOptions, SplitMethod, data_options
 from dealrec.errors import FieldError, InputError
 
-FILES = frozenset({"interactions", "items"})
+ROLES = ("interactions", "items", "samples")
+FILES = frozenset(ROLES)
 FIELDS = frozenset({"name", "options", "columns", "split"})
 
 
@@ -24,27 +25,25 @@ SourceFile = UploadedFile | WholeFile | AddressedFile
 class DatasetUpload:
     """A validated request; its files are in the request's folder, uploads, or elsewhere."""
 
-    interactions: Sequence[SourceFile]
-    items: Sequence[SourceFile]
-    """None where there is no items file."""
+    files: Mapping[str, Sequence[SourceFile]]
+    """The files by role, for those of :data:`ROLES` that have some."""
     name: str
     options: DataOptions
 
 
 def dataset_upload(form: Form) -> DatasetUpload:
     """Validate the form; raises :class:`InputError` (``missing_field``, ``invalid_columns``, …)."""
-    interactions = form.files.get("interactions")
-    if interactions is None:
+    if not form.files.keys() & {"interactions", "samples"}:
         raise InputError(
-            "The form has no file `interactions`.",
+            "The form has no file `interactions`, and no file `samples` that could stand for it.",
             code="missing_field",
             title="A file is missing",
-            errors=[FieldError("interactions", "required")],
+            errors=[FieldError("interactions", "required without samples")],
         )
+    files = {role: form.files[role] for role in ROLES if role in form.files}
     return DatasetUpload(
-        interactions=interactions,
-        items=form.files.get("items", []),
-        name=_name(form.fields.get("name"), interactions),
+        files=files,
+        name=_name(form.fields.get("name"), files),
         options=data_options(
             _options(form.fields.get("options")),
             columns=_columns_field(form.fields.get("columns")),
@@ -55,13 +54,12 @@ def dataset_upload(form: Form) -> DatasetUpload:
 
 
 def upload_from_files(
-    body: DatasetCreate, interactions: Sequence[SourceFile], items: Sequence[SourceFile]
+    body: DatasetCreate, files: Mapping[str, Sequence[SourceFile]]
 ) -> DatasetUpload:
     """Validate a request that names its files; raises :class:`InputError` like :func:`dataset_upload`."""
     return DatasetUpload(
-        interactions=interactions,
-        items=items,
-        name=_name(body.name, interactions),
+        files=files,
+        name=_name(body.name, files),
         options=data_options(
             body.options,
             columns=None if body.columns is None else _columns(body.columns),
@@ -71,9 +69,10 @@ def upload_from_files(
     )
 
 
-def _name(given: str | None, interactions: Sequence[SourceFile]) -> str:
+def _name(given: str | None, files: Mapping[str, Sequence[SourceFile]]) -> str:
     if given is None:
-        last = interactions[0].filename.rsplit("/", 1)[-1]
+        named = files.get("interactions") or files["samples"]
+        last = named[0].filename.rsplit("/", 1)[-1]
         return last.split(".", 1)[0][:200] or "dataset"
     if not 1 <= len(given.strip()) <= 200:
         raise InputError(

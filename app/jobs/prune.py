@@ -37,10 +37,10 @@ _PROPERTIES = {
     status_code=202,
     operation_id="prune",
     responses=documented(),
-    openapi_extra=multipart_body(_PROPERTIES, ["interactions"]),
+    openapi_extra=multipart_body(_PROPERTIES, []),
 )
 async def prune(request: Request, response: Response, context: ContextDep) -> Job:
-    """Upload interactions, and create a job on them; an invalid field refuses both."""
+    """Upload interactions or samples, and create a job on them; an invalid field refuses both."""
     with scratch(context.settings) as folder:
         form = await read_form(
             request, folder, files=FILES, fields=FIELDS | {"budget", "target", "config", "metadata"}

@@ -50,7 +50,7 @@ class DatasetRow(TenantOwned, Base):
     options: Mapped[dict[str, object]] = mapped_column(Json, default=dict)
     """Those of :class:`~dealrec.config.DataOptions` that the request named."""
     uploads: Mapped[dict[str, StoredFile | None]] = mapped_column(Json)
-    """The files ``interactions`` and ``items``; ``items`` may be null."""
+    """The files by role: ``interactions``, ``items`` and ``samples``; one that is not there may be null."""
     prefix: Mapped[str | None] = mapped_column(String(500))
     """The storage prefix of the validated data set."""
     sha256: Mapped[str | None] = mapped_column(String(64))

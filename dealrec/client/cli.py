@@ -12,8 +12,9 @@ from dealrec.options import (
     Asked,
     BudgetOption,
     ConfigOption,
-    InteractionsArgument,
+    InteractionsOrSamples,
     JsonOption,
+    SamplesOption,
     SetOption,
     TargetOption,
     configuration,
@@ -68,10 +69,11 @@ def register(application: typer.Typer) -> None:
 
 @reads_data
 def submit_command(
-    interactions: InteractionsArgument,
+    interactions: InteractionsOrSamples = None,
     budget: BudgetOption = None,
     target: TargetOption = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    samples: SamplesOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
     *,
     asked: Asked,
@@ -92,6 +94,7 @@ def submit_command(
         job = client.prune(
             interactions,
             items=items,
+            samples=samples,
             budget=None if budget is None else parse_budget(budget),
             target=target,
             config=asked.config,

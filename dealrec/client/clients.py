@@ -39,11 +39,12 @@ class Service(Generic[M]):
     @operation
     async def prune(
         self,
-        interactions: Files,
+        interactions: Files | None = None,
         *,
         budget: float | None = None,
         target: float | str | None = None,
         items: Files | None = None,
+        samples: Files | None = None,
         config: Config | None = None,
         name: str | None = None,
         data: DataOptions | Mapping[str, Any] | None = None,
@@ -55,6 +56,7 @@ class Service(Generic[M]):
     ) -> Job[M]:
         """Send the files and start a job that makes a coreset from them.
 
+        ``samples`` have texts of their own; beside them interactions may be left out.
         ``budget`` is a count, or a fraction below 1; ``target`` takes its place as in
         :meth:`Jobs.create`. ``data`` says how the files become a data set;
         ``columns`` and ``split`` are options of it. Large files are sent in parts: ``progress``
@@ -62,7 +64,7 @@ class Service(Generic[M]):
         ``idempotency_key`` of your own, a second attempt returns the job of the first one, if that
         made one.
         """
-        source = Source.of(interactions, items, name, data, columns, split)
+        source = Source.of(interactions, items, samples, name, data, columns, split)
         key = idempotency_key or new_key()
         if source.apart:
             dataset = await dataset_apart(

@@ -18,6 +18,7 @@ from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
 from dealrec.config import DataOptions, PromptConfig
 from dealrec.disk import local_source
+from dealrec.errors import InputError
 from dealrec.terminal import stage_display
 
 IN_PARTS_FROM_BYTES = 64 * 2**20
@@ -33,9 +34,9 @@ class Source:
     """The files of a new data set, and how to read them."""
 
     files: Sequence[tuple[str, str, Path]]
-    """The names in the form (``interactions``, ``items``), the names of the files, and their paths."""
+    """The names in the form (``interactions``, ``items``, ``samples``), the names of the files, and paths."""
     addresses: Mapping[str, Sequence[str]]
-    """The addresses of interactions and items that the service reads."""
+    """The addresses of interactions, items and samples that the service reads."""
     name: str | None
     options: Mapping[str, Any]
     """How the files become a data set: the request's ``options``, ``columns`` and ``split``."""
@@ -43,17 +44,25 @@ class Source:
     @classmethod
     def of(
         cls,
-        interactions: Files,
+        interactions: Files | None,
         items: Files | None,
+        samples: Files | None,
         name: str | None,
         data: DataOptions | Mapping[str, Any] | None,
         columns: Mapping[str, str] | None,
         split: str | None,
     ) -> "Source":
-        """Check that the files exist; raises :class:`~dealrec.errors.InputError` (``no_such_file``)."""
+        """Check that the files exist.
+
+        Raises:
+            InputError: ``no_such_file``, or ``no_data`` where there is nothing to send.
+        """
+        if interactions is None and samples is None:
+            raise InputError("Give interactions, or samples, or both.", code="no_data")
         files: list[tuple[str, str, Path]] = []
         addresses: dict[str, Sequence[str]] = {}
-        for role, given in (("interactions", interactions), ("items", items)):
+        roles = {"interactions": interactions, "items": items, "samples": samples}
+        for role, given in roles.items():
             several = [given] if isinstance(given, str | Path) else list(given or ())
             remote = [one for one in several if isinstance(one, str) and "://" in one]
             if remote and len(remote) == len(several):
@@ -180,9 +189,10 @@ class Datasets(Area[M]):
     @operation
     async def create(
         self,
-        interactions: Files,
+        interactions: Files | None = None,
         *,
         items: Files | None = None,
+        samples: Files | None = None,
         name: str | None = None,
         data: DataOptions | Mapping[str, Any] | None = None,
         columns: Mapping[str, str] | None = None,
@@ -193,12 +203,13 @@ class Datasets(Area[M]):
         """Send the files; the service then validates them (see :meth:`Dataset.wait`).
 
         Several files, and those of a folder, are one table. Addresses such as ``s3://bucket/events`` are read
-        by the service, if its operator allows them.
+        by the service, if its operator allows them. ``samples`` have texts of their own; beside them
+        interactions may be left out.
 
         ``data`` says how they become a data set; ``columns`` and ``split`` are options of it. Large files
         are sent in parts, and a second attempt by any process sends the missing parts.
         """
-        source = Source.of(interactions, items, name, data, columns, split)
+        source = Source.of(interactions, items, samples, name, data, columns, split)
         key = idempotency_key or new_key()
         if source.apart:
             return await dataset_apart(self.transport, source, key, progress=progress)

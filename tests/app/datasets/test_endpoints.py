@@ -42,6 +42,37 @@ def test_an_upload_is_stored_and_its_validation_queued(
     assert [path.read_bytes() for path in files_left(settings)] == [csv]
 
 
+def test_samples_may_come_with_interactions_or_alone(
+    client: TestClient, csv: bytes, database: Database
+) -> None:
+    line = b'{"sample_id": "1"}\n'
+    both = {"interactions": ("log.csv", csv), "samples": ("texts.jsonl", line)}
+    made = [
+        client.post("/v1/datasets", files=files).json()
+        for files in (both, {"samples": both["samples"]})
+    ]
+    assert [body["name"] for body in made] == ["log", "texts"]
+    again = client.post("/v1/datasets", json={"source_dataset_id": made[1]["id"]})
+    assert again.status_code == 201
+    with database.session(write=False) as session:
+        uploads = [
+            session.get_one(DatasetRow, body["id"]).uploads for body in (*made, again.json())
+        ]
+    assert [{*files} for files in uploads] == [
+        {"interactions", "samples"},
+        {"samples"},
+        {"samples"},
+    ]
+    for refused in (
+        client.post("/v1/datasets", files={"items": ("items.csv", csv)}),
+        client.post("/v1/datasets", json={"items_upload_id": "up_1"}),
+        client.post(
+            "/v1/datasets", json={"samples_upload_id": "up_1", "source_dataset_id": "ds_1"}
+        ),
+    ):
+        assert refused.status_code == 422
+
+
 def test_options_are_kept_for_the_validation(
     client: TestClient, csv: bytes, database: Database
 ) -> None:

@@ -70,6 +70,40 @@ def test_a_data_set_is_made_judged_read_and_deleted(
     assert (caught.value.status, caught.value.code) == (404, "not_found")
 
 
+def test_samples_with_texts_of_their_own_come_out_as_they_went_in(
+    client: Client, tmp_path: Path
+) -> None:
+    turns = [
+        [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": f"After row {at}?"},
+            {"role": "assistant", "content": f"{at}."},
+        ]
+        for at in range(24)
+    ]
+    rows: list[dict[str, Any]] = [
+        {"sample_id": f"s{at}", "user_id": f"u{at % 6}", "messages": messages, "target": f"i{at % 7}",
+         "history": [f"i{(at + step) % 9}" for step in range(3)]}
+        for at, messages in enumerate(turns)
+    ]  # fmt: skip
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text("\n".join(map(json.dumps, [*rows, {"sample_id": "bad"}])))
+    job = client.prune(samples=samples, budget=8, config=CONFIG).wait()
+    dataset = client.datasets.get(job.dataset_id)
+    assert dataset.counts is not None and dataset.counts["samples_given"] == 24
+    assert any("1 invalid_texts" in line for line in dataset.validation)
+    assert [text.sample_key for text in dataset.samples()] == sorted(
+        row["sample_id"] for row in rows
+    )
+    coreset = job.coreset
+    kept = coreset.download(tmp_path / "chat.jsonl", format="messages").read_text().splitlines()
+    by_key = {row["sample_id"]: row["messages"] for row in rows}
+    assert [json.loads(line)["messages"] for line in kept] == [
+        by_key[sample.sample_key] for sample in coreset.samples()
+    ]
+    assert len(kept) == 8
+
+
 def test_a_rejected_data_set_raises_why(client: Client, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ApiError) as caught:
