@@ -34,6 +34,7 @@ class PreviewedSample(Record):
 class PromptPreview(Record):
     """Samples as a language model reads them."""
 
+    object: str
     model: str
     format: str
     samples: list[PreviewedSample]

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 import dealrec.app.adapters.schemas as adapters
 import dealrec.app.catalogue as catalogue
 import dealrec.app.coresets.schemas as coresets
+import dealrec.app.datasets.preview as preview
 import dealrec.app.datasets.schemas as datasets
 import dealrec.app.estimates.schemas as estimates
 import dealrec.app.jobs.curves as curves
@@ -23,6 +24,7 @@ import dealrec.client.clients  # noqa: F401 - defines every record
 from dealrec.client.records import Record, Remote
 from dealrec.config.base import Config
 from dealrec.config.curve import TargetUse
+from dealrec.data.preview import ReadText
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "Adapter": adapters.Adapter,
@@ -47,7 +49,10 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "LanguageModel": models.LanguageModelEntry,
     "Layout": catalogue.LayoutEntry,
     "LayoutForm": catalogue.LayoutForm,
+    "PreviewedSample": preview.PreviewedSample,
     "Progress": stages.Progress,
+    "PromptPreview": preview.PromptPreview,
+    "ReadText": ReadText,
     "Runs": jobs.Runs,
     "SampleText": datasets.SampleText,
     "ScoreMass": coresets.ScoreMass,
@@ -61,6 +66,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "SweepCoverage": coresets.SweepCoverage,
     "SweepPoint": coresets.SweepPoint,
     "SweepSelection": coresets.SweepSelection,
+    "Turn": preview.Turn,
     "Upload": uploads.Upload,
     "UploadPart": uploads.UploadPart,
 }
