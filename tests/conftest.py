@@ -85,6 +85,7 @@ def _no_catalogue(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, _no_catalogue: str) -> None:
     monkeypatch.setenv("DEALREC_MODELS", _no_catalogue)
+    Path(_no_catalogue).unlink(missing_ok=True)  # an earlier test may have added models over HTTP
     for name in list(os.environ):
         if name.startswith("DEALREC_") and not name.startswith(_KEPT):
             monkeypatch.delenv(name)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from dealrec.app.tables.jobs import StageRow
 
 
-class CurvePoint(BaseModel):
+class MetricPoint(BaseModel):
     """The value of a curve after so many steps."""
 
     step: int
@@ -16,7 +16,7 @@ class CurvePoint(BaseModel):
     """Null for what is no number."""
 
 
-class Curve(BaseModel):
+class MetricCurve(BaseModel):
     """A figure of a stage as it changed."""
 
     name: str
@@ -27,7 +27,7 @@ class Curve(BaseModel):
     """The run of a comparison that the stage is made for; 0 in any other job."""
     unit: str
     """The unit of the steps: ``step`` of the optimizer, or ``epoch``."""
-    points: list[CurvePoint]
+    points: list[MetricPoint]
     """In the order of the steps. Of a long curve every second, fourth, … point is kept, and the last."""
 
 
@@ -36,7 +36,7 @@ class JobMetrics(BaseModel):
 
     object: Literal["job_metrics"] = "job_metrics"
     job_id: str
-    series: list[Curve]
+    series: list[MetricCurve]
 
     @classmethod
     def of(cls, job_id: str, stages: Iterable[StageRow]) -> Self:
@@ -44,12 +44,12 @@ class JobMetrics(BaseModel):
         return cls(
             job_id=job_id,
             series=[
-                Curve(
+                MetricCurve(
                     name=name,
                     stage=row.name,
                     run=row.run,
                     unit="epoch" if row.name == "surrogate" else "step",
-                    points=[CurvePoint(step=step, value=value) for step, value in points],
+                    points=[MetricPoint(step=step, value=value) for step, value in points],
                 )
                 for row in stages
                 for name, points in (row.curves or {}).items()

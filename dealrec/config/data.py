@@ -67,6 +67,17 @@ class Sampling(StrEnum):
         return Sampling.GIVEN if given else Sampling.PER_USER
 
 
+def no_given_samples(location: str) -> InputError:
+    """Make the error that a data set has no samples of its own; ``location`` asks for them."""
+    return InputError(
+        "`sampling` is `given`, and no file of samples came with the data. Add one, or sample "
+        "`per_user` or `per_interaction`.",
+        code="no_given_samples",
+        title="The data set has no samples of its own",
+        errors=[FieldError(location, "no samples came with the data")],
+    )
+
+
 class ValidationUsers(StrEnum):
     """The validation users whose choices training and scores may look at."""
 

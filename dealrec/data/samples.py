@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from dealrec.config import Sampling, Split
+from dealrec.config.data import no_given_samples
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Float32, Int32, Int64
 from dealrec.data.given import GivenSamples
 from dealrec.data.times import unit_of
@@ -101,9 +102,14 @@ def build_samples(
     With ``per_user`` a user's last training item is the target. With ``per_interaction`` every
     training item with enough history is a target once. With ``given`` the samples are those that came
     with the data, whatever the length of their histories.
+
+    Raises:
+        InputError: ``no_given_samples`` where no samples came with the data and they are asked for.
     """
     sampling = sampling.of_data(given=dataset.given is not None)
     if sampling is Sampling.GIVEN:
+        if dataset.given is None:
+            raise no_given_samples("sampling")
         return _given_samples(dataset)
     train = SPLIT_CODES[Split.TRAIN]
     offsets, items = dataset.subsequences((train,))

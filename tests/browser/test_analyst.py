@@ -26,8 +26,12 @@ def test_from_upload_to_download(open_page: Open, sample: Path, tmp_path: Path) 
     _select_again(page)
     _compare_budgets(page)
     assert kept != _download(page, tmp_path, "JSON Lines")
-    for words in ("Parquet", "CSV", "Alpaca", "Manifest", "Report"):
+    for words in ("Parquet", "CSV", "Manifest", "Report"):
         assert _download(page, tmp_path, words), words
+    page.get_by_label("For fine-tuning elsewhere").select_option("alpaca")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download").click()
+    assert "alpaca" in waiting.value.suggested_filename
     assert not watched.errors
 
 

@@ -30,7 +30,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 def config(model: str) -> dict[str, Any]:
     return {
         "surrogate": {"epochs": 2, "hidden_size": 8, "heads": 1, "layers": 1, "ensemble": 2},
-        "effort": {"model": model, "shard_samples": 30},
+        "effort": {"model": model, "shard_samples": 25},
         "embedding": {"validation_samples": 20},
         "selection": {"method": "dealrec", "strata": 5},
         "finetune": {"model": model, "learning_rate": 0.01, "epochs": 2, "batch_size": 4},

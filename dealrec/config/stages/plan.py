@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from dealrec.config.budget import resolve_budget
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.curve import TargetUse
-from dealrec.config.data import Sampling, no_timestamps
+from dealrec.config.data import Sampling, no_given_samples, no_timestamps
 from dealrec.config.evaluation import EvaluationConfig, HeldOut
 from dealrec.config.finetune import FinetuneConfig, no_validation_split
 from dealrec.config.influence import InfluenceConfig, RiskTarget
@@ -85,13 +85,7 @@ class DataShape:
         if sampling is not Sampling.GIVEN:
             return self, config
         if not self.given:
-            raise InputError(
-                "`sampling` is `given`, and no file of samples came with the data. Add one, or sample "
-                "`per_user` or `per_interaction`.",
-                code="no_given_samples",
-                title="The data set has no samples of its own",
-                errors=[FieldError("config.sampling", "no samples came with the data")],
-            )
+            raise no_given_samples("config.sampling")
         return replace(self, has_times=False), config
 
     def samples(self, config: PruneConfig) -> int:

@@ -206,7 +206,7 @@ def test_a_comparison_is_a_job(client: Client, finished: Finished) -> None:
     assert estimate.trainings == 2 * (len(CONTROLS) + 2) + 3
     assert [stage.name for stage in estimate.stages] == [stage.name for stage in job.stages]
     assert job.kind == "comparison"
-    assert [stage.name for stage in job.stages][:2] == ["surrogate", "influence"]
+    assert [stage.name for stage in job.stages][:3] == ["surrogate", "headroom", "influence"]
     with pytest.raises(ApiError) as caught:
         job.report()
     assert caught.value.status in (404, 409)

@@ -23,7 +23,12 @@ def test_what_it_would_take_is_said_and_the_data_set_is_used_again(
     first, second, *stages = said.stdout.splitlines()
     dataset = first.removeprefix("data set ")
     assert second.startswith(f"{TRAININGS} trainings, about ")
-    assert [line.split()[0] for line in stages] == ["surrogate", "influence", "compare"]
+    assert [line.split()[0] for line in stages] == [
+        "surrogate",
+        "headroom",
+        "influence",
+        "compare",
+    ]
     again = run("submit-comparison", dataset, *ASKED, "--estimate", "--json")
     assert (json.loads(again.stdout)["dataset_id"], json.loads(again.stdout)["trainings"]) == (
         dataset,
