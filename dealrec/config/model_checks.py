@@ -8,7 +8,6 @@ from dealrec.config.language_models import (
     adapted_modules,
     language_model,
     located,
-    measurements,
     not_available,
     require_modules,
 )
@@ -87,9 +86,3 @@ def require_fitting(name: str, tokens: int, embeddings: int) -> None:
             code="tokenizer_does_not_fit",
             title="The tokenizer does not belong to the language model",
         )
-
-
-def measured_peak(name: str, dtype: str, device: str) -> int | None:
-    """Return the most memory that ``dealrec models check`` saw the model take; ``None`` without a check."""
-    found = [one for one in measurements(name) if (one.dtype, one.device) == (dtype, device)]
-    return max((one.peak_memory_bytes for one in found), default=None)

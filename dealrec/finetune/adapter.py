@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.language_models import adapted_modules
+from dealrec.data.prompts import PromptedSample
 from dealrec.disk import written_whole
 from dealrec.finetune.lora_config import trained_from, write_lora_config
 from dealrec.finetune.model_card import model_card
@@ -109,7 +110,7 @@ def save_adapter(
     config: FinetuneConfig,
     metrics: Mapping[str, float],
     facts: Mapping[str, Any],
-    instruction: str,
+    sample: PromptedSample,
     out: Path,
 ) -> None:
     """Write ``out`` as a folder for ``PeftModel.from_pretrained``, whole or not at all.
@@ -127,6 +128,6 @@ def save_adapter(
         folder.mkdir()
         write_lora_config(lora, folder)
         save_file(adapter_state(model), folder / WEIGHTS, {"format": "pt"})
-        recommender.save_head(folder, instruction)
+        recommender.save_head(folder, sample)
         card = model_card(loaded, config, metrics, facts)
         (folder / "README.md").write_text(card, encoding="utf-8")

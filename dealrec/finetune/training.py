@@ -124,7 +124,7 @@ def finetune(
         config,
         metrics,
         model_card or {},
-        examples[0].instruction,
+        examples[0],
         out,
     )
     reporter.metric("train_loss", training.train_loss)

@@ -13,7 +13,13 @@ from dealrec.config.prompt import PromptFormat
 from dealrec.data.prompts import PromptedSample
 from dealrec.errors import FieldError, InputError
 from dealrec.language_models.loading import LoadedLanguageModel
-from dealrec.language_models.wording import WordedPrompt, Wording, ids_of, wording_of
+from dealrec.language_models.wording import (
+    PlainWording,
+    WordedPrompt,
+    Wording,
+    ids_of,
+    wording_of,
+)
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,13 @@ class Encoder:
             return []
         kept = set(self._kept(prompt, ids, room, wording.only_history))
         return [token for place, token in enumerate(ids) if place not in kept]
+
+    def is_plain(self, sample: PromptedSample) -> bool:
+        """Whether the model reads the sample as its instruction, its input and the line ``Next:``."""
+        plain = PromptedSample.plain(sample.instruction, sample.input, sample.output)
+        return sample.prompt == plain.prompt and isinstance(
+            self._wording(sample.format), PlainWording
+        )
 
     def endings(self, sample: PromptedSample, outputs: Sequence[str]) -> list[list[int]]:
         """Return the tokens of each of ``outputs`` behind the prompt of ``sample``, its end included."""

@@ -79,6 +79,12 @@ def read_settings(adapter: Path) -> tuple[FinetuneConfig, str]:
         raise adapter_not_usable(adapter, f"it has no {HEAD} of an encoder") from error
     if config.recommender != ENCODER:
         raise adapter_not_usable(adapter, f"it is of the recommender `{config.recommender}`")
+    if "own_words" in facts and config.encoder.history is HistoryVector.PROMPT:
+        reason = (
+            "it reads histories in the words of a template or in a chat template, which "
+            "`sentence-transformers` does not write"
+        )
+        raise adapter_not_usable(adapter, reason)
     return config, facts["instruction"]
 
 

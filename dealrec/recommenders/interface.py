@@ -157,15 +157,17 @@ class Recommender(ABC):
     def reset_head(self) -> None:  # noqa: B027 - most have no head
         """Put :attr:`head` back to what it is before a training."""
 
-    def save_head(self, folder: Path, instruction: str) -> None:
+    def save_head(self, folder: Path, sample: PromptedSample) -> None:
         """Write :attr:`head` into the folder of an adapter, if it has parameters.
 
-        The file says how it was trained, and the ``instruction`` of the samples.
+        The file says how it was trained and how its samples are worded, of which ``sample`` is one.
         """
         state = {name: value.detach().cpu() for name, value in self.head.state_dict().items()}
         if state:
             trained = json.dumps(self.finetune.identity() | {"model": self.loaded.name})
-            facts = {"format": "pt", "finetune": trained, "instruction": instruction}
+            facts = {"format": "pt", "finetune": trained, "instruction": sample.instruction}
+            if not self._encoder.is_plain(sample):
+                facts["own_words"] = "yes"
             save_file(state, folder / HEAD, facts)
 
     def load_head(self, folder: Path) -> None:

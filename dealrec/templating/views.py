@@ -1,5 +1,6 @@
 """What templates see of items and users."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 
 from dealrec.templating.problems import TemplateProblem
@@ -13,22 +14,22 @@ CHOICE = ("rating", "time", "days", "ago", "later")
 _LEFT_OUT = str.maketrans(dict.fromkeys(HISTORY))
 
 
-class View:
+class View(ABC):
     """Something with named fields, and nothing else that a template could reach."""
 
     __slots__ = ()
 
+    @abstractmethod
     def field(self, name: str) -> object:
         """Return a field: text, a number, or ``None``.
 
         Raises:
             TemplateProblem: There is none of that name.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self) -> str:
         """Return the text that is written where the view itself is."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return self.words()

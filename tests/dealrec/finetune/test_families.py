@@ -43,10 +43,11 @@ def test_an_adapter_of_every_family_loads_in_plain_peft(family, tmp_path):
     config = FinetuneConfig(model=str(folder), learning_rate=0.05, batch_size=2)
     loaded = load_language_model(config.model, dtype="float32", device="cpu")
     recommender = make_recommender(loaded, config, None)
-    training = LoraTraining(recommender, tiny_samples(4), config)
+    samples = tiny_samples(4)
+    training = LoraTraining(recommender, samples, config)
     for _ in range(2):
         training.advance()
-    save_adapter(training.model, recommender, config, {}, {}, "", tmp_path / "adapter")
+    save_adapter(training.model, recommender, config, {}, {}, samples[0], tmp_path / "adapter")
     expected = _logits(training.model.eval())
     base = family_model(family)
     before = _logits(base)

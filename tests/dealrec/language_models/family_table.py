@@ -52,12 +52,15 @@ def _reloaded(family: str) -> str:
 
     config = FinetuneConfig(learning_rate=0.05, batch_size=2)
     recommender = make_recommender(family_loaded(family), config, None)
-    training = LoraTraining(recommender, tiny_samples(4), config)
+    samples = tiny_samples(4)
+    training = LoraTraining(recommender, samples, config)
     for _ in range(2):
         training.advance()
     tokens = torch.arange(12)[None]
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        save_adapter(training.model, recommender, config, {}, {}, "", Path(folder) / "adapter")
+        save_adapter(
+            training.model, recommender, config, {}, {}, samples[0], Path(folder) / "adapter"
+        )
         plain = PeftModel.from_pretrained(family_model(family), Path(folder) / "adapter").eval()
         same = torch.equal(plain(tokens).logits, training.model.eval()(tokens).logits)
     return "equal logits" if same else "OTHER LOGITS"

@@ -254,6 +254,16 @@ def test_sentence_transformers_loads_an_exported_folder(exported, data, titles, 
     )
 
 
+def test_an_encoder_of_other_words_is_not_exported_as_one_of_plain_prompts(
+    data, titles, samples, tmp_path
+):
+    told = [replace(sample, before="They chose: ", after=". And then?") for sample in samples]
+    finetune(told, config(data, batch_size=24), out=tmp_path / "adapter", titles=titles)
+    with pytest.raises(InputError, match="in the words of a template"):
+        export_encoder(tmp_path / "adapter", out=tmp_path / "model", model=str(data / "model"))
+    assert not (tmp_path / "model").exists()
+
+
 def test_another_adapter_is_no_encoder_to_export(data, samples, tmp_path):
     settings = FinetuneConfig(model=str(data / "model"), batch_size=24)
     finetune(samples, settings, out=tmp_path / "adapter")
