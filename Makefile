@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install lock demo serve test coverage chaos chaos-machine chaos-service fuzz hostile docs lint clean
+.PHONY: install lock demo serve test chaos chaos-machine chaos-service fuzz hostile docs lint clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -36,12 +36,10 @@ serve: install
 	$(BIN)/dealrec serve
 
 # In three processes for two cores, since tests also wait; `python -m pytest` alone runs the same tests
-# one after the other.
+# one after the other, without coverage. The last line printed is the coverage in percent;
+# build/coverage shows it line by line. Tests start hundreds of processes, which find the code compiled.
+test: export PYTHONDONTWRITEBYTECODE =
 test: install
-	$(BIN)/python -m pytest -n 3
-
-# The same, measured. The last line printed is the coverage in percent; build/coverage shows it line by line.
-coverage: install
 	$(BIN)/python -m pytest -n 3 --cov --cov-report=html
 	@$(BIN)/coverage report --format=total
 

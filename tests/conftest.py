@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("tests")
 _LANE = os.environ.get("PYTEST_XDIST_WORKER", "")
 _KEPT = ("DEALREC_TEST_", "DEALREC_CACHE", "DEALREC_MODELS")
 _SERVICES = ("chaos", "worker")
-"""Folders of tests that watch how long processes take: they run one after the other."""
+"""Folders of tests that watch how long processes take: those of a folder run one after the other."""
 _LONG = ("docs", "test_contributing.py", "browser", "deploy")
 """Folders and files that take long: they come before the others, so that no process waits at the end."""
 _APART = ("docs", "test_contributing.py")
@@ -56,7 +56,7 @@ def pytest_runtest_logstart(nodeid: str) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file's tests, which share fixtures, run in one process; so do all tests of services."""
+    """A file's tests, which share fixtures, run in one process; so do those of a folder of services."""
     if config.getvalue("dist") != "load":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -65,7 +65,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             if _folder(nodeid) in _APART:
                 return nodeid
-            return "services" if _folder(nodeid) in _SERVICES else super()._split_scope(nodeid)
+            folder = _folder(nodeid)
+            return folder if folder in _SERVICES else super()._split_scope(nodeid)
 
     config.option.loadscopereorder = False
     return Lanes(config, log)
