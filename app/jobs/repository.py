@@ -1,6 +1,6 @@
 """Queries over jobs, their stages, events and scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import bindparam, select
 
@@ -9,6 +9,7 @@ from dealrec.app.kit.repository import TenantRepository
 from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
+from dealrec.config.curve import Curve
 from dealrec.config.stages import StageName
 
 # Every poll of a job runs this query, so it is built once.
@@ -87,3 +88,14 @@ class JobRepository(TenantRepository[JobRow]):
         query = query.order_by(ScoreRow.sample_index).limit(request.limit + 1)
         rows = self.session.scalars(query).all()
         return Slice.cut(rows, request.limit, lambda row: str(row.sample_index))
+
+    def curves(self) -> Iterator[Curve]:
+        """Yield the curves that comparisons have drawn, the newest first."""
+        details = self.session.scalars(
+            select(ArtifactRow.details)
+            .where(ArtifactRow.tenant_id == self.tenant_id, ArtifactRow.stage == StageName.COMPARE)
+            .order_by(ArtifactRow.created_at.desc())
+        )
+        for one in details:
+            if one.get("curve"):
+                yield Curve.model_validate(one["curve"])

@@ -1,21 +1,17 @@
 """Targets: the budget that reaches a share of what all samples give, by a comparison's curve."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dealrec.app.tables.jobs import ArtifactRow
+from dealrec.app.jobs.repository import JobRepository
 from dealrec.config import PruneConfig
 from dealrec.config.curve import (
-    Curve,
     TargetUse,
     curve_differences,
     no_curve,
     resolve_target,
 )
-from dealrec.config.stages import StageName
 
 
 class Budgeted(NamedTuple):
@@ -36,8 +32,11 @@ def find_target(
     Raises:
         InputError: ``no_curve``.
     """
-    known = _curves(session, tenant_id)
-    fitting = [one for one in known if not curve_differences(one.of, dataset_sha256, config)]
+    fitting = [
+        one
+        for one in JobRepository(session, tenant_id).curves()
+        if not curve_differences(one.of, dataset_sha256, config)
+    ]
     if not fitting:
         of_model = "" if config.finetune is None else f" with `{config.finetune.model}`"
         raise no_curve(
@@ -53,15 +52,3 @@ def find_target(
             "budget."
         )
     return resolve_target(target, fitting[0])
-
-
-def _curves(session: Session, tenant_id: str) -> Iterator[Curve]:
-    """Yield the curves of the tenant's comparisons, the newest first."""
-    details = session.scalars(
-        select(ArtifactRow.details)
-        .where(ArtifactRow.tenant_id == tenant_id, ArtifactRow.stage == StageName.COMPARE)
-        .order_by(ArtifactRow.created_at.desc())
-    )
-    for one in details:
-        if one.get("curve"):
-            yield Curve.model_validate(one["curve"])
