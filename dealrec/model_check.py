@@ -15,6 +15,7 @@ from dealrec.config import EffortConfig, FinetuneConfig
 from dealrec.config.catalogue import Measured, catalogue, keep_measured
 from dealrec.config.effort import EffortParameters
 from dealrec.config.language_models import language_model, unknown_model
+from dealrec.config.model_use import ModelUse
 from dealrec.config.runtime import Runtime
 from dealrec.data.prompts import PromptedSample
 from dealrec.data.synthetic import GENRES
@@ -72,7 +73,8 @@ def check_model(
         raise unknown_model(name, catalogue())
     runtime = runtime or Runtime()
     config = EffortConfig.parse({"model": name, **({"dtype": dtype} if dtype else {})})
-    require_usable(name, entry.target_modules, dtype=config.dtype, runtime=runtime)
+    use = ModelUse(name, dtype=config.dtype, modules=entry.target_modules)
+    require_usable(use, runtime=runtime)
     device = apply_runtime(runtime)
     with _peak_memory(device) as peak:
         started = time.monotonic()

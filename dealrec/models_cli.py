@@ -11,6 +11,7 @@ from dealrec.config.catalogue import remove_entry as remove
 from dealrec.config.language_models import located, measurements, not_available, unknown_model
 from dealrec.config.model_entry import LanguageModel
 from dealrec.config.model_files import UnusableFiles
+from dealrec.config.model_use import ModelUse
 from dealrec.errors import InputError
 from dealrec.extras import Extra
 from dealrec.options import JsonOption
@@ -195,13 +196,13 @@ def _require_usable(entry: LanguageModel) -> None:
             located(entry)
         except UnusableFiles:
             return
-    require_usable(
+    use = ModelUse(
         entry.name,
-        entry.target_modules,
         dtype=entry.dtype or "float32",
         quantization=entry.quantization,
-        runtime=environment_runtime(),
+        modules=entry.target_modules,
     )
+    require_usable(use, runtime=environment_runtime())
 
 
 def _described(entry: LanguageModel) -> dict[str, Any]:

@@ -18,7 +18,16 @@ from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow, Stag
 from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
 from dealrec.config.curve import TargetUse
 from dealrec.config.runtime import Runtime
-from dealrec.config.stages import STAGES, Phase, Product, StageName, StagePart, StagePlace, by_run
+from dealrec.config.stages import (
+    STAGES,
+    Phase,
+    Product,
+    StageName,
+    StagePart,
+    StagePlace,
+    by_run,
+    require_unchanged,
+)
 from dealrec.stages.context import IngestFile, IngestFiles, RunInputs, StageFacts
 from dealrec.worker.claims import Claim
 from dealrec.worker.messages import StageOrder
@@ -66,6 +75,8 @@ class Assignment:
 
     claim: Claim
     key: str | None = None
+    loads: dict[str, object] | None = None
+    """What its language model consisted of when the key was made."""
     dataset_prefix: str | None = None
     inputs: list[dict[StageName, str]] = field(default_factory=lambda: [{}])
     """The storage prefix of each stage that this one stands on, run after run; most stages have one."""
@@ -92,6 +103,10 @@ class Assignment:
     @property
     def name(self) -> StageName:
         return StageName(self.claim.name)
+
+    def require_unchanged(self) -> None:
+        """Check that the language model is the one of the key; raises :class:`InputError`."""
+        require_unchanged(STAGES[self.name], self.config, self.loads)
 
     @property
     def product(self) -> Product:
@@ -125,6 +140,7 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
     return Assignment(
         claim,
         stage.key,
+        stage.loads,
         dataset.prefix,
         inputs,
         {name: artifact.prefix for name, artifact in made_parts.items()},

@@ -100,6 +100,7 @@ class Runner:
             result = find_artifact(self._database, assignment)
             if result is None:
                 self._require_gpu_time(claim)
+                assignment.require_unchanged()
                 order = fetch(
                     assignment,
                     self._storage,
@@ -160,6 +161,7 @@ class Runner:
         ending = process.ending
         if isinstance(ending, Finished):
             self._retried(heart.last)
+            assignment.require_unchanged()
             stored = self._upload(assignment, scratch / "out")
             # Progress and metrics of the run, then the stage's own, which win.
             peak = {"peak_memory_bytes": float(process.peak_memory_bytes)}

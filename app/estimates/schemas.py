@@ -34,7 +34,8 @@ class StageEstimate(BaseModel):
     name: StageName
     seconds: float
     peak_memory_bytes: int | None
-    """The most that the stages or the model it is calibrated on have held; null where none was measured."""
+    """The most that the stages or the model it is calibrated on have held. Where nothing was measured, it
+    follows from the size of the language model; null where there is none."""
     reused: bool
     """Whether its result is there already, from an earlier job."""
     runs: int = 1

@@ -14,6 +14,9 @@ from dealrec.app.jobs.targets import find_target
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.config import ComparisonConfig
+from dealrec.config.model_checks import model_facts
+from dealrec.config.model_memory import working_bytes
+from dealrec.config.model_use import ModelUse
 from dealrec.config.stages import (
     STAGES,
     MeasuredRate,
@@ -25,6 +28,7 @@ from dealrec.config.stages import (
     plan_comparison,
     plan_prune,
 )
+from dealrec.errors import InputError
 
 START_SECONDS = 4.0
 """How long starting a stage's process and moving its files takes; the rest is proportional to the work."""
@@ -99,6 +103,9 @@ def _estimate(
         name, work = stage.place.name, stage.spec.work(stage.options)
         checked = measured_rate(stage.spec, stage.options.config)
         found = _stage(name, work, past, checked, reused=stage.key in made)
+        if found.peak_memory_bytes is None:
+            memory = _memory(stage.spec.language_model(stage.options.config))
+            found = found.model_copy(update={"peak_memory_bytes": memory})
         by_name.setdefault(name, []).append(found)
     stages = [_together(runs) for runs in by_name.values()]
     return Estimate(
@@ -143,6 +150,15 @@ def _stage(
         reused=reused,
         calibrated_on=Calibration(basis=basis, stages=len(like)),
     )
+
+
+def _memory(use: ModelUse | None) -> int | None:
+    """The memory that follows from the head of the model's files, where they are here."""
+    try:
+        facts = None if use is None else model_facts(use.model)
+    except InputError:
+        return None
+    return None if use is None or facts is None else working_bytes(facts, use)
 
 
 def _work_of(finished: Finished) -> Work | None:

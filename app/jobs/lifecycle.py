@@ -207,9 +207,9 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     if isinstance(plan.options, Workload):
         job.config = (plan.options.comparison or plan.options.config).model_dump(mode="json")
         job.budget_samples = plan.options.budget
-    keys = {stage.place: stage.key for stage in plan.stages}
+    planned = {stage.place: stage for stage in plan.stages}
     for stage in stages_of(session, job):
-        stage.key = keys[stage.place]
+        stage.key, stage.loads = planned[stage.place].key, dict(planned[stage.place].loads)
         if (shards := plan.shards.get(stage.place)) is not None:
             add_shards(session, stage, shards)
     for stage in stages_of(session, job):

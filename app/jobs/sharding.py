@@ -56,6 +56,7 @@ def _add_part(
         queue=queue,
         state=StageState.WAITING.value,
         key=hashed([stage.key, part.value, shard, of]),
+        loads=stage.loads,
         fence=0,
     )
     session.add(row)

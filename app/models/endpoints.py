@@ -29,14 +29,14 @@ def create_model(
 ) -> LanguageModelEntry:
     """Add a commit of a repository on the Hugging Face hub to the catalogue, for the caller's tenant alone.
 
-    Weights are read from safetensors or GGUF, and code from a repository is never run. Its files come
-    with ``dealrec models pull`` on the machine of the workers.
+    Weights are read from safetensors or GGUF, and code from a repository is never run. The server downloads
+    nothing: the model is ``not_pulled`` until its operator has run ``dealrec models pull NAME`` where the
+    workers are, and until then jobs with it are refused.
     """
     entry = body.entry(context.tenant_id)
     place = f"/v1/models/{entry.name}"
-    with context.write() as session:
-        service.add_model(entry)
-        answer = LanguageModelEntry.of(entry)
+    answer = LanguageModelEntry.of(entry)
+    with service.adding_model(entry), context.write() as session:
         context.keep(session, answer, 201, place)
     response.headers["location"] = place
     return answer
@@ -47,7 +47,7 @@ def create_model(
 )
 def delete_model(name: str, context: ContextDep) -> Response:
     """Take one of the tenant's own language models out of the catalogue; its files stay."""
-    with context.write() as session:
-        service.remove_model(session, name, context.tenant_id)
+    with service.removing_model(name, context.tenant_id), context.write() as session:
+        service.require_unused(session, name, context.tenant_id)
         context.audit(session, "model.delete", name)
     return Response(status_code=204)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from dealrec.app.kit.schemas import Body
 from dealrec.config.catalogue import Measured
-from dealrec.config.language_models import located, measurements, revision
+from dealrec.config.language_models import located, measurements, revision_of
 from dealrec.config.model_entry import (
     COMMIT,
     NAME,
@@ -56,6 +56,9 @@ class LanguageModelEntry(BaseModel):
     """The commit, the version of the package, or the SHA-256 of the files; empty while these are not here."""
     available: bool
     """Whether the files are on the machine that answers."""
+    state: Literal["ready", "not_pulled", "unusable"]
+    """``not_pulled``: `dealrec models pull` has not brought all files of the repository to the machine that
+    answers. ``unusable``: the files are missing or broken."""
     reason: str | None
     """Why they are not."""
     bytes: int | None
@@ -90,8 +93,9 @@ class LanguageModelEntry(BaseModel):
             parameters=facts.parameters if facts else 0,
             architecture=(facts and facts.family) or "unknown",
             licence=entry.licence or "unknown",
-            revision=revision(entry.name) or "",
+            revision=revision_of(entry) or "",
             available=facts is not None,
+            state=_state(entry, facts),
             reason=reason,
             bytes=facts and facts.bytes,
             source=entry.source,
@@ -103,6 +107,14 @@ class LanguageModels(BaseModel):
     """All language models that the caller may use."""
 
     data: list[LanguageModelEntry]
+
+
+def _state(
+    entry: LanguageModel, facts: ModelFacts | None
+) -> Literal["ready", "not_pulled", "unusable"]:
+    if facts is not None:
+        return "ready"
+    return "unusable" if entry.repository is None else "not_pulled"
 
 
 def _facts(entry: LanguageModel) -> tuple[ModelFacts | None, str | None]:

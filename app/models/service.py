@@ -1,6 +1,7 @@
 """The rules of language models: who sees which, who changes the catalogue, and what a job may ask of one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -9,11 +10,12 @@ from dealrec.app.kit.errors import Conflict, InUse, NotFound, PermissionDenied
 from dealrec.app.models.repository import open_jobs
 from dealrec.app.settings import Settings
 from dealrec.config import PruneConfig
-from dealrec.config.catalogue import add_entry, catalogue, remove_entry
+from dealrec.config.catalogue import adding, catalogue, removing
 from dealrec.config.language_models import available, unknown_model
 from dealrec.config.model_checks import model_facts, require_facts
 from dealrec.config.model_entry import LanguageModel
 from dealrec.config.model_memory import has_gpu, machine_bytes
+from dealrec.config.model_use import asks_for_chat
 from dealrec.config.stages import StageSpec
 from dealrec.errors import InputError
 from dealrec.extras import Extra, missing
@@ -40,7 +42,7 @@ def require_usable_models(
     without its files.
 
     Raises :class:`InputError`: ``model_not_available``, ``model_not_supported``,
-    ``unknown_target_modules``, ``tokenizer_does_not_fit``, ``not_enough_memory``.
+    ``unknown_target_modules``, ``tokenizer_does_not_fit``, ``no_chat_template``, ``not_enough_memory``.
     """
     elsewhere = bool(settings.broker_url or missing(Extra.WORKER))
     for spec in stages:
@@ -52,24 +54,18 @@ def require_usable_models(
             continue
         facts = model_facts(use.model)
         assert facts is not None
-        require_facts(
-            use.model,
-            facts,
-            use.modules,
-            dtype=use.dtype,
-            quantization=use.quantization,
-            room=_room(settings, elsewhere=elsewhere),
-        )
+        on_gpu, room = _room(settings, elsewhere=elsewhere)
+        chat = asks_for_chat(use, config.prompt)
+        require_facts(use, facts, chat=chat, on_gpu=on_gpu, room=room)
 
 
-def _room(settings: Settings, *, elsewhere: bool) -> tuple[int | None, str]:
-    """Return the memory that a stage may take, as far as this process knows it."""
-    on_gpu = settings.device == "cuda" or (settings.device == "auto" and has_gpu())
-    if on_gpu:
-        return None, ""
+def _room(settings: Settings, *, elsewhere: bool) -> tuple[bool, tuple[int | None, str]]:
+    """Return whether a GPU holds models, and the memory of a stage as far as this process knows it."""
+    if settings.device == "cuda" or (settings.device == "auto" and has_gpu()):
+        return True, (None, "")
     if settings.stage_memory_bytes is not None:
-        return settings.stage_memory_bytes, "a stage may take"
-    return (None if elsewhere else machine_bytes()), "this machine has"
+        return False, (settings.stage_memory_bytes, "a stage may take")
+    return False, (None if elsewhere else machine_bytes(), "this machine has")
 
 
 def get_model(name: str, tenant_id: str) -> LanguageModel:
@@ -85,23 +81,30 @@ def own_names(tenant_id: str) -> set[str]:
     return {name for name, entry in visible(tenant_id).items() if _own(entry, tenant_id)}
 
 
-def add_model(entry: LanguageModel) -> None:
-    """Write the entry into the catalogue; raises :class:`Conflict` (``model_exists``)."""
-    try:
-        add_entry(entry)
-    except InputError as error:
-        raise Conflict(
-            f"The name `{entry.name}` is taken; another is needed.",
-            code="model_exists",
-            errors=error.errors,
-        ) from None
+@contextmanager
+def adding_model(entry: LanguageModel) -> Iterator[None]:
+    """Write the entry into the catalogue when the block, which commits the request, has ended well.
+
+    Raises :class:`Conflict` (``model_exists``).
+    """
+    with ExitStack() as changes:
+        try:
+            changes.enter_context(adding(entry))
+        except InputError as error:
+            raise Conflict(
+                f"The name `{entry.name}` is taken; another is needed.",
+                code="model_exists",
+                errors=error.errors,
+            ) from None
+        yield
 
 
-def remove_model(session: Session, name: str, tenant_id: str) -> None:
-    """Take a model of the tenant's own out of the catalogue.
+@contextmanager
+def removing_model(name: str, tenant_id: str) -> Iterator[None]:
+    """Take a model of the tenant's own out of the catalogue when the block has ended well.
 
-    Raises :class:`NotFound`, :class:`InUse` while jobs use it, and :class:`PermissionDenied`
-    (``not_yours``) for those that are built in or that the operator gave to others too.
+    Raises :class:`NotFound`, and :class:`PermissionDenied` (``not_yours``) for models that are built in or
+    that the operator gave to others too.
     """
     entry = get_model(name, tenant_id)
     if not _own(entry, tenant_id):
@@ -109,6 +112,12 @@ def remove_model(session: Session, name: str, tenant_id: str) -> None:
             f"The model `{name}` is not the tenant's own; the operator of the server can remove it.",
             code="not_yours",
         )
+    with removing(name):
+        yield
+
+
+def require_unused(session: Session, name: str, tenant_id: str) -> None:
+    """Raise :class:`InUse` while jobs use the model."""
     users = [
         identifier for identifier, config in open_jobs(session, tenant_id) if _names(config, name)
     ]
@@ -117,7 +126,6 @@ def remove_model(session: Session, name: str, tenant_id: str) -> None:
             f"{len(users)} open jobs use the model `{name}`.",
             [{"object": "job", "id": identifier} for identifier in users],
         )
-    remove_entry(name)
 
 
 def _own(entry: LanguageModel, tenant_id: str) -> bool:

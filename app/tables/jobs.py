@@ -146,6 +146,8 @@ class StageRow(TenantOwned, Base):
     state: Mapped[str] = mapped_column(String(20))
     key: Mapped[str | None] = mapped_column(String(64))
     """The key under which the result is reused; it is set when the job starts."""
+    loads: Mapped[dict[str, object] | None] = mapped_column(Json)
+    """What the language model consisted of when the key was made; see ``StageSpec.loads``."""
     reused: Mapped[bool] = mapped_column(default=False)
     artifact_id: Mapped[str | None] = mapped_column(ForeignKey("artifacts.id"))
     attempt: Mapped[int] = mapped_column(default=0)

@@ -18,6 +18,8 @@ class LanguageModel(Record):
     licence: str
     revision: str
     available: bool
+    state: str = ""
+    """``ready``, ``not_pulled`` or ``unusable``."""
     reason: str | None = None
     """Why its files are not on the server."""
     bytes: int | None = None

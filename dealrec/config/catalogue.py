@@ -160,8 +160,12 @@ def read_entry(name: str, written: Any) -> LanguageModel:
         ) from None
 
 
-def add_entry(entry: LanguageModel) -> None:
+@contextmanager
+def adding(entry: LanguageModel) -> Iterator[None]:
     """Write the entry into the catalogue's file, whose comments and other entries stay as they are.
+
+    The new file is prepared before the block and takes its place when the block ends; where the block
+    raises, nothing has changed. So a transaction inside it and the file go together.
 
     Raises:
         InputError: ``model_exists`` if there is an entry of the name.
@@ -169,7 +173,7 @@ def add_entry(entry: LanguageModel) -> None:
     """
     import tomlkit
 
-    with _changing() as document:
+    with _changed() as (document, prepared):
         if entry.name in catalogue():
             raise InputError(
                 f"The catalogue has a model `{entry.name}` already.",
@@ -184,16 +188,21 @@ def add_entry(entry: LanguageModel) -> None:
         if "models" not in document:
             document["models"] = tomlkit.table(is_super_table=True)
         document["models"][entry.name] = table
+        prepared.write_text(tomlkit.dumps(document), encoding="utf-8")
+        yield
 
 
-def remove_entry(name: str) -> None:
-    """Take the entry out of the catalogue's file; the model's files stay.
+@contextmanager
+def removing(name: str) -> Iterator[None]:
+    """Take the entry out of the catalogue's file when the block ends; the model's files stay.
 
     Raises:
         InputError: ``unknown_model`` if the file has no such entry.
         InvalidCatalogue: The file cannot be read.
     """
-    with _changing() as document:
+    import tomlkit
+
+    with _changed() as (document, prepared):
         if name in BUILT_IN or name not in catalogue():
             what = "is built in" if name in BUILT_IN else f"is not in {catalogue_path().name}"
             raise InputError(
@@ -202,11 +211,25 @@ def remove_entry(name: str) -> None:
                 title="The language model is not known",
             )
         del document["models"][name]
+        prepared.write_text(tomlkit.dumps(document), encoding="utf-8")
+        yield
+
+
+def add_entry(entry: LanguageModel) -> None:
+    """Add the entry at once; raises as :func:`adding`."""
+    with adding(entry):
+        pass
+
+
+def remove_entry(name: str) -> None:
+    """Remove the entry at once; raises as :func:`removing`."""
+    with removing(name):
+        pass
 
 
 @contextmanager
-def _changing() -> Iterator[Any]:
-    """Give the file as a document, and write it when the block ends; one process at a time."""
+def _changed() -> Iterator[tuple[Any, Path]]:
+    """Give the file as a document and the path of the file that replaces it; one process at a time."""
     import tomlkit
     from filelock import FileLock
 
@@ -219,9 +242,8 @@ def _changing() -> Iterator[Any]:
         else:
             document = tomlkit.document()
             document.add(tomlkit.comment(_HEADER))
-        yield document
         with written_whole(path) as unfinished:
-            unfinished.write_text(tomlkit.dumps(document), encoding="utf-8")
+            yield document, unfinished
 
 
 def measured() -> Mapping[str, list[Measured]]:

@@ -165,7 +165,7 @@ def _pulled(entry: LanguageModel) -> ModelPlace:
     assert entry.repository is not None
     assert entry.revision is not None
     folder = hub_snapshot(entry.repository, entry.revision)
-    pull = f"`dealrec models pull {entry.name}` downloads it"
+    pull = f"it is not pulled yet: run `dealrec models pull {entry.name}` where the workers are"
     if entry.file is not None:
         if not (folder / entry.file).is_file():
             raise UnusableFiles(pull)
@@ -173,7 +173,8 @@ def _pulled(entry: LanguageModel) -> ModelPlace:
     try:
         weight_files(folder)
     except UnusableFiles as error:
-        raise UnusableFiles(pull if not folder.is_dir() else f"{error}; {pull}") from None
+        again = f"{error}; `dealrec models pull {entry.name}` brings the rest"
+        raise UnusableFiles(again if folder.is_dir() else pull) from None
     return ModelPlace(folder)
 
 
@@ -215,11 +216,17 @@ def revision(name_or_path: str) -> str | None:
     SHA-256 of its content. ``None`` for a hub id, and where the files are not here.
     """
     entry = language_model(name_or_path)
-    if entry is not None and entry.revision is not None:
-        return entry.revision
-    path = Path(name_or_path).expanduser()
     if entry is not None:
-        path = entry.folder or entry.gguf or path
+        return revision_of(entry)
+    path = Path(name_or_path).expanduser()
+    return content_sha256(path) if path.exists() else None
+
+
+def revision_of(entry: LanguageModel) -> str | None:
+    """:func:`revision` of an entry, which need not be in the catalogue yet."""
+    path = entry.folder or entry.gguf
+    if entry.revision is not None or path is None:
+        return entry.revision
     return content_sha256(path) if path.exists() else None
 
 

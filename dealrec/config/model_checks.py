@@ -1,6 +1,5 @@
 """Checks of a language model by the heads of its files: they take milliseconds and no library of torch."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from dealrec.config.language_models import (
@@ -12,8 +11,9 @@ from dealrec.config.language_models import (
     require_modules,
 )
 from dealrec.config.model_files import ModelFacts, UnusableFiles
-from dealrec.config.model_memory import require_memory, weight_bytes
-from dealrec.errors import InputError
+from dealrec.config.model_memory import require_memory, working_bytes
+from dealrec.config.model_use import ModelUse
+from dealrec.errors import FieldError, InputError
 
 _NO_NAMES = ("auto", "all-linear")
 _DECODERS = ("ForCausalLM", "LMHeadModel")
@@ -38,29 +38,27 @@ def model_facts(name_or_path: str) -> ModelFacts | None:
 
 
 def require_facts(
-    name_or_path: str,
+    use: ModelUse,
     facts: ModelFacts,
-    modules: Sequence[str] = (),
     *,
-    dtype: str = "float32",
-    quantization: str = "none",
+    chat: bool = False,
+    on_gpu: bool = False,
     room: tuple[int | None, str] = (None, ""),
 ) -> None:
     """Check that a model can be used as it is asked for, as far as the heads of its files tell.
 
     Args:
-        name_or_path: As people name the model.
+        use: What a stage does with it.
         facts: Those of :func:`model_facts`.
-        modules: The target modules of a LoRA.
-        dtype: The number type of the weights.
-        quantization: How they are quantized: ``none``, ``nf4`` or ``int8``.
+        chat: Whether texts are in its chat template.
+        on_gpu: Whether it is held by a GPU.
         room: The bytes of memory that there are, and where: ``this machine has``.
 
     Raises:
-        InputError: ``model_not_supported``, ``unknown_target_modules``, ``tokenizer_does_not_fit``, or
-            ``not_enough_memory``.
+        InputError: ``model_not_supported``, ``unknown_target_modules``, ``tokenizer_does_not_fit``,
+            ``no_chat_template``, or ``not_enough_memory``.
     """
-    name = name_or_path if language_model(name_or_path) else Path(name_or_path).name
+    name = use.model if language_model(use.model) else Path(use.model).name
     if facts.architectures and not any(one.endswith(_DECODERS) for one in facts.architectures):
         raise InputError(
             f"`{name}` is a `{facts.architectures[0]}`, and a decoder that writes text (`…ForCausalLM`) "
@@ -70,11 +68,24 @@ def require_facts(
         )
     if facts.tokens is not None and facts.embeddings is not None:
         require_fitting(name, facts.tokens, facts.embeddings)
-    wanted = adapted_modules(name_or_path, tuple(modules))
+    if chat and facts.chat_template is False:
+        raise no_chat_template(name)
+    wanted = adapted_modules(use.model, use.modules)
     if facts.modules and wanted and wanted[0] not in _NO_NAMES:
         require_modules(name, wanted, facts.modules)
-    needed = [weight_bytes(facts.parameters, dtype, quantization)]
-    require_memory(name, max(needed), *room)
+    require_memory(name, working_bytes(facts, use, on_gpu=on_gpu), *room)
+
+
+def no_chat_template(name: str = "") -> InputError:
+    """Make the error of a model without a chat template where samples are to be written in it."""
+    model = f"the language model `{name}`" if name else "the language model"
+    return InputError(
+        f"The prompt's format is `chat`, and {model} has no chat template. Use `prompt.format: plain`, or "
+        "a model that has one.",
+        code="no_chat_template",
+        title="The model has no chat template",
+        errors=[FieldError("config.prompt.format", "the model has no chat template")],
+    )
 
 
 def require_fitting(name: str, tokens: int, embeddings: int) -> None:

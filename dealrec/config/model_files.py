@@ -80,6 +80,18 @@ class ModelFacts:
     """The number of tokens that have an embedding."""
     tokens: int | None
     """One more than the largest token that the tokenizer makes."""
+    shapes: tuple[tuple[int, int], ...] = ()
+    """The outputs and the inputs of each of ``modules``."""
+    width: int = 0
+    """The length of a token's embedding; 0 where it is not known."""
+    chat_template: bool | None = None
+    """Whether there is a chat template; ``None`` where that is not known."""
+
+    @property
+    def layers(self) -> int:
+        """The number of layers, as the paths of ``modules`` number them; 1 where they do not."""
+        found = [int(part) for path in self.modules for part in path.split(".") if part.isdigit()]
+        return max(found, default=0) + 1
 
 
 class UnusableFiles(InputError):
@@ -151,19 +163,36 @@ def _folder_facts(folder: Path, weights: tuple[_State, ...]) -> ModelFacts:
     tensors = [tensor for file, size, _ in weights for tensor in _safetensors(file, size)]
     shapes = dict(tensors)
     input_matrix = next((s for n, s in tensors if _ends(n, _EMBEDDINGS) and len(s) == 2), None)
+    matrices = {
+        name.removesuffix(".weight"): (shape[0], shape[1])
+        for name, shape in shapes.items()
+        if name.endswith(".weight") and len(shape) == 2 and ".experts." not in name
+    }
+    if config.get("model_type") in _TRANSPOSED:
+        matrices = {name: (outputs, inputs) for name, (inputs, outputs) in matrices.items()}
     return ModelFacts(
         family=config.get("model_type"),
         architectures=tuple(config.get("architectures") or ()),
         parameters=sum(map(prod, shapes.values())),
         bytes=sum(size for _, size, _ in weights),
-        modules=tuple(
-            name.removesuffix(".weight")
-            for name, shape in shapes.items()
-            if name.endswith(".weight") and len(shape) == 2 and ".experts." not in name
-        ),
+        modules=tuple(matrices),
         embeddings=None if input_matrix is None else input_matrix[0],
         tokens=_tokens(folder),
+        shapes=tuple(matrices.values()),
+        width=0 if input_matrix is None else input_matrix[1],
+        chat_template=_has_chat_template(folder),
     )
+
+
+_TRANSPOSED = ("gpt2",)
+"""Families whose matrices have their inputs first."""
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    settings = folder / "tokenizer_config.json"
+    return settings.is_file() and bool(_json(settings).get("chat_template"))
 
 
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
@@ -234,11 +263,11 @@ def _gguf_facts(parts: tuple[_State, ...]) -> ModelFacts:
     if max((end for *_, end in tensors), default=1) + reader.end > total:
         raise UnusableFiles(f"{first.name} is truncated")
     names = [name.removeprefix("blk.").removesuffix(".weight").split(".") for name, *_ in tensors]
-    modules = [
-        f"model.layers.{layer}.{_GGUF_NAMES[kind]}"
-        for layer, kind in (name for name in names if len(name) == 2)
-        if kind in _GGUF_NAMES
-    ]
+    modules = {
+        f"model.layers.{name[0]}.{_GGUF_NAMES[name[1]]}": (shape[-1], shape[0])
+        for name, (_, shape, _) in zip(names, tensors, strict=True)
+        if len(name) == 2 and name[1] in _GGUF_NAMES
+    }
     embedded = next((shape for name, shape, _ in tensors if name == "token_embd.weight"), None)
     return ModelFacts(
         family=reader.family,
@@ -248,6 +277,9 @@ def _gguf_facts(parts: tuple[_State, ...]) -> ModelFacts:
         modules=tuple(modules),
         embeddings=None if embedded is None else embedded[-1],
         tokens=reader.tokens,
+        shapes=tuple(modules.values()),
+        width=0 if embedded is None else embedded[0],
+        chat_template=reader.chat_template,
     )
 
 
@@ -261,6 +293,7 @@ class _GgufHead:
             raise ValueError(version)
         self.family: str | None = None
         self.tokens: int | None = None
+        self.chat_template = False
         for _ in range(pairs):
             key = self._text()
             value = self._value(self._numbers("I")[0])
@@ -268,6 +301,8 @@ class _GgufHead:
                 self.family = str(value)
             elif key == "tokenizer.ggml.tokens":
                 self.tokens = value
+            elif key == "tokenizer.chat_template":
+                self.chat_template = bool(value)
         self.tensors = [self._tensor() for _ in range(count)]
         self.end = stream.tell()
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.model_use import TOKENS_AT_ONCE, TOKENS_AT_ONCE_ON_CPU
 from dealrec.data.prompts import PromptedSample
 from dealrec.errors import DealrecError
 from dealrec.finetune.adapter import (
@@ -21,10 +22,6 @@ from dealrec.finetune.schedule import Schedule
 from dealrec.finetune.validation import BestAdapter, HeldOutLoss
 from dealrec.language_models.tokens import batches_by_tokens
 from dealrec.recommenders.interface import Recommender
-
-_TOKENS_AT_ONCE, _TOKENS_AT_ONCE_ON_CPU = 16_384, 2048
-"""Padded tokens whose activations are held together; a step's batch is cut into such parts. On an
-accelerator a pass of few tokens spends its time on starting kernels; few tokens suit a CPU's caches."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class LoraTraining:
         self.step = 0
         self.losses: list[float] = []
         on_cpu = recommender.loaded.device.type == "cpu"
-        self.tokens_at_once = _TOKENS_AT_ONCE_ON_CPU if on_cpu else _TOKENS_AT_ONCE
+        self.tokens_at_once = TOKENS_AT_ONCE_ON_CPU if on_cpu else TOKENS_AT_ONCE
 
     @property
     def finished(self) -> bool:

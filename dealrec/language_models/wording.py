@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from jinja2 import TemplateError
 
+from dealrec.config.model_checks import no_chat_template
 from dealrec.config.prompt import PromptFormat
 from dealrec.data.prompts import Message, PromptedSample, Role
 from dealrec.errors import FieldError, InputError
@@ -105,13 +106,7 @@ class ChatWording:
 
     def __init__(self, tokenizer: Any) -> None:
         if not tokenizer.chat_template:
-            raise InputError(
-                "The prompt's format is `chat`, and the language model has no chat template. Use "
-                "`prompt.format: plain`, or a model that has one.",
-                code="no_chat_template",
-                title="The model has no chat template",
-                errors=[FieldError(_PLACE, "the model has no chat template")],
-            )
+            raise no_chat_template()
         self._tokenizer = tokenizer
         self._opening: _Opening | None = None
         self.start: list[int] = []  # the template writes it

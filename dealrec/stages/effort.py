@@ -12,6 +12,7 @@ from dealrec.effort.scoring import score_effort_shard
 from dealrec.influence.scores import InfluenceScores
 from dealrec.language_models.batch_plan import BatchPlan, plan_samples
 from dealrec.stages.context import StageContext, StageResult
+from dealrec.stages.early import require_readable
 
 
 def run(context: StageContext) -> StageResult:
@@ -39,6 +40,7 @@ def run(context: StageContext) -> StageResult:
 
 
 def _plan(context: StageContext) -> BatchPlan:
+    require_readable(context)
     dataset, samples = context.load_samples()
     return plan_samples(
         dataset,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dealrec.config import PruneConfig
 from dealrec.config.finetune import Quantization
+from dealrec.config.model_use import asks_for_chat
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import StageSpec
 from dealrec.language_models.adapters import require_adapter
@@ -26,11 +27,8 @@ def require_models(
             from dealrec.language_models.checking import require_usable
 
             require_usable(
-                use.model,
-                use.modules,
-                use.projections,
-                dtype=use.dtype,
-                quantization=use.quantization,
+                use,
+                chat=asks_for_chat(use, config.prompt),
                 runtime=runtime or environment_runtime(),
             )
             require_quantization(Quantization(use.quantization))

@@ -21,6 +21,7 @@ from dealrec.config.stages import (
     by_run,
     hashed,
     reported,
+    require_unchanged,
 )
 from dealrec.data.dataset import Dataset
 from dealrec.data.many import parts_of
@@ -174,7 +175,7 @@ class Workspace:
                 budget_requested=given.budget_requested,
                 target=stage.options.target,
             )
-            made[stage.place] = self._made(stage.spec, stage.key, context)
+            made[stage.place] = self._made(stage.spec, stage.key, context, stage.loads)
             stopped |= stage.spec.stops(stage.options, made[stage.place].facts.details)
             yield stage.place.name, made[stage.place]
 
@@ -182,10 +183,23 @@ class Workspace:
         if self._use is None:
             self._use = FolderInUse(self.folder)
 
-    def _made(self, spec: StageSpec, key: str, context: StageContext) -> Artifact:
+    def _made(
+        self,
+        spec: StageSpec,
+        key: str,
+        context: StageContext,
+        loads: Mapping[str, object] | None = None,
+    ) -> Artifact:
+        """Make or find the result; ``loads`` is what its language model consisted of in the plan."""
         folder, checkpoints = self.folder / "artifacts" / key, self.folder / "checkpoints" / key
         context = replace(context, checkpoint_dir=checkpoints)
-        self._once(folder, lambda unfinished: self._run(spec, unfinished, context), checkpoints)
+
+        def fill(unfinished: Path) -> None:
+            require_unchanged(spec, context.config, loads)
+            self._run(spec, unfinished, context)
+            require_unchanged(spec, context.config, loads)
+
+        self._once(folder, fill, checkpoints)
         facts = StageFacts.model_validate_json((folder / _FACTS).read_text())
         return Artifact(folder / _OUT, facts)
 

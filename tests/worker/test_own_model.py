@@ -15,7 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dealrec.app.settings import Settings
 from dealrec.config.language_models import revision
+from dealrec.errors import InputError
 from dealrec.pipeline import prune
+from dealrec.progress import SILENT, Reporter
 from tests.dealrec.language_models.qwen import qwen_folder
 
 CONFIG: dict[str, Any] = {
@@ -87,10 +89,36 @@ def test_a_folder_of_the_catalogue_scores_and_is_trained_over_http(
 
 
 def test_the_library_refuses_early_what_the_server_refuses(source: Path, qwen: Path) -> None:
-    from dealrec.errors import InputError
-
     config = {**CONFIG, "finetune": {"model": "my-qwen", "lora": {"target_modules": ["c_attn"]}}}
     with pytest.raises(InputError) as refused:
         prune(source / "interactions.csv", budget=8, out=source / "out", config=config)
     assert refused.value.code == "unknown_target_modules"
     assert not (source / "out").exists()
+
+
+def test_a_folder_that_changes_while_work_waits_is_found_out(
+    client: TestClient, run_all: Callable[[], None], dataset_id: str, qwen: Path, source: Path
+) -> None:
+    settings = qwen / "generation_config.json"
+    before, changed = settings.read_text(), json.dumps({"top_k": 3})
+    config = {**CONFIG, "finetune": None}
+    body = {"dataset_id": dataset_id, "budget": 8, "config": config}
+    posted = client.post("/v1/jobs", json=body).json()["id"]
+    settings.write_text(changed)
+    run_all()
+    job = client.get(f"/v1/jobs/{posted}").json()
+    assert (job["state"], job["error"]["code"]) == ("failed", "model_changed")
+    settings.write_text(before)
+    client.post(f"/v1/jobs/{posted}/retry")
+    run_all()
+    assert client.get(f"/v1/jobs/{posted}").json()["state"] == "succeeded"
+
+    def change(name: str) -> Reporter:
+        if name == "effort":
+            settings.write_text(changed)
+        return SILENT
+
+    out = source / "out"
+    with pytest.raises(InputError) as refused:
+        prune(source / "interactions.csv", budget=8, out=out, config=config, stages=change)
+    assert refused.value.code == "model_changed"

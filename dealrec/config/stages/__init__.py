@@ -3,9 +3,9 @@
 Nothing here imports torch; ``dealrec.stages`` runs what is described here.
 """
 
+from dealrec.config.model_use import ModelUse
 from dealrec.config.stages.base import (
     JobOptions,
-    ModelUse,
     Phase,
     Product,
     Queue,
@@ -16,6 +16,7 @@ from dealrec.config.stages.base import (
     Work,
     Workload,
     by_run,
+    require_unchanged,
 )
 from dealrec.config.stages.plan import (
     DataShape,
@@ -73,6 +74,7 @@ __all__ = [
     "plan_training",
     "planned_stages",
     "reported",
+    "require_unchanged",
     "scoring_stages",
     "stage_keys",
     "stage_needs",

@@ -15,8 +15,10 @@ from dealrec.config.curve import TargetUse
 from dealrec.config.effort import GradientOptions, TokenOptions
 from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.language_models import content, revision
+from dealrec.config.model_use import ModelUse, trained_model
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
+from dealrec.errors import InputError
 
 SAMPLES = frozenset({"sampling", "min_history"})
 """The options that decide which samples there are."""
@@ -132,23 +134,6 @@ class Work:
     alike: tuple[object, ...]
 
 
-@dataclass(frozen=True)
-class ModelUse:
-    """A language model that a stage loads."""
-
-    model: str
-    adapter: str | None = None
-    """A PEFT folder that is loaded on top."""
-    dtype: str = "float32"
-    quantization: str = "none"
-    modules: tuple[str, ...] = ()
-    """The target modules of the LoRA that is trained."""
-    projections: tuple[str, ...] = ()
-    """The projections of the last layer that gradients are measured on."""
-    max_tokens: int | None = None
-    """The longest text that it is given."""
-
-
 class StageSpec(ABC):
     """One stage. Each subclass is a file of this package, and :data:`~.registry.STAGES` lists it."""
 
@@ -244,6 +229,7 @@ class StageSpec(ABC):
             own.dtype,
             projections=measured.parameters.projections if measured else (),
             max_tokens=own.max_tokens,
+            tokens=own.batch_tokens,
         )
 
     def contents(self, config: PruneConfig) -> Mapping[str, object]:
@@ -254,16 +240,31 @@ class StageSpec(ABC):
         adapted = {} if use.adapter is None else {"adapter_revision": revision(use.adapter)}
         return {**content(use.model), **adapted}
 
+    def loads(self, config: PruneConfig) -> Mapping[str, object]:
+        """The revisions of all that the stage loads; :func:`require_unchanged` compares them."""
+        return self.contents(config)
 
-def trained_model(config: FinetuneConfig) -> ModelUse:
-    """The language model that a training loads, and how."""
-    return ModelUse(
-        config.model,
-        config.from_adapter,
-        dtype=config.dtype,
-        quantization=config.quantization,
-        modules=config.lora.target_modules,
-        max_tokens=config.max_tokens,
+
+def require_unchanged(
+    spec: StageSpec, config: PruneConfig, planned: Mapping[str, object] | None
+) -> None:
+    """Check that the stage's language model has the content that its key was made from.
+
+    ``planned`` is what :meth:`StageSpec.loads` said then; ``None`` for a stage of an earlier version.
+    Files that are not here at all are the business of whoever loads them.
+
+    Raises:
+        InputError: ``model_changed``.
+    """
+    found = spec.loads(config)
+    if planned is None or found == planned or not found.get("revision"):
+        return
+    raise InputError(
+        f"The files of the language model of the stage {spec.name}, or its entry in the catalogue, have "
+        "changed since this work was planned, so its result would be kept under the wrong key. Start it "
+        "anew, or bring the earlier files back and retry.",
+        code="model_changed",
+        title="The language model has changed",
     )
 
 

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 
+from dealrec.config.model_use import ModelUse, trained_model
 from dealrec.config.prune import PruneConfig
 from dealrec.config.stages.base import (
     JobOptions,
-    ModelUse,
     Pace,
     Phase,
     StageName,
     StageSpec,
     Work,
     Workload,
-    trained_model,
 )
 from dealrec.config.stages.trainings import Trainings
 

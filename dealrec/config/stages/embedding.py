@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from dealrec.config.embedding import EmbeddingSource
+from dealrec.config.model_use import ModelUse
 from dealrec.config.prune import PruneConfig
 from dealrec.config.selectors import Need
 from dealrec.config.stages.base import (
     SAMPLES,
     TEXTS,
     JobOptions,
-    ModelUse,
     Pace,
     Phase,
     StageName,

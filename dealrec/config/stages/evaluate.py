@@ -1,7 +1,11 @@
 """The stage that measures an adapter on held-out users."""
 
+from collections.abc import Mapping
+
 from dealrec.config.evaluation import EvaluationConfig, Ranking
 from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.language_models import content
+from dealrec.config.prune import PruneConfig
 from dealrec.config.stages.base import Pace, Phase, Product, StageName, StageSpec, Work, Workload
 
 _TITLE_TOKENS = 12
@@ -32,6 +36,9 @@ class EvaluateStage(StageSpec):
         assert finetune is not None
         assert evaluation is not None
         return Work(2 * texts_asked(finetune, evaluation, load), (finetune.model,))
+
+    def loads(self, config: PruneConfig) -> Mapping[str, object]:
+        return {} if config.finetune is None else content(config.finetune.model)
 
 
 def texts_asked(finetune: FinetuneConfig, evaluation: EvaluationConfig, load: Workload) -> float:

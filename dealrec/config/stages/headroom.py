@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
+from dealrec.config.model_use import ModelUse
 from dealrec.config.prune import PruneConfig
 from dealrec.config.stages.base import (
     TEXTS,
     JobOptions,
-    ModelUse,
     Phase,
     StageName,
     StageSpec,

@@ -188,6 +188,8 @@ class PlannedStage:
     options: JobOptions
     """Those of the run that it is made for."""
     needs: tuple[StagePlace, ...]
+    loads: Mapping[str, object]
+    """What its language model consists of; see :meth:`StageSpec.loads`."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +274,7 @@ def plan_stages(
             keys[spec.name],
             options,
             tuple(StagePlace(n) for n in stage_needs(spec, options.config) if n in keys),
+            spec.loads(options.config),
         )
         for spec in specs
     ]

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from dealrec.config.language_models import measurements
+from dealrec.config.model_use import trained_model
 from dealrec.config.prune import PruneConfig
-from dealrec.config.stages.base import Phase, StageSpec, trained_model
+from dealrec.config.stages.base import Phase, StageSpec
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from dealrec.app.kit.caller import Scope
+from dealrec.app.kit.context import Context
 from dealrec.app.settings import Settings
 from dealrec.config.catalogue import catalogue, keep_measured
 from dealrec.config.language_models import revision
@@ -47,6 +48,7 @@ def test_the_list_says_what_there_is_and_whether_it_is_here(client: TestClient) 
     assert (mine["source"], mine["measured"]) == ("folder", [])
     gone = found["gone"]
     assert (gone["available"], gone["reason"]) == (False, "there is no such folder")
+    assert (mine["state"], gone["state"]) == ("ready", "unusable")
     assert (gone["parameters"], gone["bytes"], gone["revision"]) == (0, None, "")
     assert found["smollm2-135m"]["parameters"] == 134_515_008
     assert client.get("/v1/models/mine").json() == mine
@@ -73,7 +75,9 @@ def test_an_administrator_adds_a_repository_for_the_tenant_and_removes_it(
     admin, other = make_key(), make_key("other")
     made = client.post("/v1/models", json={**HUB, "dtype": "bfloat16"}, headers=admin)
     assert (made.status_code, made.headers["location"]) == (201, "/v1/models/hub")
-    assert (made.json()["available"], made.json()["revision"]) == (False, COMMIT)
+    assert (made.json()["state"], made.json()["revision"]) == ("not_pulled", COMMIT)
+    assert "run `dealrec models pull hub`" in made.json()["reason"]
+    assert client.get("/v1/models/hub", headers=admin).json() == made.json()
     entry = catalogue()["hub"]
     assert (entry.tenants, entry.dtype) == (("default",), "bfloat16")
     assert "[models.mine]" in file.read_text()
@@ -84,6 +88,29 @@ def test_an_administrator_adds_a_repository_for_the_tenant_and_removes_it(
     assert "hub" not in catalogue()
     trail = client.get("/v1/audit", headers=admin).json()["data"]
     assert {"model.create", "model.delete"} <= {one["action"] for one in trail}
+
+
+def test_catalogue_and_database_change_together_or_not_at_all(
+    client: TestClient, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = file.read_text()
+
+    def unlucky(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Context, "audit", unlucky)
+        assert client.post("/v1/models", json=HUB).status_code == 500
+    assert file.read_text() == before
+    once = {"Idempotency-Key": "once"}
+    made = client.post("/v1/models", json=HUB, headers=once)
+    assert client.post("/v1/models", json=HUB, headers=once).json() == made.json()
+    added = file.read_text()
+    with monkeypatch.context() as broken:
+        broken.setattr(Context, "audit", unlucky)
+        assert client.delete("/v1/models/hub").status_code == 500
+    assert file.read_text() == added
+    assert [path.name for path in file.parent.glob(".models.toml.*.part")] == []
 
 
 def test_only_administrators_change_the_catalogue(client: TestClient, make_key: Headers) -> None:
@@ -162,7 +189,7 @@ def test_a_model_that_is_not_here_is_refused_where_the_worker_is_here(
     }
     answer = client.post("/v1/jobs", json=body).json()
     assert answer["code"] == "model_not_available"
-    assert model == "gone" or "`dealrec models pull hub` downloads it" in answer["detail"]
+    assert model == "gone" or "not pulled yet: run `dealrec models pull hub`" in answer["detail"]
 
 
 def test_a_stage_may_not_take_the_memory_that_a_model_needs(

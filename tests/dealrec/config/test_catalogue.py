@@ -179,7 +179,7 @@ def test_a_repository_is_here_once_all_its_files_are(file, tmp_path, monkeypatch
     file.write_text(f"[models.hub]\nrepository = 'some/one'\nrevision = '{COMMIT}'\n")
     entry = language_model("hub")
     assert entry is not None
-    with pytest.raises(UnusableFiles, match="`dealrec models pull hub` downloads it"):
+    with pytest.raises(UnusableFiles, match="run `dealrec models pull hub`"):
         located(entry)
     folder = safetensors_folder(tmp_path / f"hf/hub/models--some--one/snapshots/{COMMIT}")
     assert located(entry).folder == folder

@@ -1,5 +1,6 @@
 """Facts of a model from the heads of its files, and what they forbid."""
 
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from dealrec.config.model_checks import model_facts, require_facts
 from dealrec.config.model_files import UnusableFiles, folder_facts, gguf_facts
+from dealrec.config.model_memory import working_bytes
+from dealrec.config.model_use import ModelUse
 from dealrec.errors import InputError
 from tests.dealrec.config.model_heads import SHAPES, safetensors_folder
 
@@ -90,6 +93,7 @@ def test_weights_that_are_cut_short_are_refused(tmp_path: Path) -> None:
         ({}, {"modules": ("c_attn",)}, "unknown_target_modules"),
         ({}, {"modules": ("up_proj",)}, "unknown_target_modules"),
         ({}, {"room": (1000, "this machine has")}, "not_enough_memory"),
+        ({}, {"chat": True}, "no_chat_template"),
     ],
 )
 def test_what_cannot_work_is_refused_by_the_heads_alone(tmp_path, folder, asked, code) -> None:
@@ -97,7 +101,8 @@ def test_what_cannot_work_is_refused_by_the_heads_alone(tmp_path, folder, asked,
     facts = model_facts(str(tmp_path))
     assert facts is not None
     with pytest.raises(InputError) as refused:
-        require_facts(str(tmp_path), facts, **asked)
+        use = ModelUse(str(tmp_path), modules=asked.get("modules", ()))
+        require_facts(use, facts, room=asked.get("room", (None, "")), chat="chat" in asked)
     assert refused.value.code == code
     assert str(tmp_path) not in refused.value.detail
 
@@ -107,5 +112,24 @@ def test_what_can_work_passes(tmp_path: Path) -> None:
     assert facts is not None
     need = 2 * facts.parameters
     for modules in (("auto",), ("all-linear",), ("q_proj", "self_attn.v_proj")):
-        require_facts(str(tmp_path), facts, modules, dtype="bfloat16", room=(need, ""))
+        use = ModelUse(str(tmp_path), modules=modules, dtype="bfloat16")
+        require_facts(use, facts, room=(need, ""))
     assert model_facts("some/one") is None
+
+
+def test_the_estimate_of_memory_follows_the_work(tmp_path: Path) -> None:
+    facts = model_facts("smollm2-135m")
+    assert facts is not None
+    assert (facts.layers, facts.width, len(facts.shapes)) == (30, 576, 210)
+    weights = working_bytes(facts, ModelUse("smollm2-135m"))
+    assert weights == 4 * facts.parameters
+    effort = ModelUse("smollm2-135m", tokens=2048, max_tokens=512)
+    training = replace(effort, modules=("auto",), rank=8)
+    found = [working_bytes(facts, use) for use in (effort, training)]
+    assert weights < found[0] < found[1]
+    assert working_bytes(facts, replace(training, checkpointed=True)) < found[1]
+    assert working_bytes(facts, replace(training, all_logits=True)) > found[1]
+    assert working_bytes(facts, replace(training, tokens=256)) < found[1]
+    assert working_bytes(facts, training, on_gpu=True) < found[1]
+    wide = replace(training, modules=("all-linear",), rank=16)
+    assert working_bytes(facts, wide) > found[1]

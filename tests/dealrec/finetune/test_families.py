@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dealrec.config.finetune import FinetuneConfig, LoraSettings
+from dealrec.config.model_use import ModelUse
 from dealrec.errors import InputError
 from dealrec.finetune.adapter import save_adapter
 from dealrec.finetune.trainer import LoraTraining
@@ -78,11 +79,11 @@ def test_all_linear_is_what_peft_calls_so_and_wrong_names_are_refused(family):
 def test_a_layer_that_is_missing_is_found_before_anything_runs(tmp_path):
     folder = tmp_path / "mamba"
     family_model("Mamba").save_pretrained(folder)
-    require_usable(str(folder), ["in_proj"])
+    require_usable(ModelUse(str(folder), modules=("in_proj",)))
     with pytest.raises(InputError, match="no modules `out_proj`"):
-        require_usable(str(folder), ["out_proj"])
+        require_usable(ModelUse(str(folder), modules=("out_proj",)))
     with pytest.raises(InputError, match=r"no projection `v_proj`.*last_block") as refusal:
-        require_usable(str(folder), projections=["v_proj"])
+        require_usable(ModelUse(str(folder), projections=("v_proj",)))
     assert refusal.value.code == "model_not_supported"
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dealrec.config.model_use import ModelUse
 from dealrec.errors import InputError
 from dealrec.language_models.checking import require_usable
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
@@ -13,16 +14,16 @@ def test_a_model_is_checked_without_its_weights(tmp_path):
     model_folder = tmp_path / "tiny"
     tiny_model().save_pretrained(model_folder)
     byte_tokenizer().save_pretrained(model_folder)
-    require_usable(str(model_folder), ("q_proj", "self_attn.v_proj"))
+    require_usable(ModelUse(str(model_folder), modules=("q_proj", "self_attn.v_proj")))
     with pytest.raises(InputError, match=r"no modules `c_attn`.*gate_proj.*v_proj") as refused:
-        require_usable(str(model_folder), ("q_proj", "c_attn"))
+        require_usable(ModelUse(str(model_folder), modules=("q_proj", "c_attn")))
     assert refused.value.code == "unknown_target_modules"
 
 
 def test_a_model_of_the_catalogue_is_checked_by_its_entry():
-    require_usable("smollm2-135m", ("down_proj", "self_attn.k_proj"))
+    require_usable(ModelUse("smollm2-135m", modules=("down_proj", "self_attn.k_proj")))
     with pytest.raises(InputError, match="no modules `c_attn`"):
-        require_usable("smollm2-135m", ("c_attn",))
+        require_usable(ModelUse("smollm2-135m", modules=("c_attn",)))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_a_folder_that_is_no_causal_language_model_is_refused(tmp_path, config, 
     if weights:
         (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(InputError) as refused:
-        require_usable(str(tmp_path))
+        require_usable(ModelUse(str(tmp_path)))
     assert refused.value.code == code
 
 
@@ -50,7 +51,7 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path):
     with pytest.raises(
         InputError, match="makes 261 tokens, and the model has embeddings of 260"
     ) as at:
-        require_usable(str(tmp_path))
+        require_usable(ModelUse(str(tmp_path)))
     assert at.value.code == "tokenizer_does_not_fit"
 
 
@@ -59,9 +60,9 @@ def test_a_model_that_memory_does_not_hold_is_refused(tmp_path, monkeypatch):
     byte_tokenizer().save_pretrained(tmp_path)
     monkeypatch.setattr("dealrec.language_models.checking.free_bytes", lambda: 50_000)
     with pytest.raises(InputError, match="this machine has free") as refused:
-        require_usable(str(tmp_path))
+        require_usable(ModelUse(str(tmp_path)))
     assert refused.value.code == "not_enough_memory"
-    require_usable(str(tmp_path), dtype="bfloat16")
+    require_usable(ModelUse(str(tmp_path), dtype="bfloat16"))
 
 
 @pytest.mark.parametrize(
@@ -70,5 +71,5 @@ def test_a_model_that_memory_does_not_hold_is_refused(tmp_path, monkeypatch):
 def test_a_broken_gguf_file_is_refused(tmp_path, content, said):
     (tmp_path / "broken.gguf").write_bytes(content)
     with pytest.raises(InputError, match=f"broken.gguf {said}") as refused:
-        require_usable(str(tmp_path / "broken.gguf"))
+        require_usable(ModelUse(str(tmp_path / "broken.gguf")))
     assert refused.value.code == "model_not_available"
