@@ -129,6 +129,10 @@ class Settings(BaseSettings):
     ingest_seconds: float = Field(3600.0, gt=0)
     """The longest time that parsing uploaded files may take."""
 
+    fork_stages: bool = True
+    """Whether a worker on Linux forks the processes of stages from one that has their libraries loaded, which
+    saves seconds in each stage. Off, and where a fork is not fit, every process starts anew."""
+
     max_comparison_runs: int = Field(1000, ge=1)
     """The most trainings of one comparison: budgets × selectors × seeds."""
 

@@ -156,7 +156,7 @@ def _stage(job: dict[str, Any]) -> dict[str, Any]:
 
 def _kill_stage(service: psutil.Process) -> None:
     for process in service.children(recursive=True):
-        if "dealrec.worker.child" in process.cmdline():
+        if process.name().startswith("stage:"):
             process.kill()
 
 

@@ -5,7 +5,6 @@ the parent is gone, and then this process group ends at once. Loads torch only i
 use it; has no database and no storage.
 """
 
-import ctypes
 import gc
 import os
 import resource
@@ -14,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 from dealrec.config.stages import StageName
 from dealrec.errors import Cancelled, DealrecError
@@ -34,8 +33,8 @@ from dealrec.worker.messages import (
     Stopped,
     Tick,
 )
+from dealrec.worker.system import call_this_process, die_with
 
-_PR_SET_PDEATHSIG = 1
 _PROGRESS_SECONDS = 0.25
 
 
@@ -77,7 +76,8 @@ def main() -> int:
     """Run one stage; the exit status is 0 whenever the parent was told how it ended."""
     start = Start.model_validate_json(sys.stdin.readline())
     order = start.order
-    _die_with(start.parent)
+    die_with(start.parent)
+    call_this_process(f"stage:{order.stage}")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a dump would hold rows
     if order.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (order.memory_bytes,) * 2)
@@ -87,7 +87,7 @@ def main() -> int:
     threading.Thread(target=_listen, args=(reporter,), daemon=True).start()
     threading.Thread(target=_tick, args=(reporter, order.tick_seconds), daemon=True).start()
     try:
-        result = _loaded(order.stage)(order.context(reporter))
+        result = loaded(order.stage)(order.context(reporter))
         reporter.send(Finished(details=result.details, metrics=result.metrics))
     except Cancelled:
         reporter.send(Stopped())
@@ -102,7 +102,7 @@ def main() -> int:
     return 0
 
 
-def _loaded(stage: StageName) -> Run:
+def loaded(stage: StageName) -> Run:
     """The stage's function; what loading made, hundreds of thousands of objects, is never garbage.
 
     Python would look through all of them again and again: the stage `effort` took 2.1 s to load, not 1.7 s.
@@ -130,13 +130,6 @@ def _uses_gpu() -> bool:
     return cuda is not None and hasattr(cuda, "is_initialized") and bool(cuda.is_initialized())
 
 
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)  # it died before the line above
-
-
 def _listen(reporter: PipeReporter) -> None:
     # Unbuffered reads: a buffered one would hold standard input's lock when the process exits.
     while data := os.read(0, 4096):
@@ -152,7 +145,19 @@ def _tick(reporter: PipeReporter, seconds: float) -> None:
         reporter.send(Tick())
 
 
+def run_and_exit() -> NoReturn:
+    """Run :func:`main` and end this process, without waiting for threads of libraries."""
+    status = 1
+    try:
+        status = main()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        try:
+            sys.stdout.flush()
+        finally:
+            os._exit(status)  # a fork must never go on as its server would, whatever was raised
+
+
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    os._exit(status)  # no waiting for threads of libraries
+    run_and_exit()

@@ -1,7 +1,7 @@
 """The messages between a worker and the process that runs its stage, one JSON object a line.
 
-The worker writes one :class:`Start`. The process answers with any number of :data:`News` and at the end
-with one :data:`Ending`; a process that dies says nothing more.
+The worker writes one :class:`Start`; a process that was forked says :class:`Forked` before that. The process
+answers with any number of :data:`News` and at the end with one :data:`Ending`; one that dies says no more.
 """
 
 from dataclasses import fields
@@ -64,9 +64,31 @@ class Start(Record):
     """The worker's process id: the process ends when the worker does."""
 
 
+class ForkOrder(Record):
+    """A stage whose process is to be forked; three file descriptors come with it.
+
+    They are the standard input of the process, the file of what it prints, and the pipe it answers through.
+    """
+
+    stage: StageName
+    tick_seconds: float
+    """The pipe gets a tick so often while the libraries of the stage are loaded."""
+    environment: dict[str, str | None]
+    """The variables that differ from those which the server was started with; ``None``: unset."""
+
+
 class _Answer(Record):
     used_gpu: bool = False
     """Whether the process has begun to use a GPU; once true it stays true."""
+
+
+class Forked(Record):
+    """The process was forked, is a child of the worker by now, and waits for its :class:`Start`."""
+
+    kind: Literal["forked"] = "forked"
+    pid: int
+    pipe: int
+    """The file descriptor of its end of this pipe."""
 
 
 class Tick(_Answer):
@@ -152,6 +174,6 @@ class Raised(_Answer):
 
 News = Tick | Progress | Metric | Point | Event
 Ending = Finished | Stopped | Refused | NoMemory | Raised
-ANSWER: TypeAdapter[News | Ending] = TypeAdapter(
-    Annotated[News | Ending, Field(discriminator="kind")]
+ANSWER: TypeAdapter[Forked | News | Ending] = TypeAdapter(
+    Annotated[Forked | News | Ending, Field(discriminator="kind")]
 )

@@ -16,10 +16,12 @@ from pydantic import ValidationError
 from dealrec.app.tables.jobs import StoredCurves
 from dealrec.config.runtime import yielding_environment
 from dealrec.progress import Curves
+from dealrec.worker.forks import ForkedProcess, fork_server
 from dealrec.worker.messages import (
     ANSWER,
     Ending,
     Event,
+    Forked,
     Metric,
     News,
     Point,
@@ -30,17 +32,23 @@ from dealrec.worker.messages import (
 )
 
 _TAIL = 4000
+_EXIT_SECONDS = 5.0
+"""How long a process may take to end after it has closed its pipe."""
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy's algebra starts its threads when it is loaded, and a fork has none."""
 _RESIDENT = ("RssAnon:", "RssShmem:")
 
 
 class StageProcess:
-    """Starts ``python -m dealrec.worker.child`` in a session of its own and listens to it.
+    """Starts the process of a stage in a session of its own and listens to it.
 
-    What the process prints goes to ``scratch/output.log``. Use as a context manager: at its end
-    the process group is gone.
+    It is a fork of :mod:`dealrec.worker.fork_server` where ``fork`` is asked for and fit, and
+    ``python -m dealrec.worker.child`` otherwise. A stage with a limit on its address space is never a fork:
+    the libraries of other stages would count. What the process prints goes to ``scratch/output.log``.
+    Use as a context manager: at its end the process group is gone.
     """
 
-    def __init__(self, order: StageOrder, scratch: Path) -> None:
+    def __init__(self, order: StageOrder, scratch: Path, *, fork: bool) -> None:
         self.progress: Progress | None = None
         self.metrics: dict[str, float] = {}
         self.ending: Ending | None = None
@@ -51,25 +59,53 @@ class StageProcess:
         self._events: list[Event] = []
         self._curves = Curves()
         self._lock = threading.Lock()
+        self._speaking = threading.RLock()
+        self._order = order
         self._log = scratch / "output.log"
-        read_end, write_end = os.pipe()
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "dealrec.worker.child"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=(write_end,),
-                # Temporary files of libraries go with the scratch folder, however the process ends.
-                env={**yielding_environment(), "TMPDIR": str(scratch.absolute())},
-                start_new_session=True,
-            )
-        os.close(write_end)
+        self._environment = {
+            **_ONE_THREAD,
+            **yielding_environment(),
+            # Temporary files of libraries go with the scratch folder, however the process ends.
+            "TMPDIR": str(scratch.absolute()),
+        }
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
+        """``None`` until the fork is there: libraries may have to be loaded first."""
+        self._start(fork=fork and order.memory_bytes is None)
+
+    def _start(self, *, fork: bool) -> None:
+        stdin, orders = os.pipe()
+        answers, pipe = os.pipe()
+        self._orders = os.fdopen(orders, "wb")
+        try:
+            with self._log.open("wb") as log:
+                ticks = self._order.tick_seconds
+                streams = (stdin, log.fileno(), pipe)
+                forking = fork and fork_server().ask(
+                    self._order.stage, self._environment, streams, ticks
+                )
+                if not forking:
+                    self._process = subprocess.Popen(
+                        [sys.executable, "-m", "dealrec.worker.child"],
+                        stdin=stdin,
+                        stdout=log,
+                        stderr=log,
+                        pass_fds=(pipe,),
+                        env=self._environment,
+                        start_new_session=True,
+                    )
+        except BaseException:
+            os.close(answers)
+            self._orders.close()
+            raise
+        finally:
+            os.close(stdin)
+            os.close(pipe)
         self._reader = threading.Thread(
-            target=self._listen, args=(os.fdopen(read_end, "rb"),), daemon=True
+            target=self._listen, args=(os.fdopen(answers, "rb"), forking), daemon=True
         )
         self._reader.start()
-        self._say(Start(order=order, pipe=write_end, parent=os.getpid()).model_dump_json())
+        if not forking:
+            self._say_what_to_do(pipe)
 
     def __enter__(self) -> "StageProcess":
         return self
@@ -89,6 +125,8 @@ class StageProcess:
         limited by the kernel: ``RLIMIT_AS`` counts what torch and CUDA merely reserve, which is
         many times what they use, and ``RLIMIT_DATA`` the stacks of all threads.
         """
+        if self._process is None:
+            return 0
         try:
             lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         except OSError:  # it has ended, or this is no Linux
@@ -99,8 +137,15 @@ class StageProcess:
 
     def wait(self, seconds: float) -> bool:
         """Whether the process has ended, after at most ``seconds``."""
+        self._reader.join(seconds)  # its end of the pipe closes when the process ends
+        listening = self._reader.is_alive()
+        if self._process is None:
+            if not listening:  # the server died before it could fork
+                self._orders.close()
+                self._start(fork=False)
+            return False
         try:
-            self._process.wait(seconds)
+            self._process.wait(0 if listening else _EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return False
         self._reader.join(5)
@@ -124,28 +169,39 @@ class StageProcess:
 
     def ask_to_stop(self) -> None:
         """Ask the process to raise ``Cancelled`` at its next batch."""
+        if self._process is None:
+            self.kill()
+            return
         self._say("cancel")
         with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+            os.kill(self._process.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End the whole process group, now."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        if self._process is None:
+            fork_server().end()  # nothing else stops a library from being loaded
+            while self._process is None and self._reader.is_alive():
+                self._reader.join(0.01)
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         self._reader.join(5)
-        if self._process.stdin:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+        with contextlib.suppress(OSError):
+            self._orders.close()
 
     @property
     def was_killed(self) -> bool:
         """Whether it ended by SIGKILL, as the kernel does where memory runs out."""
-        return self._process.returncode == -signal.SIGKILL
+        return self._status == -signal.SIGKILL
+
+    @property
+    def _status(self) -> int | None:
+        return None if self._process is None else self._process.returncode
 
     def how_it_died(self) -> str:
         """``signal SIGKILL`` or ``exit status 1``."""
-        status = self._process.returncode
+        status = self._status
         if status is not None and status < 0:
             return f"signal {signal.Signals(-status).name}"
         return f"exit status {status}"
@@ -156,13 +212,16 @@ class StageProcess:
             file.seek(max(0, self._log.stat().st_size - _TAIL))
             return file.read().decode(errors="replace")
 
-    def _say(self, line: str) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it is dead: wait() tells
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
+    def _say_what_to_do(self, pipe: int) -> None:
+        self._say(Start(order=self._order, pipe=pipe, parent=os.getpid()).model_dump_json())
 
-    def _listen(self, pipe: BinaryIO) -> None:
+    def _say(self, line: str) -> None:
+        # It is dead (wait() tells), or was given up.
+        with self._speaking, contextlib.suppress(OSError, ValueError):
+            self._orders.write(line.encode() + b"\n")
+            self._orders.flush()
+
+    def _listen(self, pipe: BinaryIO, forking: bool) -> None:
         with pipe:
             for line in pipe:
                 try:
@@ -170,7 +229,16 @@ class StageProcess:
                 except ValidationError:
                     continue  # its death cut the line off
                 self.last_line = time.monotonic()
-                self._take(message)
+                if isinstance(message, Forked):
+                    fork_server().settled()
+                    forking = False
+                    with self._speaking:  # nothing is said before it knows what to do
+                        self._process = ForkedProcess(message.pid)
+                        self._say_what_to_do(message.pipe)
+                else:
+                    self._take(message)
+        if forking:
+            fork_server().settled()
 
     def _take(self, message: News | Ending) -> None:
         self.used_gpu = message.used_gpu or self.used_gpu

@@ -150,7 +150,8 @@ class Runner:
         checkpoints: Checkpoints,
     ) -> Result | None:
         """Run the process, and return the uploaded result, or ``None`` if the end is already written."""
-        with checkpoints, StageProcess(order, scratch) as process:
+        fork = self._settings.fork_stages
+        with checkpoints, StageProcess(order, scratch, fork=fork) as process:
             heart.watch(process)
             end = self._wait(assignment, process, heart)
             if end in (_End.STOPPED, _End.SHUTDOWN):

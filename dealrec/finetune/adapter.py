@@ -15,6 +15,7 @@ from dealrec.finetune.lora_config import trained_from, write_lora_config
 from dealrec.finetune.model_card import model_card
 from dealrec.language_models.adapters import WEIGHTS, attach_adapter
 from dealrec.language_models.loading import LoadedLanguageModel
+from dealrec.language_models.quantization import peft_without_bitsandbytes
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.language_models.structure import not_supported
 from dealrec.language_models.targets import target_modules
@@ -64,7 +65,7 @@ def _fresh(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
     )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        with quiet_transformers():
+        with quiet_transformers(), peft_without_bitsandbytes(loaded.model):
             return get_peft_model(loaded.model, lora)
 
 

@@ -14,6 +14,7 @@ from dealrec.language_models.loading import (
     LoraFactors,
     load_language_model,
 )
+from dealrec.language_models.quantization import peft_without_bitsandbytes
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import Reporter
 
@@ -94,7 +95,7 @@ def attach_adapter(
     from peft import PeftModel
 
     require_adapter(adapter)
-    with quiet_transformers():
+    with quiet_transformers(), peft_without_bitsandbytes(loaded.model):
         try:
             return PeftModel.from_pretrained(
                 loaded.model, str(adapter), config=trained, is_trainable=trained is not None

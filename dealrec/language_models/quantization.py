@@ -1,6 +1,8 @@
 """Language models whose weights are held in 4 or 8 bits (bitsandbytes)."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -56,3 +58,23 @@ def require_quantization(quantization: Quantization) -> None:
         title="Quantized weights are not available",
         errors=[FieldError("config.finetune.quantization", "needs the package bitsandbytes")],
     )
+
+
+@contextmanager
+def peft_without_bitsandbytes(model: Any) -> Iterator[None]:
+    """Let peft attach adapters without loading bitsandbytes, unless the weights of ``model`` are quantized.
+
+    Where it is installed, peft loads it for every model, which takes a second of processor time.
+    """
+    from peft.tuners.lora import model as lora
+
+    quantized = getattr(model, "is_quantized", False)
+    asked = () if quantized else ("is_bnb_available", "is_bnb_4bit_available")
+    answers = {name: getattr(lora, name) for name in asked}
+    for name in asked:
+        setattr(lora, name, lambda: False)
+    try:
+        yield
+    finally:
+        for name, answer in answers.items():
+            setattr(lora, name, answer)

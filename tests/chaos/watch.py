@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dealrec.app.kit.database import Database
 from dealrec.app.tables.jobs import StageRow, StageState
 from dealrec.config.stages import StageName, StagePart
+from tests.worker.processes import stages_below
 
 _PATIENCE = 10.0
 _LOOK_SECONDS = 0.02
@@ -83,12 +84,9 @@ class Running:
         if owner is None:
             return None
         try:
-            for process in owner.children():
-                if "dealrec.worker.child" in process.cmdline():
-                    return process
+            return next(iter(stages_below(owner)), None)
         except psutil.Error:
-            pass
-        return None
+            return None
 
 
 # Columns, not objects: this is asked fifty times a second.

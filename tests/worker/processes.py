@@ -1,5 +1,6 @@
 """Starts real worker processes for tests, and ends them."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from dealrec.app.settings import Settings
 
@@ -54,6 +57,16 @@ def _process(command: list[str], settings: Settings) -> Iterator[subprocess.Pope
             process.kill()
             process.wait()
             raise
+
+
+def stages_below(process: psutil.Process) -> list[psutil.Process]:
+    """The processes of stages that ``process``, a worker, waits for."""
+    found = []
+    for child in process.children():
+        with contextlib.suppress(psutil.Error):
+            if child.name().startswith("stage:"):
+                found.append(child)
+    return found
 
 
 def until(condition: Callable[[], bool], seconds: float) -> None:

@@ -18,6 +18,7 @@ from dealrec.config.comparison import CONTROLS
 from dealrec.config.runtime import Runtime
 from dealrec.pipeline import compare
 from dealrec.worker.checkpoints import PREFIX
+from tests.worker.processes import stages_below
 
 KEPT_BEFORE_THE_KILL = 3
 UNLIKE = {
@@ -121,9 +122,8 @@ class Killer(threading.Thread):
                 self.kept = {
                     file["finetune_seconds"] for file in files if "finetune_seconds" in file
                 }
-        for child in psutil.Process().children():
-            if "dealrec.worker.child" in child.cmdline():
-                child.kill()
+        for child in stages_below(psutil.Process()):
+            child.kill()
 
 
 def test_an_adapter_is_measured_and_a_comparison_uses_what_its_job_has_scored(

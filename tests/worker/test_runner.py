@@ -20,11 +20,13 @@ from dealrec.app.tables.jobs import EventRow, JobRow, StageRow
 from dealrec.worker import heart
 from dealrec.worker.checkpoints import PREFIX
 from dealrec.worker.claims import Claim, claim
+from dealrec.worker.forks import fork_server
 from dealrec.worker.rejection import remove_rejected_files
 from dealrec.worker.runner import Runner
 from dealrec.worker.sweeper import sweep
 from tests.chaos.disk import SmallDisk
 from tests.worker.makers import TENANT, TINY, interactions, new_job, upload
+from tests.worker.processes import stages_below
 
 ENDLESS = {**TINY, "surrogate": {**TINY["surrogate"], "epochs": 10_000, "patience": 10_000}}
 
@@ -64,7 +66,11 @@ def _no_process_is_left() -> Iterator[None]:
     before = set(psutil.Process().children(recursive=True))
     yield
     deadline = time.monotonic() + 3
-    while left := set(psutil.Process().children(recursive=True)) - before:
+    while left := {
+        process
+        for process in set(psutil.Process().children(recursive=True)) - before
+        if process.pid != fork_server().pid
+    }:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
 
@@ -80,13 +86,7 @@ def _job(database: Database, job: JobRow) -> JobRow:
 
 
 def _child() -> psutil.Process | None:
-    for process in psutil.Process().children():
-        try:
-            if "dealrec.worker.child" in process.cmdline():
-                return process
-        except psutil.Error:
-            continue
-    return None
+    return next(iter(stages_below(psutil.Process())), None)
 
 
 def _when_training(database: Database, job: JobRow, act: Callable[[], object]) -> threading.Thread:

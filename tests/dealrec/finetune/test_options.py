@@ -94,6 +94,21 @@ def test_an_adapter_is_trained_beside_quantized_weights(model_folder, tmp_path, 
     attach_adapter(loaded, tmp_path / "a")
 
 
+def test_weights_that_are_not_quantized_get_an_adapter_without_bitsandbytes(
+    model_folder, tmp_path, monkeypatch
+):
+    from peft.tuners.lora import model as lora
+
+    def asked():
+        pytest.fail("peft would load bitsandbytes")
+
+    monkeypatch.setattr(lora, "is_bnb_available", asked)
+    _trained(model_folder, tmp_path / "a")
+    loaded = load_language_model(str(model_folder), dtype="float32", device="cpu")
+    attach_adapter(loaded, tmp_path / "a")
+    assert lora.is_bnb_available is asked
+
+
 def test_quantization_without_its_package_is_refused_with_the_command_that_brings_it(
     monkeypatch, model_folder
 ):
