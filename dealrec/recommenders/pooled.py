@@ -23,9 +23,10 @@ Digest = bytes
 class PooledStates:
     """Keeps a vector [h] for each text, found by the text's tokens.
 
-    Vectors that another process kept in ``folder`` are used again. Sums over padded batches differ in
-    their last place from batch to batch, so a vector also depends in the last place on the texts beside
-    which it was computed first.
+    Vectors that another process kept in ``folder`` are used again. A file is named after its texts, so
+    that processes that fill one folder at a time lose nothing of each other's. Sums over padded batches
+    differ in their last place from batch to batch, so a vector also depends in the last place on the
+    texts beside which it was computed first.
 
     Args:
         read: Maps ``b`` texts to their vectors [b, h].
@@ -104,7 +105,7 @@ class PooledStates:
         seconds = time.perf_counter() - started
         names = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(len(digests), -1)
         if self._folder is not None:
-            path = self._folder / f"{len(self._chunks):06}.npz"
+            path = self._folder / f"{hashlib.sha256(names.tobytes()).hexdigest()[:32]}.npz"
             with written_whole(path) as part, part.open("wb") as file:
                 np.savez(
                     file,
