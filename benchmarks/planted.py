@@ -175,7 +175,7 @@ def power(first: Floats, second: Floats, runs: int) -> float:
 
 
 def measure(instrument: Instrument, plants: Sequence[Plant], runs: int) -> list[Target]:
-    """Print the table of all plants; the targets are the powers of the two strongest plants."""
+    """Print the table of all plants; the target is the power for the strongest plant."""
     random = instrument.figures(RANDOM, runs)
     print(f"random: preference {random.mean():.4f}\n")
     print("| coreset | less random | interval | " + _heads("power, {} runs") + " |")
@@ -187,7 +187,7 @@ def measure(instrument: Instrument, plants: Sequence[Plant], runs: int) -> list[
         powers = [power(figures, random, size) for size in SIZES]
         cells = [plant.name, f"{found.mean:+.4f}", f"[{found.low:+.4f}, {found.high:+.4f}]"]
         print(f"| {' | '.join([*cells, *(f'{one:.3f}' for one in powers)])} |", flush=True)
-        if plant.exchanged >= 0.5:
+        if plant.exchanged == 1:
             targets += [
                 Target(
                     f"{plant.name}, {size} runs: power",

@@ -63,7 +63,13 @@ def main() -> None:
     parser.add_argument("--noun", default="item", help="what an item is called in prompts")
     options = parser.parse_args()
     out = options.work / f"{options.data.name}-{options.trial}"
-    split = options.split or _default_split(options.data)
+    columns = _columns(options.data)
+    split = options.split or (None if "split" in columns else "leave_one_out")
+    if "timestamp" not in columns and "window_popular" in options.selectors:
+        print("The data have no `timestamp`, so `window_popular` is left out.", flush=True)
+        options.selectors = ",".join(
+            one for one in options.selectors.split(",") if one != "window_popular"
+        )
     with timed() as watch, stage_display() as stages:
         report = compare(
             options.data / "interactions.csv.gz",
@@ -79,11 +85,9 @@ def main() -> None:
     print(json.dumps(_line(report, options, watch.seconds)), flush=True)
 
 
-def _default_split(data: Path) -> str | None:
-    """Return ``leave_one_out``, or ``None`` if the interactions say themselves where each belongs."""
+def _columns(data: Path) -> list[str]:
     with gzip.open(data / "interactions.csv.gz", "rt", encoding="utf-8") as file:
-        columns = next(csv.reader(file))
-    return None if "split" in columns else "leave_one_out"
+        return next(csv.reader(file))
 
 
 def _config(options: argparse.Namespace) -> dict[str, Any]:
