@@ -40,6 +40,10 @@ def local_source(path: str | Path) -> Path:
     Raises:
         InputError: ``no_such_file``.
     """
+    if not str(path):
+        raise InputError(
+            "The name of a file is empty.", code="no_such_file", title="A file cannot be read"
+        )
     found = Path(path).expanduser()
     return found if found.is_dir() and os.access(found, os.R_OK | os.X_OK) else local_file(found)
 

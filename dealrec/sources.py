@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -75,7 +75,7 @@ def _path(source: str | PathLike[str], scratch: Path) -> Path:
         folder = scratch.with_suffix(".fetched")
         folder.mkdir()
         return local_source(fetched(source, folder))
-    return local_source(Path(source))
+    return local_source(fspath(source))
 
 
 def _named(path: Path) -> IngestFile:
@@ -96,7 +96,7 @@ def _file(source: Source, table: Path) -> IngestFile:
         )
         return first.model_copy(update={"further": tuple(further)})
     try:
-        pq.write_table(pa.table(source), table)
+        pq.write_table(_decoded(pa.table(source)), table)
     except MemoryError:  # Arrow's is an ArrowException, too
         raise
     except (pa.ArrowException, TypeError, ValueError) as error:
@@ -105,7 +105,21 @@ def _file(source: Source, table: Path) -> IngestFile:
         raise InputError(
             f"The {table.stem} cannot be read as a table from an object of the type {kind}: {reason}. "
             "Give the path of a file, an Arrow table, or a DataFrame whose columns hold values of one "
-            "type each.",
+            "type each (`.collect()` makes one of a lazy frame).",
             code="not_tabular",
         ) from None
     return IngestFile(path=table, name=table.name)
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """The table with categories as their values: Arrow cannot write those of every DataFrame."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            kind = field.type.value_type
+            kind = pa.large_string() if kind == pa.string_view() else kind
+            chunks = [
+                part.dictionary.cast(kind).take(part.indices) for part in table.column(at).chunks
+            ]
+            column = pa.chunked_array(chunks, kind)
+            table = table.set_column(at, field.name, column)
+    return table

@@ -95,6 +95,10 @@ class FileFormat(Config):
     """Whether a quoted cell may span lines. By default it may in every file but a tab-separated one."""
     rest: bool = False
     """Whether the last column takes the rest of its line, separators included."""
+    skip: int = Field(0, ge=0, le=1000)
+    """Lines (in a workbook rows) before the table, which are left out."""
+    sheet: Name | None = None
+    """The sheet of a workbook, where several hold cells."""
     comment: Annotated[str, Field(min_length=1, max_length=10)] | None = None
     """Lines that begin with these characters are left out. Without it, comments before the header are."""
     encoding: str | None = None

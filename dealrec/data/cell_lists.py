@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from operator import eq
 
 from dealrec.data.synonyms import history_candidates
 
-_SEPARATORS = (",", "|", ";", "\t", " ")
+_SEPARATORS = (",", "|", ";", "\t", "->", "=>", " ")
 """What may separate the values; one that comes first wins, for texts hold spaces."""
-_BRACKETS = re.compile(r"\s*(\[.*\]|\{.*\}|\(.*\))\s*", re.DOTALL)
+_BRACKETS = re.compile(r"\s*(?:array|list|tuple|set)?(\[.*\]|\{.*\}|\(.*\))\s*", re.DOTALL)
+_ALIKE = 0.9
+"""The share of rows in which a column beside a history has as many parts as the history."""
 
 
 def list_columns(
@@ -33,7 +36,9 @@ def list_columns(
     for history in [name for name in found if history_candidates([name])]:
         lengths = [_parts(cell, found[history]) for cell in cells[history]]
         for name, column in cells.items():
-            if name not in found and [_parts(cell, found[history]) for cell in column] == lengths:
+            parts = [_parts(cell, found[history]) for cell in column]
+            alike = sum(map(eq, parts, lengths))
+            if name not in found and max(parts) > 1 and alike >= _ALIKE * len(lengths):
                 found[name] = found[history]
     return dict(found)
 
@@ -51,4 +56,5 @@ def _separator(cells: Sequence[str], asked: str | None, *, named: bool) -> str |
 
 
 def _parts(cell: str, separator: str) -> int:
-    return len([part for part in cell.strip(" []{}()").split(separator) if part.strip()])
+    parts = cell.strip(" []{}()").split(None if separator == " " else separator)
+    return len([part for part in parts if part.strip()])

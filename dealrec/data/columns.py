@@ -165,6 +165,9 @@ class _Finder:
 
     def missing(self, *columns: Column) -> InputError:
         """Make the error that lists the file's columns and says how to name those that are meant."""
+        if self._opened.hint:
+            detail = f"There is one column only. {self._listed()}{self._opened.hint}"
+            return self._error("missing_column", detail, columns[0].value)
         if self._opened.rows is not None:
             return self._unnamed()
         shown = " and no column ".join(_SHOWN_AS.get(column, f"`{column}`") for column in columns)

@@ -24,7 +24,7 @@ _FORMS = tuple(
         rf"(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.{_YEAR}{_TIME}{_ZONE}",
         rf"(?P<y>\d{{4}})年(?P<m>\d{{1,2}})月(?P<d>\d{{1,2}})日{_TIME}",
         rf"(?P<d>\d\d)/{_MONTH}/(?P<y>\d{{4}}):(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d){_ZONE}",
-        r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)(?:[Tt]?(?P<H>\d\d)(?P<M>\d\d)(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?)?"
+        r"(?P<y>\d{4})(?P<m>\d\d)(?P<d>\d\d)(?:[Tt]?(?P<H>\d\d)(?P<M>\d\d)(?:(?P<S>\d\d)(?:[.,](?P<f>\d{1,9}))?)?)?"
         + _ZONE,
         r"(?P<y>\d{4})[-/](?P<m>\d{1,2})",
         r"(?P<m>\d{1,2}) (?P<d>\d{1,2}), (?P<y>\d{4})",
@@ -37,10 +37,17 @@ _FORMS = tuple(
 (also that of RFC 2822) and that of C's `ctime`, with a zone before the year as Twitter has it."""
 _EITHER_WAY = re.compile(rf"(?P<a>\d{{1,2}})([/-])(?P<b>\d{{1,2}})\2{_YEAR}{_TIME}{_ZONE}")
 _COMPACT = re.compile(
-    r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])[0-5]\d[0-5]\d)?"
+    r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])[0-5]\d([0-5]\d)?)?"
 )
+_SERIAL = re.compile(r"[2-6]\d{4}[.,]\d+")
+"""Days and their fraction since the end of 1899, as spreadsheets count them, from 1954 to 2091."""
+_EPOCH_OF_SHEETS = 25_569
+"""The number of the first day of 1970 in a spreadsheet."""
 _MONTHS = {name.lower(): number for number, name in enumerate(month_abbr) if name}
+_NET = re.compile(r"/Date\((-?\d+)([+-]\d{4})?\)/")
+"""Milliseconds since 1970, as .NET writes them into JSON."""
 THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)?$"
+SPACED_THOUSANDS = r"^[+-]?\d{1,3}([ '’\x{a0}\x{202f}]\d{3})+$"
 DOTTED_THOUSANDS = r"^[+-]?\d{1,3}(\.\d{3}){2,}$"
 DECIMAL_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)?,\d+$"
 
@@ -55,6 +62,8 @@ class CellForm:
     """Whether the day comes first in dates such as 13/09/2020."""
     compact: bool = False
     """Whether numbers such as 20200913 are dates."""
+    serial: bool = False
+    """Whether numbers such as 44087.52 are the days of a spreadsheet."""
 
     def told(self) -> list[str]:
         """The form in words, where it had to be found."""
@@ -64,6 +73,8 @@ class CellForm:
             said.append(f"dates have {first} before the {'month' if self.day_first else 'day'}")
         if self.compact:
             said.append("numbers such as 20200913 are dates")
+        if self.serial:
+            said.append("numbers such as 44087.52 are dates of a spreadsheet (days since 1900)")
         if self.decimal_comma:
             said.append("numbers have decimal commas")
         return said
@@ -81,9 +92,10 @@ def cell_form(file: str, sample: Iterable[str | None], asked: FileFormat) -> Cel
     values = [value.strip() for value in sample if value and value.strip()]
     comma = writes_decimal_commas(values, asked)
     compact = bool(values) and all(map(_COMPACT.fullmatch, values))
+    serial = bool(values) and all(map(_SERIAL.fullmatch, values))
     if asked.date_format is not None:
         return CellForm(asked.date_format, comma)
-    return CellForm(None, comma, _day_first(file, values), compact)
+    return CellForm(None, comma, _day_first(file, values), compact, serial)
 
 
 def writes_decimal_commas(values: Iterable[str | None], asked: FileFormat) -> bool:
@@ -135,6 +147,10 @@ def seconds(text: str, form: CellForm) -> float | None:
     """The seconds since 1970 of a date; in UTC unless it names a zone; ``None`` if it is no date."""
     if form.date_format is not None:
         return _parsed(text, form.date_format)
+    if form.serial and _SERIAL.fullmatch(text):
+        return round((float(text.replace(",", ".")) - _EPOCH_OF_SHEETS) * 86_400, 3)
+    if match := _NET.fullmatch(text):
+        return int(match[1]) / 1000
     for pattern in _FORMS:
         if match := pattern.fullmatch(text):
             found = match.groupdict()

@@ -57,6 +57,11 @@ _FOREIGN = {
     b"GGUF": "a language model. Give a table",
     b"\xd0\xcf\x11\xe0": "a document of an older Office. Save it as .xlsx, or as CSV UTF-8",
 }
+_BINARY = (
+    "The file is binary, not a table. If it is text, say its encoding, such as "
+    "`--set data.format.encoding=utf-16-le` (`item_format` for the items)."
+)
+NUL_BYTE = "There is a NUL byte. `tr -d '\\000' <FILE >MENDED` removes such bytes."
 _CONTROL = re.compile(rb"(?<!\x00)[\x02-\x08\x0b\x0e-\x1f\x7f]")
 """^A is left out, because it separates the columns of some files."""
 
@@ -106,11 +111,15 @@ def detect_format(text: bytes, name: str) -> Format:
     """
     if text.startswith(b"PAR1"):
         return Format.PARQUET
-    text = text.lstrip(b"\r\n \t")
+    whole, text = text, text.lstrip(b"\r\n \t")
     if not text:
         raise file_error(name, "empty_file", "The file is empty.")
-    if re.search(rb"\x00(?!\x05)", text) or len(_CONTROL.findall(text)) > len(text) / 100:
-        raise file_error(name, "not_tabular", "The file is binary, not a table.")
+    nuls = [found.start() for found in re.finditer(rb"\x00(?!\x05)", text)]
+    if len(_CONTROL.findall(text)) + len(nuls) > len(text) / 100:
+        raise file_error(name, "not_tabular", _BINARY)
+    if nuls:
+        place = str(whole.count(b"\n", 0, len(whole) - len(text) + nuls[0]) + 1)
+        raise file_error(name, "not_tabular", NUL_BYTE, place)
     if text.startswith((b"{", b"[")):
         return Format.JSON
     if text.startswith(b"<"):

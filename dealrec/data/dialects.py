@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dealrec.config.formats import SEPARATOR_NAMES, SEPARATORS, Escape, FileFormat, Quote
-from dealrec.data.synonyms import KNOWN, plain
+from dealrec.data.headers import is_header, longer_names, names_columns, table_begins, unseparated
 
 _LINES = 200
 """Lines that are looked at."""
@@ -15,9 +15,10 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.|\\t)"?\s*')
 """The line with which Excel is told the separator."""
 _COMMENTS = ("#", "%", "//")
 _RECBOLE = re.compile(r"([^:]+):(token|token_seq|float|float_seq)")
-_NUMBER = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)([eE][+-]?\d+)?")
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?|\d{8}T\d{6}Z?")
-_IDENTIFIER = re.compile(r"[^\W\d][\w .:$\-/()]{0,60}")
+_RULE = re.compile(r"[+|\-=: ]*--[+|\-=: ]*")
+"""A line that is drawn in a table for people."""
+_ABOVE = 20
+"""The lines above a table that are looked at."""
 _ID_LINE = re.compile(r"\d+( \d+)+ ?")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _CSV_LIKE = (",", ";")
@@ -43,7 +44,7 @@ class Dialect:
     comment: str | None = None
     """Lines that begin so are left out."""
     trim: bool = False
-    """Whether spaces after separators belong to the separators."""
+    """Whether spaces beside separators belong to the separators."""
     rest: bool = False
 
     def told(self) -> str:
@@ -65,7 +66,7 @@ class Dialect:
         if self.escape is Escape.BACKSLASH:
             said.append("quotes in cells stand after a backslash")
         if self.trim:
-            said.append("spaces after separators are left out")
+            said.append("spaces beside separators are left out")
         return ", ".join(said)
 
 
@@ -89,6 +90,8 @@ class Sniffed:
     """The cells of the first lines after the header."""
     sure_header: bool
     """Whether a known name in the first line, or the person, says that there is a header."""
+    hint: str = ""
+    """What to do where no column was found, in words."""
 
 
 def sniff(text: str, name: str, asked: FileFormat, *, whole: bool) -> Sniffed:
@@ -104,10 +107,13 @@ def sniff(text: str, name: str, asked: FileFormat, *, whole: bool) -> Sniffed:
     if not whole and len(lines) > 1:
         lines = lines[:-1]
     first, separator, commented = _start(lines, asked)
-    skipped = first if separator or commented else 0
-    body = [line for line in lines[first:] if line and not _is_comment(line, asked.comment)][
-        :_LINES
-    ]
+    first += _lines_before(lines[first:], name, asked)
+    skipped = first if any(line.strip() for line in lines[:first]) else 0
+    body = [
+        line
+        for line in lines[first:]
+        if line and not _is_comment(line, asked.comment) and not _RULE.fullmatch(line)
+    ][:_LINES]
     body = body or [""]
     chosen = asked.separator or separator or _separator(body, name)
     recbole = _recbole(body[0], asked.separator)
@@ -126,7 +132,7 @@ def sniff(text: str, name: str, asked: FileFormat, *, whole: bool) -> Sniffed:
     names = asked.names or ()
     if commented is not None and not names:
         cells = split_line(commented, chosen)
-        if _names_columns(cells) and len(cells) == len(split_line(body[0], chosen)):
+        if names_columns(cells) and len(cells) == len(split_line(body[0], chosen)):
             names = tuple(cells)  # the header stands in the comment
     quote = asked.quote or _quote(body, chosen)
     strict = chosen in _CSV_LIKE if asked.multiline is None else asked.multiline
@@ -136,26 +142,18 @@ def sniff(text: str, name: str, asked: FileFormat, *, whole: bool) -> Sniffed:
     trim = quote is not Quote.NONE and chosen != " " and _is_trimmed(body, chosen)
     if trim:
         cut = [_cells(_without_spaces(line, chosen), chosen, quote, escape) for line in body]
-    sure = asked.header is True or _names_columns(cut[0])
-    header = asked.header if asked.header is not None else sure or _is_header(cut[0], cut[1:])
+    sure = asked.header is True or names_columns(cut[0])
+    header = asked.header if asked.header is not None else sure or is_header(cut[0], cut[1:])
+    if header and not names:
+        names = longer_names(cut)
     if not header and not names:
         width = Counter(map(len, cut)).most_common(1)[0][0]
         names = tuple(str(number) for number in range(1, width + 1))
     dialect = Dialect(
         chosen, quote, escape, strict, header, names, {}, skipped, asked.comment, trim, asked.rest
     )
-    return Sniffed(dialect, cut[1:] if header else cut, sure)
-
-
-def header_of(rows: Sequence[list[str]], asked: FileFormat) -> tuple[bool, tuple[str, ...]]:
-    """Whether the first of some rows is a header, and the names of the columns."""
-    known = asked.header is None and (_names_columns(rows[0]) or _is_header(rows[0], rows[1:]))
-    header = known if asked.header is None else asked.header
-    if asked.names:
-        return header, asked.names
-    if header:
-        return True, tuple(cell.strip() for cell in rows[0])
-    return False, tuple(str(number) for number in range(1, max(map(len, rows)) + 1))
+    hint = unseparated(body) if max(map(len, cut)) == 1 else ""
+    return Sniffed(dialect, cut[1:] if header else cut, sure, hint)
 
 
 def split_line(line: str, separator: str) -> list[str]:
@@ -165,18 +163,30 @@ def split_line(line: str, separator: str) -> list[str]:
 
 def _start(lines: Sequence[str], asked: FileFormat) -> tuple[int, str | None, str | None]:
     """Where the table begins, the separator that a line before it states, and the last comment there."""
-    separator, commented, at = None, None, 0
-    for at, line in enumerate(lines):
+    separator, commented, at = None, None, asked.skip
+    for at, line in enumerate(lines[asked.skip :], asked.skip):
         stated = _SEPARATOR_LINE.fullmatch(line)
-        if at == 0 and stated:
+        if at == asked.skip and stated:
             separator = "\t" if stated[1] == r"\t" else stated[1]
         elif _is_comment(line, asked.comment) or (
             asked.comment is None and line.startswith(_COMMENTS)
         ):
             commented = line
-        elif line.strip():
+        elif line.strip() and not _RULE.fullmatch(line):
             return at, separator, commented
     return at, separator, commented
+
+
+def _lines_before(lines: Sequence[str], name: str, asked: FileFormat) -> int:
+    """The number of lines before the one that names columns, where a report has words above its table."""
+    if asked.skip or asked.names or asked.header is not None:
+        return 0
+    found = (at for at, line in enumerate(lines[:_ABOVE]) if line.strip())
+    for at in found:
+        separator = asked.separator or _separator(lines[at : at + _LINES], name)
+        if table_begins([split_line(line, separator) for line in lines[: at + 1]]):
+            return at
+    return 0
 
 
 def _is_comment(line: str, comment: str | None) -> bool:
@@ -187,7 +197,7 @@ def _separator(lines: Sequence[str], name: str) -> str:
     """The separator that most lines hold as often as the first one; of several, the most frequent one."""
     if all(_ID_LINE.fullmatch(line) for line in lines):
         return " "
-    bare = [_QUOTED.sub("", line) for line in lines]
+    bare = [_QUOTED.sub("x", line) for line in lines]
     best, score = "", (0.0, 0)
     for separator in SEPARATORS.values():
         counts = [
@@ -195,7 +205,8 @@ def _separator(lines: Sequence[str], name: str) -> str:
         ]
         if not counts[0]:
             continue
-        same = sum(count == counts[0] for count in counts) / len(counts)
+        alike = (sum(count == counts[0] + more for count in counts) for more in (0, 1))
+        same = max(alike) / len(counts)
         found = (float(same >= 0.5) - (separator == " "), counts[0])
         if found > score or not best:
             best, score = separator, found
@@ -254,38 +265,12 @@ def _cells(line: str, separator: str, quote: Quote, escape: Escape) -> list[str]
 
 
 def _is_trimmed(lines: Sequence[str], separator: str) -> bool:
-    """Whether a space follows every separator outside of quotes."""
-    sampled = [_QUOTED.sub("", line) for line in lines[:50]]
+    """Whether a space, or the end of the line, follows every separator outside of quotes."""
+    sampled = [f"{_QUOTED.sub('', line).rstrip()} " for line in lines[:50]]
     every = sum(line.count(separator) for line in sampled)
     return every > 0 and every == sum(line.count(f"{separator} ") for line in sampled)
 
 
 def _without_spaces(line: str, separator: str) -> str:
-    pattern = rf'"(?:[^"]|"")*"|{re.escape(separator)} +'
-    return re.sub(pattern, lambda hit: hit[0] if hit[0][0] == '"' else separator, line)
-
-
-def _names_columns(cells: Sequence[str]) -> bool:
-    return any(
-        plain(cell) in KNOWN or plain(cell) in ("userid", "itemid") for cell in cells
-    ) and not any(_NUMBER.fullmatch(cell.strip()) for cell in cells)
-
-
-def _is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first line names columns, by its difference from the lines below."""
-    if not all(_IDENTIFIER.fullmatch(cell.strip()) for cell in cells if cell.strip()):
-        return False
-    filled = [cell for cell in cells if cell.strip()]
-    if not filled or len(set(filled)) < len(filled):
-        return False
-    if any(_is_value(cell) for cell in cells):
-        return False
-    for at in range(len(cells)):
-        below = [row[at] for row in rows if len(row) == len(cells)]
-        if below and sum(map(_is_value, below)) * 5 >= len(below) * 4:
-            return True
-    return not any(cell in row for row in rows for cell in filled)
-
-
-def _is_value(cell: str) -> bool:
-    return bool(_NUMBER.fullmatch(cell.strip()) or _DATE.fullmatch(cell.strip()))
+    pattern = rf'"(?:[^"]|"")*"| *{re.escape(separator)} *|^ +| +$'
+    return re.sub(pattern, lambda hit: hit[0] if hit[0][0] == '"' else hit[0].strip(" "), line)

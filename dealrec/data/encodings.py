@@ -3,7 +3,9 @@
 import codecs
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from dealrec.data.detection import UTF8_BOM, file_error
 
@@ -18,19 +20,41 @@ _MARKS = {
     UTF8_BOM: "utf-8",
 }
 """Byte order marks; that of UTF-32 begins with that of UTF-16, so it comes first."""
-_CANDIDATES = (
-    *("cp1252", "latin_1", "gb18030", "big5", "shift_jis", "euc_kr", "euc_jp"),
-    *("cp1251", "koi8_r", "cp1250", "cp1253", "cp1254"),
+_WIDE = ("gb18030", "big5", "shift_jis", "euc_kr", "euc_jp")
+_NARROW = (
+    *("cp1252", "latin_1", "cp1250", "iso8859_2", "cp1254", "cp850", "cp852", "mac_roman"),
+    *("cp1251", "koi8_r", "iso8859_5", "cp866", "cp1253", "iso8859_7", "cp1255", "cp1256", "cp874"),
 )
-"""The encodings that are told apart; of those that give the same text the first one is named."""
+"""The encodings with several bytes a letter and with one, that are told apart; of those that give the same
+text the first one is named."""
 _FOREIGN_LINE = re.compile(rb"[^\r\n]*[\x80-\xff][^\r\n]*")
 _ENOUGH_BYTES, _ENOUGH_LINES = 64 * 2**10, 20_000
 _CLEAR = 0.02
 """How much more disorder the second-best encoding shows at least, if the best one is to be sure."""
-_NEAR_WESTERN = {"cp1250", "cp1253", "cp1254"}
-_UNWESTERN = re.compile(r"[³¹²¿¾¼½¶°±ìŸ£¥¨¯]\w|\w[³¹²¿¾¼½¶°±ìŸ£¥¨¯]")
-"""How letters of Central Europe, Greek and Turkish look where they are read as Western ones."""
-_SCRIPTS = ("LATIN", "CYRILLIC", "GREEK", "HANGUL", "CJK", "HIRAGANA", "KATAKANA", "HALFWIDTH")
+_CENTRAL = re.compile(r"[³¹²¿¾¼½¶°±ìŸ£¥¨¯]\w|\w[³¹²¿¾¼½¶°±ìŸ£¥¨¯]")
+"""How letters of Central Europe and Greek look where they are read as Western ones."""
+_SIGN_INSIDE = re.compile(r"[^\W\d_][^\w\s\x00-\x7f’‘·–—…•´®™‐‑\u0300-\u036f][^\W\d_]")
+_KANA = re.compile(r"[\u3040-\u30ff]")
+_SIGNS = {"Sc", "Sm", "So"}
+_MARKS_OF_TRADE = "®™©"
+_AFTER = f"{_MARKS_OF_TRADE}°"
+_NEVER_BEFORE, _NEVER_AFTER = "†‡§¶‰¹²³¼½¾", "‚„¿¡§¶†‡‰«"
+"""Signs that stand right before, or after, no letter."""
+_ODD = 0.1
+"""The share of odd words from which on an encoding is none that the text may have."""
+_SCRIPTS = (
+    "LATIN",
+    "CYRILLIC",
+    "GREEK",
+    "HANGUL",
+    "CJK",
+    "HIRAGANA",
+    "KATAKANA",
+    "HALFWIDTH",
+    "HEBREW",
+    "ARABIC",
+    "THAI",
+)
 _JAPANESE = {"CJK", "HIRAGANA", "KATAKANA"}
 
 
@@ -49,15 +73,24 @@ def marked_encoding(head: bytes) -> str | None:
             return name
     whole = head[: len(head) // 2 * 2]
     for name, text, nul in (("utf-16-le", 0, 1), ("utf-16-be", 1, 0)):
-        if len(whole) < 8 or whole[text::2].count(0) or whole[nul::2].count(0) < len(whole) / 4:
+        if len(whole) < 8 or whole[text::2].count(0) or whole[nul::2].count(0) < len(whole) / 40:
             continue
         try:
-            whole.decode(name)
+            decoded = whole.decode(name)
         except UnicodeDecodeError as error:
             if error.start < len(whole) - 4:
                 continue
-        return name
+            decoded = whole[: error.start].decode(name)
+        if _is_written(decoded):
+            return name
     return None
+
+
+def _is_written(text: str) -> bool:
+    """Whether a text has lines and cells, and hardly a character that nobody writes."""
+    odd = sum(unicodedata.category(letter) in ("Cc", "Cn", "Co") for letter in text)
+    ends = sum(map(text.count, "\n\r\t\x01"))
+    return bool(ends) and (odd - ends) * 100 <= len(text)
 
 
 class Decoder:
@@ -116,22 +149,52 @@ class Survey:
         """The encodings that the text may have: one where there is no doubt, none for damaged UTF-8."""
         if self.invalid <= self.valid or not self.invalid:
             return []
-        from charset_normalizer import from_bytes
-
         sample = bytes(self._sample)
-        found: dict[str, tuple[float, str]] = {}  # the disorder and the name, by the text
-        for match in from_bytes(sample, cp_isolation=list(_CANDIDATES), threshold=0.2):
-            names = [name for name in _CANDIDATES if _same(sample, name, str(match))]
-            if names and not _mixes_scripts(str(match)):
-                found.setdefault(str(match), (match.chaos, names[0]))
-        western = sample.decode("cp1252", "replace")
-        if "\ufffd" not in western and not _mixes_scripts(western) and _is_western(western):
-            found.setdefault(western, (0.0, "cp1252"))
-        ranked = sorted(found.values())
-        likely = [name for chaos, name in ranked if chaos <= ranked[0][0] + _CLEAR]
-        if "cp1252" in likely and not _UNWESTERN.search(western):
-            return [name for name in likely if name not in _NEAR_WESTERN]
+        found: dict[str, tuple[float, str]] = {}  # the share of odd words and the name, by the text
+        for text, odd, name in (*_narrow(sample), *_wide(sample)):
+            if odd <= _ODD and not _mixes_scripts(text):
+                found.setdefault(text, (odd, name))
+        ranked = sorted(found.values(), key=lambda one: one[0])
+        likely = [name for odd, name in ranked if odd <= ranked[0][0] + _CLEAR]
+        japanese = next((text for text, (_, name) in found.items() if name == "euc_jp"), "")
+        if len(_KANA.findall(japanese)) * 10 > len(japanese):
+            return list(dict.fromkeys([*likely, "euc_jp"]))
+        if "cp1252" in likely:
+            return _not_western(sample.decode("cp1252"), likely) or ["cp1252"]
         return likely
+
+
+def _not_western(text: str, likely: list[str]) -> list[str]:
+    """The encodings that a text may have that is odd as a Western one; none if it is not odd."""
+    letters = Counter(text.lower())
+    turkish, else_ = (sum(letters[letter] for letter in some) for some in ("ýðþ", "áæí"))
+    if turkish and not else_:
+        return ["cp1254", "cp1252"]
+    if _CENTRAL.search(text) or (letters["õ"] and not letters["ã"]):
+        return [name for name in likely if name in ("cp1252", "cp1250", "iso8859_2", "cp1253")]
+    return []
+
+
+def _narrow(sample: bytes) -> Iterator[tuple[str, float, str]]:
+    """The texts that one byte a letter gives, the share of their odd words, and the encoding."""
+    for name in _NARROW:
+        try:
+            text = sample.decode(name)
+        except UnicodeDecodeError:
+            continue
+        words = [word for word in text.split() if not word.isascii()]
+        if words and _is_dense_enough(text):
+            yield text, sum(map(_is_odd, words)) / len(words), name
+
+
+def _wide(sample: bytes) -> Iterator[tuple[str, float, str]]:
+    """The same for several bytes a letter, with the disorder that the detector finds in each text."""
+    from charset_normalizer import from_bytes
+
+    for match in from_bytes(sample, cp_isolation=list(_WIDE), threshold=0.2):
+        names = [name for name in _WIDE if _same(sample, name, str(match))]
+        if names:
+            yield str(match), match.chaos, names[0]
 
 
 def _same(sample: bytes, encoding: str, text: str) -> bool:
@@ -141,12 +204,34 @@ def _same(sample: bytes, encoding: str, text: str) -> bool:
         return False
 
 
-def _is_western(text: str) -> bool:
-    """Whether the letters beyond ASCII are sparse and stand in words of ASCII letters."""
-    foreign = sum(character > "\x7f" for character in text)
-    letters = sum(character.isalpha() for character in text if character > "\x7f")
-    plain = sum(character.isascii() and character.isalpha() for character in text)
-    return foreign * 2 < plain and letters * 5 >= foreign * 3
+def _is_odd(word: str) -> bool:
+    """Whether nobody writes such a word: a capital after a small letter, a sign between letters, …."""
+    pairs = (pair for pair in pairwise(f" {word} ") if not "".join(pair).isascii())
+    return any(_is_odd_pair(*pair) for pair in pairs) or bool(_SIGN_INSIDE.search(word))
+
+
+def _is_odd_pair(first: str, second: str) -> bool:
+    if first.islower() and second.isupper():
+        return True
+    before, after = unicodedata.category(first), unicodedata.category(second)
+    if "Cc" in (before, after) or "Cn" in (before, after):
+        return True
+    if after == "Mn":
+        return before[0] not in "LM"
+    if after[0] == "L":
+        return first in _NEVER_BEFORE or (before in _SIGNS and first not in _MARKS_OF_TRADE)
+    return before[0] == "L" and (
+        second in _NEVER_AFTER or (after in _SIGNS and second not in _AFTER)
+    )
+
+
+def _is_dense_enough(text: str) -> bool:
+    """Whether Latin letters beyond ASCII stand among ASCII ones; other letters may stand alone."""
+    foreign = [letter for letter in text if letter > "\x7f"]
+    latin = sum(letter.isalpha() and _scripts(letter) == {"LATIN"} for letter in foreign)
+    letters = sum(letter.isalpha() or unicodedata.category(letter) == "Mn" for letter in foreign)
+    plain = sum(letter.isascii() and letter.isalpha() for letter in text)
+    return latin < max(2 * plain, 1) and letters * 5 >= len(foreign) * 3
 
 
 def _mixes_scripts(text: str) -> bool:

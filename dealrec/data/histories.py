@@ -9,11 +9,15 @@ import pyarrow.compute as pc
 
 from dealrec.config import Column
 from dealrec.data.dates import CellForm
-from dealrec.data.tables import BadRow, Batch, Int64, TableReader
+from dealrec.data.tables import BadRow, Batch, Bool, Int64, TableReader
 from dealrec.data.values import as_order, as_text
 
 PLACE = "(place in the list)"
 """The name of the column with the place of an item in its list."""
+_AROUND = r"^\s*(?:array|list|tuple|set)?[\[\(\{\s]+|[\]\}\s]+, ?dtype=.*$|[\]\)\}\s]+$"
+"""What programs print around the values of a list."""
+_LEFT_OUT = "..."
+"""What NumPy and pandas print in place of values in the middle."""
 _TARGET = "item_id"
 """The column of RecBole's sequential files that holds the item after the list."""
 _MIND_TIMES = CellForm(date_format="%m/%d/%Y %I:%M:%S %p")
@@ -85,8 +89,10 @@ class Histories:
         bad = [BadRow(int(row), self._item, "unequal_lists") for row in batch.rows[unequal]]
         empty = (lengths == 0) & ~unequal
         bad += [BadRow(int(row), self._item, "empty_item_id") for row in batch.rows[empty]]
-        keep = pa.array(~unequal & ~empty)
-        rows, lengths = batch.rows[~unequal & ~empty], lengths[~unequal & ~empty]
+        cut = _holds(items, _LEFT_OUT) & ~unequal & ~empty
+        bad += [BadRow(int(row), self._item, "cut_list") for row in batch.rows[cut]]
+        good = ~(unequal | empty | cut)
+        keep, rows, lengths = pa.array(good), batch.rows[good], lengths[good]
         parents = pa.array(np.repeat(np.arange(len(rows)), lengths))
         cells = {
             name: lists[name].filter(keep).flatten()
@@ -113,10 +119,11 @@ def as_lists(column: pa.Array, separator: str | None) -> pa.Array:
         filled = pc.fill_null(column, pa.scalar([], column.type))
         return pa.LargeListArray.from_arrays(filled.offsets, as_text(filled.values))
     text = pc.fill_null(as_text(column), "")
-    text = pc.replace_substring_regex(text, r"^[\[\(\{\s]+|[\]\)\}\s]+$", "")
-    split = pc.split_pattern(text, separator or " ")
+    text = pc.replace_substring_regex(text, _AROUND, "")
+    spaced = separator in (None, " ")
+    split = pc.utf8_split_whitespace(text) if spaced else pc.split_pattern(text, separator)
     split = split.cast(pa.large_list(pa.string()))
-    values = pc.utf8_trim(split.values, " '\"")
+    values = pc.utf8_trim(split.values, " '\"\n\t")
     return _without_empty(split.offsets, values)
 
 
@@ -127,6 +134,15 @@ def _without_empty(offsets: pa.Array, values: pa.Array) -> pa.Array:
     return pa.LargeListArray.from_arrays(
         pa.array(bounds, pa.int64()), values.filter(pa.array(filled))
     )
+
+
+def _holds(lists: pa.Array, value: str) -> Bool:
+    """[n] whether a list has a value."""
+    places = pc.indices_nonzero(pc.fill_null(pc.equal(lists.flatten(), value), False))
+    found: Bool = np.zeros(len(lists), bool)
+    if len(places):
+        found[pc.list_parent_indices(lists).take(places).to_numpy()] = True
+    return found
 
 
 def _lengths(lists: pa.Array) -> Int64:

@@ -1,6 +1,6 @@
 """Ids: their numbering by content, and ids that programs have changed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +9,8 @@ import pyarrow.compute as pc
 from dealrec.data.dataset import Int32
 
 _WHOLE_FLOAT = r"^([+-]?\d+)\.0+$"
+_FORMULA = r'^="(.*)"$'
+"""How a text is written for spreadsheets, which else would make a number of it."""
 
 
 def numbered(ids: pa.Array, indices: Int32) -> tuple[pa.Array, Int32]:
@@ -30,13 +32,25 @@ def numbered(ids: pa.Array, indices: Int32) -> tuple[pa.Array, Int32]:
 
 
 def normalised(ids: pa.Array) -> pa.Array:
-    """Remove spaces around ids, and the ``.0`` of numbers that became floats.
+    """Remove spaces around ids, the ``.0`` of numbers that became floats, and the ``=""`` of spreadsheets.
 
     Examples:
-        >>> normalised(pa.array([" 12.0", "007", "1.50"])).to_pylist()
-        ['12', '007', '1.50']
+        >>> normalised(pa.array([" 12.0", "007", "1.50", '="007"'])).to_pylist()
+        ['12', '007', '1.50', '007']
     """
-    return pc.replace_substring_regex(pc.utf8_trim_whitespace(ids), _WHOLE_FLOAT, r"\1")
+    text = pc.replace_substring_regex(pc.utf8_trim_whitespace(ids), _FORMULA, r"\1")
+    return pc.replace_substring_regex(text, _WHOLE_FLOAT, r"\1")
+
+
+def written_twice(ids: pa.Array, mend: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The distinct ``ids`` that are the same as others after mending, in the order of the mended ones."""
+    mended = mend(ids)
+    if not pc.any(pc.not_equal(mended, ids)).as_py():
+        return ids.slice(0, 0)
+    counts = pc.value_counts(mended)
+    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    found = pc.is_in(mended, value_set=several)
+    return ids.filter(found).take(pc.array_sort_indices(mended.filter(found)))
 
 
 def merged(ids: pa.Array, indices: Int32) -> tuple[pa.Array, Int32]:
@@ -50,7 +64,7 @@ def with_zeros(ids: pa.Array, known: pa.Array) -> pa.Array:
 
     An id stays as it is where two ids, on either side, differ in their zeros alone.
     """
-    short, bare = _without_zeros(known), _without_zeros(ids)
+    short, bare = without_zeros(known), without_zeros(ids)
     missing = pc.invert(pc.is_in(ids, value_set=known))
     at = pc.index_in(bare, value_set=_once(short))
     safe = pc.and_(missing, pc.and_(at.is_valid(), pc.is_in(bare, value_set=_once(bare))))
@@ -62,7 +76,7 @@ def example_pair(ours: pa.Array, theirs: pa.Array) -> tuple[str, str] | None:
     """Find an id of each side that would be the same after mending, if there is one."""
     for mended, known in (
         (normalised(ours), normalised(theirs)),
-        (_without_zeros(normalised(ours)), _without_zeros(normalised(theirs))),
+        (without_zeros(normalised(ours)), without_zeros(normalised(theirs))),
     ):
         at = pc.index_in(mended, value_set=known)
         differ = pc.fill_null(pc.not_equal(ours, theirs.take(at)), False)
@@ -72,7 +86,8 @@ def example_pair(ours: pa.Array, theirs: pa.Array) -> tuple[str, str] | None:
     return None
 
 
-def _without_zeros(ids: pa.Array) -> pa.Array:
+def without_zeros(ids: pa.Array) -> pa.Array:
+    """The ids without leading zeros."""
     return pc.replace_substring_regex(ids, r"^0+(\d)", r"\1")
 
 

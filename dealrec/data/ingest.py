@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from dealrec.config import Column, DataOptions, Sampling, Split, SplitMethod
 from dealrec.config.data import AS_THEY_ARE
+from dealrec.config.formats import SEPARATORS
 from dealrec.config.stages.plan import count_samples
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
@@ -243,7 +244,8 @@ def _require_samples(counts: Mapping[str, int], item_ids: pa.Array, name: str) -
         raise InputError(
             "No sample can be made, because no user has two interactions in the training split. "
             f"{detail}. A sample needs an item and at least one before it: give more interactions of each "
-            "user, relax the filters, or split otherwise (`--split`, or `split` in the request).",
+            "user, relax the filters, or split otherwise (`--split`, or `split` in the request)."
+            f"{_several_items(item_ids)}",
             code="no_samples",
             errors=[FieldError(name, "no user has two interactions in the training split")],
         )
@@ -255,6 +257,18 @@ def _require_samples(counts: Mapping[str, int], item_ids: pa.Array, name: str) -
                 "spreadsheet or a column of floating-point numbers. Export them again, as text."
             )
         raise InputError(detail, code="one_item", errors=[FieldError(name, "it has one item only")])
+
+
+def _several_items(item_ids: pa.Array) -> str:
+    """A word on ids that look like several ones."""
+    ids = item_ids.slice(0, 100).to_pylist()
+    for name, mark in SEPARATORS.items():
+        if all(mark in one for one in ids):
+            return (
+                f" Where ids such as `{ids[0][:40]}` are several items, "
+                f"`--set data.format.list_separator={name}` cuts them."
+            )
+    return ""
 
 
 def _dataset(

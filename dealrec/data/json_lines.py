@@ -216,7 +216,9 @@ def _inner(path: str, fields: dict[str, Any], depth: int) -> Iterator[str]:
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value if _is_text(value) else None
-    return None if value is None or not _is_text(value) or value is _NOT_THERE else repr(value)
+    if value is None or not _is_text(value) or value is _NOT_THERE:
+        return None
+    return repr(value).removesuffix(".0")
 
 
 def _texts(value: Any) -> list[str | None] | None:

@@ -13,8 +13,15 @@ from dealrec.data.detection import file_error
 from dealrec.data.streams import UnpackedFile
 from dealrec.data.synonyms import KNOWN, plain
 
+
+def _number(text: str) -> str:
+    """A number as it is written, but for the fraction of a whole one: 12.0 is 12."""
+    whole, _, fraction = text.partition(".")
+    return whole if fraction and not fraction.strip("0") else text
+
+
 _DECODER = json.JSONDecoder(
-    parse_int=str, parse_float=str, parse_constant=lambda name: None if name == "NaN" else name
+    parse_int=str, parse_float=_number, parse_constant=lambda name: None if name == "NaN" else name
 )
 _UNICODE = re.compile(r"u'(.*)'", re.DOTALL)
 _GAP = re.compile(r"[\s,]*")
@@ -69,10 +76,17 @@ def other_orient(document: dict[str, Any]) -> str | None:
                 "The file is one object whose fields are the rows. `jq -c '.[]'` writes one a line."
             )
     named = any(plain(name) in (*KNOWN, "userid", "itemid") for name in document)
-    if len(values) > 1 and not named and all(map(_is_flat_list, values)):
+    if len(values) < 2 or named or not all(isinstance(value, list) for value in values):
+        return None
+    if all(map(_is_flat_list, values)):
         return (
             "The file is one object of users and their items. `jq -c 'to_entries[] | "
             "{user_id: .key, item_ids: .value}'` writes one user a line."
+        )
+    if all(isinstance(inner, dict) for value in values for inner in value):
+        return (
+            "The file is one object of users and their interactions. `jq -c 'to_entries[] | "
+            "{user_id: .key} + .value[]'` writes one interaction a line."
         )
     return None
 
@@ -114,7 +128,7 @@ def parsed_lines(
 
 
 def parsed_json(text: str) -> dict[str, Any] | None:
-    """The object in a line; its numbers stay as they are written, and ``NaN`` is null."""
+    """The object in a line; its numbers stay as they are written (12.0 is 12), and ``NaN`` is null."""
     try:
         found = _DECODER.decode(text)
     except (ValueError, RecursionError):

@@ -28,6 +28,8 @@ _SPLIT_NAMES = {
     **dict.fromkeys(("test", "testing", "tst"), Split.TEST),
 }
 _WORDS = re.compile(r"[a-z]+")
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""The folder of rows that lack a value of the partition's column."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Part:
     path: Path
     name: str
     """Its name, or its path within the folder."""
-    partition: Mapping[str, str]
+    partition: Mapping[str, str | None]
     """The columns that folders such as ``day=2020-09-13`` say, and their values."""
 
 
@@ -113,7 +115,7 @@ class JoinedTables:
     """Tables one after another, with columns whose values are the same in a whole table."""
 
     def __init__(
-        self, opened: Sequence[OpenedTable], constants: Sequence[Mapping[str, str]]
+        self, opened: Sequence[OpenedTable], constants: Sequence[Mapping[str, str | None]]
     ) -> None:
         tables = [one.table for one in opened]
         self.name = tables[0].name
@@ -171,9 +173,9 @@ def file_name(path: PurePath) -> str:
     return "/".join(path.parts[first:])
 
 
-def _partition(path: PurePosixPath) -> dict[str, str]:
+def _partition(path: PurePosixPath) -> dict[str, str | None]:
     return {
-        unquote(name): unquote(value)
+        unquote(name): None if value == _NO_VALUE else unquote(value)
         for name, sign, value in (part.partition("=") for part in path.parts[:-1])
         if sign and name
     }

@@ -13,7 +13,7 @@ from dealrec.config import Column, SplitMethod
 from dealrec.data.catalogue import Catalogue
 from dealrec.data.dataset import Int32, Int64
 from dealrec.data.findings import DataWarning, warning
-from dealrec.data.identifiers import example_pair
+from dealrec.data.identifiers import example_pair, normalised, without_zeros, written_twice
 from dealrec.data.interactions import Interactions
 from dealrec.data.sequences import Sequences
 from dealrec.data.splits import time_cuts
@@ -23,6 +23,8 @@ from dealrec.data.titles import HTML
 _MISSING = r"^(?i:-?nan|nat|[(]?null[)]?|#null!|none|nil|undefined|na|n/a|#n/a|<na>|\\n)$"
 """The words that programs write for a missing value."""
 _ROUNDED = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
+_SINGLE = 24
+"""The binary digits that a floating-point number of 32 bits holds."""
 _ROUNDING = 10_000
 """Seconds that lie between times of which a spreadsheet keeps six digits."""
 _MOST, _MANY = 0.9, 0.05
@@ -114,6 +116,25 @@ def _odd_ids(file: str, column: str, ids: pa.Array, indices: Int32) -> Iterator[
             f"`{ids.filter(rounded)[0]}`: different ids have become one in a spreadsheet or a column "
             "of floating-point numbers. Export the ids again, as text.",
         )
+    yield from _written_twice(file, column, ids)
+
+
+def _written_twice(file: str, column: str, ids: pa.Array) -> Iterator[DataWarning]:
+    """Look for ids that differ in what programs change: spaces, the ``.0`` of numbers, leading zeros."""
+    ways = (
+        (normalised, "`--set data.normalise_ids=true` makes such ids the same."),
+        (without_zeros, "If they mean the same, export the ids again, as text."),
+    )
+    for mend, way in ways:
+        found = written_twice(ids, mend)
+        if len(found):
+            yield warning(
+                "ids_written_twice",
+                len(found),
+                f"{len(found):,} ids in `{column}` of {file} are one id in several forms, such as "
+                f"`{found[0]}` and `{found[1]}`, and count as different ones. {way}",
+            )
+            return
 
 
 def _rows(which: pa.Array, indices: Int32) -> int:
@@ -159,8 +180,21 @@ def _odd_times(file: str, times: Int64) -> Iterator[DataWarning]:
             f"than the others, such as {times[units == unit][0]}. Write all of them in one unit, such "
             "as seconds.",
         )
+    step = 2 ** max(int(np.abs(times).max()).bit_length() - _SINGLE, 0)
+    single = times % step == 0
+    by_hand = times % int(60 * second) == 0
+    differ = times.min() < times.max()
+    if step > 1 and differ and single.mean() > _MOST and by_hand.mean() < _MOST:
+        yield warning(
+            "rounded_times",
+            int(single.sum()),
+            f"{single.sum():,} timestamps in {file} are multiples of {step:,}, such as "
+            f"{_shown(times[single][0], second)}: a column of 32-bit floating-point numbers has shortened "
+            "them. Write them as whole numbers or with 64 bits.",
+        )
+        return
     rounded = times % int(_ROUNDING * second) == 0
-    if rounded.mean() > _MOST and times.min() < times.max():
+    if rounded.mean() > _MOST and differ:
         yield warning(
             "rounded_times",
             int(rounded.sum()),

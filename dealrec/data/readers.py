@@ -55,6 +55,8 @@ class OpenedTable:
     """Layouts that the file may have, but that it is not read in without being asked."""
     rows: Sequence[Sequence[str]] | None = None
     """The first rows of a file whose columns nothing names."""
+    hint: str = ""
+    """What to do where no column is found, in words."""
     file: UnpackedFile | None = None
     further: Sequence["OpenedTable"] = ()
     """The other files of the table."""
@@ -128,7 +130,7 @@ def _delimited(
         if role == INTERACTIONS:
             lists = list_columns(reader.column_names, found.rows, asked.list_separator)
             reader.lists = {**lists, **reader.lists}
-        return OpenedTable(reader, asked, said=[found.dialect.told()])
+        return OpenedTable(reader, asked, said=[found.dialect.told()], hint=found.hint)
     matches = matches_by_cells(found.dialect, found.rows, role, layout)
     form, known, proposed = _chosen(matches, asked=layout is not None)
     if form is None and layout is not None:
@@ -138,7 +140,7 @@ def _delimited(
             raise _another_layout(file.name, layout, role, found.dialect.names)
         reader = DelimitedReader(file, found.dialect)
         said = [found.dialect.told()]
-        return OpenedTable(reader, asked, said=said, proposed=proposed, rows=found.rows)
+        return OpenedTable(reader, asked, None, {}, said, proposed, found.rows, found.hint)
     merged = completed(asked, form.format)
     found = sniff(text, file.table_name, merged, whole=whole)
     dialect = found.dialect
@@ -204,6 +206,7 @@ def encoding_notes(file: UnpackedFile) -> list[str]:
     if found is not None and file.encoding == "utf-8" and found.invalid:
         notes.append(
             f"{found.invalid:,} lines are not UTF-8, and their cells with such bytes are not used; if "
-            "the file has another encoding, say it (`--set data.format.encoding=latin-1`)"
+            "the file has another encoding, say it (`--set data.format.encoding=latin-1`, `item_format` "
+            "for the items)"
         )
     return notes

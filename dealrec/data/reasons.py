@@ -5,6 +5,8 @@ REASONS = {
     "empty_user_id": "The user id is empty.",
     "empty_item_id": "The item id is empty.",
     "unequal_lists": "The lists in the row have different lengths.",
+    "cut_list": "The list in the row is cut short with `...`, as NumPy prints long ones. Write the whole "
+    "list, such as with `.tolist()`.",
     "invalid_timestamp": "The timestamp is empty, or neither a number nor a date of a known form. "
     "`date_format` names another form, such as %d/%m/%Y.",
     "invalid_position": "The position is not a number.",

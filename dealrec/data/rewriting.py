@@ -51,8 +51,10 @@ class Rewriter:
         """
         separator = self._separator
         if self._dialect.trim:
-            pattern = _QUOTED + b"|" + re.escape(separator) + b" +"
-            block = re.sub(pattern, lambda hit: hit[0] if hit[0][:1] == b'"' else separator, block)
+            pattern = rb"(?m)%b| *%b *|^ +| +$" % (_QUOTED, re.escape(separator))
+            block = re.sub(
+                pattern, lambda hit: hit[0] if hit[0][:1] == b'"' else hit[0].strip(b" "), block
+            )
         if self._dialect.rest and columns > 0:
             stand_in = _stand_in(block)
             lines = block.split(b"\n")

@@ -14,7 +14,7 @@ import pyarrow as pa
 from dealrec.config.formats import FileFormat
 from dealrec.data.archives import BROKEN
 from dealrec.data.detection import file_error
-from dealrec.data.dialects import header_of
+from dealrec.data.headers import header_of, table_begins
 from dealrec.data.limits import Limits
 from dealrec.data.tables import BadRow, Batch, chosen, require_unique
 
@@ -32,8 +32,14 @@ class WorkbookReader:
         self.name = name
         self.lists: Mapping[str, str | None] = {}
         _check_size(path, name, limits)
-        self._sheet = _only_sheet(path, name)
-        self.rows = [row for _, row in islice(self._numbered(), _SAMPLED)]
+        self._sheet, self._first = _only_sheet(path, name, asked.sheet), asked.skip + 1
+        found = list(islice(self._numbered(), _SAMPLED))
+        if not asked.skip and asked.header is None and asked.names is None:
+            above = (
+                at for at in range(len(found)) if table_begins([r for _, r in found[: at + 1]])
+            )
+            self._first = found[next(above, 0)][0] if found else 1
+        self.rows = [row for number, row in found if number >= self._first]
         if not self.rows:
             raise file_error(name, "empty_file", "The workbook has no rows.")
         self.headed, names = header_of(self.rows, asked)
@@ -50,7 +56,8 @@ class WorkbookReader:
 
     def notes(self) -> list[str]:
         """See :meth:`dealrec.data.tables.TableReader.notes`."""
-        return []
+        above = self._first - 1
+        return [f"the first {above:,} rows of the sheet are left out"] if above else []
 
     def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
         """Read text columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
@@ -82,7 +89,7 @@ class WorkbookReader:
         """The rows that are not empty, each with its number in the sheet."""
         for number, row in enumerate(self._sheet.iter_rows(), 1):
             cells = [_text(value) for value in row]
-            if any(cells):
+            if any(cells) and number >= self._first:
                 yield number, cells
 
 
@@ -156,8 +163,8 @@ def _column(letters: bytes) -> int:
     return number
 
 
-def _only_sheet(path: Path, name: str) -> Any:
-    """The one sheet that holds cells."""
+def _only_sheet(path: Path, name: str, asked: str | None) -> Any:
+    """The one sheet that holds cells, or the one that is asked for."""
     try:
         from python_calamine import CalamineError, CalamineWorkbook
     except ImportError:
@@ -173,15 +180,18 @@ def _only_sheet(path: Path, name: str) -> Any:
     except CalamineError:
         message = "The workbook cannot be read. Save the sheet as CSV UTF-8."
         raise file_error(name, "corrupt_stream", message) from None
-    filled = [sheet for sheet in sheets if sheet.height]
+    filled = [sheet for sheet in sheets if sheet.height and asked in (None, sheet.name)]
+    named = ", ".join(f"`{sheet.name}`" for sheet in sheets[:8])
     if len(filled) > 1:
-        named = ", ".join(f"`{sheet.name}`" for sheet in filled[:8])
         raise file_error(
             name,
             "unsupported_format",
-            f"The workbook has {len(filled)} sheets with cells: {named}. Keep the one that holds the "
-            "table, or save that sheet as CSV UTF-8.",
+            f"The workbook has {len(filled)} sheets with cells: {named}. Say which one holds the table: "
+            f"`--set data.format.sheet={filled[0].name}` (`item_format` for the items).",
         )
+    if asked is not None and not filled:
+        message = f"The workbook has no sheet `{asked}` with cells. Its sheets are: {named}."
+        raise file_error(name, "unsupported_format", message)
     if not filled:
         raise file_error(name, "empty_file", "The workbook has no rows.")
     return filled[0]

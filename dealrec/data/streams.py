@@ -12,7 +12,14 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from dealrec.data.archives import ZipMember
-from dealrec.data.detection import HEAD_BYTES, UTF8_BOM, Compression, detect_compression, file_error
+from dealrec.data.detection import (
+    HEAD_BYTES,
+    NUL_BYTE,
+    UTF8_BOM,
+    Compression,
+    detect_compression,
+    file_error,
+)
 from dealrec.data.encodings import INVALID, Decoder, Survey, marked_encoding
 from dealrec.data.limits import Limits
 from dealrec.progress import Reporter
@@ -89,7 +96,7 @@ class UnpackedFile:
             nul = _NUL.search(chunk) if b"\x00" in chunk else None
             if nul:
                 place = str(line + chunk.count(b"\n", 0, nul.start()))
-                raise file_error(self.name, "not_tabular", "There is a NUL byte.", place)
+                raise file_error(self.name, "not_tabular", NUL_BYTE, place)
             line += chunk.count(b"\n")
             yield chunk
         if carry:
@@ -160,8 +167,8 @@ class UnpackedFile:
             raise file_error(
                 self.name,
                 "invalid_encoding",
-                f"The text is not UTF-8. It may be {' or '.join(possible)}; say which one with "
-                f"`encoding`, such as `--set data.format.encoding={possible[0]}`.",
+                f"The text is not UTF-8. It may be {' or '.join(possible)}; say which one it is, such as "
+                f"`--set data.format.encoding={possible[0]}` (`item_format` for the items).",
                 str(self.surveyed.first_line),
             )
         return possible[0] if possible and self.surveyed.invalid > 1 else "utf-8"

@@ -12,6 +12,7 @@ from dealrec.data.detection import file_error
 from dealrec.data.limits import Limits
 
 Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
 
 
 ROWS_OF_A_FILE = 2**40

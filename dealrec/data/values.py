@@ -15,6 +15,7 @@ from dealrec.data.dates import (
     ANY_FORM,
     DECIMAL_COMMA,
     DOTTED_THOUSANDS,
+    SPACED_THOUSANDS,
     THOUSANDS,
     CellForm,
     seconds,
@@ -109,7 +110,11 @@ def longer_than(text: pa.Array, limit: int) -> Bool:
 def as_order(column: pa.Array, *, dates: bool, form: CellForm = ANY_FORM) -> OrderValues:
     """Read numbers, and with ``dates`` also dates, in a column of any flat type."""
     kind = column.type
-    if dates and (form.compact or form.date_format) and not pa.types.is_temporal(kind):
+    if (
+        dates
+        and (form.compact or form.serial or form.date_format)
+        and not pa.types.is_temporal(kind)
+    ):
         return _from_written_dates(as_text(column), form)
     if pa.types.is_boolean(kind):
         return _nothing(len(column))
@@ -167,6 +172,8 @@ def _fill_rest(result: OrderValues, text: pa.Array, form: CellForm, *, dates: bo
     _fill(result, where & ~result.valid, _from_number_text, plain)
     where = _mask(pc.match_substring_regex(text, DOTTED_THOUSANDS)) & ~result.valid
     _fill(result, where, _from_number_text, pc.replace_substring(text, ".", ""))
+    where = _mask(pc.match_substring_regex(text, SPACED_THOUSANDS)) & ~result.valid
+    _fill(result, where, _from_number_text, pc.replace_substring_regex(text, r"[^+\-\d]", ""))
     where = ~result.valid & _mask(pc.not_equal(text, ""))
     if dates:
         _fill(result, where, lambda part: _from_written_dates(part, form), text)

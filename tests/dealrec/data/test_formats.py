@@ -128,9 +128,11 @@ def test_whole_floats_of_parquet_are_ids_without_a_point(tmp_path):
     assert sequences(dataset) == {"1": ["10000000", "12"]}
 
 
-def test_json_numbers_stay_as_they_are_written(tmp_path):
-    lines = b'{"user_id": 7, "item_id": 1.0, "position": 1}\n\n{"user_id": 7, "item_id": "01", "position": 0}'
-    assert sequences(ingest_bytes(tmp_path, lines).dataset) == {"7": ["01", "1.0"]}
+def test_json_numbers_stay_as_they_are_written_but_for_the_fraction_of_whole_ones(tmp_path):
+    ids = ('"01"', "1.0", "1.50", '"1.0"')
+    rows = (f'{{"user_id": 7, "item_id": {one}, "position": {at}}}' for at, one in enumerate(ids))
+    lines = "\n\n".join(rows).encode()
+    assert sequences(ingest_bytes(tmp_path, lines).dataset) == {"7": ["01", "1", "1.50", "1.0"]}
 
 
 def test_columns_are_found_under_the_names_that_the_mapping_gives(tmp_path):

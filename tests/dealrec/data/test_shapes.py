@@ -167,6 +167,13 @@ def test_a_workbook_is_its_one_sheet(tmp_path):
     result = ingest_bytes(tmp_path, workbook(cells), name="log.xlsx")
     assert histories(result.dataset) == HISTORIES
     assert result.report["read"][0]["said"][0] == "read as an Excel workbook"
+    above = rows_of_cells((b"Report",), (b"User ID", b"Item ID", b"position"), *map(tuple, rows))
+    for asked in ({}, {"skip": 1, "sheet": "A"}):
+        result = ingest_bytes(tmp_path, workbook(above), name="log.xlsx", format=asked)
+        assert histories(result.dataset) == HISTORIES
+        assert "the first 1 rows of the sheet are left out" in result.report["read"][0]["said"]
+    with pytest.raises(InputError, match="no sheet `other`"):
+        ingest_bytes(tmp_path, workbook(above), name="log.xlsx", format={"sheet": "other"})
 
 
 def test_a_folder_is_one_table_with_its_partitions_as_columns(tmp_path):
