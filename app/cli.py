@@ -1,5 +1,6 @@
 """The commands of the service: serve, migrate, and those of its areas."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -9,19 +10,22 @@ from dealrec.app.keys import cli as keys
 from dealrec.app.kit.commands import DataDir, JsonOption, settings_for
 from dealrec.app.quotas import cli as quotas
 from dealrec.extras import Extra
-from dealrec.terminal import add_commands, print_json, say
+from dealrec.terminal import Panel, add_commands, examples, print_json, say
 
 
 def register(application: typer.Typer) -> None:
     """Add the service's subcommands."""
-    add_commands(
-        application, {"serve": serve_command, "migrate": migrate_command}, needs=Extra.SERVICE
-    )
+    commands: dict[str, Callable[..., None]] = {"serve": serve_command, "migrate": migrate_command}
+    add_commands(application, commands, needs=Extra.SERVICE, panel=Panel.OPERATION)
     keys.register(application)
     quotas.register(application)
     audit.register(application)
 
 
+@examples(
+    "dealrec serve",
+    "dealrec serve --port 8080 --data-dir service",
+)
 def serve_command(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
@@ -33,6 +37,7 @@ def serve_command(
     serve(settings_for(data_dir), host, port)
 
 
+@examples("dealrec migrate --data-dir service")
 def migrate_command(data_dir: DataDir = None, json: JsonOption = False) -> None:
     """Bring the database to the newest schema."""
     from dealrec.app.kit.database import Database

@@ -1,8 +1,8 @@
 """The ``dealrec`` command, and those of its subcommands that need no server."""
 
-import json as jsonlib
 import os
-import tempfile
+import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +11,23 @@ import typer
 
 from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
+from dealrec.client.control_cli import register as register_control
+from dealrec.client.selection_cli import register as register_selections
 from dealrec.compare_cli import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
 from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
-from dealrec.errors import InputError
+from dealrec.disk import local_source
+from dealrec.errors import DealrecError, InputError
 from dealrec.extras import Extra
+from dealrec.fidelity_cli import fidelity_command
 from dealrec.inspect_cli import inspect_command
 from dealrec.models_cli import register as register_models
 from dealrec.options import (
     Asked,
     BudgetOption,
     ConfigOption,
-    InteractionsArgument,
     InteractionsOrSamples,
     JsonOption,
     SamplesOption,
@@ -34,8 +37,11 @@ from dealrec.options import (
     reads_data,
 )
 from dealrec.prompt_cli import prompt_command
+from dealrec.settings_file import command_defaults
 from dealrec.terminal import (
+    Panel,
     add_commands,
+    examples,
     print_json,
     resumable_display,
     say,
@@ -47,50 +53,86 @@ from dealrec.version import __version__
 _GROUP = "dealrec.commands"
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(f"dealrec {__version__}")
+        raise typer.Exit
+
+
 def main() -> None:
     """Entry point: gathers the subcommands of every installed part and runs one."""
     os.environ.update(yielding_environment())  # before any command loads torch
+    application = whole()
+    try:
+        defaults = command_defaults(typer.main.get_command(application))
+    except DealrecError as error:
+        tell(f"{error.title}: {error.detail}")
+        sys.exit(error.exit_status)
+    application(prog_name="dealrec", default_map=defaults)
+
+
+def whole() -> typer.Typer:
+    """Make the command with the subcommands of every installed part."""
     application = typer.Typer(
         name="dealrec",
-        help="Pick the few samples worth fine-tuning an LLM recommender on.",
+        help="Pick the few samples worth fine-tuning an LLM recommender on. "
+        "`dealrec COMMAND --help` shows the options of a command, with examples.",
+        epilog="A file dealrec.toml in this folder or in the home folder may hold the server, a "
+        "reference to the key, and defaults of commands.",
         no_args_is_help=True,
         pretty_exceptions_show_locals=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for part in sorted(entry_points(group=_GROUP), key=lambda part: part.name):
+    application.callback()(_root)
+    parts = entry_points(group=_GROUP)
+    for part in sorted(parts, key=lambda part: (part.name != __package__, part.name)):
         part.load()(application)
-    application()
+    return application
+
+
+def _root(
+    # Not `version`: a default for the command of this name would be taken for the option's.
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 def register(application: typer.Typer) -> None:
     """Add this part's subcommands."""
-    add_commands(
-        application,
-        {
-            "layouts": layouts_command,
-            "selectors": selectors_command,
-            "version": version_command,
-        },
-    )
-    add_commands(application, {"sample-data": sample_data_command}, needs=Extra.CLIENT)
-    add_commands(
-        application,
-        {
-            "inspect": inspect_command,
-            "prompt": prompt_command,
-            "prune": prune_command,
-            "finetune": finetune_command,
-            "export": export_command,
-            "compare": compare_command,
-            "fidelity": fidelity_command,
-        },
-        needs=Extra.LIBRARY,
-    )
-    add_commands(application, {"demo": demo_command}, needs=Extra.ALL)
-    register_models(application)
+    local: dict[str, Callable[..., None]] = {
+        "prune": prune_command,
+        "inspect": inspect_command,
+        "prompt": prompt_command,
+        "finetune": finetune_command,
+        "export": export_command,
+        "compare": compare_command,
+        "fidelity": fidelity_command,
+    }
+    add_commands(application, local, needs=Extra.LIBRARY, panel=Panel.LOCAL)
+    samples: dict[str, Callable[..., None]] = {"sample-data": sample_data_command}
+    add_commands(application, samples, needs=Extra.CLIENT, panel=Panel.LOCAL)
+    add_commands(application, {"demo": demo_command}, needs=Extra.ALL, panel=Panel.LOCAL)
     register_client(application)
     register_comparisons(application)
+    register_control(application)
+    register_selections(application)
+    chosen: dict[str, Callable[..., None]] = {
+        "selectors": selectors_command,
+        "layouts": layouts_command,
+    }
+    add_commands(application, chosen, panel=Panel.CHOICES)
+    register_models(application)
+    add_commands(application, {"version": version_command}, panel=Panel.CHOICES)
 
 
+@examples(
+    "dealrec prune interactions.csv --items items.csv --budget 2% --out coreset",
+    "dealrec prune events.parquet --column user_id=customer --budget 1024 --out coreset",
+    "dealrec prune interactions.csv --budget 2% --set selection.strata=20 --out coreset",
+)
 @reads_data
 def prune_command(
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
@@ -133,7 +175,15 @@ def prune_command(
     if json:
         summary = {"out": str(out), "size": result.coreset.size, "sha256": result.coreset.sha256}
         told = {"coverage": result.coreset.coverage, "report": result.report}
-        print_json({**summary, **told, "audit": result.audit, "evaluation": result.evaluation})
+        print_json(
+            {
+                **summary,
+                **told,
+                "audit": result.audit,
+                "evaluation": result.evaluation,
+                "warnings": result.warnings,
+            }
+        )
     else:
         for line in validation_lines(result.report):
             say(line)
@@ -146,6 +196,10 @@ def prune_command(
         say(f"report {out / 'report.html'}")
 
 
+@examples(
+    "dealrec finetune coreset --model smollm2-135m --out adapter",
+    "dealrec finetune coreset --model mine --set lora.target_modules=q_proj,v_proj --out adapter",
+)
 @reads_data
 def finetune_command(
     coreset: Annotated[
@@ -164,6 +218,7 @@ def finetune_command(
     json: JsonOption = False,
 ) -> None:
     """Train a LoRA adapter on a coreset."""
+    local_source(coreset)
     from dealrec.pipeline import finetune
 
     settings = FinetuneConfig.parse({**asked.config, "model": model}, location="finetune")
@@ -183,6 +238,7 @@ def finetune_command(
         say(f"adapter in {out}")
 
 
+@examples("dealrec export coreset --format sharegpt --out for-llamafactory")
 def export_command(
     source: Annotated[
         Path,
@@ -212,6 +268,7 @@ def export_command(
     or the one of --config, --set and --model. An encoder becomes a folder that sentence-transformers
     loads.
     """
+    local_source(source)
     from dealrec.coresets.exports import export
     from dealrec.language_models.adapters import CONFIG
     from dealrec.recommenders.export import export_encoder
@@ -244,60 +301,7 @@ def export_command(
         tell(note)
 
 
-@reads_data
-def fidelity_command(
-    interactions: InteractionsArgument,
-    out: Annotated[Path, typer.Option(help="Folder for report.json and the trainings.")],
-    items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
-    users: Annotated[
-        int | None, typer.Option(min=20, help="Measure on so many users, spread evenly.")
-    ] = None,
-    halves: Annotated[int, typer.Option(min=3, help="Random halves of the users.")] = 30,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each half.")] = 2,
-    queries: Annotated[int, typer.Option(min=2, help="Of each kind.")] = 500,
-    surrogates: Annotated[int, typer.Option(min=1, help="To average predictions over.")] = 2,
-    left_out: Annotated[int, typer.Option(min=3, help="Samples left out on a small problem.")] = 30,
-    processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
-    table: Annotated[bool, typer.Option(help="Every parameter set and curvature as well.")] = False,
-    *,
-    asked: Asked,
-    json: JsonOption = False,
-) -> None:
-    """Measure how well influence predicts what leaving samples out does, on your data."""
-    from dealrec.data.findings import validation_lines
-    from dealrec.influence.fidelity.datamodeling import FidelityScale
-    from dealrec.influence.fidelity.halves import small_problem
-    from dealrec.influence.fidelity.measure import measure_fidelity
-    from dealrec.sources import source_files
-    from dealrec.stages.ingest import ingest_files
-
-    settings = PruneConfig.parse({"effort": None, **asked.config})
-    with (
-        tempfile.TemporaryDirectory(prefix="dealrec-") as work,
-        stage_display(quiet=json) as stages,
-        source_files(interactions, items, asked.data) as files,
-    ):
-        result = ingest_files(files, Path(work))
-        out.mkdir(parents=True, exist_ok=True)
-        report = measure_fidelity(
-            result.dataset if users is None else small_problem(result.dataset, users),
-            settings,
-            out / "trainings",
-            scale=FidelityScale(halves, seeds, queries, surrogates, processes),
-            table=table,
-            left_out=left_out,
-            reporter=stages(StageName.INFLUENCE),
-        )
-    written = report.to_json()
-    (out / "report.json").write_text(jsonlib.dumps(written, indent=2), encoding="utf-8")
-    if json:
-        print_json(written)
-        return
-    for line in (*validation_lines(result.report), *report.lines()):
-        say(line)
-    say(f"report {out / 'report.json'}")
-
-
+@examples("dealrec layouts")
 def layouts_command(json: JsonOption = False) -> None:
     """List the layouts of public data sets, for `--set data.layout=NAME`."""
     from dealrec.config.layouts import LAYOUTS
@@ -312,6 +316,10 @@ def layouts_command(json: JsonOption = False) -> None:
                 say(f"{'':<20} {role}: {form.told()}")
 
 
+@examples(
+    "dealrec selectors",
+    "dealrec selectors --json",
+)
 def selectors_command(json: JsonOption = False) -> None:
     """List the selectors."""
     from dealrec.config.selectors import SELECTORS, listed_needs
@@ -334,6 +342,7 @@ def selectors_command(json: JsonOption = False) -> None:
         say(f"{'':<18} looks at {', '.join(row['needs']) or 'nothing'}; {row['source']}")
 
 
+@examples("dealrec sample-data sample --users 300 --items 150")
 def sample_data_command(
     folder: Annotated[Path, typer.Argument(help="Gets interactions.csv and items.csv.")],
     users: Annotated[int, typer.Option(min=10, max=10_000_000)] = 1000,
@@ -351,6 +360,7 @@ def sample_data_command(
         say(f"{folder / 'interactions.csv'}\n{folder / 'items.csv'}")
 
 
+@examples("dealrec version")
 def version_command(json: JsonOption = False) -> None:
     """Say which version this is."""
     if json:

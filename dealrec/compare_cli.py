@@ -16,9 +16,12 @@ from dealrec.options import (
     compares,
     reads_data,
 )
-from dealrec.terminal import print_json, resumable_display, say
+from dealrec.terminal import examples, print_json, resumable_display, say
 
 
+@examples(
+    "dealrec compare interactions.csv --items items.csv --budget 1%,5% --selectors dealrec --out comparison"
+)
 @reads_data
 @compares
 def compare_command(

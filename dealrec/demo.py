@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dealrec.errors import DealrecError, InputError
-from dealrec.terminal import say
+from dealrec.terminal import examples, say
 
 if TYPE_CHECKING:
     from dealrec.client import Client
@@ -33,6 +33,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
+@examples("dealrec demo --out demo")
 def demo_command(
     out: Annotated[Path, typer.Option(help="A new or empty folder for the results.")],
 ) -> None:

@@ -9,9 +9,13 @@ import typer
 
 from dealrec.errors import InputError
 from dealrec.options import Asked, InteractionsOrSamples, JsonOption, SamplesOption, reads_data
-from dealrec.terminal import print_json, say, stage_display, tell
+from dealrec.terminal import examples, print_json, say, stage_display, tell
 
 
+@examples(
+    "dealrec inspect interactions.csv --items items.csv",
+    "dealrec inspect ratings.dat --set data.layout=movielens_1m",
+)
 @reads_data
 def inspect_command(
     interactions: InteractionsOrSamples = None,

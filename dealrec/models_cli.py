@@ -15,7 +15,15 @@ from dealrec.config.model_use import ModelUse
 from dealrec.errors import InputError
 from dealrec.extras import Extra
 from dealrec.options import JsonOption
-from dealrec.terminal import add_commands, help_panel, print_json, say, stage_display
+from dealrec.terminal import (
+    Panel,
+    add_commands,
+    examples,
+    help_panel,
+    print_json,
+    say,
+    stage_display,
+)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 
@@ -34,9 +42,12 @@ def register(application: typer.Typer) -> None:
         "check": check_command,
     }
     add_commands(models, commands, needs=Extra.LIBRARY)
-    application.add_typer(models, name="models", rich_help_panel=help_panel(Extra.LIBRARY))
+    application.add_typer(
+        models, name="models", rich_help_panel=help_panel(Extra.LIBRARY, Panel.CHOICES)
+    )
 
 
+@examples("dealrec models list")
 def list_command(json: JsonOption = False) -> None:
     """List the models, whether they are here, and what was measured of them."""
     rows = [_described(entry) for entry in catalogue().values()]
@@ -50,6 +61,10 @@ def list_command(json: JsonOption = False) -> None:
     say(f"catalogue {catalogue_path()}")
 
 
+@examples(
+    "dealrec models add qwen --repository Qwen/Qwen2.5-0.5B --licence apache-2.0",
+    "dealrec models add mine --folder models/mine --target-modules q_proj,v_proj",
+)
 def add_command(
     name: NameArgument,
     repository: Annotated[
@@ -115,6 +130,7 @@ def add_command(
         say(f"written to {catalogue_path()}")
 
 
+@examples("dealrec models remove qwen")
 def remove_command(name: NameArgument, json: JsonOption = False) -> None:
     """Take a model out of the catalogue; its files stay."""
     remove(name)
@@ -124,6 +140,7 @@ def remove_command(name: NameArgument, json: JsonOption = False) -> None:
         say(f"{name} is no longer in {catalogue_path()}")
 
 
+@examples("dealrec models pull qwen")
 def pull_command(name: NameArgument, json: JsonOption = False) -> None:
     """Download a repository's commit: weights in safetensors or GGUF, the tokenizer, and no code."""
     from dealrec.language_models.pulling import pull
@@ -138,6 +155,7 @@ def pull_command(name: NameArgument, json: JsonOption = False) -> None:
         say(f"files {folder}")
 
 
+@examples("dealrec models check smollm2-135m")
 def check_command(
     name: NameArgument,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,

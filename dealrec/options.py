@@ -20,6 +20,7 @@ from dealrec.config import (
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.comparison_options import ComparisonOptions
 from dealrec.config.scales import Scale
+from dealrec.disk import local_file
 from dealrec.errors import FieldError, InputError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
@@ -133,13 +134,13 @@ def configuration(path: Path | None, assignments: Sequence[str]) -> dict[str, An
     """Read the configuration file, and apply the ``--set`` assignments to its object.
 
     Raises:
-        InputError: ``invalid_json`` or ``invalid_option``.
+        InputError: ``no_such_file``, ``invalid_json`` or ``invalid_option``.
     """
     settings: dict[str, Any] = {}
     if path is not None:
         try:
-            loaded = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            loaded = json.loads(local_file(path).read_text(encoding="utf-8"))
+        except ValueError as error:
             raise InputError(
                 f"{path} cannot be read as JSON: {error}", code="invalid_json"
             ) from None

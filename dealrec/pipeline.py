@@ -5,14 +5,11 @@ Every function runs the stages that the service runs, in a folder of finished st
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dealrec.comparison.results import ComparisonReport
 from dealrec.comparison.targets import AskedBudget
@@ -25,7 +22,6 @@ from dealrec.config import (
     SplitMethod,
     data_options,
 )
-from dealrec.config.curve import TargetUse
 from dealrec.config.finetune import no_validation_split
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import (
@@ -42,46 +38,24 @@ from dealrec.config.stages import (
     planned_stages,
     trained_stages,
 )
+from dealrec.config.unread import OptionWarning, comparison_warnings, config_warnings, told
 from dealrec.coresets.folders import coreset_folder
-from dealrec.coresets.writer import MANIFEST, MEMBERS, Coreset
-from dealrec.data.findings import Report
+from dealrec.coresets.writer import MANIFEST, Coreset
 from dealrec.disk import file_sha256, local_file
-from dealrec.errors import InputError
+from dealrec.errors import FieldError, InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter, require_base
-from dealrec.progress import StageReporters, silent_stages
+from dealrec.progress import StageReporters, interactive_stages
+from dealrec.prune_result import PruneResult
 from dealrec.sources import Source, source_files
 from dealrec.stages.language_models import require_models
 from dealrec.stages.results import ADAPTER, publish
 from dealrec.stages.workspace import JobInput, Workspace
+from dealrec.terminal import shows_progress
 
 _WORK, _TRAINING, _CACHE = ".work", ".training", "cache"
 
 
-@dataclass(frozen=True)
-class PruneResult:
-    """The coreset that :func:`prune` chose, and what was asked for beside it."""
-
-    folder: Path
-    """Holds ``coreset.jsonl``, ``members.parquet``, ``scores.parquet``, ``manifest.json``,
-    ``report.html``, ``config.json`` and, where asked for, ``adapter/`` and ``evaluation.json``."""
-    coreset: Coreset
-    config: PruneConfig
-    """Fully resolved; running it again gives the same coreset."""
-    report: Report
-    """The validation's report: accepted and rejected rows, warnings."""
-    adapter: Path | None
-    evaluation: Mapping[str, Any] | None
-    """As :func:`dealrec.recommenders.evaluation.evaluate_adapter` gives it."""
-    audit: Mapping[str, float] | None
-    """As :func:`dealrec.stages.audit.run` describes it."""
-    target: TargetUse | None
-    """What the budget followed from, where a target was asked for."""
-
-    def to_arrow(self) -> pa.Table:
-        """The members: keys, ids, texts and scores, one row a sample."""
-        return pq.read_table(self.folder / MEMBERS)
-
-
+@shows_progress
 def prune(
     interactions: Source | None = None,
     *,
@@ -97,7 +71,7 @@ def prune(
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
     runtime: Runtime | None = None,
-    stages: StageReporters = silent_stages,
+    stages: StageReporters = interactive_stages,
 ) -> PruneResult:
     """Pick the samples of ``interactions`` that are worth fine-tuning an LLM on.
 
@@ -121,7 +95,8 @@ def prune(
         columns: The field of ``data`` of this name.
         split: The field of ``data`` of this name.
         runtime: Threads and device; default: from the environment.
-        stages: Gives the reporter of each stage that runs.
+        stages: Gives the reporter of each stage that runs; by default bars on a terminal and in a
+            notebook. :func:`dealrec.progress.silent_stages` shows nothing.
 
     Raises:
         InputError: The data, the budget, the target or the configuration cannot be used.
@@ -150,6 +125,7 @@ def prune(
         ready = workspace.ingest(files)
         requested, followed = asked.resolved(ready.shape.sha256, config)
         plan = plan_prune(config, requested, ready.shape, target=followed)
+    warned = _warned(config_warnings(plan.options.config, plan.options.budget))
     artifacts = {}
     for name, artifact in workspace.run(plan, JobInput(ready.folder, requested)):
         artifacts[name] = artifact
@@ -165,9 +141,11 @@ def prune(
         evaluated.facts.details if evaluated else None,
         audited.facts.metrics if audited else None,
         followed,
+        warned,
     )
 
 
+@shows_progress
 def compare(
     interactions: Source,
     *,
@@ -180,7 +158,7 @@ def compare(
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
     runtime: Runtime | None = None,
-    stages: StageReporters = silent_stages,
+    stages: StageReporters = interactive_stages,
 ) -> ComparisonReport:
     """Find out which selector's coresets a language model learns most from, on your data.
 
@@ -196,7 +174,8 @@ def compare(
         columns: The field of ``data`` of this name.
         split: The field of ``data`` of this name.
         runtime: Threads and device; default: from the environment.
-        stages: Gives the reporter of each stage that runs.
+        stages: Gives the reporter of each stage that runs; by default bars on a terminal and in a
+            notebook. :func:`dealrec.progress.silent_stages` shows nothing.
 
     Raises:
         InputError: The data, the budgets or the configuration cannot be used.
@@ -213,6 +192,7 @@ def compare(
     ):
         ready = workspace.ingest(files)
         plan = plan_comparison(config, ready.shape)
+    _warned(comparison_warnings(config))
     *_, (_, artifact) = workspace.run(plan, JobInput(ready.folder))
     workspace.copy(artifact, out)
     if work is None:
@@ -220,6 +200,7 @@ def compare(
     return ComparisonReport.model_validate_json((out / "report.json").read_text())
 
 
+@shows_progress
 def finetune(
     coreset: str | Path,
     interactions: Source | None = None,
@@ -230,7 +211,7 @@ def finetune(
     data: DataOptions | Mapping[str, Any] | None = None,
     work: str | Path | None = None,
     runtime: Runtime | None = None,
-    stages: StageReporters = silent_stages,
+    stages: StageReporters = interactive_stages,
 ) -> dict[str, float]:
     """Train a LoRA adapter on a coreset.
 
@@ -277,6 +258,7 @@ def finetune(
     return artifact.facts.metrics
 
 
+@shows_progress
 def evaluate(
     result: str | Path,
     interactions: Source,
@@ -289,7 +271,7 @@ def evaluate(
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
     runtime: Runtime | None = None,
-    stages: StageReporters = silent_stages,
+    stages: StageReporters = interactive_stages,
 ) -> Mapping[str, Any]:
     """Measure the adapter of a result on held-out users, beside the model without it.
 
@@ -338,6 +320,14 @@ def evaluate(
     ((_, artifact),) = workspace.run(plan, JobInput(ready.folder, given=given))
     workspace.copy(artifact, result)
     return artifact.facts.details
+
+
+def _warned(found: Iterable[FieldError]) -> tuple[str, ...]:
+    """Warn of options before the work begins, in the name of the function's caller."""
+    sentences = tuple(map(told, found))
+    for sentence in sentences:
+        warnings.warn(sentence, OptionWarning, stacklevel=4)
+    return sentences
 
 
 def _workspace(folder: str | Path, runtime: Runtime | None, stages: StageReporters) -> Workspace:

@@ -102,6 +102,11 @@ StageReporters = Callable[[StageName], Reporter]
 """Makes the reporter of a stage when the stage begins."""
 
 
+def interactive_stages(_stage: StageName) -> Reporter:
+    """The default of the library's functions, which then draw bars on a terminal and in a notebook."""
+    return SILENT
+
+
 def silent_stages(_stage: StageName) -> Reporter:
     """Make a reporter that ignores all reports, for any stage."""
     return SILENT

@@ -7,7 +7,7 @@ import typer
 
 from dealrec.config import FinetuneConfig, PruneConfig
 from dealrec.options import Asked, InteractionsOrSamples, JsonOption, SamplesOption, reads_data
-from dealrec.terminal import print_json, say, stage_display, tell
+from dealrec.terminal import examples, print_json, say, stage_display, tell
 
 if TYPE_CHECKING:
     from dealrec.data.preview import ReadText
@@ -16,6 +16,7 @@ _MODEL: str = FinetuneConfig.model_fields["model"].default
 _MAX_TOKENS: int = FinetuneConfig.model_fields["max_tokens"].default
 
 
+@examples("dealrec prompt interactions.csv --items items.csv --set prompt.template=chat --count 1")
 @reads_data
 def prompt_command(
     interactions: InteractionsOrSamples = None,

@@ -3,10 +3,12 @@
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -21,11 +23,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dealrec.config.unread import OptionWarning
 from dealrec.errors import DealrecError
 from dealrec.extras import Extra, missing, require
-from dealrec.progress import SILENT, Reporter
+from dealrec.progress import SILENT, Reporter, interactive_stages
 
 P = ParamSpec("P")
+R = TypeVar("R")
+_HINTS = {
+    "no_answer": " `--server URL`, DEALREC_SERVER or `server` in dealrec.toml names another one.",
+    "unauthenticated": " Give it with `--key`, in DEALREC_KEY, or as `key` in dealrec.toml.",
+    "invalid_url": " It comes from `--server`, DEALREC_SERVER or `server` in dealrec.toml.",
+}
+"""What helps on the command line with an error, by its code; a client in Python is helped otherwise."""
+F = TypeVar("F", bound=Callable[..., None])
+_EXAMPLES = "__examples__"
 _LINE_SECONDS = 5.0
 """Where there is no terminal, a line is written at most this often."""
 
@@ -34,11 +46,24 @@ _LINE_SECONDS = 5.0
 def resumable_display(*, quiet: bool) -> Iterator[Callable[[str], Reporter]]:
     """As :func:`stage_display`; an interruption says that finished stages are kept."""
     try:
-        with stage_display(quiet=quiet) as stages:
+        with _plain_warnings(quiet=quiet), stage_display(quiet=quiet) as stages:
             yield stages
     except KeyboardInterrupt:
         tell("Stopped. What is finished is kept: the same command goes on from there.")
         raise
+
+
+@contextmanager
+def _plain_warnings(*, quiet: bool) -> Iterator[None]:
+    """Print warnings of options as plain sentences, or not at all where the result has them."""
+
+    def shown(message: Warning | str, *_place: object, **_file: object) -> None:
+        tell(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if quiet else "always", OptionWarning)
+        warnings.showwarning = shown
+        yield
 
 
 @contextmanager
@@ -51,7 +76,7 @@ def stage_display(*, quiet: bool = False) -> Iterator[Callable[[str], Reporter]]
         yield lambda _stage: SILENT
         return
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not (console.is_terminal or console.is_jupyter):
         yield _LineReporter
         return
     columns = (
@@ -65,6 +90,25 @@ def stage_display(*, quiet: bool = False) -> Iterator[Callable[[str], Reporter]]
     )
     with Progress(*columns, console=console) as bars:
         yield lambda stage: _BarReporter(bars, stage)
+
+
+def shows_progress(function: Callable[P, R]) -> Callable[P, R]:
+    """Draw bars while ``function`` runs, where somebody can see them and its ``stages`` are the default.
+
+    On a terminal and in a notebook there are bars; in a script whose output goes to a file there is nothing.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if kwargs.get("stages", interactive_stages) is not interactive_stages:
+            return function(*args, **kwargs)
+        console = Console(stderr=True)
+        seen = console.is_terminal or console.is_jupyter
+        with stage_display(quiet=not seen) as stages:
+            kwargs["stages"] = stages
+            return function(*args, **kwargs)
+
+    return run
 
 
 class _BarReporter:
@@ -122,20 +166,46 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
+class Panel(StrEnum):
+    """A heading under which ``dealrec --help`` lists commands."""
+
+    LOCAL = "On this machine, without a server"
+    JOBS = "Jobs on a server"
+    RESULTS = "Results on a server"
+    CHOICES = "What can be chosen"
+    OPERATION = "Running a server"
+
+
+def examples(*lines: str) -> Callable[[F], F]:
+    """Give a command the examples that its help shows. A test parses them all, and runs most."""
+
+    def marked(function: F) -> F:
+        setattr(function, _EXAMPLES, lines)
+        return function
+
+    return marked
+
+
 def add_commands(
     application: typer.Typer,
     commands: Mapping[str, Callable[..., None]],
     needs: Extra | None = None,
+    panel: Panel | None = None,
 ) -> None:
     """Add functions as commands, by their names, which need a part of the distribution to run."""
     for name, function in commands.items():
-        application.command(name, rich_help_panel=help_panel(needs))(_guarded(function, needs))
+        lines = getattr(function, _EXAMPLES, ())
+        application.command(
+            name,
+            rich_help_panel=help_panel(needs, panel),
+            epilog="\n\n".join([f"[dim]$[/dim] {escape(line)}" for line in lines]) or None,
+        )(_guarded(function, needs))
 
 
-def help_panel(needs: Extra | None) -> str | None:
-    """The heading in ``--help`` of what needs a missing part; ``None`` for the usual heading."""
+def help_panel(needs: Extra | None, panel: Panel | None = None) -> str | None:
+    """The heading in ``--help``: ``panel``, or the part that is missing for the command to run."""
     if needs is None or not missing(needs):
-        return None
+        return panel
     return escape(f"Not installed here: {needs.pip}")
 
 
@@ -155,9 +225,9 @@ def _guarded(function: Callable[P, None], needs: Extra | None) -> Callable[P, No
             if kwargs.get("json"):
                 print_json(error.to_problem())
             else:
-                tell(f"{error.title}: {error.detail}")
+                tell(f"{error.title}: {error.detail}{_HINTS.get(error.code, '')}")
                 for item in error.errors:
-                    if f"{item.location}: {item.message}" == error.detail:
+                    if item.location in error.detail and item.message in error.detail:
                         continue  # the whole of it has been said
                     tell(f"  {item.location}: {item.message}")
             raise typer.Exit(error.exit_status) from None

@@ -7,17 +7,21 @@ from typing import Annotated
 import typer
 
 from dealrec.extras import Extra
-from dealrec.terminal import add_commands
+from dealrec.terminal import Panel, add_commands, examples
 
 _QUEUES = ("cpu", "gpu")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``dealrec``."""
-    add_commands(app, {"worker": worker}, needs=Extra.WORKER)
-    add_commands(app, {"sweep": sweep}, needs=Extra.SERVICE)
+    add_commands(app, {"worker": worker}, needs=Extra.WORKER, panel=Panel.OPERATION)
+    add_commands(app, {"sweep": sweep}, needs=Extra.SERVICE, panel=Panel.OPERATION)
 
 
+@examples(
+    "dealrec worker",
+    "dealrec worker --queues gpu",
+)
 def worker(
     queues: Annotated[
         str,
@@ -41,6 +45,7 @@ def worker(
     os.execv(sys.executable, [*command, "--without-gossip", "--without-mingle"])  # noqa: S606
 
 
+@examples("dealrec sweep")
 def sweep() -> None:
     """Look once for expired leases, lost wake-ups, jobs that were not started and files without an owner."""
     from dealrec.app.kit.database import Database

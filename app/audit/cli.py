@@ -6,14 +6,15 @@ import typer
 
 from dealrec.app.kit.commands import DataDir, JsonOption, opened
 from dealrec.extras import Extra
-from dealrec.terminal import add_commands, print_json, say
+from dealrec.terminal import Panel, add_commands, examples, print_json, say
 
 
 def register(application: typer.Typer) -> None:
     """Add the command."""
-    add_commands(application, {"audit": audit_command}, needs=Extra.SERVICE)
+    add_commands(application, {"audit": audit_command}, needs=Extra.SERVICE, panel=Panel.OPERATION)
 
 
+@examples("dealrec audit --tenant default --limit 20")
 def audit_command(
     tenant: Annotated[str | None, typer.Option(help="Show only this tenant's events.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The most events to show.")] = 50,

@@ -6,9 +6,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
-from dealrec.app.kit.schemas import Body
+from dealrec.app.kit.schemas import Body, OptionNote
 from dealrec.app.tables.coresets import CoresetRow
-from dealrec.config import Budget
+from dealrec.config import Budget, SelectionConfig
+from dealrec.config.unread import selection_warnings
+from dealrec.errors import FieldError, InputError
 
 
 class CoresetCreate(Body):
@@ -49,11 +51,23 @@ class Coreset(BaseModel):
     sha256: str
     coverage: Coverage
     created_at: datetime
+    warnings: list[OptionNote] = []
+    """Options of ``selection`` that have no effect, or that the size is too small for."""
 
     @classmethod
     def of(cls, row: CoresetRow) -> Self:
         """Make the schema of a row."""
-        return cls.model_validate(row, from_attributes=True)
+        coreset = cls.model_validate(row, from_attributes=True)
+        return coreset.model_copy(update={"warnings": OptionNote.of_all(_warnings(row))})
+
+
+def _warnings(row: CoresetRow) -> list[FieldError]:
+    """Find the warnings anew: they follow from what is stored. An older version's row may have none."""
+    try:
+        selection = SelectionConfig.parse(row.selection, location="selection")
+    except InputError:
+        return []
+    return selection_warnings(selection, row.size, "selection")
 
 
 class CoresetSample(BaseModel):

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from dealrec.app.jobs.schemas import BudgetUse
+from dealrec.app.kit.schemas import OptionNote
 from dealrec.config.stages import StageName
 
 
@@ -68,3 +69,5 @@ class Estimate(BaseModel):
     detectable: Detectable | None = None
     """For a comparison; null while none with this language model has finished."""
     stages: list[StageEstimate]
+    warnings: list[OptionNote] = []
+    """Options that have no effect, or that the budget is too small for."""

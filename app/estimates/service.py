@@ -12,6 +12,7 @@ from dealrec.app.jobs.composition import data_shape, job_workload
 from dealrec.app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
 from dealrec.app.jobs.targets import find_target
 from dealrec.app.kit.errors import Conflict
+from dealrec.app.kit.schemas import OptionNote
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.config import ComparisonConfig
 from dealrec.config.model_checks import model_facts
@@ -28,6 +29,7 @@ from dealrec.config.stages import (
     plan_comparison,
     plan_prune,
 )
+from dealrec.config.unread import comparison_warnings, config_warnings
 from dealrec.errors import InputError
 
 START_SECONDS = 4.0
@@ -113,6 +115,11 @@ def _estimate(
         budget=BudgetUse(requested=requested, samples=load.budget),
         seconds=round(sum(stage.seconds for stage in stages), 1),
         stages=stages,
+        warnings=OptionNote.of_all(
+            config_warnings(load.config, load.budget)
+            if load.comparison is None
+            else comparison_warnings(load.comparison)
+        ),
     )
 
 

@@ -24,7 +24,7 @@ from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade
 from dealrec.app.kit.text import require_storable
 from dealrec.app.removal import removing
-from dealrec.app.tables.jobs import JobState
+from dealrec.app.tables.jobs import JobKind, JobState
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -54,12 +54,13 @@ def list_jobs(
     page: PageQuery,
     state: JobState | None = None,
     dataset_id: Annotated[str | None, Query(max_length=40)] = None,
+    kind: JobKind | None = None,
 ) -> Page[Job]:
     """List all jobs, newest first."""
     require_storable(dataset_id, "dataset_id")
     with context.read() as session:
         return service.list_jobs(
-            session, context.tenant_id, page, state=state, dataset_id=dataset_id
+            session, context.tenant_id, page, state=state, dataset_id=dataset_id, kind=kind
         )
 
 

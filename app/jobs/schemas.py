@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, StringConstraints, ValidationInfo, field_validator
 
 from dealrec.app.jobs.targets import Budgeted
-from dealrec.app.kit.schemas import Body
+from dealrec.app.kit.schemas import Body, OptionNote
 from dealrec.app.stages.schemas import Progress
 from dealrec.app.tables.jobs import (
     DONE_STAGES,
@@ -21,6 +21,8 @@ from dealrec.app.tables.jobs import (
 from dealrec.config import Budget, ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
 from dealrec.config.curve import Target, TargetUse
 from dealrec.config.stages import StagePart
+from dealrec.config.unread import comparison_warnings, config_warnings
+from dealrec.errors import FieldError, InputError
 
 _Short = Annotated[str, StringConstraints(max_length=200)]
 _Key = Annotated[str, StringConstraints(min_length=1, max_length=60)]
@@ -225,6 +227,8 @@ class Job(BaseModel):
     target: TargetShown | None = None
     """For a job that was given a target in place of a budget."""
     config: dict[str, Any]
+    warnings: list[OptionNote] = []
+    """Options of ``config`` that have no effect, or that the budget is too small for."""
     stages: list[Stage]
     coreset_id: str | None
     adapter_id: str | None
@@ -254,6 +258,7 @@ class Job(BaseModel):
             if row.target is None
             else TargetShown.model_validate({"target": row.target, "use": row.target_use}),
             config=row.config,
+            warnings=OptionNote.of_all(_warnings(row)),
             stages=entries,
             coreset_id=row.coreset_id,
             adapter_id=row.adapter_id,
@@ -264,6 +269,20 @@ class Job(BaseModel):
             started_at=row.started_at,
             finished_at=row.finished_at,
         )
+
+
+def _warnings(row: JobRow) -> list[FieldError]:
+    """Find the warnings anew: they follow from what is stored. An older version's row may have none."""
+    try:
+        match JobKind(row.kind):
+            case JobKind.COMPARISON:
+                return comparison_warnings(ComparisonConfig.parse(row.config))
+            case JobKind.FINETUNE:
+                return config_warnings(FinetuneJobConfig.parse(row.config).of_stages())
+            case JobKind.PRUNE | JobKind.SELECT:
+                return config_warnings(PruneConfig.parse(row.config), row.budget_samples)
+    except InputError:
+        return []
 
 
 class Event(BaseModel):

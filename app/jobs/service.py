@@ -203,6 +203,7 @@ def list_jobs(
     *,
     state: JobState | None,
     dataset_id: str | None,
+    kind: JobKind | None = None,
 ) -> Page[Job]:
     """List the jobs, newest first."""
     repository = JobRepository(session, tenant_id)
@@ -211,6 +212,8 @@ def list_jobs(
         query = query.where(JobRow.state == state.value)
     if dataset_id is not None:
         query = query.where(JobRow.dataset_id == dataset_id)
+    if kind is not None:
+        query = query.where(JobRow.kind == kind.value)
     rows = repository.page(query, request)
     stages, now = repository.stages(rows.rows), database_now(session)
     return rows.page(lambda row: Job.of(row, stages[row.id], now))

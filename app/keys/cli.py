@@ -8,7 +8,7 @@ from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.commands import DataDir, JsonOption, opened
 from dealrec.errors import FieldError, InputError
 from dealrec.extras import Extra
-from dealrec.terminal import add_commands, help_panel, print_json, say
+from dealrec.terminal import Panel, add_commands, examples, help_panel, print_json, say
 
 TenantOption = Annotated[
     str, typer.Option(help="The tenant that owns the key; a new one is created.")
@@ -28,9 +28,15 @@ def register(application: typer.Typer) -> None:
         },
         needs=Extra.SERVICE,
     )
-    application.add_typer(keys, name="keys", rich_help_panel=help_panel(Extra.SERVICE))
+    application.add_typer(
+        keys, name="keys", rich_help_panel=help_panel(Extra.SERVICE, Panel.OPERATION)
+    )
 
 
+@examples(
+    "dealrec keys create nightly-job",
+    "dealrec keys create operator --scopes read,write,admin --expires-days 365",
+)
 def create_key_command(
     name: Annotated[str, typer.Argument(help="The purpose of the key.")],
     tenant: TenantOption = "default",
@@ -58,6 +64,7 @@ def create_key_command(
         typer.echo(text)
 
 
+@examples("dealrec keys list")
 def list_keys_command(
     tenant: OneTenant = None, data_dir: DataDir = None, json: JsonOption = False
 ) -> None:
@@ -79,6 +86,7 @@ def list_keys_command(
         say(f"{row.id}  {row.tenant_id}  {row.prefix}…  {','.join(row.scopes)}  {end}  {row.name}")
 
 
+@examples("dealrec keys revoke key_01hxyz")
 def revoke_key_command(
     key_id: Annotated[str, typer.Argument(help="The id (`key_…`) that `keys list` shows.")],
     data_dir: DataDir = None,

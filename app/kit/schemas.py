@@ -1,7 +1,8 @@
 """The parts that requests of several areas share."""
 
 import json
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterable
+from typing import Annotated, Any, Self, TypeVar
 
 from fastapi import Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +24,18 @@ class Body(BaseModel):
     def _storable(cls, data: Any) -> Any:
         require_storable(data)
         return data
+
+
+class OptionNote(BaseModel):
+    """A warning of an option: ``message`` goes on after the option's place in the configuration."""
+
+    location: str
+    message: str
+
+    @classmethod
+    def of_all(cls, found: Iterable[FieldError]) -> list[Self]:
+        """Make the schemas of warnings."""
+        return [cls(location=one.location, message=one.message) for one in found]
 
 
 _Body = TypeVar("_Body", bound=Body)

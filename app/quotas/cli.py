@@ -8,7 +8,7 @@ from dealrec.app.kit.commands import DataDir, JsonOption, opened
 from dealrec.app.quotas.schemas import Quota
 from dealrec.errors import FieldError, InputError
 from dealrec.extras import Extra
-from dealrec.terminal import add_commands, help_panel, print_json, say
+from dealrec.terminal import Panel, add_commands, examples, help_panel, print_json, say
 
 Limit = Annotated[str | None, typer.Option(help="A number, `none`, or `default` (the settings').")]
 
@@ -19,9 +19,12 @@ def register(application: typer.Typer) -> None:
     add_commands(
         tenants, {"list": list_tenants_command, "set": set_tenant_command}, needs=Extra.SERVICE
     )
-    application.add_typer(tenants, name="tenants", rich_help_panel=help_panel(Extra.SERVICE))
+    application.add_typer(
+        tenants, name="tenants", rich_help_panel=help_panel(Extra.SERVICE, Panel.OPERATION)
+    )
 
 
+@examples("dealrec tenants list")
 def list_tenants_command(data_dir: DataDir = None, json: JsonOption = False) -> None:
     """Show the use and the quotas of every tenant."""
     from dealrec.app.keys.repository import all_tenants
@@ -42,6 +45,7 @@ def list_tenants_command(data_dir: DataDir = None, json: JsonOption = False) -> 
         say(f"{tenant}: {', '.join(parts)}")
 
 
+@examples("dealrec tenants set research --open-jobs 5 --stored-bytes none")
 def set_tenant_command(
     tenant: Annotated[str, typer.Argument(help="Its name.")],
     stored_bytes: Limit = None,

@@ -2,11 +2,21 @@
 
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dealrec.client.asking import (
+    DEFAULT_SERVER,
+    JobArgument,
+    KeyOption,
+    ServerOption,
+    asking,
+    plain_record,
+    tell_warnings,
+)
 from dealrec.config import parse_budget
 from dealrec.options import (
     Asked,
@@ -20,25 +30,24 @@ from dealrec.options import (
     configuration,
     reads_data,
 )
-from dealrec.terminal import add_commands, print_json, print_json_line, say, tell
+from dealrec.terminal import (
+    Panel,
+    add_commands,
+    examples,
+    print_json,
+    print_json_line,
+    say,
+    tell,
+)
 
 if TYPE_CHECKING:
     from dealrec.client.clients import Client
-    from dealrec.client.records import Record
     from dealrec.client.resources import Job
 
-ServerOption = Annotated[
-    str, typer.Option("--server", envvar="DEALREC_SERVER", help="Address of the service.")
-]
-KeyOption = Annotated[
-    str | None,
-    typer.Option("--key", envvar="DEALREC_KEY", help="API key; better in the variable."),
-]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Wait until the job has ended.")]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait until the data are validated.")
 ]
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job (job_…).")]
 FormatOption = Annotated[
     str,
     typer.Option(
@@ -47,26 +56,30 @@ FormatOption = Annotated[
         "huggingface.",
     ),
 ]
-DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
 def register(application: typer.Typer) -> None:
     """Add the subcommands of this module."""
-    add_commands(
-        application,
-        {
-            "submit": submit_command,
-            "estimate": estimate_command,
-            "status": status_command,
-            "watch": watch_command,
-            "metrics": metrics_command,
-            "coreset": coreset_command,
-            "adapter": adapter_command,
-            "upload": upload_command,
-        },
-    )
+    jobs: dict[str, Callable[..., None]] = {
+        "submit": submit_command,
+        "estimate": estimate_command,
+        "status": status_command,
+        "watch": watch_command,
+        "metrics": metrics_command,
+        "upload": upload_command,
+    }
+    results: dict[str, Callable[..., None]] = {
+        "coreset": coreset_command,
+        "adapter": adapter_command,
+    }
+    add_commands(application, jobs, panel=Panel.JOBS)
+    add_commands(application, results, panel=Panel.RESULTS)
 
 
+@examples(
+    "dealrec submit interactions.csv --items items.csv --budget 2% --watch",
+    "dealrec submit interactions.csv --budget 1024 --set selection.method=dealrec --name games",
+)
 @reads_data
 def submit_command(
     interactions: InteractionsOrSamples = None,
@@ -106,9 +119,10 @@ def submit_command(
         say_job(client, job, watch=watch, wait=wait, json=json)
 
 
+@examples("dealrec estimate ds_01hxyz --budget 2%")
 def estimate_command(
     dataset_id: Annotated[str, typer.Argument(metavar="DATASET", help="Id of a data set (ds_…).")],
-    budget: Annotated[str, typer.Option(help="A count, or a fraction such as 0.02.")],
+    budget: Annotated[str, typer.Option(help="A count, or a share such as 2%.")],
     config: ConfigOption = None,
     set_: SetOption = None,
     server: ServerOption = DEFAULT_SERVER,
@@ -129,8 +143,10 @@ def estimate_command(
         seconds = "there already" if stage.reused else f"{stage.seconds:,.1f} s"
         basis = stage.calibrated_on.basis.replace("_", " ")
         say(f"  {stage.name:<10} {seconds:<14} {held:<9} by {basis}")
+    tell_warnings(found.warnings)
 
 
+@examples("dealrec status job_01hxyz")
 def status_command(
     job_id: JobArgument,
     server: ServerOption = DEFAULT_SERVER,
@@ -161,8 +177,10 @@ def status_command(
             say(f"{name} {identifier}")
     if job.error is not None:
         say(f"{job.error.get('title')}: {job.error.get('detail')}")
+    tell_warnings(job.warnings)
 
 
+@examples("dealrec watch job_01hxyz")
 def watch_command(
     job_id: JobArgument,
     server: ServerOption = DEFAULT_SERVER,
@@ -178,6 +196,10 @@ def watch_command(
         _watch(client, job_id, json=json)
 
 
+@examples(
+    "dealrec metrics job_01hxyz",
+    "dealrec metrics job_01hxyz --name train_loss --points 50",
+)
 def metrics_command(
     job_id: JobArgument,
     name: Annotated[
@@ -208,6 +230,10 @@ def metrics_command(
             say(f"  {curve.unit} {point.step:<8} {value}")
 
 
+@examples(
+    "dealrec coreset job_01hxyz --out coreset.jsonl",
+    "dealrec coreset cs_01hxyz --format sharegpt --configurations --out coreset.zip",
+)
 def coreset_command(
     identifier: Annotated[
         str,
@@ -245,6 +271,7 @@ def coreset_command(
         say(f"sha256 {coreset.sha256}")
 
 
+@examples("dealrec adapter ad_01hxyz --out adapter")
 def adapter_command(
     identifier: Annotated[
         str,
@@ -276,6 +303,7 @@ def adapter_command(
         say(f"adapter of {adapter.model} in {out}")
 
 
+@examples("dealrec upload interactions.csv")
 def upload_command(
     file: Annotated[Path, typer.Argument(help="Interactions or items.")],
     server: ServerOption = DEFAULT_SERVER,
@@ -291,13 +319,6 @@ def upload_command(
         say(upload.id)
 
 
-def asking(server: str, key: str | None) -> "Client":
-    """Make a client of ``server``, which the caller closes."""
-    from dealrec.client.clients import Client
-
-    return Client(server, key)
-
-
 def say_job(client: "Client", job: "Job[Any]", *, watch: bool, wait: bool, json: bool) -> None:
     """Print the id of a new job, or all of it with ``json``, or its progress with ``watch``.
 
@@ -311,6 +332,8 @@ def say_job(client: "Client", job: "Job[Any]", *, watch: bool, wait: bool, json:
         if wait:
             for line in client.datasets.get(job.dataset_id).wait(progress=True).validation:
                 tell(line)
+            job = client.jobs.get(job.id)  # the number of samples is known now
+        tell_warnings(job.warnings)
         return
     dataset = client.datasets.get(job.dataset_id)
     print_json({**plain_record(job), "dataset": plain_record(dataset.wait() if wait else dataset)})
@@ -322,6 +345,7 @@ def _watch(client: "Client", job_id: str, *, json: bool) -> None:
         job = client.jobs.get(job_id)
         for line in client.datasets.get(job.dataset_id).wait(progress=True).validation:
             tell(line)
+        tell_warnings(client.jobs.get(job_id).warnings)
         job = job.wait(progress=True)
         result = job.coreset_id or job.adapter_id or ""
         say(f"{job.id} {job.state} {result}".rstrip())
@@ -341,8 +365,3 @@ def _events_as_lines(client: "Client", job_id: str) -> "Job[Any]":
         if event.kind == "job.paused" and client.jobs.get(job_id).state == "paused":
             break
     return client.jobs.get(job_id)
-
-
-def plain_record(record: "Record") -> dict[str, Any]:
-    """The record as JSON, for ``--json``."""
-    return record.model_dump(mode="json")

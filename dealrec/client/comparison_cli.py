@@ -1,26 +1,25 @@
 """Commands for comparisons on a server: submit-comparison, report."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dealrec.client.cli import (
+from dealrec.client.asking import (
     DEFAULT_SERVER,
     JobArgument,
     KeyOption,
     ServerOption,
-    WaitOption,
-    WatchOption,
     asking,
     plain_record,
-    say_job,
+    tell_warnings,
 )
+from dealrec.client.cli import WaitOption, WatchOption, say_job
 from dealrec.config.comparison_options import ComparisonOptions
 from dealrec.errors import FieldError, InputError
 from dealrec.options import Asked, JsonOption, compares, reads_data
-from dealrec.terminal import add_commands, print_json, say, tell
+from dealrec.terminal import Panel, add_commands, examples, print_json, say, tell
 
 if TYPE_CHECKING:
     from dealrec.client.records import Estimate
@@ -30,15 +29,15 @@ _DATASET = "ds_"
 
 def register(application: typer.Typer) -> None:
     """Add the subcommands of this module."""
-    add_commands(
-        application,
-        {
-            "submit-comparison": submit_comparison_command,
-            "report": report_command,
-        },
-    )
+    jobs: dict[str, Callable[..., None]] = {"submit-comparison": submit_comparison_command}
+    results: dict[str, Callable[..., None]] = {"report": report_command}
+    add_commands(application, jobs, panel=Panel.JOBS)
+    add_commands(application, results, panel=Panel.RESULTS)
 
 
+@examples(
+    "dealrec submit-comparison ds_01hxyz --budget 1%,5% --selectors dealrec,influence_strata --estimate"
+)
 @reads_data
 @compares
 def submit_comparison_command(
@@ -88,6 +87,7 @@ def submit_comparison_command(
         say_job(client, job, watch=watch, wait=wait, json=json)
 
 
+@examples("dealrec report job_01hxyz --out report.html")
 def report_command(
     job_id: JobArgument,
     out: Annotated[Path, typer.Option(help="File to write.")],
@@ -141,3 +141,4 @@ def _say_estimate(estimate: "Estimate") -> None:
         seconds = "reused" if stage.reused else f"{stage.seconds:,.0f} s"
         runs = f" in {stage.runs} runs" if stage.runs > 1 else ""
         say(f"  {stage.name:<10} {seconds}{runs}")
+    tell_warnings(estimate.warnings)

@@ -85,10 +85,10 @@ class Jobs(Area[M]):
 
     @sequence
     async def list(
-        self, *, state: str | None = None, dataset_id: str | None = None
+        self, *, state: str | None = None, dataset_id: str | None = None, kind: str | None = None
     ) -> AsyncIterator[Job[M]]:
-        """List all jobs, newest first, or those of a state or data set."""
-        query = {"state": state, "dataset_id": dataset_id}
+        """List all jobs, newest first, or those of a state, data set or kind."""
+        query = {"state": state, "dataset_id": dataset_id, "kind": kind}
         async for job in Job[M].listed(self.transport, query):
             yield job
 

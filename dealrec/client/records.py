@@ -127,6 +127,18 @@ class Target(Record):
     ready."""
 
 
+class OptionNote(Record):
+    """A warning of an option; ``message`` goes on after the option's place in the configuration."""
+
+    location: str
+    message: str
+
+    @property
+    def told(self) -> str:
+        """The warning as a sentence."""
+        return f"`{self.location}` {self.message}."
+
+
 class Evaluation(Record):
     """An adapter measured on held-out users, with metrics by name.
 
@@ -209,6 +221,8 @@ class Estimate(Record):
     detectable: Detectable | None = None
     """For a comparison; ``None`` while none with its language model has finished."""
     stages: list[StageEstimate]
+    warnings: list[OptionNote] = []
+    """Options that have no effect, or that the budget is too small for."""
 
 
 class Histogram(Record):

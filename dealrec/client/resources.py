@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from dealrec.client.adapters import Adapter
 from dealrec.client.binding import operation, reference, sequence
 from dealrec.client.display import job_display
@@ -27,6 +29,7 @@ from dealrec.client.records import (
     Explanation,
     Histogram,
     M,
+    OptionNote,
     Remote,
     Stage,
     SweepPoint,
@@ -36,6 +39,7 @@ from dealrec.client.stream import followed
 from dealrec.client.transport import Request
 from dealrec.client.waiting import until
 from dealrec.config import FinetuneConfig
+from dealrec.notebook import coreset_facts, facts_html
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,7 +59,21 @@ class Coreset(Remote[M]):
     sha256: str
     """SHA-256 of the sample keys; equal for coresets with the same members."""
     coverage: Coverage
+    warnings: list[OptionNote] = Field(default_factory=list)
+    """Options of ``selection`` that had no effect, or that the size is too small for."""
     created_at: datetime
+
+    def _repr_html_(self) -> str:
+        facts = coreset_facts(
+            self.size,
+            self.selection.get("method"),
+            self.coverage.users,
+            self.coverage.items,
+            (sum(bool(use.selected) for use in self.coverage.strata), len(self.coverage.strata)),
+            self.sha256,
+        )
+        warned = "; ".join(warning.told for warning in self.warnings) or None
+        return facts_html(f"Coreset {self.id}", {**facts, "warnings": warned})
 
     @operation
     async def to_arrow(self) -> "pa.Table":
@@ -150,6 +168,8 @@ class Job(Remote[M]):
     target: Target | None = None
     """For a job that was given a target in place of a budget."""
     config: Mapping[str, Any]
+    warnings: list[OptionNote] = Field(default_factory=list)
+    """Options of ``config`` that have no effect, or that the budget is too small for."""
     stages: list[Stage]
     coreset_id: str | None = None
     adapter_id: str | None = None

@@ -2,10 +2,18 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from dealrec.config.wording import field_errors, sentence
 from dealrec.errors import InputError
+
+
+def _listed(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Listed = BeforeValidator(_listed)
+"""Lets a list of texts be given as one text with commas: ``--set lora.target_modules=q_proj,v_proj``."""
 
 
 class Config(BaseModel):

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
-from dealrec.config.base import Config
+from dealrec.config.base import Config, Listed
 from dealrec.config.columns import Column
 from dealrec.config.formats import FileFormat
 from dealrec.config.layouts import LAYOUTS
@@ -99,10 +99,6 @@ class Repeats(StrEnum):
     LAST = "last"
 
 
-def _listed(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 class DataOptions(Config):
     """How files become a data set. Every option that changes the content changes its hash with it.
 
@@ -139,7 +135,7 @@ class DataOptions(Config):
     ratings: bool = Field(False, exclude_if=lambda kept: not kept)
     """Whether the ratings of interactions are kept, so that prompts can show them. They are then a part of
     the data set's hash."""
-    events: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = Field((), max_length=100)
+    events: Annotated[tuple[Name, ...], Listed] = Field((), max_length=100)
     """Interactions with another ``event`` than these are left out; without any, events mean nothing."""
     last_days: float | None = Field(None, gt=0)
     """Interactions that are older than so many days before the newest one are left out."""

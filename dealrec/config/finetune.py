@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from dealrec.config.base import Config
+from dealrec.config.base import Config, Listed
 from dealrec.config.effort import LossSpan
 from dealrec.config.language_models import (
     DEFAULT_MODEL,
@@ -31,19 +31,13 @@ _LATER_OF_LORA = ("rslora", "dora")
 """Options that earlier versions did not have: they enter keys only where they differ from their defaults."""
 
 
-def _listed(value: Any) -> Any:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 class LoraSettings(Config):
     """Options of the LoRA adapter."""
 
     rank: int = Field(8, ge=1, le=512)
     alpha: float = Field(16.0, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
-    target_modules: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        (AUTO,), min_length=1, max_length=32
-    )
+    target_modules: Annotated[tuple[str, ...], Listed] = Field((AUTO,), min_length=1, max_length=32)
     """The layers that are adapted, by name or by the end of their path. ``auto`` stands for those that the
     catalogue names for the model, or else for those that peft adapts in its family, and ``all-linear`` for
     all linear layers but the output layer."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from dealrec.config.base import Config
+from dealrec.config.base import Config, Listed
 
 SEPARATORS = {
     "comma": ",",
@@ -62,10 +62,6 @@ def _separator(value: Any) -> Any:
     return SEPARATORS.get(value.strip().lower(), _ESCAPED.get(value, value))
 
 
-def _listed(value: Any) -> Any:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 Separator = Annotated[str, BeforeValidator(_separator), Field(min_length=1, max_length=2)]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -83,9 +79,7 @@ class FileFormat(Config):
     `double_colon`, `space`, `ctrl_a`."""
     header: bool | None = None
     """Whether the first line holds the names of the columns."""
-    names: Annotated[tuple[Name, ...], BeforeValidator(_listed)] | None = Field(
-        None, min_length=1, max_length=1000
-    )
+    names: Annotated[tuple[Name, ...], Listed] | None = Field(None, min_length=1, max_length=1000)
     """The names of the columns by position, for a file without a header (or instead of its header)."""
     quote: Quote | None = None
     """The quotes around cells."""
@@ -107,7 +101,7 @@ class FileFormat(Config):
     """The form of dates with the directives of `strptime`, such as `%d/%m/%Y %H:%M`."""
     decimal: Decimal | None = None
     """The decimal mark of numbers."""
-    null_values: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    null_values: Annotated[tuple[str, ...], Listed] = ()
     """Words that stand for a missing value, such as `NA` or `\\N`."""
     list_separator: Separator | None = None
     """What separates the ids in a cell that holds several of them (a history in one row)."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from dealrec.config.base import Config
+from dealrec.config.base import Config, Listed
 
 
 class Solver(StrEnum):
@@ -77,7 +77,7 @@ class InfluenceConfig(Config):
 
     solver: Solver = Solver.CG
     target: RiskTarget = RiskTarget.AUTO
-    target_samples: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(
+    target_samples: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Listed] = Field(
         (), max_length=10_000
     )
     """Keys of samples, for the target ``samples`` only."""

@@ -19,6 +19,7 @@ from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples
 from dealrec.data.times import unit_of
 from dealrec.environment import Environment, environment
+from dealrec.notebook import coreset_facts, facts_html
 from dealrec.selection.interface import Int64, Scores, Selection
 from dealrec.selection.select import member_sha256
 from dealrec.selection.uniform import select_uniform
@@ -116,6 +117,21 @@ class Coreset:
     sha256: str
     coverage: Coverage
     manifest: Manifest
+
+    def facts(self) -> dict[str, object]:
+        """What a notebook shows of it."""
+        strata = self.coverage["strata"]
+        return coreset_facts(
+            self.size,
+            self.manifest["config"]["selection"]["method"],
+            self.coverage["users"],
+            self.coverage["items"],
+            (sum(bool(use["selected"]) for use in strata), len(strata)),
+            self.sha256,
+        )
+
+    def _repr_html_(self) -> str:
+        return facts_html("Coreset", self.facts())
 
 
 def write_coreset(

@@ -13,11 +13,12 @@ import pytest
 import dealrec
 from dealrec.config import EvaluationConfig, FinetuneConfig
 from dealrec.config.runtime import Runtime
+from dealrec.config.unread import OptionWarning
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
 from dealrec.pipeline import evaluate
 from dealrec.pipeline import finetune as finetune_coreset
-from dealrec.progress import SILENT
+from dealrec.progress import SILENT, silent_stages
 
 SMALL = {"effort": None, "surrogate": {"epochs": 2, "hidden_size": 16}}
 
@@ -59,6 +60,48 @@ def test_it_gives_exactly_the_budget_and_a_report_beside_random(result):
         "report.html",
         "scores.parquet",
     ]
+
+
+def test_a_notebook_shows_what_was_chosen(result):
+    page = result._repr_html_()
+    assert "15" in page and result.coreset.sha256 in page and "influence_strata" in page
+    assert "50 strata, more than the budget of 15 samples" in page
+    assert page.count("<tr>") >= 4 + 3
+    assert result.coreset.sha256 in result.coreset._repr_html_()
+
+
+def test_options_without_effect_are_warned_of_before_the_run(data, result):
+    config = {**SMALL, "selection": {"method": "random", "strata": 3}}
+    with pytest.warns(OptionWarning, match="does not read it") as warned:
+        again = dealrec.prune(
+            data / "interactions.csv",
+            items=data / "items.csv",
+            budget=0.1,
+            out=result.folder.parent / "random",
+            work=result.folder / ".work",
+            config=config,
+        )
+    assert again.warnings == (str(warned[0].message),)
+    assert warned[0].filename == __file__
+
+
+def test_progress_is_drawn_where_somebody_sees_it(data, result, capsys, monkeypatch):
+    def again(budget, **options):
+        dealrec.prune(
+            data / "interactions.csv",
+            items=data / "items.csv",
+            budget=budget,
+            out=result.folder.parent / f"{budget}",
+            work=result.folder / ".work",
+            config=SMALL,
+            **options,
+        )
+        return capsys.readouterr().err
+
+    assert again(50) == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "select" in again(51)
+    assert again(52, stages=silent_stages) == ""
 
 
 def test_every_sample_has_a_score(result):

@@ -18,9 +18,8 @@ from dealrec.app.kit.database import Database
 from dealrec.app.kit.storage import Storage
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
+from dealrec.cli import register as register_library
 from dealrec.client import Client
-from dealrec.client.cli import register
-from dealrec.client.comparison_cli import register as register_comparisons
 from tests.app.conftest import Finished, Finisher
 from tests.dealrec.client.proxy import Proxy, proxied
 from tests.worker.makers import TINY, interactions
@@ -82,8 +81,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def run(service: Service) -> Run:
     """A command that asks the service, invoked."""
     application = typer.Typer()
-    register(application)
-    register_comparisons(application)
+    register_library(application)
 
     def invoked(*arguments: object) -> Result:
         environment = {"DEALREC_SERVER": service.url}

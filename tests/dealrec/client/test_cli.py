@@ -129,7 +129,7 @@ def test_a_file_is_uploaded(run: Run, data: Path) -> None:
 def test_what_cannot_be_done_is_said_with_its_exit_status(
     run: Run, arguments: tuple[str, ...], status: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dealrec.client.exchange._FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("dealrec.client.asking._REACH_SECONDS", 0.01)
     done = run(*arguments)
     assert done.exit_code == status
     assert said in done.stderr

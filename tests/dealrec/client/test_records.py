@@ -21,6 +21,7 @@ import dealrec.app.scores.schemas as scores
 import dealrec.app.stages.schemas as stages
 import dealrec.app.uploads.schemas as uploads
 import dealrec.client.clients  # noqa: F401 - defines every record
+from dealrec.app.kit.schemas import OptionNote
 from dealrec.client.records import Record, Remote
 from dealrec.config.base import Config
 from dealrec.config.curve import TargetUse
@@ -49,6 +50,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "LanguageModel": models.LanguageModelEntry,
     "Layout": catalogue.LayoutEntry,
     "LayoutForm": catalogue.LayoutForm,
+    "OptionNote": OptionNote,
     "PreviewedSample": preview.PreviewedSample,
     "Progress": stages.Progress,
     "PromptPreview": preview.PromptPreview,

@@ -9,8 +9,8 @@ from typing import Any
 import dealrec
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName
-from dealrec.pipeline import PruneResult
 from dealrec.progress import Reporter, Silent
+from dealrec.prune_result import PruneResult
 
 BUDGET = 8
 

@@ -1,0 +1,235 @@
+"""Commands that list what is on a server, and that stop and continue jobs."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dealrec.client.asking import (
+    DEFAULT_SERVER,
+    JobArgument,
+    KeyOption,
+    ServerOption,
+    asking,
+    plain_record,
+)
+from dealrec.options import JsonOption
+from dealrec.terminal import Panel, add_commands, examples, print_json, say, tell
+
+if TYPE_CHECKING:
+    from dealrec.client.adapters import Adapter
+    from dealrec.client.datasets import Dataset
+    from dealrec.client.records import Budget, Record
+    from dealrec.client.resources import Coreset, Job
+
+LimitOption = Annotated[int, typer.Option(min=1, help="The most entries to print.")]
+StateOption = Annotated[
+    str | None, typer.Option(help="Only jobs in this state, such as running or failed.")
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option("--dataset", metavar="DATASET", help="Only those of a data set (ds_…)."),
+]
+
+
+def register(application: typer.Typer) -> None:
+    """Add the subcommands of this module."""
+    actions = {
+        "cancel": cancel_command,
+        "pause": pause_command,
+        "resume": resume_command,
+        "retry": retry_command,
+    }
+    add_commands(application, actions, panel=Panel.JOBS)
+    lists: dict[str, tuple[str, Callable[..., None]]] = {
+        "datasets": ("The data sets on a server.", list_datasets_command),
+        "jobs": ("The jobs on a server.", list_jobs_command),
+        "coresets": ("The coresets on a server.", list_coresets_command),
+        "adapters": ("The adapters on a server.", list_adapters_command),
+        "comparisons": ("The comparisons on a server.", list_comparisons_command),
+    }
+    for name, (words, command) in lists.items():
+        group = typer.Typer(help=words, no_args_is_help=True)
+        add_commands(group, {"list": command})
+        application.add_typer(group, name=name, rich_help_panel=Panel.RESULTS)
+
+
+@examples("dealrec cancel job_01hxyz")
+def cancel_command(
+    job_id: JobArgument,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Cancel a job: at once when none of its stages runs, otherwise within seconds."""
+    _act(job_id, "cancel", server, key, json=json)
+
+
+@examples("dealrec pause job_01hxyz")
+def pause_command(
+    job_id: JobArgument,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Pause a job; a running stage keeps its last checkpoint, and `dealrec resume` continues there."""
+    _act(job_id, "pause", server, key, json=json)
+
+
+@examples("dealrec resume job_01hxyz")
+def resume_command(
+    job_id: JobArgument,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Resume a paused job."""
+    _act(job_id, "resume", server, key, json=json)
+
+
+@examples("dealrec retry job_01hxyz")
+def retry_command(
+    job_id: JobArgument,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Retry a failed job; its finished stages are kept."""
+    _act(job_id, "retry", server, key, json=json)
+
+
+@examples("dealrec datasets list", "dealrec datasets list --limit 5 --json")
+def list_datasets_command(
+    limit: LimitOption = 20,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List data sets, newest first."""
+
+    def told(dataset: "Dataset[Any]") -> list[str]:
+        counts = dataset.counts
+        size = "" if counts is None else f"{counts['interactions']:,} interactions"
+        return [dataset.id, dataset.state, _when(dataset.created_at), size, dataset.name or ""]
+
+    with asking(server, key) as client:
+        print_records(client.datasets.list(), told, limit, json=json)
+
+
+@examples(
+    "dealrec jobs list", "dealrec jobs list --state failed", "dealrec jobs list --dataset ds_01hxyz"
+)
+def list_jobs_command(
+    state: StateOption = None,
+    dataset: DatasetOption = None,
+    limit: LimitOption = 20,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List jobs of every kind, newest first."""
+    with asking(server, key) as client:
+        found = client.jobs.list(state=state, dataset_id=dataset)
+        print_records(found, _job_told, limit, json=json)
+
+
+@examples("dealrec coresets list", "dealrec coresets list --job job_01hxyz")
+def list_coresets_command(
+    job: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Only those of a job (job_…).")
+    ] = None,
+    limit: LimitOption = 20,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List coresets, newest first."""
+
+    def told(coreset: "Coreset[Any]") -> list[str]:
+        size, method = f"{coreset.size:,} samples", str(coreset.selection.get("method", ""))
+        return [coreset.id, _when(coreset.created_at), size, method, f"of {coreset.job_id}"]
+
+    with asking(server, key) as client:
+        found = client.coresets.list() if job is None else client.jobs.get(job).coresets()
+        print_records(found, told, limit, json=json)
+
+
+@examples("dealrec adapters list")
+def list_adapters_command(
+    limit: LimitOption = 20,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List LoRA adapters, newest first."""
+
+    def told(adapter: "Adapter[Any]") -> list[str]:
+        return [adapter.id, _when(adapter.created_at), adapter.model, f"on {adapter.coreset_id}"]
+
+    with asking(server, key) as client:
+        print_records(client.adapters.list(), told, limit, json=json)
+
+
+@examples("dealrec comparisons list", "dealrec comparisons list --state succeeded")
+def list_comparisons_command(
+    state: StateOption = None,
+    dataset: DatasetOption = None,
+    limit: LimitOption = 20,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List comparisons of selectors, newest first; `dealrec report` fetches what one has found."""
+    with asking(server, key) as client:
+        found = client.jobs.list(state=state, dataset_id=dataset, kind="comparison")
+        print_records(found, _job_told, limit, json=json)
+
+
+def _job_told(job: "Job[Any]") -> list[str]:
+    made = job.coreset_id or job.adapter_id or ""
+    return [job.id, job.state, job.kind, _when(job.created_at), _size(job.budget), made]
+
+
+def _size(budget: "Budget | None") -> str:
+    if budget is None:
+        return ""
+    known = budget.samples or budget.requested
+    return f"{known:,} samples" if known >= 1 else f"{known:.3g} of all"
+
+
+def _act(job_id: str, action: str, server: str, key: str | None, *, json: bool) -> None:
+    with asking(server, key) as client:
+        job = getattr(client.jobs.get(job_id), action)()
+    if json:
+        print_json(plain_record(job))
+    else:
+        say(f"{job.id} {job.state}")
+
+
+def print_records(
+    records: "Iterable[Record]",
+    told: Callable[[Any], list[str]],
+    limit: int,
+    *,
+    json: bool,
+) -> None:
+    """Print the first ``limit`` records as a table, or as JSON, and say whether there are more."""
+    found = list(islice(records, limit + 1))
+    shown, more = found[:limit], len(found) > limit
+    if json:
+        print_json({"data": [plain_record(record) for record in shown], "has_more": more})
+        return
+    rows = [told(record) for record in shown]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        say("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    if not rows:
+        tell("There are none.")
+    if more:
+        tell(f"There are more; `--limit` prints more than {limit}.")
+
+
+def _when(time: datetime) -> str:
+    return f"{time.astimezone():%Y-%m-%d %H:%M}"

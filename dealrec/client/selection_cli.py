@@ -1,0 +1,123 @@
+"""Commands about the selection of a job: another one, the reason for a sample, the difference of two."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from dealrec.client.asking import (
+    DEFAULT_SERVER,
+    JobArgument,
+    KeyOption,
+    ServerOption,
+    asking,
+    plain_record,
+    tell_warnings,
+)
+from dealrec.config import parse_budget
+from dealrec.options import JsonOption, configuration
+from dealrec.terminal import Panel, add_commands, examples, print_json, say
+
+CoresetArgument = Annotated[str, typer.Argument(metavar="CORESET", help="Id of a coreset (cs_…).")]
+_SHOWN = 10
+"""How many keys of gained and lost samples are printed."""
+
+
+def register(application: typer.Typer) -> None:
+    """Add the subcommands of this module."""
+    commands: dict[str, Callable[..., None]] = {
+        "reselect": reselect_command,
+        "explain": explain_command,
+        "diff": diff_command,
+    }
+    add_commands(application, commands, panel=Panel.RESULTS)
+
+
+@examples(
+    "dealrec reselect job_01hxyz --budget 1%",
+    "dealrec reselect job_01hxyz --set method=dealrec --set strata=20",
+)
+def reselect_command(
+    job_id: JobArgument,
+    budget: Annotated[
+        str | None, typer.Option(help="A count, or a share such as 2%; default: the job's.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="An option of the selection, e.g. strata=25."
+        ),
+    ] = None,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Select another coreset from the scores that a job has, which takes seconds.
+
+    A selector that needs more than these scores runs as a job of its own, and its end is waited for.
+    """
+    selection = configuration(None, set_ or []) or None
+    requested = None if budget is None else parse_budget(budget)
+    with asking(server, key) as client:
+        job = client.jobs.get(job_id)
+        coreset = job.reselect(requested, selection=selection, progress=not json)
+    if json:
+        print_json(plain_record(coreset))
+        return
+    say(f"{coreset.id}  {coreset.size:,} samples by {coreset.selection.get('method')}")
+    say(f"sha256 {coreset.sha256}")
+    tell_warnings(coreset.warnings)
+
+
+@examples("dealrec explain cs_01hxyz 17")
+def explain_command(
+    coreset_id: CoresetArgument,
+    sample_key: Annotated[
+        str, typer.Argument(metavar="SAMPLE", help="Key of a sample, as in coreset.jsonl.")
+    ],
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say why a sample is in a coreset, or why it is not."""
+    with asking(server, key) as client:
+        found = client.coresets.get(coreset_id).explain(sample_key)
+    if json:
+        print_json(plain_record(found))
+        return
+    say(f"{sample_key}: {'selected' if found.selected else 'not selected'}. {found.detail}")
+    for name in ("influence", "effort", "overall"):
+        score, share = getattr(found.scores, name), getattr(found.percentiles, name)
+        if score is not None:
+            place = "" if share is None else f"  {_place(share)}"
+            say(f"  {name:<10} {score:.6g}{place}")
+
+
+@examples("dealrec diff cs_01hxyz cs_01habc")
+def diff_command(
+    coreset_id: CoresetArgument,
+    against: Annotated[
+        str, typer.Argument(metavar="AGAINST", help="Id of the coreset to compare it with.")
+    ],
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare the samples of two coresets: what the first has and the second has not, and the reverse."""
+    with asking(server, key) as client:
+        found = client.coresets.get(coreset_id).diff(against)
+    if json:
+        print_json(plain_record(found))
+        return
+    say(f"{found.kept:,} samples are in both; Jaccard similarity {found.jaccard:.3f}")
+    _say_keys(f"{found.gained:,} only in {coreset_id}", found.gained_keys)
+    _say_keys(f"{found.lost:,} only in {against}", found.lost_keys)
+
+
+def _say_keys(head: str, keys: list[str]) -> None:
+    more = ", …" if len(keys) > _SHOWN else ""
+    say(head + (f": {', '.join(keys[:_SHOWN])}{more}" if keys else ""))
+
+
+def _place(percentile: Any) -> str:
+    return f"higher than that of {percentile:.1f} % of all samples"

@@ -1,0 +1,111 @@
+"""Commands that list, stop and continue, and that ask about selections."""
+
+import json
+import shlex
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import dealrec.client.asking
+from dealrec.config import PruneConfig
+from tests.app.conftest import Finished
+from tests.dealrec.client.conftest import Run
+from tests.dealrec.test_cli import COMMAND, leaves, lines_of
+
+READ = {"cancel", "pause", "resume", "retry", "submit", "submit-comparison", "report", "upload"}
+"""Commands that need more than a finished job, and are tried by tests of their own."""
+
+
+def test_examples_of_commands_that_ask_a_server_run(
+    run: Run, finished: Finished, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, client: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = client.jobs.get(finished.job).reselect(6)
+    sample = next(other.samples()).sample_key
+    known = {
+        "job_01hxyz": finished.job,
+        "ds_01hxyz": finished.dataset,
+        "cs_01hxyz": finished.coreset,
+        "cs_01habc": other.id,
+        "ad_01hxyz": finished.adapter,
+        "17": sample,
+    }
+    tried = 0
+    for name, command in leaves(COMMAND):
+        if name in READ or not any(parameter.name == "server" for parameter in command.params):
+            continue
+        for line in lines_of(command):
+            arguments = [known.get(word, word) for word in shlex.split(line)[1:]]
+            if "method=dealrec" in arguments:
+                arguments += ["--set", "effort_weight=0"]
+            done = run(*arguments)
+            assert done.exit_code == 0, f"{line}: {done.stderr}"
+            tried += 1
+    assert tried >= 15
+
+
+def test_lists_are_tables_that_say_when_there_is_more(run: Run, finished: Finished) -> None:
+    one = run("jobs", "list", "--dataset", finished.dataset, "--limit", "1")
+    assert len(one.stdout.splitlines()) == 1
+    assert "There are more" in one.stderr
+    both = run("jobs", "list", "--dataset", finished.dataset).stdout.splitlines()
+    assert len(both) == 2
+    (line,) = (line for line in both if line.startswith(finished.job))
+    assert "12 samples" in line and finished.coreset in line
+    none = run("comparisons", "list", "--dataset", finished.dataset)
+    assert none.stdout == ""
+    assert "There are none.\n" in none.stderr
+    asked = json.loads(run("coresets", "list", "--job", finished.job, "--json").stdout)
+    assert [entry["id"] for entry in asked["data"]] == [finished.coreset]
+    assert asked["has_more"] is False
+    assert "games" in run("datasets", "list").stdout
+
+
+def test_a_job_is_paused_resumed_and_cancelled(run: Run, client: Any, data: Any) -> None:
+    from tests.dealrec.client.conftest import ENDLESS
+
+    job = client.prune(data, budget=5, config=ENDLESS)
+    assert run("pause", job.id).stdout.split()[0] == job.id
+    job.wait(timeout=60)
+    assert client.jobs.get(job.id).state == "paused"
+    assert run("resume", job.id).stdout.split()[1] in ("queued", "running")
+    assert json.loads(run("cancel", job.id, "--json").stdout)["state"] in (
+        "cancelling",
+        "cancelled",
+    )
+    refused = run("retry", job.id)
+    assert refused.exit_code == 2
+    assert "cancel" in refused.stderr
+
+
+def test_selections_are_made_explained_and_compared(run: Run, finished: Finished) -> None:
+    made = json.loads(
+        run("reselect", finished.job, "--budget", "10%", "--set", "strata=3", "--json").stdout
+    )
+    assert (made["size"], made["selection"]["strata"]) == (6, 3)
+    told = run("diff", finished.coreset, made["id"]).stdout
+    assert f"only in {made['id']}" in told and "Jaccard" in told
+    same = run("diff", made["id"], made["id"]).stdout
+    assert same.splitlines()[0] == "6 samples are in both; Jaccard similarity 1.000"
+    assert "effort" not in run("explain", made["id"], "0").stdout or PruneConfig().effort
+
+
+def test_a_server_that_is_not_there_is_given_up_after_three_seconds(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock of its own, which only pauses move: the machine may be busy."""
+    paused: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: sum(paused), sleep=paused.append)
+    monkeypatch.setattr(dealrec.client.asking, "time", clock)
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = run("jobs", "list", "--server", url)
+    assert 2 < sum(paused) <= 3
+    assert done.exit_code == 1
+    assert f"{url} does not answer; trying again for 3 s.\n" in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"The service cannot be reached: {url} did not answer")
+    assert "`--server URL`" in last
