@@ -15,6 +15,7 @@ from dealrec.client.control_cli import register as register_control
 from dealrec.client.selection_cli import register as register_selections
 from dealrec.compare_cli import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
+from dealrec.config.prompt import PromptFormat
 from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
 from dealrec.demo import demo_command
@@ -23,6 +24,7 @@ from dealrec.errors import DealrecError, InputError
 from dealrec.extras import Extra
 from dealrec.fidelity_cli import fidelity_command
 from dealrec.inspect_cli import inspect_command
+from dealrec.merge_cli import merge_command
 from dealrec.models_cli import register as register_models
 from dealrec.options import (
     Asked,
@@ -107,6 +109,7 @@ def register(application: typer.Typer) -> None:
         "inspect": inspect_command,
         "prompt": prompt_command,
         "finetune": finetune_command,
+        "merge": merge_command,
         "export": export_command,
         "compare": compare_command,
         "fidelity": fidelity_command,
@@ -213,6 +216,10 @@ def finetune_command(
         typer.Option(help="The data that the coreset is of; an encoder reads its titles."),
     ] = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    prompt_format: Annotated[
+        PromptFormat | None,
+        typer.Option(help="Of a file: whether the model's chat template is used (default auto)."),
+    ] = None,
     *,
     asked: Asked,
     json: JsonOption = False,
@@ -229,6 +236,7 @@ def finetune_command(
             items=items,
             config=settings,
             out=out,
+            prompt_format=prompt_format,
             data=asked.data,
             stages=stages,
         )

@@ -23,6 +23,7 @@ from dealrec.config import (
     data_options,
 )
 from dealrec.config.finetune import no_validation_split
+from dealrec.config.prompt import PromptFormat
 from dealrec.config.runtime import Runtime, environment_runtime
 from dealrec.config.stages import (
     STAGES,
@@ -39,7 +40,7 @@ from dealrec.config.stages import (
     trained_stages,
 )
 from dealrec.config.unread import OptionWarning, comparison_warnings, config_warnings, told
-from dealrec.coresets.folders import coreset_folder
+from dealrec.coresets.folders import coreset_folder, prompt_of
 from dealrec.coresets.writer import MANIFEST, Coreset
 from dealrec.disk import file_sha256, local_file
 from dealrec.errors import FieldError, InputError
@@ -208,6 +209,7 @@ def finetune(
     items: Source | None = None,
     config: FinetuneConfig,
     out: str | Path,
+    prompt_format: PromptFormat | None = None,
     data: DataOptions | Mapping[str, Any] | None = None,
     work: str | Path | None = None,
     runtime: Runtime | None = None,
@@ -223,6 +225,8 @@ def finetune(
         items: Their catalogue.
         config: How the adapter is trained.
         out: The folder for the adapter.
+        prompt_format: Whether the texts of a file are read in the model's chat template; default:
+            ``auto``. A folder of :func:`prune` has its own.
         data: How the files become a data set, as for :func:`prune`.
         work: Where the training is kept, so that one that was stopped goes on; default: a hidden
             folder in ``out``, which is removed at the end.
@@ -234,15 +238,17 @@ def finetune(
 
     Raises:
         InputError: ``invalid_coreset``, ``unknown_model``, ``model_not_available``, ``no_catalogue``,
-            ``no_validation_split``, and as :func:`dealrec.finetune.training.finetune`.
+            ``no_validation_split``, ``prompt_format_is_set``, and as
+            :func:`dealrec.finetune.training.finetune`.
     """
-    options = PruneConfig(finetune=config)
+    prompt = prompt_of(Path(coreset), prompt_format)
+    options = PruneConfig(finetune=config, prompt=prompt)
     require_models(trained_stages(options), options, runtime)
     if config.validation.samples and interactions is None:
         raise no_validation_split()
     out = _folder(out)
     workspace = _workspace(work or out / _TRAINING, runtime, stages)
-    with coreset_folder(Path(coreset)) as (chosen, sha256), _nothing_left(workspace, out):
+    with coreset_folder(Path(coreset), prompt) as (chosen, sha256), _nothing_left(workspace, out):
         folder, key = Path(), sha256
         wanted = config.entry.needs_catalogue or config.validation.samples > 0
         if wanted and interactions is not None:

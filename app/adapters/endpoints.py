@@ -1,14 +1,18 @@
 """Adapters over HTTP."""
 
+import shutil
+
 from fastapi import APIRouter, Request, Response
 
 from dealrec.app.adapters import service
+from dealrec.app.adapters.merging import merge
 from dealrec.app.adapters.repository import AdapterRepository
 from dealrec.app.adapters.schemas import Adapter
 from dealrec.app.kit.context import ContextDep
 from dealrec.app.kit.downloads import download, new_scratch
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
+from dealrec.app.models.service import require_known_model
 from dealrec.app.removal import removing
 
 router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
@@ -44,6 +48,35 @@ def download_adapter(adapter_id: str, request: Request, context: ContextDep) -> 
     path = folder / "adapter.zip"
     service.write_zip(files, [file["name"] for file in row.files], path)
     return download(request, path, f"{adapter_id}.zip", "application/zip", folder)
+
+
+@router.get(
+    "/{adapter_id}/merged",
+    operation_id="download_merged_model",
+    response_class=Response,
+    responses={**documented(404, 409, 416), 200: {"content": {"application/zip": {}}}},
+)
+def download_merged(adapter_id: str, request: Request, context: ContextDep) -> Response:
+    """Download the language model with the adapter merged into its weights, as a zip; it needs no peft.
+
+    The weights are safetensors in the ``dtype`` of the training, unquantized, and the tokenizer is beside
+    them. The model is made anew for each request, which takes as long as loading it.
+    """
+    with context.read() as session:
+        row = AdapterRepository(session, context.tenant_id).get(adapter_id)
+        require_known_model(row.model, "model", context.tenant_id)
+    folder = new_scratch(context.settings)
+    try:
+        files = context.storage.fetch_folder(row.prefix, folder / "adapter")
+        merge(row, files, folder / "merged")
+        names = [path.name for path in (folder / "merged").iterdir()]
+        service.write_zip(folder / "merged", names, folder / "merged.zip")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder / "merged")
+    name = f"{adapter_id}-merged.zip"
+    return download(request, folder / "merged.zip", name, "application/zip", folder)
 
 
 @router.get(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from dealrec.app.console.charts import stored_charts
+from dealrec.app.console.charts import stage_charts, stored_charts
 from dealrec.app.console.datasets import names as dataset_names
 from dealrec.app.console.help import help_with_job
 from dealrec.app.console.pages import render
@@ -80,6 +80,20 @@ def plots_part(request: Request, context: ContextDep, job_id: str) -> Response:
         job = JobRepository(session, context.tenant_id).get(job_id)
         key = f"{scores_prefix(session, job)}/{SCORES}"
     return render(request, "parts/plots.html", charts=stored_charts(context, key))
+
+
+@router.get("/{job_id}/curves")
+def curves_part(
+    request: Request,
+    context: ContextDep,
+    job_id: str,
+    stage: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """Show the losses and the learning rates of all stages, or of one, step by step."""
+    job, found = api.get_job(job_id, context), api.get_metrics(job_id, context).series
+    shown = [curve for curve in found if curve.run == 0 and stage in ("", curve.stage)]
+    charts = stage_charts(shown)
+    return render(request, "parts/curves.html", charts=charts, ended=job.state in ENDED_JOBS)
 
 
 @router.get("/{job_id}/sweep")

@@ -37,6 +37,15 @@ class Adapter(Remote[M]):
         return await fetch_file(self.transport, request, path, progress=progress)
 
     @operation
+    async def download_merged(self, path: str | Path, *, progress: bool = False) -> Path:
+        """Download the language model with the adapter merged into its weights, as a zip.
+
+        The server makes it anew for each request, which takes as long as loading the model.
+        """
+        request = Request("GET", f"{self.path}/merged")
+        return await fetch_file(self.transport, request, path, progress=progress)
+
+    @operation
     async def download_file(self, name: str, path: str | Path, *, progress: bool = False) -> Path:
         """Download one of the adapter's ``files``, in the same way as :meth:`download`."""
         request = Request("GET", f"{self.path}/files/{quote(name, safe='')}")

@@ -278,6 +278,9 @@ def adapter_command(
         typer.Argument(metavar="ID", help="Id of an adapter (ad_…), or of the job that made it."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for PeftModel.from_pretrained.")],
+    merged: Annotated[
+        bool, typer.Option("--merged", help="The whole model with the adapter in its weights.")
+    ] = False,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
@@ -289,7 +292,8 @@ def adapter_command(
         adapter = (
             client.jobs.get(identifier).adapter if made_by_job else client.adapters.get(identifier)
         )
-        archive = adapter.download(out.with_name(f"{out.name}.zip"), progress=not json)
+        fetch = adapter.download_merged if merged else adapter.download
+        archive = fetch(out.with_name(f"{out.name}.zip"), progress=not json)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(folder)

@@ -179,8 +179,8 @@ class FinetuneConfig(Config):
     """The number type of the frozen model (see :class:`EffortConfig`); the adapter is in float32."""
     quantization: Quantization = Quantization.NONE
     """The form of the frozen model's weights; other forms than ``none`` need the package `bitsandbytes`,
-    and are for GPUs: on CPUs they are slower than ``none``. A training, its evaluation and the merged model
-    use the same form."""
+    and are for GPUs: on CPUs they are slower than ``none``. A training and its evaluation use the same form;
+    a merged model has unquantized weights."""
     activation_checkpointing: bool = False
     """Whether the activations inside layers are computed a second time instead of being held, which takes
     less memory and a third more time."""

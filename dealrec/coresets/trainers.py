@@ -6,6 +6,7 @@ Their options are those of TRL 1 (``trl sft --config``), Axolotl (``axolotl trai
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from dealrec.config.language_models import adapted_modules, language_model
 from dealrec.config.model_entry import AUTO
 from dealrec.config.recommenders import BIGREC
 from dealrec.coresets.formats import CoresetFormat
+from dealrec.coresets.trainer_options import FurtherOptions
 
 TRL, AXOLOTL, LLAMA_FACTORY = "trl.yaml", "axolotl.yaml", "llamafactory.yaml"
 DATASET_INFO = "dataset_info.json"
@@ -91,17 +93,19 @@ class Trainers:
             "lora_r": config.lora.rank,
             "lora_alpha": self._alpha,
             "lora_dropout": config.lora.dropout,
-            **({"lora_target_modules": self._targets} if named != (AUTO,) or self._targets else {}),
+            **(
+                {"lora_target_modules": self._trl_targets}
+                if named != (AUTO,) or self._targets
+                else {}
+            ),
             "num_train_epochs": config.epochs,
             "per_device_train_batch_size": config.batch_size,
-            "gradient_accumulation_steps": 1,
-            "gradient_checkpointing": False,
+            **self._further.trl(),
             **self._optimizer(),
             "optim": "adamw_torch",
             "seed": config.seed,
             "data_seed": config.seed,
             "logging_steps": 10,
-            "save_strategy": "no",
             "report_to": "none",
             "output_dir": "adapter",
         }
@@ -115,12 +119,10 @@ class Trainers:
             "bf16": config.dtype == "bfloat16",
             "float32": config.dtype == "float32",
             "datasets": [self._for_axolotl()],
-            "val_set_size": 0,
             "sequence_len": config.max_tokens,
             "excess_length_strategy": "truncate",
             "sample_packing": False,
             "train_on_inputs": not self._answers_alone,
-            "adapter": "lora",
             "lora_r": config.lora.rank,
             "lora_alpha": self._alpha,
             "lora_dropout": config.lora.dropout,
@@ -131,8 +133,7 @@ class Trainers:
             ),
             "num_epochs": config.epochs,
             "micro_batch_size": config.batch_size,
-            "gradient_accumulation_steps": 1,
-            "gradient_checkpointing": False,
+            **self._further.axolotl(),
             "learning_rate": config.learning_rate,
             "lr_scheduler": "linear",
             "warmup_steps": self._warmup_steps,
@@ -141,7 +142,6 @@ class Trainers:
             "optimizer": "adamw_torch",
             "seed": config.seed,
             "logging_steps": 10,
-            "save_strategy": "no",
             "output_dir": "adapter",
         }
 
@@ -169,21 +169,19 @@ class Trainers:
             ),
             "num_train_epochs": config.epochs,
             "per_device_train_batch_size": config.batch_size,
-            "gradient_accumulation_steps": 1,
-            "disable_gradient_checkpointing": True,
+            **self._further.llama_factory(),
             **self._optimizer(),
             "optim": "adamw_torch",
             "seed": config.seed,
             "data_seed": config.seed,
             "logging_steps": 10,
-            "save_strategy": "no",
             "report_to": "none",
             "output_dir": "adapter",
         }
 
     def notes(self) -> list[str]:
         """Say what the configurations cannot say, and where they differ from our own training."""
-        return [*self._notes_on_rows(), *self._notes_on_model()]
+        return [*self._notes_on_rows(), *self._notes_on_model(), *self._further.notes()]
 
     def _notes_on_rows(self) -> Iterator[str]:
         rows = self.file.rows
@@ -269,13 +267,23 @@ class Trainers:
         return [] if listed == (AUTO,) else list(listed)
 
     @property
+    def _trl_targets(self) -> list[str]:
+        """As :attr:`_targets`; TRL takes a single name for a pattern of whole paths."""
+        if len(self._targets) == 1 and self._targets != [ALL_LINEAR]:
+            return [rf"(.*\.)?{re.escape(self._targets[0])}"]
+        return self._targets
+
+    @property
     def _alpha(self) -> int:
         return max(1, round(self.config.lora.alpha))
 
     @property
     def _warmup_steps(self) -> int:
-        steps = math.ceil(self.file.samples / self.config.batch_size) * self.config.epochs
-        return math.ceil(self.config.warmup_fraction * steps)
+        return math.ceil(self.config.warmup_fraction * self._further.steps)
+
+    @property
+    def _further(self) -> FurtherOptions:
+        return FurtherOptions(self.config, self.file.samples)
 
     @property
     def _template(self) -> str:
@@ -345,7 +353,7 @@ _SCRIPT = '''\
 """Trains with TRL on rows that it does not know: `python trl_train.py`."""
 
 from trl import DatasetMixtureConfig, ModelConfig, SFTConfig, SFTTrainer, TrlParser
-from trl import get_dataset, get_peft_config
+from trl import get_dataset, get_peft_config, get_quantization_config
 
 
 def as_pair(row):
@@ -355,11 +363,14 @@ def as_pair(row):
 parser = TrlParser((SFTConfig, ModelConfig, DatasetMixtureConfig))
 training, model, data = parser.parse_args_and_config(["--config", "trl.yaml"])
 training.model_init_kwargs = dict(dtype=model.dtype, revision=model.model_revision)
-rows = get_dataset(data)["train"]
+rows = get_dataset(data)
+pairs = rows.map(as_pair, remove_columns=rows["train"].column_names)
 trainer = SFTTrainer(
     model=model.model_name_or_path,
     args=training,
-    train_dataset=rows.map(as_pair, remove_columns=rows.column_names),
+    train_dataset=pairs["train"],
+    eval_dataset=pairs.get("test"),
+    quantization_config=get_quantization_config(model),
     peft_config=get_peft_config(model),
 )
 trainer.train()

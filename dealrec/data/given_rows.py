@@ -22,7 +22,7 @@ from dealrec.data.readers import open_table
 from dealrec.data.streams import UnpackedFile
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
 from dealrec.data.texts import FIELDS, TEXT, sample_of_row, text_record
-from dealrec.errors import InputError
+from dealrec.errors import FieldError, InputError
 from dealrec.progress import Reporter
 
 _IDS = ("sample_id", "user_id", "history", "target")
@@ -105,7 +105,7 @@ def read_given(parts: Sequence[Part], *, limits: Limits, reporter: Reporter) -> 
     """Read files of samples, and reject the rows that cannot be used.
 
     Raises:
-        InputError: A file cannot be read, or no row can be used.
+        InputError: A file cannot be read, or no row can be used; ``no_sample_ids`` for texts alone.
     """
     name = parts[0].name if len(parts) == 1 else f"{parts[0].name} and {len(parts) - 1} more"
     findings = FileFindings(name, tuple(part.name for part in parts))
@@ -125,8 +125,23 @@ def read_given(parts: Sequence[Part], *, limits: Limits, reporter: Reporter) -> 
     found.columns["read"] = {name: name for name in columns if name in used}
     found.columns["unused"] = [name for name in columns if name not in used]
     findings.accepted = len(found.rows)
+    if not found.rows and names and not names.keys() & {"user_id", "history", "target"}:
+        raise _no_ids(name, columns)
     findings.require_rows()
     return found
+
+
+def _no_ids(name: str, columns: Sequence[str]) -> InputError:
+    """Return the error for samples that are texts alone, of which nothing can be selected."""
+    return InputError(
+        f"The rows of {name} are texts without ids: they have {', '.join(columns[:8])}, and no `user_id`, "
+        "`history` and `target`. The surrogate and the influence of a sample come from the ids, so nothing "
+        "can be selected from texts alone. `dealrec finetune FILE` trains on all of them, and `dealrec "
+        "export FILE` writes them for other trainers.",
+        code="no_sample_ids",
+        title="The samples have no ids",
+        errors=[FieldError(column, "is missing") for column in ("user_id", "history", "target")],
+    )
 
 
 def _add(found: GivenRows, row: Mapping[str, Any], place: int, taken: set[str]) -> BadRow | None:

@@ -13,18 +13,22 @@ from fastapi.testclient import TestClient
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from dealrec.app.adapters import merging
 from dealrec.app.settings import Settings
 from dealrec.config.language_models import revision
 from dealrec.errors import InputError
+from dealrec.language_models.merging import answered
 from dealrec.pipeline import prune
 from dealrec.progress import SILENT, Reporter
 from tests.dealrec.language_models.qwen import qwen_folder
 
 CONFIG: dict[str, Any] = {
     "surrogate": {"epochs": 1, "hidden_size": 8, "heads": 1, "layers": 1},
-    "effort": {"model": "my-qwen", "max_tokens": 128},
+    "prompt": {"format": "chat"},
+    "effort": {"model": "my-qwen", "max_tokens": 256},
     "selection": {"method": "dealrec", "strata": 5},
-    "finetune": {"model": "my-qwen", "epochs": 1, "batch_size": 4, "max_tokens": 128},
+    "finetune": {"model": "my-qwen", "epochs": 1, "batch_size": 4, "max_tokens": 256},
+    "evaluation": {"users": 8, "candidates": 4, "ranking_users": 0},
 }
 
 
@@ -53,6 +57,7 @@ def test_a_folder_of_the_catalogue_scores_and_is_trained_over_http(
     dataset_id: str,
     qwen: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     body = {"dataset_id": dataset_id, "budget": 8, "config": CONFIG}
     posted = client.post("/v1/jobs", json=body).json()["id"]
@@ -62,6 +67,12 @@ def test_a_folder_of_the_catalogue_scores_and_is_trained_over_http(
     manifest = client.get(f"/v1/coresets/{job['coreset_id']}/manifest").json()
     assert manifest["stages"]["effort"]["model"] == "my-qwen"
     assert manifest["stages"]["effort"]["revision"] == revision("my-qwen") != "my-qwen"
+
+    assert job["evaluation"]["metrics"]["nll"] > 0
+    place = f"/v1/coresets/{job['coreset_id']}"
+    lines = client.get(f"{place}/download?format=messages").text.splitlines()
+    turns = [[turn["role"] for turn in json.loads(line)["messages"]] for line in lines]
+    assert turns == [["user", "assistant"]] * 8
 
     content = client.get(f"/v1/adapters/{job['adapter_id']}/download").content
     zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path / "adapter")
@@ -77,12 +88,40 @@ def test_a_folder_of_the_catalogue_scores_and_is_trained_over_http(
     assert {"q_proj", "v_proj"} == set(adapted.peft_config["default"].target_modules)
     assert not torch.equal(before, after) and torch.isfinite(after).all()
 
+    monkeypatch.setattr(
+        merging, "_run", lambda request: answered(request).model_dump_json().encode()
+    )
+    whole = client.get(f"/v1/adapters/{job['adapter_id']}/merged")
+    zipfile.ZipFile(io.BytesIO(whole.content)).extractall(tmp_path / "merged")
+    with torch.no_grad():
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()(tokens).logits
+    torch.testing.assert_close(merged, after)
+    curves = client.get(f"/console/jobs/{posted}/curves?stage=finetune").text
+    assert curves.count("<svg") == 2 and "The loss of the samples goes from" in curves
+
+    further = {**CONFIG["finetune"], "from_adapter": job["adapter_id"]}
+    waits = client.post(f"{place}/finetunes", json=further).json()["id"]
+    settings = qwen / "generation_config.json"
+    before = settings.read_text()
+    settings.write_text(json.dumps({"top_k": 3}))
+    run_all()
+    refused = client.get(f"/v1/jobs/{waits}").json()
+    assert (refused["state"], refused["error"]["code"]) == ("failed", "model_changed")
+    settings.write_text(before)
+    client.post(f"/v1/jobs/{waits}/retry")
+    run_all()
+    trained = client.get(f"/v1/jobs/{waits}").json()
+    assert trained["state"] == "succeeded", trained["error"]
+    first, second = (
+        client.get(f"/v1/adapters/{one['adapter_id']}").json() for one in (job, trained)
+    )
+    assert second["metrics"]["train_loss"] < first["metrics"]["train_loss"]
+
     again = client.post("/v1/jobs", json=body).json()["id"]
     run_all()
     stages = client.get(f"/v1/jobs/{again}").json()["stages"]
     assert all(stage["reused"] for stage in stages)
-    settings = json.loads((qwen / "generation_config.json").read_text())
-    (qwen / "generation_config.json").write_text(json.dumps({**settings, "top_k": 3}))
+    settings.write_text(json.dumps({"top_k": 3}))
     changed = client.post("/v1/estimates", json=body).json()["stages"]
     reused = {stage["name"]: stage["reused"] for stage in changed}
     assert reused["surrogate"] and not reused["effort"] and not reused["finetune"]
@@ -96,28 +135,15 @@ def test_the_library_refuses_early_what_the_server_refuses(source: Path, qwen: P
     assert not (source / "out").exists()
 
 
-def test_a_folder_that_changes_while_work_waits_is_found_out(
-    client: TestClient, run_all: Callable[[], None], dataset_id: str, qwen: Path, source: Path
+def test_a_folder_that_changes_while_the_library_works_is_found_out(
+    source: Path, qwen: Path
 ) -> None:
-    settings = qwen / "generation_config.json"
-    before, changed = settings.read_text(), json.dumps({"top_k": 3})
-    config = {**CONFIG, "finetune": None}
-    body = {"dataset_id": dataset_id, "budget": 8, "config": config}
-    posted = client.post("/v1/jobs", json=body).json()["id"]
-    settings.write_text(changed)
-    run_all()
-    job = client.get(f"/v1/jobs/{posted}").json()
-    assert (job["state"], job["error"]["code"]) == ("failed", "model_changed")
-    settings.write_text(before)
-    client.post(f"/v1/jobs/{posted}/retry")
-    run_all()
-    assert client.get(f"/v1/jobs/{posted}").json()["state"] == "succeeded"
-
     def change(name: str) -> Reporter:
         if name == "effort":
-            settings.write_text(changed)
+            (qwen / "generation_config.json").write_text(json.dumps({"top_k": 3}))
         return SILENT
 
+    config = {**CONFIG, "finetune": None, "evaluation": None}
     out = source / "out"
     with pytest.raises(InputError) as refused:
         prune(source / "interactions.csv", budget=8, out=out, config=config, stages=change)

@@ -22,6 +22,24 @@ def test_the_defaults_of_later_options_are_in_no_key():
     assert PromptConfig.parse(own).model_dump(mode="json") == plain | own
 
 
+def test_each_format_has_keys_of_its_own():
+    for name in (StageName.EFFORT, StageName.GRADIENTS, StageName.IFD, StageName.SELECT):
+        keys = {
+            json.dumps(
+                STAGES[name].key_options(
+                    JobOptions(
+                        PruneConfig.parse(
+                            {"effort": {}, "gradients": {}, "ifd": {}, "prompt": prompt}
+                        )
+                    )
+                ),
+                sort_keys=True,
+            )
+            for prompt in ({}, {"format": "auto"}, {"format": "plain"}, {"format": "chat"})
+        }
+        assert len(keys) == 3
+
+
 def test_the_words_of_named_prompts_are_as_their_stages_know_them():
     """Where they change, the versions of the stages that read texts change, too."""
     words = json.dumps({name: vars(one) for name, one in WORDINGS.items()}, sort_keys=True)

@@ -169,6 +169,65 @@ def test_axolotl_and_llama_factory_know_every_option(members, tmp_path, kind):
     assert masks == (False, False)
 
 
+FURTHER = {
+    "gradient_accumulation": 2,
+    "activation_checkpointing": True,
+    "quantization": "nf4",
+    "lora": {"rslora": True, "dora": True},
+    "validation": {"samples": 50, "every_steps": 3, "patience": 2},
+}
+
+
+def test_configurations_have_the_newer_options_of_a_training(members, tmp_path):
+    config = FinetuneConfig.parse({"model": "org/model", "epochs": 4, "batch_size": 3, **FURTHER})
+    export = write_export(members, CoresetFormat.MESSAGES, config, tmp_path)
+    axolotl, factory, trl = (
+        yaml.safe_load((tmp_path / f"{name}.yaml").read_text())
+        for name in ("axolotl", "llamafactory", "trl")
+    )
+    assert {*axolotl} <= published("axolotl.txt")[0]
+    own = {field.name for field in dataclasses.fields(TrainingArguments)}
+    assert {*factory} <= own.union(*published("llamafactory.txt"))
+    for made in (axolotl, factory, trl):
+        assert made["gradient_accumulation_steps"] == 2
+        assert (made["eval_strategy"], made["eval_steps"], made["save_steps"]) == ("steps", 3, 3)
+        assert made["load_best_model_at_end"] and not made["greater_is_better"]
+        # 18 rows are learned, 6 in a step: 3 steps an epoch, 12 in all, of which 5 % are for warming up
+        assert made["warmup_steps"] == 1
+    assert (axolotl["val_set_size"], factory["val_size"], trl["test_split_size"]) == (2, 2, 0.1)
+    assert (axolotl["early_stopping_patience"], factory["early_stopping_steps"]) == (2, 2)
+    checkpointed = (
+        axolotl["gradient_checkpointing"],
+        not factory["disable_gradient_checkpointing"],
+        trl["gradient_checkpointing"],
+    )
+    assert all(checkpointed)
+    assert (axolotl["adapter"], axolotl["load_in_4bit"]) == ("qlora", True)
+    assert (factory["quantization_bit"], factory["quantization_type"]) == (4, "nf4")
+    assert trl["load_in_4bit"] and trl["use_bnb_nested_quant"]
+    assert axolotl["peft_use_rslora"] and axolotl["peft_use_dora"]
+    for made in (factory, trl):
+        assert made["use_rslora"] and made["use_dora"]
+    told = " ".join(export.notes)
+    for part in ("2 of the 20 rows", "TRL stops early by no option", "bitsandbytes"):
+        assert part in told
+
+
+def test_weights_of_8_bits_are_asked_for_everywhere(members, tmp_path):
+    config = FinetuneConfig.parse({"model": "org/model", "quantization": "int8"})
+    write_export(members, CoresetFormat.MESSAGES, config, tmp_path)
+    found = [
+        yaml.safe_load((tmp_path / f"{name}.yaml").read_text())
+        for name in ("axolotl", "llamafactory", "trl")
+    ]
+    assert [one.get("load_in_8bit", one.get("quantization_bit")) for one in found] == [
+        True,
+        8,
+        True,
+    ]
+    assert [one["save_strategy"] for one in found] == ["no"] * 3
+
+
 def test_what_configurations_cannot_say_is_said(members, tmp_path):
     config = FinetuneConfig.parse(
         {"loss_on": "all", "lora": {"alpha": 2.5, "last_layers": 2}, "recommender": "encoder"}
@@ -191,7 +250,7 @@ def test_a_model_of_the_hub_is_named_at_its_revision(members, tmp_path, monkeypa
     write_export(members, CoresetFormat.MESSAGES, FinetuneConfig(model="mine"), tmp_path)
     trl = yaml.safe_load((tmp_path / "trl.yaml").read_text())
     named = (trl["model_name_or_path"], trl["model_revision"], trl["lora_target_modules"])
-    assert named == ("org/mine", commit, ["k_proj"])
+    assert named == ("org/mine", commit, [r"(.*\.)?k_proj"])
     axolotl = yaml.safe_load((tmp_path / "axolotl.yaml").read_text())
     assert (axolotl["base_model"], axolotl["revision_of_model"]) == ("org/mine", commit)
 

@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from dealrec.config import FinetuneConfig
+from dealrec.config.finetune import Quantization
 from dealrec.coresets.exports import write_export
 from dealrec.coresets.formats import CoresetFormat
 from dealrec.coresets.members import read_members, text_columns
@@ -95,6 +96,52 @@ def test_trl_makes_two_steps_with_our_settings(kind, members, settings, training
 
     if kind is CoresetFormat.PROMPT_COMPLETION:
         assert_same_tokens(trainer.train_dataset, read_members(members))
+
+
+@pytest.mark.parametrize("kind", [CoresetFormat.CONVERSATIONAL, CoresetFormat.ALPACA])
+def test_trl_trains_with_the_newer_options(kind, members, settings, trainings, tmp_path):
+    from trl.scripts import sft
+
+    config = FinetuneConfig.parse(
+        {
+            **settings.model_dump(mode="json"),
+            "batch_size": 4,
+            "gradient_accumulation": 2,
+            "activation_checkpointing": True,
+            "lora": {"rank": 3, "target_modules": ["k_proj"], "rslora": True, "dora": True},
+            "validation": {"samples": 1, "every_steps": 1, "patience": 1},
+        }
+    )
+    export = write_export(members, kind, config, tmp_path)
+    if TRL_SCRIPT in export.files:
+        runpy.run_path(TRL_SCRIPT)
+    else:
+        parser = sft.make_parser()
+        sft.main(
+            *parser.parse_args_and_config(["--config", "trl.yaml"], fail_with_unknown_args=True)
+        )
+    (trainer,) = trainings
+    assert trainer.state.global_step == 2  # 15 rows, 8 in a step
+    assert len(trainer.eval_dataset) == 1
+    measured = [row["eval_loss"] for row in trainer.state.log_history if "eval_loss" in row]
+    assert len(measured) == 2 and trainer.state.best_metric == pytest.approx(min(measured))
+    made = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert made["use_rslora"] and made["use_dora"]
+    weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    assert len(weights) == 9 and all("k_proj" in name for name in weights)
+
+
+def test_trl_knows_the_options_of_quantized_weights(members, settings, tmp_path):
+    from trl.scripts import sft
+
+    config = settings.model_copy(update={"quantization": Quantization.NF4})
+    write_export(members, CoresetFormat.CONVERSATIONAL, config, tmp_path)
+    asked = ["--config", str(tmp_path / "trl.yaml")]
+    *_, model, _ = sft.make_parser().parse_args_and_config(asked, fail_with_unknown_args=True)
+    assert (model.load_in_4bit, model.use_bnb_nested_quant, model.bnb_4bit_quant_type) == (
+        *(True, True),
+        "nf4",
+    )
 
 
 def assert_same_tokens(theirs, samples) -> None:

@@ -137,6 +137,14 @@ def test_conversations_are_read_in_every_shape(tmp_path, shape):
     assert texts(given(tmp_path, [row]).dataset) == {"x": ("Be brief.\n\nAfter A and B?", "\n\nC")}
 
 
+@pytest.mark.parametrize("shape", [{"messages": TURNS}, {"prompt": "B:", "completion": " C"}])
+def test_texts_without_ids_are_refused_with_what_can_be_done_with_them(tmp_path, shape):
+    with pytest.raises(InputError, match="`dealrec finetune FILE` trains on all") as refused:
+        given(tmp_path, [shape] * 3, interactions=None)
+    assert refused.value.code == "no_sample_ids"
+    assert [error.location for error in refused.value.errors] == ["user_id", "history", "target"]
+
+
 BAD: dict[str, dict[str, Any] | None] = {
     "invalid_texts": {"messages": TURNS[:2]},
     "empty_answer": {"messages": None, "prompt": "B:", "completion": " "},

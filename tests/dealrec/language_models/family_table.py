@@ -13,22 +13,48 @@ from dealrec.errors import InputError
 from dealrec.finetune.adapter import save_adapter
 from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models.targets import target_modules
+from dealrec.language_models.tokens import Encoder
 from dealrec.recommenders.registry import make_recommender
 from tests.dealrec.effort.reference import encoded, one_by_one
 from tests.dealrec.language_models.families import FAMILIES, family_loaded, family_model
+from tests.dealrec.language_models.test_wording import (
+    CHAT_TEMPLATES,
+    NO_SYSTEM,
+    chat_tokenizer,
+    chats,
+    labels_of,
+    tokenized_by_trl,
+)
 from tests.dealrec.language_models.tiny import tiny_samples
 
 
 def table() -> str:
     """Measure every family and return the table in Markdown."""
-    head = "| family | largest relative error of effort | `auto` adapts | adapter in plain peft |"
-    return "\n".join([head, "|---|---|---|---|", *map(_row, FAMILIES)])
+    head = (
+        "| family | largest relative error of effort | `auto` adapts | adapter in plain peft "
+        "| chat, beside TRL |"
+    )
+    return "\n".join([head, "|---|---|---|---|---|", *map(_row, FAMILIES)])
 
 
 def _row(family: str) -> str:
     targets = target_modules(family_model(family), family, ["auto"])
     named = ", ".join(f"`{name}`" for name in targets)
-    return f"| {family} | {_effort_error(family)} | {named} | {_reloaded(family)} |"
+    cells = (family, _effort_error(family), named, _reloaded(family), _chat(family))
+    return f"| {' | '.join(cells)} |"
+
+
+def _chat(family: str) -> str:
+    """Compare tokens and labels with TRL's, in the chat template that TRL ships for the family."""
+    template = CHAT_TEMPLATES.get(family)
+    if template is None:
+        return "no template in TRL"
+    tokenizer = chat_tokenizer(template)
+    samples = chats(system=template not in NO_SYSTEM)
+    ours = [(one.ids, labels_of(one)) for one in Encoder(tokenizer, 4096).encode(samples)]
+    return (
+        "same tokens and loss" if ours == tokenized_by_trl(tokenizer, samples) else "OTHER TOKENS"
+    )
 
 
 def _effort_error(family: str) -> str:

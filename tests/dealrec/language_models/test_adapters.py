@@ -1,10 +1,15 @@
+import json
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from dealrec.config.model_merging import MergeRequest
 from dealrec.errors import InputError
 from dealrec.language_models.adapters import with_adapter
-from tests.dealrec.language_models.tiny import tiny_loaded
+from dealrec.language_models.merging import answered, merge_adapter
+from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_loaded
 
 TOKENS = torch.tensor([[1, 2, 3, 4, 5]])
 
@@ -30,6 +35,33 @@ def test_the_merged_model_is_the_adapted_one_and_keeps_the_factors(tmp_path, opt
         torch.testing.assert_close(after, before + change)
     assert adapted.revision.startswith("0+lora-")
     assert not any(parameter.requires_grad for parameter in adapted.model.parameters())
+
+
+@pytest.mark.parametrize("options", [{}, {"use_dora": True}])
+def test_a_merged_model_is_a_folder_of_its_own(tmp_path, options):
+    base, adapter, out = tmp_path / "base", tmp_path / "adapter", tmp_path / "merged"
+    tiny_loaded().model.save_pretrained(base)
+    byte_tokenizer().save_pretrained(base)
+    expected = _save(adapter, **options)
+    settings = json.loads((adapter / "adapter_config.json").read_text())
+    named = {**settings, "base_model_name_or_path": str(base)}
+    (adapter / "adapter_config.json").write_text(json.dumps(named))
+    request = MergeRequest(adapter=adapter, model=str(base), out=out)
+    assert answered(request.model_dump_json().encode()).problem is None
+    merged = AutoModelForCausalLM.from_pretrained(out).eval()
+    torch.testing.assert_close(merged(input_ids=TOKENS).logits, expected)
+    assert (
+        AutoTokenizer.from_pretrained(out)("ab")["input_ids"] == byte_tokenizer()("ab")["input_ids"]
+    )
+    assert "base" in (out / "README.md").read_text()
+    for path in out.iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes()
+    again = answered(request.model_dump_json().encode()).problem
+    assert again is not None and again["code"] == "not_empty"
+    with pytest.raises(InputError) as refused:
+        merge_adapter(adapter, model="smollm2-135m", out=tmp_path / "other")
+    assert refused.value.code == "adapter_not_usable"
+    assert not (tmp_path / "other").exists()
 
 
 def test_another_adapter_is_another_revision(tmp_path):

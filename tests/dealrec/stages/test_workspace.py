@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,10 +34,20 @@ print(json.dumps(watch.begun))
 """
 
 
+NEWER: dict[str, Any] = {
+    "batch_size": 2,
+    "gradient_accumulation": 2,
+    "activation_checkpointing": True,
+    "quantization": "nf4",
+    "validation": {"samples": 6, "every_steps": 1, "patience": 9},
+    "lora": {"rslora": True, "dora": True},
+}
+
+
 def start(
-    data: Path, out: Path, work: Path, model: str | None, kill_in: str = ""
+    data: Path, out: Path, work: Path, config: dict[str, Any], kill_in: str = ""
 ) -> subprocess.Popen[str]:
-    given = [str(data), str(out), str(work), json.dumps(options(model)), kill_in]
+    given = [str(data), str(out), str(work), json.dumps(config), kill_in]
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *given], stdout=subprocess.PIPE, text=True
     )
@@ -46,27 +57,31 @@ def start(
 def test_a_killed_run_goes_on_to_the_same_result_and_leaves_nothing_of_the_kill(
     data: Path, model: str, tmp_path: Path, stage: StageName
 ) -> None:
-    out, work = tmp_path / "out", tmp_path / "work"
-    killed = start(data, out, work, model, kill_in=stage)
+    out, work, config = tmp_path / "out", tmp_path / "work", options(model)
+    if stage is StageName.FINETUNE:
+        config["finetune"] |= NEWER
+    killed = start(data, out, work, config, kill_in=stage)
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     assert list(work.rglob("*.part"))
     assert [path for path in (work / "checkpoints").rglob("*") if path.is_file()]
 
     watch = Watch()
-    result = prune(data, out, options(model), work=work, stages=watch)
+    result = prune(data, out, config, work=work, stages=watch)
     assert watch.begun[0] is stage
     assert watch.first[stage] > 0
     assert not list(tmp_path.rglob("*.part"))
     assert not list((work / "checkpoints").iterdir())
-    undisturbed = prune(data, tmp_path / "undisturbed", options(model))
+    undisturbed = prune(data, tmp_path / "undisturbed", config)
     assert result.coreset.sha256 == undisturbed.coreset.sha256
     assert result.adapter and undisturbed.adapter
     assert (result.adapter / WEIGHTS).read_bytes() == (undisturbed.adapter / WEIGHTS).read_bytes()
 
 
 def test_two_processes_at_once_run_each_stage_once(data: Path, tmp_path: Path) -> None:
-    both = [start(data, tmp_path / name, tmp_path / "work", None) for name in ("one", "other")]
+    both = [
+        start(data, tmp_path / name, tmp_path / "work", options(None)) for name in ("one", "other")
+    ]
     begun = [stage for process in both for stage in json.loads(process.communicate()[0])]
     assert sorted(begun) == ["influence", "ingest", "select", "surrogate"]
     members = [(tmp_path / name / "members.parquet").read_bytes() for name in ("one", "other")]

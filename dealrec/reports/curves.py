@@ -1,0 +1,72 @@
+"""The charts of curves: losses and learning rates, step by step."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+
+from dealrec.reports.charts import ALL, CHOSEN, Row, marks, svg
+from dealrec.reports.scores import Chart
+
+Points = Sequence[tuple[int, float | None]]
+"""A step and the value there, which is ``None`` where it is no number."""
+_SIZE = {"width": 420, "height": 190}
+_NAMES = {"train_loss": "loss of the samples", "valid_loss": "loss of held-out samples"}
+
+
+def curve_charts(stage: str, curves: Mapping[str, Points], unit: str) -> list[Chart]:
+    """Draw the curves of a stage: its losses in one chart, and each other figure in its own.
+
+    Args:
+        stage: The title of the stage.
+        curves: The points by the names of the curves.
+        unit: The unit of the steps, such as ``epoch``.
+    """
+    losses = [name for name in curves if name.endswith("loss")]
+    groups = [losses, *([name] for name in curves if name not in losses)]
+    charts = []
+    for names in groups:
+        drawn = {_words(name): _finite(curves[name]) for name in names}
+        drawn = {name: points for name, points in drawn.items() if points}
+        if drawn:
+            title = f"{stage}: {'losses' if len(names) > 1 else _words(names[0])}"
+            charts.append(Chart(title, _lines(drawn, unit, title), _in_words(drawn, unit)))
+    return charts
+
+
+def _words(name: str) -> str:
+    return _NAMES.get(name, name.replace("_", " "))
+
+
+def _finite(points: Points) -> list[tuple[int, float]]:
+    return [(step, value) for step, value in points if value is not None and math.isfinite(value)]
+
+
+def _lines(curves: Mapping[str, Sequence[tuple[int, float]]], unit: str, label: str) -> str:
+    rows: list[Row] = [
+        {"step": step, "value": value, "of": name, "words": f"{unit} {step}: {name} {value:.4g}"}
+        for name, points in curves.items()
+        for step, value in points
+    ]
+    colours = alt.Scale(domain=[*curves], range=[CHOSEN, ALL])
+    legend: alt.Legend | None = alt.Legend() if len(curves) > 1 else None
+    base = marks().encode(
+        x=alt.X("step:Q", title=unit, scale=alt.Scale(nice=False), axis=alt.Axis(format="d")),
+        y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
+        color=alt.Color("of:N", scale=colours, legend=legend),
+    )
+    points = base.mark_point(filled=True, size=20).encode(description="words:N")
+    chart = alt.layer(base.mark_line(strokeWidth=1.5), points).properties(**_SIZE)
+    return svg(chart, rows, label)
+
+
+def _in_words(curves: Mapping[str, Sequence[tuple[int, float]]], unit: str) -> str:
+    said = []
+    for name, points in curves.items():
+        (first, begun), (last, ended) = points[0], points[-1]
+        place, least = min(points, key=lambda point: point[1])
+        said.append(
+            f"The {name} goes from {begun:.4g} at {unit} {first} to {ended:.4g} at {unit} {last}; "
+            f"the least is {least:.4g} at {unit} {place}."
+        )
+    return " ".join(said)
