@@ -7,6 +7,7 @@ refused at once, and no sessions need to be stored.
 import hmac
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -94,11 +95,17 @@ class _PageSender:
     ) -> None:
         self._scope, self._receive, self._send = scope, receive, send
         self._headers = headers
+        self._part = "hx-request" in Headers(scope=scope)
         self._problem: bytearray | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=message["headers"])
+            if self._part and message["status"] == HTTPStatus.SEE_OTHER:
+                # HTMX would swap the page of a plain redirect into the form that it sent.
+                message["status"] = HTTPStatus.OK
+                headers["hx-redirect"] = headers["location"]
+                del headers["location"]
             if headers.get("content-type", "").startswith(MEDIA_TYPE):
                 self._problem = bytearray()
                 return
@@ -116,9 +123,12 @@ class _PageSender:
 
     def _page(self, problem: dict[str, object]) -> Response:
         request = Request(self._scope)
-        if problem["status"] == 401:
-            target = f"{SIGN_IN}?next={quote(request.url.path)}"
-            if "hx-request" in request.headers:
-                return Response(headers={"hx-redirect": target})
-            return RedirectResponse(target, status_code=303)
-        return render_problem(request, problem)
+        sent = self._part and request.method not in _SAFE_METHODS
+        if (
+            problem["status"] != HTTPStatus.UNAUTHORIZED or sent
+        ):  # a form that was sent stays as it is
+            return render_problem(request, problem)
+        target = f"{SIGN_IN}?next={quote(request.url.path)}"
+        if self._part:
+            return Response(headers={"hx-redirect": target})
+        return RedirectResponse(target, status_code=303)

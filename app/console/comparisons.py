@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dealrec.app.console.fields import FormPart, job_form, read_config
 from dealrec.app.console.job_form import usable_datasets
-from dealrec.app.console.pages import render
+from dealrec.app.console.pages import raise_into_page, render
 from dealrec.app.console.session import Posted
 from dealrec.app.estimates.endpoints import create_comparison_estimate
 from dealrec.app.jobs.comparisons import ReportFormat, create_comparison
@@ -54,6 +54,7 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
     try:
         job = create_comparison(_request(form), Response(), context)
     except DealrecError as error:
+        raise_into_page(request, error)
         return _page(request, context, form, error)
     return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
 

@@ -118,7 +118,7 @@ def explanation_part(
 
 
 @router.post("/{coreset_id}/reselect")
-def reselect(request: Request, context: ContextDep, coreset_id: str, form: Posted) -> Response:
+def reselect(context: ContextDep, coreset_id: str, form: Posted) -> Response:
     """Select again from the same scores, and show the differences, or the job that selects."""
     job_id = api.get_coreset(coreset_id, context).job_id
     selection = read_fields(form, selection_fields({})).get("selection", {})
@@ -127,16 +127,16 @@ def reselect(request: Request, context: ContextDep, coreset_id: str, form: Poste
     )
     made = api.reselect(job_id, body, context)
     if isinstance(made, Job):
-        return _go(request, f"/console/jobs/{made.id}")
-    return _go(request, f"/console/coresets/{made.id}?against={coreset_id}")
+        return RedirectResponse(f"/console/jobs/{made.id}", status_code=303)
+    return RedirectResponse(f"/console/coresets/{made.id}?against={coreset_id}", status_code=303)
 
 
 @router.post("/{coreset_id}/finetune")
-def finetune(request: Request, context: ContextDep, coreset_id: str, form: Posted) -> Response:
+def finetune(context: ContextDep, coreset_id: str, form: Posted) -> Response:
     """Train an adapter on the coreset, and show its job."""
     config = FinetuneJobConfig.parse(read_finetune(form), location="finetune")
     job = api.create_finetune(coreset_id, config, Response(), context)
-    return _go(request, f"/console/jobs/{job.id}")
+    return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
 
 
 @router.post("/{coreset_id}/delete")
@@ -157,10 +157,3 @@ def _sample(context: Context, coreset_id: str, sample_key: str) -> SampleText:
     with scratch(context.settings) as folder:
         stored = context.storage.fetch_folder(prefix, folder)
         return find_sample(stored, PruneConfig.parse(config), sample_key)
-
-
-def _go(request: Request, target: str) -> Response:
-    """Go to another page; HTMX would swap the page of a plain redirect into this one."""
-    if "hx-request" in request.headers:
-        return Response(headers={"hx-redirect": target})
-    return RedirectResponse(target, status_code=303)

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from dealrec.app.adapters.endpoints import list_adapters
 from dealrec.app.console.data_form import column_fields, data_fields, read_options
 from dealrec.app.console.help import help_with_dataset
-from dealrec.app.console.pages import render
+from dealrec.app.console.pages import raise_into_page, render
 from dealrec.app.console.session import Posted
 from dealrec.app.console.status import worker_seen
 from dealrec.app.coresets.endpoints import list_coresets
@@ -74,6 +74,7 @@ def read_again(request: Request, context: ContextDep, dataset_id: str, form: Pos
         body = DatasetCreate(source_dataset_id=dataset_id, options=options)
         made = api.create_from_json(context, body)
     except DealrecError as error:
+        raise_into_page(request, error)
         return _dataset_page(request, context, dataset_id, form, error)
     return RedirectResponse(f"/console/datasets/{made.id}", status_code=303)
 

@@ -57,12 +57,28 @@ _OF_THE_MODEL = ("dtype", "quantization")
 """Options for which the catalogue may have a default: a form leaves them to the language model."""
 _BOOLEAN = {"boolean": ["true", "false"]}
 _LABELS = {
-    "effort_weight": "Effort weight λ",
-    "strata": "Strata K",
-    "hard_prune": "Hard prune (share)",
     "sampling": "One sample is",
-    "target": "Whose risk",
+    "min_history": "Shortest history",
+    "prompt.item_noun": "Word for an item",
+    "prompt.history_items": "Items of the history",
+    "surrogate.model": "Kind of recommender",
+    "surrogate.hidden_size": "Width of the recommender",
+    "influence.target": "Whose risk",
+    "influence.parameters": "Parameters looked at",
+    "effort.model": "Language model",
+    "effort.parameters": "Parameters looked at",
+    "effort.candidates": "Samples measured",
+    "selection.effort_weight": "Effort weight λ",
+    "selection.strata": "Strata K",
+    "selection.hard_prune": "Share left out at the top",
+    "finetune.model": "Language model",
+    "finetune.lora.rank": "Rank of the LoRA",
+    "evaluation.split": "Held-out split",
+    "evaluation.users": "Users asked",
+    "evaluation.candidates": "Titles to choose from",
+    "evaluation.ranking_users": "Users with a full ranking",
 }
+"""The labels of fields whose names alone would not tell a newcomer enough."""
 _PARTS = {
     "": ("Samples", "What counts as one sample."),
     "prompt": ("Prompt", "How a sample is put into words."),
@@ -100,6 +116,11 @@ class FormField:
     high: float | None = None
     read_by: tuple[str, ...] = ()
     """The selectors that read the field; empty for fields outside the selection."""
+
+    @property
+    def option(self) -> str:
+        """The option's name, as people write it for the command line and the API."""
+        return self.name.removeprefix("options.")
 
 
 @dataclass(frozen=True)
@@ -305,7 +326,7 @@ def fields_of(
             choices = ["", *choices]
         yield FormField(
             name=place,
-            label=_LABELS.get(name, name.replace("_", " ").capitalize()),
+            label=_LABELS.get(place, name.replace("_", " ").capitalize()),
             kind=_kind(kind, choices),
             value=given.get(place, default),
             default=default,

@@ -12,8 +12,8 @@ from dealrec.app.console.fields import (
     read_budget,
     read_config,
 )
-from dealrec.app.console.pages import render
-from dealrec.app.console.presets import PRESETS
+from dealrec.app.console.pages import asks_for_part, raise_into_page, render
+from dealrec.app.console.presets import PRESETS, Preset
 from dealrec.app.console.session import Posted
 from dealrec.app.datasets.endpoints import create_prompt_preview, list_datasets
 from dealrec.app.datasets.preview import PromptPreviewCreate
@@ -34,7 +34,7 @@ from dealrec.errors import DealrecError
 
 router = APIRouter(prefix="/console/jobs", include_in_schema=False)
 _MANY = PageRequest(200, None)
-_DEFAULT = "default"
+_DEFAULT, _METHOD = "default", "selection.method"
 
 
 @router.get("/new")
@@ -47,12 +47,16 @@ def new_page(
 ) -> Response:
     """Show the form with a preset's values, or with those of the job ``like``."""
     if like:
-        form = _form_like(context, like)
-    elif preset in PRESETS:
-        form = {"dataset_id": dataset_id, **form_of_preset(PRESETS[preset].config)}
-    else:
-        raise NotFound.of("preset", preset)
-    return _page(request, context, form, preset="" if like else preset)
+        return _page(request, context, {**_form_like(context, like), "like": like})
+    form = {"dataset_id": dataset_id, **form_of_preset(_preset(preset).config), "preset": preset}
+    return _page(request, context, form)
+
+
+@router.post("/preset")
+def preset_part(request: Request, context: ContextDep, form: Posted) -> Response:
+    """Show the options of another preset; what was entered stays as it is."""
+    page = "parts/job_options.html" if asks_for_part(request) else "new_job.html"
+    return _page(request, context, _with_preset(context, form), page=page)
 
 
 @router.post("")
@@ -62,6 +66,7 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
     try:
         job = api.create_job(_request(form), answer, context)
     except DealrecError as error:
+        raise_into_page(request, error)
         return _page(request, context, form, error)
     return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
 
@@ -107,6 +112,31 @@ def usable_datasets(context: Context) -> list[Dataset]:
     ]
 
 
+def _preset(name: str) -> Preset:
+    if name not in PRESETS:
+        raise NotFound.of("preset", name)
+    return PRESETS[name]
+
+
+def _with_preset(context: Context, form: Mapping[str, str]) -> dict[str, str]:
+    """Return the form at its ``preset``; the values before it were those of ``base`` or of a job.
+
+    The preset decides about the method, the optional parts and what it names itself. Every other value
+    that the person has entered stays.
+    """
+    preset, like, base = _preset(form.get("preset", _DEFAULT)), form.get("like"), form.get("base")
+    before = _form_like(context, like) if like else form_of_preset(_preset(base or _DEFAULT).config)
+    shown = {field.name: field.value for part in job_form(before) for field in part.fields}
+    decided = {_METHOD, *form_of(preset.config)}
+    switches = {name for name in form if name.startswith("use.")}
+    kept = {
+        name: text
+        for name, text in form.items()
+        if name not in decided | switches and text.replace("\r\n", "\n") != shown.get(name)
+    }
+    return {**form_of_preset(preset.config), **kept, "preset": preset.name, "like": ""}
+
+
 def _form_like(context: Context, job_id: str) -> dict[str, str]:
     job = api.get_job(job_id, context)
     if job.kind not in SELECTING:
@@ -140,17 +170,20 @@ def _page(
     form: Mapping[str, str],
     error: DealrecError | None = None,
     *,
-    preset: str = "",
+    page: str = "new_job.html",
 ) -> Response:
+    parts = job_form(form, visible(context.tenant_id))
     return render(
         request,
-        "new_job.html",
+        page,
         status=200 if error is None else status_of(error),
         datasets=usable_datasets(context),
         form=form,
-        parts=job_form(form, visible(context.tenant_id)),
+        parts=parts,
+        changed=sum(field.value != field.default for part in parts for field in part.fields),
         selector_groups=selector_groups(),
         problem=error and error.to_problem(),
         presets=PRESETS.values(),
-        preset=preset,
+        preset=form.get("preset", ""),
+        like=form.get("like", ""),
     )

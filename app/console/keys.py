@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from dealrec.app.console.auth import KEY_COOKIE
-from dealrec.app.console.pages import render, set_cookie
+from dealrec.app.console.pages import raise_into_page, render, set_cookie
 from dealrec.app.console.session import Posted
 from dealrec.app.keys import endpoints as api
 from dealrec.app.keys.schemas import KeyCreate, NewKey
@@ -40,8 +40,10 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
     try:
         made = api.create_key(_request(form), Response(), context)
     except DealrecError as error:
+        raise_into_page(request, error)
         return _page(request, context, _FIRST, form, error=error)
     answer = _page(request, context, _FIRST, made=made)
+    answer.headers["hx-retarget"] = "body"  # the whole page is new, not a part of the form
     if context.caller.key_id is None:
         set_cookie(request, answer, KEY_COOKIE, made.key)
     return answer

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
-from dealrec.app.console.pages import render
+from dealrec.app.console.pages import raise_into_page, render
 from dealrec.app.console.session import Posted
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.errors import status_of
@@ -39,6 +39,7 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
     try:
         api.create_model(_request(form), Response(), context)
     except DealrecError as error:
+        raise_into_page(request, error)
         return _page(request, context, form, error)
     return RedirectResponse("/console/models", status_code=303)
 
@@ -49,6 +50,7 @@ def remove(request: Request, context: ContextDep, name: str, _form: Posted) -> R
     try:
         api.delete_model(name, context)
     except DealrecError as error:
+        raise_into_page(request, error)
         return _page(request, context, {}, error)
     return RedirectResponse("/console/models", status_code=303)
 

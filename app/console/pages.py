@@ -11,10 +11,12 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
+from dealrec.app.kit.caller import Caller, Scope
 from dealrec.config.selectors import SELECTORS
 from dealrec.config.stages import STAGES, StageName
 from dealrec.data.findings import TimeSpan
 from dealrec.data.times import TimeUnit, date_of
+from dealrec.errors import DealrecError
 from dealrec.version import __version__
 
 FOLDER = Path(__file__).parent
@@ -114,6 +116,7 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> Re
         "version": __version__,
         "signed_in": "dealrec_key" in request.cookies,
         "path": request.url.path,
+        "may_write": _may_write(request),
     }
     answer = templates.TemplateResponse(request, name, context, status_code=status)
     answer.headers["cache-control"] = "no-store"
@@ -122,14 +125,30 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> Re
     return answer
 
 
+def _may_write(request: Request) -> bool:
+    """Whether the caller's key may change anything; true before it is known who calls."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller is None or Scope.WRITE in caller.scopes
+
+
 def set_cookie(request: Request, answer: Response, name: str, value: str) -> None:
     """Set a session cookie that no script and no other site can use."""
     secure = request.url.scheme == "https"
     answer.set_cookie(name, value, httponly=True, samesite="strict", secure=secure)
 
 
+def asks_for_part(request: Request) -> bool:
+    """Whether HTMX asks, which puts the answer into the page that is open."""
+    return "hx-request" in request.headers
+
+
+def raise_into_page(request: Request, error: DealrecError) -> None:
+    """Raise ``error`` if the form is still open in the browser, which then shows the problem alone."""
+    if asks_for_part(request):
+        raise error
+
+
 def render_problem(request: Request, problem: Mapping[str, Any]) -> Response:
     """Render a problem document as a page, or as a part of one if HTMX asked for it."""
-    part = "hx-request" in request.headers
-    name = "parts/problem.html" if part else "problem.html"
+    name = "parts/problem.html" if asks_for_part(request) else "problem.html"
     return render(request, name, int(problem["status"]), problem=problem)

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from dealrec.app.console.auth import CSRF_HEADER, KEY_COOKIE, SIGN_IN, is_console, same_token
-from dealrec.app.console.pages import render, set_cookie
+from dealrec.app.console.pages import raise_into_page, render, set_cookie
 from dealrec.app.keys.service import authenticate
 from dealrec.app.kit.errors import PermissionDenied, Unauthenticated
 
@@ -28,7 +28,8 @@ async def _posted(request: Request) -> dict[str, str]:
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if foreign or not same_token(request.cookies, token):
         raise PermissionDenied(
-            "The form did not come from this console, or is too old. Load the page again.",
+            "The form did not come from this console, or is too old. Send it once more; load the page "
+            "again if that does not help.",
             code="foreign_form",
             title="The form is refused",
         )
@@ -53,12 +54,10 @@ async def sign_in(request: Request, form: Posted) -> Response:
         await run_in_threadpool(
             authenticate, state.database, state.settings, f"Bearer {key}", needed=True
         )
-    except Unauthenticated as error:
-        problem = {
-            **error.to_problem(),
-            "detail": "This key is unknown, has expired or was revoked.",
-        }
-        return render(request, "sign_in.html", 401, next=target, problem=problem)
+    except Unauthenticated:
+        error = Unauthenticated("This key is unknown, has expired or was revoked.")
+        raise_into_page(request, error)
+        return render(request, "sign_in.html", 401, next=target, problem=error.to_problem())
     # Only paths of the console are allowed; `//elsewhere` would be another site.
     answer = RedirectResponse(target if is_console(target) else "/", status_code=303)
     if key:

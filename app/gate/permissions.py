@@ -8,6 +8,7 @@ _HARMLESS = frozenset(
         "/v1/estimates",
         "/v1/estimates/comparison",
         "/console/jobs/estimate",
+        "/console/jobs/preset",
         "/console/jobs/prompt",
         "/console/comparisons/estimate",
         "/console/sign-out",

@@ -1,36 +1,41 @@
-"""The selectors in groups, by what they look at, for people who choose one.
+"""The selectors in groups, by what a person wants of one.
 
 Examples:
-    >>> [group.title for group in selector_groups()][:2]
-    ['Without a model: chance, frequency and time', 'Influence on the risk']
+    >>> [group.title for group in selector_groups()]
+    ['Recommended', 'Controls', 'Research']
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from dealrec.config.selectors import SELECTORS, VECTORS, Need, SelectorEntry, listed_needs
+from dealrec.config.selection import SelectionConfig, SelectionMethod
+from dealrec.config.selectors import SELECTORS, Need, SelectorEntry, listed_needs
 
 _FREE = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES})
+"""What a control may look at: no model has made it."""
+_RECOMMENDED = (SelectionConfig().method, SelectionMethod.DEALREC)
 
 
 @dataclass(frozen=True)
 class SelectorGroup:
-    """Selectors that look at things of one kind."""
+    """Selectors for one purpose."""
 
     title: str
+    summary: str
     entries: tuple[SelectorEntry, ...]
 
 
 def selector_groups() -> list[SelectorGroup]:
     """Return every selector in exactly one group, in the order of the registry within each."""
-    titles: dict[str, Callable[[set[Need]], bool]] = {
-        "Without a model: chance, frequency and time": lambda needs: needs <= _FREE,
-        "Influence on the risk": lambda needs: Need.INFLUENCE in needs,
-        "Vectors: coverage, and nearness to validation": lambda needs: bool(needs & VECTORS),
-        "How hard a sample is, and for whom": lambda _needs: True,
-    }
-    found: dict[str, list[SelectorEntry]] = {title: [] for title in titles}
-    for entry in SELECTORS.values():
-        needs = set(listed_needs(entry))
-        found[next(title for title, fits in titles.items() if fits(needs))].append(entry)
-    return [SelectorGroup(title, tuple(entries)) for title, entries in found.items()]
+    entries = list(SELECTORS.values())
+    recommended = [SELECTORS[method] for method in dict.fromkeys(_RECOMMENDED)]
+    controls = [one for one in entries if {*listed_needs(one)} <= _FREE]
+    research = [one for one in entries if one not in recommended and one not in controls]
+    return [
+        SelectorGroup("Recommended", "Start with one of these.", tuple(recommended)),
+        SelectorGroup(
+            "Controls",
+            "No model is needed: what a method must beat to be worth it.",
+            tuple(controls),
+        ),
+        SelectorGroup("Research", "Published and our own ideas, to try out.", tuple(research)),
+    ]

@@ -56,11 +56,12 @@ def _upload(page: Page, sample: Path) -> None:
 
 
 def _start_a_job(page: Page) -> None:
+    page.get_by_text("Customize").click()
     expect(page.get_by_label("Measure effort")).not_to_be_checked()
-    page.get_by_label("Method").select_option("dealrec")
+    page.get_by_label("Method", exact=True).select_option("dealrec")
     expect(page.get_by_label("Measure effort")).to_be_checked()
     expect(page.get_by_label("Effort weight λ")).to_be_visible()
-    page.get_by_label("Method").select_option("influence_strata")
+    page.get_by_label("Method", exact=True).select_option("influence_strata")
     expect(page.get_by_label("Measure effort")).not_to_be_checked()
     expect(page.get_by_label("Effort weight λ")).to_be_hidden()
     page.get_by_label("Epochs").first.fill("1")

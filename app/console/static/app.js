@@ -52,11 +52,62 @@ function beforeSwap(event) {
 }
 
 function afterSwap(event) {
+  if (event.detail.target.matches(".said")) showRefusal(event.detail.target);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   tell(document.querySelector("[data-told]")?.dataset.told);
   if (!focusWasInside || document.activeElement !== document.body) return;
   focusWasInside = false;
   event.detail.elt.querySelector("button, a[href], summary, input")?.focus();
+}
+
+// Each fault of a form that was refused is written at its field, where the form shows it.
+function showRefusal(place) {
+  const form = place.closest("form");
+  for (const old of form.querySelectorAll(".field-error")) old.remove();
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  const faults = [...place.querySelectorAll("[data-at]")].filter((fault) => writeAtField(form, fault));
+  if (faults.length && !place.querySelector("[data-at]")) {
+    place.querySelector(".problem p").textContent = `See the marked field${faults.length > 1 ? "s" : ""}.`;
+  }
+  const fresh = place.querySelector("[data-csrf]")?.dataset.csrf;
+  if (fresh) {
+    form.elements.csrf.value = fresh;
+    document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRF-Token": fresh }));
+  }
+  const first = faults.length ? form.querySelector("[aria-invalid]") : place;
+  first.scrollIntoView({ block: "center" });
+  first.focus();
+}
+
+function writeAtField(form, fault) {
+  const input = fieldAt(form, fault.dataset.at);
+  if (!input) return false;
+  unfold(input);
+  if (!input.checkVisibility()) return false;
+  const note = element("p", "field-error", fault.dataset.message);
+  note.id = `${input.name}-error`;
+  note.setAttribute("role", "alert");
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-errormessage", note.id);
+  (input.closest(".pair") ?? input).after(note);
+  fault.remove();
+  return true;
+}
+
+// "config.selection.strata" is about the field "selection.strata", "budgets.0" about "budgets".
+function fieldAt(form, location) {
+  const parts = location.split(".");
+  for (let end = parts.length; end > 0; end--) {
+    for (let start = 0; start < end; start++) {
+      const found = form.elements[parts.slice(start, end).join(".")];
+      if (found instanceof HTMLElement && found.type !== "hidden") return found;
+    }
+  }
+  return null;
+}
+
+function unfold(input) {
+  for (let it = input.closest("details"); it; it = it.parentElement.closest("details")) it.open = true;
 }
 
 // Screen readers hear a state when it changes, not whenever the page is redrawn.
@@ -112,12 +163,6 @@ document.addEventListener("DOMContentLoaded", () => {
     if (form) showNeeded(form);
     if (name === "selection.method") tickWanted(form);
   });
-  for (const form of document.querySelectorAll("form[data-once]")) {
-    form.addEventListener("submit", (event) => {
-      // Only the button's own click sends the form twice; HTMX's requests for estimates do not.
-      if (event.submitter) event.submitter.disabled = true;
-    });
-  }
   tell(document.querySelector("[data-told]")?.dataset.told);
   const offline = document.getElementById("offline");
   document.body.addEventListener("htmx:beforeSwap", beforeSwap);
@@ -126,7 +171,5 @@ document.addEventListener("DOMContentLoaded", () => {
   document.body.addEventListener("htmx:afterOnLoad", () => { offline.hidden = true; });
 });
 
-// A form can be sent again after the browser goes back to it.
-addEventListener("pageshow", () => {
-  for (const button of document.querySelectorAll("form[data-once] button:disabled")) button.disabled = false;
-});
+// The browser cannot show what is wrong with a field that is folded away.
+addEventListener("invalid", (event) => unfold(event.target), true);

@@ -245,6 +245,56 @@ def test_a_job_like_another_starts_at_its_values_and_presets_at_theirs(
     assert client.get("/console/jobs/new?preset=best").status_code == 404
 
 
+def test_a_preset_keeps_what_was_entered_and_decides_about_the_method(
+    client: TestClient, finisher: Finisher
+) -> None:
+    form = {
+        "csrf": token(client),
+        "dataset_id": finisher.dataset().id,
+        "budget": "37",
+        "base": "default",
+        "preset": "effort",
+        "selection.method": "el2n",
+        "surrogate.epochs": "3",
+    }
+    for headers in ({"hx-request": "true"}, {}):
+        page = client.post("/console/jobs/preset", data=form, headers=headers).text
+        assert re.search(r'name="surrogate.epochs" value="3"', page)
+        assert re.search(r'<option value="dealrec" selected>', page)
+        assert (
+            'name="use.effort" value="1" checked' in page and 'name="base" value="effort"' in page
+        )
+    assert re.search(r'name="budget" value="37"', page)
+    back = {**form, "base": "effort", "preset": "default", "use.effort": "1"}
+    page = client.post("/console/jobs/preset", data=back).text
+    assert 'name="use.effort" value="1" checked' not in page
+    assert '<option value="influence_strata" selected>' in page
+    assert re.search(r'name="surrogate.epochs" value="3"', page)
+
+
+def test_a_refused_form_stays_open_whatever_refused_it(
+    client: TestClient, make_key: Callable[..., dict[str, str]], finisher: Finisher
+) -> None:
+    dataset = finisher.dataset("ours")
+    may_look = make_key("ours", scopes={"read"})
+    page = client.get("/console/jobs/new", headers=may_look).text
+    assert "cannot be sent" in page and re.search(r'class="primary" disabled', page)
+    form = {"csrf": token_of(page), "dataset_id": dataset.id, "budget": "x"}
+    part = {"hx-request": "true"}
+    for headers, status, words in (
+        (may_look, 403, "scope_missing"),
+        ({}, 401, "Sign in</a> in another tab"),
+        (make_key("ours"), 422, 'data-at="budget"'),
+    ):
+        answer = client.post("/console/jobs", data=form, headers={**headers, **part})
+        assert answer.status_code == status and words in answer.text
+        assert "<html" not in answer.text and "hx-redirect" not in answer.headers
+    again = {**part, **make_key("ours")}
+    made = client.post("/console/jobs", data={**form, "budget": "5"}, headers=again)
+    assert made.status_code == 200 and made.headers["hx-redirect"].startswith("/console/jobs/job_")
+    assert client.post("/console/jobs/preset", data=form, headers=may_look).status_code == 200
+
+
 def test_a_sample_that_was_left_out_is_looked_up_with_its_words(
     client: TestClient, finisher: Finisher
 ) -> None:
