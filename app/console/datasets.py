@@ -57,6 +57,7 @@ def list_page(request: Request, context: ContextDep, page: PageQuery) -> Respons
         datasets=api.list_datasets(context, page),
         fields=data_fields(),
         columns=column_fields(),
+        addresses=context.settings.allowed_addresses,
     )
 
 

@@ -63,7 +63,7 @@ def file_names(form: TableLayout, names: Sequence[str]) -> dict[Column, str]:
 
 def completed(asked: FileFormat, form: FileFormat) -> FileFormat:
     """What is asked for, and beside it what the form of a layout says."""
-    given = asked.model_dump(exclude_unset=True)
+    given = asked.model_dump(exclude_defaults=True)
     return FileFormat.model_validate({**form.model_dump(exclude_unset=True), **given})
 
 

@@ -82,7 +82,12 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     given = {k: v for k, v in os.environ.items() if not k.startswith("DEALREC_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "dealrec.cli", "serve", "--port", "0", "--data-dir", str(data)],
-        env={**given, "DEALREC_TORCH_THREADS": "1", "DEALREC_REQUIRE_KEYS": "true"},
+        env={
+            **given,
+            "DEALREC_TORCH_THREADS": "1",
+            "DEALREC_REQUIRE_KEYS": "true",
+            "DEALREC_ALLOWED_ADDRESSES": tmp_path_factory.getbasetemp().as_uri(),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -37,8 +37,8 @@ def test_from_upload_to_download(open_page: Open, sample: Path, tmp_path: Path) 
 
 def _upload(page: Page, sample: Path) -> None:
     """A file that calls its columns otherwise, with a row that cannot be used."""
-    page.get_by_label("Interactions").set_input_files(sample / "reviews.csv")
-    page.get_by_label("Items").set_input_files(sample / "items.csv")
+    page.get_by_label("Interactions", exact=True).set_input_files(sample / "reviews.csv")
+    page.get_by_label("Items", exact=True).set_input_files(sample / "items.csv")
     expect(page.get_by_text("Enter which of them is user_id")).to_be_visible()
     page.get_by_label("user_id is called").fill("reviewer")
     page.get_by_label("item_id is called").fill("asin")
@@ -134,10 +134,31 @@ def test_a_wrong_form_comes_back_with_what_is_wrong(open_page: Open, sample: Pat
     watched = open_page(width=390)
     page = watched.page
     page.goto("/console/datasets")
-    page.get_by_label("Interactions").set_input_files(sample / "items.csv")
+    page.get_by_label("Interactions", exact=True).set_input_files(sample / "items.csv")
     page.get_by_label("Name", exact=True).fill("x\u0000y")
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("alert").filter(has_text="name")).to_be_visible()
     expect(page.get_by_role("button", name="Upload")).to_be_enabled()
     look(page, "upload-problem")
+    assert all("422" in error for error in watched.errors)
+
+
+def test_addresses_stand_in_for_files(open_page: Open, sample: Path) -> None:
+    watched = open_page()
+    page = watched.page
+    page.goto("/console/datasets")
+    page.get_by_text("Addresses in place of files").click()
+    page.get_by_label("Addresses of interactions").fill("file:///etc/passwd")
+    page.get_by_role("button", name="Upload").click()
+    alert = page.get_by_role("alert")
+    expect(alert.filter(has_text="is not among the addresses")).to_be_visible()
+    page.get_by_label("Interactions", exact=True).set_input_files(sample / "interactions.csv")
+    page.get_by_role("button", name="Upload").click()
+    expect(alert.filter(has_text="not both")).to_be_visible()
+    page.get_by_label("Interactions", exact=True).set_input_files([])
+    folder = sample.as_uri()
+    page.get_by_label("Addresses of interactions").fill(f"\n{folder}/interactions.csv\n")
+    page.get_by_label("Addresses of items").fill(f"{folder}/items.csv")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_role("heading", name="Read the files again")).to_be_visible()
     assert all("422" in error for error in watched.errors)

@@ -24,19 +24,32 @@ function optionsOf(fields) {
   return options;
 }
 
+const ADDRESSES = /_addresses$/;
+
+// The request for the fields that were filled: a form with files, or JSON with addresses.
+function bodyOf(given) {
+  const options = given.filter(([name]) => name.startsWith("options."));
+  const others = given.filter(([name]) => name !== "csrf" && !name.startsWith("options."));
+  if (!others.some(([name]) => ADDRESSES.test(name))) {
+    const data = new FormData();
+    for (const [name, value] of others) data.append(name, value);
+    if (options.length) data.append("options", JSON.stringify(optionsOf(options)));
+    return data;
+  }
+  const body = options.length ? { options: optionsOf(options) } : {};
+  for (const [name, value] of others) {
+    body[name] = ADDRESSES.test(name) ? value.split("\n").map((line) => line.trim()).filter(Boolean) : value;
+  }
+  return JSON.stringify(body);
+}
+
 function upload(form) {
   const request = new XMLHttpRequest();
   const state = form.querySelector("[data-upload-state]");
   const bar = form.querySelector("progress");
   const words = form.querySelector("[data-upload-words]");
   const button = form.querySelector("button[type=submit]");
-  const data = new FormData();
   const given = [...new FormData(form)].filter(([, value]) => (value instanceof File ? value.size : value.trim()));
-  const options = given.filter(([name]) => name.startsWith("options."));
-  for (const [name, value] of given) {
-    if (name !== "csrf" && !name.startsWith("options.")) data.append(name, value);
-  }
-  if (options.length) data.append("options", JSON.stringify(optionsOf(options)));
   const ended = (problem) => {
     state.hidden = true;
     button.disabled = false;
@@ -58,12 +71,23 @@ function upload(form) {
   });
   request.addEventListener("error", () =>
     ended({ title: "The upload was cut off", detail: "The server could not be reached." }));
+  const file = given.find(([, value]) => value instanceof File);
+  const address = given.find(([name]) => ADDRESSES.test(name));
+  if (file && address) {
+    const message = "Give files or addresses, not both in one data set. Take the file away, or the address.";
+    showProblem(form.querySelector("[data-upload-problem]"), {
+      title: "Files and addresses", detail: message, errors: [{ location: address[0], message: `beside the file ${file[1].name}` }],
+    });
+    return;
+  }
+  const body = bodyOf(given);
   request.open("POST", "/v1/datasets");
+  if (typeof body === "string") request.setRequestHeader("Content-Type", "application/json");
   request.setRequestHeader("X-CSRF-Token", form.elements.csrf.value);
   form.querySelector("[data-upload-problem]").replaceChildren();
   state.hidden = false;
   button.disabled = true;
-  request.send(data);
+  request.send(body);
 }
 
 const FIRST_BYTES = 65536;

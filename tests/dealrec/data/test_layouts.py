@@ -2,6 +2,7 @@
 
 import pytest
 
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.config.layouts import LAYOUTS
 from dealrec.errors import InputError
 from tests.dealrec.data.files import ingest_bytes
@@ -49,11 +50,12 @@ def test_lines_of_a_layout_without_a_header_are_recognised(tmp_path, name):
     items = {
         i: line for line, (_, i, _) in zip(lines(item_form or "").split(b"\n"), ROWS, strict=False)
     }
+    asked = {
+        **AS_THEY_ARE.model_dump(mode="json"),
+        "split": "leave_one_out",
+    }  # as a worker sends them
     result = ingest_bytes(
-        tmp_path,
-        lines(form),
-        b"\n".join(items.values()) if item_form else None,
-        split="leave_one_out",
+        tmp_path, lines(form), b"\n".join(items.values()) if item_form else None, **asked
     )
     assert result.counts["users"] == USERS
     assert result.report["accepted_rows"] == len(ROWS)
