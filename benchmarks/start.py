@@ -83,7 +83,7 @@ def _order(stage: StageName, folder: Path) -> StageOrder:
         adapter=None,
         later_runs=[],
         parts={},
-        config=PruneConfig(audit={}),
+        config=PruneConfig(audit={}, finetune={}),
         comparison=None,
         budget=1,
         budget_requested=1,

@@ -22,9 +22,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
+from importlib import import_module
 from pathlib import Path
 
-from dealrec.config.stages import StageName
 from dealrec.worker.child import loaded, run_and_exit
 from dealrec.worker.messages import Forked, ForkOrder, Tick
 from dealrec.worker.system import die_with
@@ -51,7 +51,7 @@ def main(connection: socket.socket, worker: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the worker's to answer
     die_with(worker)
     connection.settimeout(_IDLE_SECONDS)
-    ready: set[StageName] = set()
+    ready: set[tuple[str, ...]] = set()
     while True:
         try:
             message, descriptors, _, _ = socket.recv_fds(connection, LONGEST_ORDER, _DESCRIPTORS)
@@ -60,14 +60,21 @@ def main(connection: socket.socket, worker: int) -> int:
         if not message:
             return 0
         order = ForkOrder.model_validate_json(message)
-        if order.stage not in ready:
+        needed = (order.stage, *order.modules)
+        if needed not in ready:
             with _ticking(descriptors[-1], order.tick_seconds), suppress(Exception):
-                loaded(order.stage)  # what it raises is raised in the stage's process again
-            ready.add(order.stage)
+                _load(order)  # what it raises is raised in the stage's process again
+            ready.add(needed)
         unfit = _unfit()
         if unfit is not None:
             return unfit
         _fork(order, connection, descriptors)
+
+
+def _load(order: ForkOrder) -> None:
+    loaded(order.stage)
+    for module in order.modules:
+        import_module(module)
 
 
 def _fork(order: ForkOrder, connection: socket.socket, descriptors: list[int]) -> None:

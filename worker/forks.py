@@ -11,9 +11,9 @@ from functools import cache
 
 import structlog
 
-from dealrec.config.stages import StageName
+from dealrec.stages.registry import late_modules
 from dealrec.worker.fork_server import Unfit
-from dealrec.worker.messages import ForkOrder
+from dealrec.worker.messages import ForkOrder, StageOrder
 from dealrec.worker.system import Adoption
 
 log = structlog.get_logger(__name__)
@@ -41,11 +41,7 @@ class ForkServer:
         return None if self._process is None else self._process.pid
 
     def ask(
-        self,
-        stage: StageName,
-        environment: Mapping[str, str],
-        streams: tuple[int, int, int],
-        tick_seconds: float,
+        self, stage: StageOrder, environment: Mapping[str, str], streams: tuple[int, int, int]
     ) -> bool:
         """Order a fork whose standard input, log and pipe are ``streams``; ``False``: there is none here.
 
@@ -61,7 +57,12 @@ class ForkServer:
                 for name in names
                 if environment.get(name) != self._environment.get(name)
             }
-            order = ForkOrder(stage=stage, tick_seconds=tick_seconds, environment=changed)
+            order = ForkOrder(
+                stage=stage.stage,
+                modules=late_modules(stage.stage, stage.config),
+                tick_seconds=stage.tick_seconds,
+                environment=changed,
+            )
             assert self._socket is not None
             self._adoption.begin()
             try:

@@ -71,6 +71,8 @@ class ForkOrder(Record):
     """
 
     stage: StageName
+    modules: tuple[str, ...]
+    """What is loaded besides the module of the stage."""
     tick_seconds: float
     """The pipe gets a tick so often while the libraries of the stage are loaded."""
     environment: dict[str, str | None]

@@ -78,11 +78,8 @@ class StageProcess:
         self._orders = os.fdopen(orders, "wb")
         try:
             with self._log.open("wb") as log:
-                ticks = self._order.tick_seconds
                 streams = (stdin, log.fileno(), pipe)
-                forking = fork and fork_server().ask(
-                    self._order.stage, self._environment, streams, ticks
-                )
+                forking = fork and fork_server().ask(self._order, self._environment, streams)
                 if not forking:
                     self._process = subprocess.Popen(
                         [sys.executable, "-m", "dealrec.worker.child"],

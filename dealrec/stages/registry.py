@@ -6,11 +6,20 @@ from functools import wraps
 from importlib import import_module
 from typing import cast
 
+from dealrec.config import PruneConfig
 from dealrec.config.stages import STAGES, Phase, StageName
 from dealrec.environment import environment
 from dealrec.stages.context import StageContext, StageResult
 
 Run = Callable[[StageContext], StageResult]
+
+_OF_MODELS = (
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.llama.modeling_llama",
+)
+"""Modules of a language model, with one family's for those that all families share."""
+_OF_ADAPTERS = ("peft",)
 
 
 def load_stage(name: StageName) -> Run:
@@ -21,6 +30,16 @@ def load_stage(name: StageName) -> Run:
     module = import_module(f"dealrec.stages.{name.value}")
     run = cast("Run", module.run)
     return _with_environment(run) if STAGES[name].phase is Phase.SCORING else run
+
+
+def late_modules(name: StageName, config: PruneConfig) -> tuple[str, ...]:
+    """The modules of libraries that the stage imports while it works, after :func:`load_stage`."""
+    spec = STAGES[name]
+    use = spec.language_model(config)
+    if use is None:
+        return ()
+    adapted = use.adapter is not None or spec.phase in (Phase.TRAINING, Phase.COMPARISON)
+    return _OF_MODELS + (_OF_ADAPTERS if adapted else ())
 
 
 def _with_environment(run: Run) -> Run:

@@ -24,6 +24,7 @@ from tests.chaos.client import Client, Posted
 from tests.chaos.disk import SmallDisk
 from tests.chaos.machines import Machines
 from tests.chaos.watch import LIFE, WITH_A_PROCESS, Moment, Running, Watch
+from tests.worker.processes import fork_servers_below
 
 
 @dataclass
@@ -77,6 +78,19 @@ def kill_child(scene: Scene) -> Running | None:
     with contextlib.suppress(psutil.Error):
         child.kill()
     return target
+
+
+def kill_fork_server(scene: Scene) -> Running | None:
+    """SIGKILL to the process that a worker's stages are forked from; none of them dies with it."""
+    target = scene.target()
+    owner = target.owner_process() if target else None
+    if owner is None:
+        return None
+    with contextlib.suppress(psutil.Error):
+        for server in fork_servers_below(owner):
+            server.kill()
+            return target
+    return None
 
 
 def kill_worker(scene: Scene) -> Running | None:
@@ -271,6 +285,7 @@ Disturbance = Callable[[Scene], Running | None]
 
 BOTH: dict[Disturbance, int] = {
     kill_child: 5,
+    kill_fork_server: 2,
     kill_worker: 4,
     lose_machine: 2,
     end_worker: 2,

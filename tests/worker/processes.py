@@ -14,6 +14,7 @@ import psutil
 from dealrec.app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+FORK_SERVER = "dealrec.worker.fork_server"
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -65,6 +66,17 @@ def stages_below(process: psutil.Process) -> list[psutil.Process]:
     for child in process.children():
         with contextlib.suppress(psutil.Error):
             if child.name().startswith("stage:"):
+                found.append(child)
+    return found
+
+
+def fork_servers_below(process: psutil.Process) -> list[psutil.Process]:
+    """The processes that ``process``, a worker, has stages forked from; one, once it needed any."""
+    forks = {stage.pid for stage in stages_below(process)}
+    found = []
+    for child in process.children():
+        with contextlib.suppress(psutil.Error):
+            if child.pid not in forks and FORK_SERVER in child.cmdline():
                 found.append(child)
     return found
 

@@ -17,17 +17,17 @@ from dealrec.worker import process as of_stages
 from dealrec.worker.forks import ForkServer, fork_server
 from dealrec.worker.messages import Raised, StageOrder
 from dealrec.worker.process import StageProcess
-from tests.worker.processes import ROOT, stages_below, until
+from tests.worker.processes import FORK_SERVER, ROOT, fork_servers_below, stages_below, until
 
-SERVER, ANEW = "dealrec.worker.fork_server", "dealrec.worker.child"
+ANEW = "dealrec.worker.child"
 
 
-def order_in(folder: Path) -> StageOrder:
+def order_in(folder: Path, stage: StageName = StageName.AUDIT) -> StageOrder:
     """A stage that waits until somebody writes into its data set's pipe, and cannot read that."""
     (folder / "dataset").mkdir()
     os.mkfifo(folder / "dataset" / "dataset.json")
     return StageOrder(
-        stage=StageName.AUDIT,
+        stage=stage,
         out=folder / "out",
         checkpoint_dir=folder / "checkpoints",
         tick_seconds=0.1,
@@ -39,7 +39,7 @@ def order_in(folder: Path) -> StageOrder:
         adapter=None,
         later_runs=[],
         parts={},
-        config=PruneConfig(audit={}),
+        config=PruneConfig(audit={}, finetune={}),
         comparison=None,
         budget=0,
         budget_requested=0,
@@ -74,7 +74,7 @@ def stage(tmp_path: Path) -> Iterator[StageProcess]:
 
 def test_a_stage_is_a_fork_that_its_worker_has_adopted(stage: StageProcess, tmp_path: Path) -> None:
     found = below(psutil.Process())
-    assert SERVER in found.cmdline()
+    assert FORK_SERVER in found.cmdline()
     assert found.ppid() == os.getpid()
     assert os.getsid(found.pid) == os.getpgid(found.pid) == found.pid
     printed = Path(f"/proc/{found.pid}/fd/1").readlink()
@@ -96,7 +96,7 @@ def test_a_stage_outlives_the_server_that_it_was_forked_from(
     assert isinstance(ended(stage, tmp_path).ending, Raised)
     (tmp_path / "next").mkdir()
     with StageProcess(order_in(tmp_path / "next"), tmp_path / "next", fork=True):
-        assert SERVER in below(psutil.Process()).cmdline()
+        assert FORK_SERVER in below(psutil.Process()).cmdline()
         assert fork_server().pid != first
 
 
@@ -130,6 +130,14 @@ def test_a_stage_that_is_not_forked_yet_can_be_ended(
     stage.ask_to_stop()
     stage.kill()
     assert not psutil.pid_exists(stopped_server)
+
+
+def test_libraries_of_language_models_and_comparisons_leave_a_fork_fit(tmp_path: Path) -> None:
+    with StageProcess(order_in(tmp_path, StageName.COMPARE), tmp_path, fork=True) as process:
+        until(lambda: process.wait(0.1) or bool(stages_below(psutil.Process())), 120)
+        process.kill()
+    server = fork_server().pid
+    assert server in {one.pid for one in fork_servers_below(psutil.Process())}
 
 
 def test_nothing_outlives_a_worker_that_is_killed(tmp_path: Path) -> None:
