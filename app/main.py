@@ -36,6 +36,7 @@ from dealrec.app.quotas import endpoints as quotas
 from dealrec.app.scores import endpoints as scores
 from dealrec.app.settings import Settings
 from dealrec.app.uploads import endpoints as uploads
+from dealrec.app.webhooks import endpoints as webhooks
 from dealrec.config.catalogue import use_catalogue
 from dealrec.version import __version__
 
@@ -77,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Gate, settings=settings, metrics=app.state.metrics)
     install_problem_handlers(app)
     areas = (uploads, datasets, estimates, jobs, scores, prune, comparisons, coresets, adapters)
-    for area in (*areas, catalogue, models, keys, quotas, audit, health, metrics):
+    for area in (*areas, catalogue, models, keys, webhooks, quotas, audit, health, metrics):
         app.include_router(area.router)
     install_docs_page(app)
     install_console(app)

@@ -2,6 +2,7 @@
 
 import re
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -86,6 +87,22 @@ class Settings(BaseSettings):
     upload_hours: float = Field(24.0, gt=0)
     """How long an upload is kept, and how long the files of a rejected data set are."""
 
+    webhook_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks beside the public internet that webhooks may go to, such as ``10.2.0.0/16 127.0.0.1/32``.
+    Plain ``http`` is for these alone."""
+
+    webhook_seconds: float = Field(10.0, gt=0)
+    """The longest time that a webhook's receiver may take for its answer."""
+
+    webhook_retry_seconds: float = Field(5.0, gt=0)
+    """The longest pause after the first failure of a webhook's message; it doubles up to six hours."""
+
+    webhook_days: float = Field(3.0, gt=0)
+    """How long a message that fails is tried again."""
+
+    webhook_threads: int = Field(8, ge=1)
+    """The number of webhooks that a worker delivers to at the same time."""
+
     lease_seconds: float = Field(60.0, gt=0)
     """How long a claim lasts without a heartbeat."""
 
@@ -152,6 +169,11 @@ class Settings(BaseSettings):
                     f"an address starts with s3:// or file://, not as {address!r} does"
                 )
         return found
+
+    @field_validator("webhook_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
     @field_validator("rate_limit")
     @classmethod

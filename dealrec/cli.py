@@ -13,6 +13,7 @@ from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
 from dealrec.client.control_cli import register as register_control
 from dealrec.client.selection_cli import register as register_selections
+from dealrec.client.webhook_cli import register as register_webhooks
 from dealrec.compare_cli import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
 from dealrec.config.prompt import PromptFormat
@@ -122,6 +123,7 @@ def register(application: typer.Typer) -> None:
     register_comparisons(application)
     register_control(application)
     register_selections(application)
+    register_webhooks(application)
     chosen: dict[str, Callable[..., None]] = {
         "selectors": selectors_command,
         "layouts": layouts_command,
@@ -329,7 +331,7 @@ def layouts_command(json: JsonOption = False) -> None:
     "dealrec selectors --json",
 )
 def selectors_command(json: JsonOption = False) -> None:
-    """List the selectors."""
+    """List the selectors: what each does, what it looks at, and where it comes from."""
     from dealrec.config.selectors import SELECTORS, listed_needs
 
     rows = [
@@ -347,15 +349,16 @@ def selectors_command(json: JsonOption = False) -> None:
         return
     for row in rows:
         say(f"{row['name']:<18} {row['summary']}")
-        say(f"{'':<18} looks at {', '.join(row['needs']) or 'nothing'}; {row['source']}")
+        source = "" if row["source"] == "-" else f"; source: {row['source']}"
+        say(f"{'':<18} looks at {', '.join(row['needs']) or 'no scores'}{source}")
 
 
 @examples("dealrec sample-data sample --users 300 --items 150")
 def sample_data_command(
     folder: Annotated[Path, typer.Argument(help="Gets interactions.csv and items.csv.")],
-    users: Annotated[int, typer.Option(min=10, max=10_000_000)] = 1000,
-    items: Annotated[int, typer.Option(min=20, max=1_000_000)] = 500,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    users: Annotated[int, typer.Option(min=10, max=10_000_000, help="How many users.")] = 1000,
+    items: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many items.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,
     json: JsonOption = False,
 ) -> None:
     """Write a synthetic data set with titles, genres and sequences to try things on."""
@@ -370,7 +373,7 @@ def sample_data_command(
 
 @examples("dealrec version")
 def version_command(json: JsonOption = False) -> None:
-    """Say which version this is."""
+    """Print the version, as --version does."""
     if json:
         print_json({"version": __version__})
     else:

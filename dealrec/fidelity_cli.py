@@ -20,15 +20,24 @@ def fidelity_command(
     out: Annotated[Path, typer.Option(help="Folder for report.json and the trainings.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     users: Annotated[
-        int | None, typer.Option(min=20, help="Measure on so many users, spread evenly.")
+        int | None,
+        typer.Option(min=20, help="Measure on this many users, spread evenly; default: all."),
     ] = None,
-    halves: Annotated[int, typer.Option(min=3, help="Random halves of the users.")] = 30,
+    halves: Annotated[
+        int, typer.Option(min=3, help="Random halves of the users to train on.")
+    ] = 30,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each half.")] = 2,
-    queries: Annotated[int, typer.Option(min=2, help="Of each kind.")] = 500,
-    surrogates: Annotated[int, typer.Option(min=1, help="To average predictions over.")] = 2,
+    queries: Annotated[
+        int, typer.Option(min=2, help="Questions of each kind that are asked of influence.")
+    ] = 500,
+    surrogates: Annotated[
+        int, typer.Option(min=1, help="Surrogates whose predictions are averaged.")
+    ] = 2,
     left_out: Annotated[int, typer.Option(min=3, help="Samples left out on a small problem.")] = 30,
     processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
-    table: Annotated[bool, typer.Option(help="Every parameter set and curvature as well.")] = False,
+    table: Annotated[
+        bool, typer.Option(help="Measure every set of parameters and every curvature as well.")
+    ] = False,
     *,
     asked: Asked,
     json: JsonOption = False,

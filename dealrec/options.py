@@ -230,7 +230,10 @@ def asked_for(
     config: ConfigOption = None,
     set_: SetOption = None,
     column: ColumnOption = None,
-    split: Annotated[SplitMethod | None, typer.Option(help="How to split.")] = None,
+    split: Annotated[
+        SplitMethod | None,
+        typer.Option(help="How interactions are split into training, validation and test."),
+    ] = None,
     allow_rejected: Annotated[
         float | None,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Any
 from dealrec.app.main import create_app
 from dealrec.app.settings import Settings
 from dealrec.app.stages.transitions import JOB_MOVES, STAGE_MOVES
+from dealrec.config.stages import STAGES, StageName
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -85,6 +86,33 @@ def settings() -> str:
     return "\n".join(rows)
 
 
+_UNITS = {
+    StageName.INGEST: "interaction",
+    StageName.AUDIT: "interaction",
+    StageName.SURROGATE: "training interaction and epoch",
+    StageName.INFLUENCE: "sample, validation sample or example of the curvature, and item of the catalogue",
+    StageName.DIFFICULTY: "sample and item of the catalogue",
+    StageName.EMBEDDING: "sample",
+    StageName.EFFORT: "sample",
+    StageName.GRADIENTS: "sample and validation sample",
+    StageName.IFD: "sample",
+    StageName.SELECT: "sample",
+    StageName.FINETUNE: "sample of the coreset and epoch",
+    StageName.EVALUATE: "text that held-out users are asked about, with and without the adapter",
+    StageName.HEADROOM: "text that is read in trainings on all samples",
+    StageName.COMPARE: "text that is read in all trainings and measurements",
+}
+
+
+def costs() -> str:
+    """Every stage with its rate on the reference machine."""
+    rows = ["| stage | where | seconds | for each |", "|---|---|---|---|"]
+    for name, spec in STAGES.items():
+        seconds = f"{spec.reference_seconds:.2g}"
+        rows.append(f"| {spec.title} | `{spec.queue.value}` | {seconds} | {_UNITS[name]} |")
+    return "\n".join(rows)
+
+
 def states(moves: Mapping[Any, Set[StrEnum]]) -> str:
     """Every state with those that may follow it."""
     rows = ["| state | may become |", "|---|---|"]
@@ -97,6 +125,7 @@ def states(moves: Mapping[Any, Set[StrEnum]]) -> str:
 _MADE: dict[str, Callable[[], str]] = {
     "<!-- operations -->": operations,
     "<!-- settings -->": settings,
+    "<!-- stage costs -->": costs,
     "<!-- job states -->": lambda: states(JOB_MOVES),
     "<!-- stage states -->": lambda: states(STAGE_MOVES),
 }

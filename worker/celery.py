@@ -33,6 +33,7 @@ from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.stages.wakeups import TASK
 from dealrec.worker.claims import claim
+from dealrec.worker.deliverer import keep_delivering
 from dealrec.worker.loop import keep_watch, worker_name
 from dealrec.worker.runner import Runner
 
@@ -108,6 +109,7 @@ class Watch:
         self._end = end
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._deliveries: threading.Thread | None = None
         self._database: Database | None = None
         self._queues: list[str] = []
         self._asked = -math.inf
@@ -131,6 +133,12 @@ class Watch:
             daemon=True,
         )
         self._thread.start()
+        self._deliveries = threading.Thread(
+            target=keep_delivering,
+            args=(settings, self._database, worker_name(), self._stopped),
+            daemon=True,
+        )
+        self._deliveries.start()
 
     def consuming(self) -> bool:
         """Whether this worker takes messages: it has one, or none has waited for long.
@@ -167,6 +175,8 @@ class Watch:
         self._stopped.set()
         if self._thread is not None and self._database is not None:
             self._thread.join(10)
+            if self._deliveries is not None:
+                self._deliveries.join(10)
             self._database.dispose()
 
 

@@ -23,6 +23,7 @@ from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.stages.workers import gone, saw
 from dealrec.worker.claims import claim
+from dealrec.worker.deliverer import keep_delivering
 from dealrec.worker.runner import Runner
 from dealrec.worker.scratch import remove_stale_scratch
 from dealrec.worker.sweeper import sweep
@@ -94,6 +95,10 @@ def run_loop(
         target=keep_watch, args=(settings, database, storage, owner, QUEUES, stopped, consuming)
     )
     watch.start()
+    deliveries = threading.Thread(
+        target=keep_delivering, args=(settings, database, owner, stopped), name="webhooks"
+    )
+    deliveries.start()
     log.info("worker started", owner=owner)
     try:
         while not ending():
@@ -109,6 +114,7 @@ def run_loop(
     finally:
         stopped.set()
         watch.join()
+        deliveries.join()
         database.dispose()
         log.info("worker ended", owner=owner)
 

@@ -20,6 +20,7 @@ from dealrec.app.stages.wakeups import overdue, wake
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState
 from dealrec.app.uploads.service import expire_uploads
+from dealrec.app.webhooks.repository import forget_old as forget_old_messages
 from dealrec.worker import checkpoints
 from dealrec.worker.claims import expire
 from dealrec.worker.orphans import remove_orphans
@@ -53,6 +54,7 @@ def sweep(
             forget_old_events(session, days=settings.event_days)
             forget_old_audit(session, days=settings.audit_days)
             forget_old_runs(session, days=settings.quota_gpu_days)
+            forget_old_messages(session, days=settings.event_days)
     return True
 
 

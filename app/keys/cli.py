@@ -43,7 +43,10 @@ def create_key_command(
     scopes: Annotated[
         str, typer.Option(help="Any of `read`, `write`, `admin`, separated by commas.")
     ] = "read,write",
-    expires_days: Annotated[int | None, typer.Option(min=1, max=36500)] = None,
+    expires_days: Annotated[
+        int | None,
+        typer.Option(min=1, max=36500, help="Days until the key expires; default: never."),
+    ] = None,
     data_dir: DataDir = None,
     json: JsonOption = False,
 ) -> None:

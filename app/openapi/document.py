@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 _KEEPING = frozenset(
     {
         *("create_upload", "create_dataset", "create_job", "create_comparison", "prune"),
-        *("create_coreset", "create_finetune", "create_model"),
+        *("create_coreset", "create_finetune", "create_model", "ping_webhook", "redeliver"),
         *("cancel_job", "pause_job", "resume_job", "retry_job"),
     }
 )

@@ -132,6 +132,12 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         "seeds": 5,
         "config": {"surrogate": {"model": "sasrec"}, "effort": {"model": "smollm2-135m"}},
     },
+    "WebhookCreate": {
+        "url": "https://hooks.example.com/dealrec",
+        "events": ["job.succeeded", "job.failed", "job.cancelled"],
+        "name": "nightly pipeline",
+    },
+    "WebhookUpdate": {"active": False},
     "KeyCreate": {"name": "nightly pipeline", "scopes": ["read", "write"], "expires_days": 90},
     "NewKey": {
         "id": "key_01j9zq4m7c0000000000000000",

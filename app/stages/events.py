@@ -11,6 +11,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from dealrec.app.kit.database import DatabaseClock, database_now
 from dealrec.app.tables.base import Base
 from dealrec.app.tables.jobs import EventRow, JobRow
+from dealrec.app.webhooks.outbox import write_messages
 
 # Every move of a job or a stage makes an event, so these statements on the tables are built once.
 _COUNT = (
@@ -48,6 +49,7 @@ def append(
         "data": dict(data),
     }
     session.execute(_APPEND, event)
+    write_messages(session, job, kind, stage, data)
 
 
 def forget_old(session: Session, *, days: float) -> None:

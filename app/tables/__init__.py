@@ -9,4 +9,5 @@ from dealrec.app.tables import (  # noqa: F401
     jobs,
     keys,
     uploads,
+    webhooks,
 )

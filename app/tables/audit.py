@@ -17,6 +17,8 @@ class Actor(StrEnum):
     """A request from this machine while no keys existed."""
     COMMAND = "command"
     """The command line on a machine that reaches the database."""
+    SERVICE = "service"
+    """The service itself, such as when it gives a webhook's message up."""
 
 
 class AuditRow(TenantOwned, Base):

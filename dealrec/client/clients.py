@@ -16,6 +16,7 @@ from dealrec.client.records import M
 from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import AsyncTransport, BlockingTransport, Server
 from dealrec.client.uploads import Uploads
+from dealrec.client.webhooks import Webhooks
 from dealrec.config import DataOptions
 from dealrec.errors import InputError
 from dealrec.version import __version__
@@ -35,6 +36,7 @@ class Service(Generic[M]):
         self.jobs = Jobs(transport)
         self.coresets = Coresets(transport)
         self.adapters = Adapters(transport)
+        self.webhooks = Webhooks(transport)
 
     @operation
     async def prune(

@@ -243,7 +243,7 @@ class Job(Remote[M]):
             ApiError: ``no_coreset`` when the job has none (yet).
         """
         if self.coreset_id is None:
-            raise ApiError(f"{self.id} is {self.state} and has no coreset.", code="no_coreset")
+            raise ApiError(f"{self.id} ({self.state}) has no coreset.", code="no_coreset")
         return await Coreset[M].fetched(self.transport, self.coreset_id)
 
     @reference
@@ -254,7 +254,7 @@ class Job(Remote[M]):
             ApiError: ``no_adapter`` when the job has none (yet).
         """
         if self.adapter_id is None:
-            raise ApiError(f"{self.id} is {self.state} and has no adapter.", code="no_adapter")
+            raise ApiError(f"{self.id} ({self.state}) has no adapter.", code="no_adapter")
         return await Adapter[M].fetched(self.transport, self.adapter_id)
 
     @sequence

@@ -29,6 +29,8 @@ from dealrec.app.tables.jobs import (
     StageRow,
     StageState,
 )
+from dealrec.app.tables.webhooks import DeliveryRow, DeliveryState, WebhookRow
+from dealrec.app.webhooks.signing import new_secret
 from dealrec.config import PruneConfig
 from dealrec.coresets.writer import score_table, write_coreset
 from dealrec.data.ingest import ingest
@@ -98,6 +100,8 @@ class Finished:
     coreset: str
     finetune: str
     adapter: str
+    webhook: str
+    delivery: str
 
 
 def samples_of(dataset: DatasetRow) -> int:
@@ -261,7 +265,36 @@ class Finisher:
                 ScoreRow(job_id=job, tenant_id=tenant, sample_index=index, **row)
                 for index, row in enumerate(table)
             )
-        return Finished(dataset.id, job, coreset, finetune, adapter)
+            webhook, delivery = new_id("wh"), new_id("msg")
+            session.add(
+                WebhookRow(
+                    id=webhook,
+                    tenant_id=tenant,
+                    url="https://1.1.1.1/hooks",
+                    events=["job.failed"],
+                    active=False,  # nothing is sent to it
+                    secret=new_secret(),
+                    created_at=now,
+                )
+            )
+            session.flush()
+            session.add(
+                DeliveryRow(
+                    id=delivery,
+                    tenant_id=tenant,
+                    webhook_id=webhook,
+                    job_id=job,
+                    sequence=1,
+                    event="job.failed",
+                    body="{}",
+                    state=DeliveryState.DELIVERED.value,
+                    attempts=1,
+                    next_at=now,
+                    created_at=now,
+                    ended_at=now,
+                )
+            )
+        return Finished(dataset.id, job, coreset, finetune, adapter, webhook, delivery)
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
         lambda at: (f"/v1/jobs/{at.job}/coresets", {"json": {"selection": {"method": "grand"}}}),
     ],
     "create_finetune": [lambda at: (f"/v1/coresets/{at.coreset}/finetunes", {"json": {}})],
+    "ping_webhook": [lambda at: (f"/v1/webhooks/{at.webhook}/ping", {})],
     "create_model": [
         lambda at: (
             "/v1/models",
@@ -42,7 +43,7 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
 }
 """Requests by operation; an operation with two ways to create has both."""
 
-STEERS = {"cancel_job", "pause_job", "resume_job", "retry_job"}
+STEERS = {"cancel_job", "pause_job", "resume_job", "retry_job", "redeliver"}
 """POSTs that change a job: repeated with its key, such a one does nothing more either."""
 MAKES_NOTHING = {
     "complete_upload",
@@ -51,7 +52,7 @@ MAKES_NOTHING = {
     "create_prompt_preview",
 }
 """A POST that finds its work done when it is repeated, and those that only ask."""
-SECRET = {"create_key"}
+SECRET = {"create_key", "create_webhook", "rotate_webhook"}
 """Operations whose answer must not be kept."""
 
 

@@ -26,6 +26,8 @@ from tests.fuzz.objects import comparison, finished, pause_and_fail, real_object
 from tests.worker.processes import ROOT, environment
 
 KEY = "dr_for_the_fuzzer_and_nobody_else"
+HOOK = "https://1.1.1.1/hooks"
+"""An address that is public; without a worker nothing is sent to it."""
 PAUSED = "paused"
 """Among the spare things: jobs that can be resumed."""
 COMPARISON = "comparison"
@@ -91,6 +93,11 @@ def serve(folder: Path, url: str | None, *, keys: bool) -> Iterator[Server]:
             storage = Storage(settings)
             stays, goes = (finished(database, storage, folder / name) for name in ("a", "b"))
             paused, failed = pause_and_fail(client, database, ids)
+            hooks = [client.post("/v1/webhooks", json={"url": HOOK}).json()["id"] for _ in range(2)]
+            ids["webhook_id"] = hooks
+            ids["delivery_id"] = [
+                client.post(f"/v1/webhooks/{hook}/ping").json()["id"] for hook in hooks
+            ]
             if keys:  # the one that requests show is not to be revoked
                 ids["key_id"] = [key["id"] for key in client.get("/v1/keys").json()["data"]]
         for name, value in stays.items():

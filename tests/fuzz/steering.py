@@ -12,7 +12,7 @@ from typing import Any
 from schemathesis import Case, GenerationMode
 
 from tests.fuzz.objects import PART
-from tests.fuzz.server import COMPARISON, PAUSED, Server
+from tests.fuzz.server import COMPARISON, HOOK, PAUSED, Server
 from tests.fuzz.tables import tables
 from tests.worker.makers import TINY
 
@@ -44,7 +44,16 @@ class Steering:
         if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
             return
         if self._one_in(2):
-            self._fill(case, case.operation.definition.raw.get("operationId", ""))
+            operation = case.operation.definition.raw.get("operationId", "")
+            self._fill(case, operation)
+            self._fill_webhook(case, operation)
+
+    def _fill_webhook(self, case: Case, operation: str) -> None:
+        if operation == "create_webhook" and isinstance(case.body, dict):
+            case.body = {**case.body, "url": HOOK}
+        elif operation == "redeliver":
+            for name in ("webhook_id", "delivery_id"):
+                case.path_parameters[name] = self._server.ids[name][0]
 
     def _one_in(self, number: int) -> bool:
         return next(self._count) % number == 0

@@ -112,6 +112,15 @@ def acts(client: TestClient, finisher: Finisher, csv: bytes) -> Iterator[tuple[s
     yield "create_key", ("POST", "/v1/keys", {"json": {"name": "x"}}, "key.create")
     new = trail(client)[0]["object_id"]
     yield "revoke_key", ("DELETE", f"/v1/keys/{new}", {}, "key.revoke")
+    hook = {"json": {"url": "https://1.1.1.1/hooks"}}
+    yield "create_webhook", ("POST", "/v1/webhooks", hook, "webhook.create")
+    place = f"/v1/webhooks/{made.webhook}"
+    yield "update_webhook", ("PATCH", place, {"json": {"active": False}}, "webhook.update")
+    yield "rotate_webhook", ("POST", f"{place}/rotate", {}, "webhook.rotate")
+    yield "ping_webhook", ("POST", f"{place}/ping", {}, "webhook_delivery.ping")
+    again = f"{place}/deliveries/{made.delivery}/redeliver"
+    yield "redeliver", ("POST", again, {}, "webhook_delivery.redeliver")
+    yield "delete_webhook", ("DELETE", place, {}, "webhook.delete")
     model = {"json": {"name": "hub", "repository": "Qwen/Qwen2.5-0.5B", "revision": "0" * 40}}
     yield "create_model", ("POST", "/v1/models", model, "model.create")
     yield "delete_model", ("DELETE", "/v1/models/hub", {}, "model.delete")

@@ -14,9 +14,20 @@ from dealrec.app.openapi.examples import EXAMPLES
 from dealrec.app.settings import Settings
 from tests.app.conftest import Finisher
 
-IDS = ("key_id", "dataset_id", "job_id", "coreset_id", "adapter_id", "upload_id", "name", "number")
+IDS = (
+    *("key_id", "dataset_id", "job_id", "coreset_id", "adapter_id", "upload_id", "webhook_id"),
+    *("delivery_id", "name", "number"),
+)
 OPEN = {"/healthz", "/readyz"}
-LISTS = ("/v1/datasets", "/v1/jobs", "/v1/coresets", "/v1/adapters", "/v1/keys", "/v1/audit")
+LISTS = (
+    "/v1/datasets",
+    "/v1/jobs",
+    "/v1/coresets",
+    "/v1/adapters",
+    "/v1/keys",
+    "/v1/audit",
+    "/v1/webhooks",
+)
 QUERIES = {"sample_key": "u1", "against": "cs_x", "budgets": "5"}
 
 
@@ -45,6 +56,8 @@ def test_every_route_hides_another_tenants_things(
         "job_id": made.job,
         "coreset_id": made.coreset,
         "adapter_id": made.adapter,
+        "webhook_id": made.webhook,
+        "delivery_id": made.delivery,
         "name": "adapter_config.json",
         "number": "1",
     }

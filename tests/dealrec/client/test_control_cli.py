@@ -30,6 +30,9 @@ def test_examples_of_commands_that_ask_a_server_run(
         "cs_01hxyz": finished.coreset,
         "cs_01habc": other.id,
         "ad_01hxyz": finished.adapter,
+        "wh_01hxyz": finished.webhook,
+        "msg_01hxyz": finished.delivery,
+        "https://example.com/hooks": "https://1.1.1.1/hooks",
         "17": sample,
     }
     tried = 0

@@ -20,6 +20,7 @@ import dealrec.app.models.schemas as models
 import dealrec.app.scores.schemas as scores
 import dealrec.app.stages.schemas as stages
 import dealrec.app.uploads.schemas as uploads
+import dealrec.app.webhooks.schemas as webhooks
 import dealrec.client.clients  # noqa: F401 - defines every record
 from dealrec.app.kit.schemas import OptionNote
 from dealrec.client.records import Record, Remote
@@ -40,6 +41,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Curve": curves.MetricCurve,
     "CurvePoint": curves.MetricPoint,
     "Dataset": datasets.Dataset,
+    "Delivery": webhooks.Delivery,
     "Detectable": estimates.Detectable,
     "Estimate": estimates.Estimate,
     "Evaluation": jobs.Evaluation,
@@ -50,6 +52,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "LanguageModel": models.LanguageModelEntry,
     "Layout": catalogue.LayoutEntry,
     "LayoutForm": catalogue.LayoutForm,
+    "NewWebhook": webhooks.NewWebhook,
     "OptionNote": OptionNote,
     "PreviewedSample": preview.PreviewedSample,
     "Progress": stages.Progress,
@@ -71,6 +74,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Turn": preview.Turn,
     "Upload": uploads.Upload,
     "UploadPart": uploads.UploadPart,
+    "Webhook": webhooks.Webhook,
 }
 
 

@@ -1,0 +1,202 @@
+"""Ends of jobs while the receiver of a webhook is away half of the time and workers are killed.
+
+``python -m tests.chaos.webhooks`` tells 200 ends on each database.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from sqlalchemy import func, select
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from dealrec.app.keys.repository import ensure_tenant
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import JobState
+from dealrec.app.tables.webhooks import DeliveryRow, DeliveryState
+from dealrec.worker.deliverer import keep_delivering
+from tests.app.webhooks.ends import Ends
+from tests.app.webhooks.receiver import HANG, Receiver, receiving
+from tests.chaos.machines import Postgres
+
+_FORK = multiprocessing.get_context("fork")
+_ENDS = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+_EVENTS = frozenset({"job.running", *(f"job.{state.value}" for state in _ENDS)})
+_AWAY = (500, 302, HANG)
+_WORKERS = 2
+_END_SECONDS = 120.0
+
+
+@dataclass
+class Told:
+    """What became of the messages."""
+
+    ends: int
+    messages: int = 0
+    requests: int = 0
+    kills: int = 0
+    lost: list[str] = field(default_factory=list)
+    """Messages that the receiver never accepted."""
+    twice: int = 0
+    """Messages that it accepted more than once, which at least once allows."""
+    unsigned: int = 0
+    out_of_order: list[str] = field(default_factory=list)
+    """Jobs of which a later message was accepted before an earlier one."""
+    seconds: float = 0.0
+
+
+def disturbed(settings: Settings, ends: int, seed: int) -> Told:
+    """End ``ends`` jobs on a migrated database, and follow their messages until all have arrived."""
+    settings = settings.model_copy(
+        update={
+            "webhook_networks": (IPv4Network("127.0.0.0/8"),),
+            "webhook_seconds": 0.3,
+            "webhook_retry_seconds": 0.1,
+            "poll_seconds": 0.02,
+        }
+    )
+    draw, told, begun = random.Random(seed), Told(ends), time.monotonic()
+    database = Database(settings)
+    with database.session() as session:
+        ensure_tenant(session, "default", database_now(session))
+    maker = Ends(database)
+    with receiving() as receiver:
+        _, secret = maker.webhook(receiver.url, _EVENTS)
+        dataset = maker.dataset()
+        with _killed_workers(settings, random.Random(seed + 1), told), _often_away(receiver, draw):
+            for _ in range(ends):
+                maker.move(maker.job(dataset), JobState.RUNNING, draw.choice(_ENDS))
+                time.sleep(draw.uniform(0, 0.04))
+            _wait_until_told(database)
+        _judge(told, database, receiver, Verifier(secret))
+    database.dispose()
+    told.seconds = time.monotonic() - begun
+    return told
+
+
+@contextmanager
+def _often_away(receiver: Receiver, draw: random.Random) -> Iterator[None]:
+    """The receiver is up and away by turns of the same length."""
+    begun, turn, choice = time.monotonic(), 0.25, random.Random(draw.random())
+
+    def answer() -> int:
+        away = int((time.monotonic() - begun) / turn) % 2 == 0
+        return choice.choice(_AWAY) if away else 204
+
+    receiver.otherwise = answer
+    yield
+
+
+@contextmanager
+def _killed_workers(settings: Settings, draw: random.Random, told: Told) -> Iterator[None]:
+    """Processes that deliver; every now and then one is killed, and another begins."""
+    stopped = threading.Event()
+
+    def work(name: str) -> None:
+        keep_delivering(settings, Database(settings), name, threading.Event())
+
+    def begin(number: int) -> multiprocessing.process.BaseProcess:
+        process = _FORK.Process(target=work, args=(f"worker-{number}",), daemon=True)
+        process.start()
+        return process
+
+    def kill() -> None:
+        number = _WORKERS
+        while not stopped.wait(draw.uniform(0.2, 0.6)):
+            place = draw.randrange(_WORKERS)
+            workers[place].kill()
+            workers[place].join()
+            told.kills += 1
+            number += 1
+            workers[place] = begin(number)
+
+    workers = [begin(number) for number in range(_WORKERS)]
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        killer.join()
+        for worker in workers:
+            worker.kill()
+            worker.join()
+
+
+def _wait_until_told(database: Database) -> None:
+    pending = select(func.count()).select_from(DeliveryRow)
+    pending = pending.where(DeliveryRow.state == DeliveryState.PENDING)
+    end = time.monotonic() + _END_SECONDS
+    while time.monotonic() < end:
+        with database.session(write=False) as session:
+            if not session.scalar(pending):
+                return
+        time.sleep(0.05)
+
+
+def _judge(told: Told, database: Database, receiver: Receiver, verifier: Verifier) -> None:
+    with database.session(write=False) as session:
+        written = set(session.scalars(select(DeliveryRow.id)))
+    accepted = [(headers["webhook-id"], headers, body) for headers, body in list(receiver.accepted)]
+    seen: set[str] = set()
+    order: dict[str, list[int]] = defaultdict(list)
+    for identifier, headers, body in accepted:
+        try:
+            verifier.verify(body, headers)
+        except WebhookVerificationError:
+            told.unsigned += 1
+        if identifier not in seen:
+            data = json.loads(body)["data"]
+            order[data["job_id"]].append(data["sequence"])
+        seen.add(identifier)
+    told.messages, told.requests = len(written), len(receiver.taken)
+    told.lost = sorted(written - seen)
+    told.twice = len(accepted) - len(seen)
+    told.out_of_order = [job for job, numbers in order.items() if numbers != sorted(numbers)]
+
+
+def main() -> int:
+    """Exit status 0 where every message arrived, signed and in order."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ends", type=int, default=200, help="of jobs, on each database")
+    parser.add_argument("--seed", type=int, default=20240628)
+    options = parser.parse_args()
+    clean = True
+    for shape in ("sqlite", "postgres"):
+        folder = Path(tempfile.mkdtemp(prefix="dealrec-hooks-"))
+        postgres = Postgres(folder) if shape == "postgres" else None
+        url = postgres.url if postgres else None
+        settings = Settings(data_dir=folder / "data", database_url=url)
+        database = Database(settings)
+        database.migrate()
+        database.dispose()
+        told = disturbed(settings, options.ends, options.seed)
+        if postgres:
+            postgres.stop()
+        line = {
+            "name": "webhooks",
+            "shape": shape,
+            **{name: value for name, value in vars(told).items() if name != "lost"},
+            "lost": len(told.lost),
+            "seconds": round(told.seconds, 1),
+        }
+        print(json.dumps(line), flush=True)
+        clean = clean and not (told.lost or told.unsigned or told.out_of_order)
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
