@@ -43,6 +43,8 @@ _OFFERED = {
     JobState.FAILED: ("retry",),
 }
 """The buttons of each state."""
+_STOP_POLLING = 286
+"""The status at which htmx asks no more."""
 
 
 @router.get("")
@@ -93,7 +95,9 @@ def curves_part(
     job, found = api.get_job(job_id, context), api.get_metrics(job_id, context).series
     shown = [curve for curve in found if curve.run == 0 and stage in ("", curve.stage)]
     charts = stage_charts(shown)
-    return render(request, "parts/curves.html", charts=charts, ended=job.state in ENDED_JOBS)
+    ended = job.state in ENDED_JOBS
+    status = _STOP_POLLING if ended else 200
+    return render(request, "parts/curves.html", status=status, charts=charts, ended=ended)
 
 
 @router.get("/{job_id}/sweep")

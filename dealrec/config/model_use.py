@@ -11,6 +11,9 @@ TOKENS_AT_ONCE, TOKENS_AT_ONCE_ON_CPU = 16_384, 2048
 """Padded tokens whose activations a training holds together; a step's batch is cut into such parts. On an
 accelerator a pass of few tokens spends its time on starting kernels; few tokens suit a CPU's caches."""
 
+_USUAL_TOKENS = 128
+"""A sample of ten titles and the words around them. How long samples are is not known before the data are."""
+
 
 @dataclass(frozen=True)
 class ModelUse:
@@ -28,7 +31,7 @@ class ModelUse:
     max_tokens: int | None = None
     """The longest text that it is given."""
     tokens: int = 0
-    """The most tokens that are read together; 0 where that is not known."""
+    """The tokens that are read together, for samples of usual length; 0 where that is not known."""
     rank: int = 0
     """The rank of the LoRA that is trained; 0 where none is."""
     all_logits: bool = False
@@ -40,7 +43,8 @@ class ModelUse:
 def trained_model(config: FinetuneConfig) -> ModelUse:
     """The language model that a training loads, and how."""
     trains = config.lora.last_layers != 0
-    at_once = min(config.batch_size * config.max_tokens, TOKENS_AT_ONCE_ON_CPU)
+    each = min(config.max_tokens, _USUAL_TOKENS)
+    at_once = min(config.batch_size * each, TOKENS_AT_ONCE_ON_CPU)
     return ModelUse(
         config.model,
         config.from_adapter,
