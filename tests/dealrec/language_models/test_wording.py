@@ -16,16 +16,6 @@ from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model, tiny_
 
 TRL = import_module("trl")
 TEMPLATES = Path(str(TRL.__file__)).parent / "chat_templates"
-FAMILIES = [
-    "qwen2_5",
-    "qwen3",
-    "llama3",
-    "gemma",
-    "gemma3",
-    "phi3",
-    "cohere",
-    "deepseek_r1_distill",
-]
 CHAT_TEMPLATES = {
     "Llama": "llama3",
     "Qwen2": "qwen2_5",
@@ -39,6 +29,7 @@ CHAT_TEMPLATES = {
     "Cohere": "cohere",
 }
 """The chat template that TRL ships for a family of the table of families."""
+FAMILIES = [*dict.fromkeys(CHAT_TEMPLATES.values()), "deepseek_r1_distill"]
 NO_SYSTEM = ("gemma",)
 """Templates that take no system turn."""
 MARKS = ["<|im_start|>", "<|im_end|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"]
