@@ -21,8 +21,8 @@ _HELD_IN_READING = 4.0
 """The same for the outputs of the one layer that is at work, where nothing is trained."""
 _LOGIT_COPIES = 3
 """Logits in float32, their softmax and their gradient."""
-_LOGITS_AT_ONCE = 512
-"""Answers' tokens whose logits are there together."""
+_ANSWERS, _LOGITS_AT_ONCE = 0.25, 512
+"""The share of tokens that are answers', and the most of them whose logits are there together."""
 _TRAINED_NUMBER = 16
 """Bytes of a trained number: itself, its gradient and Adam's two means."""
 _OF_AUTO = ("q_proj", "v_proj", "qkv_proj", "query_key_value", "c_attn", "Wqkv", "in_proj")
@@ -51,7 +51,8 @@ def working_bytes(facts: ModelFacts, use: ModelUse, *, on_gpu: bool = False) -> 
     if use.rank:
         through = facts.layers * facts.width + _HELD_IN_TRAINING * outputs / facts.layers
         held = through if use.checkpointed else max(in_layer, _HELD_IN_TRAINING * outputs)
-    predicted = tokens if use.all_logits and use.rank else min(tokens, _LOGITS_AT_ONCE)
+    every = use.all_logits and use.rank
+    predicted = tokens if every else min(tokens * _ANSWERS, _LOGITS_AT_ONCE)
     logits = predicted * (facts.embeddings or 0) * 4 * _LOGIT_COPIES
     trained = _TRAINED_NUMBER * use.rank * sum(map(sum, _adapted(facts, use)))
     libraries = 0 if on_gpu else _LIBRARIES
