@@ -11,9 +11,10 @@ import typer
 from typer.testing import CliRunner
 
 from dealrec.cli import whole
+from dealrec.client import ApiError
 from dealrec.errors import InputError
 from dealrec.settings_file import command_defaults
-from dealrec.terminal import Panel
+from dealrec.terminal import Panel, add_commands
 
 APPLICATION = whole()
 COMMAND: Any = typer.main.get_command(APPLICATION)
@@ -81,6 +82,20 @@ def test_a_file_that_is_not_there_is_said_in_one_sentence(tmp_path: Path) -> Non
 def test_one_wrong_option_is_said_once() -> None:
     done = invoke("prune", __file__, "--budget", "5", "--out", "x", "--set", "selection.methd=x")
     assert done.stderr.count("did you mean `method`?") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "option"), [("no_answer", "--server"), ("unauthenticated", "--key")]
+)
+def test_an_error_of_a_server_names_the_option_that_helps(code: str, option: str) -> None:
+    def fail() -> None:
+        raise ApiError("It went wrong.", code=code)
+
+    application = typer.Typer()
+    add_commands(application, {"fail": fail})
+    said = CliRunner().invoke(application, []).stderr
+    assert "It went wrong." in said
+    assert f"`{option}" in said and "dealrec.toml" in said
 
 
 @pytest.fixture
