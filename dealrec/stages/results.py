@@ -31,13 +31,14 @@ def publish(
     Beside a coreset go its lines, and ``config`` with ``data`` in it, as ``dealrec prune --config``
     reads it.
 
-    An adapter and an evaluation that an earlier run left there are removed before the coreset or the
-    adapter that they were made from is replaced.
+    An adapter and an evaluation that an earlier run left there are removed before the coreset, the options
+    or the adapter that they were made from are replaced.
     """
     adapter = out / ADAPTER
     match name:
         case StageName.SELECT:
-            target, outdated = out, _differs(artifact.folder, out, MEMBERS)
+            outdated = _differs(artifact.folder, out, MEMBERS) or _trained_otherwise(out, config)
+            target = out
         case StageName.FINETUNE:
             target, outdated = adapter, _differs(artifact.folder, adapter, WEIGHTS)
         case StageName.EVALUATE:
@@ -59,6 +60,16 @@ def publish(
             asked = {"data": data.asked()}
             written = config.model_dump(mode="json") | asked
             unfinished.write_text(json.dumps(written, indent=2) + "\n")
+
+
+def _trained_otherwise(out: Path, config: PruneConfig) -> bool:
+    """Whether the configuration in ``out`` trains an adapter with other options than ``config`` does."""
+    try:
+        earlier = json.loads((out / CONFIG).read_text())["finetune"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    asked = config.model_dump(mode="json")["finetune"]
+    return None not in (earlier, asked) and earlier != asked
 
 
 def _differs(made: Path, earlier: Path, name: str) -> bool:

@@ -33,7 +33,7 @@ CORESET = {
 
 
 def test_an_adapter_and_figures_stay_beside_their_own_coreset_alone(
-    data: Path, model: str, tmp_path: Path
+    data: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     prune(data, out, trained(model))
@@ -50,8 +50,18 @@ def test_an_adapter_and_figures_stay_beside_their_own_coreset_alone(
     assert (out / "adapter" / "adapter_model.safetensors").read_bytes() != before
     assert names(out) == complete - {"evaluation.json"}, "another adapter"
 
+    with monkeypatch.context() as failing:
+        failing.setattr("dealrec.stages.finetune.finetune", _fails)
+        with pytest.raises(RuntimeError, match="the disk is gone"):
+            prune(data, out, trained(model, learning_rate=0.03) | {"evaluation": None})
+    assert names(out) == CORESET | {"notes.txt"}, "the coreset of a training that failed"
+
     prune(data, out, options(None), budget=5)
     assert names(out) == CORESET | {"notes.txt"}, "another coreset"
+
+
+def _fails(*_: object, **__: object) -> None:
+    raise RuntimeError("the disk is gone")
 
 
 def test_a_folder_of_the_users_own_keeps_its_files(data: Path, model: str, tmp_path: Path) -> None:
