@@ -68,7 +68,7 @@ def main(connection: socket.socket, worker: int) -> int:
         unfit = _unfit()
         if unfit is not None:
             return unfit
-        _fork(order, connection, descriptors)
+        _fork(order, connection, descriptors, worker)
 
 
 def _load(order: ForkOrder) -> None:
@@ -77,14 +77,19 @@ def _load(order: ForkOrder) -> None:
         import_module(module)
 
 
-def _fork(order: ForkOrder, connection: socket.socket, descriptors: list[int]) -> None:
+def _fork(order: ForkOrder, connection: socket.socket, descriptors: list[int], worker: int) -> None:
     gc.freeze()  # a collection in the fork would copy every page
     between = os.fork()
     if between == 0:
         between = os.getpid()
         if os.fork() == 0:
             try:
-                _prepare(order, connection, descriptors, between)
+                _prepare(order, connection, descriptors)
+                adopted = _adopted(between, worker)
+                told = Forked(pid=os.getpid(), pipe=descriptors[-1], adopted=adopted)
+                os.write(descriptors[-1], told.model_dump_json().encode() + b"\n")
+                if not adopted:
+                    os._exit(1)
             except BaseException:
                 os._exit(1)
             run_and_exit()
@@ -94,11 +99,9 @@ def _fork(order: ForkOrder, connection: socket.socket, descriptors: list[int]) -
         os.close(descriptor)
 
 
-def _prepare(
-    order: ForkOrder, connection: socket.socket, descriptors: list[int], between: int
-) -> None:
-    """Make this fork a process as the worker would have started it, and tell the worker."""
-    stdin, log, pipe = descriptors
+def _prepare(order: ForkOrder, connection: socket.socket, descriptors: list[int]) -> None:
+    """Make this fork a process as the worker would have started it."""
+    stdin, log, _ = descriptors
     os.setsid()
     for target, source in enumerate((stdin, log, log)):
         os.dup2(source, target)
@@ -111,10 +114,12 @@ def _prepare(
         else:
             os.environ[name] = value
     tempfile.tempdir = None  # read from the environment anew
+
+
+def _adopted(between: int, worker: int) -> bool:
     while os.getppid() == between:
         time.sleep(_PAUSE)
-    told = Forked(pid=os.getpid(), pipe=pipe).model_dump_json()
-    os.write(pipe, told.encode() + b"\n")
+    return os.getppid() == worker
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class ForkServer:
         """Order a fork whose standard input, log and pipe are ``streams``; ``False``: there is none here.
 
         The process says through the pipe that it was forked; :meth:`settled` must be called then, or when
-        the pipe has ended without that, because the server died.
+        the pipe has ended without that.
         """
         with self._lock:
             if not self._ready(environment):
@@ -76,6 +76,11 @@ class ForkServer:
         """The process of an order was forked, or never will be."""
         self._adoption.end()
 
+    def give_up(self, reason: str) -> None:
+        """Fork no more."""
+        log.warning("stages are started anew: a fork is not fit here", reason=reason)
+        self._fit = False
+
     def end(self) -> None:
         """End the server's process; forks live on, and an order that is not carried out is lost."""
         with self._lock:
@@ -83,11 +88,11 @@ class ForkServer:
 
     def _ready(self, environment: Mapping[str, str]) -> bool:
         status = None if self._process is None else self._process.poll()
-        if status in list(Unfit):
-            reason = Unfit(status).name.lower()
-            log.warning("stages are started anew: a fork is not fit here", reason=reason)
-            self._fit = False
-        if self._fit and (self._process is None or status is not None):
+        if self._fit and status in list(Unfit):
+            self.give_up(Unfit(status).name.lower())
+        if not self._fit:
+            self._end()
+        elif self._process is None or status is not None:
             self._start(environment)
         return self._fit
 

@@ -85,12 +85,14 @@ class _Answer(Record):
 
 
 class Forked(Record):
-    """The process was forked, is a child of the worker by now, and waits for its :class:`Start`."""
+    """The process was forked and waits for its :class:`Start`."""
 
     kind: Literal["forked"] = "forked"
     pid: int
     pipe: int
     """The file descriptor of its end of this pipe."""
+    adopted: bool
+    """Whether it is a child of the worker by now; if not, it ends and does no work."""
 
 
 class Tick(_Answer):

@@ -229,6 +229,9 @@ class StageProcess:
                 if isinstance(message, Forked):
                     fork_server().settled()
                     forking = False
+                    if not message.adopted:
+                        fork_server().give_up("adoption")
+                        continue
                     with self._speaking:  # nothing is said before it knows what to do
                         self._process = ForkedProcess(message.pid)
                         self._say_what_to_do(message.pipe)

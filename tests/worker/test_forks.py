@@ -17,6 +17,7 @@ from dealrec.worker import process as of_stages
 from dealrec.worker.forks import ForkServer, fork_server
 from dealrec.worker.messages import Raised, StageOrder
 from dealrec.worker.process import StageProcess
+from dealrec.worker.system import Adoption
 from tests.worker.processes import FORK_SERVER, ROOT, fork_servers_below, stages_below, until
 
 ANEW = "dealrec.worker.child"
@@ -132,9 +133,22 @@ def test_a_stage_that_is_not_forked_yet_can_be_ended(
     assert not psutil.pid_exists(stopped_server)
 
 
+def test_stages_start_anew_where_the_worker_cannot_adopt_a_fork(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Adoption, "begin", lambda _: None)
+    own = ForkServer()
+    monkeypatch.setattr(of_stages, "fork_server", lambda: own)
+    with StageProcess(order_in(tmp_path), tmp_path, fork=True) as process:
+        until(lambda: process.wait(0.1) or bool(stages_below(psutil.Process())), 60)
+        assert ANEW in below(psutil.Process()).cmdline()
+        assert isinstance(ended(process, tmp_path).ending, Raised)
+    own.end()
+
+
 def test_libraries_of_language_models_and_comparisons_leave_a_fork_fit(tmp_path: Path) -> None:
     with StageProcess(order_in(tmp_path, StageName.COMPARE), tmp_path, fork=True) as process:
-        until(lambda: process.wait(0.1) or bool(stages_below(psutil.Process())), 120)
+        until(lambda: process.wait(0.1) or bool(stages_below(psutil.Process())), 240)
         process.kill()
     server = fork_server().pid
     assert server in {one.pid for one in fork_servers_below(psutil.Process())}
