@@ -13,6 +13,7 @@ from dealrec.app.adapters import endpoints as adapters
 from dealrec.app.audit import endpoints as audit
 from dealrec.app.console.routes import install_console
 from dealrec.app.coresets import endpoints as coresets
+from dealrec.app.coresets import exploring
 from dealrec.app.datasets import endpoints as datasets
 from dealrec.app.estimates import endpoints as estimates
 from dealrec.app.gate.headers import SecureHeaders
@@ -77,7 +78,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.metrics.registry.register(WorkCollector(app.state.database))
     app.add_middleware(Gate, settings=settings, metrics=app.state.metrics)
     install_problem_handlers(app)
-    areas = (uploads, datasets, estimates, jobs, scores, prune, comparisons, coresets, adapters)
+    areas = (
+        uploads,
+        datasets,
+        estimates,
+        jobs,
+        scores,
+        prune,
+        comparisons,
+        coresets,
+        exploring,
+        adapters,
+    )
     for area in (*areas, catalogue, models, keys, webhooks, quotas, audit, health, metrics):
         app.include_router(area.router)
     install_docs_page(app)

@@ -15,6 +15,7 @@ from dealrec.app.jobs.lifecycle import advance, dataset_ready
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
+from dealrec.app.naming import adapter_name
 from dealrec.app.quotas.service import require_room
 from dealrec.app.stages.transitions import lock_dataset, move_stage
 from dealrec.app.tables.adapters import AdapterRow
@@ -265,6 +266,7 @@ def _add_coreset(session: Session, assignment: Assignment, result: Result, copie
             tenant_id=job.tenant_id,
             job_id=job.id,
             dataset_id=job.dataset_id,
+            name=job.name,
             size=result.details["size"],
             selection=job.config["selection"],
             sha256=result.details["sha256"],
@@ -290,6 +292,7 @@ def _add_adapter(session: Session, assignment: Assignment, result: Result, copie
             job_id=job.id,
             dataset_id=job.dataset_id,
             coreset_id=coreset_id,
+            name=job.name if job.kind == JobKind.FINETUNE else adapter_name(job.name, config.model),
             model=config.model,
             revision=result.details["revision"],
             config=config.model_dump(mode="json"),

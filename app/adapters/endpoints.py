@@ -13,6 +13,7 @@ from dealrec.app.kit.downloads import download, new_scratch
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
 from dealrec.app.models.service import require_known_model
+from dealrec.app.naming import Rename
 from dealrec.app.removal import removing
 
 router = APIRouter(prefix="/v1/adapters", tags=["adapters"])
@@ -31,6 +32,16 @@ def get_adapter(adapter_id: str, context: ContextDep) -> Adapter:
     """Return an adapter with the list of its files."""
     with context.read() as session:
         return Adapter.of(AdapterRepository(session, context.tenant_id).get(adapter_id))
+
+
+@router.patch("/{adapter_id}", operation_id="rename_adapter", responses=documented(404))
+def rename_adapter(adapter_id: str, body: Rename, context: ContextDep) -> Adapter:
+    """Give an adapter another name."""
+    with context.write() as session:
+        row = AdapterRepository(session, context.tenant_id).get(adapter_id, lock=True)
+        row.name = body.name
+        context.audit(session, "adapter.rename", row.id)
+        return Adapter.of(row)
 
 
 @router.get(

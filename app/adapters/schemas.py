@@ -21,6 +21,7 @@ class Adapter(BaseModel):
 
     id: str
     object: Literal["adapter"] = "adapter"
+    name: str
     job_id: str
     dataset_id: str
     coreset_id: str

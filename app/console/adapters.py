@@ -13,6 +13,7 @@ from dealrec.app.adapters.schemas import Adapter
 from dealrec.app.console.datasets import names as dataset_names
 from dealrec.app.console.pages import render
 from dealrec.app.console.session import Posted
+from dealrec.app.jobs.endpoints import get_job
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.pagination import PageQuery
@@ -35,7 +36,8 @@ def list_page(request: Request, context: ContextDep, page: PageQuery) -> Respons
 def adapter_page(request: Request, context: ContextDep, adapter_id: str) -> Response:
     """Show one adapter with its card and its files."""
     adapter = api.get_adapter(adapter_id, context)
-    return render(request, "adapter.html", adapter=adapter, card=_card(context, adapter))
+    job, card = get_job(adapter.job_id, context), _card(context, adapter)
+    return render(request, "adapter.html", adapter=adapter, card=card, job=job)
 
 
 @router.post("/{adapter_id}/delete")

@@ -43,9 +43,19 @@ _FRAMED = (
 
 
 @router.get("/comparisons/new")
-def new_page(request: Request, context: ContextDep, dataset_id: str = "") -> Response:
-    """Show the form for a comparison."""
-    return _page(request, context, {**_START, "dataset_id": dataset_id})
+def new_page(
+    request: Request,
+    context: ContextDep,
+    dataset_id: str = "",
+    budgets: str = "",
+    selector: str = "",
+) -> Response:
+    """Show the form for a comparison, with what is to be compared if a link says so."""
+    form = {**_START, "dataset_id": dataset_id, "budgets": budgets or _START["budgets"]}
+    if selector in map(str, SELECTORS):
+        form = {name: text for name, text in form.items() if not name.startswith(_PICKED)}
+        form[f"{_PICKED}{selector}"] = "1"
+    return _page(request, context, form)
 
 
 @router.post("/comparisons")

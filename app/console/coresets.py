@@ -1,13 +1,17 @@
 """The pages of coresets: members and reasons, other selections, differences, training."""
 
+from enum import StrEnum
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import RedirectResponse, Response
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from dealrec.app.console.charts import stored_charts
 from dealrec.app.console.datasets import names as dataset_names
 from dealrec.app.console.fields import (
+    evaluation_fields,
     finetune_fields,
     read_budget,
     read_fields,
@@ -15,9 +19,11 @@ from dealrec.app.console.fields import (
     selection_fields,
 )
 from dealrec.app.console.jobs import sweep_budgets
-from dealrec.app.console.pages import render
+from dealrec.app.console.pages import render, templates
 from dealrec.app.console.session import Posted
 from dealrec.app.coresets import endpoints as api
+from dealrec.app.coresets.browsing import SampleQuery, ScoredSamples, SortBy
+from dealrec.app.coresets.exploring import get_verdicts, list_scored_samples
 from dealrec.app.coresets.repository import CoresetRepository
 from dealrec.app.coresets.schemas import CoresetCreate
 from dealrec.app.coresets.service import scores_key
@@ -25,22 +31,36 @@ from dealrec.app.datasets.endpoints import get_dataset
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import SampleText
 from dealrec.app.datasets.service import find_sample, require_ready
+from dealrec.app.estimates.endpoints import create_comparison_estimate
 from dealrec.app.jobs.endpoints import get_job
 from dealrec.app.jobs.repository import JobRepository
-from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
+from dealrec.app.jobs.schemas import ComparisonCreate, FinetuneJobConfig, Job
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.app.models.service import visible
 from dealrec.config import PruneConfig, parse_budget
+from dealrec.config.scales import Scale
 from dealrec.config.selector_groups import selector_groups
+from dealrec.config.wording import field_errors, sentence
 from dealrec.coresets.formats import CoresetFormat
+from dealrec.errors import DealrecError, InputError
 from dealrec.reports.scores import strata_charts
 from dealrec.selection.interface import StratumUse
 
 router = APIRouter(prefix="/console/coresets", include_in_schema=False)
 _MANY = PageRequest(200, None)
 _PAGE = 10
+_QUERY = TypeAdapter(SampleQuery)
+
+
+class Tab(StrEnum):
+    """The parts of a coreset's page."""
+
+    SAMPLES = "samples"
+    SCORES = "scores"
+    COMPARE = "compare"
+    TRAIN = "train"
 
 
 @router.get("")
@@ -55,9 +75,12 @@ def coreset_page(
     request: Request,
     context: ContextDep,
     coreset_id: str,
+    tab: Tab = Tab.SAMPLES,
     against: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """Show one coreset, and its differences from another one if requested."""
+    """Show a part of a coreset's page, and its differences from another one if requested."""
+    if against:
+        tab = Tab.COMPARE
     coreset = api.get_coreset(coreset_id, context)
     job = get_job(coreset.job_id, context)
     same_job = api.list_coresets(context, _MANY, job_id=coreset.job_id).data
@@ -66,14 +89,23 @@ def coreset_page(
         "coreset.html",
         coreset=coreset,
         dataset=get_dataset(coreset.dataset_id, context),
+        tab=tab.value,
+        tabs=[one.value for one in Tab],
+        sorts=list(SortBy),
+        asked="selected=true",
+        place=f"/console/coresets/{coreset_id}",
         against=against,
         others=[other for other in same_job if other.id != coreset_id],
         difference=api.get_diff(coreset_id, context, against) if against else None,
-        samples=api.list_samples(coreset_id, context, PageRequest(_PAGE, None)),
+        samples=_samples(context, coreset_id, SampleQuery(selected=True))
+        if tab is Tab.SAMPLES
+        else None,
+        verdicts=get_verdicts(coreset_id, context).data if tab is Tab.COMPARE else [],
         formats=list(CoresetFormat),
         fields=selection_fields(coreset.selection),
         selector_groups=selector_groups(),
         training=finetune_fields(visible(context.tenant_id)),
+        evaluation=evaluation_fields(),
         budgets=sweep_budgets(coreset.size),
         job_selection=job.config["selection"],
         job_sampling=job.config["sampling"],
@@ -85,11 +117,58 @@ def samples_part(
     request: Request,
     context: ContextDep,
     coreset_id: str,
-    after: Annotated[str, Query(max_length=100)],
+    after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    """Show the next members."""
-    samples = api.list_samples(coreset_id, context, PageRequest(_PAGE, after))
-    return render(request, "parts/members.html", samples=samples, coreset_id=coreset_id)
+    """Show the samples that the form of the page asks for, or the next of them."""
+    asked = {name: text for name, text in request.query_params.items() if text and name != "after"}
+    try:
+        query = _QUERY.validate_python(asked)
+    except ValidationError as error:
+        faults = field_errors(error.errors(), "")
+        raise InputError(
+            " ".join(map(sentence, faults)), code="invalid_request", errors=faults
+        ) from None
+    samples = _samples(context, coreset_id, query, after)
+    return render(
+        request,
+        "parts/members.html",
+        samples=samples,
+        coreset_id=coreset_id,
+        asked=urlencode(asked),
+    )
+
+
+@router.get("/{coreset_id}/verdict")
+def verdict_part(request: Request, context: ContextDep, coreset_id: str) -> Response:
+    """Say whether a comparison found the selection better than random."""
+    return render(
+        request,
+        "parts/verdict.html",
+        verdicts=get_verdicts(coreset_id, context).data,
+        place=f"/console/coresets/{coreset_id}",
+    )
+
+
+@router.get("/{coreset_id}/comparison-cost")
+def comparison_cost_part(context: ContextDep, coreset_id: str) -> Response:
+    """Say how long a comparison of the coreset's selection with the controls would take."""
+    coreset = api.get_coreset(coreset_id, context)
+    body = ComparisonCreate.parse(
+        {
+            "dataset_id": coreset.dataset_id,
+            "budgets": [coreset.size],
+            "selectors": [coreset.selection["method"]],
+            "scale": Scale.CPU,
+        }
+    )
+    try:
+        found = create_comparison_estimate(body, context)
+    except DealrecError as error:
+        return PlainTextResponse(f"It cannot be estimated: {error.detail}")
+    filters = templates.env.filters
+    return PlainTextResponse(
+        f"about {filters['duration'](found.seconds)} for {found.trainings} trainings"
+    )
 
 
 @router.get("/{coreset_id}/plots")
@@ -128,7 +207,9 @@ def reselect(context: ContextDep, coreset_id: str, form: Posted) -> Response:
     made = api.reselect(job_id, body, context)
     if isinstance(made, Job):
         return RedirectResponse(f"/console/jobs/{made.id}", status_code=303)
-    return RedirectResponse(f"/console/coresets/{made.id}?against={coreset_id}", status_code=303)
+    return RedirectResponse(
+        f"/console/coresets/{made.id}?tab=compare&against={coreset_id}", status_code=303
+    )
 
 
 @router.post("/{coreset_id}/finetune")
@@ -145,6 +226,12 @@ def delete(context: ContextDep, coreset_id: str, _form: Posted) -> Response:
     job_id = api.get_coreset(coreset_id, context).job_id
     api.delete_coreset(coreset_id, context, cascade=True)
     return RedirectResponse(f"/console/jobs/{job_id}", status_code=303)
+
+
+def _samples(
+    context: Context, coreset_id: str, query: SampleQuery, after: str | None = None
+) -> ScoredSamples:
+    return list_scored_samples(coreset_id, context, PageRequest(_PAGE, after), query)
 
 
 def _sample(context: Context, coreset_id: str, sample_key: str) -> SampleText:

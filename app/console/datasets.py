@@ -100,6 +100,7 @@ def _dataset_page(
         fields=data_fields(asked),
         columns=column_fields(asked),
         names=_column_names(dataset),
+        known=names(context) if dataset.same_content else {},
         problem=error and error.to_problem(),
     )
 

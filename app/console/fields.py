@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dealrec.app.console.presets import MEASURED_BRIEFLY
 from dealrec.config import PruneConfig, SelectionConfig
 from dealrec.config.language_models import DEFAULT_MODEL
 from dealrec.config.recommenders import RECOMMENDERS
@@ -187,10 +188,19 @@ def finetune_fields(models: Iterable[str] = (DEFAULT_MODEL,)) -> list[FormField]
     return next(list(part.fields) for part in parts if part.name == "finetune")
 
 
+def evaluation_fields() -> list[FormField]:
+    """Return the fields of an evaluation that takes minutes on a CPU."""
+    form = form_of_preset({"evaluation": MEASURED_BRIEFLY})
+    return next(list(part.fields) for part in job_form(form) if part.name == "evaluation")
+
+
 def form_of_preset(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the form for the part of a configuration that a preset names, with the defaults."""
+    brief = {f"evaluation.{name}": str(users) for name, users in MEASURED_BRIEFLY.items()}
     whole, named = form_of(PruneConfig.parse(config).model_dump(mode="json")), form_of(config)
-    return {name: text for name, text in whole.items() if name in named or not _left_to_model(name)}
+    return brief | {
+        name: text for name, text in whole.items() if name in named or not _left_to_model(name)
+    }
 
 
 def read_config(form: Mapping[str, str]) -> ConfigTree:
@@ -208,8 +218,11 @@ def read_config(form: Mapping[str, str]) -> ConfigTree:
 
 
 def read_finetune(form: Mapping[str, str]) -> ConfigTree:
-    """Read the options of a training on a coreset from a sent form."""
-    return _inner(read_fields(form, finetune_fields()), "finetune")
+    """Read the options of a training on a coreset, and of its evaluation, from a sent form."""
+    config = _inner(read_fields(form, finetune_fields()), "finetune")
+    if "use.evaluation" in form:
+        config["evaluation"] = _inner(read_fields(form, evaluation_fields()), "evaluation")
+    return config
 
 
 def read_fields(form: Mapping[str, str], fields: Iterable[FormField]) -> ConfigTree:

@@ -180,7 +180,12 @@ def _page(
         datasets=usable_datasets(context),
         form=form,
         parts=parts,
-        changed=sum(field.value != field.default for part in parts for field in part.fields),
+        changed=sum(
+            field.value != field.default
+            for part in parts
+            if part.enabled is not False
+            for field in part.fields
+        ),
         selector_groups=selector_groups(),
         problem=error and error.to_problem(),
         presets=PRESETS.values(),

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 from starlette.responses import Response
 
+from dealrec.app.jobs.schemas import Evaluation
 from dealrec.app.kit.caller import Caller, Scope
 from dealrec.config.selectors import SELECTORS
 from dealrec.config.stages import STAGES, StageName
@@ -54,6 +55,22 @@ def _moment(value: datetime | None) -> str:
     return "–" if value is None else value.strftime("%Y-%m-%d %H:%M")
 
 
+_SPANS = ((86400, "day"), (3600, "hour"), (60, "minute"))
+_OLD_SECONDS = 30 * 86400
+
+
+def _ago(value: datetime) -> str:
+    """Say how long ago a time is; one that is months ago is its date."""
+    seconds = max(0.0, (datetime.now(UTC) - value).total_seconds())
+    if seconds > _OLD_SECONDS:
+        return value.strftime("%Y-%m-%d")
+    for length, unit in _SPANS:
+        count = int(seconds // length)
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
 def _metric(value: float | None, name: str) -> str:
     """Format a measured value in the unit that its name ends with."""
     if value is None:
@@ -86,6 +103,31 @@ def _selection(selection: Mapping[str, Any]) -> str:
     return ", ".join([str(selection["method"]), *read])
 
 
+_RANKED = re.compile(r"(?:recall|ndcg)@(\d+)")
+
+
+def _metrics_apart(
+    evaluation: Evaluation,
+) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """Give the metrics of all asked users, and those of the users for whom the catalogue was ranked."""
+    found = list(evaluation.metrics.items())
+    ranked = [metric for metric in found if _RANKED.fullmatch(metric[0])]
+    return [metric for metric in found if metric not in ranked], ranked
+
+
+def _any_ranked(evaluation: Evaluation) -> bool:
+    """Whether any user's item was found by the ranking, with or without the adapter."""
+    names = [name for name, _ in _metrics_apart(evaluation)[1]]
+    return any(evaluation.metrics[name] or evaluation.untrained.get(name) for name in names)
+
+
+def _cutoff(name: str) -> int:
+    """The number of places that a ranking metric looks at."""
+    found = _RANKED.fullmatch(name)
+    assert found is not None
+    return int(found[1])
+
+
 def _span(times: TimeSpan) -> str:
     """Write the first and the last time of a data set as dates, or as the numbers that they are."""
     unit = TimeUnit(times["unit"]) if times["unit"] else None
@@ -98,12 +140,16 @@ templates.env.filters.update(
     size=_size,
     duration=_duration,
     moment=_moment,
+    ago=_ago,
     metric=_metric,
     words=_words,
     stage=_stage,
     option=_option,
     selection=_selection,
     span=_span,
+    metrics_apart=_metrics_apart,
+    any_ranked=_any_ranked,
+    cutoff=_cutoff,
 )
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 

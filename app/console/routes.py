@@ -12,6 +12,7 @@ from dealrec.app.console import (
     jobs,
     keys,
     models,
+    names,
     session,
     status,
 )
@@ -22,10 +23,12 @@ from dealrec.app.console.pages import FOLDER
 def install_console(app: FastAPI) -> None:
     """Add the pages to ``app``; their authentication wraps all middleware that was added before."""
     router = APIRouter(include_in_schema=False)
-    # The form comes first, so that `/console/jobs/new` is not taken for a job's id.
+    # The form comes first, so that `/console/jobs/new` is not taken for a job's id, and names before
+    # the jobs, whose actions have the same place.
     for area in (
         datasets,
         job_form,
+        names,
         jobs,
         comparisons,
         coresets,

@@ -26,6 +26,7 @@ from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade
 from dealrec.app.kit.text import require_storable
+from dealrec.app.naming import Rename
 from dealrec.app.removal import removing
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.coresets.formats import CoresetFormat
@@ -107,6 +108,16 @@ def get_coreset(coreset_id: str, context: ContextDep) -> Coreset:
     """Return a coreset."""
     with context.read() as session:
         return Coreset.of(CoresetRepository(session, context.tenant_id).get(coreset_id))
+
+
+@router.patch("/coresets/{coreset_id}", operation_id="rename_coreset", responses=documented(404))
+def rename_coreset(coreset_id: str, body: Rename, context: ContextDep) -> Coreset:
+    """Give a coreset another name; its members and its manifest stay as they are."""
+    with context.write() as session:
+        row = CoresetRepository(session, context.tenant_id).get(coreset_id, lock=True)
+        row.name = body.name
+        context.audit(session, "coreset.rename", row.id)
+        return Coreset.of(row)
 
 
 @router.get(
@@ -274,7 +285,7 @@ def create_finetune(
         maker = jobs.get(coreset.job_id)
         dataset = jobs.dataset(maker)
         service.require_unseen_answers(coreset, maker, dataset, body)
-        job = present(session, add_finetune_job(session, dataset, coreset.id, body))
+        job = present(session, add_finetune_job(session, dataset, coreset, body))
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")
     response.headers["location"] = f"/v1/jobs/{job.id}"
     return job

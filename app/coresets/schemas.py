@@ -44,6 +44,7 @@ class Coreset(BaseModel):
 
     id: str
     object: Literal["coreset"] = "coreset"
+    name: str
     job_id: str
     dataset_id: str
     size: int

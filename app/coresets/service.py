@@ -18,6 +18,7 @@ from dealrec.app.kit.database import database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.app.kit.storage import Storage
+from dealrec.app.naming import selection_name
 from dealrec.app.quotas.service import require_room
 from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow
@@ -191,13 +192,15 @@ def add_coreset(
 
     Raises :class:`NotFound` if its job was deleted in the meantime, and :class:`QuotaExceeded`.
     """
-    JobRepository(session, tenant_id).get(task.job_id, lock=True)
+    jobs = JobRepository(session, tenant_id)
+    dataset = jobs.dataset(jobs.get(task.job_id, lock=True))
     require_room(session, tenant_id, stored_bytes)
     row = CoresetRow(
         id=identifier,
         tenant_id=tenant_id,
         job_id=task.job_id,
         dataset_id=task.dataset_id,
+        name=selection_name(dataset.name, task.budget, task.config.selection.method),
         size=written.size,
         selection=task.config.selection.model_dump(mode="json"),
         sha256=written.sha256,

@@ -23,6 +23,7 @@ from dealrec.app.kit.multipart import read_form
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade, is_json, read_json
+from dealrec.app.naming import Rename
 from dealrec.app.removal import removing
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.config import Sampling, SplitMethod
@@ -145,7 +146,18 @@ def get_dataset(dataset_id: str, context: ContextDep) -> Dataset:
         repository = DatasetRepository(session, context.tenant_id)
         row = repository.get(dataset_id)
         runs = row.state == DatasetState.VALIDATING
-        return Dataset.of(row, repository.ingest_progress(row) if runs else None)
+        found = Dataset.of(row, repository.ingest_progress(row) if runs else None)
+        return found.model_copy(update={"same_content": repository.same_content(row)})
+
+
+@router.patch("/{dataset_id}", operation_id="rename_dataset", responses=documented(404))
+def rename_dataset(dataset_id: str, body: Rename, context: ContextDep) -> Dataset:
+    """Give a data set another name; its content and its hash stay as they are."""
+    with context.write() as session:
+        row = DatasetRepository(session, context.tenant_id).get(dataset_id, lock=True)
+        row.name = body.name
+        context.audit(session, "dataset.rename", row.id)
+        return Dataset.of(row)
 
 
 @router.delete(

@@ -20,6 +20,17 @@ class DatasetRepository(TenantRepository[DatasetRow]):
         )
         return list(self.session.scalars(query.order_by(JobRow.id.desc())))
 
+    def same_content(self, dataset: DatasetRow) -> list[str]:
+        """Return the ids of the other data sets with the content of this one, newest first."""
+        if dataset.sha256 is None:
+            return []
+        query = select(DatasetRow.id).where(
+            DatasetRow.tenant_id == self.tenant_id,
+            DatasetRow.sha256 == dataset.sha256,
+            DatasetRow.id != dataset.id,
+        )
+        return list(self.session.scalars(query.order_by(DatasetRow.id.desc())))
+
     def ingest_runs(self, dataset: DatasetRow) -> bool:
         """Whether a worker is validating the data set now."""
         query = self._own_stages(dataset).where(StageRow.state == StageState.RUNNING)

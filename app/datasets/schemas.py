@@ -85,6 +85,8 @@ class Dataset(BaseModel):
     error: dict[str, Any] | None
     progress: Progress | None = None
     """The progress of a running validation in bytes; null in lists."""
+    same_content: list[str] | None = None
+    """The ids of other data sets of the same content, newest first; null in lists."""
 
     @classmethod
     def of(cls, row: DatasetRow, progress: StoredProgress | None = None) -> Self:

@@ -185,7 +185,8 @@ def sample_texts(folder: Path, sampling: Sampling, request: PageRequest) -> Slic
     kept = indices[: request.limit]
     keys = samples.keys(dataset).slice(kept.start, len(kept)).to_pylist()
     texts = [
-        _text(dataset, samples, prompter, key, index) for key, index in zip(keys, kept, strict=True)
+        sample_text(dataset, samples, prompter, key, index)
+        for key, index in zip(keys, kept, strict=True)
     ]
     return Slice(texts, str(kept[-1]) if len(indices) > len(kept) else None)
 
@@ -201,12 +202,13 @@ def find_sample(folder: Path, config: PruneConfig, sample_key: str) -> SampleTex
     if index < 0:
         raise NotFound.of("sample", sample_key)
     prompter = Prompter(dataset, samples, config.prompt)
-    return _text(dataset, samples, prompter, sample_key, index)
+    return sample_text(dataset, samples, prompter, sample_key, index)
 
 
-def _text(
+def sample_text(
     dataset: Dataset, samples: Samples, prompter: Prompter, sample_key: str, index: int
 ) -> SampleText:
+    """Return sample ``index``, whose key is ``sample_key``, in the words of ``prompter``."""
     prompted = prompter.prompt(index)
     return SampleText(
         sample_key=sample_key,

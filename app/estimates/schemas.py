@@ -1,24 +1,13 @@
 """Estimates as the API gives them."""
 
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel
 
+from dealrec.app.jobs.pace import Basis
 from dealrec.app.jobs.schemas import BudgetUse
 from dealrec.app.kit.schemas import OptionNote
 from dealrec.config.stages import StageName
-
-
-class Basis(StrEnum):
-    """Where a stage's rate comes from."""
-
-    FINISHED = "finished_stages"
-    """Stages of the tenant that did the same kind of work here."""
-    CHECKED = "checked_model"
-    """What ``dealrec models check`` measured of the language model; nothing alike has finished here yet."""
-    REFERENCE = "reference"
-    """A machine of two cores without a GPU; nothing alike has finished here yet."""
 
 
 class Calibration(BaseModel):

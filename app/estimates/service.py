@@ -1,14 +1,15 @@
-"""Estimates: a stage's amount of work times the seconds a unit took in the past."""
+"""Estimates of jobs that are not made yet."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dealrec.app.estimates.repository import Finished, finished_stages, latest_power, made_keys
-from dealrec.app.estimates.schemas import Basis, Calibration, Detectable, Estimate, StageEstimate
-from dealrec.app.jobs.composition import data_shape, job_workload
+from dealrec.app.estimates.repository import latest_power
+from dealrec.app.estimates.schemas import Calibration, Detectable, Estimate, StageEstimate
+from dealrec.app.jobs.composition import data_shape
+from dealrec.app.jobs.pace import Pace
+from dealrec.app.jobs.past import made_keys
 from dealrec.app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
 from dealrec.app.jobs.targets import find_target
 from dealrec.app.kit.errors import Conflict
@@ -19,11 +20,8 @@ from dealrec.config.model_checks import model_facts
 from dealrec.config.model_memory import working_bytes
 from dealrec.config.model_use import ModelUse
 from dealrec.config.stages import (
-    STAGES,
-    MeasuredRate,
     Plan,
     StageName,
-    Work,
     Workload,
     measured_rate,
     plan_comparison,
@@ -31,9 +29,6 @@ from dealrec.config.stages import (
 )
 from dealrec.config.unread import comparison_warnings, config_warnings
 from dealrec.errors import InputError
-
-START_SECONDS = 4.0
-"""How long starting a stage's process and moving its files takes; the rest is proportional to the work."""
 
 
 def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: DatasetRow) -> Estimate:
@@ -98,16 +93,21 @@ def _estimate(
     assert isinstance(plan.options, Workload)
     load = plan.options
     made = made_keys(session, tenant_id, [stage.key for stage in plan.stages])
-    past = finished_stages(session, tenant_id)
+    pace = Pace(session, tenant_id)
     by_name: dict[StageName, list[StageEstimate]] = {}
     for stage in plan.stages:
         assert isinstance(stage.options, Workload)
-        name, work = stage.place.name, stage.spec.work(stage.options)
+        name, reused = stage.place.name, stage.key in made
         checked = measured_rate(stage.spec, stage.options.config)
-        found = _stage(name, work, past, checked, reused=stage.key in made)
-        if found.peak_memory_bytes is None:
-            memory = _memory(stage.spec.language_model(stage.options.config))
-            found = found.model_copy(update={"peak_memory_bytes": memory})
+        expected = pace.expect(name, stage.spec.work(stage.options), checked)
+        found = StageEstimate(
+            name=name,
+            seconds=0.0 if reused else round(expected.seconds, 1),
+            peak_memory_bytes=expected.peak_memory_bytes
+            or _memory(stage.spec.language_model(stage.options.config)),
+            reused=reused,
+            calibrated_on=Calibration(basis=expected.basis, stages=expected.stages),
+        )
         by_name.setdefault(name, []).append(found)
     stages = [_together(runs) for runs in by_name.values()]
     return Estimate(
@@ -130,35 +130,6 @@ def _together(runs: Sequence[StageEstimate]) -> StageEstimate:
     return runs[0].model_copy(update={"seconds": seconds, "reused": reused, "runs": len(runs)})
 
 
-def _stage(
-    name: StageName,
-    work: Work,
-    past: list[Finished],
-    checked: MeasuredRate | None,
-    *,
-    reused: bool,
-) -> StageEstimate:
-    like = [
-        (one, before.units)
-        for one in past
-        if one.name is name and (before := _work_of(one)) is not None and before.alike == work.alike
-    ]
-    rates = [max(one.seconds - START_SECONDS, 0.1 * one.seconds) / units for one, units in like]
-    peaks = [one.peak_memory_bytes for one, _ in like if one.peak_memory_bytes is not None]
-    rate, basis = STAGES[name].reference_seconds, Basis.REFERENCE
-    if rates:
-        rate, basis = median(rates), Basis.FINISHED
-    elif checked is not None:
-        rate, basis, peaks = checked.unit_seconds, Basis.CHECKED, [checked.peak_memory_bytes]
-    return StageEstimate(
-        name=name,
-        seconds=0.0 if reused else round(START_SECONDS + rate * work.units, 1),
-        peak_memory_bytes=max(peaks, default=None),
-        reused=reused,
-        calibrated_on=Calibration(basis=basis, stages=len(like)),
-    )
-
-
 def _memory(use: ModelUse | None) -> int | None:
     """The memory that follows from the head of the model's files, where they are here."""
     try:
@@ -166,9 +137,3 @@ def _memory(use: ModelUse | None) -> int | None:
     except InputError:
         return None
     return None if use is None or facts is None else working_bytes(facts, use)
-
-
-def _work_of(finished: Finished) -> Work | None:
-    """The amount of work in a finished stage; ``None`` where its job does not say so."""
-    load = job_workload(finished.job, finished.dataset)
-    return None if load is None else STAGES[finished.name].work(load)

@@ -58,6 +58,7 @@ def create_comparison(body: ComparisonCreate, response: Response, context: Conte
             dataset,
             comparison,
             metadata=body.metadata,
+            name=body.name,
         )
         job = service.present(session, row)
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")

@@ -83,11 +83,20 @@ def plan_job(job: JobRow, dataset: DatasetRow) -> Plan:
     return plan_prune(config, job.budget_requested, data, target=target_use(job))
 
 
-def job_workload(job: JobRow, dataset: DatasetRow) -> Workload | None:
-    """The workload of a job that was started; ``None`` where it selects nothing."""
-    if job.budget_samples is None or job.kind == JobKind.FINETUNE:
-        return None
+def job_workload(
+    job: JobRow, dataset: DatasetRow, trained_on: int | None = None
+) -> Workload | None:
+    """The workload of a job that was started; ``None`` where it is not known.
+
+    ``trained_on`` is the size of the coreset, for a job that only trains.
+    """
     config, data = stage_config(job), data_shape(dataset)
+    if job.kind == JobKind.FINETUNE:
+        if trained_on is None:
+            return None
+        return Workload(config, trained_on, None, trained_on, data.counts)
+    if job.budget_samples is None:
+        return None
     return Workload(
         config,
         job.budget_samples,

@@ -23,6 +23,7 @@ from dealrec.app.kit.pagination import Page, PageQuery, PageRequest
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade
 from dealrec.app.kit.text import require_storable
+from dealrec.app.naming import Rename
 from dealrec.app.removal import removing
 from dealrec.app.tables.jobs import JobKind, JobState
 
@@ -41,6 +42,7 @@ def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
             budget=body.budgeted,
             config=body.config,
             metadata=body.metadata,
+            name=body.name,
         )
         job = service.present(session, row)
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")
@@ -69,6 +71,16 @@ def get_job(job_id: str, context: ContextDep) -> Job:
     """Return a job with the current state of its stages."""
     with context.read() as session:
         return service.present(session, JobRepository(session, context.tenant_id).get(job_id))
+
+
+@router.patch("/{job_id}", operation_id="rename_job", responses=documented(404))
+def rename_job(job_id: str, body: Rename, context: ContextDep) -> Job:
+    """Give a job another name."""
+    with context.write() as session:
+        job = JobRepository(session, context.tenant_id).get(job_id, lock=True)
+        job.name = body.name
+        context.audit(session, "job.rename", job.id)
+        return service.present(session, job)
 
 
 @router.post(

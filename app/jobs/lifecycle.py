@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dealrec.app.jobs import composition
+from dealrec.app.jobs.pace import expected_seconds
 from dealrec.app.jobs.sharding import add_shards
 from dealrec.app.jobs.targets import find_target
 from dealrec.app.kit.errors import Conflict
@@ -208,8 +209,10 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
         job.config = (plan.options.comparison or plan.options.config).model_dump(mode="json")
         job.budget_samples = plan.options.budget
     planned = {stage.place: stage for stage in plan.stages}
+    expected = expected_seconds(session, job, dataset, plan)
     for stage in stages_of(session, job):
         stage.key, stage.loads = planned[stage.place].key, dict(planned[stage.place].loads)
+        stage.expected_seconds = expected.get(stage.place)
         if (shards := plan.shards.get(stage.place)) is not None:
             add_shards(session, stage, shards)
     for stage in stages_of(session, job):

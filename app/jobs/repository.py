@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.orm import aliased
 
 from dealrec.app.kit.pagination import PageRequest, Slice
 from dealrec.app.kit.repository import TenantRepository
 from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.datasets import DatasetRow
-from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, ScoreRow, StageRow
+from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, JobState, ScoreRow, StageRow
 from dealrec.config.curve import Curve
 from dealrec.config.stages import StageName
+
+_COMPARISONS = 20
+"""How many finished comparisons on a data set are looked at."""
 
 # Every poll of a job runs this query, so it is built once.
 _STAGES = (
@@ -88,6 +92,23 @@ class JobRepository(TenantRepository[JobRow]):
         query = query.order_by(ScoreRow.sample_index).limit(request.limit + 1)
         rows = self.session.scalars(query).all()
         return Slice.cut(rows, request.limit, lambda row: str(row.sample_index))
+
+    def comparisons(self, dataset_id: str) -> list[tuple[JobRow, ArtifactRow]]:
+        """Return the newest finished comparisons on the content of a data set, and their reports."""
+        same = aliased(DatasetRow)
+        rows = self.session.execute(
+            select(JobRow, ArtifactRow)
+            .join(StageRow, StageRow.job_id == JobRow.id)
+            .join(ArtifactRow, StageRow.artifact_id == ArtifactRow.id)
+            .join(DatasetRow, JobRow.dataset_id == DatasetRow.id)
+            .join(same, same.sha256 == DatasetRow.sha256)
+            .where(JobRow.tenant_id == self.tenant_id, same.tenant_id == self.tenant_id)
+            .where(same.id == dataset_id, StageRow.name == StageName.COMPARE)
+            .where(JobRow.state == JobState.SUCCEEDED)
+            .order_by(JobRow.id.desc())
+            .limit(_COMPARISONS)
+        )
+        return [(job, artifact) for job, artifact in rows]
 
     def curves(self) -> Iterator[Curve]:
         """Yield the curves that comparisons have drawn, the newest first."""

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, StringConstraints, ValidationInfo, field_validator
 
 from dealrec.app.jobs.targets import Budgeted
+from dealrec.app.jobs.time_left import time_left
 from dealrec.app.kit.schemas import Body, OptionNote
+from dealrec.app.naming import Name
 from dealrec.app.stages.schemas import Progress
 from dealrec.app.tables.jobs import (
-    DONE_STAGES,
     EventRow,
     JobKind,
     JobRow,
@@ -33,6 +34,8 @@ class JobCreate(Body):
     """A request for a job. Every part of ``config`` is optional."""
 
     dataset_id: str
+    name: Name | None = None
+    """By default its data set, budget and method."""
     target: Target | None = None
     """In place of a budget: the share of what all samples give, such as ``95 % of full``. A comparison
     with a ``curve`` for this data set, prompt, recommender and model must have finished."""
@@ -60,11 +63,15 @@ class ComparisonCreate(Body, ComparisonConfig):
     """
 
     dataset_id: str
+    name: Name | None = None
+    """By default its data set and the number of selectors."""
     metadata: Metadata = Field(default_factory=dict)
 
     def comparison(self) -> ComparisonConfig:
         """Return the request's configuration of the comparison."""
-        return ComparisonConfig.model_validate(self.model_dump(exclude={"dataset_id", "metadata"}))
+        return ComparisonConfig.model_validate(
+            self.model_dump(exclude={"dataset_id", "name", "metadata"})
+        )
 
 
 class FinetuneJobConfig(FinetuneConfig):
@@ -124,6 +131,8 @@ class Stage(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     seconds: float | None
+    expected_seconds: float | None = None
+    """The time that it was expected to take when the job started; 0 where its result was there already."""
 
     @classmethod
     def of(cls, row: StageRow, now: datetime) -> Self:
@@ -139,6 +148,7 @@ class Stage(BaseModel):
             started_at=row.started_at,
             finished_at=row.finished_at,
             seconds=_seconds(row.started_at, row.finished_at, now),
+            expected_seconds=row.expected_seconds,
         )
 
     @classmethod
@@ -178,6 +188,7 @@ class Stage(BaseModel):
             started_at=started,
             finished_at=finished,
             seconds=_seconds(started, finished, now),
+            expected_seconds=_expected(rows),
         )
 
 
@@ -219,6 +230,7 @@ class Job(BaseModel):
     id: str
     object: Literal["job"] = "job"
     kind: JobKind
+    name: str
     metadata: dict[str, str]
     dataset_id: str
     source_coreset_id: str | None
@@ -234,6 +246,8 @@ class Job(BaseModel):
     adapter_id: str | None
     evaluation: Evaluation | None
     eta_seconds: float | None
+    """The seconds until the job ends, by how long all stages that are left take here; null while it does
+    not run."""
     error: dict[str, Any] | None
     created_at: datetime
     started_at: datetime | None
@@ -243,10 +257,10 @@ class Job(BaseModel):
     def of(cls, row: JobRow, stages: Sequence[StageRow], now: datetime) -> Self:
         """Make the schema of a row; ``now`` is by the database's clock."""
         requested = row.budget_requested
-        entries = Stage.of_all(stages, now)
         return cls(
             id=row.id,
             kind=JobKind(row.kind),
+            name=row.name,
             metadata=row.job_metadata,
             dataset_id=row.dataset_id,
             source_coreset_id=row.source_coreset_id,
@@ -259,11 +273,11 @@ class Job(BaseModel):
             else TargetShown.model_validate({"target": row.target, "use": row.target_use}),
             config=row.config,
             warnings=OptionNote.of_all(_warnings(row)),
-            stages=entries,
+            stages=Stage.of_all(stages, now),
             coreset_id=row.coreset_id,
             adapter_id=row.adapter_id,
             evaluation=row.evaluation and Evaluation.model_validate(row.evaluation),
-            eta_seconds=_eta(row, entries),
+            eta_seconds=time_left(row, stages, now),
             error=row.error,
             created_at=row.created_at,
             started_at=row.started_at,
@@ -316,28 +330,12 @@ def _state_of_parts(states: set[StageState]) -> StageState:
     return next((state for state in _MOST_TELLING if state in states), StageState.SUCCEEDED)
 
 
+def _expected(rows: Sequence[StageRow]) -> float | None:
+    found = [row.expected_seconds for row in rows if row.expected_seconds is not None]
+    return round(sum(found), 1) if len(found) == len(rows) else None
+
+
 def _seconds(started: datetime | None, finished: datetime | None, now: datetime) -> float | None:
     if started is None:
         return None
     return round(max(0.0, ((finished or now) - started).total_seconds()), 1)
-
-
-def _eta(job: JobRow, stages: Sequence[Stage]) -> float | None:
-    """Estimate the remaining seconds of the running stages from their present rate.
-
-    The estimate is null while a stage other than ``select`` has not begun, because its length is not
-    known; ``select`` takes seconds.
-    """
-    if job.state != JobState.RUNNING:
-        return None
-    left = []
-    for stage in stages:
-        if stage.state in DONE_STAGES or stage.name == "select":
-            continue
-        progress, elapsed = stage.progress, stage.seconds
-        if stage.state != StageState.RUNNING or not progress or not elapsed:
-            return None
-        if not progress.done:
-            return None
-        left.append(elapsed * (progress.total - progress.done) / progress.done)
-    return round(max(left), 1) if left else None

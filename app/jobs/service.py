@@ -14,6 +14,8 @@ from dealrec.app.kit.errors import Conflict, NotFound
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.app.models.service import require_known_model, require_usable_models
+from dealrec.app.naming import adapter_name, comparison_name, selection_name
+from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 from dealrec.config import ComparisonConfig, FinetuneConfig, PruneConfig
@@ -131,8 +133,9 @@ def add_prune_job(
     budget: Budgeted,
     config: PruneConfig,
     metadata: Mapping[str, str],
+    name: str | None = None,
 ) -> JobRow:
-    """Add a job on ``dataset``, and plan its stages.
+    """Add a job on ``dataset``, and plan its stages; ``name`` takes the place of the usual one.
 
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_curve``, …) and
     :class:`Conflict` (``dataset_rejected``).
@@ -140,6 +143,7 @@ def add_prune_job(
     require_start(session, dataset.tenant_id, config.finetune, "config.finetune")
     job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
     job.job_metadata = dict(metadata)
+    job.name = name or ""
     return _plan(session, job, dataset, budget, config)
 
 
@@ -156,7 +160,7 @@ def add_select_job(
 
 
 def add_finetune_job(
-    session: Session, dataset: DatasetRow, coreset_id: str, config: FinetuneJobConfig
+    session: Session, dataset: DatasetRow, coreset: CoresetRow, config: FinetuneJobConfig
 ) -> JobRow:
     """Add a job that trains on a coreset, and plan its stages.
 
@@ -164,7 +168,8 @@ def add_finetune_job(
     """
     require_start(session, dataset.tenant_id, config, "config")
     job = _new_job(session, dataset.tenant_id, JobKind.FINETUNE, dataset.id)
-    job.source_coreset_id = coreset_id
+    job.source_coreset_id = coreset.id
+    job.name = adapter_name(coreset.name, config.model)
     job.config = config.model_dump(mode="json")
     plan_job(session, job, dataset)
     return job
@@ -176,14 +181,16 @@ def add_comparison_job(
     config: ComparisonConfig,
     *,
     metadata: Mapping[str, str],
+    name: str | None = None,
 ) -> JobRow:
-    """Add a job that compares selectors on ``dataset``, and plan its stages.
+    """Add a job that compares selectors on ``dataset``, and plan its stages; ``name`` as above.
 
     Raises :class:`InputError` (``budget_too_large``, ``no_validation_split``, …) and
     :class:`Conflict` (``dataset_rejected``).
     """
     job = _new_job(session, dataset.tenant_id, JobKind.COMPARISON, dataset.id)
     job.job_metadata = dict(metadata)
+    job.name = name or comparison_name(dataset.name, len(config.selectors))
     job.config = config.model_dump(mode="json")
     plan_job(session, job, dataset)
     return job
@@ -256,6 +263,9 @@ def _plan(
     config: PruneConfig,
 ) -> JobRow:
     job.budget_requested, job.target = budget
+    job.name = job.name or selection_name(
+        dataset.name, budget.budget, config.selection.method, budget.target
+    )
     job.config = config.model_dump(mode="json")
     plan_job(session, job, dataset)
     return job
@@ -268,6 +278,7 @@ def _new_job(session: Session, tenant_id: str, kind: JobKind, dataset_id: str) -
         kind=kind.value,
         state=JobState.QUEUED.value,
         dataset_id=dataset_id,
+        name="",
         event_count=0,
         job_metadata={},
         created_at=database_now(session),

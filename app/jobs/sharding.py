@@ -21,13 +21,18 @@ def add_shards(session: Session, stage: StageRow, count: int) -> None:
     )
     if session.scalar(made) is not None:
         return
+    seconds, stage.expected_seconds = stage.expected_seconds, 0.0  # the shards do the work
     plan = _add_part(session, stage, StagePart.PLAN, stage.needs, queue=Queue.CPU.value)
-    stage.needs = [
+    plan.expected_seconds = 0.0
+    shards = [
         _add_part(
             session, stage, StagePart.SHARD, [plan.id], queue=stage.queue, shard=number, of=count
-        ).id
+        )
         for number in range(count)
     ]
+    for shard in shards:
+        shard.expected_seconds = None if seconds is None else seconds / count
+    stage.needs = [shard.id for shard in shards]
     session.flush()
 
 

@@ -69,6 +69,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         "id": "job_01j9zq4m7c0000000000000000",
         "object": "job",
         "kind": "prune",
+        "name": "games · 2 % · dealrec",
         "metadata": {"purpose": "nightly"},
         "dataset_id": "ds_01j9zq4m7c0000000000000000",
         "source_coreset_id": None,
@@ -88,6 +89,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
                 "started_at": _CREATED,
                 "finished_at": None,
                 "seconds": 12.4,
+                "expected_seconds": 80.0,
             }
         ],
         "coreset_id": None,
@@ -103,6 +105,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
     "Coreset": {
         "id": "cs_01j9zq4m7c0000000000000000",
         "object": "coreset",
+        "name": "games · 1,024 samples · dealrec",
         "job_id": "job_01j9zq4m7c0000000000000000",
         "dataset_id": "ds_01j9zq4m7c0000000000000000",
         "size": 1024,

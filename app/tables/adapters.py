@@ -26,6 +26,7 @@ class AdapterRow(TenantOwned, Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
     coreset_id: Mapped[str] = mapped_column(ForeignKey("coresets.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
     model: Mapped[str] = mapped_column(String(200))
     revision: Mapped[str | None] = mapped_column(String(200))
     config: Mapped[dict[str, object]] = mapped_column(Json)

@@ -35,6 +35,7 @@ class CoresetRow(TenantOwned, Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), index=True)
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
     size: Mapped[int] = mapped_column(BigInt)
     selection: Mapped[dict[str, object]] = mapped_column(Json)
     """A ``SelectionConfig``."""

@@ -84,6 +84,7 @@ class JobRow(TenantOwned, Base):
     config: Mapped[dict[str, object]] = mapped_column(Json)
     """``PruneConfig`` (``FinetuneJobConfig`` for ``finetune``, ``ComparisonConfig`` for
     ``comparison``), resolved once the data set is ready."""
+    name: Mapped[str] = mapped_column(String(200), default="")
     job_metadata: Mapped[dict[str, str]] = mapped_column("metadata", Json, default=dict)
     coreset_id: Mapped[str | None] = mapped_column(Id)
     adapter_id: Mapped[str | None] = mapped_column(Id)
@@ -156,6 +157,8 @@ class StageRow(TenantOwned, Base):
     kills: Mapped[int] = mapped_column(default=0)
     """The number of deaths that look like a lack of memory."""
     lost_leases: Mapped[int] = mapped_column(default=0)
+    expected_seconds: Mapped[float | None] = mapped_column(Float)
+    """The time it takes by what had finished when the job started; 0 where its result was there already."""
     spent_seconds: Mapped[float] = mapped_column(Float, default=0.0)
     """The seconds of all runs that have ended."""
     owner: Mapped[str | None] = mapped_column(String(200))

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.downloads import fetch_file
-from dealrec.client.exchange import delete
+from dealrec.client.exchange import delete, rename
 from dealrec.client.records import AdapterFile, Area, M, Remote
 from dealrec.client.transport import Request
 
@@ -17,6 +17,7 @@ class Adapter(Remote[M]):
     """A LoRA adapter."""
 
     place = "/v1/adapters"
+    name: str = ""
     job_id: str
     dataset_id: str
     coreset_id: str
@@ -50,6 +51,11 @@ class Adapter(Remote[M]):
         """Download one of the adapter's ``files``, in the same way as :meth:`download`."""
         request = Request("GET", f"{self.path}/files/{quote(name, safe='')}")
         return await fetch_file(self.transport, request, path, progress=progress)
+
+    @operation
+    async def rename(self, name: str) -> "Adapter[M]":
+        """Give the adapter another name, and return it with that."""
+        return Adapter[M].received(self.transport, await rename(self.transport, self.path, name))
 
     @operation
     async def delete(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.errors import ApiError
-from dealrec.client.exchange import ask, creating, delete, new_key, plain, without_none
+from dealrec.client.exchange import ask, creating, delete, new_key, plain, rename, without_none
 from dealrec.client.lists import listed
 from dealrec.client.previews import PromptPreview
 from dealrec.client.records import Area, M, Progress, Remote, SampleText
@@ -116,6 +116,8 @@ class Dataset(Remote[M]):
     counts: Mapping[str, int] | None = None
     report: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+    same_content: list[str] | None = None
+    """The ids of other data sets of the same content; null in lists."""
 
     @property
     def validation(self) -> list[str]:
@@ -176,6 +178,11 @@ class Dataset(Remote[M]):
         request = Request("POST", f"{self.path}/prompt-preview", json=without_none(body))
         answer = await ask(self.transport, request)
         return PromptPreview.model_validate(answer.json())
+
+    @operation
+    async def rename(self, name: str) -> "Dataset[M]":
+        """Give the data set another name, and return it with that."""
+        return Dataset[M].received(self.transport, await rename(self.transport, self.path, name))
 
     @operation
     async def delete(self, *, cascade: bool = False) -> None:

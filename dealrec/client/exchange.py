@@ -90,6 +90,11 @@ async def delete(transport: Transport, path: str, *, cascade: bool | None = None
             return
 
 
+async def rename(transport: Transport, path: str, name: str) -> Any:
+    """Give the resource at ``path`` another name, and return it as it is then."""
+    return (await ask(transport, Request("PATCH", path, json={"name": name}))).json()
+
+
 def creating(
     path: str, body: Any = None, *, idempotency_key: str | None = None, **parts: Any
 ) -> Request:

@@ -109,6 +109,8 @@ class Stage(Record):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     seconds: float | None = None
+    expected_seconds: float | None = None
+    """The time that it was expected to take when its job started."""
 
 
 class Budget(Record):

@@ -15,7 +15,7 @@ from dealrec.client.binding import operation, reference, sequence
 from dealrec.client.display import job_display
 from dealrec.client.downloads import fetch_file
 from dealrec.client.errors import ApiError
-from dealrec.client.exchange import ask, creating, delete, fetched, plain, without_none
+from dealrec.client.exchange import ask, creating, delete, fetched, plain, rename, without_none
 from dealrec.client.files import read_parquet
 from dealrec.client.lists import listed
 from dealrec.client.records import (
@@ -52,6 +52,7 @@ class Coreset(Remote[M]):
     """A stored selection of samples."""
 
     place = "/v1/coresets"
+    name: str = ""
     job_id: str
     dataset_id: str
     size: int
@@ -146,6 +147,11 @@ class Coreset(Remote[M]):
         return await create_job(self.transport, path, plain(config or {}), idempotency_key)
 
     @operation
+    async def rename(self, name: str) -> "Coreset[M]":
+        """Give the coreset another name, and return it with that."""
+        return Coreset[M].received(self.transport, await rename(self.transport, self.path, name))
+
+    @operation
     async def delete(self, *, cascade: bool = False) -> None:
         """Delete the coreset; with ``cascade`` also the adapters that were trained on it."""
         await delete(self.transport, self.path, cascade=cascade)
@@ -158,6 +164,7 @@ class Job(Remote[M]):
     """A job as it was when the service was asked; the methods return its newer state."""
 
     place = "/v1/jobs"
+    name: str = ""
     kind: str
     """``prune``, ``select``, ``finetune`` or ``comparison``."""
     metadata: Mapping[str, str] = {}
@@ -210,6 +217,11 @@ class Job(Remote[M]):
     async def retry(self) -> "Job[M]":
         """Retry a failed job; its finished stages are kept."""
         return await _asked(self.transport, self.id, "retry")
+
+    @operation
+    async def rename(self, name: str) -> "Job[M]":
+        """Give the job another name, and return it with that."""
+        return Job[M].received(self.transport, await rename(self.transport, self.path, name))
 
     @operation
     async def delete(self, *, cascade: bool = False) -> None:

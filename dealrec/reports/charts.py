@@ -21,6 +21,7 @@ Row = Mapping[str, float | str]
 """The data of one mark, by the field names in the chart's encodings."""
 
 ALL, CHOSEN, MARK = "var(--plot-all)", "var(--plot-chosen)", "var(--plot-mark)"
+AT_RANDOM = "as many at random"
 _BINS = 40
 _CELLS = (40, 26)
 _TAIL = 0.25
@@ -65,7 +66,7 @@ _ARIA = re.compile(r' (?:role="graphics-[a-z]+"|aria-roledescription="[^"]*")')
 
 
 def histogram(values: Float64, selected: Mask, title: str) -> str:
-    """Draw the histogram of a score over all samples, and over the selected ones.
+    """Draw the histogram of a score over all samples, the selected ones, and as many random ones.
 
     Args:
         values: [n] scores.
@@ -74,7 +75,9 @@ def histogram(values: Float64, selected: Mask, title: str) -> str:
     """
     edges = _edges(values, _BINS)
     rows: list[Row] = []
-    for name, part in (("all samples", values), ("selected", values[selected])):
+    drawn = np.random.default_rng(0).choice(len(values), int(selected.sum()), replace=False)
+    parts = {"all samples": values, "selected": values[selected], AT_RANDOM: values[drawn]}
+    for name, part in parts.items():
         counts, _ = np.histogram(np.clip(part, edges[0], edges[-1]), edges)
         for low, high, count in zip(
             edges.tolist(), edges[1:].tolist(), counts.tolist(), strict=False
@@ -86,25 +89,38 @@ def histogram(values: Float64, selected: Mask, title: str) -> str:
         x=alt.X("low:Q", title=title, bin="binned", scale=alt.Scale(nice=False, zero=False)),
         x2="high:Q",
         y=alt.Y("share:Q", title="share of samples", axis=alt.Axis(format="%"), stack=None),
-        color=_two_colours("all samples", "selected"),
+        color=_colours("all samples", "selected"),
         description="words:N",
     )
     every = bars.mark_bar(opacity=0.5).transform_filter("datum.of == 'all samples'")
     taken = bars.mark_bar(opacity=0.55).transform_filter("datum.of == 'selected'")
-    return svg(alt.layer(every, taken).properties(**_SIZE), rows, f"Distribution of the {title}")
+    at_random = (
+        bars.mark_line(interpolate="step-after", strokeWidth=1.5, aria=False)
+        .encode(x2=alt.Undefined)
+        .transform_filter(f"datum.of == '{AT_RANDOM}'")
+    )
+    return svg(
+        alt.layer(every, taken, at_random).properties(**_SIZE), rows, f"Distribution of the {title}"
+    )
 
 
 def strata_chart(strata: Sequence[StratumUse]) -> str:
     """Draw the number of available and of selected samples of every stratum."""
+    share = sum(use.selected for use in strata) / max(1, sum(use.available for use in strata))
     rows: list[Row] = [
         {
             "stratum": use.index,
             "count": count,
             "of": name,
-            "words": f"stratum {use.index}: {use.selected:,} of {use.available:,}",
+            "words": f"stratum {use.index}: {use.selected:,} of {use.available:,}; at random about "
+            f"{share * use.available:.3g}",
         }
         for use in strata
-        for name, count in (("available", use.available), ("selected", use.selected))
+        for name, count in (
+            ("available", use.available),
+            ("selected", use.selected),
+            (AT_RANDOM, share * use.available),
+        )
     ]
     ticks = [use.index for use in strata][:: max(1, len(strata) // 10)]
     bars = marks().encode(
@@ -113,13 +129,16 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
             title="stratum, from the lowest overall score to the highest",
             axis=alt.Axis(values=ticks, labelAngle=0),
         ),
-        y=alt.Y("count:Q", title="samples", scale=alt.Scale(type="symlog"), stack=None),
-        color=_two_colours("available", "selected"),
+        y=alt.Y(
+            "count:Q", title="samples (logarithmic)", scale=alt.Scale(type="symlog"), stack=None
+        ),
+        color=_colours("available", "selected"),
         description="words:N",
     )
     available = bars.transform_filter("datum.of == 'available'").mark_bar(opacity=0.5)
     chosen = bars.transform_filter("datum.of == 'selected'").mark_bar(opacity=0.55)
-    chart = alt.layer(available, chosen).properties(width=900, height=190)
+    at_random = bars.transform_filter(f"datum.of == '{AT_RANDOM}'").mark_tick(thickness=2)
+    chart = alt.layer(available, chosen, at_random).properties(width=900, height=190)
     return svg(chart, rows, "Samples available in and selected from every stratum")
 
 
@@ -181,8 +200,9 @@ def svg(chart: alt.TopLevelMixin, rows: Sequence[Row], label: str) -> str:
     return drawn.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1)
 
 
-def _two_colours(first: str, second: str) -> alt.Color:
-    return alt.Color("of:N", scale=alt.Scale(domain=[first, second], range=[ALL, CHOSEN]))
+def _colours(first: str, second: str) -> alt.Color:
+    scale = alt.Scale(domain=[first, second, AT_RANDOM], range=[ALL, CHOSEN, MARK])
+    return alt.Color("of:N", scale=scale)
 
 
 def _edges(values: Float64, bins: int) -> Float64:

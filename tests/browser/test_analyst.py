@@ -25,6 +25,7 @@ def test_from_upload_to_download(open_page: Open, sample: Path, tmp_path: Path) 
     kept = _read_why(page)
     _select_again(page)
     _compare_budgets(page)
+    page.get_by_role("link", name="Samples", exact=True).click()
     assert kept != _download(page, tmp_path, "JSON Lines")
     for words in ("Parquet", "CSV", "Manifest", "Report"):
         assert _download(page, tmp_path, words), words
@@ -73,7 +74,9 @@ def _start_a_job(page: Page) -> None:
 
 def _watch(page: Page) -> None:
     """The whole test happens on one page, which is never loaded anew."""
-    expect(page.get_by_role("heading", name="Prune job on Spring games")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Spring games · 20 % · influence strata")
+    ).to_be_visible()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.evaluate("window.sameAsBefore = true")
     look(page, "job-running")
@@ -86,17 +89,26 @@ def _watch(page: Page) -> None:
 
 
 def _read_why(page: Page) -> str:
-    expect(
-        page.get_by_role("img", name="Samples available in and selected from every stratum")
-    ).to_be_visible()
     page.get_by_role("button", name="Why").first.click()
     expect(page.get_by_text("Taken: stratum").first).to_be_visible()
     shown = set(page.locator(".sample code").all_text_contents())
     left_out = next(key for key in (f"u{n:04}" for n in range(1, 121)) if key not in shown)
+    page.get_by_text("Look up a sample by its key").click()
     page.get_by_label("Look up any sample").fill(left_out)
     page.get_by_role("button", name="Look up").click()
     expect(page.locator("#looked-up code").first).to_have_text(left_out)
     expect(page.locator("#looked-up .badge")).to_be_visible()
+    page.get_by_label("Show", exact=True).select_option("false")
+    expect(page.locator("#members .badge").first).to_have_text("left out")
+    page.get_by_label("Sort by").select_option("overall")
+    expect(page.get_by_text("96 in all")).to_be_visible()
+    page.get_by_role("link", name="Scores", exact=True).click()
+    expect(
+        page.get_by_role("img", name="Samples available in and selected from every stratum")
+    ).to_be_visible()
+    expect(page.get_by_text("as many at random").first).to_be_visible()
+    page.get_by_role("link", name="Compare", exact=True).click()
+    expect(page.get_by_text("trainings", exact=False).first).to_be_visible()
     return page.url
 
 
@@ -104,7 +116,9 @@ def _select_again(page: Page) -> None:
     page.get_by_label("Budget", exact=True).fill("12")
     page.get_by_label("Strata K").first.fill("4")
     page.get_by_role("button", name="Select", exact=True).click()
-    expect(page.get_by_role("heading", name="12 samples of Spring games")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Spring games · 12 samples · influence strata")
+    ).to_be_visible()
     expect(page.get_by_text("Jaccard")).to_be_visible()
     page.get_by_text("Lost samples").click()
     page.locator(".keys button").last.click()

@@ -18,11 +18,12 @@ def test_what_a_pipeline_started_is_seen_stopped_and_made_again(
     config = {"effort": None, "surrogate": {"epochs": 40}, "selection": {"strata": 7}}
     body = {"dataset_id": results.finished.dataset, "budget": 0.2, "config": config}
     with server.client(results.tenant) as pipeline:
-        job = pipeline.post("/v1/jobs", json=body).raise_for_status().json()["id"]
+        made = pipeline.post("/v1/jobs", json=body).raise_for_status().json()
+        job = made["id"]
         watched = open_page(tenant=results.tenant)
         page = watched.page
         page.goto("/console/jobs")
-        page.get_by_role("link", name=job).click()
+        page.get_by_role("link", name=made["name"], exact=True).click()
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator("#live .badge").first).to_have_text("cancelled")
         page.get_by_role("link", name="New job like this").click()

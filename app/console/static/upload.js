@@ -49,7 +49,7 @@ function upload(form) {
   const bar = form.querySelector("progress");
   const words = form.querySelector("[data-upload-words]");
   const button = form.querySelector("button[type=submit]");
-  const given = [...new FormData(form)].filter(([, value]) => (value instanceof File ? value.size : value.trim()));
+  const given = [...new FormData(form)].filter(([, value]) => (value instanceof File ? value.name : value.trim()));
   const ended = (problem) => {
     state.hidden = true;
     button.disabled = false;

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.tables.datasets import DatasetRow
-from dealrec.app.tables.jobs import ArtifactRow, StageRow, StageState
+from dealrec.app.tables.jobs import ArtifactRow, JobRow, StageRow, StageState
 from tests.app.conftest import Finisher, samples_of
 
 Headers = Callable[..., dict[str, str]]
@@ -109,6 +109,21 @@ def test_what_is_there_already_costs_nothing(
         "select": False,
     }
     assert found[0]["seconds"] == 0
+    again = client.post("/v1/jobs", json=body).json()["stages"]
+    assert [stage["expected_seconds"] for stage in again] == [one["seconds"] for one in found]
+
+
+def test_a_training_on_a_coreset_is_expected_by_earlier_ones(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    made = finisher.all()
+    path = f"/v1/coresets/{made.coreset}/finetunes"
+    first = client.post(path, json={}).json()
+    finish(database, first["id"], {"finetune": 90.0})
+    with database.session() as session:
+        session.get_one(JobRow, first["id"]).state = "succeeded"
+    (stage,) = client.post(path, json={"seed": 1}).json()["stages"]
+    assert stage["expected_seconds"] == pytest.approx(90)
 
 
 def test_the_past_of_another_tenant_is_not_looked_at(

@@ -48,5 +48,6 @@ def test_an_empty_stratum_gives_nothing_and_no_strata_have_no_chart() -> None:
     strata = [StratumUse(0, 0, 0.5, available=9, selected=2), StratumUse(1, 0.5, 1, 0, 0)]
     (chart,) = strata_charts(strata)
     assert chart.note == "1 of 2 strata gave samples, 2 each."
-    assert "stratum 1: 0 of 0" in chart.svg
+    assert "stratum 1: 0 of 0; at random about 0" in chart.svg
+    assert "as many at random" in chart.svg and "samples (logarithmic)" in chart.svg
     assert strata_charts([]) == []

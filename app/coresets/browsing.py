@@ -1,0 +1,143 @@
+"""All samples that a coreset was selected from: filtered, sorted, with their words and scores."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from fastapi import Depends, Query
+
+from dealrec.app.datasets.schemas import SampleText
+from dealrec.app.datasets.service import sample_text
+from dealrec.app.kit.pagination import Page, PageRequest
+from dealrec.config import PruneConfig
+from dealrec.data.dataset import Dataset
+from dealrec.data.prompter import Prompter
+from dealrec.data.samples import Samples, build_samples
+
+_Mask = npt.NDArray[np.bool_]
+_Text = Annotated[str | None, Query(max_length=1000)]
+
+
+class SortBy(StrEnum):
+    """What samples are sorted by."""
+
+    ORDER = "order"
+    """Their dense order, which is that of the data set."""
+    INFLUENCE = "influence"
+    EFFORT = "effort"
+    OVERALL = "overall"
+    STRATUM = "stratum"
+
+
+@dataclass(frozen=True)
+class SampleQuery:
+    """Which samples are listed, and in which order."""
+
+    sort: SortBy = SortBy.ORDER
+    descending: bool = False
+    """The highest first. Samples without the score come last in either order."""
+    selected: bool | None = None
+    """True: those in the coreset; false: those left out; null: all."""
+    stratum: int | None = None
+    low: float | None = None
+    """The least of the score that is sorted by."""
+    high: float | None = None
+    target: _Text = None
+    """A part of the target's title or id."""
+    text: _Text = None
+    """A part of a title or an id in the history or of the target."""
+
+
+SampleQueryDep = Annotated[SampleQuery, Depends()]
+
+
+class ScoredSample(SampleText):
+    """A sample in words with its scores, in the coreset or not."""
+
+    influence: float | None
+    effort: float | None
+    overall: float | None
+    stratum: int | None
+    selected: bool
+
+
+class ScoredSamples(Page[ScoredSample]):
+    """A page of samples; ``matches`` says how many there are on all pages."""
+
+    matches: int
+
+
+def browse(
+    folder: Path, scores: Path, config: PruneConfig, query: SampleQuery, request: PageRequest
+) -> ScoredSamples:
+    """List samples of the stored data set in ``folder`` by this ``scores.parquet``.
+
+    ``config`` is that of the job that made the scores, whose rows are in the order of the samples.
+    """
+    dataset = Dataset.load(folder)
+    samples = build_samples(dataset, config.sampling, config.min_history)
+    table = pq.read_table(scores)
+    found = np.flatnonzero(_wanted(table, dataset, samples, query))
+    if query.sort is not SortBy.ORDER:
+        found = found[_order(_numbers(table, query.sort.value)[found], descending=query.descending)]
+    first = 0 if request.after is None else (request.position() or 0) + 1
+    shown = found[first : first + request.limit]
+    prompter, keys = Prompter(dataset, samples, config.prompt), table["sample_key"]
+    names = ("influence", "effort", "overall", "stratum", "selected")
+    data = []
+    for index in map(int, shown):
+        text = sample_text(dataset, samples, prompter, keys[index].as_py(), index)
+        numbers = {name: table[name][index].as_py() for name in names}
+        data.append(ScoredSample(**text.model_dump(), **numbers))
+    last = first + len(shown)
+    more = last < len(found)
+    return ScoredSamples(
+        data=data, has_more=more, next=str(last - 1) if more else None, matches=len(found)
+    )
+
+
+def _wanted(table: pa.Table, dataset: Dataset, samples: Samples, query: SampleQuery) -> _Mask:
+    wanted = np.ones(len(table), bool)
+    if query.selected is not None:
+        wanted &= table["selected"].to_numpy() == query.selected
+    if query.stratum is not None:
+        wanted &= _numbers(table, "stratum") == query.stratum
+    if query.sort is not SortBy.ORDER:
+        values = _numbers(table, query.sort.value)
+        if query.low is not None:
+            wanted &= values >= query.low
+        if query.high is not None:
+            wanted &= values <= query.high
+    if query.target:
+        wanted &= _named(dataset, query.target)[samples.targets]
+    if query.text:
+        passed = np.append(0, np.cumsum(_named(dataset, query.text)[samples.items]))
+        wanted &= passed[samples.target + 1] > passed[samples.start]
+    return wanted
+
+
+def _numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
+    """[n] a column as numbers, NaN where it is null."""
+    numbers: npt.NDArray[np.float64] = table[name].cast(pa.float64()).fill_null(np.nan).to_numpy()
+    return numbers
+
+
+def _order(values: npt.NDArray[np.float64], *, descending: bool) -> npt.NDArray[np.int64]:
+    """[n] the order of ``values``; equal ones stay in dense order, and NaN comes last."""
+    return np.argsort(-values if descending else values, kind="stable")
+
+
+def _named(dataset: Dataset, text: str) -> _Mask:
+    """[I] whether an item's title or id contains ``text`` in any case."""
+    found = [
+        pc.match_substring(column, text.strip(), ignore_case=True).to_numpy(zero_copy_only=False)
+        for column in (dataset.titles, dataset.item_ids)
+    ]
+    mask: _Mask = found[0] | found[1]
+    return mask

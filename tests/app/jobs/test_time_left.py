@@ -1,0 +1,71 @@
+"""The time left of a job: all that is left counts, and no inner counter alone."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dealrec.app.jobs.time_left import time_left
+from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def stage(identifier: str, state: StageState, expected: float | None, /, **values: Any) -> StageRow:
+    return StageRow(
+        **{
+            "id": identifier,
+            "name": identifier,
+            "state": state.value,
+            "expected_seconds": expected,
+            "needs": [],
+            "reused": False,
+            "attempt": 1,
+            **values,
+        }
+    )
+
+
+def running(identifier: str, expected: float, elapsed: float, /, **values: Any) -> StageRow:
+    started = NOW - timedelta(seconds=elapsed)
+    return stage(identifier, StageState.RUNNING, expected, started_at=started, **values)
+
+
+def left(*stages: StageRow, state: JobState = JobState.RUNNING) -> float | None:
+    return time_left(JobRow(state=state.value), stages, NOW)
+
+
+def test_waiting_stages_count_as_they_were_expected_and_results_that_are_there_take_nothing():
+    reused = stage("surrogate", StageState.QUEUED, 0.0)
+    waiting = stage("finetune", StageState.WAITING, 100.0, needs=["effort"])
+    assert left(reused, running("effort", 60, 20), waiting) == 140
+
+
+def test_a_job_that_is_slower_than_expected_expects_more_of_the_rest():
+    started = NOW - timedelta(seconds=200)
+    slow = stage("surrogate", StageState.SUCCEEDED, 90.0, started_at=started, finished_at=NOW)
+    assert left(slow, stage("effort", StageState.WAITING, 50.0)) == pytest.approx(105)
+
+
+def test_a_counter_of_the_whole_stage_corrects_and_one_of_a_part_does_not():
+    half = {"done": 50, "total": 100, "unit": "sample"}
+    whole = left(running("effort", 100, 100, progress=half))
+    assert whole is not None and 60 < whole < 75
+    assert left(running("compare", 1000, 100, progress=half)) == 900
+
+
+def test_a_stage_that_takes_longer_than_expected_is_never_said_to_be_at_its_end():
+    assert left(running("effort", 10, 100)) == 5
+
+
+def test_workers_that_share_the_job_share_what_is_left_but_not_a_chain():
+    shards = [running(f"effort{n}", 40, 0, name="effort") for n in range(2)]
+    waiting = [stage(f"more{n}", StageState.WAITING, 40.0, name="effort") for n in range(2)]
+    assert left(*shards, *waiting) == 80
+    chain = stage("finetune", StageState.WAITING, 100.0, needs=["effort0", "effort1"])
+    assert left(*shards, chain) == 140
+
+
+def test_nothing_is_said_of_a_job_that_rests_or_of_a_stage_without_an_expectation():
+    assert left(running("effort", 10, 1), state=JobState.PAUSED) is None
+    assert left(stage("effort", StageState.QUEUED, None)) is None
