@@ -37,7 +37,8 @@ _ENDS = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 _EVENTS = frozenset({"job.running", *(f"job.{state.value}" for state in _ENDS)})
 _AWAY = (500, 302, HANG)
 _WORKERS = 2
-_END_SECONDS = 120.0
+_END_SECONDS = 60.0
+"""The seconds without a message that arrives, after which a run is given up."""
 
 
 @dataclass
@@ -63,7 +64,7 @@ def disturbed(settings: Settings, ends: int, seed: int) -> Told:
     settings = settings.model_copy(
         update={
             "webhook_networks": (IPv4Network("127.0.0.0/8"),),
-            "webhook_seconds": 0.3,
+            "webhook_seconds": 0.5,
             "webhook_retry_seconds": 0.1,
             "poll_seconds": 0.02,
         }
@@ -76,7 +77,10 @@ def disturbed(settings: Settings, ends: int, seed: int) -> Told:
     with receiving() as receiver:
         _, secret = maker.webhook(receiver.url, _EVENTS)
         dataset = maker.dataset()
-        with _killed_workers(settings, random.Random(seed + 1), told), _often_away(receiver, draw):
+        with (
+            _killed_workers(settings, random.Random(seed + 1), told, receiver),
+            _often_away(receiver, draw),
+        ):
             for _ in range(ends):
                 maker.move(maker.job(dataset), JobState.RUNNING, draw.choice(_ENDS))
                 time.sleep(draw.uniform(0, 0.04))
@@ -101,8 +105,13 @@ def _often_away(receiver: Receiver, draw: random.Random) -> Iterator[None]:
 
 
 @contextmanager
-def _killed_workers(settings: Settings, draw: random.Random, told: Told) -> Iterator[None]:
-    """Processes that deliver; every now and then one is killed, and another begins."""
+def _killed_workers(
+    settings: Settings, draw: random.Random, told: Told, receiver: Receiver
+) -> Iterator[None]:
+    """Processes that deliver; every now and then one is killed, and another begins.
+
+    Between two kills something is sent, so that a slow machine comes to an end as well.
+    """
     stopped = threading.Event()
 
     def work(name: str) -> None:
@@ -114,8 +123,11 @@ def _killed_workers(settings: Settings, draw: random.Random, told: Told) -> Iter
         return process
 
     def kill() -> None:
-        number = _WORKERS
+        number, sent = _WORKERS, 0
         while not stopped.wait(draw.uniform(0.2, 0.6)):
+            if len(receiver.taken) == sent:
+                continue
+            sent = len(receiver.taken)
             place = draw.randrange(_WORKERS)
             workers[place].kill()
             workers[place].join()
@@ -139,11 +151,14 @@ def _killed_workers(settings: Settings, draw: random.Random, told: Told) -> Iter
 def _wait_until_told(database: Database) -> None:
     pending = select(func.count()).select_from(DeliveryRow)
     pending = pending.where(DeliveryRow.state == DeliveryState.PENDING)
-    end = time.monotonic() + _END_SECONDS
-    while time.monotonic() < end:
+    left, since = 0, time.monotonic()
+    while time.monotonic() - since < _END_SECONDS:
         with database.session(write=False) as session:
-            if not session.scalar(pending):
-                return
+            found = session.scalar(pending) or 0
+        if not found:
+            return
+        if found != left:
+            left, since = found, time.monotonic()
         time.sleep(0.05)
 
 
