@@ -80,7 +80,7 @@ class TurnVectors(StrEnum):
 class SelectionConfig(Config):
     """Options of the selection; a selector ignores the options of others."""
 
-    method: SelectionMethod = SelectionMethod.INFLUENCE_STRATA
+    method: SelectionMethod = SelectionMethod.THINNED_INFLUENCE
     effort_weight: float = Field(0.3, ge=0, le=1000)
     """λ: the weight of effort relative to influence."""
     strata: int = Field(50, ge=1, le=10_000)

@@ -12,7 +12,7 @@ from dealrec.config.selectors import SELECTORS, Need, SelectorEntry, listed_need
 
 _FREE = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES})
 """What a control may look at: no model has made it."""
-_RECOMMENDED = (SelectionConfig().method, SelectionMethod.DEALREC)
+_RECOMMENDED = (SelectionConfig().method, SelectionMethod.ROUND_ROBIN)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ def select_thinned(scores: Scores, budget: int, config: SelectionConfig) -> Sele
     """Select the highest influence, with at most ``per_target`` samples of the same target.
 
     Influence is high for samples of the same few items, and this selector spreads the budget over more
-    items. On Games that did not help (``benchmarks/RESULTS.md``). If every target has given that many
+    items. If every target has given that many
     and budget is left, each may give as many again, and so on. Ties are broken at random. This selector
     is our own.
     """

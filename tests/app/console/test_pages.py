@@ -269,7 +269,7 @@ def test_a_preset_keeps_what_was_entered_and_decides_about_the_method(
     back = {**form, "base": "effort", "preset": "default", "use.effort": "1"}
     page = client.post("/console/jobs/preset", data=back).text
     assert 'name="use.effort" value="1" checked' not in page
-    assert '<option value="influence_strata" selected>' in page
+    assert '<option value="thinned_influence" selected>' in page
     assert re.search(r'name="surrogate.epochs" value="3"', page)
 
 

@@ -11,4 +11,4 @@ def test_every_selector_is_in_one_group_by_what_a_person_wants_of_it():
     recommended, controls, research = groups
     assert recommended[0] == SelectionConfig().method.value
     assert {"random", "stratified_random", "popular", "recent", "recent_popular"} <= set(controls)
-    assert {"k_center", "round_robin", "gradient_match", "ccs", "composite"} <= set(research)
+    assert {"dealrec", "k_center", "gradient_match", "ccs", "composite"} <= set(research)
