@@ -1,9 +1,10 @@
 """Whether a coreset is better than random: what finished comparisons say of its selection."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.orm import Session
 
 from dealrec.app.jobs.comparisons import ReportFormat
@@ -55,8 +56,11 @@ def verdicts(context: Context, coreset: CoresetRow) -> Verdicts:
     for job_id, name, key in reports:
         with scratch(context.settings) as folder:
             text = context.storage.fetch_file(key, folder).read_text(encoding="utf-8")
-        report = ComparisonReport.model_validate_json(text)
-        found += _of_report(report, coreset, job_id, name)
+        with suppress(
+            ValidationError
+        ):  # a report of version 0.1 has another measure and no verdict
+            report = ComparisonReport.model_validate_json(text)
+            found += _of_report(report, coreset, job_id, name)
     return Verdicts(coreset_id=coreset.id, data=found)
 
 

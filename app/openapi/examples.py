@@ -9,6 +9,7 @@ from collections.abc import Mapping
 _CREATED = "2026-03-01T12:00:00Z"
 
 EXAMPLES: Mapping[str, Mapping[str, object]] = {
+    "Rename": {"name": "games, spring sale"},
     "UploadCreate": {"filename": "interactions.parquet", "bytes": 2147483648},
     "Upload": {
         "id": "up_01j9zq4m7c0000000000000000",

@@ -27,7 +27,7 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
     Examples:
         >>> import numpy as np, pyarrow as pa
         >>> scores = Scores(pa.array(["a", "b", "c", "d"]), np.array([0.0, 1.0, 2.0, 3.0]), None)
-        >>> config = SelectionConfig(effort_weight=0, strata=2, hard_prune=0)
+        >>> config = SelectionConfig(method="influence_strata", strata=2)
         >>> [use.selected for use in select(scores, 2, config).strata]
         [1, 1]
     """

@@ -32,7 +32,7 @@ def test_errors_of_the_framework_are_problems_too(client: TestClient) -> None:
 
 def test_405_names_every_method_of_the_path(client: TestClient) -> None:
     assert client.patch("/v1/jobs").headers["allow"] == "GET, POST"
-    assert client.patch("/v1/jobs/job_1").headers["allow"] == "DELETE, GET"
+    assert client.put("/v1/jobs/job_1").headers["allow"] == "DELETE, GET, PATCH"
 
 
 @pytest.mark.parametrize(

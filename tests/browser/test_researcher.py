@@ -48,7 +48,7 @@ def test_a_comparison_is_asked_for_corrected_and_cancelled(
     page.get_by_label("Budgets").fill("10, many")
     page.get_by_role("checkbox", name="influence The samples with the highest influence.").check()
     page.get_by_role("button", name="Start the comparison").click()
-    expect(page.get_by_role("alert").filter(has_text="budgets")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="A budget must be a number.")).to_be_visible()
     look(page, "comparison-problem")
     page.get_by_label("Budgets").fill("10, 20%")
     page.get_by_role("button", name="Start the comparison").click()

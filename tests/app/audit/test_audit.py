@@ -93,6 +93,9 @@ def acts(client: TestClient, finisher: Finisher, csv: bytes) -> Iterator[tuple[s
     }
     yield "create_comparison", ("POST", "/v1/comparisons", {"json": compared}, "job.create")
     client.post(f"/v1/jobs/{trail(client)[0]['object_id']}/cancel")
+    for noun in ("dataset", "job", "coreset", "adapter"):
+        place = f"/v1/{noun}s/{getattr(made, noun)}"
+        yield f"rename_{noun}", ("PATCH", place, {"json": {"name": "spring"}}, f"{noun}.rename")
     path = f"/v1/coresets/{made.coreset}/finetunes"
     yield "create_finetune", ("POST", path, {"json": {}}, "job.create")
     client.post(f"/v1/jobs/{client.get('/v1/jobs').json()['data'][0]['id']}/cancel")

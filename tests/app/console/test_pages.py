@@ -405,7 +405,7 @@ def test_everything_has_a_good_name_that_its_page_changes(
     made = finisher.all()
     body = {"dataset_id": made.dataset, "budget": 0.2}
     job = client.post("/v1/jobs", json=body).json()
-    assert job["name"] == "games · 20 % · influence strata"
+    assert job["name"] == "games · 20 % · thinned influence"
     assert client.post("/v1/jobs", json={**body, "name": " mine "}).json()["name"] == "mine"
     csrf = token(client)
     for area, identifier in (

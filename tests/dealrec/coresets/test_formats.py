@@ -33,7 +33,13 @@ def made(tmp_path_factory):
         items=folder / "data" / "items.csv",
         out=folder / "dataset",
     )
-    config = PruneConfig.parse({"effort": None, "sampling": "per_interaction"})
+    config = PruneConfig.parse(
+        {
+            "effort": None,
+            "sampling": "per_interaction",
+            "selection": {"method": "influence_strata"},
+        }
+    )
     samples = build_samples(ingested.dataset, Sampling.PER_INTERACTION)
     # Scores that need no model: how recent and how rare the target is.
     influence = samples.positions + samples.targets / 100

@@ -20,7 +20,13 @@ def test_the_parts_in_which_members_are_written_do_not_change_them(tmp_path, mon
     dataset = ingest(tmp_path / "interactions.csv", out=tmp_path / "dataset").dataset
     samples = build_samples(dataset, Sampling.PER_INTERACTION)
     scores = Scores(samples.keys(dataset), samples.positions.astype(float), None)
-    config = PruneConfig.parse({"effort": None, "sampling": "per_interaction"})
+    config = PruneConfig.parse(
+        {
+            "effort": None,
+            "sampling": "per_interaction",
+            "selection": {"method": "influence_strata"},
+        }
+    )
     tables, coresets = [], []
     for rows in (writer.MEMBER_ROWS, 30):
         monkeypatch.setattr(writer, "MEMBER_ROWS", rows)

@@ -13,7 +13,7 @@ KEYS = pa.array([f"user-{number}" for number in range(N)])
 DRAW = np.random.default_rng(0)
 INFLUENCE = DRAW.standard_t(3, N)
 EFFORT = DRAW.lognormal(size=N)
-CONFIG = SelectionConfig()
+CONFIG = SelectionConfig(method="influence_strata")
 
 
 def with_pool(pool):
