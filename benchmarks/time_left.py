@@ -16,7 +16,8 @@ from typing import Any
 
 from benchmarks._server import served
 from dealrec.app.settings import Settings
-from dealrec.client import Client, Job
+from dealrec.client import Client
+from dealrec.client.resources import Job
 from dealrec.data.synthetic import write_sample_data
 
 _KINDS: dict[str, dict[str, Any]] = {

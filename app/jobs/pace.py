@@ -27,8 +27,8 @@ from dealrec.config.stages import (
     measured_rate,
 )
 
-START_SECONDS = 4.0
-"""How long starting a stage's process and moving its files takes; the rest is proportional to the work."""
+START_SECONDS = 0.5
+"""How long forking a stage's process and moving its files takes; the rest is proportional to the work."""
 _LEAST_START = 0.9
 """The largest share of a short stage's time that its start is taken to be."""
 _LATEST = 9

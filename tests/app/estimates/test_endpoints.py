@@ -65,7 +65,7 @@ def test_finished_stages_say_how_long_like_ones_take(
     assert first["influence"]["seconds"] == pytest.approx(24, abs=0.2)
     assert first["surrogate"]["peak_memory_bytes"] == 700_000_000
     assert first["surrogate"]["calibrated_on"] == {"basis": "finished_stages", "stages": 1}
-    assert second["surrogate"]["seconds"] == pytest.approx(4 + 2 * 60, abs=0.2)
+    assert second["surrogate"]["seconds"] == pytest.approx(0.5 + 2 * 63.5, abs=0.2)
     other = {**body, "config": {"effort": None, "surrogate": {"model": "gru4rec"}}}
     unlike = client.post("/v1/estimates", json=other).json()["stages"][0]
     assert unlike["calibrated_on"] == {"basis": "reference", "stages": 0}
