@@ -1,21 +1,18 @@
 """The language model with an adapter merged into its weights, made in a process that may load torch."""
 
 import subprocess
-import sys
-import threading
 from importlib.util import find_spec
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from dealrec.app.kit.errors import Conflict
+from dealrec.app.kit.programs import Program
 from dealrec.app.tables.adapters import AdapterRow
 from dealrec.config import FinetuneConfig
 from dealrec.config.model_merging import MergeAnswer, MergeRequest
-from dealrec.config.runtime import yielding_environment
 
-_SECONDS = 1800.0
-_ONE_AT_A_TIME = threading.Lock()
+_MERGING = Program("dealrec.language_models.merging", seconds=1800.0)
 """A merge holds the whole model in memory."""
 
 
@@ -34,7 +31,7 @@ def merge(row: AdapterRow, adapter: Path, out: Path) -> None:
     config = FinetuneConfig.model_validate(row.config)
     request = MergeRequest(adapter=adapter, model=config.model, dtype=config.dtype, out=out)
     try:
-        answer = MergeAnswer.model_validate_json(_run(request.model_dump_json().encode()))
+        answer = MergeAnswer.model_validate_json(_MERGING.answer(request.model_dump_json()))
     except (subprocess.TimeoutExpired, ValidationError):
         raise Conflict(
             "The program that merges has failed on this server, or took too long. Download the adapter, and "
@@ -43,16 +40,3 @@ def merge(row: AdapterRow, adapter: Path, out: Path) -> None:
         ) from None
     if answer.problem is not None:
         raise Conflict(str(answer.problem["detail"]), code=str(answer.problem["code"]))
-
-
-def _run(request: bytes) -> bytes:
-    """Run the program; raises :class:`subprocess.TimeoutExpired`."""
-    with _ONE_AT_A_TIME:
-        return subprocess.run(
-            [sys.executable, "-m", "dealrec.language_models.merging"],
-            input=request,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            env=yielding_environment(),
-        ).stdout

@@ -1,8 +1,6 @@
 """The preview of a prompt: some samples of a data set as a language model reads them."""
 
 import subprocess
-import sys
-import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,20 +8,19 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from dealrec.app.kit.programs import Program
 from dealrec.app.kit.schemas import Body
 from dealrec.config import FinetuneConfig, PromptConfig, PruneConfig, Sampling
 from dealrec.config.catalogue import catalogue
 from dealrec.config.language_models import unknown_model
 from dealrec.config.prompt import PromptFormat
-from dealrec.config.runtime import yielding_environment
 from dealrec.data.dataset import Dataset
 from dealrec.data.preview import KeyedSample, ReadAnswer, ReadRequest, ReadText, previewed
 from dealrec.data.prompts import Role
 from dealrec.data.samples import build_samples
 from dealrec.errors import FieldError, InputError
 
-_SECONDS = 120.0
-_ONE_AT_A_TIME = threading.Lock()
+_COUNTING = Program("dealrec.language_models.preview", seconds=120.0)
 _ELSEWHERE = frozenset({"model_not_available"})
 """Faults of this server, with which a preview shows the words alone."""
 
@@ -116,9 +113,9 @@ def _read(shown: Sequence[KeyedSample], body: PromptPreviewCreate) -> ReadAnswer
         model=body.model, max_tokens=body.max_tokens, samples=[one.sample for one in shown]
     )
     try:
-        answer = ReadAnswer.model_validate_json(_counted(request.model_dump_json().encode()))
+        answer = ReadAnswer.model_validate_json(_COUNTING.answer(request.model_dump_json()))
     except subprocess.TimeoutExpired:
-        return f"Counting took longer than {_SECONDS:.0f} s."
+        return f"Counting took longer than {_COUNTING.seconds:.0f} s."
     except ValidationError:
         return "The program that counts tokens has failed on this server."
     problem = answer.problem
@@ -132,16 +129,3 @@ def _read(shown: Sequence[KeyedSample], body: PromptPreviewCreate) -> ReadAnswer
         title=str(problem["title"]),
         errors=[FieldError("prompt", str(problem["detail"]))],
     )
-
-
-def _counted(request: bytes) -> bytes:
-    """Run the program that counts; raises :class:`subprocess.TimeoutExpired`."""
-    with _ONE_AT_A_TIME:
-        return subprocess.run(
-            [sys.executable, "-m", "dealrec.language_models.preview"],
-            input=request,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            env=yielding_environment(),
-        ).stdout

@@ -54,7 +54,9 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(preview, "catalogue", lambda: {str(folder): entry})
     # The program that counts, without its own process: that takes seconds to load the libraries.
     monkeypatch.setattr(
-        preview, "_counted", lambda request: answered(request).model_dump_json().encode()
+        preview._COUNTING,
+        "answer",
+        lambda request: answered(request.encode()).model_dump_json().encode(),
     )
     return str(folder)
 
