@@ -89,7 +89,9 @@ def test_a_folder_of_the_catalogue_scores_and_is_trained_over_http(
     assert not torch.equal(before, after) and torch.isfinite(after).all()
 
     monkeypatch.setattr(
-        merging, "_run", lambda request: answered(request).model_dump_json().encode()
+        merging._MERGING,
+        "answer",
+        lambda request: answered(request.encode()).model_dump_json().encode(),
     )
     whole = client.get(f"/v1/adapters/{job['adapter_id']}/merged")
     zipfile.ZipFile(io.BytesIO(whole.content)).extractall(tmp_path / "merged")

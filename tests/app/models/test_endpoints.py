@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from dealrec.app.jobs.pace import START_SECONDS
 from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.context import Context
 from dealrec.app.settings import Settings
@@ -221,8 +222,8 @@ def test_estimates_use_what_was_measured(client: TestClient, finisher: Finisher)
     assert after["effort"]["calibrated_on"] == {"basis": "checked_model", "stages": 0}
     samples = client.get(f"/v1/datasets/{dataset.id}").json()["counts"]["samples_per_user"]
     # 100 tokens a sample, 1 s of effort and 1.5 s of training a thousand tokens
-    assert after["effort"]["seconds"] == pytest.approx(4 + 0.1 * samples, abs=0.1)
-    assert after["finetune"]["seconds"] == pytest.approx(4 + 0.15 * 10, abs=0.1)
+    assert after["effort"]["seconds"] == pytest.approx(START_SECONDS + 0.1 * samples, abs=0.1)
+    assert after["finetune"]["seconds"] == pytest.approx(START_SECONDS + 0.15 * 10, abs=0.1)
     assert after["effort"]["peak_memory_bytes"] == 10**9
     assert after["surrogate"]["calibrated_on"]["basis"] == "reference"
 
