@@ -28,6 +28,8 @@ from dealrec.inspect_cli import inspect_command
 from dealrec.merge_cli import merge_command
 from dealrec.models_cli import register as register_models
 from dealrec.options import (
+    AppendItemsOption,
+    AppendOption,
     Asked,
     BudgetOption,
     ConfigOption,
@@ -149,6 +151,8 @@ def prune_command(
     ] = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     samples: SamplesOption = None,
+    append: AppendOption = None,
+    append_items: AppendItemsOption = None,
     *,
     asked: Asked,
     work: Annotated[
@@ -159,6 +163,7 @@ def prune_command(
     """Choose a coreset from a file of interactions, or of samples; no server needed."""
     from dealrec.data.findings import validation_lines
     from dealrec.pipeline import prune
+    from dealrec.sources import additions
 
     requested = None if budget is None else parse_budget(budget)
     settings = PruneConfig.parse(asked.config)
@@ -170,6 +175,7 @@ def prune_command(
             target_from=target_from,
             items=items,
             samples=samples,
+            appended=additions(append, append_items),
             out=out,
             work=work,
             config=settings,

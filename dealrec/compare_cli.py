@@ -9,6 +9,8 @@ from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.comparison_options import ComparisonOptions
 from dealrec.errors import InputError
 from dealrec.options import (
+    AppendItemsOption,
+    AppendOption,
     Asked,
     InteractionsArgument,
     JsonOption,
@@ -29,6 +31,8 @@ def compare_command(
     out: Annotated[Path, typer.Option(help="Folder for report.html and report.json.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     samples: SamplesOption = None,
+    append: AppendOption = None,
+    append_items: AppendItemsOption = None,
     work: Annotated[
         Path | None,
         typer.Option(help="Where finished stages and runs are kept, for other comparisons too."),
@@ -46,6 +50,7 @@ def compare_command(
     settings = ComparisonConfig.parse({**compared, "config": asked.config}, location="comparison")
     from dealrec.comparison.curve import curve_lines
     from dealrec.pipeline import compare
+    from dealrec.sources import additions
 
     if pilot is not None and not json:
         say(_foreseen(pilot, settings))
@@ -55,6 +60,7 @@ def compare_command(
             interactions,
             items=items,
             samples=samples,
+            appended=additions(append, append_items),
             config=settings,
             out=out,
             work=work,

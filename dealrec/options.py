@@ -45,6 +45,17 @@ SamplesOption = Annotated[
         "user_id, history, target, and messages or prompt and completion."
     ),
 ]
+AppendOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--append",
+        help="Interactions that came later. Several make one version each, in their order; those that the "
+        "work folder has are not read again.",
+    ),
+]
+AppendItemsOption = Annotated[
+    Path | None, typer.Option(help="New items, which came with the last --append or alone.")
+]
 BudgetOption = Annotated[
     str | None, typer.Option(help="A count, or a share such as 2%; or a --target in its place.")
 ]

@@ -6,7 +6,7 @@ Every function runs the stages that the service runs, in a folder of finished st
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from dealrec.errors import FieldError, InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter, require_base
 from dealrec.progress import StageReporters, interactive_stages
 from dealrec.prune_result import PruneResult
-from dealrec.sources import Source, source_files
+from dealrec.sources import Addition, Source, source_files
 from dealrec.stages.language_models import require_models
 from dealrec.stages.results import ADAPTER, publish
 from dealrec.stages.workspace import JobInput, Workspace
@@ -65,6 +65,7 @@ def prune(
     target_from: str | Path | None = None,
     items: Source | None = None,
     samples: Source | None = None,
+    appended: Sequence[Source | Addition] = (),
     out: str | Path,
     work: str | Path | None = None,
     config: PruneConfig | Mapping[str, Any] | None = None,
@@ -86,6 +87,9 @@ def prune(
         items: The catalogue (``item_id``, ``title``); without it titles are the ids.
         samples: Samples with texts of their own: ``sample_id``, ``user_id``, ``history``, ``target``, and
             the texts as :func:`dealrec.data.texts.sample_of_row` reads them.
+        appended: Interactions that came later, oldest first; an :class:`~dealrec.sources.Addition` has new
+            items, too. Each makes a version of the data set, and versions that are in ``work`` are not
+            read again.
         out: The folder for the results. Each result appears as soon as it is finished, and replaces
             that of an earlier run. A coreset with other members takes away the earlier run's adapter
             and evaluation, and another adapter its evaluation; files of your own stay.
@@ -120,7 +124,7 @@ def prune(
     out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
-        source_files(interactions, items, options, samples) as files,
+        source_files(interactions, items, options, samples, appended) as files,
         _nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)
@@ -152,6 +156,7 @@ def compare(
     *,
     items: Source | None = None,
     samples: Source | None = None,
+    appended: Sequence[Source | Addition] = (),
     config: ComparisonConfig | Mapping[str, Any],
     out: str | Path,
     work: str | Path | None = None,
@@ -167,6 +172,7 @@ def compare(
         interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame.
         items: The catalogue (``item_id``, ``title``).
         samples: Samples with texts of their own, as for :func:`prune`.
+        appended: Interactions that came later, as for :func:`prune`.
         config: What is compared.
         out: Gets ``report.html``, ``report.json`` and ``users.parquet``.
         work: As for :func:`prune`. Where it is given, finished runs and the states of frozen layers
@@ -188,7 +194,7 @@ def compare(
     out = _folder(out)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
-        source_files(interactions, items, options, samples) as files,
+        source_files(interactions, items, options, samples, appended) as files,
         _nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -37,14 +38,33 @@ Source: TypeAlias = str | Path | Sequence[str | Path] | ArrowStream | ArrowArray
 ``s3://bucket/events``, or a table in memory: a DataFrame, an Arrow table, …."""
 
 
+@dataclass(frozen=True)
+class Addition:
+    """What is appended to a data set at once; either part may be left out."""
+
+    interactions: Source | None = None
+    items: Source | None = None
+
+
+def additions(appended: Sequence[Path] | None, items: Path | None) -> list[Addition]:
+    """What a command appends; ``items`` came with the last of ``appended``."""
+    found = [Addition(str(one)) for one in appended or ()]
+    if items is None:
+        return found
+    return [*found[:-1], replace(found[-1] if found else Addition(), items=str(items))]
+
+
 @contextmanager
 def source_files(
     interactions: Source | None,
     items: Source | None,
     options: DataOptions,
     samples: Source | None = None,
+    appended: Sequence[Source | Addition] = (),
 ) -> Iterator[IngestFiles]:
     """The files of a data set; tables in memory become files for as long as the block runs.
+
+    Each of ``appended`` makes a version of its own after the one before.
 
     Raises:
         InputError: ``no_data``, ``no_such_file`` or ``not_tabular``.
@@ -55,18 +75,28 @@ def source_files(
             code="no_data",
         )
     with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
-        yield IngestFiles(
-            options=options,
-            **{
-                role: _file(source, Path(scratch) / f"{role}.parquet")
-                for role, source in (
-                    ("interactions", interactions),
-                    ("items", items),
-                    ("samples", samples),
-                )
-                if source is not None
-            },
-        )
+        further = []
+        for at, one in enumerate(appended):
+            more = one if isinstance(one, Addition) else Addition(one)
+            folder = Path(scratch) / f"appended-{at}"
+            folder.mkdir()
+            further.append(
+                _files(options, folder, interactions=more.interactions, items=more.items)
+            )
+        first = {"interactions": interactions, "items": items, "samples": samples}
+        found = _files(options, Path(scratch), **first)
+        yield found.model_copy(update={"appended": tuple(further)})
+
+
+def _files(options: DataOptions, folder: Path, **roles: Source | None) -> IngestFiles:
+    return IngestFiles(
+        options=options,
+        **{
+            role: _file(source, folder / f"{role}.parquet")
+            for role, source in roles.items()
+            if source is not None
+        },
+    )
 
 
 def _path(source: str | PathLike[str], scratch: Path) -> Path:

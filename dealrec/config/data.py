@@ -155,6 +155,31 @@ class DataOptions(Config):
             raise ValueError(f"there is no layout {value!r}; the layouts are {', '.join(LAYOUTS)}")
         return value
 
+    def of_append(self, asked: "DataOptions | None") -> "DataOptions":
+        """The options for files that are appended to a data set that was made with these.
+
+        ``asked`` may say otherwise how files are read; what they become is decided already.
+
+        Raises:
+            InputError: ``invalid_config`` where another option is asked for.
+        """
+        named = set() if asked is None else asked.model_fields_set
+        if asked is None or not named:
+            return self
+        differ = sorted(
+            name for name in named - OF_READING if getattr(asked, name) != getattr(self, name)
+        )
+        if differ:
+            raise InputError(
+                f"`{differ[0]}` cannot change in an append: all versions of a data set are made in one way. "
+                f"Files may be read otherwise ({', '.join(sorted(OF_READING))}); for anything else make a "
+                "data set of all files.",
+                code="invalid_config",
+                title="The option cannot change in an append",
+                errors=[FieldError(f"options.{name}", "cannot change") for name in differ],
+            )
+        return self.model_copy(update={name: getattr(asked, name) for name in named})
+
     def of_samples(self) -> "DataOptions":
         """The options for interactions that were made of samples: no file of them was described."""
         made: dict[str, Any] = {
@@ -170,6 +195,10 @@ class DataOptions(Config):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
+OF_READING = frozenset(
+    {"columns", "item_columns", "layout", "format", "item_format", "allowed_rejected"}
+)
+"""The options that say how files are read; the others say what becomes of their rows."""
 AS_THEY_ARE = DataOptions()
 """Nothing is asked for."""
 

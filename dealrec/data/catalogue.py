@@ -145,6 +145,33 @@ def _distinct(
     return table.filter(pa.array(~again))
 
 
+def following(first: Catalogue, second: Catalogue) -> Catalogue:
+    """Join two catalogues; of an item's two rows the first one with a title counts, or else the first."""
+    at = pc.index_in(second.item_ids, value_set=first.item_ids)
+    known = at.is_valid().to_numpy(zero_copy_only=False)
+    lacking = pc.and_(
+        pc.fill_null(first.titles.is_null().take(at), False), second.titles.is_valid()
+    )
+    better = lacking.to_numpy(zero_copy_only=False)
+    count = len(first.item_ids)
+    rows = np.concatenate([np.arange(count), count + np.flatnonzero(~known)])
+    rows[pc.fill_null(at, 0).to_numpy()[better]] = count + np.flatnonzero(better)
+
+    def merged(one: pa.Array | None, other: pa.Array | None) -> pa.Array:
+        parts = (
+            pa.nulls(len(ids), pa.string()) if text is None else text.cast(pa.string())
+            for text, ids in ((one, first.item_ids), (other, second.item_ids))
+        )
+        return pa.concat_arrays(list(parts)).take(pa.array(rows))
+
+    names = dict.fromkeys([*first.texts, *second.texts])
+    return Catalogue(
+        merged(first.item_ids, second.item_ids),
+        merged(first.titles, second.titles),
+        {name: merged(first.texts.get(name), second.texts.get(name)) for name in names},
+    )
+
+
 def join_catalogue(
     used: pa.Array,
     catalogue: Catalogue | None,

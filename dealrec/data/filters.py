@@ -1,7 +1,7 @@
 """Filters of interactions and items, which are applied before samples are made."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,22 @@ from dealrec.errors import FieldError, InputError
 Bool = npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Filtered:
+    """Interactions that the filters leave, and what they set aside."""
+
+    rows: Interactions
+    """Ordered by user and time; users and items are numbered in the order of the bytes of their ids."""
+    catalogue: Catalogue | None
+    """Without the items that were left out."""
+    aside: list[Interactions] = field(default_factory=list)
+    """Interactions that were left out, and that would not be if more rows came."""
+
+
 def filtered(
     raw: Interactions, catalogue: Catalogue | None, options: DataOptions, findings: FileFindings
-) -> tuple[Interactions, Catalogue | None]:
+) -> Filtered:
     """Bring interactions into order, and leave out repetitions and what the filters ask for.
-
-    Returns:
-        The interactions ordered by user and time, with users and items that are numbered in the order
-        of the bytes of their ids, and the catalogue without the items that were left out.
 
     Raises:
         InputError: ``filter_not_possible``, or ``nothing_left``.
@@ -36,15 +44,24 @@ def filtered(
     if options.normalise_ids:
         raw = with_normal_ids(raw, None if catalogue is None else catalogue.item_ids)
     every = _numbered(raw)
-    raw, catalogue = with_titles(recent(every, options, findings), catalogue, options, findings)
-    raw, repeated = in_order(raw)
+    raw = recent(every, options, findings)
+    titled, catalogue = with_titles(raw, catalogue, options, findings)
+    aside = [raw.take(~titled)]
+    raw, repeated = in_order(raw.take(titled) if len(aside[0].users) else raw)
     findings.repeat(repeated)
-    raw = core(without_repeats(raw, options, findings), options, findings)
+    first = without_repeats(raw, options, findings)
+    if options.last_days is not None and options.repeats is Repeats.FIRST:
+        aside.append(raw.take(~first))  # a window that moves on leaves another one the first
+    raw = raw if first.all() else raw.take(first)
+    kept = core(raw, options, findings)
+    if not kept.all():
+        aside.append(raw.take(~kept))
+        raw = raw.take(kept)
     if len(raw.users) + len(repeated) < len(every.users):  # an id may have lost all its rows
         raw = _numbered(raw)
     if catalogue is not None and options.item_core > 1:
         catalogue = catalogue.where(pc.is_in(catalogue.item_ids, value_set=raw.item_ids))
-    return raw, catalogue
+    return Filtered(raw, catalogue, [part for part in aside if len(part.users)])
 
 
 def _numbered(raw: Interactions) -> Interactions:
@@ -73,45 +90,54 @@ def recent(raw: Interactions, options: DataOptions, findings: FileFindings) -> I
     unit = None if raw.times is None else unit_of(raw.times)
     if raw.times is None or unit is None:
         raise _not_possible("last_days", "a `timestamp` that counts from 1970, or dates")
-    oldest = int(raw.times.max()) - int(options.last_days * 86_400 * unit.a_second)
-    return _kept(raw, raw.times >= oldest, "last_days", findings)
+    newest = int(raw.times.max())
+    newest = newest if raw.newest is None else max(newest, raw.newest)
+    oldest = newest - int(options.last_days * 86_400 * unit.a_second)
+    kept = raw.times >= oldest
+    _count(kept, "last_days", findings)
+    return raw.take(kept)
 
 
 def with_titles(
     raw: Interactions, catalogue: Catalogue | None, options: DataOptions, findings: FileFindings
-) -> tuple[Interactions, Catalogue | None]:
-    """Leave out items whose title is too short, and their interactions.
+) -> tuple[Bool, Catalogue | None]:
+    """Leave out items whose title is too short; [N] says which interactions stay.
 
     Raises:
         InputError: ``filter_not_possible`` without an items file.
     """
     if not options.min_title_length:
-        return raw, catalogue
+        return np.ones(len(raw.users), bool), catalogue
     if catalogue is None:
         raise _not_possible("min_title_length", "an items file with titles")
     long = pc.greater_equal(pc.utf8_length(catalogue.titles), options.min_title_length)
     catalogue = catalogue.where(pc.fill_null(long, False))
     known = pc.is_in(raw.item_ids, value_set=catalogue.item_ids).to_numpy(zero_copy_only=False)
-    return _kept(raw, known[raw.items], "min_title_length", findings), catalogue
+    kept: Bool = known[raw.items]
+    _count(kept, "min_title_length", findings)
+    return kept, catalogue
 
 
-def without_repeats(
-    raw: Interactions, options: DataOptions, findings: FileFindings
-) -> Interactions:
-    """Keep one interaction of each user with an item; ``raw`` is in the order of users and time."""
+def without_repeats(raw: Interactions, options: DataOptions, findings: FileFindings) -> Bool:
+    """Keep one interaction of each user with an item; [N] says which of ``raw``, which is in order."""
     if options.repeats is Repeats.ALL:
-        return raw
+        return np.ones(len(raw.users), bool)
     pairs = raw.users.astype(np.int64) * len(raw.item_ids) + raw.items
     kept = np.zeros(len(pairs), bool)
     if options.repeats is Repeats.FIRST:
         kept[np.unique(pairs, return_index=True)[1]] = True
     else:
         kept[len(pairs) - 1 - np.unique(pairs[::-1], return_index=True)[1]] = True
-    return _kept(raw, kept, "repeats", findings)
+    _count(kept, "repeats", findings)
+    return kept
 
 
-def core(raw: Interactions, options: DataOptions, findings: FileFindings) -> Interactions:
-    """Leave out users and items with too few interactions until none is left that has too few."""
+def core(raw: Interactions, options: DataOptions, findings: FileFindings) -> Bool:
+    """Leave out users and items with too few interactions until none is left that has too few.
+
+    Returns:
+        [N] whether an interaction stays.
+    """
     parts = [
         ("user_core", raw.user_ids, raw.users, options.user_core),
         ("item_core", raw.item_ids, raw.items, options.item_core),
@@ -124,13 +150,12 @@ def core(raw: Interactions, options: DataOptions, findings: FileFindings) -> Int
                 counts = np.bincount(indices[kept], minlength=len(ids))
                 kept = findings.remove(name, kept, counts[indices] >= least)
     findings.require_left()
-    return raw if kept.all() else raw.take(kept)
+    return kept
 
 
-def _kept(raw: Interactions, kept: Bool, name: str, findings: FileFindings) -> Interactions:
+def _count(kept: Bool, name: str, findings: FileFindings) -> None:
     findings.remove(name, np.ones(len(kept), bool), kept)
     findings.require_left()
-    return raw.take(kept)
 
 
 def removals(findings: FileFindings, options: DataOptions) -> Iterator[Removal]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dealrec.config.data import AS_THEY_ARE
+from dealrec.data.appended import Appended, appended_line
 from dealrec.data.detection import file_error
 from dealrec.data.reasons import MISSING_SHARE, NOTHING_LOST, REASONS
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
@@ -115,6 +116,9 @@ class Validation(RowCounts):
     """The counts of the items file, if there is one."""
     samples: NotRequired[RowCounts | None]
     """The counts of the samples file, if there is one; reports of 0.1.0 do not say."""
+    appended: NotRequired[Appended | None]
+    """What the version added to the one before it; null or missing in a first version. The counts of rows
+    are then those of the files that were appended, and ``removed`` is of the whole version."""
     options: dict[str, Any]
     """The options that were asked for, as :class:`~dealrec.config.DataOptions` has them."""
     removed: list[Removal]
@@ -173,6 +177,8 @@ def validation_lines(validation: Validation) -> list[str]:
         for found in counts["reasons"]:
             place = f" The first is {found['first']}." if found["first"] else ""
             lines.append(f"  {found['rows']:,} {found['reason']}: {found['message']}{place}")
+    added = validation.get("appended")
+    lines += [] if added is None else [appended_line(added)]
     lines += [f"{removal['filter']}: {removal['message']}" for removal in validation["removed"]]
     return lines + [f"warning: {warning['message']}" for warning in validation["warnings"]]
 
@@ -193,6 +199,10 @@ class FileFindings:
     """The number of rejected rows whose value is marked as missing, by column."""
     removed: dict[str, int] = field(default_factory=dict)
     """The number of accepted rows that each filter has removed."""
+    repeated: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """The rows that repeat others."""
+    replaced: int = 0
+    """The number of an earlier version's rows that gave way to repetitions of them."""
     cleaned: int = 0
     """The number of titles whose HTML was removed."""
     cleaned_example: str | None = None
@@ -220,11 +230,17 @@ class FileFindings:
         return cleaned.titles
 
     def repeat(self, repeated: npt.NDArray[np.int64]) -> None:
-        """Reject rows (by their number in the file) that repeat other ones."""
-        self.accepted -= len(repeated)
-        if len(repeated):
-            first = [BadRow(int(row), None, "duplicate_row") for row in repeated[:SHOWN]]
-            self.reject(first, Counter(duplicate_row=len(repeated)))
+        """Reject rows (by their number in the file) that repeat other ones.
+
+        A negative number is that of an earlier version's row.
+        """
+        earlier = int((repeated < 0).sum())
+        self.replaced += earlier
+        self.repeated = repeated[repeated >= 0]
+        self.accepted -= len(self.repeated)
+        if len(self.repeated):
+            first = [BadRow(int(row), None, "duplicate_row") for row in self.repeated[:SHOWN]]
+            self.reject(first, Counter(duplicate_row=len(self.repeated)))
 
     def row_counts(self) -> RowCounts:
         """The counts for the report."""

@@ -16,21 +16,22 @@ from dealrec.config.data import AS_THEY_ARE
 from dealrec.config.formats import SEPARATORS
 from dealrec.config.stages.plan import count_samples
 from dealrec.data.canonical import canonical_sha256
-from dealrec.data.catalogue import Catalogue, join_catalogue, read_catalogue
+from dealrec.data.catalogue import Catalogue, join_catalogue
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
+from dealrec.data.files_read import InteractionRows, ItemRows, Read
 from dealrec.data.filters import filtered, removals
 from dealrec.data.findings import (
     SHOWN,
     DataWarning,
-    FileFindings,
     FileReading,
     Report,
     warning,
 )
 from dealrec.data.given import GivenSamples
 from dealrec.data.given_rows import GivenRows, read_given
+from dealrec.data.growth import Growth
 from dealrec.data.inspection import example_rows
-from dealrec.data.interactions import Interactions, read_interactions, used_columns
+from dealrec.data.interactions import Interactions
 from dealrec.data.limits import Limits
 from dealrec.data.many import Part, parts_of
 from dealrec.data.oddities import is_rounded, odd_interactions, odd_items, unknown_items
@@ -38,7 +39,6 @@ from dealrec.data.opening import SourceTable, open_interactions, open_items
 from dealrec.data.samples import train_lengths
 from dealrec.data.seen import SeenFiles
 from dealrec.data.sequences import Sequences, arrange
-from dealrec.data.splits import default_method
 from dealrec.data.times import time_span
 from dealrec.errors import FieldError, InputError
 from dealrec.progress import SILENT, Reporter
@@ -106,63 +106,49 @@ def ingest(
             options = options.of_samples()
         parts = _parts(interactions, interactions_names)
         source = open_interactions(parts, options, limits=limits, reporter=reporter, seen=seen)
-        rows = _InteractionRows(source, options, seen, limits)
+        rows = InteractionRows.read(source, options, seen, limits)
         item_rows = None
         if items is not None:
             parts = _parts(items, items_names)
             item_source = open_items(
-                parts, options, source, limits=limits, reporter=reporter, seen=seen
+                parts, options, source.columns, limits=limits, reporter=reporter, seen=seen
             )
-            item_rows = _ItemRows(item_source, options, seen, limits)
+            item_rows = ItemRows(item_source, options, seen, limits)
         rows.findings.require_allowed(options.allowed_rejected)
-        return _ingested(rows, item_rows, given, options, seen, out)
+        read = Read(rows.rows, None if item_rows is None else item_rows.catalogue)
+        return make_dataset(rows, item_rows, given, read, options, seen, out)
 
 
-class _InteractionRows:
-    """The file of interactions, read."""
-
-    def __init__(
-        self, source: SourceTable, options: DataOptions, seen: SeenFiles, limits: Limits
-    ) -> None:
-        self.source = source
-        self.method = options.split or default_method(
-            has_split=Column.SPLIT in source.columns,
-            has_timestamps=Column.TIMESTAMP in source.columns,
-        )
-        _require_possible(self.method, source.columns)
-        seen.read(used_columns(source.columns, self.method, options))
-        self.findings = FileFindings(source.name, source.files)
-        self.rows = read_interactions(source, self.method, self.findings, limits, options)
-
-
-class _ItemRows:
-    """The items file, read."""
-
-    def __init__(
-        self, source: SourceTable, options: DataOptions, seen: SeenFiles, limits: Limits
-    ) -> None:
-        seen.read(source.columns, texts=True)
-        self.source = source
-        self.findings = FileFindings(source.name, source.files)
-        self.catalogue = read_catalogue(
-            source.table, source.columns, self.findings, limits, options
-        )
-        self.findings.require_allowed(options.allowed_rejected)
-
-
-def _ingested(
-    rows: _InteractionRows,
-    item_rows: _ItemRows | None,
+def make_dataset(
+    rows: InteractionRows,
+    item_rows: ItemRows | None,
     given_rows: GivenRows | None,
+    read: Read,
     options: DataOptions,
     seen: SeenFiles,
     out: Path,
 ) -> IngestResult:
-    """Make the data set of files that were read, and save it."""
-    catalogue = None if item_rows is None else item_rows.catalogue
-    examples = example_rows(rows.rows, catalogue)
-    raw, catalogue = filtered(rows.rows, catalogue, options, rows.findings)
-    where = "" if item_rows is None else _where_ids_are(rows.source, item_rows.source)
+    """Make the data set of all that was read, and save it with what a later append needs.
+
+    Args:
+        rows: The files of interactions that were read now.
+        item_rows: The items files that were read now.
+        given_rows: The samples that were read now.
+        read: All interactions and items, with those of the version before.
+        options: How the files become a data set.
+        seen: The files that were opened.
+        out: Gets the files.
+
+    Raises:
+        InputError: No data set can be made, and nothing is written.
+    """
+    before, examples = read.before, example_rows(rows.rows, read.catalogue)
+    earlier = len(read.rows.users) - len(rows.rows.users)
+    rows.findings.accepted += earlier
+    left = filtered(read.rows, read.catalogue, options, rows.findings)
+    rows.findings.accepted -= earlier
+    raw, catalogue = left.rows, left.catalogue
+    where = "" if item_rows is None else _where_ids_are(rows, item_rows.source)
     names = (rows.findings.name, "" if item_rows is None else item_rows.findings.name)
     joined, known = join_catalogue(raw.item_ids, catalogue, where, names)
     sequences = arrange(_placed(raw, joined), rows.method)
@@ -177,12 +163,15 @@ def _ingested(
     warnings = _warnings(dataset, joined, catalogue)
     if catalogue is not None and known < len(raw.item_ids):
         warnings.append(unknown_items(raw.item_ids, catalogue.item_ids))
-    name, columns = rows.findings.name, rows.source.columns
+    name, columns = rows.findings.name, rows.columns
     warnings += rows.findings.warnings()
-    warnings += odd_interactions(name, columns, raw, sequences, rows.method)
+    seen_rows = raw if before is None else rows.rows
+    if len(seen_rows.users):
+        warnings += odd_interactions(name, columns, seen_rows, sequences, rows.method)
     if catalogue is not None and item_rows is not None:
+        listed = catalogue if before is None else item_rows.catalogue
         warnings += item_rows.findings.warnings()
-        warnings += odd_items(item_rows.findings.name, item_rows.source.columns, catalogue)
+        warnings += odd_items(item_rows.findings.name, item_rows.source.columns, listed)
     rejections = [*rows.findings.rejections()]
     rejections += [] if item_rows is None else item_rows.findings.rejections()
     rejections += [] if given_rows is None else given_rows.findings.rejections()
@@ -190,7 +179,8 @@ def _ingested(
         **rows.findings.row_counts(),
         "items": None if item_rows is None else item_rows.findings.row_counts(),
         "samples": None if given_rows is None else given_rows.findings.row_counts(),
-        "read": [_said(part.source) for part in (rows, item_rows) if part is not None],
+        "read": [_said(part.source) for part in (rows, item_rows) if part and part.source],
+        "appended": None if before is None else before.account(dataset, rows.rows, rows.findings),
         "options": options.asked(),
         "removed": list(removals(rows.findings, options)),
         "files": seen.files,
@@ -202,27 +192,18 @@ def _ingested(
         "warnings": warnings,
     }
     dataset.save(out)
+    Growth.of(read.rows, left, read.catalogue, columns).save(out, dataset)
     text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
     (out / REPORT).write_text(text)
     return IngestResult(dataset, counts, report)
 
 
-def _require_possible(method: SplitMethod, found: Mapping[Column, str]) -> None:
-    needs = {SplitMethod.COLUMN: Column.SPLIT, SplitMethod.GLOBAL_TIME: Column.TIMESTAMP}
-    need = needs.get(method)
-    if need is not None and need not in found:
-        raise InputError(
-            f"The split `{method}` needs a `{need}` column, which the interactions do not have.",
-            code="split_not_possible",
-            errors=[FieldError("split", f"there is no `{need}` column")],
-        )
-
-
-def _where_ids_are(interactions: SourceTable, items: SourceTable) -> str:
+def _where_ids_are(interactions: InteractionRows, items: SourceTable) -> str:
     """Say which columns the ids come from, and how to name others."""
     used, known = interactions.columns[Column.ITEM_ID], items.columns[Column.ITEM_ID]
     told = f"The ids are `{known}` in the items file and `{used}` in the interactions"
-    if known != used and known in interactions.table.column_names:
+    source = interactions.source
+    if source is not None and known != used and known in source.table.column_names:
         return f"{told}, which also have `{known}`: `--column item_id={known}` takes that."
     return (
         f"{told}; `--set data.item_columns.item_id=NAME` and `--column item_id=NAME` name others."

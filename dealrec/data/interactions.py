@@ -35,6 +35,12 @@ from dealrec.errors import FieldError, InputError
 Bool = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
+_KEYS: Mapping[str, type[np.int64 | np.float64]] = {
+    f"{column}.{part}": kind
+    for column in (Column.TIMESTAMP, Column.POSITION)
+    for part, kind in (("whole", np.int64), ("fraction", np.float64))
+}
+"""The keys of order and their types."""
 _SPLIT_NAMES = {
     "train": SPLIT_CODES[Split.TRAIN],
     "valid": SPLIT_CODES[Split.VALID],
@@ -58,16 +64,27 @@ class Interactions:
     """[N] dense user indices."""
     items: Int32
     """[N] dense item indices."""
-    order: list[npt.NDArray[np.int64 | np.float64]]
-    """Keys that order a user's interactions, each [N], the most significant one first."""
+    order: Mapping[str, npt.NDArray[np.int64 | np.float64]]
+    """Keys that order a user's interactions by their names, each [N], the most significant one first."""
     times: Int64 | None
     """[N] timestamps without their fractions, where the file has any."""
     splits: Int8 | None
     """[N] codes of ``SPLIT_CODES``, or ``None`` unless the file's own split is used."""
     rows: Int64
-    """[N] row in the file, as in :class:`~dealrec.data.tables.Batch`."""
+    """[N] row in the file, as in :class:`~dealrec.data.tables.Batch`; negative in an earlier version."""
     ratings: Float32 | None = None
     """[N] ratings where they are kept, NaN where a row has none."""
+    newest: int | None = None
+    """A timestamp that counts for ``last_days`` beside those of the rows."""
+
+    def key(self, name: str) -> npt.NDArray[np.int64 | np.float64]:
+        """[N] a key of order; zeros where it orders nothing and is left out."""
+        return self.order.get(name, np.zeros(len(self.users), _KEYS[name]))
+
+    @property
+    def keys(self) -> list[npt.NDArray[np.int64 | np.float64]]:
+        """The keys of order, the most significant one first."""
+        return list(self.order.values())
 
     def take(self, rows: Bool | Int64) -> "Interactions":
         """Take some of the rows, by a mask or in the order of their indices; the ids stay."""
@@ -75,12 +92,47 @@ class Interactions:
             self,
             users=self.users[rows],
             items=self.items[rows],
-            order=[values[rows] for values in self.order],
+            order={name: values[rows] for name, values in self.order.items()},
             times=None if self.times is None else self.times[rows],
             splits=None if self.splits is None else self.splits[rows],
             rows=self.rows[rows],
             ratings=None if self.ratings is None else self.ratings[rows],
         )
+
+
+def following_rows(first: Interactions, second: Interactions) -> Interactions:
+    """The rows of ``second`` after those of ``first``; both have times, splits and ratings, or neither."""
+    user_ids, users = _extended(first.user_ids, second.user_ids, second.users)
+    item_ids, items = _extended(first.item_ids, second.item_ids, second.items)
+    names = [name for name in _KEYS if name in first.order or name in second.order]
+    return Interactions(
+        user_ids=user_ids,
+        item_ids=item_ids,
+        users=np.concatenate([first.users, users]),
+        items=np.concatenate([first.items, items]),
+        order={name: np.concatenate([first.key(name), second.key(name)]) for name in names},
+        times=_both(first.times, second.times),
+        splits=_both(first.splits, second.splits),
+        rows=np.concatenate([first.rows, second.rows]),
+        ratings=_both(first.ratings, second.ratings),
+        newest=first.newest,
+    )
+
+
+def _extended(known: pa.Array, ids: pa.Array, indices: Int32) -> tuple[pa.Array, Int32]:
+    """Add to ``known`` the ids that are not there; ``indices`` [n] of ``ids`` become those of all."""
+    at = pc.index_in(ids, value_set=known)
+    new = at.is_null()
+    places = pc.fill_null(at, 0).to_numpy(zero_copy_only=False).astype(np.int32)
+    unknown = new.to_numpy(zero_copy_only=False)
+    places[unknown] = len(known) + np.arange(int(unknown.sum()), dtype=np.int32)
+    return pa.concat_arrays([known, ids.filter(new).cast(known.type)]), places[indices]
+
+
+def _both(first: npt.NDArray[Any] | None, second: npt.NDArray[Any] | None) -> Any:
+    if first is None or second is None:
+        return None
+    return np.concatenate([first, second])
 
 
 @dataclass
@@ -307,13 +359,13 @@ def _split_codes(text: pa.Array) -> Int8:
 def _assembled(collected: _Collected) -> Interactions:
     user_ids, users = _unified(collected.users)
     item_ids, items = _unified(collected.items)
-    order = [np.concatenate(parts) for parts in collected.order.values()]
+    order = {name: np.concatenate(parts) for name, parts in collected.order.items()}
     return Interactions(
         user_ids=user_ids,
         item_ids=item_ids,
         users=users,
         items=items,
-        order=[values for values in order if values.any()],
+        order={name: values for name, values in order.items() if values.any()},
         times=np.concatenate(collected.times) if collected.times else None,
         splits=np.concatenate(collected.splits) if collected.splits else None,
         rows=np.concatenate(collected.rows),

@@ -74,19 +74,19 @@ def open_interactions(
 def open_items(
     parts: Sequence[Part],
     options: DataOptions,
-    used: SourceTable,
+    used: Mapping[Column, str],
     *,
     limits: Limits,
     reporter: Reporter = SILENT,
     seen: SeenFiles | None = None,
 ) -> SourceTable:
-    """Open the files of items as one table; ``used`` are the interactions whose items it describes.
+    """Open the files of items as one table; ``used`` are the columns of the interactions.
 
     Raises:
         InputError: It cannot be read, or the columns are not clear.
     """
     opened = _open(parts, options, ITEMS, limits, reporter, seen)
-    found = item_columns(opened, options.item_columns, options.columns, used.columns)
+    found = item_columns(opened, options.item_columns, options.columns, used)
     table = joined_titles(opened, found)
     return SourceTable(table, found.columns, {}, tuple(p.name for p in parts), opened, found)
 

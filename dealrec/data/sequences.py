@@ -57,13 +57,13 @@ def in_order(raw: Interactions) -> tuple[Interactions, Int64]:
 
 def _by_user(raw: Interactions) -> Int64:
     """[N] rows by user and keys of order; those that have all of them in common stand in any order."""
-    if len(raw.order) == 1 and raw.order[0].dtype == np.int64 and len(raw.users):
-        first = int(raw.order[0].min())
-        span = int(raw.order[0].max()) - first + 1
+    if len(raw.order) == 1 and raw.keys[0].dtype == np.int64 and len(raw.users):
+        first = int(raw.keys[0].min())
+        span = int(raw.keys[0].max()) - first + 1
         if span * len(raw.user_ids) < 2**63:  # one number a row is sorted several times as fast
-            keys = raw.users.astype(np.int64) * span + (raw.order[0] - first)
+            keys = raw.users.astype(np.int64) * span + (raw.keys[0] - first)
             return np.argsort(keys).astype(np.int64)
-    return np.lexsort([*reversed(raw.order), raw.users]).astype(np.int64)
+    return np.lexsort([*reversed(raw.keys), raw.users]).astype(np.int64)
 
 
 def arrange(raw: Interactions, method: SplitMethod) -> Sequences:
@@ -106,10 +106,10 @@ def _by_time(raw: Interactions) -> Int64:
 def _moments(raw: Interactions) -> npt.NDArray[np.int64 | np.float64]:
     """[N] one number a row, in the order of the keys of order."""
     if len(raw.order) == 1:
-        return raw.order[0]
-    order = np.lexsort([*reversed(raw.order)]) if raw.order else np.arange(len(raw.users))
+        return raw.keys[0]
+    order = np.lexsort([*reversed(raw.keys)]) if raw.order else np.arange(len(raw.users))
     later = np.zeros(len(order), bool)  # whether a row's time is after that of the row before
-    for values in raw.order:
+    for values in raw.keys:
         later[1:] |= np.diff(values[order]) != 0
     moments = np.empty(len(order), np.int64)
     moments[order] = np.cumsum(later)
@@ -130,7 +130,7 @@ def _tied(raw: Interactions, by_user: Int64 | None) -> tuple[Bool, Int64]:
     ``by_user`` [N] are the rows by user and order; without it they stand so.
     """
     same = np.ones(max(len(raw.users) - 1, 0), bool)
-    for values in (raw.users, *raw.order):
+    for values in (raw.users, *raw.keys):
         ordered = values if by_user is None else values[by_user]
         same &= ordered[1:] == ordered[:-1]
     if not same.any():

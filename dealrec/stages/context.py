@@ -54,6 +54,8 @@ class IngestFiles(Record):
     samples: IngestFile | None = None
     """Samples with texts of their own."""
     options: DataOptions = AS_THEY_ARE
+    appended: tuple["IngestFiles", ...] = ()
+    """Files that are appended afterwards, each to the version that the files before it give."""
 
 
 class StageFacts(Record):
@@ -83,6 +85,7 @@ class StageContext:
     reporter: Reporter
     runtime: Runtime
     dataset: Path = Path()
+    """The folder of the data set; in its validation that of the version that files are appended to."""
     inputs: Mapping[StageName, Path] = field(default_factory=dict)
     """Folders of the stages that this one stands on, directly or through others."""
     facts: Mapping[StageName, StageFacts] = field(default_factory=dict)

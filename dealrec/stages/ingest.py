@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dealrec.data.append import append
 from dealrec.data.ingest import IngestResult, ingest
 from dealrec.data.samples import train_lengths
 from dealrec.progress import SILENT, Reporter
@@ -11,7 +12,10 @@ from dealrec.stages.context import IngestFiles, StageContext, StageResult
 def run(context: StageContext) -> StageResult:
     """Save the data set; the details are what the row of the data set shows."""
     assert context.files is not None
-    result = ingest_files(context.files, context.out, context.reporter)
+    if context.dataset == Path():
+        result = ingest_files(context.files, context.out, context.reporter)
+    else:
+        result = append_files(context.dataset, context.files, context.out, context.reporter)
     details = {
         "counts": result.counts,
         "report": result.report,
@@ -31,6 +35,22 @@ def ingest_files(files: IngestFiles, out: Path, reporter: Reporter = SILENT) -> 
         items_names=files.items.names() if files.items else None,
         samples=files.samples.paths() if files.samples else None,
         samples_names=files.samples.names() if files.samples else None,
+        options=files.options,
+        out=out,
+        reporter=reporter,
+    )
+
+
+def append_files(
+    parent: Path, files: IngestFiles, out: Path, reporter: Reporter = SILENT
+) -> IngestResult:
+    """Append ``files`` to the data set in ``parent``; raises as :func:`dealrec.data.append.append`."""
+    return append(
+        parent,
+        files.interactions.paths() if files.interactions else None,
+        interactions_names=files.interactions.names() if files.interactions else None,
+        items=files.items.paths() if files.items else None,
+        items_names=files.items.names() if files.items else None,
         options=files.options,
         out=out,
         reporter=reporter,

@@ -95,24 +95,18 @@ class Workspace:
     def ingest(self, files: IngestFiles) -> Artifact:
         """Validate files into a data set, unless files of the same content were validated before.
 
+        Of ``files.appended`` each is validated alone, and only those that were not appended before.
+
         Raises:
-            InputError: As :func:`dealrec.data.ingest.ingest`.
+            InputError: As :func:`dealrec.data.ingest.ingest` and :func:`dealrec.data.append.append`.
         """
-        spec = STAGES[StageName.INGEST]
-        content = {
-            role: [
-                file.name,
-                *((part.name, file_sha256(part.path)) for part in parts_of(file.paths())),
-            ]
-            for role, file in (
-                ("interactions", files.interactions),
-                ("items", files.items),
-                ("samples", files.samples),
-            )
-            if file is not None
-        }
-        key = hashed([spec.version, content, files.options.model_dump(mode="json")])
-        return self._made(spec, key, replace(self._empty, files=files))
+        spec, context = STAGES[StageName.INGEST], replace(self._empty, files=files)
+        key = hashed([spec.version, *_content(files)])
+        made = self._made(spec, key, context)
+        for more in files.appended:
+            key = hashed([key, *_content(more)])
+            made = self._made(spec, key, replace(context, files=more, dataset=made.folder))
+        return made
 
     def keep(self, dataset: Dataset) -> Path:
         """Save a data set that was made in memory; gives its folder."""
@@ -237,6 +231,24 @@ class Workspace:
         )
         (folder / _FACTS).write_text(facts.model_dump_json())
         (folder / _SIZES).write_text(json.dumps(_sizes(folder)))
+
+
+def _content(files: IngestFiles) -> list[object]:
+    """What decides about the data set that ``files`` give: names, hashes and options."""
+    roles = (
+        ("interactions", files.interactions),
+        ("items", files.items),
+        ("samples", files.samples),
+    )
+    content = {
+        role: [
+            file.name,
+            *((part.name, file_sha256(part.path)) for part in parts_of(file.paths())),
+        ]
+        for role, file in roles
+        if file is not None
+    }
+    return [content, files.options.model_dump(mode="json")]
 
 
 def _is_whole(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from dealrec.config.stages.base import (
 
 
 class IngestStage(StageSpec):
-    """Its result is the data set's folder. It has no key: every upload is validated."""
+    """Its result is the data set's folder. In the service it has no key: every upload is validated."""
 
     name = StageName.INGEST
     title = "Validation"
@@ -20,7 +20,7 @@ class IngestStage(StageSpec):
     queue = Queue.CPU
     product = Product.DATASET
     reference_seconds = 1e-5
-    version = 4
+    version = 5
 
     def work(self, load: Workload) -> Work:
         return Work(load.count("interactions"), ())

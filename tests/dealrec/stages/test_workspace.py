@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from dealrec.config.data import AS_THEY_ARE
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
 from dealrec.errors import InputError
 from dealrec.progress import SILENT, Reporter, silent_stages
+from dealrec.sources import source_files
 from dealrec.stages import workspace as workspace_module
 from dealrec.stages.context import IngestFile, IngestFiles, StageContext, StageResult
 from dealrec.stages.workspace import Artifact, Workspace
@@ -150,6 +152,22 @@ def test_facts_are_kept_with_figures_that_are_no_numbers(
         assert math.isnan(made.facts.metrics["returned"])
         assert made.facts.seconds and made.facts.seconds > 0
     assert watch.begun == [StageName.INGEST]
+
+
+def test_only_what_was_not_appended_before_is_read(data: Path, tmp_path: Path) -> None:
+    def files(appended: list[Path]) -> IngestFiles:
+        with source_files(data / "interactions.csv", None, AS_THEY_ARE, None, appended) as found:
+            return found
+
+    rows = [f"u{n},i{n},{1_700_000_000 + n}" for n in range(3)]
+    later = [tmp_path / f"{n}.csv" for n in range(3)]
+    for path, row in zip(later, rows, strict=True):
+        path.write_text(f"user_id,item_id,timestamp\n{row}\n")
+    watch = Watch()
+    workspace = Workspace(tmp_path / "work", runtime=Runtime(), stages=watch)
+    counts = [workspace.ingest(files(later[:n])).shape.counts["interactions"] for n in (0, 2, 3, 1)]
+    assert [count - counts[0] for count in counts] == [0, 2, 3, 1]
+    assert watch.begun == [StageName.INGEST] * 4
 
 
 def test_a_stage_that_was_finished_but_not_tidied_up_is_tidied_up_later(
