@@ -36,6 +36,9 @@ EXCHANGED = "histories exchanged"
 _MOST_FULL_DATA_RUNS = 100
 VERDICT_RUNS = 5
 """The fewest runs of a selector of which anything is said to be better, worse or level."""
+_USUAL_RUNS = 8
+"""So many that nine of ten comparisons see a coreset whose histories are exchanged
+(``benchmarks/RESULTS.md``, "Can a comparison see a difference that is there?"); with five it was eight."""
 
 
 _SHARED = (
@@ -105,7 +108,7 @@ class ComparisonConfig(Config):
     """The budgets at which selectors are compared; none where a ``curve`` is all that is asked for."""
     selectors: tuple[_Named, ...] = Field((), max_length=40, validate_default=True)
     """A bare name means the options of ``config.selection``. The controls are always among them."""
-    seeds: int = Field(VERDICT_RUNS, ge=2, le=1000)
+    seeds: int = Field(_USUAL_RUNS, ge=2, le=1000)
     """Runs of each selector at each budget: an interval takes two at least, a verdict five."""
     smallest_effect: float = Field(0.02, gt=0)
     """The smallest difference of interest, in nats of the primary metric: a selector is level with a

@@ -76,8 +76,8 @@ def test_every_run_is_counted() -> None:
         selectors=["dealrec", {"method": "random", "runs": 7}], budgets=[5, 9], full_data_runs=1
     )
     others = len(CONTROLS)  # the other controls and `dealrec`
-    assert asked.run_count == 2 * (5 * others + 7) + 1 + 5
-    assert len(asked.planned((5, 9))) == asked.run_count - 6
+    assert asked.run_count == 2 * (8 * others + 7) + 1 + 8
+    assert len(asked.planned((5, 9))) == asked.run_count - 9
 
 
 def test_budgets_are_numbers_of_samples_each_once() -> None:
@@ -107,7 +107,7 @@ def test_a_curve_may_be_all_that_is_asked_for() -> None:
     asked = ComparisonConfig.parse({"curve": [5, 20]}, location="")
     assert (asked.selectors, asked.controls, asked.needs()) == ((), [], frozenset())
     assert {run.selector for run in asked.planned((), (5, 20))} == {"random"}
-    assert asked.run_count == 2 * 5 + 5
+    assert asked.run_count == 2 * 8 + 8
     assert asked.largest(100) == (20, 20)
 
 
