@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from dealrec.client.append_cli import register as register_append
 from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
 from dealrec.client.control_cli import register as register_control
@@ -122,6 +123,7 @@ def register(application: typer.Typer) -> None:
     add_commands(application, samples, needs=Extra.CLIENT, panel=Panel.LOCAL)
     add_commands(application, {"demo": demo_command}, needs=Extra.ALL, panel=Panel.LOCAL)
     register_client(application)
+    register_append(application)
     register_comparisons(application)
     register_control(application)
     register_selections(application)

@@ -78,6 +78,7 @@ class Assignment:
     loads: dict[str, object] | None = None
     """What its language model consisted of when the key was made."""
     dataset_prefix: str | None = None
+    """That of the data set; for ``ingest`` that of the version that files are appended to."""
     inputs: list[dict[StageName, str]] = field(default_factory=lambda: [{}])
     """The storage prefix of each stage that this one stands on, run after run; most stages have one."""
     parts: dict[str, str] = field(default_factory=dict)
@@ -128,7 +129,8 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
     dataset = session.get_one(DatasetRow, claim.dataset_id)
     if claim.job_id is None:
         options = DataOptions.parse(dataset.options, location="options")
-        return Assignment(claim, uploads=Uploads(dataset.uploads, options))
+        before = None if dataset.parent_id is None else _version(session, dataset)
+        return Assignment(claim, dataset_prefix=before, uploads=Uploads(dataset.uploads, options))
     job = session.get_one(JobRow, claim.job_id)
     artifacts, made_parts = _artifacts_before(session, stage)
     runs = by_run(STAGES[StageName(stage.name)], artifacts)
@@ -155,6 +157,13 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         facts=[{name: _facts(artifacts[place]) for name, place in run.items()} for run in runs],
         parts_seconds=sum(artifact.seconds or 0.0 for artifact in made_parts.values()),
     )
+
+
+def _version(session: Session, dataset: DatasetRow) -> str:
+    """The storage prefix of the version that files are appended to, which cannot be deleted meanwhile."""
+    parent = session.get_one(DatasetRow, dataset.parent_id)
+    assert parent.prefix is not None
+    return parent.prefix
 
 
 def _start(session: Session, stage: StageRow, config: PruneConfig) -> str | None:

@@ -101,6 +101,7 @@ def _dataset_page(
         columns=column_fields(asked),
         names=_column_names(dataset),
         known=names(context) if dataset.same_content else {},
+        versions=api.list_versions(dataset_id, context, _MANY).data,
         problem=error and error.to_problem(),
     )
 

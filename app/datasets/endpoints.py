@@ -1,19 +1,31 @@
 """Data sets over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from dealrec.app.datasets import service
 from dealrec.app.datasets.preview import PromptPreview, PromptPreviewCreate, prompt_preview
 from dealrec.app.datasets.repository import DatasetRepository
-from dealrec.app.datasets.schemas import Dataset, DatasetCreate, SampleText
+from dealrec.app.datasets.schemas import (
+    Dataset,
+    DatasetAppend,
+    DatasetCreate,
+    NamedFiles,
+    SampleText,
+)
 from dealrec.app.datasets.uploads import (
+    APPENDED,
     FIELDS,
     FILES,
     ROLES,
+    Append,
     DatasetUpload,
+    SourceFile,
+    append_from_files,
+    append_from_form,
     dataset_upload,
     upload_from_files,
 )
@@ -26,7 +38,7 @@ from dealrec.app.kit.schemas import Cascade, is_json, read_json
 from dealrec.app.naming import Rename
 from dealrec.app.removal import removing
 from dealrec.app.tables.datasets import DatasetState
-from dealrec.config import Sampling, SplitMethod
+from dealrec.config import DataOptions, Sampling, SplitMethod
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
 
@@ -109,27 +121,99 @@ def create_from_json(context: Context, body: DatasetCreate) -> Dataset:
     """Make a data set from uploads, from addresses, or from the files of another one."""
     with context.read() as session:
         if body.source_dataset_id is not None:
-            repository = DatasetRepository(session, context.tenant_id)
-            upload = service.read_again(repository.get(body.source_dataset_id), body)
+            upload = service.read_again(DatasetRepository(session, context.tenant_id), body)
         else:
-            found = {
-                role: service.named_files(session, context.settings, context.tenant_id, body, role)
-                for role in ROLES
-            }
-            upload = upload_from_files(body, {role: f for role, f in found.items() if f})
+            upload = upload_from_files(body, _named_files(session, context, body, ROLES))
     return _create(context, upload)
 
 
-def _create(context: Context, upload: DatasetUpload) -> Dataset:
+def _named_files(
+    session: Session, context: Context, body: NamedFiles, roles: Iterable[str]
+) -> dict[str, list[SourceFile]]:
+    found = {
+        role: service.named_files(session, context.settings, context.tenant_id, body, role)
+        for role in roles
+    }
+    return {role: files for role, files in found.items() if files}
+
+
+def _create(context: Context, upload: DatasetUpload, parent_id: str | None = None) -> Dataset:
     stored = service.StoredUpload(context.storage, context.tenant_id, upload)
     try:
         with context.write() as session:
-            answer = Dataset.of(service.add_dataset(session, context.tenant_id, stored))
+            parent = None
+            if parent_id is not None:
+                parent = DatasetRepository(session, context.tenant_id).get(parent_id, lock=True)
+                service.require_ready(parent)
+                context.audit(session, "dataset.append", parent.id)
+            row = service.add_dataset(session, context.tenant_id, stored, parent)
+            answer = Dataset.of(row)
             context.keep(session, answer, 201, f"/v1/datasets/{answer.id}")
             return answer
     except Exception:
         stored.discard()
         raise
+
+
+_APPEND_PROPERTIES: Mapping[str, object] = {
+    name: UPLOAD_PROPERTIES[name]
+    for name in ("interactions", "items", "name", "options", "columns")
+}
+
+
+@router.post(
+    "/{dataset_id}/append",
+    status_code=201,
+    operation_id="append_to_dataset",
+    responses=documented(404, 409),
+    openapi_extra=multipart_body(_APPEND_PROPERTIES, [], json="DatasetAppend"),
+)
+async def append_to_dataset(
+    dataset_id: str, request: Request, response: Response, context: ContextDep
+) -> Dataset:
+    """Append interactions, items or both: the answer is a new data set, the next version of this one.
+
+    This data set stays as it is. The new one has the content that the files of all versions together would
+    give, and only the appended files are read. Rows may be older than those that are there; repeated rows
+    are rejected and counted. The new version needs nothing of this one once it is `ready`.
+    """
+    if is_json(request):
+        body = await read_json(request, DatasetAppend)
+        made = await run_in_threadpool(_append_named, context, dataset_id, body)
+    else:
+        with scratch(context.settings) as folder:
+            form = await read_form(request, folder, files=APPENDED, fields=FIELDS - {"split"})
+            append = append_from_form(form)
+            made = await run_in_threadpool(_append, context, dataset_id, append)
+    response.headers["location"] = f"/v1/datasets/{made.id}"
+    return made
+
+
+def _append_named(context: Context, dataset_id: str, body: DatasetAppend) -> Dataset:
+    with context.read() as session:
+        append = append_from_files(body, _named_files(session, context, body, APPENDED))
+    return _append(context, dataset_id, append)
+
+
+def _append(context: Context, dataset_id: str, append: Append) -> Dataset:
+    with context.read() as session:
+        parent = DatasetRepository(session, context.tenant_id).get(dataset_id)
+        service.require_ready(parent)
+        before = DataOptions.parse(parent.options, location="options")
+        name = append.name or parent.name
+    upload = DatasetUpload(append.files, name, before.of_append(append.asked))
+    return _create(context, upload, dataset_id)
+
+
+@router.get(
+    "/{dataset_id}/versions", operation_id="list_dataset_versions", responses=documented(404)
+)
+def list_versions(dataset_id: str, context: ContextDep, page: PageQuery) -> Page[Dataset]:
+    """List all versions of a data set, newest first; each names the one that files were appended to."""
+    with context.read() as session:
+        repository = DatasetRepository(session, context.tenant_id)
+        query = repository.versions(repository.get(dataset_id))
+        return repository.page(query, page).page(Dataset.of)
 
 
 @router.get("", operation_id="list_datasets", responses=documented())

@@ -1,9 +1,9 @@
 """Queries over data sets."""
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, or_, select
 
 from dealrec.app.kit.repository import TenantRepository
-from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import JobRow, StageRow, StageState, StoredProgress
 
 
@@ -19,6 +19,28 @@ class DatasetRepository(TenantRepository[DatasetRow]):
             JobRow.tenant_id == self.tenant_id, JobRow.dataset_id == dataset.id
         )
         return list(self.session.scalars(query.order_by(JobRow.id.desc())))
+
+    def versions(self, dataset: DatasetRow) -> Select[DatasetRow]:
+        """Select all versions of a data set, this one included."""
+        root = dataset.root_id or dataset.id
+        return self.query().where(or_(DatasetRow.id == root, DatasetRow.root_id == root))
+
+    def lineage(self, dataset: DatasetRow) -> list[DatasetRow] | None:
+        """Return the versions up to this one, oldest first; ``None`` where one was deleted."""
+        there = {row.id: row for row in self.session.scalars(self.versions(dataset))}
+        found = [dataset]
+        while (parent := found[-1].parent_id) is not None:
+            if parent not in there:
+                return None
+            found.append(there[parent])
+        return found[::-1]
+
+    def validating_appends(self, dataset: DatasetRow) -> list[DatasetRow]:
+        """Return the versions whose validation needs the files of this one."""
+        query = self.query().where(
+            DatasetRow.parent_id == dataset.id, DatasetRow.state == DatasetState.VALIDATING
+        )
+        return list(self.session.scalars(query))
 
     def same_content(self, dataset: DatasetRow) -> list[str]:
         """Return the ids of the other data sets with the content of this one, newest first."""

@@ -24,8 +24,8 @@ _SOURCES = {
 }  # fmt: skip
 
 
-class DatasetCreate(Body):
-    """A request for a data set from uploads, from addresses, or from the files of another data set."""
+class NamedFiles(Body):
+    """Files of interactions and of items that are uploads, or at addresses."""
 
     interactions_upload_id: str | None = Field(None, max_length=40)
     interactions_upload_ids: Several = None
@@ -36,27 +36,51 @@ class DatasetCreate(Body):
     items_upload_id: str | None = Field(None, max_length=40)
     items_upload_ids: Several = None
     items_addresses: Several = None
+    name: str | None = None
+    options: DataOptions | None = None
+    """How the files become a data set."""
+    columns: dict[str, object] | None = None
+    """The option of this name: a map from our column names to the file's."""
+
+    def given(self, role: str) -> list[str]:
+        """The fields that name files of ``role``."""
+        return [name for name in _SOURCES[role] if getattr(self, name, None) is not None]
+
+
+class DatasetAppend(NamedFiles):
+    """A request for a new version of a data set: the files are read alone, and nothing else is.
+
+    The name is that of the version before. ``options`` may say that the files are written otherwise; what
+    becomes of their rows stays as it was.
+    """
+
+    @model_validator(mode="after")
+    def _some_files(self) -> Self:
+        given = [self.given(role) for role in ("interactions", "items")]
+        if not any(given) or max(map(len, given)) > 1:
+            raise ValueError(
+                "give interactions, items or both, each as one of upload_id, upload_ids and addresses"
+            )
+        return self
+
+
+class DatasetCreate(NamedFiles):
+    """A request for a data set from uploads, from addresses, or from the files of another data set."""
+
     samples_upload_id: str | None = Field(None, max_length=40)
     """Samples with texts of their own; interactions may be left out beside them."""
     samples_upload_ids: Several = None
     samples_addresses: Several = None
     source_dataset_id: str | None = Field(None, max_length=40)
     """The data set whose files are read again with other options; one that was rejected keeps its files
-    for a day or so. It takes the place of all uploads and addresses."""
-    name: str | None = None
-    options: DataOptions | None = None
-    """How the files become a data set."""
-    columns: dict[str, object] | None = None
-    """The option of this name: a map from our column names to the file's."""
+    for a day or so. It takes the place of all uploads and addresses. Of a later version all files that were
+    ever appended are read."""
     split: SplitMethod | None = None
     """The option of this name."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        given = {
-            role: [name for name in _SOURCES[role] if getattr(self, name) is not None]
-            for role in _SOURCES
-        }
+        given = {role: self.given(role) for role in _SOURCES}
         if not (given["interactions"] or given["samples"]) or max(map(len, given.values())) > 1:
             raise ValueError(
                 f"give one of {', '.join(_SOURCES['interactions'])}, and at most one of "
@@ -83,6 +107,12 @@ class Dataset(BaseModel):
     counts: dict[str, int] | None
     report: dict[str, Any] | None
     error: dict[str, Any] | None
+    version: int = 1
+    """1, or one more than that of the version that files were appended to."""
+    parent_id: str | None = None
+    """The version that files were appended to; it may have been deleted."""
+    parent_sha256: str | None = None
+    """Its content hash."""
     progress: Progress | None = None
     """The progress of a running validation in bytes; null in lists."""
     same_content: list[str] | None = None

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from dealrec.app.datasets.addresses import AddressedFile, allowed_files
 from dealrec.app.datasets.repository import DatasetRepository
-from dealrec.app.datasets.schemas import DatasetCreate, SampleText
+from dealrec.app.datasets.schemas import DatasetCreate, NamedFiles, SampleText
 from dealrec.app.datasets.uploads import DatasetUpload, SourceFile, upload_from_files
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import Conflict, InUse, NotFound
@@ -66,8 +66,13 @@ class StoredUpload:
         return {"key": key, "filename": file.filename, "bytes": file.bytes}
 
 
-def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> DatasetRow:
-    """Add the row of an upload and queue its ingest; raises :class:`QuotaExceeded`."""
+def add_dataset(
+    session: Session, tenant_id: str, stored: StoredUpload, parent: DatasetRow | None = None
+) -> DatasetRow:
+    """Add the row of an upload and queue its ingest; raises :class:`QuotaExceeded`.
+
+    With ``parent``, a ready data set that is locked, the files are appended to that.
+    """
     upload = stored.upload
     stored_bytes = sum(
         one["bytes"] for file in stored.files.values() if file for one in stored_files(file)
@@ -84,16 +89,32 @@ def add_dataset(session: Session, tenant_id: str, stored: StoredUpload) -> Datas
         stored_bytes=stored_bytes,
         created_at=database_now(session),
     )
+    if parent is not None:
+        row.split = parent.split
+        row.version, row.parent_id = parent.version + 1, parent.id
+        row.parent_sha256, row.root_id = parent.sha256, parent.root_id or parent.id
     plan_ingest(session, row)
     return row
 
 
-def read_again(source: DatasetRow, body: DatasetCreate) -> DatasetUpload:
-    """Make a request for a data set from the files of ``source``, with its name and options by default.
+def read_again(repository: DatasetRepository, body: DatasetCreate) -> DatasetUpload:
+    """Make a request for a data set from the files of another, with its name and options by default.
 
+    The files of a later version are those of all versions up to it.
     Raises :class:`Conflict` (``files_gone``) if they are not kept any more, and :class:`InputError`.
     """
-    kept = {role: _sources(file) for role, file in source.uploads.items() if file}
+    source = repository.get(str(body.source_dataset_id))
+    versions = repository.lineage(source)
+    if versions is None:
+        raise Conflict(
+            "A version that this data set stands on was deleted, and its files with it; send them again.",
+            code="files_gone",
+        )
+    kept: dict[str, list[SourceFile]] = {}
+    for version in versions:
+        for role, file in version.uploads.items():
+            if file:
+                kept.setdefault(role, []).extend(_sources(file))
     if not kept or (source.prefix is None and source.state == DatasetState.REJECTED):
         raise Conflict(
             "The files of the rejected data set have been deleted; send them again.",
@@ -107,7 +128,7 @@ def read_again(source: DatasetRow, body: DatasetCreate) -> DatasetUpload:
 
 
 def named_files(
-    session: Session, settings: Settings, tenant_id: str, body: DatasetCreate, role: str
+    session: Session, settings: Settings, tenant_id: str, body: NamedFiles, role: str
 ) -> list[SourceFile]:
     """The files that a request names for ``interactions``, ``items`` or ``samples``.
 
@@ -153,6 +174,12 @@ def delete_dataset(removal: Removal, dataset_id: str, *, cascade: bool) -> None:
             if active
             else f"{len(jobs)} job(s) were made on the data set; delete them, or use cascade=true.",
             [_dependent(job) for job in active or jobs],
+        )
+    if appends := repository.validating_appends(dataset):
+        raise InUse(
+            "Files are being appended to the data set; try again when that has ended, or delete the new "
+            "version first.",
+            [{"object": "dataset", "id": row.id, "state": row.state} for row in appends],
         )
     if repository.ingest_runs(dataset):
         raise Conflict("The data set is being validated; try again shortly.", code="validating")

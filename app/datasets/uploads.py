@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dealrec.app.datasets.addresses import AddressedFile
-from dealrec.app.datasets.schemas import DatasetCreate
+from dealrec.app.datasets.schemas import DatasetAppend, DatasetCreate
 from dealrec.app.kit.multipart import Form, UploadedFile
 from dealrec.app.kit.schemas import parse_json
 from dealrec.app.uploads.service import WholeFile
@@ -15,6 +15,8 @@ from dealrec.errors import FieldError, InputError
 ROLES = ("interactions", "items", "samples")
 FILES = frozenset(ROLES)
 FIELDS = frozenset({"name", "options", "columns", "split"})
+APPENDED = frozenset({"interactions", "items"})
+"""The files that can be appended."""
 
 
 SourceFile = UploadedFile | WholeFile | AddressedFile
@@ -53,6 +55,38 @@ def dataset_upload(form: Form) -> DatasetUpload:
     )
 
 
+@dataclass(frozen=True)
+class Append:
+    """A validated request to append files."""
+
+    files: Mapping[str, Sequence[SourceFile]]
+    name: str | None
+    asked: DataOptions
+    """How the files are read, where that differs from those before."""
+
+
+def append_from_form(form: Form) -> Append:
+    """Validate the form; raises :class:`InputError` (``missing_field``, ``invalid_columns``, …)."""
+    if not form.files:
+        raise InputError(
+            "The form has no file to append: neither `interactions` nor `items`.",
+            code="missing_field",
+            title="A file is missing",
+            errors=[FieldError("interactions", "required without items")],
+        )
+    columns = _columns_field(form.fields.get("columns"))
+    asked = data_options(_options(form.fields.get("options")), columns=columns, location="options")
+    name = form.fields.get("name")
+    return Append(form.files, None if name is None else _checked_name(name), asked)
+
+
+def append_from_files(body: DatasetAppend, files: Mapping[str, Sequence[SourceFile]]) -> Append:
+    """Validate a request that names its files; raises :class:`InputError`."""
+    columns = None if body.columns is None else _columns(body.columns)
+    asked = data_options(body.options, columns=columns, location="options")
+    return Append(files, None if body.name is None else _checked_name(body.name), asked)
+
+
 def upload_from_files(
     body: DatasetCreate, files: Mapping[str, Sequence[SourceFile]]
 ) -> DatasetUpload:
@@ -74,6 +108,10 @@ def _name(given: str | None, files: Mapping[str, Sequence[SourceFile]]) -> str:
         named = files.get("interactions") or files["samples"]
         last = named[0].filename.rsplit("/", 1)[-1]
         return last.split(".", 1)[0][:200] or "dataset"
+    return _checked_name(given)
+
+
+def _checked_name(given: str) -> str:
     if not 1 <= len(given.strip()) <= 200:
         raise InputError(
             "A name has 1 to 200 characters.",

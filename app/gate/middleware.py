@@ -27,7 +27,7 @@ from dealrec.errors import DealrecError
 REQUEST_ID = "x-request-id"
 _OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/console/sign-in"})
 _OPEN_FILES = "/console/static/"
-_UPLOAD_PATHS = frozenset({"/v1/datasets", "/v1/prune"})
+_UPLOAD_PATHS = re.compile(r"/v1/(datasets(/[a-z0-9_]+/append)?|prune)", re.ASCII)
 _PART_PATHS = "/v1/uploads/"
 _METRICS = "/metrics"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}", re.ASCII)
@@ -130,7 +130,7 @@ class Gate:
     def _limit(self, scope: Scope) -> int:
         """Return the most bytes that the body may have."""
         form = Headers(scope=scope).get("content-type", "").startswith("multipart/")
-        if scope["method"] == "POST" and scope["path"] in _UPLOAD_PATHS and form:
+        if scope["method"] == "POST" and _UPLOAD_PATHS.fullmatch(scope["path"]) and form:
             return self.settings.max_upload_bytes
         if scope["method"] == "PUT" and scope["path"].startswith(_PART_PATHS):
             return self.settings.upload_part_bytes

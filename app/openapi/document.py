@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from dealrec.app.datasets.schemas import DatasetCreate
+from dealrec.app.datasets.schemas import DatasetAppend, DatasetCreate
 from dealrec.app.kit.idempotency.middleware import LONGEST_KEY
 from dealrec.app.kit.problems import Problem, documented
 from dealrec.app.openapi.examples import EXAMPLES
@@ -18,7 +18,7 @@ _KEEPING = frozenset(
     {
         *("create_upload", "create_dataset", "create_job", "create_comparison", "prune"),
         *("create_coreset", "create_finetune", "create_model", "ping_webhook", "redeliver"),
-        *("cancel_job", "pause_job", "resume_job", "retry_job"),
+        *("append_to_dataset", "cancel_job", "pause_job", "resume_job", "retry_job"),
     }
 )
 """The operations that keep their answer for a repeated ``Idempotency-Key``."""
@@ -51,7 +51,8 @@ def openapi_document(app: FastAPI) -> Schema:
             routes=app.routes,
         )
         components = document["components"]
-        components["schemas"] |= _schemas(DatasetCreate) | _schemas(Problem)
+        components["schemas"] |= _schemas(DatasetCreate)
+        components["schemas"] |= _schemas(DatasetAppend) | _schemas(Problem)
         components["parameters"] = {"IdempotencyKey": _IDEMPOTENCY_KEY}
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}, {}]

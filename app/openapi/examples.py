@@ -29,6 +29,7 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         "name": "games",
         "split": "global_time",
     },
+    "DatasetAppend": {"interactions_upload_id": "up_01j9zq4m7c0000000000000000"},
     "Dataset": {
         "id": "ds_01j9zq4m7c0000000000000000",
         "object": "dataset",

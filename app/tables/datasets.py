@@ -61,3 +61,10 @@ class DatasetRow(TenantOwned, Base):
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
     stored_bytes: Mapped[int] = mapped_column(BigInt, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    """1, or one more than that of the version that files were appended to."""
+    root_id: Mapped[str | None] = mapped_column(Id, index=True)
+    """The first version; ``None`` in itself. It names no row once that was deleted, as ``parent_id``."""
+    parent_id: Mapped[str | None] = mapped_column(Id, index=True)
+    """The version that files were appended to."""
+    parent_sha256: Mapped[str | None] = mapped_column(String(64))

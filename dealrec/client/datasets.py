@@ -59,9 +59,23 @@ class Source:
         """
         if interactions is None and samples is None:
             raise InputError("Give interactions, or samples, or both.", code="no_data")
+        return cls.of_roles(
+            {"interactions": interactions, "items": items, "samples": samples},
+            name,
+            {
+                "options": None if data is None else plain(data),
+                "columns": None if columns is None else dict(columns),
+                "split": split,
+            },
+        )
+
+    @classmethod
+    def of_roles(
+        cls, roles: Mapping[str, Files | None], name: str | None, options: Mapping[str, Any]
+    ) -> "Source":
+        """Find the files of each role; raises :class:`InputError` (``no_such_file``)."""
         files: list[tuple[str, str, Path]] = []
         addresses: dict[str, Sequence[str]] = {}
-        roles = {"interactions": interactions, "items": items, "samples": samples}
         for role, given in roles.items():
             several = [given] if isinstance(given, str | Path) else list(given or ())
             remote = [one for one in several if isinstance(one, str) and "://" in one]
@@ -69,11 +83,6 @@ class Source:
                 addresses[role] = remote
             else:
                 files += [(role, *file) for file in _local(several)]
-        options = {
-            "options": None if data is None else plain(data),
-            "columns": None if columns is None else dict(columns),
-            "split": split,
-        }
         return cls(files, addresses, name, without_none(options))
 
     @property
@@ -104,6 +113,11 @@ class Dataset(Remote[M]):
 
     place = "/v1/datasets"
     name: str
+    version: int = 1
+    """1, or one more than that of the version that files were appended to."""
+    parent_id: str | None = None
+    parent_sha256: str | None = None
+    """The version that files were appended to, and its content hash."""
     state: str
     """``validating``, ``ready`` or ``rejected``."""
     progress: Progress | None = None
@@ -180,6 +194,42 @@ class Dataset(Remote[M]):
         return PromptPreview.model_validate(answer.json())
 
     @operation
+    async def append(
+        self,
+        interactions: Files | None = None,
+        *,
+        items: Files | None = None,
+        name: str | None = None,
+        data: DataOptions | Mapping[str, Any] | None = None,
+        columns: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        progress: bool = False,
+    ) -> "Dataset[M]":
+        """Append rows, and return the next version; this one stays as it is.
+
+        The service reads the new files alone (see :meth:`wait`), as it read the files before; ``data`` and
+        ``columns`` say where they are written otherwise.
+        """
+        if interactions is None and items is None:
+            raise InputError("Give interactions, or items, or both.", code="no_data")
+        named = None if columns is None else dict(columns)
+        options = {"options": None if data is None else plain(data), "columns": named}
+        source = Source.of_roles({"interactions": interactions, "items": items}, name, options)
+        return await send_source(
+            self.transport,
+            f"{self.path}/append",
+            source,
+            idempotency_key or new_key(),
+            progress=progress,
+        )
+
+    @sequence
+    async def versions(self) -> AsyncIterator["Dataset[M]"]:
+        """Iterate over all versions of the data set, newest first."""
+        async for entry in listed(self.transport, f"{self.path}/versions"):
+            yield Dataset[M].received(self.transport, entry)
+
+    @operation
     async def rename(self, name: str) -> "Dataset[M]":
         """Give the data set another name, and return it with that."""
         return Dataset[M].received(self.transport, await rename(self.transport, self.path, name))
@@ -218,12 +268,7 @@ class Datasets(Area[M]):
         """
         source = Source.of(interactions, items, samples, name, data, columns, split)
         key = idempotency_key or new_key()
-        if source.apart:
-            return await dataset_apart(self.transport, source, key, progress=progress)
-        request = creating(
-            "/v1/datasets", idempotency_key=key, form=source.form(), files=source.files
-        )
-        return Dataset[M].received(self.transport, (await ask(self.transport, request)).json())
+        return await send_source(self.transport, "/v1/datasets", source, key, progress=progress)
 
     @operation
     async def get(self, identifier: str) -> Dataset[M]:
@@ -237,16 +282,33 @@ class Datasets(Area[M]):
             yield dataset
 
 
+async def send_source(
+    transport: M, path: str, source: Source, idempotency_key: str, *, progress: bool
+) -> Dataset[M]:
+    """Make a data set at ``path``, by one form or, where files are large or many, in parts."""
+    if source.apart:
+        return await dataset_apart(transport, source, idempotency_key, path=path, progress=progress)
+    request = creating(
+        path, idempotency_key=idempotency_key, form=source.form(), files=source.files
+    )
+    return Dataset[M].received(transport, (await ask(transport, request)).json())
+
+
 async def dataset_apart(
-    transport: M, source: Source, idempotency_key: str, *, progress: bool
+    transport: M,
+    source: Source,
+    idempotency_key: str,
+    *,
+    path: str = "/v1/datasets",
+    progress: bool,
 ) -> Dataset[M]:
     """Send the files in parts and make a data set of them and of what is at addresses."""
     body: dict[str, Any] = {
         f"{role}_addresses": list(given) for role, given in source.addresses.items()
     }
-    for role, name, path in source.files:
-        upload = await send_file(transport, path, name=name, progress=progress)
+    for role, name, file in source.files:
+        upload = await send_file(transport, file, name=name, progress=progress)
         body.setdefault(f"{role}_upload_ids", []).append(upload.id)
     body = {**body, **without_none({"name": source.name}), **source.options}
-    answer = await ask(transport, creating("/v1/datasets", body, idempotency_key=idempotency_key))
+    answer = await ask(transport, creating(path, body, idempotency_key=idempotency_key))
     return Dataset[M].received(transport, answer.json())

@@ -55,7 +55,7 @@ def test_every_json_body_shows_an_example(document: dict[str, Any]) -> None:
 
 
 def test_files_of_forms_are_binary(document: dict[str, Any]) -> None:
-    for path in ("/v1/datasets", "/v1/prune"):
+    for path in ("/v1/datasets", "/v1/datasets/{dataset_id}/append", "/v1/prune"):
         form = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]
         for name in ("interactions", "items"):
             assert form["schema"]["properties"][name]["format"] == "binary"

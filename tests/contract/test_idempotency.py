@@ -20,6 +20,7 @@ FILES = {"interactions": ("interactions.csv", CSV, "text/csv")}
 REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
     "create_upload": [lambda _: ("/v1/uploads", {"json": {"filename": "a.csv", "bytes": 5}})],
     "create_dataset": [lambda _: ("/v1/datasets", {"files": FILES})],
+    "append_to_dataset": [lambda at: (f"/v1/datasets/{at.dataset}/append", {"files": FILES})],
     "prune": [lambda _: ("/v1/prune", {"files": FILES, "data": {"budget": "5"}})],
     "create_job": [lambda at: ("/v1/jobs", {"json": {"dataset_id": at.dataset, "budget": 5}})],
     "create_comparison": [

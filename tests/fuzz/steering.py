@@ -19,6 +19,7 @@ from tests.worker.makers import TINY
 _KEY = "Idempotency-Key"
 _FORMS: dict[str, dict[str, Any]] = {
     "create_dataset": {},
+    "append_to_dataset": {},
     "prune": {"budget": "10", "config": json.dumps(TINY)},
 }
 

@@ -81,7 +81,7 @@ function upload(form) {
     return;
   }
   const body = bodyOf(given);
-  request.open("POST", "/v1/datasets");
+  request.open("POST", form.getAttribute("action"));
   if (typeof body === "string") request.setRequestHeader("Content-Type", "application/json");
   request.setRequestHeader("X-CSRF-Token", form.elements.csrf.value);
   form.querySelector("[data-upload-problem]").replaceChildren();

@@ -71,6 +71,10 @@ def acts(client: TestClient, finisher: Finisher, csv: bytes) -> Iterator[tuple[s
     made = finisher.all()
     form = {"files": {"interactions": ("a.csv", csv)}}
     yield "create_dataset", ("POST", "/v1/datasets", form, "dataset.create")
+    append = f"/v1/datasets/{made.dataset}/append"
+    yield "append_to_dataset", ("POST", append, form, "dataset.append")
+    version = client.get("/v1/datasets").json()["data"][0]["id"]
+    assert client.delete(f"/v1/datasets/{version}").status_code == 204
     budget = {"data": {"budget": "5"}}
     yield "prune", ("POST", "/v1/prune", form | budget, "dataset.create")
     yield "prune", ("POST", "/v1/prune", form | budget, "job.create")

@@ -19,7 +19,7 @@ from dealrec.config import PruneConfig
 from dealrec.config.comparison import CONTROLS
 from dealrec.errors import DealrecError, InputError
 from tests.app.conftest import Finished
-from tests.dealrec.client.conftest import CONFIG, ENDLESS, Service, served
+from tests.dealrec.client.conftest import CONFIG, ENDLESS, Run, Service, served
 
 
 def test_one_line_from_a_file_to_the_samples(client: Client, data: Path, tmp_path: Path) -> None:
@@ -68,6 +68,22 @@ def test_a_data_set_is_made_judged_read_and_deleted(
     with pytest.raises(ApiError, match="no data set") as caught:
         client.datasets.get(ready.id)
     assert (caught.value.status, caught.value.code) == (404, "not_found")
+
+
+def test_a_data_set_grows(client: Client, run: Run, data: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later.csv"
+    later.write_text("user_id,item_id,timestamp\nu1,i77,2000000\n")
+    first = client.datasets.create(data).wait(timeout=30)
+    second = first.append(later).wait(timeout=30)
+    assert (second.version, second.parent_sha256) == (2, first.sha256)
+    assert second.counts and first.counts
+    assert second.counts["interactions"] == first.counts["interactions"] + 1
+    done = run("append", second.id, later)
+    assert done.exit_code == 0, done.stderr
+    assert "appended: 0 interactions" in done.stderr
+    third = done.stdout.strip()
+    assert [one.id for one in first.versions()] == [third, second.id, first.id]
+    assert client.datasets.get(third).sha256 == second.sha256
 
 
 def test_samples_with_texts_of_their_own_come_out_as_they_went_in(

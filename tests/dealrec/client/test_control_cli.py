@@ -14,7 +14,17 @@ from tests.app.conftest import Finished
 from tests.dealrec.client.conftest import Run
 from tests.dealrec.test_cli import COMMAND, leaves, lines_of
 
-READ = {"cancel", "pause", "resume", "retry", "submit", "submit-comparison", "report", "upload"}
+READ = {
+    "cancel",
+    "pause",
+    "resume",
+    "retry",
+    "submit",
+    "submit-comparison",
+    "report",
+    "upload",
+    "append",
+}
 """Commands that need more than a finished job, and are tried by tests of their own."""
 
 

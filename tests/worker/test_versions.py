@@ -1,0 +1,87 @@
+"""Versions of a data set over HTTP: appended, validated alone, and readable when the one before is gone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from dealrec.app.settings import Settings
+from dealrec.config import DataOptions
+from dealrec.data.ingest import ingest
+from tests.worker.makers import interactions
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings(data_dir=tmp_path / "data", database_url=database_url, torch_threads=1)
+
+
+LATER = "user_id,item_id,timestamp\nu1,i3,2000000\nu99,i40,900000\nu99,i3,2000000\nu99,i3,2000000\n"
+
+
+def test_a_version_is_appended_validated_and_outlives_the_one_before(
+    client: TestClient, run_all: Callable[[], None], tmp_path: Path
+) -> None:
+    def get(identifier: str) -> dict[str, Any]:
+        found: dict[str, Any] = client.get(f"/v1/datasets/{identifier}").json()
+        return found
+
+    text = interactions()
+    form = {"interactions": ("a.csv", text)}
+    options = {"options": '{"user_core": 3, "split": "leave_one_out"}'}
+    first = client.post("/v1/datasets", files=form, data=options).json()["id"]
+    path = f"/v1/datasets/{first}/append"
+    early = client.post(path, files={"interactions": ("b.csv", LATER)})
+    assert (early.status_code, early.json()["code"]) == (409, "dataset_not_ready")
+    run_all()
+    made = client.post(path, files={"interactions": ("b.csv", LATER)})
+    assert made.status_code == 201, made.text
+    second = made.json()["id"]
+    assert made.headers["location"] == f"/v1/datasets/{second}"
+    refused = client.delete(f"/v1/datasets/{first}")
+    assert (refused.status_code, refused.json()["dependents"][0]["id"]) == (409, second)
+    run_all()
+    more = LATER.replace("i40", "i5")
+    again = client.post(f"/v1/datasets/{second}/append", files={"interactions": ("c.csv", more)})
+    run_all()
+    third = get(again.json()["id"])
+
+    paths = [tmp_path / name for name in ("a.csv", "b.csv", "c.csv")]
+    for path_, content in zip(paths, (text, LATER, more), strict=True):
+        path_.write_text(content)
+    found = ingest(
+        paths, options=DataOptions.parse(third["options"], location=""), out=tmp_path / "whole"
+    )
+    assert third["sha256"] == found.dataset.sha256
+    assert third["counts"]["users"] == 61  # the user of three rows was set aside before
+    assert get(second)["counts"]["users"] == 60
+    assert [third[name] for name in ("version", "parent_id", "parent_sha256")] == [
+        3,
+        second,
+        get(second)["sha256"],
+    ]
+    added = third["report"]["appended"]
+    assert (added["interactions"], added["repeated"], added["late"]) == (1, 3, 1)
+
+    whole = client.post("/v1/datasets", json={"source_dataset_id": third["id"]}).json()["id"]
+    run_all()
+    assert get(whole)["sha256"] == third["sha256"]
+    for gone in (first, second):
+        assert client.delete(f"/v1/datasets/{gone}").status_code == 204
+    samples = client.get(f"/v1/datasets/{third['id']}/samples?limit=1")
+    assert samples.status_code == 200
+    assert [one["id"] for one in versions(client, third["id"])] == [third["id"]]
+    lost = client.post("/v1/datasets", json={"source_dataset_id": third["id"]})
+    assert (lost.status_code, lost.json()["code"]) == (409, "files_gone")
+
+
+def versions(client: TestClient, identifier: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get(f"/v1/datasets/{identifier}/versions").json()["data"]
+    return found
