@@ -36,11 +36,14 @@ serve: install
 	$(BIN)/dealrec serve
 
 # In three processes for two cores, since tests also wait; `python -m pytest` alone runs the same tests
-# one after the other, without coverage. The last line printed is the coverage in percent;
+# one after the other, without coverage (tests/seen.py). The last line printed is the coverage in percent;
 # build/coverage shows it line by line. Tests start hundreds of processes, which find the code compiled.
 test: export PYTHONDONTWRITEBYTECODE =
 test: install
-	$(BIN)/python -m pytest -n 3 --cov --cov-report=html
+	$(BIN)/coverage erase
+	$(BIN)/python -m pytest -n 3 -p tests.seen
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage html --quiet
 	@$(BIN)/coverage report --format=total
 
 # Every way of dying that we know of, on both shapes of the service. `make -j2 chaos` takes less time.
