@@ -9,13 +9,11 @@ from pydantic import BaseModel
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.storage import Storage
-from dealrec.app.stages.workers import seen_lately
+from dealrec.app.stages.workers import SEEN_SECONDS, seen_lately
 from dealrec.version import __version__
 
 router = APIRouter(tags=["operation"])
 _LOG = structlog.get_logger("dealrec.health")
-WORKER_SEEN_SECONDS = 60.0
-"""A worker counts as present if it has looked for work within this time."""
 
 
 class Health(BaseModel):
@@ -74,7 +72,7 @@ def _database(database: Database) -> tuple[bool, bool]:
     """Whether the database answers, and whether it has seen a worker lately."""
     try:
         with database.session(write=False) as session:
-            return True, seen_lately(session, WORKER_SEEN_SECONDS)
+            return True, seen_lately(session, SEEN_SECONDS)
     except Exception as error:
         _LOG.warning("database_not_ready", error=type(error).__name__)
         return False, False

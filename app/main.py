@@ -33,6 +33,7 @@ from dealrec.app.metrics.requests import RequestMetrics
 from dealrec.app.models import endpoints as models
 from dealrec.app.openapi.document import openapi_document
 from dealrec.app.openapi.page import install_docs_page
+from dealrec.app.operation import endpoints as operation
 from dealrec.app.quotas import endpoints as quotas
 from dealrec.app.scores import endpoints as scores
 from dealrec.app.settings import Settings
@@ -90,7 +91,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         exploring,
         adapters,
     )
-    for area in (*areas, catalogue, models, keys, webhooks, quotas, audit, health, metrics):
+    for area in (
+        *areas,
+        catalogue,
+        models,
+        keys,
+        webhooks,
+        quotas,
+        audit,
+        operation,
+        health,
+        metrics,
+    ):
         app.include_router(area.router)
     install_docs_page(app)
     install_console(app)

@@ -35,7 +35,7 @@ class PruneResult:
     evaluation: Mapping[str, Any] | None
     """As :func:`dealrec.recommenders.evaluation.evaluate_adapter` gives it."""
     audit: Mapping[str, float] | None
-    """As :func:`dealrec.stages.audit.run` describes it."""
+    """As :func:`dealrec.data.audit.audit` describes it."""
     target: TargetUse | None
     """What the budget followed from, where a target was asked for."""
     warnings: tuple[str, ...] = ()

@@ -1,9 +1,11 @@
 """The pages of coresets: members and reasons, other selections, differences, training."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlencode
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -23,7 +25,12 @@ from dealrec.app.console.pages import render, templates
 from dealrec.app.console.session import Posted
 from dealrec.app.coresets import endpoints as api
 from dealrec.app.coresets.browsing import SampleQuery, ScoredSamples, SortBy
-from dealrec.app.coresets.exploring import get_verdicts, list_scored_samples
+from dealrec.app.coresets.exploring import (
+    get_map,
+    get_neighbours,
+    get_verdicts,
+    list_scored_samples,
+)
 from dealrec.app.coresets.repository import CoresetRepository
 from dealrec.app.coresets.schemas import CoresetCreate
 from dealrec.app.coresets.service import scores_key
@@ -51,6 +58,9 @@ from dealrec.selection.interface import StratumUse
 router = APIRouter(prefix="/console/coresets", include_in_schema=False)
 _MANY = PageRequest(200, None)
 _PAGE = 10
+_NEIGHBOURS = 8
+_ON_THE_MAP = 1500
+_SCORES = ("influence", "effort", "overall")
 _QUERY = TypeAdapter(SampleQuery)
 
 
@@ -59,6 +69,7 @@ class Tab(StrEnum):
 
     SAMPLES = "samples"
     SCORES = "scores"
+    MAP = "map"
     COMPARE = "compare"
     TRAIN = "train"
 
@@ -167,7 +178,7 @@ def comparison_cost_part(context: ContextDep, coreset_id: str) -> Response:
         return PlainTextResponse(f"It cannot be estimated: {error.detail}")
     filters = templates.env.filters
     return PlainTextResponse(
-        f"about {filters['duration'](found.seconds)} for {found.trainings} trainings"
+        f"takes about {filters['duration'](found.seconds)} ({found.trainings} trainings)"
     )
 
 
@@ -180,6 +191,32 @@ def plots_part(request: Request, context: ContextDep, coreset_id: str) -> Respon
     strata = [StratumUse(**use) for use in coverage["strata"]]
     charts = stored_charts(context, key)
     return render(request, "parts/plots.html", wide=strata_charts(strata), charts=charts)
+
+
+@router.get("/{coreset_id}/map")
+def map_part(request: Request, context: ContextDep, coreset_id: str) -> Response:
+    """Show the samples on a plane, coloured by score or by what was selected."""
+    found = get_map(coreset_id, context, _ON_THE_MAP)
+    scores = {name: _fifths([getattr(one, name) for one in found.points]) for name in _SCORES}
+    return render(
+        request,
+        "parts/map.html",
+        map=found,
+        fifths={name: places for name, places in scores.items() if any(places)},
+        place=f"/console/coresets/{coreset_id}",
+    )
+
+
+@router.get("/{coreset_id}/neighbours")
+def neighbours_part(
+    request: Request,
+    context: ContextDep,
+    coreset_id: str,
+    sample_key: Annotated[str, Query(max_length=10_000)],
+) -> Response:
+    """Show the samples that are most like one."""
+    found = get_neighbours(coreset_id, context, sample_key, _NEIGHBOURS)
+    return render(request, "parts/neighbours.html", found=found)
 
 
 @router.get("/{coreset_id}/explanation")
@@ -232,6 +269,13 @@ def _samples(
     context: Context, coreset_id: str, query: SampleQuery, after: str | None = None
 ) -> ScoredSamples:
     return list_scored_samples(coreset_id, context, PageRequest(_PAGE, after), query)
+
+
+def _fifths(values: Sequence[float | None]) -> list[int]:
+    """Give each value the fifth of the values that it is in, from 1; 0 if it is null."""
+    known = [value for value in values if value is not None]
+    bounds = np.quantile(known or [0.0], [0.2, 0.4, 0.6, 0.8])
+    return [0 if one is None else 1 + int(np.searchsorted(bounds, one)) for one in values]
 
 
 def _sample(context: Context, coreset_id: str, sample_key: str) -> SampleText:

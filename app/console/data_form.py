@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dealrec.app.console.fields import ConfigTree, FormField, fields_of, flat_texts, read_fields
+from dealrec.app.console.fields import FormField, fields_of, flat_texts
 from dealrec.config import Column, DataOptions
 
 PREFIX = "options."
@@ -47,12 +47,3 @@ def column_fields(options: Mapping[str, Any] | None = None) -> list[FormField]:
         if name in DataOptions.model_fields
         for column in Column
     ]
-
-
-def read_options(form: Mapping[str, str]) -> ConfigTree:
-    """Read the options of a sent form; what is empty is left out, and pydantic validates the rest."""
-    filled = {name: text for name, text in form.items() if text.strip()}
-    read = read_fields(filled, [*data_fields(), *column_fields()])
-    options = read.get(PREFIX.rstrip("."), {})
-    assert isinstance(options, dict)
-    return options

@@ -1,27 +1,25 @@
 """The pages of data sets, and the overview."""
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from dealrec.app.adapters.endpoints import list_adapters
-from dealrec.app.console.data_form import column_fields, data_fields, read_options
+from dealrec.app.console.data_form import column_fields, data_fields
 from dealrec.app.console.help import help_with_dataset
-from dealrec.app.console.pages import raise_into_page, render
+from dealrec.app.console.pages import render
 from dealrec.app.console.session import Posted
 from dealrec.app.console.status import worker_seen
 from dealrec.app.coresets.endpoints import list_coresets
 from dealrec.app.datasets import endpoints as api
-from dealrec.app.datasets.schemas import Dataset, DatasetCreate
+from dealrec.app.datasets.schemas import Dataset
 from dealrec.app.jobs.endpoints import list_jobs
 from dealrec.app.kit.context import Context, ContextDep
-from dealrec.app.kit.errors import status_of
 from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.app.tables.datasets import DatasetState
-from dealrec.config import DataOptions, Sampling
-from dealrec.errors import DealrecError
+from dealrec.config import Sampling
+from dealrec.reports.shape import shape_charts
 
 router = APIRouter(include_in_schema=False)
 _FEW = PageRequest(5, None)
@@ -64,36 +62,11 @@ def list_page(request: Request, context: ContextDep, page: PageQuery) -> Respons
 @router.get("/console/datasets/{dataset_id}")
 def dataset_page(request: Request, context: ContextDep, dataset_id: str) -> Response:
     """Show one data set with its counts, report, samples and jobs."""
-    return _dataset_page(request, context, dataset_id)
-
-
-@router.post("/console/datasets/{dataset_id}/again")
-def read_again(request: Request, context: ContextDep, dataset_id: str, form: Posted) -> Response:
-    """Make a data set of the same files with the options of the form."""
-    try:
-        options = DataOptions.parse(read_options(form), location="options")
-        body = DatasetCreate(source_dataset_id=dataset_id, options=options)
-        made = api.create_from_json(context, body)
-    except DealrecError as error:
-        raise_into_page(request, error)
-        return _dataset_page(request, context, dataset_id, form, error)
-    return RedirectResponse(f"/console/datasets/{made.id}", status_code=303)
-
-
-def _dataset_page(
-    request: Request,
-    context: Context,
-    dataset_id: str,
-    form: Mapping[str, str] | None = None,
-    error: DealrecError | None = None,
-) -> Response:
     dataset = api.get_dataset(dataset_id, context)
-    options = dataset.options.asked()
-    asked = options if form is None else read_options(form)
+    asked = dataset.options.asked()
     return render(
         request,
         "dataset.html",
-        status=200 if error is None else status_of(error),
         dataset=dataset,
         jobs=list_jobs(context, _MANY, dataset_id=dataset_id),
         help_text=help_with_dataset(dataset.error.get("code")) if dataset.error else None,
@@ -102,7 +75,6 @@ def _dataset_page(
         names=_column_names(dataset),
         known=names(context) if dataset.same_content else {},
         versions=api.list_versions(dataset_id, context, _MANY).data,
-        problem=error and error.to_problem(),
     )
 
 
@@ -120,6 +92,13 @@ def dataset_part(request: Request, context: ContextDep, dataset_id: str) -> Resp
     if dataset.state is not DatasetState.VALIDATING:
         answer.headers["hx-refresh"] = "true"
     return answer
+
+
+@router.get("/console/datasets/{dataset_id}/shape")
+def shape_part(request: Request, context: ContextDep, dataset_id: str) -> Response:
+    """Show interactions over time, lengths of histories and popularity."""
+    shape = api.get_shape(dataset_id, context)
+    return render(request, "parts/shape.html", shape=shape, charts=shape_charts(shape))
 
 
 @router.get("/console/datasets/{dataset_id}/samples")

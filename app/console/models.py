@@ -18,11 +18,16 @@ from dealrec.errors import DealrecError, InputError
 
 router = APIRouter(prefix="/console/models", include_in_schema=False)
 _INPUTS = (
-    ("name", "Name", "What jobs call it.", True),
-    ("repository", "Repository", "Such as Qwen/Qwen2.5-0.5B-Instruct.", True),
-    ("revision", "Commit", "The 40 digits of a commit; a branch could change.", True),
-    ("file", "GGUF file", "Empty: the weights in safetensors.", False),
-    ("licence", "Licence", "Such as apache-2.0.", False),
+    ("name", "Name", "The name by which jobs refer to it.", True),
+    ("repository", "Repository", "For example Qwen/Qwen2.5-0.5B-Instruct.", True),
+    (
+        "revision",
+        "Commit",
+        "The 40 digits of a commit. A branch is not enough, because it can change.",
+        True,
+    ),
+    ("file", "GGUF file", "Leave empty to use the safetensors files.", False),
+    ("licence", "Licence", "For example apache-2.0.", False),
 )
 """Name, label, help, and whether it is needed."""
 

@@ -162,7 +162,8 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> Re
         "version": __version__,
         "signed_in": "dealrec_key" in request.cookies,
         "path": request.url.path,
-        "may_write": _may_write(request),
+        "may_write": _has_scope(request, Scope.WRITE),
+        "may_administer": _has_scope(request, Scope.ADMIN),
     }
     answer = templates.TemplateResponse(request, name, context, status_code=status)
     answer.headers["cache-control"] = "no-store"
@@ -171,10 +172,10 @@ def render(request: Request, name: str, status: int = 200, **context: Any) -> Re
     return answer
 
 
-def _may_write(request: Request) -> bool:
-    """Whether the caller's key may change anything; true before it is known who calls."""
+def _has_scope(request: Request, scope: Scope) -> bool:
+    """Whether the caller's key has the scope; true before it is known who calls."""
     caller: Caller | None = getattr(request.state, "caller", None)
-    return caller is None or Scope.WRITE in caller.scopes
+    return caller is None or scope in caller.scopes
 
 
 def set_cookie(request: Request, answer: Response, name: str, value: str) -> None:

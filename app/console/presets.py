@@ -24,25 +24,25 @@ PRESETS = {
         Preset(
             "default",
             "Default",
-            "Strata of influence: minutes, also without a GPU. No language model reads the samples.",
+            "Scores by influence. Takes minutes, also without a GPU, because no language model is needed.",
             {},
         ),
         Preset(
             "effort",
             "With effort",
-            "DEALRec: influence, and how hard the language model must work to learn a sample.",
+            "DEALRec: influence, and also effort, which is how hard a sample is for the language model.",
             {"effort": {}, "selection": {"method": "dealrec"}},
         ),
         Preset(
             "published",
             "As published",
-            "The paper's method from end to end: its influence, its effort and its selection.",
+            "The paper’s method from end to end: its influence, its effort and its selection.",
             {"selection": {"method": "dealrec_paper"}},
         ),
         Preset(
             "adapter",
             "With an adapter",
-            "The default, and LoRA training on the coreset, measured on a few held-out users.",
+            "The default, then LoRA training on the coreset, measured on a few held-out users.",
             {"finetune": {}, "evaluation": MEASURED_BRIEFLY},
         ),
     )

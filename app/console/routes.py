@@ -15,6 +15,7 @@ from dealrec.app.console import (
     names,
     session,
     status,
+    webhooks,
 )
 from dealrec.app.console.auth import Authentication
 from dealrec.app.console.pages import FOLDER
@@ -34,6 +35,7 @@ def install_console(app: FastAPI) -> None:
         coresets,
         adapters,
         keys,
+        webhooks,
         models,
         status,
         session,

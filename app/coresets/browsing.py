@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from fastapi import Depends, Query
 
 from dealrec.app.datasets.schemas import SampleText
 from dealrec.app.datasets.service import sample_text
+from dealrec.app.kit.errors import NotFound
 from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.config import PruneConfig
 from dealrec.data.dataset import Dataset
@@ -21,7 +22,9 @@ from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples
 
 _Mask = npt.NDArray[np.bool_]
+_Places = npt.NDArray[np.float32]
 _Text = Annotated[str | None, Query(max_length=1000)]
+_FACTS = ("sample_key", "influence", "effort", "overall", "stratum", "selected")
 
 
 class SortBy(StrEnum):
@@ -52,6 +55,19 @@ class SampleQuery:
     """A part of the target's title or id."""
     text: _Text = None
     """A part of a title or an id in the history or of the target."""
+    left: float | None = None
+    """The bounds of a box on the map of the samples, from 0 to 1; the four are given together."""
+    right: float | None = None
+    bottom: float | None = None
+    top: float | None = None
+
+    @property
+    def box(self) -> tuple[float, float, float, float] | None:
+        """Left, right, bottom and top, if all are given."""
+        left, right, bottom, top = self.left, self.right, self.bottom, self.top
+        if left is None or right is None or bottom is None or top is None:
+            return None
+        return left, right, bottom, top
 
 
 SampleQueryDep = Annotated[SampleQuery, Depends()]
@@ -73,36 +89,69 @@ class ScoredSamples(Page[ScoredSample]):
     matches: int
 
 
-def browse(
-    folder: Path, scores: Path, config: PruneConfig, query: SampleQuery, request: PageRequest
-) -> ScoredSamples:
-    """List samples of the stored data set in ``folder`` by this ``scores.parquet``.
+@dataclass(frozen=True)
+class Pool:
+    """The samples that a coreset was selected from, with their scores."""
 
-    ``config`` is that of the job that made the scores, whose rows are in the order of the samples.
-    """
-    dataset = Dataset.load(folder)
-    samples = build_samples(dataset, config.sampling, config.min_history)
-    table = pq.read_table(scores)
-    found = np.flatnonzero(_wanted(table, dataset, samples, query))
+    dataset: Dataset
+    samples: Samples
+    scores: pa.Table
+    """The coreset's ``scores.parquet``, whose rows are in the order of the samples."""
+    prompter: Prompter
+
+    @classmethod
+    def load(cls, folder: Path, scores: Path, config: PruneConfig) -> "Pool":
+        """Read the stored data set in ``folder``; ``config`` is that of the job that made the scores."""
+        dataset = Dataset.load(folder)
+        samples = build_samples(dataset, config.sampling, config.min_history)
+        prompter = Prompter(dataset, samples, config.prompt)
+        return cls(dataset, samples, pq.read_table(scores), prompter)
+
+    def index(self, sample_key: str) -> int:
+        """Find a sample by its key; raises :class:`NotFound`."""
+        index: int = pc.index(self.scores["sample_key"], sample_key).as_py()
+        if index < 0:
+            raise NotFound.of("sample", sample_key)
+        return index
+
+    def facts(self, index: int) -> dict[str, Any]:
+        """The key and the scores of a sample, by the names that schemas use."""
+        return {name: self.scores[name][index].as_py() for name in _FACTS}
+
+    def scored(self, index: int) -> ScoredSample:
+        """Put a sample into words beside its scores."""
+        facts = self.facts(index)
+        key = facts.pop("sample_key")
+        text = sample_text(self.dataset, self.samples, self.prompter, key, index)
+        return ScoredSample(**text.model_dump(), **facts)
+
+
+def browse(
+    pool: Pool, query: SampleQuery, request: PageRequest, places: _Places | None = None
+) -> ScoredSamples:
+    """List the samples that ``query`` asks for; ``places`` [n, 2] is their map, if it has a box."""
+    wanted = _wanted(pool, query)
+    if places is not None and query.box is not None:
+        left, right, bottom, top = query.box
+        wanted &= (places >= (left, bottom)).all(axis=1) & (places <= (right, top)).all(axis=1)
+    found = np.flatnonzero(wanted)
     if query.sort is not SortBy.ORDER:
-        found = found[_order(_numbers(table, query.sort.value)[found], descending=query.descending)]
+        values = _numbers(pool.scores, query.sort.value)[found]
+        found = found[_order(values, descending=query.descending)]
     first = 0 if request.after is None else (request.position() or 0) + 1
     shown = found[first : first + request.limit]
-    prompter, keys = Prompter(dataset, samples, config.prompt), table["sample_key"]
-    names = ("influence", "effort", "overall", "stratum", "selected")
-    data = []
-    for index in map(int, shown):
-        text = sample_text(dataset, samples, prompter, keys[index].as_py(), index)
-        numbers = {name: table[name][index].as_py() for name in names}
-        data.append(ScoredSample(**text.model_dump(), **numbers))
     last = first + len(shown)
     more = last < len(found)
     return ScoredSamples(
-        data=data, has_more=more, next=str(last - 1) if more else None, matches=len(found)
+        data=[pool.scored(int(index)) for index in shown],
+        has_more=more,
+        next=str(last - 1) if more else None,
+        matches=len(found),
     )
 
 
-def _wanted(table: pa.Table, dataset: Dataset, samples: Samples, query: SampleQuery) -> _Mask:
+def _wanted(pool: Pool, query: SampleQuery) -> _Mask:
+    table, dataset, samples = pool.scores, pool.dataset, pool.samples
     wanted = np.ones(len(table), bool)
     if query.selected is not None:
         wanted &= table["selected"].to_numpy() == query.selected

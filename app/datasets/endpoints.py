@@ -1,6 +1,6 @@
 """Data sets over HTTP."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.orm import Session
@@ -21,17 +21,20 @@ from dealrec.app.datasets.uploads import (
     FIELDS,
     FILES,
     ROLES,
+    SOURCE,
     Append,
     DatasetUpload,
     SourceFile,
     append_from_files,
     append_from_form,
     dataset_upload,
+    form_of_source,
     upload_from_files,
+    whole_files,
 )
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
-from dealrec.app.kit.multipart import read_form
+from dealrec.app.kit.multipart import Form, read_form
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
 from dealrec.app.kit.schemas import Cascade, is_json, read_json
@@ -39,6 +42,8 @@ from dealrec.app.naming import Rename
 from dealrec.app.removal import removing
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.config import DataOptions, Sampling, SplitMethod
+from dealrec.data.audit import DatasetShape, dataset_shape
+from dealrec.data.dataset import Dataset as StoredDataset
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
 
@@ -72,6 +77,14 @@ UPLOAD_PROPERTIES: Mapping[str, object] = {
 }
 
 
+_SOURCE_PROPERTY: Mapping[str, object] = {
+    SOURCE: {
+        "type": "string",
+        "description": "The data set whose files are read again; files beside it replace those of their kind",
+    }
+}
+
+
 def multipart_body(
     properties: Mapping[str, object], required: list[str], *, json: str | None = None
 ) -> dict[str, object]:
@@ -93,7 +106,9 @@ def multipart_body(
     status_code=201,
     operation_id="create_dataset",
     responses=documented(404, 409),
-    openapi_extra=multipart_body(UPLOAD_PROPERTIES, [], json="DatasetCreate"),
+    openapi_extra=multipart_body(
+        {**UPLOAD_PROPERTIES, **_SOURCE_PROPERTY}, [], json="DatasetCreate"
+    ),
 )
 async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
     """Make a data set from a form with interactions, items and samples, or from files named in JSON.
@@ -101,8 +116,8 @@ async def create_dataset(request: Request, response: Response, context: ContextD
     Items are optional. Samples have texts of their own; beside them interactions may be left out.
 
     These are uploads, addresses that the operator allows, or the files of another data set, which are read
-    again with other options. Several files of a kind are one table; where their names begin with folders such
-    as `day=2020-09-13`, these are columns.
+    again with other options, or with some of them replaced. Several files of a kind are one table; where
+    their names begin with folders such as `day=2020-09-13`, these are columns.
 
     Validation continues after the answer.
     """
@@ -111,8 +126,8 @@ async def create_dataset(request: Request, response: Response, context: ContextD
         made = await run_in_threadpool(create_from_json, context, body)
     else:
         with scratch(context.settings) as folder:
-            form = await read_form(request, folder, files=FILES, fields=FIELDS)
-            made = await run_in_threadpool(_create, context, dataset_upload(form))
+            form = await read_form(request, folder, files=FILES, fields=FIELDS | {SOURCE})
+            made = await run_in_threadpool(_create_from_form, context, form)
     response.headers["location"] = f"/v1/datasets/{made.id}"
     return made
 
@@ -120,11 +135,30 @@ async def create_dataset(request: Request, response: Response, context: ContextD
 def create_from_json(context: Context, body: DatasetCreate) -> Dataset:
     """Make a data set from uploads, from addresses, or from the files of another one."""
     with context.read() as session:
-        if body.source_dataset_id is not None:
-            upload = service.read_again(DatasetRepository(session, context.tenant_id), body)
-        else:
-            upload = upload_from_files(body, _named_files(session, context, body, ROLES))
+        found = _named_files(session, context, body, ROLES)
+        upload = _with_source(context, session, body, found)
     return _create(context, upload)
+
+
+def _create_from_form(context: Context, form: Form) -> Dataset:
+    body = form_of_source(form)
+    if body is None:
+        return _create(context, dataset_upload(form))
+    with context.read() as session:
+        upload = _with_source(context, session, body, whole_files(form))
+    return _create(context, upload)
+
+
+def _with_source(
+    context: Context,
+    session: Session,
+    body: DatasetCreate,
+    files: Mapping[str, Sequence[SourceFile]],
+) -> DatasetUpload:
+    """Add the files of the data set that the request names, if it names one, to its own."""
+    if body.source_dataset_id is None:
+        return upload_from_files(body, files)
+    return service.read_again(DatasetRepository(session, context.tenant_id), body, files)
 
 
 def _named_files(
@@ -273,6 +307,19 @@ def list_samples(
     with scratch(context.settings) as folder:
         texts = service.sample_texts(context.storage.fetch_folder(prefix, folder), sampling, page)
     return texts.page(lambda text: text)
+
+
+@router.get("/{dataset_id}/shape", operation_id="get_dataset_shape", responses=documented(404, 409))
+def get_shape(dataset_id: str, context: ContextDep) -> DatasetShape:
+    """Return the distributions that decide whether there is anything to learn.
+
+    These are interactions over time and by split, the lengths of histories, and the popularity of items.
+    """
+    with context.read() as session:
+        row = DatasetRepository(session, context.tenant_id).get(dataset_id)
+        prefix = service.require_ready(row)
+    with scratch(context.settings) as folder:
+        return dataset_shape(StoredDataset.load(context.storage.fetch_folder(prefix, folder)))
 
 
 @router.post(

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from dealrec.app.kit.schemas import Body
 from dealrec.app.stages.schemas import Progress
-from dealrec.app.tables.datasets import DatasetRow, DatasetState
+from dealrec.app.tables.datasets import DatasetRow, DatasetState, stored_files
 from dealrec.app.tables.jobs import StoredProgress
 from dealrec.config import DataOptions, SplitMethod
 
@@ -16,9 +16,7 @@ Several = Annotated[
     Field(None, min_length=1, max_length=1000),
 ]
 _SOURCES = {
-    "interactions": (
-        "interactions_upload_id", "interactions_upload_ids", "interactions_addresses", "source_dataset_id",
-    ),
+    "interactions": ("interactions_upload_id", "interactions_upload_ids", "interactions_addresses"),
     "items": ("items_upload_id", "items_upload_ids", "items_addresses"),
     "samples": ("samples_upload_id", "samples_upload_ids", "samples_addresses"),
 }  # fmt: skip
@@ -73,22 +71,21 @@ class DatasetCreate(NamedFiles):
     samples_addresses: Several = None
     source_dataset_id: str | None = Field(None, max_length=40)
     """The data set whose files are read again with other options; one that was rejected keeps its files
-    for a day or so. It takes the place of all uploads and addresses. Of a later version all files that were
-    ever appended are read."""
+    for a day or so. Uploads and addresses beside it replace the files of their kind. Of a later version all
+    files that were ever appended are read."""
     split: SplitMethod | None = None
     """The option of this name."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         given = {role: self.given(role) for role in _SOURCES}
-        if not (given["interactions"] or given["samples"]) or max(map(len, given.values())) > 1:
+        enough = given["interactions"] or given["samples"] or self.source_dataset_id is not None
+        if not enough or max(map(len, given.values())) > 1:
             raise ValueError(
                 f"give one of {', '.join(_SOURCES['interactions'])}, and at most one of "
-                f"{', '.join(_SOURCES['items'])} and of {', '.join(_SOURCES['samples'])}; with samples the "
-                "interactions may be left out"
+                f"{', '.join(_SOURCES['items'])} and of {', '.join(_SOURCES['samples'])}; with samples or "
+                "source_dataset_id the interactions may be left out"
             )
-        if self.source_dataset_id is not None and (given["items"] or given["samples"]):
-            raise ValueError("give source_dataset_id and no items or samples")
         return self
 
 
@@ -115,6 +112,8 @@ class Dataset(BaseModel):
     """Its content hash."""
     progress: Progress | None = None
     """The progress of a running validation in bytes; null in lists."""
+    files: dict[str, list[str]] = {}
+    """The names of the files by kind: ``interactions``, ``items``, ``samples``."""
     same_content: list[str] | None = None
     """The ids of other data sets of the same content, newest first; null in lists."""
 
@@ -122,7 +121,13 @@ class Dataset(BaseModel):
     def of(cls, row: DatasetRow, progress: StoredProgress | None = None) -> Self:
         """Make the schema of a row."""
         told = None if progress is None else Progress.model_validate(progress)
-        return cls.model_validate(row, from_attributes=True).model_copy(update={"progress": told})
+        files = {
+            role: [one["filename"] or one.get("address", "") for one in stored_files(file)]
+            for role, file in row.uploads.items()
+            if file
+        }
+        shown = cls.model_validate(row, from_attributes=True)
+        return shown.model_copy(update={"progress": told, "files": files})
 
 
 class SampleText(BaseModel):

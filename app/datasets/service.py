@@ -1,6 +1,6 @@
 """The rules of data sets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -97,11 +97,16 @@ def add_dataset(
     return row
 
 
-def read_again(repository: DatasetRepository, body: DatasetCreate) -> DatasetUpload:
+def read_again(
+    repository: DatasetRepository,
+    body: DatasetCreate,
+    replaced: Mapping[str, Sequence[SourceFile]],
+) -> DatasetUpload:
     """Make a request for a data set from the files of another, with its name and options by default.
 
-    The files of a later version are those of all versions up to it.
-    Raises :class:`Conflict` (``files_gone``) if they are not kept any more, and :class:`InputError`.
+    The files of a later version are those of all versions up to it. ``replaced`` take the place of the files
+    of their kind. Raises :class:`Conflict` (``files_gone``) if the others are not kept any more, and
+    :class:`InputError`.
     """
     source = repository.get(str(body.source_dataset_id))
     versions = repository.lineage(source)
@@ -113,9 +118,10 @@ def read_again(repository: DatasetRepository, body: DatasetCreate) -> DatasetUpl
     kept: dict[str, list[SourceFile]] = {}
     for version in versions:
         for role, file in version.uploads.items():
-            if file:
+            if file and role not in replaced:
                 kept.setdefault(role, []).extend(_sources(file))
-    if not kept or (source.prefix is None and source.state == DatasetState.REJECTED):
+    gone = source.prefix is None and source.state == DatasetState.REJECTED
+    if not (kept or replaced) or (kept and gone):
         raise Conflict(
             "The files of the rejected data set have been deleted; send them again.",
             code="files_gone",
@@ -124,7 +130,7 @@ def read_again(repository: DatasetRepository, body: DatasetCreate) -> DatasetUpl
     changes: dict[str, object] = {} if named else {"options": DataOptions.parse(source.options)}
     if body.name is None:
         changes["name"] = source.name
-    return upload_from_files(body.model_copy(update=changes), kept)
+    return upload_from_files(body.model_copy(update=changes), {**kept, **replaced})
 
 
 def named_files(

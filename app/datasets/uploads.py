@@ -6,6 +6,7 @@ from typing import Any
 
 from dealrec.app.datasets.addresses import AddressedFile
 from dealrec.app.datasets.schemas import DatasetAppend, DatasetCreate
+from dealrec.app.kit.errors import NotFound
 from dealrec.app.kit.multipart import Form, UploadedFile
 from dealrec.app.kit.schemas import parse_json
 from dealrec.app.uploads.service import WholeFile
@@ -14,9 +15,11 @@ from dealrec.errors import FieldError, InputError
 
 ROLES = ("interactions", "items", "samples")
 FILES = frozenset(ROLES)
+_LONGEST_ID = 40
 FIELDS = frozenset({"name", "options", "columns", "split"})
 APPENDED = frozenset({"interactions", "items"})
 """The files that can be appended."""
+SOURCE = "source_dataset_id"
 
 
 SourceFile = UploadedFile | WholeFile | AddressedFile
@@ -42,7 +45,7 @@ def dataset_upload(form: Form) -> DatasetUpload:
             title="A file is missing",
             errors=[FieldError("interactions", "required without samples")],
         )
-    files = {role: form.files[role] for role in ROLES if role in form.files}
+    files = whole_files(form)
     return DatasetUpload(
         files=files,
         name=_name(form.fields.get("name"), files),
@@ -77,7 +80,7 @@ def append_from_form(form: Form) -> Append:
     columns = _columns_field(form.fields.get("columns"))
     asked = data_options(_options(form.fields.get("options")), columns=columns, location="options")
     name = form.fields.get("name")
-    return Append(form.files, None if name is None else _checked_name(name), asked)
+    return Append(whole_files(form), None if name is None else _checked_name(name), asked)
 
 
 def append_from_files(body: DatasetAppend, files: Mapping[str, Sequence[SourceFile]]) -> Append:
@@ -85,6 +88,42 @@ def append_from_files(body: DatasetAppend, files: Mapping[str, Sequence[SourceFi
     columns = None if body.columns is None else _columns(body.columns)
     asked = data_options(body.options, columns=columns, location="options")
     return Append(files, None if body.name is None else _checked_name(body.name), asked)
+
+
+def whole_files(form: Form) -> dict[str, Sequence[SourceFile]]:
+    """The files of the form by role; raises :class:`InputError` (``empty_file``) for a role of nothing."""
+    for role in ROLES:
+        files = form.files.get(role, [])
+        if files and not any(file.bytes for file in files):
+            named = ", ".join(file.filename for file in files)
+            raise InputError(
+                f"The file is empty: {named}.",
+                code="empty_file",
+                title="The file is empty",
+                errors=[FieldError(role, f"is empty: {named}")],
+            )
+    return {role: form.files[role] for role in ROLES if role in form.files}
+
+
+def form_of_source(form: Form) -> DatasetCreate | None:
+    """The request of a form that names another data set's files; ``None`` if it names none.
+
+    Raises :class:`InputError` like :func:`dataset_upload`, and :class:`NotFound`.
+    """
+    source = form.fields.get(SOURCE)
+    if source is None:
+        return None
+    if not 1 <= len(source) <= _LONGEST_ID:
+        raise NotFound.of("data set", source)
+    options, columns = form.fields.get("options"), form.fields.get("columns")
+    given = {
+        "name": form.fields.get("name"),
+        "options": _options(options),
+        "columns": _columns_field(columns),
+        "split": _split(form.fields.get("split")),
+    }
+    asked = {name: value for name, value in given.items() if value is not None}
+    return DatasetCreate(source_dataset_id=source, **asked)
 
 
 def upload_from_files(

@@ -16,8 +16,18 @@ _HARMLESS = frozenset(
 )
 """Paths whose POSTs change nothing on the server."""
 _HARMLESS_ENDING = "/prompt-preview"
-_ADMINISTRATION = frozenset({"/v1/keys", "/v1/audit", "/v1/webhooks", "/metrics", "/console/keys"})
-_ADMINISTRATION_BELOW = ("/v1/keys/", "/v1/webhooks/", "/console/keys/")
+_ADMINISTRATION = frozenset(
+    {
+        "/v1/keys",
+        "/v1/audit",
+        "/v1/server",
+        "/v1/webhooks",
+        "/metrics",
+        "/console/keys",
+        "/console/webhooks",
+    }
+)
+_ADMINISTRATION_BELOW = ("/v1/keys/", "/v1/webhooks/", "/console/keys/", "/console/webhooks/")
 _CHANGED_BY_ADMINISTRATORS = ("/v1/models", "/console/models")
 """Everybody may look at these and at what lies below."""
 

@@ -2,19 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import aliased
 
 from dealrec.app.kit.pagination import PageRequest, Slice
 from dealrec.app.kit.repository import TenantRepository
 from dealrec.app.tables.adapters import AdapterRow
 from dealrec.app.tables.datasets import DatasetRow
-from dealrec.app.tables.jobs import ArtifactRow, EventRow, JobRow, JobState, ScoreRow, StageRow
+from dealrec.app.tables.jobs import (
+    SELECTING,
+    ArtifactRow,
+    EventRow,
+    JobRow,
+    JobState,
+    ScoreRow,
+    StageRow,
+)
 from dealrec.config.curve import Curve
 from dealrec.config.stages import StageName
 
 _COMPARISONS = 20
 """How many finished comparisons on a data set are looked at."""
+_LIKE_RESULTS = 20
+"""How many results of a stage in other jobs are looked at."""
 
 # Every poll of a job runs this query, so it is built once.
 _STAGES = (
@@ -54,6 +64,26 @@ class JobRepository(TenantRepository[JobRow]):
                 StageRow.part.is_(None),
             )
         ).one_or_none()
+
+    def like_results(self, job: JobRow, name: StageName) -> Sequence[Row[JobRow, ArtifactRow]]:
+        """Return the results of a stage in other jobs on the data set that make a coreset, newest first."""
+        query = (
+            select(JobRow, ArtifactRow)
+            .join(StageRow, StageRow.job_id == JobRow.id)
+            .join(ArtifactRow, StageRow.artifact_id == ArtifactRow.id)
+            .where(
+                JobRow.tenant_id == self.tenant_id,
+                ArtifactRow.tenant_id == self.tenant_id,
+                JobRow.dataset_id == job.dataset_id,
+                JobRow.kind.in_(SELECTING),
+                JobRow.id != job.id,
+                StageRow.name == name.value,
+                StageRow.part.is_(None),
+            )
+            .order_by(JobRow.id.desc())
+            .limit(_LIKE_RESULTS)
+        )
+        return self.session.execute(query).all()
 
     def adapter(self, identifier: str) -> AdapterRow | None:
         """Return an adapter of the tenant, for jobs that go on from it."""

@@ -14,7 +14,8 @@ class Scope(StrEnum):
     WRITE = "write"
     """Upload, start jobs, cancel, delete."""
     ADMIN = "admin"
-    """See the tenant's keys, its audit trail and the server's metrics; add and remove its models."""
+    """See the tenant's keys, webhooks and audit trail, and the server's state and metrics; add and remove its
+    models."""
 
 
 ALL_SCOPES = frozenset(Scope)

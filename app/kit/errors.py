@@ -115,7 +115,7 @@ class RateLimited(ServiceError):
 
     def __init__(self, limit: str, retry_after: int) -> None:
         super().__init__(
-            f"At most {limit} are answered. Try again in {retry_after} s.",
+            f"These are more requests than allowed ({limit}). Try again in {retry_after} s.",
             limit=limit,
             retry_after=retry_after,
         )
@@ -127,7 +127,7 @@ class NotFound(ServiceError):
 
     status = 404
     code = "not_found"
-    title = "There is no such thing"
+    title = "Not found"
 
     @classmethod
     def of(cls, kind: str, identifier: str) -> "NotFound":
@@ -140,14 +140,14 @@ class Conflict(ServiceError):
 
     status = 409
     code = "conflict"
-    title = "The present state does not allow this"
+    title = "This is not possible in its present state"
 
 
 class InUse(Conflict):
     """Other objects depend on this one (409); ``dependents`` lists them."""
 
     code = "in_use"
-    title = "Others depend on this"
+    title = "Something else depends on this"
 
     def __init__(self, detail: str, dependents: Sequence[dict[str, str]]) -> None:
         super().__init__(detail, dependents=list(dependents))
@@ -161,7 +161,7 @@ class PayloadTooLarge(ServiceError):
     title = "The body is too large"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The body may have at most {limit:,} bytes.", limit=limit)
+        super().__init__(f"The body of the request may have at most {limit:,} bytes.", limit=limit)
 
 
 class RangeNotSatisfiable(ServiceError):
@@ -169,7 +169,7 @@ class RangeNotSatisfiable(ServiceError):
 
     status = 416
     code = "range_not_satisfiable"
-    title = "There are no such bytes"
+    title = "The file does not have these bytes"
 
 
 def status_of(error: DealrecError) -> int:

@@ -90,7 +90,7 @@ def error_response(error: DealrecError, path: str) -> ProblemResponse:
 def internal_error(path: str) -> ProblemResponse:
     """Make the answer to an unexpected error, without its details."""
     error = DealrecError(
-        "The server failed and has logged the error. The request may be tried again."
+        "Something went wrong on the server, which has logged the error. You can try the request again."
     )
     return problem_response(error.to_problem(), 500, path)
 

@@ -1,6 +1,7 @@
 """Stored files, in a local folder or an S3-compatible store."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -151,6 +152,13 @@ class Storage:
         """Yield the key of every file under ``prefix``, and the time when it was stored (UTC)."""
         for entry in self._entries(prefix):
             yield entry["path"], entry["last_modified"]
+
+    def free_bytes(self) -> int | None:
+        """Return the bytes that are free on the disk of the local store; ``None`` for S3."""
+        if self._root is None:
+            return None
+        at = next(path for path in (self._root, *self._root.parents) if path.exists())
+        return shutil.disk_usage(at).free
 
     def check(self) -> None:
         """Raise an exception if the store cannot be reached; readiness calls this."""

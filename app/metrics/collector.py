@@ -16,6 +16,8 @@ from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.dispatch import QUEUES
 from dealrec.app.metrics import repository
 from dealrec.app.metrics.runs import RunCounters
+from dealrec.app.stages.work import queued_stages, worker_queues
+from dealrec.app.stages.workers import SEEN_SECONDS
 from dealrec.app.tables.jobs import StageState
 
 _LOG = structlog.get_logger("dealrec.metrics")
@@ -23,7 +25,6 @@ _KEPT_SECONDS = 5.0
 """Scrapes within this time get the same answer."""
 _SETTLED_SECONDS = 120.0
 """After this time no transaction can still commit an earlier end of a run."""
-_WORKER_SEEN_SECONDS = 60.0
 
 
 class WorkCollector(Collector):
@@ -73,9 +74,7 @@ class WorkCollector(Collector):
             "How long the first of them has waited",
             labels=("queue",),
         )
-        queued = {
-            queue: (count, since) for queue, count, since in repository.queued_stages(session)
-        }
+        queued = {queue: (count, since) for queue, count, since in queued_stages(session)}
         for queue in QUEUES:
             count, since = queued.get(queue, (0, None))
             depth.add_metric((queue,), count)
@@ -89,7 +88,7 @@ class WorkCollector(Collector):
         jobs = GaugeMetricFamily("dealrec_jobs", "Jobs that have not ended", labels=("state",))
         for state, count in repository.open_jobs(session):
             jobs.add_metric((state,), count)
-        seen = repository.worker_queues(session, now, _WORKER_SEEN_SECONDS)
+        seen = worker_queues(session, now, SEEN_SECONDS)
         takers = Counter(queue for queues in seen for queue in queues)
         workers = GaugeMetricFamily(
             "dealrec_workers", "Workers seen within a minute, by queue", labels=("queue",)

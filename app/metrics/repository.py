@@ -1,7 +1,7 @@
 """Queries of metrics over all tenants; indices answer each of them quickly."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
@@ -13,7 +13,6 @@ from dealrec.app.tables.jobs import (
     StageRow,
     StageRunRow,
     StageState,
-    WorkerRow,
 )
 
 EndedRun = Row[str, str, str | None, float, bool]
@@ -29,15 +28,6 @@ def open_stages(session: Session) -> Sequence[Row[str, str, int]]:
     ).all()
 
 
-def queued_stages(session: Session) -> Sequence[Row[str, int, datetime | None]]:
-    """Count the waiting stages by queue, with the time since when the first one waits."""
-    return session.execute(
-        select(StageRow.queue, func.count(), func.min(StageRow.queued_at))
-        .where(StageRow.state == StageState.QUEUED)
-        .group_by(StageRow.queue)
-    ).all()
-
-
 def open_jobs(session: Session) -> Sequence[Row[str, int]]:
     """Count the jobs that have not ended by state."""
     return session.execute(
@@ -45,12 +35,6 @@ def open_jobs(session: Session) -> Sequence[Row[str, int]]:
         .where(JobRow.state.not_in(ENDED_JOBS))
         .group_by(JobRow.state)
     ).all()
-
-
-def worker_queues(session: Session, now: datetime, seconds: float) -> list[list[str]]:
-    """Return the queues of each worker that was seen within ``seconds``."""
-    since = now - timedelta(seconds=seconds)
-    return list(session.scalars(select(WorkerRow.queues).where(WorkerRow.seen_at >= since)))
 
 
 def ended_runs(session: Session, since: datetime, before: datetime | None) -> Sequence[EndedRun]:

@@ -37,13 +37,19 @@ def lock_tenant(session: Session, tenant_id: str) -> None:
     session.execute(select(Tenant.id).where(Tenant.id == tenant_id).with_for_update())
 
 
-def stored_bytes(session: Session, tenant_id: str) -> int:
-    """Sum the bytes of everything stored; an upload counts with its declared size."""
+def stored_bytes(session: Session, tenant_id: str | None) -> int:
+    """Sum the bytes of everything that a tenant (``None``: all of them) has stored.
+
+    An upload counts with its declared size.
+    """
     session.flush()
-    return sum(
-        int(session.scalar(select(func.sum(column)).where(table.tenant_id == tenant_id)) or 0)
-        for table, column in _STORED
-    )
+    total = 0
+    for table, column in _STORED:
+        query = select(func.sum(column))
+        if tenant_id is not None:
+            query = query.where(table.tenant_id == tenant_id)
+        total += int(session.scalar(query) or 0)
+    return total
 
 
 def open_jobs(session: Session, tenant_id: str) -> int:

@@ -10,6 +10,8 @@ from dealrec.app.kit.database import database_now
 from dealrec.app.tables.jobs import WorkerRow
 
 _FORGET = timedelta(days=1)
+SEEN_SECONDS = 60.0
+"""A worker counts as present if it has looked for work within this time."""
 
 
 def saw(session: Session, worker: str, queues: Sequence[str]) -> None:

@@ -108,7 +108,12 @@ def budgets_chart(
     ]
     axis = alt.Axis(values=sorted(levels), labelAngle=0, format=",d", labelOverlap=True, grid=False)
     base = marks().encode(
-        x=alt.X("budget:Q", scale=alt.Scale(type="log", nice=False), axis=axis, title="samples"),
+        x=alt.X(
+            "budget:Q",
+            scale=alt.Scale(type="log", nice=False),
+            axis=axis,
+            title="samples (logarithmic)",
+        ),
         description="words:N",
     )
     scale = alt.Scale(domain=list(bounds), zero=False)
@@ -152,7 +157,7 @@ def curve_chart(curve: Curve, metric: str) -> str:
             "samples:Q",
             scale=alt.Scale(type="symlog", constant=least, nice=False),
             axis=axis,
-            title="randomly selected samples",
+            title="randomly selected samples (logarithmic)",
         ),
         description="words:N",
     )

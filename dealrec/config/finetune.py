@@ -176,7 +176,7 @@ class FinetuneConfig(Config):
     max_gradient_norm: float = Field(1.0, gt=0)
     loss_on: LossSpan = LossSpan.ANSWER
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """The number type of the frozen model (see :class:`EffortConfig`); the adapter is in float32."""
+    """The number type of the frozen model; the adapter is in float32."""
     quantization: Quantization = Quantization.NONE
     """The form of the frozen model's weights; other forms than ``none`` need the package `bitsandbytes`,
     and are for GPUs: on CPUs they are slower than ``none``. A training and its evaluation use the same form;

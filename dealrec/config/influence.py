@@ -85,7 +85,7 @@ class InfluenceConfig(Config):
     """For the target ``recent``: the share of all samples, the newest, whose risk counts."""
     risk: Risk = Risk.LIKELIHOOD
     parameters: InfluenceParameters = InfluenceParameters.ITEM_EMBEDDING
-    """``item_embedding`` predicts held-out trainings best (``benchmarks/RESULTS.md``)."""
+    """``item_embedding`` predicts held-out trainings best."""
     curvature: Curvature = Curvature.GAUSS_NEWTON
     curvature_tokens: int = Field(1024, ge=1)
     """The number of loss positions for the curvature, spread evenly over the samples."""

@@ -34,8 +34,12 @@ def selector_groups() -> list[SelectorGroup]:
         SelectorGroup("Recommended", "Start with one of these.", tuple(recommended)),
         SelectorGroup(
             "Controls",
-            "No model is needed: what a method must beat to be worth it.",
+            "They need no model. A method is worth its effort only if it beats them.",
             tuple(controls),
         ),
-        SelectorGroup("Research", "Published and our own ideas, to try out.", tuple(research)),
+        SelectorGroup(
+            "Research",
+            "Published methods and ideas of our own, to experiment with.",
+            tuple(research),
+        ),
     ]

@@ -3,7 +3,7 @@
 Examples:
     >>> entry = SELECTORS[SelectionMethod.D2]
     >>> entry.summary
-    'Hard samples, not two of one neighbourhood: messages over a graph.'
+    'Takes hard samples, but not several from one neighbourhood, by passing messages over a graph.'
     >>> [need.value for need in listed_needs(entry)]
     ['grand', 'embedding']
 """
@@ -90,7 +90,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
     for entry in (
         SelectorEntry(
             SelectionMethod.BALANCED,
-            "Draws over strata of popularity and history length, the most harmful left out.",
+            "Draws at random from strata of popularity and history length, without the most harmful samples.",
             "Our own",
             "dealrec.selection.balanced:select_balanced",
             (Need.INFLUENCE, Need.TARGETS, Need.HISTORY_LENGTHS),
@@ -100,7 +100,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.DEALREC,
-            "Random draws over strata of influence + λ · effort, the very top left out.",
+            "Draws at random from strata of influence + λ · effort, without the very highest.",
             _DEALREC,
             "dealrec.selection.stratified:select_stratified",
             (Need.INFLUENCE, Need.EFFORT),
@@ -109,7 +109,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.DEALREC_PAPER,
-            "The published method from end to end: its influence, its effort and its selection.",
+            "The published method from end to end, with its own influence, effort and selection.",
             _DEALREC,
             "dealrec.selection.paper:select_as_published",
             (Need.INFLUENCE, Need.EFFORT),
@@ -118,7 +118,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.RANDOM,
-            "Uniform draws over all samples: the control.",
+            "Draws at random from all samples: the control.",
             "-",
             "dealrec.selection.uniform:select_uniform",
             (),
@@ -126,7 +126,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.STRATIFIED_RANDOM,
-            "Draws in proportion over strata of the target's popularity: the stronger control.",
+            "Draws at random, in proportion, from strata of the target's popularity: the stronger control.",
             "-",
             "dealrec.selection.popularity:select_by_popularity",
             (Need.TARGETS,),
@@ -136,7 +136,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.INFLUENCE,
-            "The samples with the highest influence.",
+            "Takes the samples with the highest influence.",
             _DEALREC + " (its ablation)",
             "dealrec.selection.influence:select_by_influence",
             (Need.INFLUENCE,),
@@ -145,7 +145,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.INFLUENCE_STRATA,
-            "Random draws over strata of influence alone, nothing left out.",
+            "Draws at random from strata of influence alone, and leaves nothing out.",
             _DEALREC + " (without effort)",
             "dealrec.selection.influence_strata:select_influence_strata",
             (Need.INFLUENCE,),
@@ -155,7 +155,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.THINNED_INFLUENCE,
-            "The samples with the highest influence, few of one target.",
+            "Takes the samples with the highest influence, but only a few with the same target.",
             "Our own",
             "dealrec.selection.thinned_influence:select_thinned",
             (Need.INFLUENCE, Need.TARGETS),
@@ -164,7 +164,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.EFFORT,
-            "The samples with the highest effort.",
+            "Takes the samples with the highest effort.",
             _DEALREC + " (its ablation)",
             "dealrec.selection.effort:select_by_effort",
             (Need.EFFORT,),
@@ -173,7 +173,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.EL2N,
-            "The samples on which the surrogate errs most.",
+            "Takes the samples on which the surrogate is most wrong.",
             "Paul et al., NeurIPS 2021, arXiv 2107.07075",
             "dealrec.selection.el2n:select_by_el2n",
             (Need.EL2N,),
@@ -182,7 +182,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.GRAND,
-            "The samples with the largest gradient of the surrogate.",
+            "Takes the samples with the largest gradient of the surrogate.",
             "Paul et al., NeurIPS 2021, arXiv 2107.07075",
             "dealrec.selection.grand:select_by_grand",
             (Need.GRAND,),
@@ -191,7 +191,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.CCS,
-            "Random draws over strata of difficulty, the hardest left out.",
+            "Draws at random from strata of difficulty, without the hardest samples.",
             "Zheng et al., ICLR 2023, arXiv 2210.15809",
             "dealrec.selection.ccs:select_with_coverage",
             (),
@@ -201,7 +201,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.MODERATE,
-            "The samples at a middling distance from the centre of their cluster.",
+            "Takes the samples at a medium distance from the centre of their cluster.",
             "Xia et al., ICLR 2023 (Moderate Coreset)",
             "dealrec.selection.moderate:select_moderate",
             (Need.EMBEDDING,),
@@ -210,7 +210,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.D2,
-            "Hard samples, not two of one neighbourhood: messages over a graph.",
+            "Takes hard samples, but not several from one neighbourhood, by passing messages over a graph.",
             "Maharana et al., ICLR 2024, arXiv 2310.07931",
             "dealrec.selection.d2:select_by_messages",
             (Need.EMBEDDING,),
@@ -219,7 +219,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.K_CENTER,
-            "Each next sample is the farthest from those taken.",
+            "Takes, again and again, the sample that is farthest from those already taken.",
             "Sener and Savarese, ICLR 2018, arXiv 1708.00489",
             "dealrec.selection.k_center:select_centers",
             (Need.EMBEDDING,),
@@ -227,7 +227,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.HERDING,
-            "Samples whose mean is nearest to the mean of all.",
+            "Takes samples whose mean is nearest to the mean of all samples.",
             "Welling, ICML 2009; Rebuffi et al., CVPR 2017, arXiv 1611.07725",
             "dealrec.selection.herding:select_by_herding",
             (Need.EMBEDDING,),
@@ -235,7 +235,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.TF_DCON,
-            "The samples in the middle of each cluster.",
+            "Takes the samples in the middle of each cluster.",
             "In the style of Wu et al. 2023, arXiv 2310.09874",
             "dealrec.selection.tf_dcon:select_cluster_middles",
             (Need.EMBEDDING,),
@@ -245,7 +245,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.RECRANKER,
-            "Draws that prefer active users and share by cluster.",
+            "Draws at random, prefers active users, and shares the budget among clusters.",
             "In the style of Luo et al. 2023, arXiv 2312.16018",
             "dealrec.selection.recranker:select_like_recranker",
             (Need.EMBEDDING, Need.HISTORY_LENGTHS),
@@ -254,7 +254,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.GRADIENT_MATCH,
-            "The samples whose gradient of the LLM points where validation's does.",
+            "Takes the samples whose LLM gradient points the same way as that of validation samples.",
             "Xia et al., ICML 2024 (LESS), arXiv 2402.04333",
             "dealrec.selection.gradient_match:select_matching_gradients",
             (Need.GRADIENTS, Need.VALIDATION_GRADIENTS),
@@ -263,7 +263,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.GORACS,
-            "Least transport cost to validation samples, less the gradient norm.",
+            "Minimises the transport cost to validation samples, less the gradient norm.",
             "Mei et al., KDD 2025, arXiv 2506.04015",
             "dealrec.selection.goracs:select_by_transport",
             (Need.EFFORT, Need.EMBEDDING, Need.VALIDATION_EMBEDDING),
@@ -271,7 +271,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.IMPORTANCE_RESAMPLING,
-            "Draws that prefer samples like those of validation.",
+            "Draws at random, and prefers samples that are like validation samples.",
             "In the style of Xie et al., NeurIPS 2023 (DSIR), arXiv 2302.03169",
             "dealrec.selection.importance_resampling:select_by_importance",
             (Need.EMBEDDING, Need.VALIDATION_EMBEDDING),
@@ -280,7 +280,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.POPULAR,
-            "Samples of the most frequent targets, few of each: a control.",
+            "Takes samples of the most frequent targets, a few of each: a control.",
             "Cremonesi et al., RecSys 2010 (as a recommender)",
             "dealrec.selection.popular:select_popular",
             (Need.TARGETS,),
@@ -289,7 +289,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.RECENT,
-            "Random draws from the newest samples: a control.",
+            "Draws at random from the newest samples: a control.",
             "In the style of Matuszyk et al., SAC 2015 (sliding window)",
             "dealrec.selection.recent:select_recent",
             (Need.TIMES,),
@@ -299,7 +299,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.RECENT_POPULAR,
-            "Samples of the targets that are frequent of late, few of each: a control.",
+            "Takes samples of the targets that are frequent lately, a few of each: a control.",
             "In the style of Ji et al., SIGIR 2020, arXiv 2005.13829",
             "dealrec.selection.recent_popular:select_recent_popular",
             (Need.TARGETS, Need.TIMES),
@@ -308,7 +308,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.WINDOW_POPULAR,
-            "The newest samples of the targets that are frequent in the newest window.",
+            "Takes the newest samples of the targets that are frequent in the newest window.",
             "In the style of Ji et al., SIGIR 2020, arXiv 2005.13829",
             "dealrec.selection.window_popular:select_window_popular",
             (Need.TARGETS, Need.TIMES),
@@ -318,7 +318,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.ROUND_ROBIN,
-            "Validation samples choose in turn what is most like them.",
+            "Lets validation samples take turns in choosing the sample that is most like them.",
             "In the style of Ivison et al. 2025 (RDS+), arXiv 2503.01807, and Nayak et al. 2026, "
             "arXiv 2602.14696",
             "dealrec.selection.round_robin:select_in_turns",
@@ -328,7 +328,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.EXPLAINED,
-            "Draws from the middle by what the history tells of the target, few of one target.",
+            "Draws from samples whose history tells neither much nor little of the target, a few of each.",
             "Our own",
             "dealrec.selection.explained:select_explained",
             (Need.TARGETS, Need.LIKELIHOOD),
@@ -338,7 +338,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.IFD,
-            "Targets that stay hard for the language model although it reads the history.",
+            "Takes the samples whose target stays hard for the language model although it reads the history.",
             "Li et al., NAACL 2024, arXiv 2308.12032",
             "dealrec.selection.ifd:select_by_following",
             (Need.IFD,),
@@ -347,7 +347,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.COMPOSITE,
-            "A score, distance from what was taken, balance over popularity, and a cap.",
+            "Combines a score, distance from what was taken, balance over popularity, and a cap per target.",
             "Our own; in the style of Carbonell and Goldstein, SIGIR 1998",
             "dealrec.selection.composite:select_composite",
             (Need.TARGETS,),

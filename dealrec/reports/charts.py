@@ -7,12 +7,14 @@ have the colour of the page's own text, so that one drawing suits light and dark
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 import altair as alt
 import numpy as np
 import numpy.typing as npt
 import vl_convert
 
+from dealrec.coresets.landscape import as_many_at_random
 from dealrec.selection.interface import StratumUse
 
 Float64 = npt.NDArray[np.float64]
@@ -26,7 +28,7 @@ _BINS = 40
 _CELLS = (40, 26)
 _TAIL = 0.25
 """Percent of the samples at each end that are folded into the outermost bins or cells."""
-_SIZE = {"width": 420, "height": 190}
+SIZE = {"width": 420, "height": 190}
 _ROWS = "rows"
 _CONFIG = {
     "background": "transparent",
@@ -74,17 +76,24 @@ def histogram(values: Float64, selected: Mask, title: str) -> str:
         title: Title of the axis of scores.
     """
     edges = _edges(values, _BINS)
+    parts = {
+        "all samples": values,
+        "selected": values[selected],
+        AT_RANDOM: values[as_many_at_random(selected)],
+    }
+    shares = {
+        name: np.histogram(np.clip(part, edges[0], edges[-1]), edges)[0] / max(1, len(part))
+        for name, part in parts.items()
+    }
     rows: list[Row] = []
-    drawn = np.random.default_rng(0).choice(len(values), int(selected.sum()), replace=False)
-    parts = {"all samples": values, "selected": values[selected], AT_RANDOM: values[drawn]}
-    for name, part in parts.items():
-        counts, _ = np.histogram(np.clip(part, edges[0], edges[-1]), edges)
-        for low, high, count in zip(
-            edges.tolist(), edges[1:].tolist(), counts.tolist(), strict=False
-        ):
-            share = count / max(1, len(part))
-            words = f"{low:.3g} to {high:.3g}: {share:.2%} of {name}"
-            rows.append({"low": low, "high": high, "share": share, "of": name, "words": words})
+    for place, (low, high) in enumerate(pairwise(edges.tolist())):
+        here = {name: float(share[place]) for name, share in shares.items()}
+        told = ", ".join(f"{share:.2%} of {name}" for name, share in here.items())
+        words = f"{low:.3g} to {high:.3g}: {told}"
+        rows += [
+            {"low": low, "high": high, "share": share, "of": name, "words": words}
+            for name, share in here.items()
+        ]
     bars = marks().encode(
         x=alt.X("low:Q", title=title, bin="binned", scale=alt.Scale(nice=False, zero=False)),
         x2="high:Q",
@@ -100,7 +109,7 @@ def histogram(values: Float64, selected: Mask, title: str) -> str:
         .transform_filter(f"datum.of == '{AT_RANDOM}'")
     )
     return svg(
-        alt.layer(every, taken, at_random).properties(**_SIZE), rows, f"Distribution of the {title}"
+        alt.layer(every, taken, at_random).properties(**SIZE), rows, f"Distribution of the {title}"
     )
 
 
@@ -130,7 +139,11 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
             axis=alt.Axis(values=ticks, labelAngle=0),
         ),
         y=alt.Y(
-            "count:Q", title="samples (logarithmic)", scale=alt.Scale(type="symlog"), stack=None
+            "count:Q",
+            title="samples (logarithmic)",
+            scale=alt.Scale(type="symlog"),
+            axis=alt.Axis(values=log_ticks(max(use.available for use in strata)), format="~s"),
+            stack=None,
         ),
         color=_colours("available", "selected"),
         description="words:N",
@@ -143,7 +156,10 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
 
 
 def density(influence: Float64, effort: Float64, selected: Mask) -> str:
-    """Draw the number of samples by influence and effort, [n] each; selected samples are marked."""
+    """Draw the number of samples by influence and effort, [n] each.
+
+    Selected samples are marked, and as many random ones beside them.
+    """
     edges = [_edges(values, bins) for values, bins in zip((influence, effort), _CELLS, strict=True)]
     x, y = (
         np.clip(values, edge[0], edge[-1])
@@ -151,22 +167,31 @@ def density(influence: Float64, effort: Float64, selected: Mask) -> str:
     )
     counts = np.histogram2d(x, y, edges)[0].astype(int)
     taken = np.histogram2d(x[selected], y[selected], edges)[0].astype(int)
+    random = as_many_at_random(selected)
+    drawn = np.histogram2d(x[random], y[random], edges)[0].astype(int)
     many, chosen = "samples", "selected"
     rows: list[Row] = []
     for i, j in zip(*np.nonzero(counts), strict=True):
         (left, right), (low, high) = edges[0][i : i + 2].tolist(), edges[1][j : j + 2].tolist()
-        words = f"{counts[i, j]:,} samples, {taken[i, j]:,} selected"
+        words = (
+            f"{counts[i, j]:,} samples at influence {left:.3g} to {right:.3g} and effort {low:.3g} to "
+            f"{high:.3g}: {taken[i, j]:,} selected, {drawn[i, j]:,} {AT_RANDOM}"
+        )
         corners = {"x": left, "x2": right, "y": low, "y2": high}
         rows.append({**corners, "samples": int(counts[i, j]), "of": many, "words": words})
-        if taken[i, j]:
-            middle = {"x": (left + right) / 2, "y": (low + high) / 2}
-            share = float(taken[i, j] / counts[i, j])
-            rows.append({**middle, "share": share, "of": chosen, "words": words})
+        middle = {"x": (left + right) / 2, "y": (low + high) / 2}
+        for name, some in ((chosen, taken), (AT_RANDOM, drawn)):
+            if some[i, j]:
+                share = float(some[i, j] / counts[i, j])
+                rows.append({**middle, "share": share, "of": name, "words": words})
     exact = alt.Scale(nice=False, zero=False)
     base = marks().encode(
         x=alt.X("x:Q", bin="binned", title="influence", scale=exact),
         y=alt.Y("y:Q", bin="binned", title="effort", scale=exact),
-        color=alt.Color("of:N", scale=alt.Scale(domain=[many, chosen], range=[CHOSEN, MARK])),
+        color=alt.Color(
+            "of:N",
+            scale=alt.Scale(domain=[many, chosen, AT_RANDOM], range=[CHOSEN, MARK, "currentColor"]),
+        ),
         description="words:N",
     )
     shade = alt.Scale(type="log", domain=[1, max(2, int(counts.max()))], range=[0.12, 0.85])
@@ -174,12 +199,25 @@ def density(influence: Float64, effort: Float64, selected: Mask) -> str:
         x2="x2:Q", y2="y2:Q", opacity=alt.Opacity("samples:Q", scale=shade, legend=None)
     )
     side = alt.Scale(domain=[0, 1], range=[4, 30])
-    points = base.mark_square(opacity=1).encode(size=alt.Size("share:Q", scale=side, legend=None))
+    size = alt.Size("share:Q", scale=side, legend=None)
+    points = base.mark_square(opacity=1).encode(size=size)
+    circles = base.mark_point(shape="circle", strokeWidth=1, opacity=0.9).encode(size=size)
     chart = alt.layer(
         cells.transform_filter(f"datum.of == '{many}'"),
         points.transform_filter(f"datum.of == '{chosen}'"),
+        circles.transform_filter(f"datum.of == '{AT_RANDOM}'"),
     )
-    return svg(chart.properties(**_SIZE), rows, "Number of samples by influence and effort")
+    return svg(chart.properties(**SIZE), rows, "Number of samples by influence and effort")
+
+
+def log_ticks(highest: float) -> list[int]:
+    """Ticks of a logarithmic axis that begins at zero: 0, 1, 10, 100, … up to ``highest``.
+
+    Examples:
+        >>> log_ticks(450)
+        [0, 1, 10, 100]
+    """
+    return [0, *(10**power for power in range(len(str(int(max(1, highest))))))]
 
 
 def marks() -> alt.Chart:

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 
-from dealrec.reports.charts import ALL, CHOSEN, Row, marks, svg
+from dealrec.reports.charts import ALL, CHOSEN, SIZE, Row, marks, svg
 from dealrec.reports.scores import Chart
 
 Points = Sequence[tuple[int, float | None]]
 """A step and the value there, which is ``None`` where it is no number."""
-_SIZE = {"width": 420, "height": 190}
 _NAMES = {"train_loss": "loss of the samples", "valid_loss": "loss of held-out samples"}
 
 
@@ -55,8 +54,8 @@ def _lines(curves: Mapping[str, Sequence[tuple[int, float]]], unit: str, label: 
         y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
         color=alt.Color("of:N", scale=colours, legend=legend),
     )
-    points = base.mark_point(filled=True, size=20).encode(description="words:N")
-    chart = alt.layer(base.mark_line(strokeWidth=1.5), points).properties(**_SIZE)
+    points = base.mark_point(filled=True, size=30).encode(description="words:N")
+    chart = alt.layer(base.mark_line(strokeWidth=1.5), points).properties(**SIZE)
     return svg(chart, rows, label)
 
 

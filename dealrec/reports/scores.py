@@ -21,8 +21,9 @@ _MEANINGS = {
     "overall": "",
 }
 _CELLS = (
-    "Darker cells hold more samples; a larger square marks a larger share that was selected. The "
-    "outermost cells hold the tails."
+    "Darker cells hold more samples. A larger square means that a larger share of the cell was selected, a "
+    "larger circle that a larger share came into a random selection of the same size. The outermost cells "
+    "hold the tails."
 )
 
 
@@ -89,7 +90,7 @@ def _agreement(influence: Float64, effort: Float64) -> str:
 def _quotas(strata: Sequence[StratumUse]) -> str:
     quotas = [use.selected for use in strata if use.selected]
     if not quotas:
-        return "No stratum gave a sample."
+        return "No sample was taken from any stratum."
     least, most = min(quotas), max(quotas)
     span = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    return f"{len(quotas)} of {len(strata)} strata gave samples, {span} each."
+    return f"Samples were taken from {len(quotas)} of {len(strata)} strata, {span} from each."

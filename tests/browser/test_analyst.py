@@ -52,7 +52,7 @@ def _upload(page: Page, sample: Path) -> None:
     first = page.locator("#samples details").first
     first.locator("summary").click()
     expect(first.get_by_text("Instruction")).to_be_visible()
-    page.get_by_label("One sample is").select_option("per_interaction")
+    page.get_by_label("One sample per").select_option("per_interaction")
     expect(page.locator("#samples code").first).to_have_text("u0001:1")
 
 
@@ -161,7 +161,7 @@ def test_addresses_stand_in_for_files(open_page: Open, sample: Path) -> None:
     watched = open_page()
     page = watched.page
     page.goto("/console/datasets")
-    page.get_by_text("Addresses in place of files").click()
+    page.get_by_text("Use addresses instead of files").click()
     page.get_by_label("Addresses of interactions").fill("file:///etc/passwd")
     page.get_by_role("button", name="Upload").click()
     alert = page.get_by_role("alert")

@@ -53,7 +53,7 @@ def test_a_key_is_made_shown_once_used_and_revoked(open_page: Open, server: Serv
     page.goto("/")
     page.get_by_role("link", name="Keys").click()
     page.get_by_label("Name").fill("nightly")
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_role("button", name="Create the key").click()
     headers = {"authorization": f"Bearer {page.locator('#made-key').inner_text()}"}
     assert httpx.get(f"{server.url}/v1/datasets", headers=headers).status_code == 200
     assert httpx.get(f"{server.url}/metrics", headers=headers).status_code == 403

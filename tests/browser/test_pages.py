@@ -42,7 +42,7 @@ def test_what_is_not_there_is_said_on_a_page(open_page: Open) -> None:
     watched = open_page()
     page = watched.page
     page.goto("/console/jobs/job_0")
-    expect(page.get_by_role("alert").filter(has_text="There is no such thing")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Not found")).to_be_visible()
     look(page, "problem")
 
 

@@ -32,7 +32,7 @@ def test_the_options_that_a_ticked_method_reads_are_shown(
     weight, seed = page.get_by_label("Effort weight λ"), page.locator("[name='selection.seed']")
     expect(seed).to_be_visible()
     expect(weight).to_be_hidden()
-    box = page.get_by_role("checkbox", name="dealrec Random draws over strata")
+    box = page.get_by_role("checkbox", name="dealrec Draws at random from strata")
     box.check()
     expect(weight).to_be_visible()
     box.uncheck()
@@ -46,7 +46,9 @@ def test_a_comparison_is_asked_for_corrected_and_cancelled(
     page = watched.page
     page.goto("/console/comparisons/new")
     page.get_by_label("Budgets").fill("10, many")
-    page.get_by_role("checkbox", name="influence The samples with the highest influence.").check()
+    page.get_by_role(
+        "checkbox", name="influence Takes the samples with the highest influence."
+    ).check()
     page.get_by_role("button", name="Start the comparison").click()
     expect(page.get_by_role("alert").filter(has_text="A budget must be a number.")).to_be_visible()
     look(page, "comparison-problem")

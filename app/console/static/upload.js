@@ -1,15 +1,20 @@
 // Uploads with progress, and the map from a file's columns to ours.
 "use strict";
 
+// Says what was refused as the other forms do: at each field, and what is at none of them above the form.
 function showProblem(place, problem) {
+  const box = element("div", "problem", "");
+  box.setAttribute("role", "alert");
   const list = document.createElement("ul");
   for (const error of problem.errors ?? []) {
-    list.append(element("li", "", `${error.location}: ${error.message}`));
+    const fault = element("li", "", `${error.location}: ${error.message}`);
+    fault.dataset.at = error.location;
+    fault.dataset.message = `${error.message[0].toUpperCase()}${error.message.slice(1)}.`;
+    list.append(fault);
   }
-  const box = element("div", "problem", "");
   box.append(element("strong", "", problem.title), element("p", "", problem.detail), list);
   place.replaceChildren(box);
-  place.focus();
+  showRefusal(place);
 }
 
 // The fields called options.… as one object: options.columns.user_id is {columns: {user_id: …}}.
@@ -104,7 +109,7 @@ async function columnsOf(file) {
 }
 
 async function look(form) {
-  const files = ["interactions", "items"].map((name) => form.elements[name].files[0]);
+  const files = ["interactions", "items"].map((name) => form.elements[name]?.files[0]);
   const [first, second] = await Promise.all(files.map((file) => (file ? columnsOf(file) : [])));
   const found = [...new Set([...first, ...second])];
   form.querySelector("datalist").replaceChildren(...found.map((name) => new Option(name)));

@@ -46,7 +46,7 @@ def test_what_it_will_take_is_said_before_it_is_started(
     part = client.post("/console/comparisons/estimate", data=form)
     assert part.status_code == 200
     assert re.search(rf"<dt>Trainings</dt><dd>{4 * (len(CONTROLS) + 1) + 3}</dd>", part.text)
-    assert "<dt>Comparison</dt>" in part.text and "two cores without a GPU" in part.text
+    assert "<dt>Comparison</dt>" in part.text and "two cores and no GPU" in part.text
     wrong = client.post("/console/comparisons/estimate", data={**form, "budgets": "10, many"})
     assert "No estimate" in wrong.text and "budgets.1" in wrong.text
     assert client.get("/v1/jobs").json()["data"] == []

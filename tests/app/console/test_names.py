@@ -58,6 +58,6 @@ def test_an_evaluation_says_for_whom_it_ranked_and_folds_figures_that_are_all_ze
         session.get_one(JobRow, made.finetune).evaluation = measured
     for path in (f"/console/jobs/{made.finetune}", f"/console/adapters/{made.adapter}"):
         page = " ".join(client.get(path).text.split())
-        assert "60 users of the test split were asked." in page
+        assert "60 users of the test split took part." in page
         assert "For 4 of these users, the catalogue is ranked" in page
-        assert "no user's item came among the first 20" in page and page.count(">ndcg@5<") == 0
+        assert "no user’s item came among the first 20" in page and page.count(">ndcg@5<") == 0

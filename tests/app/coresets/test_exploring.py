@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from dealrec.app.kit.database import Database
+from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.storage import Storage
 from dealrec.app.tables.coresets import CoresetRow
+from dealrec.app.tables.jobs import ArtifactRow, JobRow, StageRow
 from dealrec.config import SelectionConfig
+from dealrec.coresets.landscape import nearest
+from dealrec.selection.vectors import MadeVectors, Vectors
 from tests.app.comparisons import finished_comparison
 from tests.app.conftest import Finisher
 
@@ -90,9 +94,85 @@ def test_the_comparison_with_random_is_offered_with_what_it_takes(
 ) -> None:
     made = finisher.all()
     cost = client.get(f"/console/coresets/{made.coreset}/comparison-cost").text
-    assert cost.startswith("about ") and cost.endswith("trainings")
+    assert cost.startswith("takes about ") and cost.endswith("trainings)")
     asked = {"dataset_id": made.dataset, "budgets": "12", "selector": "dealrec"}
     form = client.get("/console/comparisons/new", params=asked).text
     assert 'name="budgets" value="12"' in form
     assert 'name="selector.dealrec" value="1" checked' in form
     assert 'name="selector.influence_strata" value="1" checked' not in form
+
+
+def test_a_map_places_all_samples_and_a_box_on_it_lists_those_inside(
+    client: TestClient, finisher: Finisher
+) -> None:
+    made = finisher.all()
+    path = f"/v1/coresets/{made.coreset}"
+    found = client.get(f"{path}/map").json()
+    assert (found["source"], found["samples"], len(found["points"])) == ("items", 60, 60)
+    assert sum(one["selected"] for one in found["points"]) == 12
+    assert sum(one["at_random"] for one in found["points"]) == 12
+    box = {"left": 0.2, "right": 0.8, "bottom": 0.1, "top": 0.7}
+    inside = [
+        one["sample_key"]
+        for one in found["points"]
+        if 0.2 <= one["x"] <= 0.8 and 0.1 <= one["y"] <= 0.7
+    ]
+    listed = client.get(f"{path}/scored-samples", params={**box, "limit": 100}).json()["data"]
+    assert [one["sample_key"] for one in listed] == inside and 0 < len(inside) < 60
+    few = client.get(f"{path}/map", params={"limit": 20}).json()["points"]
+    assert len(few) == 20 and sum(one["selected"] for one in few) >= 10
+    part = client.get(f"/console/coresets/{made.coreset}/map").text
+    assert part.count("<circle") == 60 and "no job on this data set has made embeddings" in part
+    assert 'data-influence="5"' in part and "data-effort" not in part
+
+
+def test_neighbours_are_by_the_embeddings_of_a_job_on_the_same_samples(
+    client: TestClient, finisher: Finisher, database: Database, storage: Storage, tmp_path: Path
+) -> None:
+    made = finisher.all()
+    vectors = np.random.default_rng(1).normal(size=(60, 4)).astype(np.float32)
+    other = client.post("/v1/jobs", json={"dataset_id": made.dataset, "budget": 5}).json()["id"]
+    MadeVectors(Vectors(vectors), {"source": "surrogate"}).save(tmp_path / "vectors")
+    storage.put_folder("artifacts/default/st_v/1", tmp_path / "vectors")
+    with database.session() as session:
+        row = session.get_one(JobRow, made.job)
+        row.config = {**row.config, "sampling": "per_user"}  # as planning leaves it
+        common = {"tenant_id": "default"}
+        session.add(
+            ArtifactRow(
+                **common,
+                id="art_v",
+                stage="embedding",
+                key="v" * 64,
+                prefix="artifacts/default/st_v/1",
+                created_at=database_now(session),
+            )
+        )
+        session.flush()
+        session.add(
+            StageRow(
+                **common,
+                id="st_v",
+                dataset_id=made.dataset,
+                job_id=other,
+                name="embedding",
+                queue="cpu",
+                state="succeeded",
+                artifact_id="art_v",
+                needs=[],
+            )
+        )
+    path = f"/v1/coresets/{made.coreset}/neighbours"
+    key = client.get(f"/v1/jobs/{made.job}/scores").json()["data"][3]["sample_key"]
+    found = client.get(path, params={"sample_key": key, "limit": 4}).json()
+    expected, cosines = nearest(vectors, 3, 4)
+    keys = [
+        one["sample_key"]
+        for one in client.get(f"/v1/jobs/{made.job}/scores?limit=100").json()["data"]
+    ]
+    assert found["source"] == "surrogate"
+    assert [one["sample_key"] for one in found["data"]] == [keys[index] for index in expected]
+    assert found["data"][0]["similarity"] == pytest.approx(float(cosines[0]), abs=1e-4)
+    part = client.get(path.replace("/v1", "/console"), params={"sample_key": key}).text
+    assert "surrogate’s embeddings" in part and part.count("<li>") == 8
+    assert client.get(path, params={"sample_key": "nobody"}).status_code == 404

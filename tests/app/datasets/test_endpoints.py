@@ -66,9 +66,6 @@ def test_samples_may_come_with_interactions_or_alone(
     for refused in (
         client.post("/v1/datasets", files={"items": ("items.csv", csv)}),
         client.post("/v1/datasets", json={"items_upload_id": "up_1"}),
-        client.post(
-            "/v1/datasets", json={"samples_upload_id": "up_1", "source_dataset_id": "ds_1"}
-        ),
     ):
         assert refused.status_code == 422
 
@@ -110,9 +107,16 @@ def test_the_files_of_a_data_set_are_read_again_with_other_options(
     assert changed["options"]["columns"] == {"user_id": "who"}
     assert changed["split"] is None
     assert [path.read_bytes() for path in files_left(settings)].count(csv) == 3
+    mended = client.post(
+        "/v1/datasets", files={"items": ("c.csv", b"item_id,title\n1,x\n")}, data=again
+    ).json()
+    assert mended["files"] == {"interactions": ["a.csv"], "items": ["c.csv"]}
+    assert (mended["name"], mended["split"]) == ("games", "column")
     with database.session() as session:
         row = session.get_one(DatasetRow, first["id"])
         row.state, row.prefix = "rejected", None
+    both = {"interactions": ("d.csv", csv), "items": ("e.csv", csv)}
+    assert client.post("/v1/datasets", files=both, data=again).status_code == 201
     gone = client.post("/v1/datasets", json=again)
     assert (gone.status_code, gone.json()["code"]) == (409, "files_gone")
 
@@ -122,8 +126,7 @@ def test_the_files_of_a_data_set_are_read_again_with_other_options(
     [
         {},
         {"items_upload_id": "up_1"},
-        {"source_dataset_id": "ds_1", "interactions_upload_id": "up_1"},
-        {"source_dataset_id": "ds_1", "items_upload_id": "up_1"},
+        {"interactions_upload_id": "up_1", "interactions_upload_ids": ["up_1"]},
     ],
     ids=str,
 )
@@ -135,6 +138,7 @@ def test_files_have_one_source(client: TestClient, body) -> None:
 
 BAD_FORMS = {
     "no file": ({}, {"name": "x"}, "missing_field"),
+    "empty file": ({"interactions": ("a.csv", b"")}, {}, "empty_file"),
     "unknown field": ({"interactions": ("a.csv", b"x")}, {"colour": "red"}, "unknown_field"),
     "field for file": ({}, {"interactions": "user_id"}, "invalid_form"),
     "columns not JSON": ({"interactions": ("a.csv", b"x")}, {"columns": "{"}, "invalid_json"),

@@ -11,7 +11,7 @@ from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.database import Database
 from tests.app.keys.test_access import IDS, OPEN, filled, routes
 
-ADMINISTRATION = ("/v1/keys", "/v1/audit", "/v1/webhooks", "/metrics")
+ADMINISTRATION = ("/v1/keys", "/v1/audit", "/v1/webhooks", "/v1/server", "/metrics")
 
 
 def expected(method: str, path: str) -> str:

@@ -1,0 +1,1 @@
+"""The state of the server as its operator sees it: queues, workers and storage."""
