@@ -1,5 +1,6 @@
 """The base of all configuration models, and the report of errors in one."""
 
+from collections.abc import Callable
 from typing import Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -14,6 +15,11 @@ def _listed(value: Any) -> Any:
 
 Listed = BeforeValidator(_listed)
 """Lets a list of texts be given as one text with commas: ``--set lora.target_modules=q_proj,v_proj``."""
+
+
+def unless(default: object) -> Callable[[Any], bool]:
+    """Leave a field out of JSON at its default: keys of results from before it came stay as they are."""
+    return lambda value: bool(value == default)
 
 
 class Config(BaseModel):

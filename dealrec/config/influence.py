@@ -56,7 +56,10 @@ class InfluenceParameters(StrEnum):
     """The parameters of the surrogate that influence is measured through."""
 
     ATTENTION_OUTPUT = "attention_output"
-    """The last attention output matrix (the paper's code), or for ``gru4rec`` the state's projection."""
+    """The last attention output matrix (the paper's code), or the projection of ``gru4rec`` and ``content``.
+
+    ``lightgcn`` has none.
+    """
     ITEM_EMBEDDING = "item_embedding"
     """The item vectors in the inner products of scores; as inputs they count as constants."""
     LAST_BLOCK = "last_block"

@@ -1,13 +1,11 @@
 """Options of the words around a sample."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from dealrec.config.base import Config
+from dealrec.config.base import Config, unless
 from dealrec.errors import FieldError, InputError
 
 
@@ -74,11 +72,6 @@ WORDINGS = {
 version."""
 
 
-def _unless(default: object) -> Callable[[Any], bool]:
-    """Leave a field out of JSON at its default: keys of results from before it came stay as they are."""
-    return lambda value: bool(value == default)
-
-
 class PromptConfig(Config):
     """The wording of samples."""
 
@@ -88,16 +81,16 @@ class PromptConfig(Config):
     """The number of most recent items of the history in the prompt."""
     title_characters: int = Field(120, ge=8, le=2000)
     """A longer title is cut to this length at the end of a word."""
-    text_characters: int = Field(1000, ge=8, le=10_000, exclude_if=_unless(1000))
+    text_characters: int = Field(1000, ge=8, le=10_000, exclude_if=unless(1000))
     """Another text of an item is cut to this length, where a template shows it."""
-    template: str = Field(PLAIN, min_length=1, max_length=10_000, exclude_if=_unless(PLAIN))
+    template: str = Field(PLAIN, min_length=1, max_length=10_000, exclude_if=unless(PLAIN))
     """The words before the answer: ``plain``, ``bigrec``, ``chat``, or a Jinja2 template of your own over
     ``history``, ``user`` and ``noun``."""
-    answer: str | None = Field(None, min_length=1, max_length=2000, exclude_if=_unless(None))
+    answer: str | None = Field(None, min_length=1, max_length=2000, exclude_if=unless(None))
     """The template of the answer, over ``target``; the title in double quotes where it is not given."""
-    system: str | None = Field(None, max_length=10_000, exclude_if=_unless(None))
+    system: str | None = Field(None, max_length=10_000, exclude_if=unless(None))
     """The template of the system's turn, over ``user``; without it that of the named prompt, or none."""
-    format: PromptFormat = Field(PromptFormat.AUTO, exclude_if=_unless(PromptFormat.AUTO))
+    format: PromptFormat = Field(PromptFormat.AUTO, exclude_if=unless(PromptFormat.AUTO))
     """Whether language models read the samples in their chat template. ``auto`` goes by the catalogue."""
 
     @field_validator("template", "answer", "system")

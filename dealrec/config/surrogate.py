@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field, field_validator, model_validator
 
-from dealrec.config.base import Config
+from dealrec.config.base import Config, unless
 
 
 class SurrogateLoss(StrEnum):
@@ -66,6 +66,34 @@ SURROGATES: dict[str, SurrogateEntry] = {
             "dealrec.surrogates.gru4rec:GRU4Rec",
             (),
         ),
+        SurrogateEntry(
+            "dcrec",
+            "A transformer joined with two graphs of items, trained with contrast between them.",
+            "Yang et al., WWW 2023, arXiv 2303.11780",
+            "dealrec.surrogates.dcrec:DCRec",
+            (
+                "heads",
+                "neighbours",
+                "contrast",
+                "temperature",
+                "conformity",
+                "conformity_weight",
+            ),
+        ),
+        SurrogateEntry(
+            "lightgcn",
+            "A graph of users and items, for histories whose order means nothing.",
+            "He et al., SIGIR 2020, arXiv 2002.02126",
+            "dealrec.surrogates.lightgcn:LightGCN",
+            (),
+        ),
+        SurrogateEntry(
+            "content",
+            "A small network over the words of items, for items that few or none have chosen.",
+            "Our own, a two-tower network as in Covington et al., RecSys 2016",
+            "dealrec.surrogates.content:ContentRecommender",
+            ("content_size",),
+        ),
     )
 }
 """The surrogates by name; import strings refer to them, so that listing them imports none."""
@@ -77,7 +105,7 @@ class SurrogateConfig(Config):
     """Architecture and training of the surrogate."""
 
     model: str = Field("sasrec", max_length=200)
-    """``sasrec``, ``bert4rec`` or ``gru4rec``.
+    """``sasrec``, ``bert4rec``, ``gru4rec``, ``dcrec``, ``lightgcn`` or ``content``.
 
     In the library and on the command line it may also be ``package.module:Class``, an installed
     :class:`dealrec.surrogates.interface.Surrogate` of your own, or one on ``PYTHONPATH``.
@@ -90,11 +118,23 @@ class SurrogateConfig(Config):
     hidden_size: int = Field(64, ge=4, le=1024)
     layers: int = Field(2, ge=1, le=16)
     heads: int = Field(2, ge=1, le=16)
-    """The number of attention heads of ``sasrec`` and ``bert4rec``."""
+    """The number of attention heads of ``sasrec``, ``bert4rec`` and ``dcrec``."""
     max_length: int = Field(50, ge=2, le=1000)
     """The number of most recent items of a sequence that the model sees."""
     mask_rate: float = Field(0.4, gt=0, lt=1)
     """For ``bert4rec``: the share of a sequence's items that is masked."""
+    neighbours: int = Field(4, ge=1, le=100, exclude_if=unless(4))
+    """For ``dcrec``: the number of similar items that an item has an edge to."""
+    contrast: float = Field(0.1, ge=0, le=100, exclude_if=unless(0.1))
+    """For ``dcrec``: the weight of the contrast between its views in training."""
+    temperature: float = Field(1.0, gt=0, le=100, exclude_if=unless(1.0))
+    """For ``dcrec``: what the cosines of the contrast are divided by."""
+    conformity: float = Field(0.5, gt=0, lt=1, exclude_if=unless(0.5))
+    """For ``dcrec``: the mean of the conformity, the share of a choice that others would make alike."""
+    conformity_weight: float = Field(0.01, ge=0, le=100, exclude_if=unless(0.01))
+    """For ``dcrec``: the weight in training of how far conformity is from a normal distribution."""
+    content_size: int = Field(128, ge=4, le=4096, exclude_if=unless(128))
+    """For ``content``: the numbers in the vector of an item's words."""
     dropout: float = Field(0.3, ge=0, lt=1)
     learning_rate: float = Field(1.5e-3, gt=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
@@ -103,6 +143,17 @@ class SurrogateConfig(Config):
     epochs: int = Field(12, ge=1, le=10_000)
     patience: int = Field(3, ge=1)
     """The number of epochs without a better validation NDCG@10 after which training stops."""
+    user_share: float = Field(1.0, gt=0, le=1, exclude_if=unless(1.0))
+    """The share of users from whose training sequences it learns, drawn by hashes of their ids and the seed.
+
+    A larger share has all users of a smaller one. Every sample is scored all the same.
+    """
+    recent_share: float = Field(1.0, gt=0, le=1, exclude_if=unless(1.0))
+    """The share of training interactions, the newest, from which it learns; needs timestamps.
+
+    Of those that are as old as the oldest of them all are taken. With ``user_share`` it is a share of what
+    these users have.
+    """
     evaluation_users: int = Field(20_000, ge=2)
     """The number of users of a split whose ranking is measured, spread evenly over history lengths."""
     seed: int = Field(0, ge=0, lt=2**31)

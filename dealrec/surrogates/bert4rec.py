@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from dealrec.config import SurrogateConfig
+from dealrec.surrogates.interface import TrainingStates
 from dealrec.surrogates.layers import Dropout
 from dealrec.surrogates.tied import initialise
 from dealrec.surrogates.transformer import Block, Blocks, TransformerSurrogate
@@ -46,7 +47,7 @@ class BERT4Rec(TransformerSurrogate):
         hidden = self.blocks.through(*self._embed(self._masked_after(sequences, rows, columns)))
         return hidden[torch.arange(len(rows), device=rows.device), columns + 1]
 
-    def training_states(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
+    def training_states(self, sequences: Tensor) -> TrainingStates:
         """Mask a random ``mask_rate`` of all items; return the masks' states [M, d] and the [M] items.
 
         A sequence without a drawn item has its last item masked. The draws come from torch's global
@@ -57,7 +58,7 @@ class BERT4Rec(TransformerSurrogate):
         rows = torch.nonzero(~masked.any(1)).squeeze(1)
         masked[rows, real[rows].sum(1) - 1] = True
         hidden = self.blocks.through(*self._embed(sequences.masked_fill(masked, self.mask)))
-        return hidden[masked], sequences[masked]
+        return TrainingStates(hidden[masked], sequences[masked])
 
     def before_attention_output(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the last block's attention context and that block's input, [B, T, d] each."""

@@ -1,13 +1,26 @@
 """The interface of surrogates, which training, evaluation and influence use."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from dealrec.config import InfluenceParameters
+from dealrec.data.dataset import Dataset
 from dealrec.errors import FieldError, InputError
+
+
+class TrainingStates(NamedTuple):
+    """What a training step needs of a batch of sequences."""
+
+    states: Tensor
+    """[M, d] the states."""
+    targets: Tensor
+    """[M] int64 the items that they must predict."""
+    added: Tensor | None = None
+    """A number that training adds to the mean loss, for a model with a loss of its own beside it."""
 
 
 class Surrogate(nn.Module, ABC):
@@ -18,6 +31,8 @@ class Surrogate(nn.Module, ABC):
     after ``t``. Sequences are int64 dense item indices, oldest first, padded **on the right** with
     ``n_items``. State ``t`` depends on items ``0..t`` of its own row alone. So it never depends on its
     target, padding does not change the state of a real item, and no sample of a batch changes another.
+    What a model takes from the training data beside its parameters (:meth:`prepare`) is fixed for all of
+    these: influence neither differentiates nor changes it.
 
     The constructor of a subclass takes ``(n_items, SurrogateConfig)``. Models are called through
     ``torch.func.functional_call``: ``forward`` only reads parameters, and all operations have first
@@ -31,6 +46,16 @@ class Surrogate(nn.Module, ABC):
     @abstractmethod
     def forward(self, sequences: Tensor) -> Tensor:
         """Map sequences [B, T] int64, ``T`` at most ``max_length``, to states [B, T, d]."""
+
+    def prepare(self, dataset: Dataset) -> None:
+        """Take what the model needs of the training interactions and the items, as buffers.
+
+        It is called once, before training, and draws no random numbers. Loading a stored model restores
+        the buffers instead.
+
+        Raises:
+            InputError: The data do not have what the model needs.
+        """
 
     @abstractmethod
     def item_vectors(self) -> Tensor:
@@ -69,7 +94,7 @@ class Surrogate(nn.Module, ABC):
         states: Tensor = self(sequences)[rows, columns]
         return states
 
-    def training_states(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
+    def training_states(self, sequences: Tensor) -> TrainingStates:
         """Compute the training states [M, d] of whole sequences, and the [M] items they must predict.
 
         ``sequences`` is [B, T + 1], padded, of at most ``max_length + 1`` items. By default every item
@@ -77,7 +102,7 @@ class Surrogate(nn.Module, ABC):
         """
         targets = sequences[:, 1:]
         real = targets != self.n_items
-        return self(sequences[:, :-1])[real], targets[real]
+        return TrainingStates(self(sequences[:, :-1])[real], targets[real])
 
     def vectors_of(self, items: Tensor) -> Tensor:
         """Map items [...] int64 to their rows [..., d] of :meth:`item_vectors`."""
@@ -91,6 +116,13 @@ class Surrogate(nn.Module, ABC):
         rows = torch.arange(len(sequences), device=sequences.device)
         scores: Tensor = self.states_at(sequences, rows, lengths - 1) @ self.item_vectors().T
         return scores
+
+    def ranker(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return :meth:`scores` of the present parameters, for many calls without derivatives.
+
+        A model overrides this method where much of a call does not depend on the sequences.
+        """
+        return self.scores
 
     def sample_losses(self, sequences: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Compute the [B] weighted sums of the full-softmax losses of each row's positions.
@@ -117,11 +149,15 @@ class TokenwiseTail(ABC):
 
     @abstractmethod
     def before_attention_output(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the matrix's input and the residual added to its output, [B, T, d] each."""
+        """Compute the matrix's input [B, T, d], and the residual [B, T, r] that joins its output.
+
+        The residual is all that the layers after the matrix need of a token, often ``r = d`` numbers
+        that are added.
+        """
 
     @abstractmethod
     def after_attention_output(self, projected: Tensor, residual: Tensor) -> Tensor:
-        """Map the matrix's output without its bias, and the residual, [..., d] each, to states [..., d]."""
+        """Map the matrix's output [..., d] without its bias and the residual [..., r] to states [..., d]."""
 
     @abstractmethod
     def attention_output_name(self) -> str:
@@ -130,7 +166,7 @@ class TokenwiseTail(ABC):
     def entering_at(
         self, sequences: Tensor, rows: Tensor, columns: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Compute :meth:`before_attention_output` at ``M`` places (row, column), [M, d] each."""
+        """Compute :meth:`before_attention_output` at ``M`` places (row, column), [M, d] and [M, r]."""
         entering, residual = self.before_attention_output(sequences)
         return entering[rows, columns], residual[rows, columns]
 

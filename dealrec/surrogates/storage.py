@@ -23,7 +23,8 @@ class TrainedSurrogate:
     config: SurrogateConfig
     metrics: dict[str, float]
     """Ranking metrics ``valid_*`` and ``test_*`` of the checkpoint, each with its standard error over
-    users (``…_se``), the number of ``epochs`` trained, ``best_epoch`` (from 1) and ``seconds``."""
+    users (``…_se``), the number of ``epochs`` trained, ``best_epoch`` (from 1) and ``seconds``; where it
+    learned from a part of the data, also the numbers ``trained_users``, ``…_items``, ``…_interactions``."""
     history: list[dict[str, float]]
     """One row per epoch: ``epoch``, ``loss`` and, with a validation split, ``valid_ndcg@10``."""
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from dealrec.checkpoints import TrainingCheckpoint
 from dealrec.config import Split, SurrogateConfig
 from dealrec.config.runtime import Runtime
-from dealrec.data.dataset import Dataset
+from dealrec.data.dataset import SPLIT_CODES, Dataset
 from dealrec.errors import DealrecError
 from dealrec.metrics.ranking import (
     Questions,
@@ -28,6 +29,7 @@ from dealrec.runtime import apply_runtime
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
 from dealrec.surrogates.losses import make_loss
 from dealrec.surrogates.registry import make_surrogate
+from dealrec.surrogates.shares import learned_part
 from dealrec.surrogates.storage import TrainedSurrogate
 
 _STOPPING_METRIC = "ndcg@10"
@@ -45,6 +47,8 @@ def train_surrogate(
 ) -> TrainedSurrogate:
     """Train on every training item of ``dataset`` that has a predecessor; none is held out.
 
+    With ``user_share`` or ``recent_share`` it learns from a part of them.
+
     The learning rate rises over the first tenth of the steps of ``epochs`` and then falls to zero.
     With a validation split, training stops after ``patience`` epochs without a better NDCG@10, and
     the parameters of the best epoch are kept. Without one, all ``epochs`` are trained and the last
@@ -60,7 +64,8 @@ def train_surrogate(
         reporter: Receives epochs, losses and metrics.
 
     Raises:
-        InputError: ``no_training_sequences`` if no user has two training items.
+        InputError: ``no_training_sequences`` if no user has two training items; ``no_timestamps`` for
+            a share of recent interactions without times; ``no_item_texts`` for ``content`` without texts.
         DealrecError: ``training_diverged`` if the loss is no longer finite.
         Cancelled: ``reporter`` cancelled the training between batches.
     """
@@ -80,8 +85,9 @@ def train_surrogate(
             training.epoch()
             training.seconds = time.perf_counter() - started
             checkpoint.write(training.state())
-        training.model.load_state_dict(training.best_model)
-    metrics = {"epochs": float(len(training.history)), "best_epoch": float(training.best_epoch)}
+        training.take(training.best_model)
+    metrics = {f"trained_{name}": float(n) for name, n in (training.part or {}).items()}
+    metrics |= {"epochs": float(len(training.history)), "best_epoch": float(training.best_epoch)}
     for split in (Split.VALID, Split.TEST):
         if dataset.users_asked(split):
             ranking = training.evaluate(split)
@@ -103,6 +109,7 @@ class SurrogateTrainingState:
     """
 
     model: dict[str, Tensor]
+    """The parameters; what a model keeps of the data follows from the data."""
     optimizer: dict[str, Any]
     history: list[dict[str, float]]
     best_epoch: int
@@ -124,9 +131,15 @@ class SurrogateTraining:
         self, dataset: Dataset, config: SurrogateConfig, device: torch.device, reporter: Reporter
     ) -> None:
         self.dataset, self.config, self.device, self.reporter = dataset, config, device, reporter
-        self.sequences = TrainingSequences.of(dataset, config.max_length)
+        learned = learned_part(dataset, config)
+        self.sequences = TrainingSequences.of(learned, config.max_length)
+        self.part = None if learned is dataset else _extent(learned)
+        if self.part is not None:
+            reporter.event("trained_on_a_part", **self.part)
         torch.manual_seed(config.seed)
-        self.model = make_surrogate(dataset.n_items, config).to(device)
+        self.model = make_surrogate(dataset.n_items, config)
+        self.model.prepare(learned)
+        self.model = self.model.to(device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=config.learning_rate,
@@ -179,7 +192,7 @@ class SurrogateTraining:
             most = self.config.evaluation_users
             self._questions[split] = build_questions(self.dataset, split, most)
         return evaluate_ranking(
-            self.model.scores,
+            self.model.ranker(),
             self._questions[split],
             n_items=self.dataset.n_items,
             max_length=self.config.max_length,
@@ -190,7 +203,7 @@ class SurrogateTraining:
     def state(self) -> SurrogateTrainingState:
         """Return everything that the next epoch depends on."""
         return SurrogateTrainingState(
-            self.model.state_dict(),
+            self._snapshot(),
             self.optimizer.state_dict(),
             self.history,
             self.best_epoch,
@@ -202,7 +215,7 @@ class SurrogateTraining:
         """Resume from ``state`` if there is one."""
         if state is None:
             return
-        self.model.load_state_dict(state.model)
+        self.take(state.model)
         self.optimizer.load_state_dict(state.optimizer)
         self.history, self.seconds = state.history, state.seconds
         for epoch in range(1, len(self.history) + 1):
@@ -221,8 +234,10 @@ class SurrogateTraining:
             self._tick()
             self._set_learning_rate((epoch - 1 + (index + 0.5) / len(batches)) / self.config.epochs)
             sequences = self.sequences.batch(batch).to(self.device)
-            states, targets = self.model.training_states(sequences)
+            states, targets, added = self.model.training_states(sequences)
             value = self.loss(self.model, states, targets)
+            if added is not None:
+                value = value + added
             self.optimizer.zero_grad(set_to_none=True)
             value.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -252,5 +267,19 @@ class SurrogateTraining:
         """Report the finished epochs, which may cancel the training."""
         self.reporter.progress(len(self.history), self.config.epochs, "epoch")
 
+    def take(self, parameters: Mapping[str, Tensor]) -> None:
+        """Set the parameters; what the model keeps of the data stays as it is."""
+        self.model.load_state_dict(parameters, strict=False)
+
     def _snapshot(self) -> dict[str, Tensor]:
-        return {name: value.clone() for name, value in self.model.state_dict().items()}
+        return {name: value.detach().clone() for name, value in self.model.named_parameters()}
+
+
+def _extent(dataset: Dataset) -> dict[str, int]:
+    """Count the users, items and interactions of training."""
+    training = dataset.splits == SPLIT_CODES[Split.TRAIN]
+    return {
+        "users": len(np.unique(dataset.users()[training])),
+        "items": len(np.unique(dataset.items[training])),
+        "interactions": int(training.sum()),
+    }

@@ -121,7 +121,7 @@ def test_what_can_be_chosen_is_listed_with_its_parameters(client: TestClient) ->
     assert all("lora" in properties for properties in recommenders.values())
     surrogates = {entry["name"]: entry for entry in client.get("/v1/surrogates").json()["data"]}
     options = {name: entry["parameters"]["properties"] for name, entry in surrogates.items()}
-    assert set(options) == {"sasrec", "bert4rec", "gru4rec"}
+    assert set(options) == {"sasrec", "bert4rec", "gru4rec", "dcrec", "lightgcn", "content"}
     assert all(properties["hidden_size"]["default"] == 64 for properties in options.values())
     assert all(
         "gbce" in entry["parameters"]["$defs"]["SurrogateLoss"]["enum"]
@@ -129,6 +129,8 @@ def test_what_can_be_chosen_is_listed_with_its_parameters(client: TestClient) ->
     )
     assert "heads" in options["sasrec"] and "heads" not in options["gru4rec"]
     assert [name for name in options if "mask_rate" in options[name]] == ["bert4rec"]
+    assert [name for name in options if "conformity" in options[name]] == ["dcrec"]
+    assert all("user_share" in properties for properties in options.values())
 
 
 def test_readiness_names_the_part_that_is_missing(client: TestClient) -> None:

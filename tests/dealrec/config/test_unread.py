@@ -27,6 +27,8 @@ def test_what_was_not_changed_is_not_warned_of(method):
         ({"effort": None, "selection": {"method": "dealrec", "effort_weight": 0.9}}, []),
         ({"selection": {"method": "d2", "clusters": 9}}, ["selection.clusters"]),
         ({"surrogate": {"model": "gru4rec", "heads": 4}}, ["surrogate.heads"]),
+        ({"surrogate": {"neighbours": 9}}, ["surrogate.neighbours"]),
+        ({"surrogate": {"model": "dcrec", "neighbours": 9}}, []),
         ({"surrogate": {"model": "own.module:Own", "heads": 4}}, []),
         ({"surrogate": {"loss": "bce", "negatives": 9}}, ["surrogate.negatives"]),
         ({"surrogate": {"loss": "gbce", "calibration": 0.5}}, []),

@@ -41,7 +41,7 @@ def one_by_one(dataset, model, name):
     return np.array(found).T
 
 
-@pytest.mark.parametrize("model", ["sasrec", "gru4rec", "bert4rec"])
+@pytest.mark.parametrize("model", ["sasrec", "gru4rec", "bert4rec", "dcrec"])
 def test_they_are_the_norms_of_error_and_gradient(model):
     dataset, ensemble = trained(model)
     scores = score_difficulty(dataset, build_samples(dataset), ensemble, runtime=RUNTIME)

@@ -3,8 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
-from dealrec.config import SplitMethod
+from dealrec.config import SplitMethod, SurrogateConfig
 from dealrec.data.dataset import Dataset
+from dealrec.surrogates.registry import make_surrogate
 
 
 def ring_dataset(users=60, items=30, seed=0, valid=True, test=True):
@@ -29,3 +30,10 @@ def ring_dataset(users=60, items=30, seed=0, valid=True, test=True):
         split_method=SplitMethod.LEAVE_ONE_OUT,
         sha256="0" * 64,
     )
+
+
+def prepared(name, dataset, **options):
+    """A model in float64 and evaluation mode that was not trained, with what it keeps of the data."""
+    made = make_surrogate(dataset.n_items, SurrogateConfig(model=name, **options))
+    made.prepare(dataset)
+    return made.double().eval()

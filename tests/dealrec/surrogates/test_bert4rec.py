@@ -34,7 +34,7 @@ def test_training_masks_items_at_its_rate_and_the_last_one_where_none_was_drawn(
     places = torch.arange(8)
     sequences = torch.where(places < lengths[:, None], places.expand(4000, -1), PADDING)
     torch.manual_seed(1)
-    _, targets = model.training_states(sequences)  # items are their own places
+    targets = model.training_states(sequences).targets  # items are their own places
     none = 0.7 ** lengths.double()
     assert len(targets) == pytest.approx(float((0.3 * lengths + none).sum()), rel=0.02)
     first = 4000 * 0.3
@@ -44,7 +44,7 @@ def test_training_masks_items_at_its_rate_and_the_last_one_where_none_was_drawn(
 def test_a_rate_of_almost_nothing_trains_on_last_items_alone():
     model = bert4rec(mask_rate=1e-9)
     sequences = torch.tensor([[1, 2, 3, 20], [4, 5, 6, 7]])
-    states, targets = model.training_states(sequences)
+    states, targets, _ = model.training_states(sequences)
     assert targets.tolist() == [3, 7]
     asked = model.states_at(sequences, torch.tensor([0, 1]), torch.tensor([1, 2]))
     torch.testing.assert_close(states, asked, rtol=1e-12, atol=1e-12)

@@ -5,27 +5,37 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from dealrec.config import Curvature, InfluenceParameters, SampleLoss, SurrogateConfig
+from dealrec.config import Curvature, SampleLoss
 from dealrec.config.surrogate import SURROGATES
 from dealrec.data.samples import build_samples
 from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
-from dealrec.surrogates.registry import make_surrogate
-from tests.dealrec.surrogates.data import ring_dataset
+from tests.dealrec.surrogates.data import prepared, ring_dataset
 
 DATASET = ring_dataset(users=12, items=9)
 SAMPLES = build_samples(DATASET)
-SETS = [one for one in InfluenceParameters if one is not InfluenceParameters.ITEM_EMBEDDING]
 
 
-@pytest.fixture(params=SURROGATES)
-def model(request):
+def made(name):
     torch.manual_seed(0)
-    config = SurrogateConfig(model=request.param, hidden_size=4, max_length=5)
-    made = make_surrogate(DATASET.n_items, config).double().eval()
-    for parameter in made.parameters():
+    model = prepared(name, DATASET, hidden_size=4, max_length=5, content_size=4)
+    for parameter in model.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
-    return made
+    return model
+
+
+SETS = [(name, parameters) for name in SURROGATES for parameters in made(name).parameter_sets()]
+
+
+class Items(torch.nn.Module):
+    """The item vectors of a model, as a function of its parameters."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self):
+        return self.model.item_vectors()
 
 
 def plain_losses(model, loss, names, flat):
@@ -38,7 +48,8 @@ def plain_losses(model, loss, names, flat):
         history = SAMPLES.history(index, model.max_length).astype(np.int64)
         following = torch.from_numpy(np.append(history[1:], SAMPLES.targets[index]))
         states = functional_call(model, parameters, (torch.from_numpy(history)[None],))[0]
-        items = parameters["item_embedding.weight"][: model.n_items]
+        named = {f"model.{name}": value for name, value in parameters.items()}
+        items = functional_call(Items(model), named, ())
         each = torch.nn.functional.cross_entropy(states @ items.T, following, reduction="none")
         losses.append(each[-1] if loss is SampleLoss.LAST else each.mean())
     return torch.stack(losses)
@@ -49,8 +60,9 @@ def at(model, names):
 
 
 @pytest.mark.parametrize("loss", list(SampleLoss))
-@pytest.mark.parametrize("parameters", SETS)
-def test_derivatives_of_a_batch_are_those_of_its_samples(model, parameters, loss):
+@pytest.mark.parametrize(("name", "parameters"), SETS)
+def test_derivatives_of_a_batch_are_those_of_its_samples(name, parameters, loss):
+    model = made(name)
     names = model.parameter_sets()[parameters]
     start = at(model, names)
     gradients = torch.autograd.functional.jacobian(
@@ -68,8 +80,12 @@ def test_derivatives_of_a_batch_are_those_of_its_samples(model, parameters, loss
 
 @pytest.mark.parametrize("curvature", list(Curvature))
 @pytest.mark.parametrize("loss", list(SampleLoss))
-def test_curvature_is_that_of_the_mean_loss(model, curvature, loss):
-    names = model.parameter_sets()[InfluenceParameters.ATTENTION_OUTPUT]
+@pytest.mark.parametrize("name", SURROGATES)
+def test_curvature_is_that_of_the_mean_loss(name, curvature, loss):
+    model = made(name)
+    sets = model.parameter_sets()
+    parameters = next(iter(sets))  # the smallest one
+    names = sets[parameters]
     start = at(model, names)
     if curvature is Curvature.HESSIAN:
         dense = torch.autograd.functional.hessian(
@@ -78,9 +94,7 @@ def test_curvature_is_that_of_the_mean_loss(model, curvature, loss):
     else:
         dense = fisher(model, loss, names, start)
     examples = Examples.of_samples(SAMPLES, DATASET.n_items, model.max_length, loss)
-    product = make_problem(model, InfluenceParameters.ATTENTION_OUTPUT).curvature(
-        examples, curvature, lambda n: None
-    )
+    product = make_problem(model, parameters).curvature(examples, curvature, lambda n: None)
     u = torch.randn(len(start), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     torch.testing.assert_close(product(u), dense @ u, rtol=1e-8, atol=1e-12)
 
@@ -96,7 +110,8 @@ def fisher(model, loss, names, start):
         def log_probabilities(flat, batch=batch, place=(rows, columns)):
             values = {names[0]: flat.view_as(model.get_parameter(names[0]))}
             states = functional_call(model, values, (batch.sequences,))[place]
-            return (states @ model.item_vectors().detach().T).log_softmax(1)
+            named = {f"model.{name}": value for name, value in values.items()}
+            return (states @ functional_call(Items(model), named, ()).T).log_softmax(1)
 
         slopes = torch.autograd.functional.jacobian(log_probabilities, start)
         p = log_probabilities(start).exp().detach()

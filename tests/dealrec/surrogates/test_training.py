@@ -189,7 +189,7 @@ def test_bucketed_batches_hold_every_training_item_once_and_give_the_padded_loss
     def total(batches):
         value = torch.zeros((), dtype=torch.float64)
         for batch in batches:
-            states, targets = model.training_states(sequences.batch(batch))
+            states, targets, _ = model.training_states(sequences.batch(batch))
             value += softmax_losses(states, model.item_vectors(), targets).sum()
         return value
 
