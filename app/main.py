@@ -27,6 +27,7 @@ from dealrec.app.kit.idempotency.middleware import Idempotency
 from dealrec.app.kit.logging import configure_logging
 from dealrec.app.kit.problems import install_problem_handlers
 from dealrec.app.kit.storage import Storage
+from dealrec.app.kit.traces import start_traces
 from dealrec.app.metrics import endpoints as metrics
 from dealrec.app.metrics.collector import WorkCollector
 from dealrec.app.metrics.requests import RequestMetrics
@@ -55,6 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if not structlog.is_configured():
             configure_logging()
+        start_traces("api")
         ensure_bootstrap(app.state.database, settings)
         _remove_stale_scratch(settings)
         yield

@@ -10,6 +10,9 @@ from limits import parse_many
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from dealrec.errors import InputError
+from dealrec.tracking import tracker_of
+
 
 class Settings(BaseSettings):
     """The settings; a docstring describes each field."""
@@ -103,6 +106,14 @@ class Settings(BaseSettings):
     webhook_threads: int = Field(8, ge=1)
     """The number of webhooks that a worker delivers to at the same time."""
 
+    track: Annotated[tuple[str, ...], NoDecode] = ()
+    """The trackers that get a record of every job that ends, such as ``mlflow:http://tracker:5000`` or
+    ``tensorboard:/data/runs``, with spaces between them; the workers write it. Unset: none."""
+
+    track_retry_seconds: float = Field(30.0, gt=0)
+    """The pause after the first failure of a tracker; it doubles, and after ten failures the record is given
+    up."""
+
     lease_seconds: float = Field(60.0, gt=0)
     """How long a claim lasts without a heartbeat."""
 
@@ -168,6 +179,17 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"an address starts with s3:// or file://, not as {address!r} does"
                 )
+        return found
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _trackers(cls, value: object) -> object:
+        found = tuple(value.split()) if isinstance(value, str) else value
+        for address in found if isinstance(found, tuple | list) else ():
+            try:
+                tracker_of(str(address))
+            except InputError as error:
+                raise ValueError(error.detail) from None
         return found
 
     @field_validator("webhook_networks", mode="before")

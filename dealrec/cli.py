@@ -39,6 +39,7 @@ from dealrec.options import (
     SamplesOption,
     SetOption,
     TargetOption,
+    TrackOption,
     configuration,
     reads_data,
 )
@@ -141,6 +142,7 @@ def register(application: typer.Typer) -> None:
     "dealrec prune interactions.csv --items items.csv --budget 2% --out coreset",
     "dealrec prune events.parquet --column user_id=customer --budget 1024 --out coreset",
     "dealrec prune interactions.csv --budget 2% --set selection.strata=20 --out coreset",
+    "dealrec prune interactions.csv --budget 2% --track tensorboard:runs --out coreset",
 )
 @reads_data
 def prune_command(
@@ -160,6 +162,7 @@ def prune_command(
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; default: OUT/.work.")
     ] = None,
+    track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
     """Choose a coreset from a file of interactions, or of samples; no server needed."""
@@ -182,6 +185,7 @@ def prune_command(
             work=work,
             config=settings,
             data=asked.data,
+            track=track or (),
             stages=stages,
         )
     out = result.folder
@@ -232,6 +236,7 @@ def finetune_command(
     ] = None,
     *,
     asked: Asked,
+    track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train a LoRA adapter on a coreset."""
@@ -248,6 +253,7 @@ def finetune_command(
             out=out,
             prompt_format=prompt_format,
             data=asked.data,
+            track=track or (),
             stages=stages,
         )
     if json:

@@ -15,6 +15,7 @@ from dealrec.options import (
     InteractionsArgument,
     JsonOption,
     SamplesOption,
+    TrackOption,
     compares,
     reads_data,
 )
@@ -44,6 +45,7 @@ def compare_command(
     *,
     asked: Asked,
     compared: ComparisonOptions,
+    track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train on the coresets of several selectors, and measure on held-out users, with intervals."""
@@ -65,6 +67,7 @@ def compare_command(
             out=out,
             work=work,
             data=asked.data,
+            track=track or (),
             stages=stages,
         )
     if json:

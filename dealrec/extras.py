@@ -19,6 +19,10 @@ class Extra(StrEnum):
     LIBRARY = "library"
     SERVICE = "service"
     WORKER = "worker"
+    MLFLOW = "mlflow"
+    TENSORBOARD = "tensorboard"
+    WANDB = "wandb"
+    OTEL = "otel"
     ALL = "all"
 
     @property

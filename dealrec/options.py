@@ -67,6 +67,14 @@ ColumnOption = Annotated[
     list[str] | None,
     typer.Option(metavar="OURS=THEIRS", help="A column that has another name in the file."),
 ]
+TrackOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TRACKER",
+        help="Write the curves of trainings and the options to mlflow:URI, tensorboard:FOLDER or "
+        "wandb:FOLDER; may be given several times.",
+    ),
+]
 
 COMPARED: str = SelectionConfig.model_fields["method"].default.value
 """The default of ``--selectors``: the selector that a job has by default."""

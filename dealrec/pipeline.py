@@ -50,6 +50,7 @@ from dealrec.prune_result import PruneResult
 from dealrec.sources import Addition, Source, source_files
 from dealrec.stages.language_models import require_models
 from dealrec.stages.results import ADAPTER, publish
+from dealrec.stages.tracked import Tracking
 from dealrec.stages.workspace import JobInput, Workspace
 from dealrec.terminal import shows_progress
 
@@ -73,6 +74,7 @@ def prune(
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
     runtime: Runtime | None = None,
+    track: str | Sequence[str] = (),
     stages: StageReporters = interactive_stages,
 ) -> PruneResult:
     """Pick the samples of ``interactions`` that are worth fine-tuning an LLM on.
@@ -100,6 +102,9 @@ def prune(
         columns: The field of ``data`` of this name.
         split: The field of ``data`` of this name.
         runtime: Threads and device; default: from the environment.
+        track: Trackers that get the curves of the trainings, the options and the coreset's hash, such as
+            ``mlflow:http://localhost:5000`` or ``tensorboard:runs``; see :mod:`dealrec.tracking`. One that
+            fails is a warning.
         stages: Gives the reporter of each stage that runs; by default bars on a terminal and in a
             notebook. :func:`dealrec.progress.silent_stages` shows nothing.
 
@@ -116,7 +121,7 @@ def prune(
         >>> (result.folder / "report.html").exists()
         True
     """
-    asked = AskedBudget.read(budget, target, target_from)
+    asked, tracking = AskedBudget.read(budget, target, target_from), Tracking(track)
     options = data_options(data, columns=columns, split=split)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
@@ -134,8 +139,11 @@ def prune(
     artifacts = {}
     for name, artifact in workspace.run(plan, JobInput(ready.folder, requested)):
         artifacts[name] = artifact
+        tracking.add(name, artifact.facts)
         publish(workspace, name, artifact, out, plan.options.config, options)
     manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
+    used = plan.options.config.model_dump(mode="json")
+    warned += tracking.write("prune", out.name, used, manifest=manifest)
     evaluated, audited = artifacts.get(StageName.EVALUATE), artifacts.get(StageName.AUDIT)
     return PruneResult(
         out,
@@ -164,6 +172,7 @@ def compare(
     columns: Mapping[str, str] | None = None,
     split: SplitMethod | str | None = None,
     runtime: Runtime | None = None,
+    track: str | Sequence[str] = (),
     stages: StageReporters = interactive_stages,
 ) -> ComparisonReport:
     """Find out which selector's coresets a language model learns most from, on your data.
@@ -181,6 +190,9 @@ def compare(
         columns: The field of ``data`` of this name.
         split: The field of ``data`` of this name.
         runtime: Threads and device; default: from the environment.
+        track: Trackers that get the curves of the trainings, the options and the coreset's hash, such as
+            ``mlflow:http://localhost:5000`` or ``tensorboard:runs``; see :mod:`dealrec.tracking`. One that
+            fails is a warning.
         stages: Gives the reporter of each stage that runs; by default bars on a terminal and in a
             notebook. :func:`dealrec.progress.silent_stages` shows nothing.
 
@@ -191,7 +203,7 @@ def compare(
     if not isinstance(config, ComparisonConfig):
         config = ComparisonConfig.parse(dict(config), location="comparison")
     require_models(compared_stages(config), config.config, runtime)
-    out = _folder(out)
+    out, tracking = _folder(out), Tracking(track)
     workspace = _workspace(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, options, samples, appended) as files,
@@ -200,8 +212,11 @@ def compare(
         ready = workspace.ingest(files)
         plan = plan_comparison(config, ready.shape)
     _warned(comparison_warnings(config))
-    *_, (_, artifact) = workspace.run(plan, JobInput(ready.folder))
+    for name, artifact in workspace.run(plan, JobInput(ready.folder)):
+        tracking.add(name, artifact.facts)
     workspace.copy(artifact, out)
+    used = config.model_dump(mode="json")
+    tracking.write("comparison", out.name, used, dataset_sha256=ready.shape.sha256)
     if work is None:
         workspace.discard(_CACHE)
     return ComparisonReport.model_validate_json((out / "report.json").read_text())
@@ -219,6 +234,7 @@ def finetune(
     data: DataOptions | Mapping[str, Any] | None = None,
     work: str | Path | None = None,
     runtime: Runtime | None = None,
+    track: str | Sequence[str] = (),
     stages: StageReporters = interactive_stages,
 ) -> dict[str, float]:
     """Train a LoRA adapter on a coreset.
@@ -237,6 +253,7 @@ def finetune(
         work: Where the training is kept, so that one that was stopped goes on; default: a hidden
             folder in ``out``, which is removed at the end.
         runtime: Threads and device; default: from the environment.
+        track: As for :func:`prune`.
         stages: Gives the reporter of the stage.
 
     Returns:
@@ -252,7 +269,7 @@ def finetune(
     require_models(trained_stages(options), options, runtime)
     if config.validation.samples and interactions is None:
         raise no_validation_split()
-    out = _folder(out)
+    out, tracking = _folder(out), Tracking(track)
     workspace = _workspace(work or out / _TRAINING, runtime, stages)
     with coreset_folder(Path(coreset), prompt) as (chosen, sha256), _nothing_left(workspace, out):
         folder, key = Path(), sha256
@@ -263,8 +280,10 @@ def finetune(
                 read.shape.require_validation(config)
             folder, key = read.folder, hashed([key, read.shape.sha256])
         given = JobInput(folder, given={StageName.SELECT: chosen})
-        ((_, artifact),) = workspace.run(plan_training(options, key), given)
+        ((name, artifact),) = workspace.run(plan_training(options, key), given)
         workspace.copy(artifact, out)
+    tracking.add(name, artifact.facts)
+    tracking.write("finetune", out.name, config.model_dump(mode="json"), coreset_sha256=sha256)
     if work is None:
         workspace.discard()
     return artifact.facts.metrics

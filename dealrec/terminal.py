@@ -27,6 +27,7 @@ from dealrec.config.unread import OptionWarning
 from dealrec.errors import DealrecError
 from dealrec.extras import Extra, missing, require
 from dealrec.progress import SILENT, Reporter, interactive_stages
+from dealrec.tracking import TrackingWarning
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,6 +63,7 @@ def _plain_warnings(*, quiet: bool) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if quiet else "always", OptionWarning)
+        warnings.simplefilter("always", TrackingWarning)
         warnings.showwarning = shown
         yield
 

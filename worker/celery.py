@@ -30,6 +30,7 @@ from dealrec.app.kit.database import Database
 from dealrec.app.kit.dispatch import BROKER_OPTIONS, QUEUES
 from dealrec.app.kit.logging import configure_logging
 from dealrec.app.kit.storage import Storage
+from dealrec.app.kit.traces import start_traces
 from dealrec.app.settings import Settings
 from dealrec.app.stages.wakeups import TASK
 from dealrec.worker.claims import claim
@@ -74,6 +75,7 @@ celery.conf.update(
 @cache
 def _runner() -> tuple[Database, Runner, str]:
     """The runner of this pool process; it is made when the first task arrives."""
+    start_traces("worker")
     database = Database(settings)
     return database, Runner(settings, database, Storage(settings), _stopping), worker_name()
 

@@ -6,6 +6,7 @@ Every write is conditional on the claim's fence; time is the database's clock al
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -80,6 +81,9 @@ class Claim:
     shard: int | None = None
     attempt: int = 1
     """How often the stage was claimed to be worked on, this time included."""
+    queued_at: datetime | None = None
+    trace: str | None = None
+    """The ``traceparent`` of the request that asked for the stage."""
 
 
 class Standing(Enum):
@@ -186,6 +190,8 @@ def _claim_on(stage: StageRow, fence: int) -> Claim:
         stage.part,
         stage.shard,
         stage.attempt,
+        stage.queued_at,
+        stage.trace,
     )
 
 

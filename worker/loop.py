@@ -20,6 +20,7 @@ from dealrec.app.kit.database import Database
 from dealrec.app.kit.dispatch import QUEUES
 from dealrec.app.kit.logging import configure_logging
 from dealrec.app.kit.storage import Storage
+from dealrec.app.kit.traces import start_traces
 from dealrec.app.settings import Settings
 from dealrec.app.stages.workers import gone, saw
 from dealrec.worker.claims import claim
@@ -122,6 +123,7 @@ def run_loop(
 def main() -> None:
     """Run until SIGTERM, SIGINT or the parent's end."""
     configure_logging()
+    start_traces("worker")
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

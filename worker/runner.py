@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.errors import QuotaExceeded
 from dealrec.app.kit.storage import Storage
+from dealrec.app.kit.traces import Span, work_span
 from dealrec.app.quotas.service import require_gpu_time
 from dealrec.app.settings import Settings
 from dealrec.app.stages.transitions import Stale
@@ -81,18 +82,23 @@ class Runner:
             "attempt": claim.attempt,
             "fence": claim.fence,
         }
-        with structlog.contextvars.bound_contextvars(**bound):
+        facts = {f"dealrec__{name}": value for name, value in bound.items()}
+        with (
+            structlog.contextvars.bound_contextvars(**bound),
+            work_span(f"stage {claim.name}", claim.trace, claim.queued_at, **facts) as span,
+        ):
             scratch.mkdir(parents=True)
             try:
                 with Heart(self._database, self._settings, claim) as heart:
-                    self._run(claim, heart, scratch)
+                    self._run(claim, heart, scratch, span)
                 log.info("stage run ended")
             except Stale:
                 log.warning("claim lost; nothing written")
+                span.fail("claim_lost")
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
 
-    def _run(self, claim: Claim, heart: Heart, scratch: Path) -> None:
+    def _run(self, claim: Claim, heart: Heart, scratch: Path, span: Span) -> None:
         try:
             with self._database.session(write=False) as session:
                 assignment = read_assignment(session, claim)
@@ -101,27 +107,34 @@ class Runner:
             if result is None:
                 self._require_gpu_time(claim)
                 assignment.require_unchanged()
-                order = fetch(
-                    assignment,
-                    self._storage,
-                    self._settings,
-                    scratch=scratch,
-                    checkpoint_dir=checkpoints.folder,
-                )
-                result = self._compute(assignment, order, heart, scratch, checkpoints)
+                with work_span("fetch inputs"):
+                    order = fetch(
+                        assignment,
+                        self._storage,
+                        self._settings,
+                        scratch=scratch,
+                        checkpoint_dir=checkpoints.folder,
+                    )
+                with work_span("run"):
+                    result = self._compute(assignment, order, heart, scratch, checkpoints, span)
+            else:
+                span.note(dealrec__reused=True)
             if result is not None:
                 heart.stop()
-                self._publish(assignment, result, scratch)
+                with work_span("publish"):
+                    self._publish(assignment, result, scratch)
                 checkpoints.forget()
         except Stale:
             raise
         except (QuotaExceeded, InputError) as error:
             heart.stop()
             problem = error.to_problem()
+            span.fail(error.code)
             self._retried(lambda: claims.fail(self._database, claim, problem))
         except Exception as error:
             # An unreachable store, a full disk or a bug of ours counts like a death of the process.
             log.exception("stage run failed")
+            span.fail(type(error).__name__)
             heart.stop()
             death = StageRaised(type(error).__name__)
             self._retried(lambda: claims.died(self._database, self._settings, claim, death))
@@ -148,6 +161,7 @@ class Runner:
         heart: Heart,
         scratch: Path,
         checkpoints: Checkpoints,
+        span: Span,
     ) -> Result | None:
         """Run the process, and return the uploaded result, or ``None`` if the end is already written."""
         fork = self._settings.fork_stages
@@ -170,7 +184,9 @@ class Runner:
             prefix, curves = assignment.prefix, process.curves
             return Result(prefix, ending.details, metrics, stored, curves=curves or None)
         heart.stop()
-        self._retried(lambda: self._unfinished(assignment, process, end))
+        code = self._retried(lambda: self._unfinished(assignment, process, end))
+        if code is not None:
+            span.fail(code)
         return None
 
     def _upload(self, assignment: Assignment, out: Path) -> int:
@@ -207,25 +223,29 @@ class Runner:
         assignment: Assignment,
         process: StageProcess,
         end: _End,
-    ) -> None:
-        """Write how a run without a result has ended."""
+    ) -> str | None:
+        """Write how a run without a result has ended; return the code of its problem, if it has one."""
         claim, ending = assignment.claim, process.ending
         for_memory = isinstance(ending, NoMemory)
         if isinstance(ending, Refused):
             claims.fail(self._database, claim, ending.problem)
-        elif end in (_End.STOPPED, _End.SHUTDOWN):
+            return str(ending.problem["code"])
+        if end in (_End.STOPPED, _End.SHUTDOWN):
             claims.release(self._database, claim)
-        elif end is _End.TIMEOUT or (for_memory and assignment.product is Product.DATASET):
+            return None
+        if end is _End.TIMEOUT or (for_memory and assignment.product is Product.DATASET):
             memory = f"{self._settings.ingest_memory_bytes / 2**20:,.0f} MiB"
             limit = f"{self._settings.ingest_seconds:g} seconds" if end is _End.TIMEOUT else memory
-            claims.fail(self._database, claim, TooExpensive(limit).to_problem())
-        else:
-            death = _death(process, end, self._settings.stage_memory_bytes)
-            # The process's output may quote rows; it is all there is when no message came.
-            output = process.output() if ending is None else None
-            said = ending.model_dump(exclude={"used_gpu"}) if ending else {"kind": "died"}
-            log.error(death.code, **said, how=process.how_it_died(), output=output)
-            claims.died(self._database, self._settings, claim, death)
+            problem = TooExpensive(limit)
+            claims.fail(self._database, claim, problem.to_problem())
+            return problem.code
+        death = _death(process, end, self._settings.stage_memory_bytes)
+        # The process's output may quote rows; it is all there is when no message came.
+        output = process.output() if ending is None else None
+        said = ending.model_dump(exclude={"used_gpu"}) if ending else {"kind": "died"}
+        log.error(death.code, **said, how=process.how_it_died(), output=output)
+        claims.died(self._database, self._settings, claim, death)
+        return death.code
 
     def _retried(self, write: Callable[[], _Answer]) -> _Answer:
         """Call ``write`` again and again while the database is away, for as long as a lease lasts."""

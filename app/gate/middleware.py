@@ -20,6 +20,7 @@ from dealrec.app.kit.caller import Caller
 from dealrec.app.kit.errors import PayloadTooLarge, PermissionDenied, Unauthenticated
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.problems import error_response, internal_error
+from dealrec.app.kit.traces import Span, request_span
 from dealrec.app.metrics.requests import RequestMetrics
 from dealrec.app.settings import Settings
 from dealrec.errors import DealrecError
@@ -63,9 +64,13 @@ class Gate:
         scope.setdefault("state", {}).update(request_id=request_id, caller=None)
         # The variables are bound to this request's task and to every thread that it runs in.
         with structlog.contextvars.bound_contextvars(request_id=request_id, tenant=None):
-            await self._answer(scope, receive, send)
+            if _is_open(scope["path"]) or scope["path"] == _METRICS:  # asked all the time
+                await self._answer(scope, receive, send, Span())
+                return
+            with request_span(scope["method"], Headers(scope=scope)) as span:
+                await self._answer(scope, receive, send, span)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         started, began = time.perf_counter(), 0.0
         status = 500
 
@@ -93,6 +98,7 @@ class Gate:
         finally:
             ended = time.perf_counter()
             self.metrics.observe(scope, status, (began or ended) - started)
+            _describe(span, scope, status)
             _LOG.info(
                 "request",
                 method=scope["method"],
@@ -163,6 +169,23 @@ class Gate:
                 await error_response(PayloadTooLarge(limit), scope["path"])(scope, receive, send)
 
         await self.app(scope, counted_receive, replacing_send)
+
+
+def _describe(span: Span, scope: Scope, status: int) -> None:
+    """Give the span of a request its name and facts, as OpenTelemetry's conventions have them."""
+    route = getattr(scope.get("route"), "path", None)
+    caller = scope["state"]["caller"]
+    if route is not None:
+        span.rename(f"{scope['method']} {route}")
+    span.note(
+        http__request__method=scope["method"],
+        http__route=route,
+        http__response__status_code=status,
+        dealrec__request_id=scope["state"]["request_id"],
+        dealrec__tenant=None if caller is None else caller.tenant_id,
+    )
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        span.fail(str(status))
 
 
 def _is_open(path: str) -> bool:

@@ -19,6 +19,7 @@ from dealrec.app.tables.jobs import (
     StageRow,
     StageState,
 )
+from dealrec.app.tracking.schemas import Tracked, tracking_warnings
 from dealrec.config import Budget, ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
 from dealrec.config.curve import Target, TargetUse
 from dealrec.config.stages import StagePart
@@ -240,11 +241,14 @@ class Job(BaseModel):
     """For a job that was given a target in place of a budget."""
     config: dict[str, Any]
     warnings: list[OptionNote] = []
-    """Options of ``config`` that have no effect, or that the budget is too small for."""
+    """Options of ``config`` that have no effect, or that the budget is too small for, and trackers that could
+    not be written to."""
     stages: list[Stage]
     coreset_id: str | None
     adapter_id: str | None
     evaluation: Evaluation | None
+    tracking: list[Tracked] = []
+    """The records of an ended job in the operator's trackers of experiments, if there are any."""
     eta_seconds: float | None
     """The seconds until the job ends, by how long all stages that are left take here; null while it does
     not run."""
@@ -272,11 +276,12 @@ class Job(BaseModel):
             if row.target is None
             else TargetShown.model_validate({"target": row.target, "use": row.target_use}),
             config=row.config,
-            warnings=OptionNote.of_all(_warnings(row)),
+            warnings=OptionNote.of_all([*_warnings(row), *tracking_warnings(row.tracking)]),
             stages=Stage.of_all(stages, now),
             coreset_id=row.coreset_id,
             adapter_id=row.adapter_id,
             evaluation=row.evaluation and Evaluation.model_validate(row.evaluation),
+            tracking=Tracked.of_all(row.tracking),
             eta_seconds=time_left(row, stages, now),
             error=row.error,
             created_at=row.created_at,

@@ -63,6 +63,7 @@ def _add_part(
         key=hashed([stage.key, part.value, shard, of]),
         loads=stage.loads,
         fence=0,
+        trace=stage.trace,
     )
     session.add(row)
     session.flush()

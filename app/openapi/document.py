@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from dealrec.app.datasets.schemas import DatasetAppend, DatasetCreate
 from dealrec.app.kit.idempotency.middleware import LONGEST_KEY
 from dealrec.app.kit.problems import Problem, documented
+from dealrec.app.openapi.descriptions import describe_fields, plain_descriptions
 from dealrec.app.openapi.examples import EXAMPLES
 
 Schema = dict[str, Any]
@@ -39,8 +40,8 @@ _IDEMPOTENCY_KEY = {
 def openapi_document(app: FastAPI) -> Schema:
     """Return the document of ``app``, which is made once.
 
-    It adds streamed bodies, the problem schema, authentication, idempotency keys and examples, and
-    removes repeated defaults.
+    It adds streamed bodies, the problem schema, authentication, idempotency keys, descriptions of fields and
+    examples, and removes repeated defaults.
     """
     if app.openapi_schema is None:
         document = get_openapi(
@@ -58,6 +59,8 @@ def openapi_document(app: FastAPI) -> Schema:
         document["security"] = [{"key": []}, {}]
         for schema in components["schemas"].values():
             _drop_repeated_defaults(schema.get("properties", {}))
+        describe_fields(components["schemas"])
+        plain_descriptions(document)
         for name, example in EXAMPLES.items():
             components["schemas"][name]["examples"] = [example]
         for item in document["paths"].values():

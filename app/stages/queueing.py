@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.traces import trace_parent
 from dealrec.app.stages.transitions import move_stage
 from dealrec.app.stages.wakeups import wake
 from dealrec.app.tables.datasets import DatasetRow
@@ -39,6 +40,7 @@ def add_stage(
         queue=spec.queue.value,
         state=StageState.WAITING.value,
         fence=0,
+        trace=trace_parent(),
     )
     session.add(stage)
     session.flush()

@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from dealrec.app.kit.database import DatabaseClock, SecondsSince
+from dealrec.app.kit.database import DatabaseClock, SecondsSince, settings_of
 from dealrec.app.stages.events import append, record
 from dealrec.app.stages.runs import StageRun
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import ENDED_JOBS, ENDED_STAGES, JobRow, JobState, StageRow, StageState
+from dealrec.app.tracking.due import records_due
 
 JOB_MOVES: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset(
@@ -121,6 +122,7 @@ def move_job(session: Session, job: JobRow, to: JobState, **values: Any) -> None
     if to is JobState.RUNNING and job.started_at is None:
         values["started_at"] = now
     values["finished_at"] = now if to in ENDED_JOBS else None
+    values |= records_due(settings_of(session).track if to in ENDED_JOBS else ())
     _compare_and_set(
         session,
         update(JobRow).where(JobRow.id == job.id, JobRow.state == state).returning(JobRow),

@@ -62,6 +62,28 @@ DONE_STAGES = frozenset({StageState.SUCCEEDED, StageState.SKIPPED})
 ENDED_STAGES = DONE_STAGES | {StageState.CANCELLED, StageState.FAILED}
 
 
+class StoredTracking(TypedDict):
+    """The state of the record that one tracker gets of an ended job."""
+
+    tracker: str
+    """The address of the tracker, which only the operator may see."""
+    state: str
+    """A :class:`TrackingState`."""
+    attempts: int
+    run: str | None
+    """What the tracker calls the record."""
+    error: str | None
+
+
+class TrackingState(StrEnum):
+    """Whether a tracker has the record of a job."""
+
+    PENDING = "pending"
+    WRITTEN = "written"
+    FAILED = "failed"
+    """Given up after ten attempts."""
+
+
 class JobRow(TenantOwned, Base):
     """One request for a coreset or an adapter."""
 
@@ -93,6 +115,10 @@ class JobRow(TenantOwned, Base):
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
     event_count: Mapped[int] = mapped_column(BigInt, default=0)
     """The sequence number of the last event."""
+    tracking: Mapped[list[StoredTracking] | None] = mapped_column(Json)
+    """The records that trackers get, since the job ended."""
+    track_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """When a worker writes them, or tries again; null where nothing is left to write."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -172,6 +198,8 @@ class StageRow(TenantOwned, Base):
     used_gpu: Mapped[bool] = mapped_column(default=False)
     """Whether the current or the last run has used a GPU."""
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
+    trace: Mapped[str | None] = mapped_column(String(60))
+    """The ``traceparent`` of the request that asked for it, where traces are exported."""
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     woken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """The time of the last message to the broker; the sweeper repeats it."""

@@ -210,6 +210,17 @@ class Detectable(Record):
     """Shown four times out of five, before correction for many selectors."""
 
 
+class Tracked(Record):
+    """The record of a job in one of the operator's trackers of experiments."""
+
+    tracker: str
+    """``mlflow``, ``tensorboard`` or ``wandb``."""
+    state: str
+    """``pending``, ``written`` or ``failed``."""
+    run: str | None = None
+    """What the tracker calls the record, once it is written."""
+
+
 class Estimate(Record):
     """The cost of a job that would be made now."""
 

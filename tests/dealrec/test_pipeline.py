@@ -20,6 +20,8 @@ from dealrec.errors import Cancelled, InputError
 from dealrec.pipeline import evaluate
 from dealrec.pipeline import finetune as finetune_coreset
 from dealrec.progress import SILENT, silent_stages
+from dealrec.tracking import TrackingWarning
+from tests.dealrec.tracking.events import scalars, texts
 
 SMALL = {"effort": None, "surrogate": {"epochs": 2, "hidden_size": 16}}
 
@@ -336,8 +338,14 @@ def test_it_trains_and_measures_where_the_configuration_says_so(data, language_m
         budget=8,
         out=tmp_path / "out",
         config=SMALL | {"finetune": finetune, "evaluation": evaluation},
+        track=f"tensorboard:{tmp_path / 'runs'}",
         stages=begun,
     )
+    (recorded,) = (tmp_path / "runs").iterdir()
+    curves = scalars(recorded)
+    assert [step for step, _ in curves["surrogate/loss"]] == [1, 2]
+    assert curves["finetune/train_loss"] and curves["evaluate/nll"]
+    assert result.coreset.sha256 in texts(recorded)
     assert begun.names[-2:] == ["finetune", "evaluate"]
     assert result.adapter and result.evaluation
     assert (result.adapter / "adapter_model.safetensors").is_file()
@@ -360,9 +368,14 @@ def test_it_trains_and_measures_where_the_configuration_says_so(data, language_m
             config=EvaluationConfig(split="valid"),
         )
     assert caught.value.code == "answers_aimed_at"
-    metrics = finetune_coreset(
-        tmp_path / "out", config=FinetuneConfig(**finetune), out=tmp_path / "adapter"
-    )
+    (tmp_path / "file").touch()
+    with pytest.warns(TrackingWarning, match="tensorboard tracker got no record"):
+        metrics = finetune_coreset(
+            tmp_path / "out",
+            config=FinetuneConfig(**finetune),
+            out=tmp_path / "adapter",
+            track=f"tensorboard:{tmp_path / 'file'}",
+        )
     assert metrics["samples"] == 8
     weights = "adapter_model.safetensors"
     trained = (tmp_path / "adapter" / weights).read_bytes()

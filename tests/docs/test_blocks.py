@@ -24,6 +24,9 @@ RUN_ELSEWHERE = {
     "pip install --no-deps": "tests/deploy/test_lock.py",
     "export POSTGRES_PASSWORD": "tests/deploy/test_compose.py",
     "dealrec compare": "tests/dealrec/comparison",
+    "dealrec prune interactions.csv --items items.csv --budget 2% --out result --track": (
+        "tests/dealrec/tracking"
+    ),
     "dealrec prune interactions.csv --items items.csv --target": (
         "tests/dealrec/comparison/test_targets.py"
     ),

@@ -1,0 +1,45 @@
+"""The records of trackers, as a job shows them."""
+
+from collections.abc import Iterable
+from typing import Self
+
+from pydantic import BaseModel
+
+from dealrec.app.tables.jobs import StoredTracking, TrackingState
+from dealrec.errors import FieldError
+from dealrec.tracking import tracker_of
+
+
+class Tracked(BaseModel):
+    """The record of a job in one of the operator's trackers."""
+
+    tracker: str
+    """``mlflow``, ``tensorboard`` or ``wandb``."""
+    state: TrackingState
+    run: str | None
+    """What the tracker calls the record, once it is written: the id of a run, or the name of a folder."""
+
+    @classmethod
+    def of_all(cls, stored: Iterable[StoredTracking] | None) -> list[Self]:
+        """Make the schemas of what is stored."""
+        return [
+            cls(tracker=_kind(one), state=TrackingState(one["state"]), run=one["run"])
+            for one in stored or ()
+        ]
+
+
+def tracking_warnings(stored: Iterable[StoredTracking] | None) -> list[FieldError]:
+    """Find the trackers that could not be written to so far."""
+    return [
+        FieldError(
+            f"tracking.{_kind(one)}",
+            f"has no record of this job ({one['error']}); "
+            + ("it is tried again" if one["state"] == TrackingState.PENDING else "it was given up"),
+        )
+        for one in stored or ()
+        if one["error"] is not None
+    ]
+
+
+def _kind(stored: StoredTracking) -> str:
+    return tracker_of(stored["tracker"]).kind.value
