@@ -105,7 +105,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         health,
         metrics,
     ):
-        app.include_router(area.router)
+        # The routes themselves: `include_router` builds each of them once more, at the first request.
+        app.router.routes.extend(area.router.routes)
     install_docs_page(app)
     install_console(app)
     app.add_middleware(SecureHeaders)

@@ -1,6 +1,6 @@
 """The routes of the console and its static files."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from dealrec.app.console import (
@@ -23,7 +23,6 @@ from dealrec.app.console.pages import FOLDER
 
 def install_console(app: FastAPI) -> None:
     """Add the pages to ``app``; their authentication wraps all middleware that was added before."""
-    router = APIRouter(include_in_schema=False)
     # The form comes first, so that `/console/jobs/new` is not taken for a job's id, and names before
     # the jobs, whose actions have the same place.
     for area in (
@@ -40,7 +39,6 @@ def install_console(app: FastAPI) -> None:
         status,
         session,
     ):
-        router.include_router(area.router)
-    app.include_router(router)
+        app.router.routes.extend(area.router.routes)
     app.mount("/console/static", StaticFiles(directory=FOLDER / "static"), name="console")
     app.add_middleware(Authentication)
