@@ -1,10 +1,18 @@
 import numpy as np
 import pytest
 
-from dealrec.config import Curvature, InfluenceConfig, InfluenceParameters, RiskTarget
+from dealrec.config import (
+    Curvature,
+    InfluenceConfig,
+    InfluenceParameters,
+    RiskTarget,
+    SurrogateConfig,
+)
+from dealrec.config.runtime import Runtime
 from dealrec.data.samples import build_samples
 from dealrec.errors import InputError
 from dealrec.influence.fidelity.leave_one_out import leave_one_out
+from dealrec.surrogates.training import train_surrogate
 from tests.dealrec.surrogates.data import ring_dataset
 
 DATASET = ring_dataset(users=150, items=9)
@@ -34,6 +42,17 @@ def test_scores_are_what_retraining_without_the_sample_does(surrogate, target):
     # To first order, so the slope is near one, and the sizes agree as well as the ranks.
     slope = float(result.at_minimum @ result.actual / (result.at_minimum @ result.at_minimum))
     assert 0.7 < slope < 1.4
+
+
+@pytest.mark.parametrize("model", ["dcrec", "lightgcn"])
+def test_they_are_for_a_surrogate_that_keeps_a_graph_of_the_data(model):
+    """The graph is held in retraining as in the scores."""
+    config = SurrogateConfig(
+        model=model, hidden_size=4, heads=2, max_length=4, negatives=8, batch_tokens=64, epochs=4
+    )
+    trained = train_surrogate(DATASET, config, runtime=Runtime(threads=1, device="cpu"))
+    result = found(trained, parameters=InfluenceParameters.ITEM_EMBEDDING)
+    assert np.corrcoef(result.at_minimum, result.actual)[0, 1] > 0.95
 
 
 def test_the_attention_output_is_measured_with_the_hessian_it_needs(surrogate):
