@@ -122,10 +122,10 @@ def measured(stage: Stage, folder: Path, users: int) -> Cost:
 def _run(stage: Stage, folder: Path, users: int) -> Cost:
     with timed() as watch:
         stage(folder, users)
-    return Cost(watch.seconds, _peak_mib())
+    return Cost(watch.seconds, resident_peak_mib())
 
 
-def _peak_mib() -> float:
+def resident_peak_mib() -> float:
     """The peak of this program alone: ``getrusage`` starts at the size of the parent process."""
     status = Path("/proc/self/status")
     found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None

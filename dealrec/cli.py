@@ -20,7 +20,7 @@ from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
 from dealrec.config.prompt import PromptFormat
 from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
-from dealrec.demo import demo_command
+from dealrec.demo import demo_command, sample_data_command
 from dealrec.disk import local_source
 from dealrec.errors import DealrecError, InputError
 from dealrec.extras import Extra
@@ -34,6 +34,7 @@ from dealrec.options import (
     Asked,
     BudgetOption,
     ConfigOption,
+    GoingOn,
     InteractionsOrSamples,
     JsonOption,
     SamplesOption,
@@ -41,6 +42,7 @@ from dealrec.options import (
     TargetOption,
     TrackOption,
     configuration,
+    continues,
     reads_data,
 )
 from dealrec.prompt_cli import prompt_command
@@ -145,6 +147,7 @@ def register(application: typer.Typer) -> None:
     "dealrec prune interactions.csv --budget 2% --track tensorboard:runs --out coreset",
 )
 @reads_data
+@continues
 def prune_command(
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     interactions: InteractionsOrSamples = None,
@@ -159,6 +162,7 @@ def prune_command(
     append_items: AppendItemsOption = None,
     *,
     asked: Asked,
+    continued: GoingOn,
     work: Annotated[
         Path | None, typer.Option(help="Where finished stages are kept; default: OUT/.work.")
     ] = None,
@@ -181,6 +185,8 @@ def prune_command(
             items=items,
             samples=samples,
             appended=additions(append, append_items),
+            continue_from=continued.folder,
+            continuation=continued.options,
             out=out,
             work=work,
             config=settings,
@@ -365,24 +371,6 @@ def selectors_command(json: JsonOption = False) -> None:
         say(f"{row['name']:<18} {row['summary']}")
         source = "" if row["source"] == "-" else f"; source: {row['source']}"
         say(f"{'':<18} looks at {', '.join(row['needs']) or 'no scores'}{source}")
-
-
-@examples("dealrec sample-data sample --users 300 --items 150")
-def sample_data_command(
-    folder: Annotated[Path, typer.Argument(help="Gets interactions.csv and items.csv.")],
-    users: Annotated[int, typer.Option(min=10, max=10_000_000, help="How many users.")] = 1000,
-    items: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many items.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,
-    json: JsonOption = False,
-) -> None:
-    """Write a synthetic data set with titles, genres and sequences to try things on."""
-    from dealrec.data.synthetic import write_sample_data
-
-    write_sample_data(folder, users=users, items=items, seed=seed)
-    if json:
-        print_json({"folder": str(folder), "users": users, "items": items, "seed": seed})
-    else:
-        say(f"{folder / 'interactions.csv'}\n{folder / 'items.csv'}")
 
 
 @examples("dealrec version")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dealrec.errors import DealrecError, InputError
-from dealrec.terminal import examples, say
+from dealrec.options import JsonOption
+from dealrec.terminal import examples, print_json, say
 
 if TYPE_CHECKING:
     from dealrec.client import Client
@@ -31,6 +32,24 @@ CONFIG: dict[str, Any] = {
     "selection": {"method": "dealrec"},
     "finetune": {"model": "smollm2-135m"},
 }
+
+
+@examples("dealrec sample-data sample --users 300 --items 150")
+def sample_data_command(
+    folder: Annotated[Path, typer.Argument(help="Gets interactions.csv and items.csv.")],
+    users: Annotated[int, typer.Option(min=10, max=10_000_000, help="How many users.")] = 1000,
+    items: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many items.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Write a synthetic data set with titles, genres and sequences to try things on."""
+    from dealrec.data.synthetic import write_sample_data
+
+    write_sample_data(folder, users=users, items=items, seed=seed)
+    if json:
+        print_json({"folder": str(folder), "users": users, "items": items, "seed": seed})
+    else:
+        say(f"{folder / 'interactions.csv'}\n{folder / 'items.csv'}")
 
 
 @examples("dealrec demo --out demo")

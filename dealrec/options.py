@@ -19,6 +19,7 @@ from dealrec.config import (
 )
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.comparison_options import ComparisonOptions
+from dealrec.config.continuation import Carry, Continuation
 from dealrec.config.scales import Scale
 from dealrec.disk import local_file
 from dealrec.errors import FieldError, InputError
@@ -211,6 +212,60 @@ class Asked:
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of the configuration and of the data, which it takes as ``asked``."""
     return _taking(command, "asked", asked_for)
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """The earlier result that a command goes on from, if there is one, and how."""
+
+    folder: Path | None
+    options: Continuation
+
+
+def continues(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a continuation, which it takes as ``continued``."""
+    return _taking(command, "continued", continued_by)
+
+
+def continued_by(
+    continue_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of an earlier result: the surrogate goes on from its weights, and effort "
+            "is measured for new texts alone."
+        ),
+    ] = None,
+    carry: Annotated[
+        Carry | None,
+        typer.Option(
+            help="What becomes of the earlier coreset: anew (default), top_up or replace."
+        ),
+    ] = None,
+    replaced_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, metavar="SHARE", help="For --carry replace; default: 0.2."),
+    ] = None,
+    continued_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs that the surrogate is trained further.")
+    ] = None,
+) -> GoingOn:
+    """Read how a command goes on from an earlier result.
+
+    Raises:
+        InputError: ``invalid_option`` for an option without ``--continue-from``.
+    """
+    given = {
+        "coreset": carry,
+        "replaced_share": replaced_share,
+        "surrogate_epochs": continued_epochs,
+    }
+    asked = {name: value for name, value in given.items() if value is not None}
+    if asked and continue_from is None:
+        raise InputError(
+            "--carry, --replaced-share and --continued-epochs need --continue-from FOLDER.",
+            code="invalid_option",
+        )
+    return GoingOn(continue_from, Continuation.parse(asked, location="continuation"))
 
 
 def compares(command: Callable[..., None]) -> Callable[..., None]:

@@ -6,8 +6,7 @@ Every function runs the stages that the service runs, in a folder of finished st
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,10 @@ from dealrec.config import (
     SplitMethod,
     data_options,
 )
+from dealrec.config.continuation import Continuation
 from dealrec.config.finetune import no_validation_split
 from dealrec.config.prompt import PromptFormat
-from dealrec.config.runtime import Runtime, environment_runtime
+from dealrec.config.runtime import Runtime
 from dealrec.config.stages import (
     STAGES,
     JobOptions,
@@ -42,19 +42,21 @@ from dealrec.config.stages import (
 from dealrec.config.unread import OptionWarning, comparison_warnings, config_warnings, told
 from dealrec.coresets.folders import coreset_folder, prompt_of
 from dealrec.coresets.writer import MANIFEST, Coreset
-from dealrec.disk import file_sha256, local_file
-from dealrec.errors import FieldError, InputError
-from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, require_adapter, require_base
+from dealrec.disk import local_file
+from dealrec.earlier_runs import EarlierRun, keep_run
+from dealrec.errors import FieldError
+from dealrec.language_models.adapters import require_adapter, require_base
 from dealrec.progress import StageReporters, interactive_stages
 from dealrec.prune_result import PruneResult
+from dealrec.result_folders import CACHE, adapter_sha256, nothing_left, result_folder, workspace_in
 from dealrec.sources import Addition, Source, source_files
 from dealrec.stages.language_models import require_models
 from dealrec.stages.results import ADAPTER, publish
 from dealrec.stages.tracked import Tracking
-from dealrec.stages.workspace import JobInput, Workspace
+from dealrec.stages.workspace import JobInput
 from dealrec.terminal import shows_progress
 
-_WORK, _TRAINING, _CACHE = ".work", ".training", "cache"
+_WORK, _TRAINING = ".work", ".training"
 
 
 @shows_progress
@@ -67,6 +69,8 @@ def prune(
     items: Source | None = None,
     samples: Source | None = None,
     appended: Sequence[Source | Addition] = (),
+    continue_from: str | Path | None = None,
+    continuation: Continuation | Mapping[str, Any] | None = None,
     out: str | Path,
     work: str | Path | None = None,
     config: PruneConfig | Mapping[str, Any] | None = None,
@@ -92,6 +96,9 @@ def prune(
         appended: Interactions that came later, oldest first; an :class:`~dealrec.sources.Addition` has new
             items, too. Each makes a version of the data set, and versions that are in ``work`` are not
             read again.
+        continue_from: The folder of an earlier result, of this version of the data or one before.
+            The surrogate goes on from its weights, and effort is measured for new texts alone.
+        continuation: How it goes on: a :class:`dealrec.config.continuation.Continuation`, or its fields.
         out: The folder for the results. Each result appears as soon as it is finished, and replaces
             that of an earlier run. A coreset with other members takes away the earlier run's adapter
             and evaluation, and another adapter its evaluation; files of your own stay.
@@ -122,25 +129,30 @@ def prune(
         True
     """
     asked, tracking = AskedBudget.read(budget, target, target_from), Tracking(track)
+    before = None if continue_from is None else EarlierRun.read(continue_from)
+    continued = None if before is None else before.continued(continuation)
     options = data_options(data, columns=columns, split=split)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
     require_models(planned_stages(config), config, runtime)
-    out = _folder(out)
-    workspace = _workspace(work or out / _WORK, runtime, stages)
+    out = result_folder(out)
+    workspace = workspace_in(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, options, samples, appended) as files,
-        _nothing_left(workspace, out),
+        nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)
         requested, followed = asked.resolved(ready.shape.sha256, config)
-        plan = plan_prune(config, requested, ready.shape, target=followed)
+        plan = plan_prune(config, requested, ready.shape, target=followed, continued=continued)
     warned = _warned(config_warnings(plan.options.config, plan.options.budget))
     artifacts = {}
-    for name, artifact in workspace.run(plan, JobInput(ready.folder, requested)):
+    given = JobInput(ready.folder, requested, None if before is None else before.folders)
+    for name, artifact in workspace.run(plan, given):
         artifacts[name] = artifact
         tracking.add(name, artifact.facts)
         publish(workspace, name, artifact, out, plan.options.config, options)
+        if name is StageName.SELECT:
+            keep_run(out, ready.folder, plan, {n: one.folder for n, one in artifacts.items()})
     manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
     used = plan.options.config.model_dump(mode="json")
     warned += tracking.write("prune", out.name, used, manifest=manifest)
@@ -203,11 +215,11 @@ def compare(
     if not isinstance(config, ComparisonConfig):
         config = ComparisonConfig.parse(dict(config), location="comparison")
     require_models(compared_stages(config), config.config, runtime)
-    out, tracking = _folder(out), Tracking(track)
-    workspace = _workspace(work or out / _WORK, runtime, stages)
+    out, tracking = result_folder(out), Tracking(track)
+    workspace = workspace_in(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, options, samples, appended) as files,
-        _nothing_left(workspace, out),
+        nothing_left(workspace, out),
     ):
         ready = workspace.ingest(files)
         plan = plan_comparison(config, ready.shape)
@@ -218,7 +230,7 @@ def compare(
     used = config.model_dump(mode="json")
     tracking.write("comparison", out.name, used, dataset_sha256=ready.shape.sha256)
     if work is None:
-        workspace.discard(_CACHE)
+        workspace.discard(CACHE)
     return ComparisonReport.model_validate_json((out / "report.json").read_text())
 
 
@@ -269,9 +281,9 @@ def finetune(
     require_models(trained_stages(options), options, runtime)
     if config.validation.samples and interactions is None:
         raise no_validation_split()
-    out, tracking = _folder(out), Tracking(track)
-    workspace = _workspace(work or out / _TRAINING, runtime, stages)
-    with coreset_folder(Path(coreset), prompt) as (chosen, sha256), _nothing_left(workspace, out):
+    out, tracking = result_folder(out), Tracking(track)
+    workspace = workspace_in(work or out / _TRAINING, runtime, stages)
+    with coreset_folder(Path(coreset), prompt) as (chosen, sha256), nothing_left(workspace, out):
         folder, key = Path(), sha256
         wanted = config.entry.needs_catalogue or config.validation.samples > 0
         if wanted and interactions is not None:
@@ -327,7 +339,7 @@ def evaluate(
             users whose answers the selection looked at, or the data cannot be used.
     """
     read = data_options(data, columns=columns, split=split)
-    result = _folder(result)
+    result = result_folder(result)
     require_adapter(result / ADAPTER)
     require_base(result / ADAPTER, finetune.model)
     manifest = json.loads(local_file(result / MANIFEST).read_text())
@@ -335,8 +347,8 @@ def evaluate(
         update={"finetune": finetune, "evaluation": config}
     )
     require_models(trained_stages(options), options, runtime)
-    workspace = _workspace(work or result / _WORK, runtime, stages)
-    with source_files(interactions, items, read) as files, _nothing_left(workspace, result):
+    workspace = workspace_in(work or result / _WORK, runtime, stages)
+    with source_files(interactions, items, read) as files, nothing_left(workspace, result):
         ready = workspace.ingest(files)
         ready.shape.require_held_out(config)
         options.require_unseen_answers(
@@ -345,7 +357,7 @@ def evaluate(
     spec = STAGES[StageName.EVALUATE]
     job, trained = JobOptions(options), STAGES[StageName.FINETUNE].key_options(JobOptions(options))
     chosen = options.model_dump(mode="json", include={"prompt", "validation_users"})
-    adapter = hashed([ready.shape.sha256, _folder_sha256(result / ADAPTER), trained, chosen])
+    adapter = hashed([ready.shape.sha256, adapter_sha256(result / ADAPTER), trained, chosen])
     plan = Plan(plan_stages([spec], job, source=adapter), job)
     given = {StageName.SELECT: result, StageName.FINETUNE: result / ADAPTER}
     ((_, artifact),) = workspace.run(plan, JobInput(ready.folder, given=given))
@@ -359,40 +371,3 @@ def _warned(found: Iterable[FieldError]) -> tuple[str, ...]:
     for sentence in sentences:
         warnings.warn(sentence, OptionWarning, stacklevel=4)
     return sentences
-
-
-def _workspace(folder: str | Path, runtime: Runtime | None, stages: StageReporters) -> Workspace:
-    folder = _folder(folder)
-    runtime = runtime or environment_runtime()
-    return Workspace(folder, runtime=runtime, stages=stages, cache=folder / _CACHE)
-
-
-def _folder(path: str | Path) -> Path:
-    """The folder with ``~`` expanded; raises :class:`InputError` (``not_a_folder``) for a file."""
-    folder = Path(path).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, and a folder is needed.", code="not_a_folder")
-    return folder
-
-
-@contextmanager
-def _nothing_left(workspace: Workspace, out: Path) -> Iterator[None]:
-    """Remove the workspace in ``out``, and ``out``, when the block made them and refuses its input.
-
-    What another process has begun to use stays, and so does a workspace that is not in ``out``.
-    """
-    new, out_is_new = not workspace.folder.exists(), not out.exists()
-    try:
-        yield
-    except InputError:
-        if new and workspace.folder.is_relative_to(out.absolute()):
-            workspace.discard()
-        if out_is_new:
-            with suppress(OSError):  # somebody else's files are in it
-                out.rmdir()
-        raise
-
-
-def _folder_sha256(folder: Path) -> str:
-    files = [name for name in (*ADAPTER_FILES, HEAD) if (folder / name).is_file()]
-    return hashed({name: file_sha256(folder / name) for name in files})

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from dealrec.config import ComparisonConfig, DataOptions, PruneConfig, ValidationUsers
+from dealrec.config.continuation import Continued
 from dealrec.config.curve import TargetUse
 from dealrec.config.data import AS_THEY_ARE
 from dealrec.config.runtime import Runtime
@@ -101,6 +102,10 @@ class StageContext:
     budget_requested: int | float = 0
     target: TargetUse | None = None
     """The target that the budget followed from, if there was one."""
+    continued: Continued | None = None
+    """How the job goes on from an earlier one, whose folders are in ``earlier``."""
+    earlier: Mapping[str, Path] = field(default_factory=dict)
+    """The folders of the earlier job by the name of the stage, and its ``dataset``; those that are there."""
     files: IngestFiles | None = None
     part: StagePart | None = None
     """The part of a shared stage to make; ``None`` makes the whole, from ``parts`` if there are any."""

@@ -12,7 +12,10 @@ from dealrec.effort.scoring import score_effort_shard
 from dealrec.influence.scores import InfluenceScores
 from dealrec.language_models.batch_plan import BatchPlan, plan_samples
 from dealrec.stages.context import StageContext, StageResult
+from dealrec.stages.earlier import KeptEffort, kept_effort
 from dealrec.stages.early import require_readable
+
+Indices = npt.NDArray[np.int64]
 
 
 def run(context: StageContext) -> StageResult:
@@ -32,6 +35,10 @@ def run(context: StageContext) -> StageResult:
         plan = _saved_plan(context)
         folders = [path for name, path in context.parts.items() if name != StagePart.PLAN]
         scores = merge_effort(plan, [EffortPart.load(folder) for folder in folders])
+    elif (kept := _kept(context)) is not None:
+        pool = _pool(context)
+        plan = _plan(context, kept.to_measure(pool))
+        scores = kept.filled(merge_effort(plan, [_shard(context, plan)]), pool)
     else:
         plan = _plan(context)
         scores = merge_effort(plan, [_shard(context, plan)])
@@ -39,15 +46,29 @@ def run(context: StageContext) -> StageResult:
     return StageResult(scores.diagnostics)
 
 
-def _plan(context: StageContext) -> BatchPlan:
+def _kept(context: StageContext) -> KeptEffort | None:
+    if context.continued is None:
+        return None
+    return kept_effort(context.earlier, context.config, *context.load_samples())
+
+
+def _pool(context: StageContext) -> Indices:
+    dataset, samples = context.load_samples()
+    pool = _candidates(context, samples.keys(dataset))
+    return np.arange(len(samples)) if pool is None else pool
+
+
+def _plan(context: StageContext, measured: Indices | None = None) -> BatchPlan:
     require_readable(context)
     dataset, samples = context.load_samples()
+    if measured is None:
+        measured = _candidates(context, samples.keys(dataset))
     return plan_samples(
         dataset,
         samples,
         context.config.prompt,
         _config(context),
-        candidates=_candidates(context, samples.keys(dataset)),
+        candidates=measured,
         reporter=context.reporter,
     )
 
@@ -79,7 +100,7 @@ def _config(context: StageContext) -> EffortConfig:
     return context.config.effort
 
 
-def _candidates(context: StageContext, keys: pa.Array) -> npt.NDArray[np.int64] | None:
+def _candidates(context: StageContext, keys: pa.Array) -> Indices | None:
     """The candidates, drawn over the influence of this job; ``None`` measures every sample."""
     if StageName.INFLUENCE not in context.inputs:
         return None

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dealrec.config.stages import STAGES
 from dealrec.coresets.writer import REPORT, write_coreset
 from dealrec.reports.report import write_report
+from dealrec.selection.carried import carried
 from dealrec.selection.select import select
 from dealrec.stages.context import StageContext, StageResult
+from dealrec.stages.earlier import earlier_members
 from dealrec.stages.scored import load_scores
 
 
@@ -14,15 +16,21 @@ def run(context: StageContext) -> StageResult:
     """Write the coreset's folder; the details are what the coreset's row shows."""
     dataset, samples = context.load_samples(None)
     scores = load_scores(context.inputs, dataset, samples)
+    chosen, facts = select(scores, context.budget, context.config.selection), _facts(context)
+    if context.continued is not None:
+        members = earlier_members(context.earlier)
+        seed = context.config.selection.seed
+        kept = carried(scores, chosen, members, context.continued, seed)
+        chosen, facts["select"] = kept.selection, {"continued": kept.account(context.continued)}
     coreset = write_coreset(
         dataset,
         samples,
         scores,
-        select(scores, context.budget, context.config.selection),
+        chosen,
         config=context.config.of_coreset(),
         budget_requested=context.budget_requested,
         target=context.target,
-        facts=_facts(context),
+        facts=facts,
         out=context.out,
     )
     write_report(context.out, context.out / REPORT)

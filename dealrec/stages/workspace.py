@@ -61,6 +61,8 @@ class JobInput:
     dataset: Path
     """The folder of a validated data set."""
     budget_requested: int | float = 0
+    earlier: Mapping[str, Path] | None = None
+    """The folders of the earlier job that the plan goes on from."""
     given: Mapping[StageName, Path] | None = None
     """Results that were not made in this workspace, such as a coreset to train on."""
 
@@ -168,6 +170,8 @@ class Workspace:
                 budget=stage.options.budget,
                 budget_requested=given.budget_requested,
                 target=stage.options.target,
+                continued=stage.options.continued,
+                earlier=given.earlier or {},
             )
             made[stage.place] = self._made(stage.spec, stage.key, context, stage.loads)
             stopped |= stage.spec.stops(stage.options, made[stage.place].facts.details)

@@ -9,6 +9,7 @@ from dealrec.config import SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.progress import SILENT, Reporter
+from dealrec.surrogates.growing import EarlierSurrogates
 from dealrec.surrogates.storage import FACTS, TrainedSurrogate, load_surrogate
 from dealrec.surrogates.training import train_surrogate
 
@@ -54,12 +55,14 @@ def train_ensemble(
     dataset: Dataset,
     config: SurrogateConfig,
     *,
+    start: EarlierSurrogates | None = None,
     checkpoint_dir: Path | None = None,
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
 ) -> Ensemble:
     """Train ``config.ensemble`` surrogates one after the other.
 
+    With ``start`` each goes on from the weights of its earlier self.
     With a ``checkpoint_dir``, finished members are not trained again. The errors are those of
     :func:`~dealrec.surrogates.training.train_surrogate`.
     """
@@ -69,7 +72,12 @@ def train_ensemble(
     for index, member in enumerate(configs):
         kept = None if checkpoint_dir is None else checkpoint_dir / str(index)
         trained = train_surrogate(
-            dataset, member, checkpoint_dir=kept, runtime=runtime, reporter=progress
+            dataset,
+            member,
+            start=None if start is None else start.of_member(index),
+            checkpoint_dir=kept,
+            runtime=runtime,
+            reporter=progress,
         )
         members.append(trained)
         progress.next_member()

@@ -27,6 +27,7 @@ from dealrec.metrics.ranking import (
 from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
+from dealrec.surrogates.growing import EarlierSurrogate
 from dealrec.surrogates.losses import make_loss
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.shares import learned_part
@@ -41,6 +42,7 @@ def train_surrogate(
     dataset: Dataset,
     config: SurrogateConfig,
     *,
+    start: EarlierSurrogate | None = None,
     checkpoint_dir: Path | None = None,
     runtime: Runtime | None = None,
     reporter: Reporter = SILENT,
@@ -58,6 +60,7 @@ def train_surrogate(
     Args:
         dataset: The data for training and evaluation.
         config: The model, its loss and its training.
+        start: The surrogate whose weights the training goes on from; its items are found by their ids.
         checkpoint_dir: The folder that receives a checkpoint after every epoch. A resumed training
             ends as one that never stopped. A checkpoint that cannot be written stops nothing.
         runtime: The device.
@@ -72,10 +75,11 @@ def train_surrogate(
     device = apply_runtime((runtime or Runtime()).on_one_thread())
     started = time.perf_counter()
     with torch.random.fork_rng():
-        training = SurrogateTraining(dataset, config, device, reporter)
+        training = SurrogateTraining(dataset, config, device, reporter, start)
+        identity = dataset.sha256 if start is None else f"{dataset.sha256} {start.sha256}"
         checkpoint = TrainingCheckpoint(
             None if checkpoint_dir is None else checkpoint_dir / "surrogate.pt",
-            _fingerprint(config, dataset.sha256),
+            _fingerprint(config, identity),
             SurrogateTrainingState,
             reporter,
         )
@@ -128,7 +132,12 @@ class SurrogateTraining:
     """One training run: the model, its optimizer, and the history of its epochs."""
 
     def __init__(
-        self, dataset: Dataset, config: SurrogateConfig, device: torch.device, reporter: Reporter
+        self,
+        dataset: Dataset,
+        config: SurrogateConfig,
+        device: torch.device,
+        reporter: Reporter,
+        start: EarlierSurrogate | None = None,
     ) -> None:
         self.dataset, self.config, self.device, self.reporter = dataset, config, device, reporter
         learned = learned_part(dataset, config)
@@ -139,6 +148,8 @@ class SurrogateTraining:
         torch.manual_seed(config.seed)
         self.model = make_surrogate(dataset.n_items, config)
         self.model.prepare(learned)
+        if start is not None:
+            start.copy_into(self.model, dataset.item_ids)
         self.model = self.model.to(device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),

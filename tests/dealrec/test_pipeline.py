@@ -55,6 +55,7 @@ def test_it_gives_exactly_the_budget_and_a_report_beside_random(result):
     assert page.count("<svg") >= 3
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")
     assert sorted(path.name for path in result.folder.iterdir()) == [
+        ".stages.json",
         ".work",
         "config.json",
         "coreset.jsonl",

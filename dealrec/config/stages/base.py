@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.continuation import Continued
 from dealrec.config.curve import TargetUse
 from dealrec.config.effort import GradientOptions, TokenOptions
 from dealrec.config.finetune import FinetuneConfig
@@ -111,6 +112,8 @@ class JobOptions:
     comparison: ComparisonConfig | None = None
     target: TargetUse | None = field(default=None, kw_only=True)
     """The target that the budget followed from, if there was one."""
+    continued: Continued | None = field(default=None, kw_only=True)
+    """The earlier job that this one goes on from, if there is one."""
 
 
 @dataclass(frozen=True)

@@ -40,14 +40,18 @@ class EffortStage(StageSpec):
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
         effort = _effort(options).model_dump(mode="json", exclude={"shard_samples"})
         pool = _candidate_options(options)
-        return {**super().key_options(options), "effort": effort, "pool": pool}
+        found = {**super().key_options(options), "effort": effort, "pool": pool}
+        if options.continued is not None:
+            found["earlier"] = options.continued.earlier
+        return found
 
     def work(self, load: Workload) -> Work:
         effort = _effort(load)
         return Work(_measured(load), (effort.model, effort.dtype))
 
     def shards(self, load: Workload) -> int:
-        return shard_count(_measured(load), _effort(load))
+        # What is left to measure of a job that goes on from another one is known only when it runs.
+        return 1 if load.continued is not None else shard_count(_measured(load), _effort(load))
 
 
 def _effort(options: JobOptions) -> EffortConfig:

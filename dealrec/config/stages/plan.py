@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 
 from dealrec.config.budget import resolve_budget
 from dealrec.config.comparison import ComparisonConfig
+from dealrec.config.continuation import Continued
 from dealrec.config.curve import TargetUse
 from dealrec.config.data import Sampling, no_given_samples, no_timestamps
 from dealrec.config.evaluation import EvaluationConfig, HeldOut
@@ -218,10 +219,12 @@ def plan_prune(
     data: DataShape,
     *,
     target: TargetUse | None = None,
+    continued: Continued | None = None,
 ) -> Plan:
     """Plan a job that makes a coreset of ``requested`` samples, a count or a fraction.
 
-    ``target`` is what ``requested`` followed from, if that was not asked for itself.
+    ``target`` is what ``requested`` followed from, if that was not asked for itself. ``continued`` names the
+    earlier job that this one goes on from.
 
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_validation_split``,
     ``no_held_out_users``, ``no_timestamps``, …) where the job cannot run on the data.
@@ -234,7 +237,7 @@ def plan_prune(
     config = config.resolved(has_validation=data.has_validation, has_test=data.has_test)
     samples = data.samples(config)
     budget = resolve_budget(requested, samples)
-    load = Workload(config, budget, None, samples, data.counts, target=target)
+    load = Workload(config, budget, None, samples, data.counts, target=target, continued=continued)
     return Plan(plan_stages(planned_stages(config), load, source=data.sha256), load)
 
 

@@ -33,7 +33,10 @@ class SelectStage(StageSpec):
     def key_options(self, options: JobOptions) -> Mapping[str, object]:
         target = options.target  # the manifest says what the budget followed from
         followed = {} if target is None else {"target": target.model_dump(mode="json")}
-        return {**super().key_options(options), "budget": options.budget, **followed}
+        found = {**super().key_options(options), "budget": options.budget, **followed}
+        if options.continued is not None:
+            found["continued"] = options.continued.model_dump(mode="json", exclude={"job"})
+        return found
 
     def work(self, load: Workload) -> Work:
         return Work(load.samples, (load.config.selection.method,))

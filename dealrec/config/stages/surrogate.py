@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from dealrec.config.stages.base import Phase, StageName, StageSpec, Work, Workload
+from dealrec.config.stages.base import JobOptions, Phase, StageName, StageSpec, Work, Workload
 
 
 class SurrogateStage(StageSpec):
@@ -18,13 +18,24 @@ class SurrogateStage(StageSpec):
     version = 3
     reference_seconds = 2e-5
 
+    def key_options(self, options: JobOptions) -> Mapping[str, object]:
+        """With the earlier surrogate that the training goes on from, where there is one."""
+        found = super().key_options(options)
+        return (
+            found if options.continued is None else {**found, "continued": options.continued.key()}
+        )
+
     def account(
         self, metrics: Mapping[str, float], details: Mapping[str, object]
     ) -> Mapping[str, object]:
         """The metrics, and where it ran; the other details are the history of every epoch."""
-        return {**metrics, "environment": details.get("environment")}
+        kept = {name: details[name] for name in ("environment", "continued") if name in details}
+        return {**metrics, "environment": None, **kept}
 
     def work(self, load: Workload) -> Work:
         surrogate = load.config.surrogate
-        units = surrogate.epochs * load.count("train") * surrogate.ensemble
+        epochs = surrogate.epochs
+        if load.continued is not None:
+            epochs = load.continued.surrogate_epochs
+        units = epochs * load.count("train") * surrogate.ensemble
         return Work(units, (surrogate.model, surrogate.loss, surrogate.hidden_size))

@@ -19,7 +19,7 @@ def trained(model: str, **more: Any) -> dict[str, Any]:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()} - {".work"}
+    return {path.name for path in folder.iterdir()} - {".work", ".stages.json"}
 
 
 CORESET = {

@@ -1,0 +1,58 @@
+"""How a job goes on from an earlier one, whose data set was a version before."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from dealrec.config.base import Config
+from dealrec.errors import InputError
+
+DATASET = "dataset"
+"""The name of the data set among the folders of an earlier job; the others are called as their stages."""
+
+
+class Carry(StrEnum):
+    """What becomes of the members of the earlier coreset."""
+
+    ANEW = "anew"
+    """The budget is spent anew; members are kept where the selector takes them again."""
+    TOP_UP = "top_up"
+    """All members that are still samples stay, and the rest of the budget is spent on others."""
+    REPLACE = "replace"
+    """A stated share of the budget goes to samples that were no members; the others are members."""
+
+
+class Continuation(Config):
+    """What is taken from an earlier job, and how much is made anew.
+
+    The surrogate goes on from its weights; influence is computed anew, because the surrogate has changed;
+    effort is measured for samples whose texts are new.
+    """
+
+    surrogate_epochs: int = Field(3, ge=1, le=10_000)
+    """The epochs for which the surrogate is trained further, in place of ``surrogate.epochs``."""
+    coreset: Carry = Carry.ANEW
+    replaced_share: float = Field(0.2, ge=0, le=1)
+    """For ``replace``: the share of the budget that goes to samples that were no members."""
+
+
+class Continued(Continuation):
+    """A continuation of a certain job."""
+
+    earlier: str
+    """A hash of what the earlier job made: stages that go on from it have it in their keys."""
+    job: str | None = None
+    """The id of the earlier job, on a server."""
+
+    def key(self) -> dict[str, object]:
+        """What decides about the surrogate."""
+        return {"earlier": self.earlier, "epochs": self.surrogate_epochs}
+
+
+def continuation_not_possible(why: str) -> InputError:
+    """Make the error that a job cannot go on from another one."""
+    return InputError(
+        f"The job cannot go on from the earlier one: {why} Leave `continue_from` out for a full run.",
+        code="continuation_not_possible",
+        title="The job cannot go on from the earlier one",
+    )

@@ -1,0 +1,73 @@
+"""Earlier results of :func:`dealrec.prune` that a later one goes on from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dealrec.config.continuation import (
+    DATASET,
+    Continuation,
+    Continued,
+    continuation_not_possible,
+)
+from dealrec.config.stages import Plan, StageName, hashed
+from dealrec.disk import written_whole
+
+_FILE = ".stages.json"
+_KEPT = (StageName.SURROGATE, StageName.EFFORT, StageName.SELECT)
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """The finished stages behind a result."""
+
+    identity: str
+    """A hash of the keys of these stages."""
+    folders: Mapping[str, Path]
+    """Their folders by name, and that of the ``dataset``."""
+
+    @classmethod
+    def read(cls, result: str | Path) -> "EarlierRun":
+        """Find the stages behind the folder of a result.
+
+        Raises:
+            InputError: ``continuation_not_possible``.
+        """
+        folder = Path(result).expanduser().absolute()
+        try:
+            kept = json.loads((folder / _FILE).read_text())
+        except (OSError, ValueError):
+            raise continuation_not_possible(
+                f"{result} is no result of `dealrec prune` of this version."
+            ) from None
+        folders = {name: folder / path for name, path in kept["folders"].items()}
+        gone = [name for name, path in folders.items() if not path.is_dir()]
+        if gone:
+            raise continuation_not_possible(
+                f"its work folder has no `{gone[0]}` any more, in {folders[gone[0]]}."
+            )
+        return cls(kept["identity"], folders)
+
+    def continued(self, options: Continuation | Mapping[str, object] | None) -> Continued:
+        """How a job goes on from this run."""
+        if not isinstance(options, Continuation):
+            options = Continuation.parse(dict(options or {}), location="continuation")
+        return Continued(**options.model_dump(), earlier=self.identity)
+
+
+def keep_run(out: Path, dataset: Path, plan: Plan, made: Mapping[StageName, Path]) -> None:
+    """Note beside a result where its finished stages are, so that a later run can go on from it."""
+    there = [name for name in _KEPT if name in made]
+    folders: dict[str, Path] = {DATASET: dataset, **{name.value: made[name] for name in there}}
+    keys = {stage.place.name.value: stage.key for stage in plan.stages if stage.place.name in _KEPT}
+    out = out.absolute()
+    kept = {
+        "identity": hashed(keys),
+        "folders": {
+            name: str(path.relative_to(out) if path.is_relative_to(out) else path)
+            for name, path in folders.items()
+        },
+    }
+    with written_whole(out / _FILE) as unfinished:
+        unfinished.write_text(json.dumps(kept))

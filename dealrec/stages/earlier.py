@@ -1,0 +1,134 @@
+"""What a job takes from the earlier one that it goes on from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dealrec.config import PruneConfig, SurrogateConfig
+from dealrec.config.continuation import DATASET, continuation_not_possible
+from dealrec.config.language_models import content
+from dealrec.config.stages import StageName
+from dealrec.coresets.writer import MANIFEST, MEMBERS
+from dealrec.data.dataset import Dataset
+from dealrec.data.fingerprints import sample_fingerprints
+from dealrec.data.samples import Samples, build_samples
+from dealrec.effort.scores import EffortScores
+from dealrec.surrogates.ensemble import load_ensemble
+from dealrec.surrogates.growing import EarlierSurrogates
+
+_RECHECKED = 4
+"""Samples with a kept effort that are measured again, as a check."""
+
+Bools = npt.NDArray[np.bool_]
+Float64 = npt.NDArray[np.float64]
+
+
+def earlier_surrogates(earlier: Mapping[str, Path], config: SurrogateConfig) -> EarlierSurrogates:
+    """The surrogates to go on from; raises :class:`InputError` (``continuation_not_possible``)."""
+    folder = earlier.get(StageName.SURROGATE)
+    if folder is None:
+        raise continuation_not_possible("its surrogate is not there any more.")
+    items = Dataset.load(earlier[DATASET]).item_ids
+    found = EarlierSurrogates(load_ensemble(folder).members, items)
+    found.require_alike(config)
+    return found
+
+
+@dataclass(frozen=True)
+class KeptEffort:
+    """Effort that an earlier job measured on samples whose texts are the same now."""
+
+    scores: Float64
+    """[n] in the dense order of now; NaN where nothing is kept."""
+    tokens: npt.NDArray[np.int32]
+    """[n] the tokens of the same samples; 0 elsewhere."""
+
+    @property
+    def there(self) -> Bools:
+        """[n] where an effort is kept."""
+        kept: Bools = ~np.isnan(self.scores)
+        return kept
+
+    def to_measure(self, pool: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The samples of ``pool`` without a kept effort, and a few with one, as a check."""
+        kept = pool[self.there[pool]]
+        few = kept[
+            np.arange(min(_RECHECKED, len(kept))) * len(kept) // max(1, min(_RECHECKED, len(kept)))
+        ]
+        return np.sort(np.concatenate([pool[~self.there[pool]], few]))
+
+    def filled(self, measured: EffortScores, pool: npt.NDArray[np.int64]) -> EffortScores:
+        """What was measured now, and for the rest of ``pool`` what is kept."""
+        now = ~np.isnan(measured.scores)
+        both = now & self.there
+        fill = np.zeros(len(now), bool)
+        fill[pool] = True
+        fill &= ~now & self.there
+        scores, tokens = measured.scores.copy(), measured.tokens.copy()
+        scores[fill], tokens[fill] = self.scores[fill], self.tokens[fill]
+        differ = np.abs(measured.scores[both] - self.scores[both]) / np.abs(self.scores[both])
+        told = {
+            "kept": int(fill.sum()),
+            "rechecked": int(both.sum()),
+            "largest_relative_difference": float(differ.max()) if len(differ) else None,
+        }
+        return EffortScores(scores, tokens, {**measured.diagnostics, "continued": told})
+
+
+def kept_effort(
+    earlier: Mapping[str, Path], config: PruneConfig, dataset: Dataset, samples: Samples
+) -> KeptEffort | None:
+    """The effort that is kept; ``None`` where the earlier job measured none, or in another way.
+
+    A sample's effort is kept where its key and the items of its history and target, with their texts and
+    times, are the same, and where model, options and prompt are.
+    """
+    folder, chosen = earlier.get(StageName.EFFORT), earlier.get(StageName.SELECT)
+    if folder is None or chosen is None or samples.given is not None:
+        return None
+    manifest = json.loads((chosen / MANIFEST).read_text())
+    before = PruneConfig.parse(manifest["config"])
+    revision = manifest["stages"].get("effort", {}).get("revision")
+    assert config.effort is not None
+    same = (
+        before.effort is not None
+        and _measuring(before) == _measuring(config)
+        and revision == content(config.effort.model).get("revision")
+    )
+    if not same:
+        return None
+    old = Dataset.load(earlier[DATASET])
+    then = build_samples(old, before.sampling, before.min_history)
+    had, now = sample_fingerprints(old, then), sample_fingerprints(dataset, samples)
+    at = pc.index_in(samples.keys(dataset), value_set=then.keys(old))
+    known = at.is_valid().to_numpy(zero_copy_only=False)
+    places = pc.fill_null(at, 0).to_numpy()
+    alike = known & (had[places] == now)
+    effort = EffortScores.load(folder)
+    return KeptEffort(
+        np.where(alike, effort.scores[places], np.nan), np.where(alike, effort.tokens[places], 0)
+    )
+
+
+def earlier_members(earlier: Mapping[str, Path]) -> pa.Array:
+    """The keys of the earlier coreset."""
+    folder = earlier.get(StageName.SELECT)
+    if folder is None:
+        raise continuation_not_possible("its coreset is not there any more.")
+    return pq.read_table(folder / MEMBERS, columns=["sample_key"])["sample_key"].combine_chunks()
+
+
+def _measuring(config: PruneConfig) -> dict[str, object]:
+    """All that an effort depends on besides the samples."""
+    include = {"sampling", "min_history", "prompt", "effort"}
+    dumped = config.model_dump(mode="json", include=include)
+    leave_out = ("shard_samples", "candidates", "batch_tokens")
+    effort = {name: value for name, value in dumped["effort"].items() if name not in leave_out}
+    return {**dumped, "effort": effort}

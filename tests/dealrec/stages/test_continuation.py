@@ -1,0 +1,123 @@
+"""A job that goes on from an earlier one: what it keeps, what it makes anew, what it says of both."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from dealrec.config.continuation import Continuation
+from dealrec.errors import InputError
+from dealrec.prune_result import PruneResult
+from tests.dealrec.stages.runs import options, prune
+
+
+@pytest.fixture(scope="module")
+def config(model: str) -> dict[str, Any]:
+    small = options(None)
+    return {**small, "effort": {"model": model, "max_tokens": 128}}
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """Rows of a new user, with an item that is new and comes first by its id."""
+    path = tmp_path_factory.mktemp("later") / "later.csv"
+    known = (data / "interactions.csv").read_text().splitlines()
+    rows = [line.split(",") for line in known[1:5]]
+    header = known[0].split(",")
+    for at, row in enumerate(rows):
+        row[header.index("user_id")] = "zz-new"
+        if at == 1:
+            row[header.index("item_id")] = "!new"
+    path.write_text("\n".join([known[0], *(",".join(row) for row in rows), ""]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def first(
+    data: Path, config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> PruneResult:
+    return prune(data, tmp_path_factory.mktemp("first"), config, budget=12)
+
+
+def scores(result: PruneResult) -> dict[str, dict[str, Any]]:
+    rows = pq.read_table(result.folder / "scores.parquet").to_pylist()
+    return {row["sample_key"]: row for row in rows}
+
+
+def test_a_job_goes_on_from_the_last_one_and_says_what_it_kept(
+    data: Path, config: dict[str, Any], later: Path, first: PruneResult, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"appended": [later], "work": first.folder / ".work"}
+    continuation = Continuation(surrogate_epochs=1, coreset="top_up")
+    on = prune(
+        data,
+        tmp_path / "on",
+        config,
+        budget=16,
+        continue_from=first.folder,
+        continuation=continuation,
+        **given,
+    )
+    full = prune(data, tmp_path / "full", config, budget=16, **given)
+    told = on.coreset.manifest["stages"]
+    assert told["surrogate"]["epochs"] == 1
+    assert told["surrogate"]["continued"] == {
+        "items_kept": 30,
+        "items_new": 1,
+        "earlier_epochs": [first.coreset.manifest["stages"]["surrogate"]["epochs"]],
+    }
+    effort = told["effort"]["continued"]
+    measured = told["effort"]["samples"]
+    assert effort["rechecked"] == 4
+    assert effort["largest_relative_difference"] < 1e-3
+    assert measured - effort["rechecked"] + effort["kept"] + effort["rechecked"] == len(scores(on))
+    assert 0 < measured - effort["rechecked"] < effort["kept"]
+    ours, theirs = scores(on), scores(full)
+    assert ours.keys() == theirs.keys() and "zz-new" in ours
+    for key, row in ours.items():
+        assert row["effort"] == pytest.approx(theirs[key]["effort"], rel=1e-3)
+    before = {key for key, row in scores(first).items() if row["selected"]}
+    now = {key for key, row in ours.items() if row["selected"]}
+    assert before & ours.keys() <= now and len(now) == 16
+    assert told["select"]["continued"]["members_kept"] == len(before & ours.keys())
+    assert "continued" not in json.dumps(full.coreset.manifest["stages"])
+
+    # The same call finds everything made, and the result can be gone on from in its turn.
+    third = prune(
+        data,
+        tmp_path / "third",
+        config,
+        budget=16,
+        continue_from=on.folder,
+        continuation={"coreset": "replace", "replaced_share": 0.25, "surrogate_epochs": 1},
+        **given,
+    )
+    told = third.coreset.manifest["stages"]
+    assert told["effort"]["samples"] == 4 and told["effort"]["continued"]["kept"] > 0
+    assert told["select"]["continued"]["members_new"] <= 4
+    influence = np.array(
+        [[ours[key]["influence"], scores(third)[key]["influence"]] for key in ours]
+    )
+    assert np.isfinite(influence).all()
+
+
+def test_what_cannot_be_gone_on_from_is_said(
+    data: Path, config: dict[str, Any], first: PruneResult, tmp_path: Path
+) -> None:
+    larger = {**config, "surrogate": {**config["surrogate"], "hidden_size": 16}}
+    cases = [(tmp_path, config, 12), (first.folder, larger, 12), (first.folder, config, 3)]
+    for number, (folder, asked, budget) in enumerate(cases):
+        with pytest.raises(InputError) as refused:
+            prune(
+                data,
+                tmp_path / str(number),
+                asked,
+                budget=budget,
+                continue_from=folder,
+                continuation={"coreset": "top_up", "surrogate_epochs": 1},
+                work=first.folder / ".work",
+            )
+        assert refused.value.code == "continuation_not_possible"
