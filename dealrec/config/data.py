@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from dealrec.config.base import Config, Listed
+from dealrec.config.base import Config, Listed, unless
 from dealrec.config.columns import Column
 from dealrec.config.formats import FileFormat
 from dealrec.config.layouts import LAYOUTS
@@ -139,6 +139,9 @@ class DataOptions(Config):
     """Interactions with another ``event`` than these are left out; without any, events mean nothing."""
     last_days: float | None = Field(None, gt=0)
     """Interactions that are older than so many days before the newest one are left out."""
+    session_minutes: float | None = Field(None, gt=0, exclude_if=unless(None))
+    """Each session of a user becomes a user of its own; a session ends where the next interaction is more
+    than so many minutes later."""
     min_title_length: int = Field(0, ge=0, le=1000)
     """Items whose title has fewer characters are left out, and so are their interactions."""
     repeats: Repeats = Repeats.ALL

@@ -121,6 +121,8 @@ class SurrogateConfig(Config):
     """The number of attention heads of ``sasrec``, ``bert4rec`` and ``dcrec``."""
     max_length: int = Field(50, ge=2, le=1000)
     """The number of most recent items of a sequence that the model sees."""
+    windows: bool = Field(False, exclude_if=unless(False))
+    """Whether it also learns from a user's items before the last ``max_length + 1``, as further sequences."""
     mask_rate: float = Field(0.4, gt=0, lt=1)
     """For ``bert4rec``: the share of a sequence's items that is masked."""
     neighbours: int = Field(4, ge=1, le=100, exclude_if=unless(4))

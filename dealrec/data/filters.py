@@ -15,10 +15,12 @@ from dealrec.data.findings import FileFindings, Removal
 from dealrec.data.identifiers import merged, normalised, numbered, with_zeros
 from dealrec.data.interactions import Interactions
 from dealrec.data.sequences import in_order
+from dealrec.data.sessions import with_sessions
 from dealrec.data.times import unit_of
 from dealrec.errors import FieldError, InputError
 
 Bool = npt.NDArray[np.bool_]
+_DATES = "a `timestamp` that counts from 1970, or dates"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Filtered:
     """Without the items that were left out."""
     aside: list[Interactions] = field(default_factory=list)
     """Interactions that were left out, and that would not be if more rows came."""
+    cut_users: int | None = None
+    """The users whose sessions are the users now; ``None`` where users are not cut into sessions."""
 
 
 def filtered(
@@ -45,6 +49,10 @@ def filtered(
         raw = with_normal_ids(raw, None if catalogue is None else catalogue.item_ids)
     every = _numbered(raw)
     raw = recent(every, options, findings)
+    users = None
+    if options.session_minutes is not None:
+        users = len(np.unique(raw.users))
+        raw = sessions(raw, options.session_minutes)
     titled, catalogue = with_titles(raw, catalogue, options, findings)
     aside = [raw.take(~titled)]
     raw, repeated = in_order(raw.take(titled) if len(aside[0].users) else raw)
@@ -57,11 +65,24 @@ def filtered(
     if not kept.all():
         aside.append(raw.take(~kept))
         raw = raw.take(kept)
-    if len(raw.users) + len(repeated) < len(every.users):  # an id may have lost all its rows
+    lost = len(raw.users) + len(repeated) < len(every.users)
+    if lost or users is not None:  # an id may have lost all its rows
         raw = _numbered(raw)
     if catalogue is not None and options.item_core > 1:
         catalogue = catalogue.where(pc.is_in(catalogue.item_ids, value_set=raw.item_ids))
-    return Filtered(raw, catalogue, [part for part in aside if len(part.users)])
+    return Filtered(raw, catalogue, [part for part in aside if len(part.users)], users)
+
+
+def sessions(raw: Interactions, minutes: float) -> Interactions:
+    """Make each session a user.
+
+    Raises:
+        InputError: ``filter_not_possible`` without times that are dates.
+    """
+    cut = with_sessions(raw, minutes)
+    if cut is None:
+        raise _not_possible("session_minutes", _DATES)
+    return _numbered(cut)
 
 
 def _numbered(raw: Interactions) -> Interactions:
@@ -89,7 +110,7 @@ def recent(raw: Interactions, options: DataOptions, findings: FileFindings) -> I
         return raw
     unit = None if raw.times is None else unit_of(raw.times)
     if raw.times is None or unit is None:
-        raise _not_possible("last_days", "a `timestamp` that counts from 1970, or dates")
+        raise _not_possible("last_days", _DATES)
     newest = int(raw.times.max())
     newest = newest if raw.newest is None else max(newest, raw.newest)
     oldest = newest - int(options.last_days * 86_400 * unit.a_second)

@@ -18,6 +18,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.data.filters import Filtered
 from dealrec.data.findings import FileFindings
 from dealrec.data.interactions import Interactions, following_rows
+from dealrec.data.sessions import without_sessions
 from dealrec.errors import InputError
 
 _FACTS, _ORDER, _ASIDE = "growth.json", "growth-order.parquet", "growth-aside.parquet"
@@ -38,6 +39,8 @@ class Growth:
     listed: Catalogue | None
     """The items of the items file before any filter; ``None`` where there was no such file."""
     columns: Mapping[Column, str]
+    sessions: bool
+    """Whether the users of the rows are sessions."""
     newest: int | None
     """The newest timestamp of all rows that were read, also of those that a filter dropped."""
 
@@ -53,7 +56,8 @@ class Growth:
         newest = None if read.times is None else int(read.times.max())
         if newest is not None and read.newest is not None:
             newest = max(newest, read.newest)
-        return cls(left.rows, left.aside, listed, columns, newest)
+        sessions = left.cut_users is not None
+        return cls(left.rows, left.aside, listed, columns, sessions, newest)
 
     def save(self, folder: Path, dataset: Dataset) -> None:
         """Write the files; ``dataset`` is the one that ``rows`` became."""
@@ -63,6 +67,7 @@ class Growth:
             "newest": self.newest,
             "columns": {ours.value: theirs for ours, theirs in self.columns.items()},
             "listed": self.listed is not None,
+            "sessions": self.sessions,
         }
         (folder / _FACTS).write_text(json.dumps(facts))
         further = {name: self.rows.order[name] for name in names if name != _TIME}
@@ -120,6 +125,8 @@ class Before:
         rows = _stored_rows(folder, dataset, facts["order"])
         if (folder / _ASIDE).is_file():
             rows = following_rows(rows, _rows(pq.read_table(folder / _ASIDE), facts["order"]))
+        if facts.get("sessions"):
+            rows = without_sessions(rows)
         return cls(
             dataset,
             replace(rows, newest=facts["newest"]),

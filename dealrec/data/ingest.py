@@ -163,6 +163,10 @@ def make_dataset(
     warnings = _warnings(dataset, joined, catalogue)
     if catalogue is not None and known < len(raw.item_ids):
         warnings.append(unknown_items(raw.item_ids, catalogue.item_ids))
+    if left.cut_users is not None:
+        sessions = dataset.n_users
+        told = f"{left.cut_users:,} users were cut into {sessions:,} sessions, which are the users now."
+        warnings.append(warning("users_cut_into_sessions", sessions, told))
     name, columns = rows.findings.name, rows.columns
     warnings += rows.findings.warnings()
     seen_rows = raw if before is None else rows.rows

@@ -103,10 +103,18 @@ def score_influence(
         "continuation": None if continuation is None else dataclasses.asdict(continuation),
         "samples": len(samples),
         "target_examples": len(named),
+        "cold_target_examples": _cold(named, samples),
         "curvature_examples": len(curved),
         "seconds": time.perf_counter() - started,
     }
     return InfluenceScores(scores, diagnostics)
+
+
+def _cold(target: Examples, samples: Samples) -> int:
+    """Count the examples whose answer stands in no sample, so that no sample teaches it."""
+    known = np.zeros(target.n_items, bool)
+    known[samples.items] = True
+    return int((~known[target.items[target.ends]]).sum())
 
 
 def _softmax(

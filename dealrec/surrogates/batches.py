@@ -13,7 +13,7 @@ from dealrec.metrics.ranking import pad
 
 @dataclass(frozen=True)
 class TrainingSequences:
-    """``S`` training sequences with at least two items each, one user after the other.
+    """``S`` training sequences with at least two items each.
 
     Sequence ``s`` is ``items[starts[s]:ends[s]]``. All its items but the first are targets.
     """
@@ -24,14 +24,22 @@ class TrainingSequences:
     n_items: int
 
     @classmethod
-    def of(cls, dataset: Dataset, max_length: int) -> "TrainingSequences":
+    def of(cls, dataset: Dataset, max_length: int, *, windows: bool = False) -> "TrainingSequences":
         """Collect every user's most recent ``max_length + 1`` training items.
+
+        With ``windows`` the items before these follow in further sequences of as many, the last item of
+        one being the first of the next. So every training item but a user's first is a target once.
 
         Raises:
             InputError: ``no_training_sequences`` if no user has two training items.
         """
         offsets, items = dataset.subsequences((SPLIT_CODES[Split.TRAIN],))
         starts, ends = offsets[:-1], offsets[1:]
+        if windows:
+            counts = np.maximum(-(-(ends - starts - 1) // max_length), 1)
+            earlier = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            starts = np.repeat(starts, counts)
+            ends = np.repeat(ends, counts) - earlier * max_length
         starts = np.maximum(starts, ends - max_length - 1)
         long_enough = ends - starts >= 2
         if not long_enough.any():

@@ -141,7 +141,8 @@ class SurrogateTraining:
     ) -> None:
         self.dataset, self.config, self.device, self.reporter = dataset, config, device, reporter
         learned = learned_part(dataset, config)
-        self.sequences = TrainingSequences.of(learned, config.max_length)
+        self.sequences = TrainingSequences.of(learned, config.max_length, windows=config.windows)
+        self._tell_unread(learned)
         self.part = None if learned is dataset else _extent(learned)
         if self.part is not None:
             reporter.event("trained_on_a_part", **self.part)
@@ -167,6 +168,18 @@ class SurrogateTraining:
         self.best_model = self._snapshot()
         self.seconds = 0.0
         self._questions: dict[Split, Questions] = {}
+
+    def _tell_unread(self, learned: Dataset) -> None:
+        """Report how many targets are too early in long sequences for the training to reach."""
+        lengths = np.diff(learned.subsequences((SPLIT_CODES[Split.TRAIN],))[0])
+        unread = int(np.maximum(lengths - 1, 0).sum()) - int(self.sequences.positions.sum())
+        if unread:
+            self.reporter.event(
+                "long_sequences_cut",
+                items=unread,
+                users=int((lengths > self.config.max_length + 1).sum()),
+                help="surrogate.max_length, surrogate.windows",
+            )
 
     @property
     def finished(self) -> bool:

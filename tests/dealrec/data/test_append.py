@@ -77,6 +77,7 @@ def files(folder: Path, seed: int) -> dict[str, Path]:
         {"user_core": 5, "item_core": 4, "split": "global_time"},
         {"min_rating": 3, "repeats": "last"},
         {"repeats": "first", "last_days": 8},
+        {"session_minutes": 2880, "user_core": 2, "split": "leave_one_out"},
         {"min_title_length": 6, "user_core": 3, "item_core": 3},
         {"format": {"order": "file"}, "split": "leave_one_out"},
     ],

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,22 @@ def test_a_sample_helps_the_risk_of_itself_most(ring_surrogate):
     found = score_influence(DATASET, samples, ring_surrogate, config, runtime=ONE)
     assert found.scores[7] > 0
     assert found.diagnostics["target_examples"] == 1
+
+
+def test_target_examples_with_answers_that_nobody_chose_in_training_are_counted(ring_surrogate):
+    valid = np.flatnonzero(DATASET.splits == 1)
+    items = DATASET.items.copy()
+    items[np.isin(items, [3, 4]) & (DATASET.splits == 0)] = 5
+    items[valid[:4]] = [3, 3, 4, 5]
+    items[valid[4:]] = 5
+    dataset = replace(DATASET, items=items)
+    samples = build_samples(dataset)
+    found = score_influence(dataset, samples, ring_surrogate, InfluenceConfig(), runtime=ONE)
+    assert found.diagnostics["cold_target_examples"] == 3
+    every = score_influence(
+        DATASET, build_samples(DATASET), ring_surrogate, InfluenceConfig(), runtime=ONE
+    )
+    assert every.diagnostics["cold_target_examples"] == 0
 
 
 def test_unknown_keys_are_named(ring_surrogate):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -200,6 +202,34 @@ def test_bucketed_batches_hold_every_training_item_once_and_give_the_padded_loss
     assert max(widths) <= 40
     assert sum(widths) < 1.1 * sequences.positions.sum()
     torch.testing.assert_close(total(buckets), total([everything]), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("max_length", [2, 3, 8, 50])
+def test_windows_make_every_item_but_a_users_first_a_target_once(max_length):
+    dataset = ring_dataset(users=30)
+    offsets, items = dataset.subsequences((0,))
+    found = TrainingSequences.of(dataset, max_length, windows=True)
+    cuts = list(zip(found.starts, found.ends, strict=True))
+    places = [place for a, b in cuts for place in range(a + 1, b)]
+    assert sorted(places) == [p for a, b in pairwise(offsets) for p in range(a + 1, b)]
+    assert int((found.ends - found.starts).max()) <= max_length + 1
+    last = TrainingSequences.of(dataset, max_length)
+    assert set(zip(last.starts, last.ends, strict=True)) <= set(cuts)
+    assert np.array_equal(found.items, items)
+
+
+def test_items_that_training_does_not_reach_are_told():
+    dataset, reporter = ring_dataset(), Recorder()
+    config = SMALL.model_copy(update={"max_length": 3, "epochs": 1})
+    train_surrogate(dataset, config, runtime=ONE, reporter=reporter)
+    lengths = np.diff(dataset.subsequences((0,))[0])
+    told = dict(reporter.events)["long_sequences_cut"]
+    assert told["items"] == np.maximum(lengths - 4, 0).sum() > 0
+    assert told["users"] == (lengths > 4).sum()
+    reporter = Recorder()
+    windows = config.model_copy(update={"windows": True})
+    train_surrogate(dataset, windows, runtime=ONE, reporter=reporter)
+    assert "long_sequences_cut" not in dict(reporter.events)
 
 
 def test_no_user_with_two_training_items_is_bad_input():
