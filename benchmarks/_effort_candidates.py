@@ -96,8 +96,8 @@ def _scores(data: Path, scratch: Path, loaded: LoadedLanguageModel, users: int) 
 def _from_pool(scores: Scores, size: int, budget: int, seed: int) -> npt.NDArray[np.int64]:
     config = _METHOD.model_copy(update={"seed": seed})
     mask = np.zeros(len(scores), dtype=np.bool_)
+    assert scores.influence is not None and scores.effort is not None
     mask[draw_candidates(scores.keys, scores.influence, size, config)] = True
-    assert scores.effort is not None
     effort = np.where(mask, scores.effort, np.nan)
     return select(Scores(scores.keys, scores.influence, effort, mask), budget, config).indices
 

@@ -236,6 +236,7 @@ def finetune_command(
         typer.Option(help="The data that the coreset is of; an encoder reads its titles."),
     ] = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
+    samples: SamplesOption = None,
     prompt_format: Annotated[
         PromptFormat | None,
         typer.Option(help="Of a file: whether the model's chat template is used (default auto)."),
@@ -255,6 +256,7 @@ def finetune_command(
             coreset,
             interactions,
             items=items,
+            samples=samples,
             config=settings,
             out=out,
             prompt_format=prompt_format,

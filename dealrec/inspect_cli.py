@@ -62,6 +62,11 @@ def inspect_command(
 
 
 def _counted(counts: Mapping[str, Any], split: str) -> str:
+    if not counts["items"]:
+        return (
+            f"texts without ids, {counts['users']:,} users; by {split} {counts['train']:,} train, "
+            f"{counts['valid']:,} validate, {counts['test']:,} test"
+        )
     return (
         f"{counts['users']:,} users, {counts['items']:,} items, {counts['interactions']:,} interactions; "
         f"by {split} {counts['train']:,} train, {counts['valid']:,} validate, {counts['test']:,} test; "

@@ -36,7 +36,7 @@ def coreset_facts(
     return {
         "samples": f"{size:,}",
         "selector": method,
-        "users and items": f"{users:,} users, {items:,} items",
+        "users and items": f"{users:,} users, {items:,} items" if items else None,
         "strata": f"{used:,} of {cut:,} give samples" if cut > 1 else None,
         "sha256": sha256,
     }

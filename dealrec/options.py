@@ -42,8 +42,8 @@ InteractionsOrSamples = Annotated[list[str] | None, _INTERACTIONS]
 SamplesOption = Annotated[
     Path | None,
     typer.Option(
-        help="Samples with texts of their own: JSON Lines, JSON, Parquet or CSV with sample_id, "
-        "user_id, history, target, and messages or prompt and completion."
+        help="Samples with texts of their own: JSON Lines, JSON, Parquet or CSV with messages, or prompt "
+        "and completion; and with sample_id, user_id, history and target where there are ids."
     ),
 ]
 AppendOption = Annotated[

@@ -92,7 +92,9 @@ def prune(
             model, or its folder: its curve says how many samples the target takes.
         items: The catalogue (``item_id``, ``title``); without it titles are the ids.
         samples: Samples with texts of their own: ``sample_id``, ``user_id``, ``history``, ``target``, and
-            the texts as :func:`dealrec.data.texts.sample_of_row` reads them.
+            the texts as :func:`dealrec.data.texts.sample_of_row` reads them. The texts are enough: without
+            ``history`` and ``target`` selectors work that need no surrogate
+            (:func:`dealrec.config.texts.text_selectors`).
         appended: Interactions that came later, oldest first; an :class:`~dealrec.sources.Addition` has new
             items, too. Each makes a version of the data set, and versions that are in ``work`` are not
             read again.
@@ -144,7 +146,10 @@ def prune(
         ready = workspace.ingest(files)
         requested, followed = asked.resolved(ready.shape.sha256, config)
         plan = plan_prune(config, requested, ready.shape, target=followed, continued=continued)
-    warned = _warned(config_warnings(plan.options.config, plan.options.budget))
+        if not ready.shape.has_ids:  # the selector, and so the models, may follow from the data
+            require_models([stage.spec for stage in plan.stages], plan.options.config, runtime)
+    found = config_warnings(plan.options.config, plan.options.budget, has_ids=ready.shape.has_ids)
+    warned = _warned(found)
     artifacts = {}
     given = JobInput(ready.folder, requested, None if before is None else before.folders)
     for name, artifact in workspace.run(plan, given):
@@ -240,6 +245,7 @@ def finetune(
     interactions: Source | None = None,
     *,
     items: Source | None = None,
+    samples: Source | None = None,
     config: FinetuneConfig,
     out: str | Path,
     prompt_format: PromptFormat | None = None,
@@ -257,6 +263,8 @@ def finetune(
         interactions: The data that the coreset is of. A recommender that learns from the titles of the
             whole catalogue reads them, and so does a training with validation samples; others do not.
         items: Their catalogue.
+        samples: Samples with texts of their own, as for :func:`prune`; texts without ids that are held out
+            can be the validation samples.
         config: How the adapter is trained.
         out: The folder for the adapter.
         prompt_format: Whether the texts of a file are read in the model's chat template; default:
@@ -279,15 +287,16 @@ def finetune(
     prompt = prompt_of(Path(coreset), prompt_format)
     options = PruneConfig(finetune=config, prompt=prompt)
     require_models(trained_stages(options), options, runtime)
-    if config.validation.samples and interactions is None:
+    read_again = interactions is not None or samples is not None
+    if config.validation.samples and not read_again:
         raise no_validation_split()
     out, tracking = result_folder(out), Tracking(track)
     workspace = workspace_in(work or out / _TRAINING, runtime, stages)
     with coreset_folder(Path(coreset), prompt) as (chosen, sha256), nothing_left(workspace, out):
         folder, key = Path(), sha256
         wanted = config.entry.needs_catalogue or config.validation.samples > 0
-        if wanted and interactions is not None:
-            with source_files(interactions, items, data_options(data)) as files:
+        if wanted and read_again:
+            with source_files(interactions, items, data_options(data), samples) as files:
                 read = workspace.ingest(files)
                 read.shape.require_validation(config)
             folder, key = read.folder, hashed([key, read.shape.sha256])

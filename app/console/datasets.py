@@ -19,6 +19,7 @@ from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.config import Sampling
+from dealrec.config.texts import text_selectors
 from dealrec.reports.shape import shape_charts
 
 router = APIRouter(include_in_schema=False)
@@ -73,6 +74,7 @@ def dataset_page(request: Request, context: ContextDep, dataset_id: str) -> Resp
         fields=data_fields(asked),
         columns=column_fields(asked),
         names=_column_names(dataset),
+        text_selectors=text_selectors(),
         known=names(context) if dataset.same_content else {},
         versions=api.list_versions(dataset_id, context, _MANY).data,
     )
@@ -88,7 +90,9 @@ def _column_names(dataset: Dataset) -> list[str]:
 def dataset_part(request: Request, context: ContextDep, dataset_id: str) -> Response:
     """Show the progress of the validation; the page reloads once it has ended."""
     dataset = api.get_dataset(dataset_id, context)
-    answer = render(request, "parts/validation.html", dataset=dataset)
+    answer = render(
+        request, "parts/validation.html", dataset=dataset, text_selectors=text_selectors()
+    )
     if dataset.state is not DatasetState.VALIDATING:
         answer.headers["hx-refresh"] = "true"
     return answer

@@ -1,6 +1,7 @@
 """The form for a new job: its presets, its estimate, and the job made from it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -13,7 +14,7 @@ from dealrec.app.console.fields import (
     read_config,
 )
 from dealrec.app.console.pages import asks_for_part, raise_into_page, render
-from dealrec.app.console.presets import PRESETS, Preset
+from dealrec.app.console.presets import OF_TEXTS, PRESETS, Preset
 from dealrec.app.console.session import Posted
 from dealrec.app.datasets.endpoints import create_prompt_preview, list_datasets
 from dealrec.app.datasets.preview import PromptPreviewCreate
@@ -29,6 +30,7 @@ from dealrec.app.tables.datasets import DatasetState
 from dealrec.app.tables.jobs import SELECTING
 from dealrec.config import PruneConfig, parse_budget
 from dealrec.config.curve import parse_target
+from dealrec.config.data import DataKind
 from dealrec.config.selector_groups import selector_groups
 from dealrec.errors import DealrecError
 
@@ -48,7 +50,8 @@ def new_page(
     """Show the form with a preset's values, or with those of the job ``like``."""
     if like:
         return _page(request, context, {**_form_like(context, like), "like": like})
-    form = {"dataset_id": dataset_id, **form_of_preset(_preset(preset).config), "preset": preset}
+    options = _options(context, _preset(preset), dataset_id)
+    form = {"dataset_id": dataset_id, **form_of_preset(options), "preset": preset}
     return _page(request, context, form)
 
 
@@ -118,6 +121,15 @@ def _preset(name: str) -> Preset:
     return PRESETS[name]
 
 
+def _options(context: Context, preset: Preset, dataset_id: str) -> Mapping[str, Any]:
+    """The options of a preset; on texts without ids those that such texts have instead."""
+    kinds = {dataset.id: dataset.kind for dataset in usable_datasets(context)}
+    if kinds.get(dataset_id) is not DataKind.TEXTS:
+        return preset.config
+    kept = {name: part for name, part in preset.config.items() if name != "evaluation"}
+    return {**kept, **OF_TEXTS}
+
+
 def _with_preset(context: Context, form: Mapping[str, str]) -> dict[str, str]:
     """Return the form at its ``preset``; the values before it were those of ``base`` or of a job.
 
@@ -125,16 +137,19 @@ def _with_preset(context: Context, form: Mapping[str, str]) -> dict[str, str]:
     that the person has entered stays.
     """
     preset, like, base = _preset(form.get("preset", _DEFAULT)), form.get("like"), form.get("base")
-    before = _form_like(context, like) if like else form_of_preset(_preset(base or _DEFAULT).config)
+    dataset_id = form.get("dataset_id", "")
+    options = _options(context, preset, dataset_id)
+    earlier = _options(context, _preset(base or _DEFAULT), dataset_id)
+    before = _form_like(context, like) if like else form_of_preset(earlier)
     shown = {field.name: field.value for part in job_form(before) for field in part.fields}
-    decided = {_METHOD, *form_of(preset.config)}
+    decided = {_METHOD, *form_of(options)}
     switches = {name for name in form if name.startswith("use.")}
     kept = {
         name: text
         for name, text in form.items()
         if name not in decided | switches and text.replace("\r\n", "\n") != shown.get(name)
     }
-    return {**form_of_preset(preset.config), **kept, "preset": preset.name, "like": ""}
+    return {**form_of_preset(options), **kept, "preset": preset.name, "like": ""}
 
 
 def _form_like(context: Context, job_id: str) -> dict[str, str]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dealrec.config import Difficulty, EmbeddingSource
+from dealrec.config.texts import DEFAULT
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -17,6 +20,13 @@ class Preset:
 
 MEASURED_BRIEFLY = {"users": 200, "ranking_users": 20}
 """An evaluation of minutes on a CPU. The API's default asks more users, which takes a CPU an hour."""
+
+OF_TEXTS: Mapping[str, Any] = {
+    "effort": {},
+    "embedding": {"source": EmbeddingSource.LANGUAGE_MODEL.value},
+    "selection": {"method": DEFAULT.value, "difficulty": Difficulty.EFFORT.value},
+}
+"""What the form begins with for texts without ids, whatever the preset."""
 
 PRESETS = {
     preset.name: preset

@@ -18,6 +18,7 @@ from dealrec.app.kit.errors import NotFound
 from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.config import PruneConfig
 from dealrec.data.dataset import Dataset
+from dealrec.data.given import GivenSamples
 from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples
 
@@ -164,8 +165,10 @@ def _wanted(pool: Pool, query: SampleQuery) -> _Mask:
         if query.high is not None:
             wanted &= values <= query.high
     if query.target:
-        wanted &= _named(dataset, query.target)[samples.targets]
-    if query.text:
+        wanted &= _target_named(dataset, samples, query.target)
+    if query.text and samples.given is not None and not samples.has_ids:
+        wanted &= _said(samples.given, query.text)
+    elif query.text:
         passed = np.append(0, np.cumsum(_named(dataset, query.text)[samples.items]))
         wanted &= passed[samples.target + 1] > passed[samples.start]
     return wanted
@@ -182,11 +185,29 @@ def _order(values: npt.NDArray[np.float64], *, descending: bool) -> npt.NDArray[
     return np.argsort(-values if descending else values, kind="stable")
 
 
+def _target_named(dataset: Dataset, samples: Samples, text: str) -> _Mask:
+    """[n] whether a sample's target has ``text`` in its title or id; of texts without ids, its answer."""
+    if samples.given is not None and not samples.has_ids:
+        return _contains(samples.given.texts.field("output"), text)
+    return _named(dataset, text)[samples.targets]
+
+
+def _said(given: GivenSamples, text: str) -> _Mask:
+    """[n] whether ``text`` is in a sample's request or answer."""
+    parts = [
+        _contains(given.texts.field(name), text)
+        for name in ("before", "history", "after", "output")
+    ]
+    mask: _Mask = np.any(parts, axis=0)
+    return mask
+
+
+def _contains(column: pa.Array, text: str) -> _Mask:
+    found = pc.match_substring(column, text.strip(), ignore_case=True)
+    mask: _Mask = found.to_numpy(zero_copy_only=False)
+    return mask
+
+
 def _named(dataset: Dataset, text: str) -> _Mask:
     """[I] whether an item's title or id contains ``text`` in any case."""
-    found = [
-        pc.match_substring(column, text.strip(), ignore_case=True).to_numpy(zero_copy_only=False)
-        for column in (dataset.titles, dataset.item_ids)
-    ]
-    mask: _Mask = found[0] | found[1]
-    return mask
+    return _contains(dataset.titles, text) | _contains(dataset.item_ids, text)

@@ -173,7 +173,9 @@ def _described(
 
     return SweepSelection(
         coverage=SweepCoverage(**covered(samples, taken), strata=strata),
-        influence=mass(scores.influence, normalise(scores.influence, config.normalisation)),
+        influence=None
+        if scores.influence is None
+        else mass(scores.influence, normalise(scores.influence, config.normalisation)),
         effort=None
         if scores.effort is None or scores.candidates is not None
         else mass(scores.effort, normalise(scores.effort, config.normalisation)),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
@@ -113,6 +114,12 @@ def vectors_of(
         made = MadeVectors.load(context.storage.fetch_folder(prefix, folder / "embedding"))
         if len(made.vectors.samples) == len(pool.samples):
             return made.vectors.samples, VectorSource(made.diagnostics["source"])
+    if not pool.samples.has_ids:
+        raise Conflict(
+            "No job has made embeddings of these texts. One with a selector that looks at them, such as "
+            "`k_center`, makes them.",
+            code="no_vectors",
+        )
     found = item_vectors(pool.samples, pool.dataset.n_items)
     if found is None:
         raise Conflict(
@@ -142,11 +149,11 @@ def sample_map(
     selected = pool.scores["selected"].to_numpy()
     random = np.zeros(len(selected), bool)
     random[as_many_at_random(selected)] = True
-    titles, targets = pool.dataset.titles, pool.samples.targets
+    named = _names(pool)
     points = [
         MapPoint(
             **pool.facts(index),
-            target=titles[int(targets[index])].as_py(),
+            target=named[index].as_py(),
             x=round(float(places[index, 0]), 4),
             y=round(float(places[index, 1]), 4),
             at_random=bool(random[index]),
@@ -160,6 +167,14 @@ def sample_map(
         samples=len(selected),
         points=points,
     )
+
+
+def _names(pool: Pool) -> pa.Array:
+    """[n] the title of each sample's target; of texts without ids, the answer."""
+    given = pool.samples.given
+    if given is not None and not pool.samples.has_ids:
+        return given.texts.field("output")
+    return pool.dataset.titles.take(pa.array(pool.samples.targets))
 
 
 def _drawn(selected: np.ndarray, random: np.ndarray, most: int) -> Int64:

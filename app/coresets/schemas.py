@@ -77,11 +77,13 @@ class CoresetSample(BaseModel):
     sample_key: str
     user_id: str
     history: list[str]
-    target: str
+    target: str | None
+    """Null, with an empty history, for texts without ids."""
     instruction: str
     input: str
     output: str
-    influence: float
+    influence: float | None
+    """Null for texts without ids."""
     effort: float | None
     overall: float
     stratum: int | None
@@ -178,7 +180,8 @@ class SweepSelection(BaseModel):
     """A selection that is not stored."""
 
     coverage: SweepCoverage
-    influence: ScoreMass
+    influence: ScoreMass | None
+    """Null for texts without ids."""
     effort: ScoreMass | None
     overall: ScoreMass
 

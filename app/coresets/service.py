@@ -24,6 +24,8 @@ from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import SELECTING, JobRow
 from dealrec.config import (
+    Difficulty,
+    EmbeddingSource,
     PruneConfig,
     SelectionConfig,
     SelectionMethod,
@@ -33,6 +35,7 @@ from dealrec.config import (
 from dealrec.config.published import require_published
 from dealrec.config.selectors import KEPT_WITH_SCORES, SELECTORS, Need, selector_needs
 from dealrec.config.stages import STAGES, Phase
+from dealrec.config.texts import for_texts
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES, read_scores, write_coreset
 from dealrec.coresets.writer import Coreset as WrittenCoreset
 from dealrec.data.dataset import Dataset
@@ -88,10 +91,18 @@ def selection_task(
     assert job.kind in SELECTING
     config = PruneConfig.parse(job.config)
     merged = config.selection.model_dump(mode="json") | body.selection
+    dataset = jobs.dataset(job)
+    has_ids = data_shape(dataset).has_ids
+    if not has_ids and "difficulty" not in body.selection:
+        merged["difficulty"] = Difficulty.EFFORT
     selection = SelectionConfig.parse(merged, location="selection")
     _require_effort(config, selection)
     _require_published(config, selection)
-    dataset = jobs.dataset(job)
+    if not has_ids:
+        embedding = config.embedding.model_copy(update={"source": EmbeddingSource.LANGUAGE_MODEL})
+        config = for_texts(
+            config.model_copy(update={"selection": selection, "embedding": embedding})
+        )
     facts = {}
     for name, spec in STAGES.items():
         artifact = jobs.artifact(job, name) if spec.phase is Phase.SCORING else None

@@ -42,6 +42,8 @@ from dealrec.app.naming import Rename
 from dealrec.app.removal import removing
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.config import DataOptions, Sampling, SplitMethod
+from dealrec.config.data import DataKind
+from dealrec.config.texts import no_ids
 from dealrec.data.audit import DatasetShape, dataset_shape
 from dealrec.data.dataset import Dataset as StoredDataset
 
@@ -318,6 +320,10 @@ def get_shape(dataset_id: str, context: ContextDep) -> DatasetShape:
     with context.read() as session:
         row = DatasetRepository(session, context.tenant_id).get(dataset_id)
         prefix = service.require_ready(row)
+        if DataKind.of(row.report or {}) is DataKind.TEXTS:
+            raise no_ids(
+                "The shape of histories and items", "There is none of texts.", "dataset_id"
+            )
     with scratch(context.settings) as folder:
         return dataset_shape(StoredDataset.load(context.storage.fetch_folder(prefix, folder)))
 

@@ -10,6 +10,7 @@ from dealrec.app.stages.schemas import Progress
 from dealrec.app.tables.datasets import DatasetRow, DatasetState, stored_files
 from dealrec.app.tables.jobs import StoredProgress
 from dealrec.config import DataOptions, SplitMethod
+from dealrec.config.data import DataKind
 
 Several = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=1000)]] | None,
@@ -97,6 +98,8 @@ class Dataset(BaseModel):
     name: str
     state: DatasetState
     created_at: datetime
+    kind: DataKind | None = None
+    """``texts`` where the samples have no ids of items; null until it is ready."""
     sha256: str | None
     split: SplitMethod | None
     options: DataOptions
@@ -127,7 +130,8 @@ class Dataset(BaseModel):
             if file
         }
         shown = cls.model_validate(row, from_attributes=True)
-        return shown.model_copy(update={"progress": told, "files": files})
+        kind = None if row.report is None else DataKind.of(row.report)
+        return shown.model_copy(update={"progress": told, "files": files, "kind": kind})
 
 
 class SampleText(BaseModel):
@@ -137,7 +141,8 @@ class SampleText(BaseModel):
     user_id: str
     history: list[str]
     """The ids of the items, oldest first."""
-    target: str
+    target: str | None
+    """Null, with an empty history, for texts without ids."""
     instruction: str
     input: str
     output: str

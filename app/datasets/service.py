@@ -247,7 +247,7 @@ def sample_text(
         sample_key=sample_key,
         user_id=dataset.user_ids[int(samples.users[index])].as_py(),
         history=[dataset.item_ids[int(item)].as_py() for item in samples.history(index)],
-        target=dataset.item_ids[int(samples.targets[index])].as_py(),
+        target=dataset.item_ids[int(samples.targets[index])].as_py() if samples.has_ids else None,
         instruction=prompted.instruction,
         input=prompted.input,
         output=prompted.output,

@@ -116,7 +116,7 @@ def _estimate(
         seconds=round(sum(stage.seconds for stage in stages), 1),
         stages=stages,
         warnings=OptionNote.of_all(
-            config_warnings(load.config, load.budget)
+            config_warnings(load.config, load.budget, has_ids=data_shape(dataset).has_ids)
             if load.comparison is None
             else comparison_warnings(load.comparison)
         ),

@@ -33,7 +33,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 @router.post("", status_code=202, operation_id="create_job", responses=documented(404, 409))
 def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
     """Create a job; it waits while its data set is being validated."""
-    service.require_models_of_job(body.config, context)
+    config = service.decided(context, body.dataset_id, body.config)
+    service.require_models_of_job(config, context)
     with context.write() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
         row = service.add_prune_job(

@@ -3,7 +3,7 @@
 Everything happens in the caller's transaction; wake-ups leave after its commit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -14,6 +14,7 @@ from dealrec.app.jobs.pace import expected_seconds
 from dealrec.app.jobs.sharding import add_shards
 from dealrec.app.jobs.targets import find_target
 from dealrec.app.kit.errors import Conflict
+from dealrec.app.naming import selection_name
 from dealrec.app.quotas.service import require_open_job
 from dealrec.app.stages.events import record
 from dealrec.app.stages.queueing import add_stage, queue_stage
@@ -23,13 +24,23 @@ from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import (
     DONE_STAGES,
     ENDED_JOBS,
+    SELECTING,
     ArtifactRow,
     JobRow,
     JobState,
     StageRow,
     StageState,
 )
-from dealrec.config.stages import STAGES, JobOptions, Phase, StageName, StagePlace, Workload
+from dealrec.config import PruneConfig
+from dealrec.config.stages import (
+    STAGES,
+    JobOptions,
+    Phase,
+    PlannedStage,
+    StageName,
+    StagePlace,
+    Workload,
+)
 from dealrec.errors import InputError
 
 
@@ -49,13 +60,23 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     session.add(job)
     session.flush()
     record(session, job, "job.queued")
+    _lay_out(session, job, dataset, composition.job_stages(job))
+    if dataset.state == DatasetState.READY:
+        start_job(session, job, dataset)
+
+
+def _lay_out(
+    session: Session, job: JobRow, dataset: DatasetRow, stages: Iterable[PlannedStage]
+) -> None:
+    """Add the job's stages, in place of those that it waited with: the data may decide which there are."""
+    for waiting in stages_of(session, job):
+        session.delete(waiting)
+    session.flush()
     ids: dict[StagePlace, str] = {}
-    for position, stage in enumerate(composition.job_stages(job)):
+    for position, stage in enumerate(stages):
         needs = [ids[place] for place in stage.needs]
         row = add_stage(session, dataset, job, stage.spec, needs, position, stage.place.run)
         ids[stage.place] = row.id
-    if dataset.state == DatasetState.READY:
-        start_job(session, job, dataset)
 
 
 def dataset_ready(session: Session, dataset: DatasetRow) -> None:
@@ -205,7 +226,10 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
         use = find_target(session, job.tenant_id, job.target, dataset.sha256, config)
         job.target_use, job.budget_requested = use.model_dump(mode="json"), use.samples
     plan = composition.plan_job(job, dataset)
+    if {stage.place for stage in plan.stages} != {row.place for row in stages_of(session, job)}:
+        _lay_out(session, job, dataset, plan.stages)
     if isinstance(plan.options, Workload):
+        _name_again(job, dataset, plan.options.config)
         job.config = (plan.options.comparison or plan.options.config).model_dump(mode="json")
         job.budget_samples = plan.options.budget
     planned = {stage.place: stage for stage in plan.stages}
@@ -218,6 +242,19 @@ def start_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     for stage in stages_of(session, job):
         if not stage.needs:
             queue_stage(session, stage)
+
+
+def _name_again(job: JobRow, dataset: DatasetRow, resolved: PruneConfig) -> None:
+    """Where the data decided about the selector, a job with the usual name is named after it."""
+    if job.kind not in SELECTING:
+        return
+    requested = None if job.target is not None else job.budget_requested
+    before, after = (
+        selection_name(dataset.name, requested, config.selection.method, job.target)
+        for config in (composition.stage_config(job), resolved)
+    )
+    if job.name == before:
+        job.name = after
 
 
 def cancel_idle(session: Session, job: JobRow) -> None:

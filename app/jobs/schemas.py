@@ -22,7 +22,7 @@ from dealrec.app.tables.jobs import (
 from dealrec.app.tracking.schemas import Tracked, tracking_warnings
 from dealrec.config import Budget, ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
 from dealrec.config.curve import Target, TargetUse
-from dealrec.config.stages import StagePart
+from dealrec.config.stages import StageName, StagePart
 from dealrec.config.unread import comparison_warnings, config_warnings
 from dealrec.errors import FieldError, InputError
 
@@ -276,7 +276,7 @@ class Job(BaseModel):
             if row.target is None
             else TargetShown.model_validate({"target": row.target, "use": row.target_use}),
             config=row.config,
-            warnings=OptionNote.of_all([*_warnings(row), *tracking_warnings(row.tracking)]),
+            warnings=OptionNote.of_all([*_warnings(row, stages), *tracking_warnings(row.tracking)]),
             stages=Stage.of_all(stages, now),
             coreset_id=row.coreset_id,
             adapter_id=row.adapter_id,
@@ -290,8 +290,9 @@ class Job(BaseModel):
         )
 
 
-def _warnings(row: JobRow) -> list[FieldError]:
+def _warnings(row: JobRow, stages: Sequence[StageRow]) -> list[FieldError]:
     """Find the warnings anew: they follow from what is stored. An older version's row may have none."""
+    has_ids = any(stage.name == StageName.SURROGATE for stage in stages)
     try:
         match JobKind(row.kind):
             case JobKind.COMPARISON:
@@ -299,7 +300,8 @@ def _warnings(row: JobRow) -> list[FieldError]:
             case JobKind.FINETUNE:
                 return config_warnings(FinetuneJobConfig.parse(row.config).of_stages())
             case JobKind.PRUNE | JobKind.SELECT:
-                return config_warnings(PruneConfig.parse(row.config), row.budget_samples)
+                config = PruneConfig.parse(row.config)
+                return config_warnings(config, row.budget_samples, has_ids=has_ids)
     except InputError:
         return []
 

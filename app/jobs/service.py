@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.jobs.composition import data_shape, may_be_texts
 from dealrec.app.jobs.lifecycle import plan_job
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
@@ -16,11 +18,12 @@ from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.app.models.service import require_known_model, require_usable_models
 from dealrec.app.naming import adapter_name, comparison_name, selection_name
 from dealrec.app.tables.coresets import CoresetRow
-from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 from dealrec.config import ComparisonConfig, FinetuneConfig, PruneConfig
 from dealrec.config.stages import StageName, compared_stages, planned_stages, trained_stages
 from dealrec.config.surrogate import SURROGATES
+from dealrec.config.texts import as_asked
 from dealrec.errors import FieldError, InputError
 
 
@@ -67,6 +70,17 @@ def require_models_of_job(config: PruneConfig, context: Context) -> None:
     """
     require_known_models(config, context.tenant_id)
     require_usable_models(planned_stages(config), config, context.settings)
+
+
+def decided(context: Context, dataset_id: str, config: PruneConfig) -> PruneConfig:
+    """Fill in the defaults that follow from texts without ids, where the data set is known to be of them.
+
+    Raises :class:`NotFound`, and :class:`InputError` (``no_sample_ids``) for what needs ids.
+    """
+    with context.read() as session:
+        dataset = DatasetRepository(session, context.tenant_id).get(dataset_id)
+        known = dataset.state == DatasetState.READY
+        return data_shape(dataset).decided(config) if known else config
 
 
 def require_models_of_comparison(config: ComparisonConfig, context: Context) -> None:
@@ -266,7 +280,7 @@ def _plan(
     job.name = job.name or selection_name(
         dataset.name, budget.budget, config.selection.method, budget.target
     )
-    job.config = config.model_dump(mode="json")
+    job.config = as_asked(config) if may_be_texts(dataset) else config.model_dump(mode="json")
     plan_job(session, job, dataset)
     return job
 

@@ -28,10 +28,13 @@ class ScoreName(StrEnum):
 
 
 class Score(BaseModel):
-    """A sample's scores; ``stratum`` is null if hard pruning dropped the sample."""
+    """A sample's scores; ``stratum`` is null if hard pruning dropped the sample.
+
+    ``influence`` is null for texts without ids.
+    """
 
     sample_key: str
-    influence: float
+    influence: float | None
     effort: float | None
     overall: float
     stratum: int | None

@@ -8,6 +8,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from dealrec.app.scores.schemas import Histogram, ScoreFormat, ScoreName
+from dealrec.config.texts import no_ids
 from dealrec.coresets.cells import shown_table
 from dealrec.errors import FieldError, InputError
 
@@ -25,9 +26,14 @@ def write_scores_as(scores: Path, format: ScoreFormat, folder: Path) -> Path:  #
 
 
 def histogram(scores: Path, score: ScoreName, bins: int) -> Histogram:
-    """Count samples in ``bins`` of equal width; raises :class:`InputError` (``no_effort_scores``)."""
+    """Count samples in ``bins`` of equal width.
+
+    Raises :class:`InputError`: ``no_effort_scores``, or ``no_sample_ids`` for the influence of texts.
+    """
     table = pq.read_table(scores, columns=[score.value, "selected"])
     table = table.filter(table[score.value].is_valid())  # only candidates may have been measured
+    if not len(table) and score is ScoreName.INFLUENCE:
+        raise no_ids("Influence", "`overall` and `effort` have histograms.", "score")
     if not len(table):
         raise no_effort_scores("score")
     values = table[score.value].to_numpy()

@@ -295,7 +295,8 @@ class ScoreRow(Base):
     sample_index: Mapped[int] = mapped_column(BigInt, primary_key=True)
     tenant_id: Mapped[str] = mapped_column(Id)
     sample_key: Mapped[str] = mapped_column(String)
-    influence: Mapped[float] = mapped_column(Float)
+    influence: Mapped[float | None] = mapped_column(Float)
+    """Null for texts without ids."""
     effort: Mapped[float | None] = mapped_column(Float)
     overall: Mapped[float] = mapped_column(Float)
     stratum: Mapped[int | None] = mapped_column(BigInt)

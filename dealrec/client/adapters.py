@@ -12,6 +12,9 @@ from dealrec.client.exchange import delete, rename
 from dealrec.client.records import AdapterFile, Area, M, Remote
 from dealrec.client.transport import Request
 
+_MERGING_SECONDS = 3600.0
+"""The server gives up a merge after half an hour, and another one may be made before."""
+
 
 class Adapter(Remote[M]):
     """A LoRA adapter."""
@@ -41,9 +44,10 @@ class Adapter(Remote[M]):
     async def download_merged(self, path: str | Path, *, progress: bool = False) -> Path:
         """Download the language model with the adapter merged into its weights, as a zip.
 
-        The server makes it anew for each request, which takes as long as loading the model.
+        The server makes it anew for each request, one at a time, which takes minutes for a large model. The
+        client waits an hour for the answer, whatever its ``timeout``.
         """
-        request = Request("GET", f"{self.path}/merged")
+        request = Request("GET", f"{self.path}/merged", silence=_MERGING_SECONDS)
         return await fetch_file(self.transport, request, path, progress=progress)
 
     @operation

@@ -111,7 +111,11 @@ def list_datasets_command(
 
     def told(dataset: "Dataset[Any]") -> list[str]:
         counts = dataset.counts
-        size = "" if counts is None else f"{counts['interactions']:,} interactions"
+        size = ""
+        if counts is not None:
+            alone = dataset.kind == "texts"
+            size = f"{counts['samples_given' if alone else 'interactions']:,} "
+            size += "texts" if alone else "interactions"
         return [dataset.id, dataset.state, _when(dataset.created_at), size, dataset.name or ""]
 
     with asking(server, key) as client:

@@ -123,6 +123,8 @@ class Dataset(Remote[M]):
     progress: Progress | None = None
     """The progress of a running validation, in bytes read."""
     created_at: datetime
+    kind: str | None = None
+    """``interactions``, or ``texts`` where the samples have no ids of items; ``None`` until it is ready."""
     sha256: str | None = None
     split: str | None = None
     options: Mapping[str, Any] = {}

@@ -10,6 +10,7 @@ import glob
 import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,7 +97,7 @@ class _Download:
         headers = {**request.headers, "accept-encoding": "identity"}
         if self.size:
             headers |= {"range": f"bytes={self.size}-", "if-range": f'"{self.etag}"'}
-        return Request(request.method, request.path, request.query, headers=headers)
+        return replace(request, headers=headers)
 
     def open(self, reading: Reading) -> BinaryIO:
         """Open the unfinished file: to append where the answer continues it, else anew."""

@@ -253,7 +253,8 @@ class SampleText(Record):
     sample_key: str
     user_id: str
     history: list[str]
-    target: str
+    target: str | None = None
+    """``None``, with an empty history, for texts without ids."""
     instruction: str
     input: str
     output: str
@@ -262,7 +263,7 @@ class SampleText(Record):
 class CoresetSample(SampleText):
     """A member of a coreset, with its scores."""
 
-    influence: float
+    influence: float | None = None
     effort: float | None = None
     overall: float
     stratum: int | None = None
@@ -352,7 +353,7 @@ class SweepSelection(Record):
     """A selection that is not stored."""
 
     coverage: SweepCoverage
-    influence: ScoreMass
+    influence: ScoreMass | None = None
     effort: ScoreMass | None = None
     overall: ScoreMass
 

@@ -43,6 +43,9 @@ class Request:
     files: Sequence[tuple[str, str, Path]] = ()
     """The fields of files in the form, the names of the files, and their paths."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    silence: float = 0.0
+    """The seconds that the service may need before it answers, where these can be more than
+    :attr:`Server.timeout`."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,10 @@ class Server:
         authorization = {} if self.key is None else {"authorization": f"Bearer {self.key}"}
         return {"user-agent": agent, **authorization}
 
-    def limits(self) -> httpx.Timeout:
-        """The time limits of every request."""
-        return httpx.Timeout(self.timeout, connect=_CONNECT_SECONDS)
+    def limits(self, silence: float = 0.0) -> httpx.Timeout:
+        """The time limits of a request; one that is answered late may be silent for ``silence`` seconds."""
+        read = max(self.timeout, silence)
+        return httpx.Timeout(self.timeout, read=read, connect=_CONNECT_SECONDS)
 
 
 class Transport(Protocol):
@@ -110,14 +114,16 @@ class BlockingTransport:
 
     async def send(self, request: Request) -> httpx.Response:
         with _translated(self.server), ExitStack() as files:
-            return self._http.send(_built(self._http, request, files))
+            return self._http.send(_built(self._http, self.server, request, files))
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[Reading]:
         with (
             _translated(self.server),
             ExitStack() as files,
-            closing(self._http.send(_built(self._http, request, files), stream=True)) as response,
+            closing(
+                self._http.send(_built(self._http, self.server, request, files), stream=True)
+            ) as response,
         ):
 
             async def pieces() -> AsyncIterator[bytes]:
@@ -154,12 +160,13 @@ class AsyncTransport:
 
     async def send(self, request: Request) -> httpx.Response:
         with _translated(self.server), ExitStack() as files:
-            return await self._http.send(_built(self._http, request, files))
+            return await self._http.send(_built(self._http, self.server, request, files))
 
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[Reading]:
         with _translated(self.server), ExitStack() as files:
-            sent = await self._http.send(_built(self._http, request, files), stream=True)
+            built = _built(self._http, self.server, request, files)
+            sent = await self._http.send(built, stream=True)
             async with aclosing(sent) as response:
                 if not response.is_success:
                     await response.aread()
@@ -189,7 +196,7 @@ def _translated(server: Server) -> Iterator[None]:
 
 
 def _built(
-    http: httpx.Client | httpx.AsyncClient, request: Request, files: ExitStack
+    http: httpx.Client | httpx.AsyncClient, server: Server, request: Request, files: ExitStack
 ) -> httpx.Request:
     """Build the request for :mod:`httpx`; ``files`` closes the files that it opens."""
     return http.build_request(
@@ -204,4 +211,5 @@ def _built(
             (field, (filename, files.enter_context(path.open("rb"))))
             for field, filename, path in request.files
         ],
+        timeout=server.limits(request.silence),
     )

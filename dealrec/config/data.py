@@ -38,6 +38,23 @@ class SplitMethod(StrEnum):
     """The oldest 80 % of all interactions are training, then 10 % validation, 10 % test (the paper)."""
     LEAVE_ONE_OUT = "leave_one_out"
     """Each user's last interaction is test, the one before it validation."""
+    USERS = "users"
+    """Texts without ids only: a tenth of the users, by a hash of their ids, is validation, the rest training.
+    A sample that names no user is its own user."""
+
+
+class DataKind(StrEnum):
+    """What a data set is made of."""
+
+    INTERACTIONS = "interactions"
+    """Users' interactions with items, and samples with ids of theirs."""
+    TEXTS = "texts"
+    """Samples with texts of their own and without ids of items."""
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any]) -> "DataKind":
+        """Read the kind in the report of a validation; earlier reports are all of interactions."""
+        return cls(report.get("kind", DataKind.INTERACTIONS))
 
 
 class Split(StrEnum):

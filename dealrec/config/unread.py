@@ -26,14 +26,18 @@ def told(found: FieldError) -> str:
     return f"`{found.location}` {found.message}."
 
 
-def config_warnings(config: PruneConfig, budget: int | None = None) -> list[FieldError]:
+def config_warnings(
+    config: PruneConfig, budget: int | None = None, *, has_ids: bool = True
+) -> list[FieldError]:
     """Find options that have no effect, and strata that outnumber the ``budget`` (samples), if it is known.
 
+    ``has_ids`` is false for texts without ids, of which there is neither surrogate nor influence.
     Only options that differ from their defaults are found; a configuration that was filled in with
     defaults is told from no other.
     """
     return [
         *_of_scores(config, selector_needs(config.selection), f"`{config.selection.method}`"),
+        *([] if has_ids else _of_ids(config)),
         *selection_warnings(config.selection, budget),
     ]
 
@@ -115,6 +119,16 @@ def _of_scores(config: PruneConfig, needs: Set[Need], who: str) -> Iterator[Fiel
         why = "has no effect: `config.effort.parameters` is neither `lora_b` nor `lora`"
         yield from _changed(effort, "config.effort", {"lora_rank", "lora_alpha"}, why)
     yield from _of_training(config)
+
+
+def _of_ids(config: PruneConfig) -> Iterator[FieldError]:
+    why = "has no effect: the data set is of texts without ids of items"
+    for name, part, known in (
+        ("surrogate", config.surrogate, set()),
+        ("influence", config.influence, {"target"}),  # the data decide about it
+        ("prompt", config.prompt, {"format"}),
+    ):
+        yield from _changed(part, f"config.{name}", {*type(part).model_fields} - known, why)
 
 
 def _of_surrogate(surrogate: SurrogateConfig) -> Iterator[FieldError]:

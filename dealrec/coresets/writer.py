@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -53,7 +53,8 @@ class Control(Covered):
 
     method: str
     seed: int
-    mean_influence: float
+    mean_influence: float | None
+    """Null for texts without ids, of which there is no influence."""
     mean_effort: float | None
 
 
@@ -196,15 +197,19 @@ def score_table(scores: Scores, selection: Selection) -> pa.Table:
     """Make the table ``sample_key, influence, effort, overall, stratum, selected`` in dense order.
 
     ``stratum`` is null for samples that hard pruning dropped or that were not candidates. The latter
-    have no ``effort`` either, and their ``overall`` score is the influence alone.
+    have no ``effort`` either, and their ``overall`` score is the influence alone. ``influence`` is null for
+    texts without ids.
     """
+    influence = pa.nulls(len(scores), pa.float64())
+    if scores.influence is not None:
+        influence = pa.array(scores.influence)
     effort = pa.nulls(len(scores), pa.float64())
     if scores.effort is not None:
         effort = pa.array(scores.effort, mask=np.isnan(scores.effort))
     return pa.table(
         {
             "sample_key": scores.keys,
-            "influence": pa.array(scores.influence),
+            "influence": influence,
             "effort": effort,
             "overall": pa.array(selection.overall),
             "stratum": pa.array(selection.stratum, mask=selection.stratum < 0),
@@ -216,13 +221,23 @@ def score_table(scores: Scores, selection: Selection) -> pa.Table:
 def read_scores(path: Path, samples: Samples) -> Scores:
     """Read the raw scores of ``samples`` in a ``scores.parquet``, to select from them again."""
     table = pq.read_table(path, columns=["sample_key", "influence", "effort"])
-    effort = table["effort"]
+    influence, effort = table["influence"], table["effort"]
     asked = effort.null_count < len(effort)
-    return Scores(
-        keys=table["sample_key"].combine_chunks(),
-        influence=table["influence"].to_numpy(),
+    return replace(
+        unscored(table["sample_key"].combine_chunks(), samples),
+        influence=None if influence.null_count else influence.to_numpy(),
         effort=effort.to_numpy() if asked else None,
         candidates=effort.is_valid().to_numpy() if asked and effort.null_count else None,
+    )
+
+
+def unscored(keys: pa.Array, samples: Samples) -> Scores:
+    """What is known of samples without any model; texts without ids have their ``keys`` alone."""
+    scores = Scores(keys, None, None)
+    if not samples.has_ids:
+        return scores
+    return replace(
+        scores,
         targets=samples.targets,
         history_lengths=samples.history_lengths,
         times=samples.target_times,
@@ -262,7 +277,9 @@ def _members(
             "sample_key": rows["sample_key"],
             "user_id": dataset.user_ids.take(pa.array(samples.users[taken])),
             "history": history,
-            "target": dataset.item_ids.take(pa.array(samples.targets[taken])),
+            "target": dataset.item_ids.take(pa.array(samples.targets[taken]))
+            if samples.has_ids
+            else pa.nulls(len(taken), pa.string()),
             **text_columns(prompts, whole=samples.given is not None),
             **{name: rows[name] for name in ("influence", "effort", "overall", "stratum")},
         }
@@ -286,7 +303,9 @@ def _control(samples: Samples, scores: Scores, taken: Int64, config: PruneConfig
         "method": "random",
         "seed": config.selection.seed,
         **covered(samples, taken),
-        "mean_influence": float(scores.influence[taken].mean()),
+        "mean_influence": None
+        if scores.influence is None
+        else float(scores.influence[taken].mean()),
         "mean_effort": None
         if scores.effort is None or scores.candidates is not None
         else float(scores.effort[taken].mean()),

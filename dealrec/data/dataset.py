@@ -66,6 +66,11 @@ class Dataset:
     """The sums of the validation, if the data set was loaded from the folder of an ingestion."""
 
     @property
+    def has_ids(self) -> bool:
+        """Whether it knows items; otherwise it is of texts alone, the samples in ``given``."""
+        return len(self.item_ids) > 0
+
+    @property
     def n_users(self) -> int:
         return len(self.user_ids)
 

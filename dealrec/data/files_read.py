@@ -82,6 +82,13 @@ class ItemRows:
 
 
 def _require_possible(method: SplitMethod, found: Mapping[Column, str]) -> None:
+    if method is SplitMethod.USERS:
+        raise InputError(
+            "The split `users` is for texts without ids. Interactions are split by `global_time`, "
+            "`leave_one_out` or a column `split`.",
+            code="split_not_possible",
+            errors=[FieldError("split", "is for texts without ids")],
+        )
     needs = {SplitMethod.COLUMN: Column.SPLIT, SplitMethod.GLOBAL_TIME: Column.TIMESTAMP}
     need = needs.get(method)
     if need is not None and need not in found:

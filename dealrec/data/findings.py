@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dealrec.config.data import AS_THEY_ARE
+from dealrec.config.data import AS_THEY_ARE, DataKind
 from dealrec.data.appended import Appended, appended_line
 from dealrec.data.detection import file_error
 from dealrec.data.reasons import MISSING_SHARE, NOTHING_LOST, REASONS
@@ -127,6 +127,8 @@ class Validation(RowCounts):
     warnings: list[DataWarning]
     read: list[FileReading]
     """How each file was read."""
+    kind: NotRequired[str]
+    """A :class:`~dealrec.config.data.DataKind`; earlier reports, which do not say, are of interactions."""
 
 
 class TimeSpan(TypedDict):
@@ -164,8 +166,9 @@ def validation_lines(validation: Validation) -> list[str]:
         for file in validation["files"]
         if file["unused"]
     ]
+    alone = validation.get("kind") == DataKind.TEXTS
     for what, counts in (
-        ("interactions", validation),
+        ("interactions", None if alone else validation),
         ("items", validation["items"]),
         ("samples", validation.get("samples")),
     ):

@@ -22,9 +22,10 @@ from dealrec.data.readers import open_table
 from dealrec.data.streams import UnpackedFile
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
 from dealrec.data.texts import FIELDS, TEXT, sample_of_row, text_record
-from dealrec.errors import FieldError, InputError
+from dealrec.errors import InputError
 from dealrec.progress import Reporter
 
+SPLIT = "split"
 _IDS = ("sample_id", "user_id", "history", "target")
 _ROWS = 1024
 
@@ -44,6 +45,19 @@ class GivenRows:
     texts: list[dict[str, Any]] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     """The place of each row in its file."""
+    splits: list[str] = field(default_factory=list)
+    """The word in the column ``split`` of each row; empty where there is none."""
+    has_ids: bool = False
+    """Whether any row names items; otherwise the rows are texts alone, and their sequences are empty."""
+
+    def begin_ids(self) -> None:
+        """Reject the rows so far: a row with ids shows that they lack theirs."""
+        self.findings.reject(
+            _without_ids(place, user) for place, user in zip(self.rows, self.users, strict=True)
+        )
+        self.has_ids = True
+        for rows in (self.keys, self.users, self.sequences, self.texts, self.rows, self.splits):
+            rows.clear()
 
     def interactions(self) -> pa.Table:
         """Make interactions of the items that the samples name, all of them for training.
@@ -105,7 +119,7 @@ def read_given(parts: Sequence[Part], *, limits: Limits, reporter: Reporter) -> 
     """Read files of samples, and reject the rows that cannot be used.
 
     Raises:
-        InputError: A file cannot be read, or no row can be used; ``no_sample_ids`` for texts alone.
+        InputError: A file cannot be read, or no row can be used.
     """
     name = parts[0].name if len(parts) == 1 else f"{parts[0].name} and {len(parts) - 1} more"
     findings = FileFindings(name, tuple(part.name for part in parts))
@@ -120,34 +134,25 @@ def read_given(parts: Sequence[Part], *, limits: Limits, reporter: Reporter) -> 
             if bad is not None:
                 findings.reject([BadRow(place, bad.column, bad.reason)])
     columns = [name[:200] for name in names][:100]
-    used = {*_IDS, *FIELDS}
+    used = {*_IDS, *FIELDS} | (set() if found.has_ids else {SPLIT})
     found.columns["columns"] = columns
     found.columns["read"] = {name: name for name in columns if name in used}
     found.columns["unused"] = [name for name in columns if name not in used]
     findings.accepted = len(found.rows)
-    if not found.rows and names and not names.keys() & {"user_id", "history", "target"}:
-        raise _no_ids(name, columns)
     findings.require_rows()
     return found
 
 
-def _no_ids(name: str, columns: Sequence[str]) -> InputError:
-    """Return the error for samples that are texts alone, of which nothing can be selected."""
-    return InputError(
-        f"The rows of {name} are texts without ids: they have {', '.join(columns[:8])}, and no `user_id`, "
-        "`history` and `target`. The surrogate and the influence of a sample come from the ids, so nothing "
-        "can be selected from texts alone. `dealrec finetune FILE` trains on all of them, and `dealrec "
-        "export FILE` writes them for other trainers.",
-        code="no_sample_ids",
-        title="The samples have no ids",
-        errors=[FieldError(column, "is missing") for column in ("user_id", "history", "target")],
-    )
-
-
 def _add(found: GivenRows, row: Mapping[str, Any], place: int, taken: set[str]) -> BadRow | None:
     """Add a row, or say why it cannot be used."""
+    named = any(row.get(name) is not None for name in ("history", "target"))
+    if named and not found.has_ids:
+        found.begin_ids()
+        taken.clear()
     key, user = _id(row.get("sample_id", str(place))), _id(row.get("user_id"))
     history, target = _ids(row.get("history")), _id(row.get("target"))
+    if found.has_ids and not named:
+        return _without_ids(place, user)
     try:
         sample = sample_of_row(row)
     except ValueError:
@@ -155,8 +160,8 @@ def _add(found: GivenRows, row: Mapping[str, Any], place: int, taken: set[str]) 
     for wrong, column, reason in (
         (not key, "sample_id", "empty_sample_id"),
         (key in taken, "sample_id", "duplicate_sample_id"),
-        (not user, "user_id", "empty_user_id"),
-        (not history or not target, "target" if history else "history", "no_item_ids"),
+        (named and not user, "user_id", "empty_user_id"),
+        (named and not (history and target), "target" if history else "history", "no_item_ids"),
         (not sample.output.strip(), None, "empty_answer"),
         ("\x00" in sample.prompt + sample.output, None, "invalid_text"),
     ):
@@ -165,10 +170,18 @@ def _add(found: GivenRows, row: Mapping[str, Any], place: int, taken: set[str]) 
     taken.add(key)
     found.keys.append(key)
     found.users.append(user)
-    found.sequences.append([*history, target])
+    found.sequences.append([*history, target] if named else [])
+    found.splits.append(_id(row.get(SPLIT)))
     found.texts.append(text_record(sample))
     found.rows.append(place)
     return None
+
+
+def _without_ids(place: int, user: str) -> BadRow:
+    """Reject a row that names no items beside rows that do."""
+    if not user:
+        return BadRow(place, "user_id", "empty_user_id")
+    return BadRow(place, "history", "no_item_ids")
 
 
 def _id(value: Any) -> str:
@@ -235,8 +248,8 @@ def _cells(part: Part, limits: Limits, reporter: Reporter) -> Iterator[tuple[int
     table = open_table(
         part.path, part.name, asked=FileFormat(), limits=limits, reporter=reporter
     ).table
-    names = [name for name in table.column_names if name in {*_IDS, *FIELDS}]
-    if not names:
+    names = [name for name in table.column_names if name in {*_IDS, SPLIT, *FIELDS}]
+    if not {*names} - {SPLIT}:
         raise InputError(
             f"{part.name} has none of the columns {', '.join((*_IDS, *FIELDS))}.",
             code="missing_column",

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dealrec.config import Column, DataOptions, Sampling, Split, SplitMethod
-from dealrec.config.data import AS_THEY_ARE
+from dealrec.config.data import AS_THEY_ARE, DataKind
 from dealrec.config.formats import SEPARATORS
 from dealrec.config.stages.plan import count_samples
 from dealrec.data.canonical import canonical_sha256
@@ -39,6 +39,7 @@ from dealrec.data.opening import SourceTable, open_interactions, open_items
 from dealrec.data.samples import train_lengths
 from dealrec.data.seen import SeenFiles
 from dealrec.data.sequences import Sequences, arrange
+from dealrec.data.texts_alone import require_alone, text_counts, text_report, texts_dataset
 from dealrec.data.times import time_span
 from dealrec.errors import FieldError, InputError
 from dealrec.progress import SILENT, Reporter
@@ -77,7 +78,8 @@ def ingest(
 
     Args:
         interactions: Files of interactions, or folders of such files. Where there are only samples, it
-            is ``None``, and the interactions are made of the items that the samples name.
+            is ``None``, and the interactions are made of the items that the samples name; where these
+            name none, the data set is of texts alone.
         interactions_names: Their names in messages; the format of a file follows from content and name.
         items: Items file with titles, if there is one (or several, or a folder).
         items_names: Their names.
@@ -98,6 +100,10 @@ def ingest(
             parts = _parts(samples, samples_names)
             given = read_given(parts, limits=limits, reporter=reporter)
             given.findings.require_allowed(options.allowed_rejected)
+            if not given.has_ids:
+                roles = {"interactions": interactions, "items": items}
+                require_alone(given, [role for role, files in roles.items() if files is not None])
+                return _ingested_texts(given, options, seen, out)
         if interactions is None:
             assert given is not None
             interactions = Path(scratch) / "interactions.parquet"
@@ -117,6 +123,16 @@ def ingest(
         rows.findings.require_allowed(options.allowed_rejected)
         read = Read(rows.rows, None if item_rows is None else item_rows.catalogue)
         return make_dataset(rows, item_rows, given, read, options, seen, out)
+
+
+def _ingested_texts(
+    rows: GivenRows, options: DataOptions, seen: SeenFiles, out: Path
+) -> IngestResult:
+    """Make the data set of texts without ids, and save it."""
+    dataset = texts_dataset(rows, options)
+    seen.files.append(rows.columns)
+    report = text_report(rows, dataset, options, seen.files)
+    return _saved(IngestResult(dataset, text_counts(dataset), report), out)
 
 
 def make_dataset(
@@ -181,6 +197,7 @@ def make_dataset(
     rejections += [] if given_rows is None else given_rows.findings.rejections()
     report: Report = {
         **rows.findings.row_counts(),
+        "kind": DataKind.INTERACTIONS.value,
         "items": None if item_rows is None else item_rows.findings.row_counts(),
         "samples": None if given_rows is None else given_rows.findings.row_counts(),
         "read": [_said(part.source) for part in (rows, item_rows) if part and part.source],
@@ -195,11 +212,16 @@ def make_dataset(
         "rejections": rejections[:SHOWN],
         "warnings": warnings,
     }
-    dataset.save(out)
+    made = _saved(IngestResult(dataset, counts, report), out)
     Growth.of(read.rows, left, read.catalogue, columns).save(out, dataset)
-    text = json.dumps({"counts": counts, "report": report}, ensure_ascii=False, indent=1)
-    (out / REPORT).write_text(text)
-    return IngestResult(dataset, counts, report)
+    return made
+
+
+def _saved(result: IngestResult, out: Path) -> IngestResult:
+    result.dataset.save(out)
+    written = {"counts": result.counts, "report": result.report}
+    (out / REPORT).write_text(json.dumps(written, ensure_ascii=False, indent=1))
+    return result
 
 
 def _where_ids_are(interactions: InteractionRows, items: SourceTable) -> str:

@@ -13,13 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dealrec.config import Column, DataOptions, Split, SplitMethod
+from dealrec.config import Column, DataOptions, SplitMethod
 from dealrec.config.data import AS_THEY_ARE
-from dealrec.data.dataset import SPLIT_CODES, Float32, Int8, Int32, Int64
+from dealrec.data.dataset import Float32, Int8, Int32, Int64
 from dealrec.data.dates import ANY_FORM, CellForm
 from dealrec.data.findings import SHOWN, FileFindings
 from dealrec.data.limits import Limits
 from dealrec.data.opening import SourceTable
+from dealrec.data.splits import SPLIT_NAMES
 from dealrec.data.tables import BadRow, Batch, counted_batches
 from dealrec.data.values import (
     OrderValues,
@@ -41,14 +42,6 @@ _KEYS: Mapping[str, type[np.int64 | np.float64]] = {
     for part, kind in (("whole", np.int64), ("fraction", np.float64))
 }
 """The keys of order and their types."""
-_SPLIT_NAMES = {
-    "train": SPLIT_CODES[Split.TRAIN],
-    "valid": SPLIT_CODES[Split.VALID],
-    "validation": SPLIT_CODES[Split.VALID],
-    "val": SPLIT_CODES[Split.VALID],
-    "dev": SPLIT_CODES[Split.VALID],
-    "test": SPLIT_CODES[Split.TEST],
-}
 
 
 @dataclass(frozen=True)
@@ -351,7 +344,7 @@ class _Checks:
 def _split_codes(text: pa.Array) -> Int8:
     encoded = text.dictionary_encode()
     names = encoded.dictionary.to_pylist()
-    codes = np.array([_SPLIT_NAMES.get(name.strip().lower(), -1) for name in names] + [-1], np.int8)
+    codes = np.array([SPLIT_NAMES.get(name.strip().lower(), -1) for name in names] + [-1], np.int8)
     result: Int8 = codes[pc.fill_null(encoded.indices, len(names)).to_numpy(zero_copy_only=False)]
     return result
 

@@ -27,6 +27,8 @@ def previewed(
 ) -> list[KeyedSample]:
     """Put ``count`` samples into words, from the one with the longest history to the shortest.
 
+    Texts without ids are shown in their order.
+
     Raises:
         InputError: ``no_samples``; ``prompt_not_possible`` where the data lack what a template asks for.
     """

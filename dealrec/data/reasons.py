@@ -11,7 +11,8 @@ REASONS = {
     "`date_format` names another form, such as %d/%m/%Y.",
     "invalid_position": "The position is not a number.",
     "invalid_split": "The split is not one of train, valid and test. Where the column means something else, "
-    "`split` names another way (`--split global_time` or `--split leave_one_out`).",
+    "`split` names another way (`--split global_time` or `--split leave_one_out`, for texts without ids "
+    "`--split users`).",
     "invalid_rating": "The rating is not a number.",
     "wrong_column_count": "The row has another number of cells than the header. Where the last column holds "
     "separators without quotes, `rest` takes the rest of the line (`--set data.format.rest=true`, "

@@ -43,6 +43,11 @@ class Samples:
         return len(self.users)
 
     @property
+    def has_ids(self) -> bool:
+        """Whether histories and targets are items; texts alone have an empty history and no target."""
+        return len(self.items) > 0
+
+    @property
     def targets(self) -> Int32:
         """[n] dense item index of each sample's target."""
         return self.items[self.target]
@@ -110,7 +115,10 @@ def build_samples(
     if sampling is Sampling.GIVEN:
         if dataset.given is None:
             raise no_given_samples("sampling")
-        return _given_samples(dataset)
+        given = dataset.given
+        return _given_samples(
+            given if dataset.has_ids else given.of_split(SPLIT_CODES[Split.TRAIN])
+        )
     train = SPLIT_CODES[Split.TRAIN]
     offsets, items = dataset.subsequences((train,))
     lengths = np.diff(offsets)
@@ -139,9 +147,7 @@ def build_samples(
     )
 
 
-def _given_samples(dataset: Dataset) -> Samples:
-    given = dataset.given
-    assert given is not None
+def _given_samples(given: GivenSamples) -> Samples:
     return Samples(
         unit=Sampling.GIVEN,
         users=given.users,
@@ -153,15 +159,18 @@ def _given_samples(dataset: Dataset) -> Samples:
     )
 
 
-def held_out_samples(dataset: Dataset, split: Split, at_most: int) -> Samples | None:
+def held_out_samples(dataset: Dataset, split: Split, at_most: int | None = None) -> Samples | None:
     """Make samples whose target is a user's first item of ``split``, for evaluation only.
 
     The history is all items of the user in earlier splits; users without any are left out. If there
-    are more than ``at_most`` users, ``at_most`` of them are taken, evenly spread.
+    are more than ``at_most`` users, ``at_most`` of them are taken, evenly spread. Of texts without ids
+    they are those of ``split``.
 
     Returns:
         The samples, or ``None`` when no user has both a history and a target.
     """
+    if not dataset.has_ids:
+        return _held_out_texts(dataset, split, at_most)
     asked, before = SPLIT_CODES[split], dataset.splits < SPLIT_CODES[split]
     owners = dataset.users()
     places = np.flatnonzero(dataset.splits == asked)
@@ -171,7 +180,7 @@ def held_out_samples(dataset: Dataset, split: Split, at_most: int) -> Samples | 
     users, first = users[histories[users] > 0], first[histories[users] > 0]
     if not len(users):
         return None
-    if len(users) > at_most:
+    if at_most is not None and len(users) > at_most:
         spread = np.arange(at_most) * len(users) // at_most
         users, first = users[spread], first[spread]
     kept = np.concatenate([np.flatnonzero(np.isin(owners, users) & before), first])
@@ -190,6 +199,14 @@ def held_out_samples(dataset: Dataset, split: Split, at_most: int) -> Samples | 
     )
 
 
-def validation_samples(dataset: Dataset, at_most: int) -> Samples | None:
+def _held_out_texts(dataset: Dataset, split: Split, at_most: int | None) -> Samples | None:
+    assert dataset.given is not None
+    texts = dataset.given.of_split(SPLIT_CODES[split])
+    if at_most is not None and len(texts) > at_most:
+        texts = texts.texts_at(np.arange(at_most) * len(texts) // at_most)
+    return _given_samples(texts) if len(texts) else None
+
+
+def validation_samples(dataset: Dataset, at_most: int | None = None) -> Samples | None:
     """:func:`held_out_samples` of the validation split."""
     return held_out_samples(dataset, Split.VALID, at_most)

@@ -5,6 +5,15 @@ import numpy as np
 from dealrec.config import Split, SplitMethod
 from dealrec.data.dataset import SPLIT_CODES, Int8, Int64
 
+SPLIT_NAMES = {
+    "train": SPLIT_CODES[Split.TRAIN],
+    "valid": SPLIT_CODES[Split.VALID],
+    "validation": SPLIT_CODES[Split.VALID],
+    "val": SPLIT_CODES[Split.VALID],
+    "dev": SPLIT_CODES[Split.VALID],
+    "test": SPLIT_CODES[Split.TEST],
+}
+"""The codes of the words that people write into a column ``split``."""
 _TRAIN, _VALID, _TEST = (SPLIT_CODES[part] for part in (Split.TRAIN, Split.VALID, Split.TEST))
 
 

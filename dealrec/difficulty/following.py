@@ -48,6 +48,8 @@ def score_following(
 ) -> FollowingScores:
     """Compute both losses of ``n`` samples; the one without the history once for each target.
 
+    Samples with texts of their own have each its own answer.
+
     Raises:
         InputError: The errors of :func:`~dealrec.effort.scoring.score_effort`.
         DealrecError: ``non_finite_score`` if a loss is not finite.
@@ -58,7 +60,8 @@ def score_following(
     device = apply_runtime(runtime.on_one_thread())
     loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
     prompted = Prompter(dataset, samples, prompt).prompt
-    _, first, of_sample = np.unique(samples.targets, return_index=True, return_inverse=True)
+    answers = samples.targets if samples.given is None else np.arange(len(samples))
+    _, first, of_sample = np.unique(answers, return_index=True, return_inverse=True)
 
     def losses(texts: Callable[[int], PromptedSample], count: int, name: str) -> Float32:
         return answer_losses(

@@ -61,8 +61,10 @@ def _comparison(manifest: Manifest, scores: pa.Table) -> list[_Row]:
     rows = [
         _Row("samples", len(scores), size, size),
         _Row("users", None, coverage["users"], control["users"]),
-        _Row("items in histories and targets", None, coverage["items"], control["items"]),
     ]
+    if manifest["dataset"]["items"]:
+        named = "items in histories and targets"
+        rows.append(_Row(named, None, coverage["items"], control["items"]))
     for name, random in (
         ("influence", control["mean_influence"]),
         ("effort", control["mean_effort"]),

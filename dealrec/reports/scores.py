@@ -38,7 +38,7 @@ class Chart:
 
 
 def score_charts(scores: pa.Table, overall: str = _TITLES["overall"]) -> list[Chart]:
-    """Draw the charts of a ``scores.parquet``; those of effort only if effort was measured.
+    """Draw the charts of a ``scores.parquet``; those of effort and influence only if there is any.
 
     ``overall`` is the title of the overall score's axis.
     """
@@ -51,7 +51,7 @@ def score_charts(scores: pa.Table, overall: str = _TITLES["overall"]) -> list[Ch
             note = _MEANINGS[name] + _quartiles(values, selected)
             charts.append(Chart(f"Distribution of {name}", drawn, note))
     measured = scores.filter(scores["effort"].is_valid())
-    if len(measured):
+    if len(measured) and not measured["influence"].null_count:
         influence, effort = measured["influence"].to_numpy(), measured["effort"].to_numpy()
         drawn = density(influence, effort, _mask(measured))
         note = f"{_agreement(influence, effort)} {_CELLS}"

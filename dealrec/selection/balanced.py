@@ -26,6 +26,7 @@ def select_balanced(scores: Scores, budget: int, config: SelectionConfig) -> Sel
     histories. The overall score is the influence, normalised to [0, 1] by rank. This selector is our
     own.
     """
+    assert scores.influence is not None
     strata = _strata(scores, config)
     sizes = np.bincount(strata).astype(np.int64)
     given = proportional(sizes, budget)

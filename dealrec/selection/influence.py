@@ -7,4 +7,5 @@ from dealrec.selection.results import the_highest
 
 def select_by_influence(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
     """Select the highest influence: an ablation of Lin et al., SIGIR 2024 (arXiv 2401.17197)."""
+    assert scores.influence is not None
     return the_highest(scores, scores.influence, budget, config.seed)

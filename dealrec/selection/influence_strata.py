@@ -15,6 +15,7 @@ def select_influence_strata(scores: Scores, budget: int, config: SelectionConfig
     Unlike ``dealrec`` this selector leaves out effort, which prefers short titles, and hard pruning,
     which drops the most helpful samples.
     """
+    assert scores.influence is not None
     fixed = {"stratum_edges": StratumEdges.EQUAL_WIDTH, "hard_prune": 0.0}
     overall = normalise(scores.influence, Normalisation.MINMAX)
     return draw_over_strata(scores, overall, budget, config.model_copy(update=fixed))

@@ -43,7 +43,7 @@ _ARRAYS = (
 class Scores:
     """The raw scores of ``n`` samples in dense order, and their vectors.
 
-    All scores but influence may be missing; :func:`~dealrec.selection.select.select` refuses a selector
+    All scores may be missing; :func:`~dealrec.selection.select.select` refuses a selector
     that needs a missing one.
 
     Raises:
@@ -53,8 +53,8 @@ class Scores:
 
     keys: pa.Array
     """[n] distinct text keys."""
-    influence: Float64
-    """[n]; the larger it is, the more the removal of the sample hurts."""
+    influence: Float64 | None
+    """[n]; the larger it is, the more the removal of the sample hurts. ``None`` for texts without ids."""
     effort: Float64 | None
     """[n] gradient norms of the language model, or ``None`` if they were not computed."""
     candidates: npt.NDArray[np.bool_] | None = None

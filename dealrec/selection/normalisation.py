@@ -28,9 +28,12 @@ def normalise(values: Float64, method: Normalisation) -> Float64:
 def overall_score(scores: Scores, config: SelectionConfig) -> Float64:
     """[n] overall score ``O(s) = I'(s) + λ E'(s)`` of normalised influence and effort.
 
-    When only the candidates have effort, the score is the normalised influence alone.
+    When only the candidates have effort, the score is the normalised influence alone. Without influence it
+    is ``λ E'(s)``, and 0 where there is no effort either.
     """
-    overall = normalise(scores.influence, config.normalisation)
+    overall = np.zeros(len(scores))
+    if scores.influence is not None:
+        overall = normalise(scores.influence, config.normalisation)
     if scores.effort is not None and scores.candidates is None and config.effort_weight:
         overall = overall + config.effort_weight * normalise(scores.effort, config.normalisation)
     return overall

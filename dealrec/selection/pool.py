@@ -33,6 +33,7 @@ def select_from_pool(
             errors=[FieldError("budget", f"at most {len(places)}")],
         )
     inner = selector(scores.of_candidates(), budget, config)
+    assert scores.influence is not None
     overall = normalise(scores.influence, config.normalisation)
     overall[places] = inner.overall
     stratum = np.full(len(scores), NOT_CANDIDATE, dtype=np.int32)

@@ -14,5 +14,6 @@ def select_thinned(scores: Scores, budget: int, config: SelectionConfig) -> Sele
     and budget is left, each may give as many again, and so on. Ties are broken at random. This selector
     is our own.
     """
+    assert scores.influence is not None
     taken = capped(scores, scores.influence, budget, config)
     return as_one(taken, normalise(scores.influence, Normalisation.RANK))

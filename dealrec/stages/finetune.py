@@ -69,7 +69,7 @@ def _held_out(
     found = None
     if context.dataset != Path():
         dataset = context.load_dataset()
-        found = validation_samples(dataset, dataset.n_users)
+        found = validation_samples(dataset)
     if found is None:
         raise no_validation_split()
     prompter, wanted = Prompter(dataset, found, prompt), config.validation

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dealrec.config.stages import StageName
+from dealrec.coresets.writer import unscored
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples
 from dealrec.difficulty.scores import DifficultyScores, FollowingScores
@@ -16,14 +17,10 @@ from dealrec.selection.vectors import MadeVectors
 
 def load_scores(inputs: Mapping[StageName, Path], dataset: Dataset, samples: Samples) -> Scores:
     """Everything that any selector may look at, from the stages' folders; vectors stay in their files."""
-    scores = Scores(
-        samples.keys(dataset),
-        InfluenceScores.load(inputs[StageName.INFLUENCE]).scores,
-        effort=None,
-        targets=samples.targets,
-        history_lengths=samples.history_lengths,
-        times=samples.target_times,
-        day=samples.day,
+    influence = inputs.get(StageName.INFLUENCE)
+    scores = replace(
+        unscored(samples.keys(dataset), samples),
+        influence=None if influence is None else InfluenceScores.load(influence).scores,
     )
     if StageName.EFFORT in inputs:
         effort = EffortScores.load(inputs[StageName.EFFORT])

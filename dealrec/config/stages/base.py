@@ -158,6 +158,8 @@ class StageSpec(ABC):
     """The options of the job that decide the result, by their names in the configuration."""
     before: ClassVar[Sequence[StageName]] = ()
     """Stages of the same job whose results this one reads, where the job has them."""
+    of_ids: ClassVar[bool] = False
+    """Whether it reads ids of users and items: a job on texts without ids does not have it."""
     always: ClassVar[bool] = False
     """Whether every job that scores has the stage: influence is kept for later selections."""
     makes: ClassVar[frozenset[Need]] = frozenset()

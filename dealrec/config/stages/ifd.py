@@ -8,6 +8,7 @@ class IfdStage(StageSpec):
     """Reads every sample once, and every target once without a history."""
 
     name = StageName.IFD
+    version = 2
     title = "Losses with and without history"
     part = "ifd"
     summary = "The language model's loss of a target with and without the history."

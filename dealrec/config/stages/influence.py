@@ -15,6 +15,7 @@ class InfluenceStage(StageSpec):
     reads = SAMPLES | {"validation_users", "influence"}
     before = (StageName.SURROGATE,)
     always = True
+    of_ids = True
     version = 4
     makes = frozenset({Need.INFLUENCE})
     reference_seconds = 1.2e-8

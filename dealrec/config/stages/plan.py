@@ -8,7 +8,7 @@ from dealrec.config.budget import resolve_budget
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.continuation import Continued
 from dealrec.config.curve import TargetUse
-from dealrec.config.data import Sampling, no_given_samples, no_timestamps
+from dealrec.config.data import DataKind, Sampling, no_given_samples, no_timestamps
 from dealrec.config.evaluation import EvaluationConfig, HeldOut
 from dealrec.config.finetune import FinetuneConfig, no_validation_split
 from dealrec.config.influence import InfluenceConfig, RiskTarget
@@ -32,6 +32,7 @@ from dealrec.config.stages.registry import (
     stage_needs,
     trained_stages,
 )
+from dealrec.config.texts import for_texts, no_evaluation, no_ids, require_recommender_of_texts
 from dealrec.errors import FieldError, InputError
 
 _GATE = StagePlace(StageName.HEADROOM)
@@ -54,6 +55,8 @@ class DataShape:
     """Whether their ratings are kept."""
     texts: tuple[str, ...] | None = None
     """The texts of items besides the title; ``None`` where they are not known."""
+    has_ids: bool = True
+    """Whether samples have users and items; false for texts alone."""
 
     @property
     def has_validation(self) -> bool:
@@ -89,6 +92,10 @@ class DataShape:
             raise no_given_samples("config.sampling")
         return replace(self, has_times=False), config
 
+    def decided(self, config: PruneConfig) -> PruneConfig:
+        """Fill in the defaults that texts without ids have; see :func:`~dealrec.config.texts.for_texts`."""
+        return config if self.has_ids else for_texts(config)
+
     def samples(self, config: PruneConfig) -> int:
         """How many samples there are; raises :class:`InputError` (``no_samples``) where there are none."""
         sampling = config.sampling.of_data(given=bool(self.given))
@@ -110,6 +117,8 @@ class DataShape:
 
         ``place`` is the field of the configuration that names the selectors.
         """
+        if not self.has_ids:
+            return  # nothing that looks at times is asked of texts alone
         if not self.has_times and influence.target is RiskTarget.RECENT:
             who = "The influence target `recent`"
             raise no_timestamps(who, "another target", "config.influence.target")
@@ -137,12 +146,14 @@ class DataShape:
                 )
 
     def require_held_out(self, evaluation: EvaluationConfig | None) -> None:
-        """Raise :class:`InputError` (``no_held_out_users``) where nobody can be asked.
+        """Raise :class:`InputError` (``no_held_out_users``, ``no_sample_ids``) where nobody can be asked.
 
         The evaluation would raise it too, but only after the training.
         """
         if evaluation is None:
             return
+        if not self.has_ids:
+            raise no_evaluation()
         auto = evaluation.split is HeldOut.AUTO
         splits = [HeldOut.VALID, HeldOut.TEST] if auto else [evaluation.split]
         if not any(self.counts.get(split.value) for split in splits):
@@ -156,7 +167,12 @@ class DataShape:
             )
 
     def require_validation(self, finetune: FinetuneConfig | None) -> None:
-        """Raise :class:`InputError` (``no_validation_split``) where a training has none to measure."""
+        """Raise :class:`InputError` (``no_validation_split``) where a training has none to measure.
+
+        Also ``no_sample_ids`` for a recommender that learns from a catalogue, where there is none.
+        """
+        if finetune is not None and not self.has_ids:
+            require_recommender_of_texts(finetune.recommender, finetune.entry.needs_catalogue)
         if finetune is not None and finetune.validation.samples and not self.has_validation:
             raise no_validation_split()
 
@@ -166,6 +182,7 @@ class Reported(TypedDict):
 
     has_times: bool
     has_ratings: bool
+    has_ids: bool
     texts: tuple[str, ...] | None
 
 
@@ -175,6 +192,7 @@ def reported(report: Mapping[str, Any]) -> Reported:
     return {
         "has_times": bool(report.get("times")),
         "has_ratings": bool(report.get("ratings")),
+        "has_ids": DataKind.of(report) is not DataKind.TEXTS,
         "texts": None if texts is None else tuple(texts),
     }
 
@@ -227,8 +245,12 @@ def plan_prune(
     earlier job that this one goes on from.
 
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_validation_split``,
-    ``no_held_out_users``, ``no_timestamps``, …) where the job cannot run on the data.
+    ``no_held_out_users``, ``no_timestamps``, ``no_sample_ids``, …) where the job cannot run on the data.
     """
+    config = data.decided(config)
+    if continued is not None and not data.has_ids:
+        why = "A work folder keeps finished stages: run the job on all texts in that of the earlier one."
+        raise no_ids("Going on from an earlier job", why, "continue_from")
     data.require_held_out(config.evaluation)
     data.require_prompt(config.prompt)
     data, config = data.with_samples_of(config)
@@ -238,11 +260,15 @@ def plan_prune(
     samples = data.samples(config)
     budget = resolve_budget(requested, samples)
     load = Workload(config, budget, None, samples, data.counts, target=target, continued=continued)
-    return Plan(plan_stages(planned_stages(config), load, source=data.sha256), load)
+    specs = planned_stages(config, has_ids=data.has_ids)
+    return Plan(plan_stages(specs, load, source=data.sha256), load)
 
 
 def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     """Plan a job that compares selectors; raises as :func:`plan_prune`."""
+    if not data.has_ids:
+        why = "It asks held-out users for items. `dealrec prune` selects, and says which selectors work."
+        raise no_ids("A comparison", why, "dataset_id")
     data.require_held_out(comparison.config.evaluation)
     data.require_prompt(comparison.config.prompt)
     data, config = data.with_samples_of(comparison.config)

@@ -50,10 +50,14 @@ def scoring_stages(config: PruneConfig, needs: Set[Need]) -> list[StageSpec]:
     return _stages({Phase.SCORING}, config, needs)
 
 
-def planned_stages(config: PruneConfig) -> list[StageSpec]:
-    """The stages of a job that makes a coreset, and trains on it where ``config`` says so."""
+def planned_stages(config: PruneConfig, *, has_ids: bool = True) -> list[StageSpec]:
+    """The stages of a job that makes a coreset, and trains on it where ``config`` says so.
+
+    ``has_ids`` is false for texts without ids, of which there is no surrogate.
+    """
     phases = {Phase.SCORING, Phase.SELECTION, Phase.TRAINING}
-    return _stages(phases, config, selector_needs(config.selection))
+    found = _stages(phases, config, selector_needs(config.selection))
+    return [spec for spec in found if has_ids or not spec.of_ids]
 
 
 def compared_stages(comparison: ComparisonConfig) -> list[StageSpec]:

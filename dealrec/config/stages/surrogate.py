@@ -15,6 +15,7 @@ class SurrogateStage(StageSpec):
     phase = Phase.SCORING
     reads = frozenset({"validation_users", "surrogate"})
     always = True
+    of_ids = True
     version = 3
     reference_seconds = 2e-5
 

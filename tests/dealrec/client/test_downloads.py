@@ -1,15 +1,21 @@
 """Files from the service: whole, right, and resumed."""
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
+import threading
+import time
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
 from dealrec.client import ApiError, AsyncClient, Client
+from dealrec.client.adapters import Adapter
+from dealrec.client.transport import AsyncTransport, BlockingTransport
 from tests.app.conftest import Finished
 from tests.dealrec.client.conftest import Service
 from tests.dealrec.client.proxy import CUT, Proxy
@@ -96,3 +102,47 @@ def test_a_damaged_beginning_is_noticed(client: Client, finished: Finished, tmp_
     part.write_bytes(whole)  # all of it, and a name that it was not given yet
     target.unlink()
     assert adapter.download(target).read_bytes() == whole
+
+
+class _Slow(BaseHTTPRequestHandler):
+    """Answers after longer than the client's usual patience."""
+
+    def do_GET(self) -> None:
+        time.sleep(0.6)
+        self.send_response(200)
+        self.send_header("etag", f'"{hashlib.sha256(b"merged").hexdigest()}"')
+        self.send_header("content-length", "6")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the client has gone
+            self.wfile.write(b"merged")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_merged_model_may_take_longer_than_the_clients_timeout(
+    tmp_path: Path, blocking: bool
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url, target = f"http://127.0.0.1:{server.server_port}", tmp_path / "merged.zip"
+        facts = {"id": "ad_1", "job_id": "job_1", "dataset_id": "ds_1", "coreset_id": "cs_1", "model": "m",
+                 "config": {}, "metrics": {}, "files": [], "object": "adapter",
+                 "created_at": "2026-01-01T00:00:00Z"}  # fmt: skip
+
+        async def fetch() -> None:
+            async with AsyncClient(url, timeout=0.2, retries=0) as client:
+                adapter = Adapter[AsyncTransport].received(client.transport, facts)
+                await adapter.download_merged(target)
+
+        if blocking:
+            with Client(url, timeout=0.2, retries=0) as client:
+                adapter = Adapter[BlockingTransport].received(client.transport, facts)
+                with pytest.raises(ApiError, match="did not answer"):
+                    adapter.download(tmp_path / "adapter.zip")
+                adapter.download_merged(target)
+        else:
+            asyncio.run(fetch())
+        server.shutdown()
+    assert target.read_bytes() == b"merged"

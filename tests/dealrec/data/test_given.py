@@ -138,11 +138,11 @@ def test_conversations_are_read_in_every_shape(tmp_path, shape):
 
 
 @pytest.mark.parametrize("shape", [{"messages": TURNS}, {"prompt": "B:", "completion": " C"}])
-def test_texts_without_ids_are_refused_with_what_can_be_done_with_them(tmp_path, shape):
-    with pytest.raises(InputError, match="`dealrec finetune FILE` trains on all") as refused:
-        given(tmp_path, [shape] * 3, interactions=None)
+def test_texts_without_ids_beside_interactions_are_refused_with_what_helps(tmp_path, shape):
+    with pytest.raises(InputError, match="Leave the interactions out") as refused:
+        given(tmp_path, [shape] * 3)
     assert refused.value.code == "no_sample_ids"
-    assert [error.location for error in refused.value.errors] == ["user_id", "history", "target"]
+    assert [error.location for error in refused.value.errors] == ["history", "target"]
 
 
 BAD: dict[str, dict[str, Any] | None] = {
@@ -184,8 +184,16 @@ def test_samples_alone_are_their_own_interactions_all_of_them_for_training(tmp_p
 
 def test_samples_without_ids_are_refused_with_the_reason(tmp_path):
     with pytest.raises(InputError, match="Surrogate and influence need them") as refused:
-        given(tmp_path, [{"user_id": "u", "messages": TURNS}])
+        given(tmp_path, [{"user_id": "u", "history": [], "messages": TURNS}])
     assert refused.value.code == "no_item_ids"
+    rows = [{"user_id": "u", "messages": TURNS}, {"messages": TURNS}, *GOOD]
+    counts = given(tmp_path, rows, interactions=None, allowed_rejected=0.5).report["samples"]
+    assert counts["accepted_rows"] == 3
+    reasons = {found["reason"]: found["first"] for found in counts["reasons"]}
+    assert reasons == {
+        "no_item_ids": "samples.jsonl:1:history",
+        "empty_user_id": "samples.jsonl:2:user_id",
+    }
 
 
 def test_a_coreset_of_given_samples_has_their_keys_and_texts(tmp_path):
