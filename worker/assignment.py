@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dealrec.app.datasets.addresses import fetched_allowed
-from dealrec.app.jobs.composition import comparison_config, stage_config, target_use
+from dealrec.app.jobs.composition import comparison_config, continued, stage_config, target_use
+from dealrec.app.jobs.continuing import KEPT, earlier_prefixes
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.tables.adapters import AdapterRow
@@ -16,6 +17,7 @@ from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, StoredFile, stored_files
 from dealrec.app.tables.jobs import ArtifactRow, JobKind, JobRow, StageRow, StageState
 from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
+from dealrec.config.continuation import Continued
 from dealrec.config.curve import TargetUse
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import (
@@ -94,6 +96,9 @@ class Assignment:
     budget: int = 0
     budget_requested: int | float = 0
     target: TargetUse | None = None
+    continued: Continued | None = None
+    earlier: dict[str, str] = field(default_factory=dict)
+    """The storage prefixes of the earlier job that this one goes on from."""
     facts: list[dict[StageName, StageFacts]] = field(default_factory=lambda: [{}])
     """The facts of the same stages."""
     parts_seconds: float = 0.0
@@ -154,6 +159,8 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         budget=job.budget_samples or 0,
         budget_requested=job.budget_requested or 0,
         target=target_use(job),
+        continued=(going_on := continued(job)),
+        earlier=earlier_prefixes(session, job.tenant_id, going_on) if stage.name in KEPT else {},
         facts=[{name: _facts(artifacts[place]) for name, place in run.items()} for run in runs],
         parts_seconds=sum(artifact.seconds or 0.0 for artifact in made_parts.values()),
     )
@@ -261,6 +268,11 @@ def fetch(
         budget=assignment.budget,
         budget_requested=assignment.budget_requested,
         target=assignment.target,
+        continued=assignment.continued,
+        earlier={
+            name: storage.fetch_folder(prefix, scratch / "earlier" / name)
+            for name, prefix in assignment.earlier.items()
+        },
         part=StagePart(claim.part) if claim.part else None,
         shard=claim.shard or 0,
         shards=assignment.shards,

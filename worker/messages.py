@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from dealrec.config import ComparisonConfig, PruneConfig
+from dealrec.config.continuation import Continued
 from dealrec.config.curve import TargetUse
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
@@ -45,6 +46,8 @@ class StageOrder(Record):
     shard: int
     shards: int
     pieces: int
+    continued: Continued | None = None
+    earlier: dict[str, Path] = Field(default_factory=dict)
 
     def context(self, reporter: Reporter) -> StageContext:
         """The arguments of the stage's function; makes the folders that it writes to."""

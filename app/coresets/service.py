@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from dealrec.app.coresets.schemas import CoresetCreate, CoresetSample
 from dealrec.app.datasets.service import require_ready
-from dealrec.app.jobs.composition import data_shape
+from dealrec.app.jobs.composition import continued, data_shape
 from dealrec.app.jobs.repository import JobRepository
 from dealrec.app.jobs.schemas import FinetuneJobConfig
 from dealrec.app.jobs.service import add_select_job, scores_prefix
@@ -157,9 +157,12 @@ def require_unseen_answers(
 def add_job(session: Session, tenant_id: str, task: SelectionTask) -> JobRow:
     """Add a job for a task that needs one; raises the errors of :func:`add_select_job`."""
     jobs = JobRepository(session, tenant_id)
-    dataset = jobs.dataset(jobs.get(task.job_id))
+    source = jobs.get(task.job_id)
+    dataset = jobs.dataset(source)
     config = task.config.model_copy(update={"finetune": None, "evaluation": None})
-    return add_select_job(session, dataset, budget=task.budget, config=config)
+    return add_select_job(
+        session, dataset, budget=task.budget, config=config, continued=continued(source)
+    )
 
 
 def select_again(

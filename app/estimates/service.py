@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from dealrec.app.estimates.repository import latest_power
 from dealrec.app.estimates.schemas import Calibration, Detectable, Estimate, StageEstimate
 from dealrec.app.jobs.composition import data_shape
+from dealrec.app.jobs.continuing import continued_from
 from dealrec.app.jobs.pace import Pace
 from dealrec.app.jobs.past import made_keys
 from dealrec.app.jobs.schemas import BudgetUse, ComparisonCreate, JobCreate
@@ -43,7 +44,10 @@ def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: Dataset
         target = find_target(session, tenant_id, body.target, data.sha256, body.config)
         requested = target.samples
     assert requested is not None
-    plan = plan_prune(body.config, requested, data, target=target)
+    continued = None
+    if body.continue_from is not None:
+        continued = continued_from(session, tenant_id, body.continue_from, body.continuation)
+    plan = plan_prune(body.config, requested, data, target=target, continued=continued)
     return _estimate(session, tenant_id, plan, dataset, requested)
 
 

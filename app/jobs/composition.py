@@ -4,6 +4,7 @@ from dealrec.app.jobs.schemas import FinetuneJobConfig
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobKind, JobRow
 from dealrec.config import ComparisonConfig, PruneConfig
+from dealrec.config.continuation import Continued
 from dealrec.config.curve import TargetUse
 from dealrec.config.stages import (
     DataShape,
@@ -24,7 +25,9 @@ from dealrec.config.stages import (
 
 def job_stages(job: JobRow) -> list[PlannedStage]:
     """The stages of a new job, in order. Their keys hold only once the data set is known."""
-    options = JobOptions(stage_config(job), comparison=comparison_config(job))
+    options = JobOptions(
+        stage_config(job), comparison=comparison_config(job), continued=continued(job)
+    )
     match JobKind(job.kind):
         case JobKind.COMPARISON:
             return plan_runs(options, source="")
@@ -53,6 +56,11 @@ def comparison_config(job: JobRow) -> ComparisonConfig | None:
 def target_use(job: JobRow) -> TargetUse | None:
     """The budget that followed from the job's target; ``None`` where it was given a budget."""
     return None if job.target_use is None else TargetUse.model_validate(job.target_use)
+
+
+def continued(job: JobRow) -> Continued | None:
+    """How the job goes on from an earlier one; ``None`` for a full run."""
+    return None if job.continued is None else Continued.model_validate(job.continued)
 
 
 def data_shape(dataset: DatasetRow) -> DataShape:
@@ -85,7 +93,9 @@ def plan_job(job: JobRow, dataset: DatasetRow) -> Plan:
         data.require_held_out(config.evaluation)
         data.require_validation(config.finetune)
         return plan_training(config, job.source_coreset_id)
-    return plan_prune(config, job.budget_requested, data, target=target_use(job))
+    return plan_prune(
+        config, job.budget_requested, data, target=target_use(job), continued=continued(job)
+    )
 
 
 def job_workload(
@@ -109,4 +119,5 @@ def job_workload(
         data.samples(config),
         data.counts,
         target=target_use(job),
+        continued=continued(job),
     )

@@ -7,6 +7,7 @@ from fastapi.sse import EventSourceResponse
 
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.jobs import service
+from dealrec.app.jobs.continuing import continued_from
 from dealrec.app.jobs.controls import (
     JobRequest,
     request_cancel,
@@ -32,11 +33,19 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 @router.post("", status_code=202, operation_id="create_job", responses=documented(404, 409))
 def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
-    """Create a job; it waits while its data set is being validated."""
+    """Create a job; it waits while its data set is being validated.
+
+    With `continue_from` it goes on from an earlier job, mostly one on the version before.
+    """
     config = service.decided(context, body.dataset_id, body.config)
     service.require_models_of_job(config, context)
     with context.write() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
+        continued = None
+        if body.continue_from is not None:
+            continued = continued_from(
+                session, context.tenant_id, body.continue_from, body.continuation
+            )
         row = service.add_prune_job(
             session,
             dataset,
@@ -44,6 +53,7 @@ def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
             config=body.config,
             metadata=body.metadata,
             name=body.name,
+            continued=continued,
         )
         job = service.present(session, row)
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")

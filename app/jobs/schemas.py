@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from dealrec.app.jobs.targets import Budgeted
 from dealrec.app.jobs.time_left import time_left
@@ -21,6 +28,7 @@ from dealrec.app.tables.jobs import (
 )
 from dealrec.app.tracking.schemas import Tracked, tracking_warnings
 from dealrec.config import Budget, ComparisonConfig, EvaluationConfig, FinetuneConfig, PruneConfig
+from dealrec.config.continuation import Continuation, Continued
 from dealrec.config.curve import Target, TargetUse
 from dealrec.config.stages import StageName, StagePart
 from dealrec.config.unread import comparison_warnings, config_warnings
@@ -43,6 +51,17 @@ class JobCreate(Body):
     budget: Budget | None = Field(None, validate_default=True)
     config: PruneConfig = PruneConfig()
     metadata: Metadata = Field(default_factory=dict)
+    continue_from: str | None = Field(None, max_length=40)
+    """A finished job, mostly on the version before: the surrogate goes on from its weights, and effort is
+    measured for new texts alone. Without it all is made anew."""
+    continuation: Continuation | None = None
+    """How it goes on from that job."""
+
+    @model_validator(mode="after")
+    def _of_a_job(self) -> Self:
+        if self.continuation is not None and self.continue_from is None:
+            raise ValueError("continuation needs continue_from, the id of an earlier job")
+        return self
 
     @property
     def budgeted(self) -> Budgeted:
@@ -240,6 +259,9 @@ class Job(BaseModel):
     target: TargetShown | None = None
     """For a job that was given a target in place of a budget."""
     config: dict[str, Any]
+    continue_from: str | None = None
+    """The job that this one goes on from; it may have been deleted."""
+    continuation: Continuation | None = None
     warnings: list[OptionNote] = []
     """Options of ``config`` that have no effect, or that the budget is too small for, and trackers that could
     not be written to."""
@@ -261,6 +283,7 @@ class Job(BaseModel):
     def of(cls, row: JobRow, stages: Sequence[StageRow], now: datetime) -> Self:
         """Make the schema of a row; ``now`` is by the database's clock."""
         requested = row.budget_requested
+        continued = Continued.model_validate(row.continued) if row.continued else None
         return cls(
             id=row.id,
             kind=JobKind(row.kind),
@@ -276,6 +299,9 @@ class Job(BaseModel):
             if row.target is None
             else TargetShown.model_validate({"target": row.target, "use": row.target_use}),
             config=row.config,
+            continue_from=continued and continued.job,
+            continuation=continued
+            and Continuation(**continued.model_dump(exclude={"earlier", "job"})),
             warnings=OptionNote.of_all([*_warnings(row, stages), *tracking_warnings(row.tracking)]),
             stages=Stage.of_all(stages, now),
             coreset_id=row.coreset_id,

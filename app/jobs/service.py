@@ -21,6 +21,7 @@ from dealrec.app.tables.coresets import CoresetRow
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 from dealrec.config import ComparisonConfig, FinetuneConfig, PruneConfig
+from dealrec.config.continuation import Carry, Continued
 from dealrec.config.stages import StageName, compared_stages, planned_stages, trained_stages
 from dealrec.config.surrogate import SURROGATES
 from dealrec.config.texts import as_asked
@@ -148,9 +149,11 @@ def add_prune_job(
     config: PruneConfig,
     metadata: Mapping[str, str],
     name: str | None = None,
+    continued: Continued | None = None,
 ) -> JobRow:
     """Add a job on ``dataset``, and plan its stages; ``name`` takes the place of the usual one.
 
+    ``continued`` names the earlier job that it goes on from.
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_curve``, …) and
     :class:`Conflict` (``dataset_rejected``).
     """
@@ -158,18 +161,28 @@ def add_prune_job(
     job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
     job.job_metadata = dict(metadata)
     job.name = name or ""
+    job.continued = None if continued is None else continued.model_dump(mode="json")
     return _plan(session, job, dataset, budget, config)
 
 
 def add_select_job(
-    session: Session, dataset: DatasetRow, *, budget: int | float, config: PruneConfig
+    session: Session,
+    dataset: DatasetRow,
+    *,
+    budget: int | float,
+    config: PruneConfig,
+    continued: Continued | None = None,
 ) -> JobRow:
     """Add a job that makes the further inputs of a selector, and selects from an earlier job's scores.
 
-    ``config`` is the earlier job's with another selection, so its finished stages are reused. Raises
+    ``config`` is the earlier job's with another selection, so its finished stages are reused, and so they are
+    where it went on from another job in its turn (``continued``): the budget is then spent anew. Raises
     the errors of :func:`add_prune_job`.
     """
     job = _new_job(session, dataset.tenant_id, JobKind.SELECT, dataset.id)
+    if continued is not None:
+        anew = continued.model_copy(update={"coreset": Carry.ANEW})
+        job.continued = anew.model_dump(mode="json")
     return _plan(session, job, dataset, Budgeted(budget), config)
 
 

@@ -41,6 +41,11 @@ class TenantRepository(Generic[Row]):
             raise NotFound.of(self.noun, identifier)
         return cast("Row", row)
 
+    def find(self, identifier: str) -> Row | None:
+        """Return the row by its id, if it is there."""
+        query = self.query().where(self.model.id == identifier)
+        return cast("Row | None", self.session.scalars(query).one_or_none())
+
     def page(self, query: Select[Row], request: PageRequest) -> Slice[Row]:
         """Return a page, newest first; ``query`` must come from :meth:`query`."""
         if request.after is not None:

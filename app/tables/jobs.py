@@ -101,6 +101,8 @@ class JobRow(TenantOwned, Base):
     """The share of what all samples give that was asked for in place of a budget."""
     target_use: Mapped[dict[str, object] | None] = mapped_column(Json)
     """The :class:`~dealrec.config.curve.TargetUse` that followed, once the data set is ready."""
+    continued: Mapped[dict[str, object] | None] = mapped_column(Json)
+    """The :class:`~dealrec.config.continuation.Continued` of a job that goes on from an earlier one."""
     budget_samples: Mapped[int | None] = mapped_column(BigInt)
     """The number of samples, for a comparison its largest; null until the data set is ready."""
     config: Mapped[dict[str, object]] = mapped_column(Json)

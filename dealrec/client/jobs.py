@@ -10,6 +10,7 @@ from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import Request
 from dealrec.config import PruneConfig
 from dealrec.config.comparison_options import ComparisonOptions
+from dealrec.config.continuation import Continuation
 
 Config = PruneConfig | Mapping[str, Any]
 """Options of a job; the service has defaults for those that are left out."""
@@ -27,14 +28,19 @@ class Jobs(Area[M]):
         target: float | str | None = None,
         config: Config | None = None,
         metadata: Mapping[str, str] | None = None,
+        continue_from: str | None = None,
+        continuation: Continuation | Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Job[M]:
         """Start a job that makes a coreset; ``budget`` is a count, or a fraction below 1.
 
         A ``target`` in its place is a share of what all samples give, such as ``95 % of full``. The
-        service takes the budget from the curve of a finished comparison.
+        service takes the budget from the curve of a finished comparison. ``continue_from`` is the id of a
+        finished job, mostly on the version before, that the job goes on from, and ``continuation`` says how.
         """
         body = job_body(dataset_id, config, metadata, budget=budget, target=target)
+        how = None if continuation is None else plain(continuation)
+        body |= without_none({"continue_from": continue_from, "continuation": how})
         return await create_job(self.transport, "/v1/jobs", body, idempotency_key)
 
     @operation

@@ -175,6 +175,9 @@ class Job(Remote[M]):
     target: Target | None = None
     """For a job that was given a target in place of a budget."""
     config: Mapping[str, Any]
+    continue_from: str | None = None
+    continuation: Mapping[str, Any] | None = None
+    """The job that this one goes on from, and how."""
     warnings: list[OptionNote] = Field(default_factory=list)
     """Options of ``config`` that have no effect, or that the budget is too small for."""
     stages: list[Stage]

@@ -33,8 +33,8 @@ Float64 = npt.NDArray[np.float64]
 def earlier_surrogates(earlier: Mapping[str, Path], config: SurrogateConfig) -> EarlierSurrogates:
     """The surrogates to go on from; raises :class:`InputError` (``continuation_not_possible``)."""
     folder = earlier.get(StageName.SURROGATE)
-    if folder is None:
-        raise continuation_not_possible("its surrogate is not there any more.")
+    if folder is None or DATASET not in earlier:
+        raise continuation_not_possible("its surrogate, or its data set, is not there any more.")
     items = Dataset.load(earlier[DATASET]).item_ids
     found = EarlierSurrogates(load_ensemble(folder).members, items)
     found.require_alike(config)
@@ -91,7 +91,7 @@ def kept_effort(
     times, are the same, and where model, options and prompt are.
     """
     folder, chosen = earlier.get(StageName.EFFORT), earlier.get(StageName.SELECT)
-    if folder is None or chosen is None or samples.given is not None:
+    if folder is None or chosen is None or DATASET not in earlier or samples.given is not None:
         return None
     manifest = json.loads((chosen / MANIFEST).read_text())
     before = PruneConfig.parse(manifest["config"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from dealrec.config.continuation import Carry
 from dealrec.config.stages import STAGES
 from dealrec.coresets.writer import REPORT, write_coreset
 from dealrec.reports.report import write_report
@@ -17,11 +18,12 @@ def run(context: StageContext) -> StageResult:
     dataset, samples = context.load_samples(None)
     scores = load_scores(context.inputs, dataset, samples)
     chosen, facts = select(scores, context.budget, context.config.selection), _facts(context)
-    if context.continued is not None:
+    going_on = context.continued
+    if going_on is not None and (going_on.coreset is not Carry.ANEW or context.earlier):
         members = earlier_members(context.earlier)
         seed = context.config.selection.seed
-        kept = carried(scores, chosen, members, context.continued, seed)
-        chosen, facts["select"] = kept.selection, {"continued": kept.account(context.continued)}
+        kept = carried(scores, chosen, members, going_on, seed)
+        chosen, facts["select"] = kept.selection, {"continued": kept.account(going_on)}
     coreset = write_coreset(
         dataset,
         samples,

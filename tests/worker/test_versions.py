@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from dealrec.app.settings import Settings
 from dealrec.config import DataOptions
 from dealrec.data.ingest import ingest
-from tests.worker.makers import interactions
+from tests.worker.makers import TINY, interactions
 
 
 @pytest.fixture
@@ -70,9 +70,6 @@ def test_a_version_is_appended_validated_and_outlives_the_one_before(
     added = third["report"]["appended"]
     assert (added["interactions"], added["repeated"], added["late"]) == (1, 3, 1)
 
-    whole = client.post("/v1/datasets", json={"source_dataset_id": third["id"]}).json()["id"]
-    run_all()
-    assert get(whole)["sha256"] == third["sha256"]
     for gone in (first, second):
         assert client.delete(f"/v1/datasets/{gone}").status_code == 204
     samples = client.get(f"/v1/datasets/{third['id']}/samples?limit=1")
@@ -85,3 +82,36 @@ def test_a_version_is_appended_validated_and_outlives_the_one_before(
 def versions(client: TestClient, identifier: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = client.get(f"/v1/datasets/{identifier}/versions").json()["data"]
     return found
+
+
+def test_a_job_goes_on_from_one_on_the_version_before(
+    client: TestClient, run_all: Callable[[], None]
+) -> None:
+    def made(path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = client.post(path, json=body)
+        assert answer.status_code in (201, 202), answer.text
+        run_all()
+        found: dict[str, Any] = client.get(answer.headers["location"]).json()
+        assert found.get("state") in (None, "succeeded"), found["error"]
+        return found
+
+    first = client.post("/v1/datasets", files={"interactions": ("a.csv", interactions())}).json()
+    version = f"/v1/datasets/{first['id']}/append"
+    body = {"dataset_id": first["id"], "budget": 10, "config": TINY}
+    earlier = client.post("/v1/jobs", json=body).json()
+    waits = {**body, "continue_from": earlier["id"]}
+    early = client.post("/v1/jobs", json=waits)
+    assert (early.status_code, early.json()["code"]) == (409, "continuation_not_possible")
+    run_all()
+    later = client.post(version, files={"interactions": ("b.csv", LATER)}).json()["id"]
+    how = {"coreset": "top_up", "surrogate_epochs": 2}
+    on = made("/v1/jobs", {**waits, "dataset_id": later, "budget": 12, "continuation": how})
+    assert (on["continue_from"], on["continuation"]["coreset"]) == (earlier["id"], "top_up")
+    manifest = client.get(f"/v1/coresets/{on['coreset_id']}/manifest").json()["stages"]
+    assert manifest["surrogate"]["epochs"] == 2
+    assert manifest["surrogate"]["continued"]["items_kept"] == 30
+    kept = manifest["select"]["continued"]
+    assert (kept["members_before"], kept["members_kept"]) == (10, kept["members_there"])
+    client.delete(f"/v1/jobs/{earlier['id']}?cascade=true")
+    assert client.get(f"/v1/jobs/{on['id']}").json()["continue_from"] == earlier["id"]
+    assert client.post("/v1/jobs", json={**waits, "dataset_id": later}).status_code == 404

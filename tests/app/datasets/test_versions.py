@@ -30,6 +30,7 @@ def test_what_an_append_stores_names_the_version_before(
     for identifier in (parent.id, one["id"]):
         listed = client.get(f"/v1/datasets/{identifier}/versions").json()["data"]
         assert [version["id"] for version in listed] == [two["id"], one["id"], parent.id]
+    assert client.post("/v1/datasets", json={"source_dataset_id": one["id"]}).status_code == 201
     page = client.get(f"/console/datasets/{parent.id}").text
     assert f"/console/datasets/{one['id']}" in page
     assert f'action="{path}"' in page

@@ -1,0 +1,53 @@
+"""Jobs that go on from an earlier one: what it must be, and where its results lie."""
+
+from sqlalchemy.orm import Session
+
+from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobKind, JobState
+from dealrec.config.continuation import DATASET, Continuation, Continued
+from dealrec.config.stages import StageName, hashed
+
+KEPT = (StageName.SURROGATE, StageName.EFFORT, StageName.SELECT)
+"""The stages whose results a later job goes on from."""
+
+
+def continued_from(
+    session: Session, tenant_id: str, job_id: str, options: Continuation | None
+) -> Continued:
+    """How a new job goes on from ``job_id``.
+
+    Raises :class:`NotFound`, and :class:`Conflict` (``continuation_not_possible``) for a job that has not
+    succeeded or that makes no coreset.
+    """
+    repository = JobRepository(session, tenant_id)
+    job = repository.get(job_id)
+    if job.kind != JobKind.PRUNE or job.state != JobState.SUCCEEDED:
+        raise Conflict(
+            f"A job goes on from one that has chosen a coreset and succeeded; {job.id} is a {job.kind} job "
+            f"and {job.state}.",
+            code="continuation_not_possible",
+        )
+    keys = {row.name: row.key for row in repository.stages([job])[job.id] if row.part is None}
+    identity = hashed({name.value: keys[name] for name in KEPT if name in keys})
+    given = Continuation() if options is None else options
+    return Continued(**given.model_dump(), earlier=identity, job=job.id)
+
+
+def earlier_prefixes(
+    session: Session, tenant_id: str, continued: Continued | None
+) -> dict[str, str]:
+    """The storage prefixes of what the earlier job made and that is still there."""
+    if continued is None or continued.job is None:
+        return {}
+    repository = JobRepository(session, tenant_id)
+    job = repository.find(continued.job)
+    if job is None:
+        return {}
+    found = {name.value: repository.artifact(job, name) for name in KEPT}
+    dataset = session.get(DatasetRow, job.dataset_id)
+    prefixes = {name: artifact.prefix for name, artifact in found.items() if artifact is not None}
+    if dataset is not None and dataset.prefix is not None:
+        prefixes[DATASET] = dataset.prefix
+    return prefixes
