@@ -52,6 +52,7 @@ from dealrec.config.selector_groups import selector_groups
 from dealrec.config.wording import field_errors, sentence
 from dealrec.coresets.formats import CoresetFormat
 from dealrec.errors import DealrecError, InputError
+from dealrec.reports.charts import FEW_STRATA
 from dealrec.reports.scores import strata_charts
 from dealrec.selection.interface import StratumUse
 
@@ -190,7 +191,9 @@ def plots_part(request: Request, context: ContextDep, coreset_id: str) -> Respon
         key, coverage = scores_key(session, row), row.coverage
     strata = [StratumUse(**use) for use in coverage["strata"]]
     charts = stored_charts(context, key)
-    return render(request, "parts/plots.html", wide=strata_charts(strata), charts=charts)
+    drawn = strata_charts(strata)
+    wide, narrow = (drawn, []) if len(strata) > FEW_STRATA else ([], drawn)
+    return render(request, "parts/plots.html", wide=wide, charts=[*narrow, *charts])
 
 
 @router.get("/{coreset_id}/map")

@@ -16,6 +16,7 @@ from dealrec.app.kit.caller import Caller, Scope
 from dealrec.config.selectors import SELECTORS
 from dealrec.config.stages import STAGES, StageName
 from dealrec.data.findings import TimeSpan
+from dealrec.data.synonyms import SYNONYMS
 from dealrec.data.times import TimeUnit, date_of
 from dealrec.errors import DealrecError
 from dealrec.version import __version__
@@ -151,6 +152,9 @@ templates.env.filters.update(
     any_ranked=_any_ranked,
     cutoff=_cutoff,
 )
+templates.env.globals["known_columns"] = {
+    column.value: [*names] for column, names in SYNONYMS.items()
+}
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 
 

@@ -57,7 +57,7 @@ def explain(
     if unmeasured and stratum is None:
         reason, detail = Reason.NOT_CANDIDATE, _NOT_CANDIDATE
     else:
-        reason, detail = _reason(stratum, selected=sample["selected"])
+        reason, detail = _reason(stratum, selected=sample["selected"], alone=len(strata) == 1)
     return Explanation(
         coreset_id=coreset_id,
         sample_key=sample_key,
@@ -71,17 +71,19 @@ def explain(
     )
 
 
-def _reason(stratum: StratumUse | None, *, selected: bool) -> tuple[Reason, str]:
+def _reason(stratum: StratumUse | None, *, selected: bool, alone: bool) -> tuple[Reason, str]:
+    """Say why; ``alone`` means that all samples are one stratum, which is then not worth a word."""
     if stratum is None:
         return Reason.HARD_PRUNED, (
             "Its overall score is among the highest, which are dropped before strata are cut."
         )
-    gives = f"stratum {stratum.index} gives {stratum.selected:,} of its {stratum.available:,}"
+    where = "" if alone else f" in stratum {stratum.index}"
+    told = f"{stratum.selected:,} of the {stratum.available:,} samples{where} were taken"
     if not selected:
-        return Reason.OUTSIDE_QUOTA, f"Left out: {gives} samples, and this is not one of them."
+        return Reason.OUTSIDE_QUOTA, f"Left out: {told}, and this is not one of them."
     if stratum.selected == stratum.available:
-        return Reason.WHOLE_STRATUM, f"Taken: {gives} samples, which is all of them."
-    return Reason.WITHIN_QUOTA, f"Taken: {gives} samples, and this is one of them."
+        return Reason.WHOLE_STRATUM, f"Taken: all {stratum.available:,} samples{where} were taken."
+    return Reason.WITHIN_QUOTA, f"Taken: {told}, and this is one of them."
 
 
 def _percentile(column: pa.ChunkedArray, value: float | None) -> float | None:

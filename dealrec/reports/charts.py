@@ -24,11 +24,14 @@ Row = Mapping[str, float | str]
 
 ALL, CHOSEN, MARK = "var(--plot-all)", "var(--plot-chosen)", "var(--plot-mark)"
 AT_RANDOM = "as many at random"
+_TOLD = ("of all samples", "of the selected", "of as many drawn at random")
 _BINS = 40
 _CELLS = (40, 26)
 _TAIL = 0.25
 """Percent of the samples at each end that are folded into the outermost bins or cells."""
 SIZE = {"width": 420, "height": 190}
+FEW_STRATA = 15
+"""So many strata fit a chart of the usual size; that of more is broad."""
 _ROWS = "rows"
 _CONFIG = {
     "background": "transparent",
@@ -88,7 +91,9 @@ def histogram(values: Float64, selected: Mask, title: str) -> str:
     rows: list[Row] = []
     for place, (low, high) in enumerate(pairwise(edges.tolist())):
         here = {name: float(share[place]) for name, share in shares.items()}
-        told = ", ".join(f"{share:.2%} of {name}" for name, share in here.items())
+        told = ", ".join(
+            f"{share:.2%} {name}" for share, name in zip(here.values(), _TOLD, strict=True)
+        )
         words = f"{low:.3g} to {high:.3g}: {told}"
         rows += [
             {"low": low, "high": high, "share": share, "of": name, "words": words}
@@ -151,7 +156,8 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
     available = bars.transform_filter("datum.of == 'available'").mark_bar(opacity=0.5)
     chosen = bars.transform_filter("datum.of == 'selected'").mark_bar(opacity=0.55)
     at_random = bars.transform_filter(f"datum.of == '{AT_RANDOM}'").mark_tick(thickness=2)
-    chart = alt.layer(available, chosen, at_random).properties(width=900, height=190)
+    width = 900 if len(strata) > FEW_STRATA else SIZE["width"]
+    chart = alt.layer(available, chosen, at_random).properties(**SIZE | {"width": width})
     return svg(chart, rows, "Samples available in and selected from every stratum")
 
 

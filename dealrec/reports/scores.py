@@ -60,8 +60,8 @@ def score_charts(scores: pa.Table, overall: str = _TITLES["overall"]) -> list[Ch
 
 
 def strata_charts(strata: Sequence[StratumUse]) -> list[Chart]:
-    """Draw the chart of the strata, if the selector cuts strata."""
-    if not strata:
+    """Draw the chart of the strata, if the selector cuts more than one."""
+    if len(strata) < 2:
         return []
     return [Chart("Strata", strata_chart(strata), _quotas(strata))]
 

@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
+    Locator,
     Page,
     Request,
     Response,
@@ -86,6 +87,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             **given,
             "DEALREC_TORCH_THREADS": "1",
             "DEALREC_REQUIRE_KEYS": "true",
+            "DEALREC_WEBHOOK_NETWORKS": "127.0.0.1/32",
             "DEALREC_ALLOWED_ADDRESSES": tmp_path_factory.getbasetemp().as_uri(),
         },
         stdout=subprocess.PIPE,
@@ -154,6 +156,12 @@ class Watched:
             self.errors.append(f"{response.status} {response.url}")
 
 
+def press(locator: Locator, key: str = "Enter") -> None:
+    """Use an element as somebody without a pointer does; the Tab key must reach it."""
+    assert locator.evaluate("it => it.tabIndex >= 0 && !it.disabled"), locator
+    locator.press(key)
+
+
 @pytest.fixture
 def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watched]]:
     """Opens a browser of its own, signed in as ``tenant`` (a new one if not given)."""
@@ -183,11 +191,11 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watche
 
 @pytest.fixture(scope="package")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``interactions.csv`` and ``items.csv``, and the first once more under other column names."""
+    """``interactions.csv`` and ``items.csv``, the first under names that nobody knows, and an empty file."""
     folder = tmp_path_factory.mktemp("sample")
     command = [sys.executable, "-m", "dealrec.cli", "sample-data", str(folder)]
     subprocess.run([*command, "--users", "120", "--items", "60"], check=True, capture_output=True)
     rows = (folder / "interactions.csv").read_text().split("\n", 1)[1]
-    renamed = f"reviewer,asin,timestamp\n{rows}u1,,1700000000\n"
-    (folder / "reviews.csv").write_text(renamed)
+    (folder / "renamed.csv").write_text(f"who,what,timestamp\n{rows}u1,,1700000000\n")
+    (folder / "empty.csv").touch()
     return folder

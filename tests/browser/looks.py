@@ -8,6 +8,11 @@ from playwright.sync_api import Page
 
 SHOTS = Path("build/screenshots")
 _WIDTHS = {"desktop": 1280, "phone": 390}
+_CLIPPED = """[...document.querySelectorAll(".plot text")].filter((text) => {
+  const inner = text.getBoundingClientRect(), outer = text.closest("figure").getBoundingClientRect();
+  return !text.closest(".broad") && (inner.right > outer.right + 1 || inner.left < outer.left - 1);
+}).map((text) => text.textContent)"""
+"""The texts of plots that leave their figure; one that is broad scrolls."""
 
 
 def look(page: Page, name: str) -> None:
@@ -20,6 +25,7 @@ def look(page: Page, name: str) -> None:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            assert page.evaluate(_CLIPPED) == [], name
             page.screenshot(path=SHOTS / f"{name}-{device}-{scheme}.png", full_page=True)
             if device == "phone" and scheme == "dark":
                 continue  # the colours are those of the desktop, the layout that of the light one

@@ -6,58 +6,64 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Watched
+from tests.browser.conftest import Watched, press
 from tests.browser.looks import look
 
 Open = Callable[..., Watched]
 
 
 def test_from_upload_to_download(open_page: Open, sample: Path, tmp_path: Path) -> None:
+    """Without a pointer, from the first page to the files."""
     watched = open_page()
     page = watched.page
     page.goto("/")
-    page.get_by_role("link", name="Add your interactions").click()
+    press(page.get_by_role("link", name="Add your interactions"))
     _upload(page, sample)
-    page.get_by_role("link", name="New job").click()
+    press(page.get_by_role("link", name="New job"))
     _start_a_job(page)
     _watch(page)
-    page.get_by_role("link", name="Open coreset").click()
+    press(page.get_by_role("link", name="Open coreset"))
     kept = _read_why(page)
+    _look_at_the_map(page)
+    press(page.get_by_role("link", name="Compare", exact=True))
+    expect(page.get_by_text("trainings", exact=False).first).to_be_visible()
     _select_again(page)
     _compare_budgets(page)
-    page.get_by_role("link", name="Samples", exact=True).click()
+    press(page.get_by_role("link", name="Samples", exact=True))
     assert kept != _download(page, tmp_path, "JSON Lines")
     for words in ("Parquet", "CSV", "Manifest", "Report"):
         assert _download(page, tmp_path, words), words
     page.get_by_label("For fine-tuning elsewhere").select_option("alpaca")
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Download").click()
+        press(page.get_by_role("button", name="Download"))
     assert "alpaca" in waiting.value.suggested_filename
     assert not watched.errors
 
 
 def _upload(page: Page, sample: Path) -> None:
     """A file that calls its columns otherwise, with a row that cannot be used."""
-    page.get_by_label("Interactions", exact=True).set_input_files(sample / "reviews.csv")
+    page.get_by_label("Interactions", exact=True).set_input_files(sample / "renamed.csv")
     page.get_by_label("Items", exact=True).set_input_files(sample / "items.csv")
     expect(page.get_by_text("Enter which of them is user_id")).to_be_visible()
-    page.get_by_label("user_id is called").fill("reviewer")
-    page.get_by_label("item_id is called").fill("asin")
+    page.get_by_label("user_id is called").fill("who")
+    page.get_by_label("item_id is called").fill("what")
     page.get_by_label("Name", exact=True).fill("Spring games")
     look(page, "upload")
-    page.get_by_role("button", name="Upload").click()
+    press(page.get_by_role("button", name="Upload"))
     expect(page.get_by_role("heading", name="Spring games")).to_be_visible()
     expect(page.get_by_text("accepted rows")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("cell", name="The item id is empty.")).to_be_visible()
+    for title in ("Interactions over time", "Lengths of histories", "Popularity of items"):
+        expect(page.get_by_role("group", name=title)).to_be_visible()
     first = page.locator("#samples details").first
-    first.locator("summary").click()
+    press(first.locator("summary"))
     expect(first.get_by_text("Instruction")).to_be_visible()
     page.get_by_label("One sample per").select_option("per_interaction")
     expect(page.locator("#samples code").first).to_have_text("u0001:1")
 
 
 def _start_a_job(page: Page) -> None:
-    page.get_by_text("Customize").click()
+    press(page.get_by_text("Customize"))
     expect(page.get_by_label("Measure effort")).not_to_be_checked()
     page.get_by_label("Method", exact=True).select_option("dealrec")
     expect(page.get_by_label("Measure effort")).to_be_checked()
@@ -69,7 +75,8 @@ def _start_a_job(page: Page) -> None:
     page.get_by_label("Budget", exact=True).fill("20")
     expect(page.get_by_text("Samples taken")).to_be_visible()
     expect(page.locator(".sums")).to_contain_text("24")
-    page.get_by_role("button", name="Start the job").click()
+    expect(page.get_by_text("more than the budget of 24 samples")).to_be_visible()
+    press(page.get_by_role("button", name="Start the job"))
 
 
 def _watch(page: Page) -> None:
@@ -78,6 +85,7 @@ def _watch(page: Page) -> None:
         page.get_by_role("heading", name="Spring games · 20 % · influence strata")
     ).to_be_visible()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.get_by_text("more than the budget of 24 samples")).to_be_visible()
     page.evaluate("window.sameAsBefore = true")
     look(page, "job-running")
     page.get_by_role("link", name="Open coreset").wait_for(timeout=150_000)
@@ -89,45 +97,61 @@ def _watch(page: Page) -> None:
 
 
 def _read_why(page: Page) -> str:
-    page.get_by_role("button", name="Why").first.click()
-    expect(page.get_by_text("Taken: stratum").first).to_be_visible()
-    shown = set(page.locator(".sample code").all_text_contents())
+    press(page.get_by_role("button", name="Why").first)
+    expect(page.get_by_text("Taken: ").first).to_be_visible()
+    press(page.get_by_role("button", name="Show the samples most like it"))
+    expect(page.locator(".alike-list li")).to_have_count(8)
+    shown = set(page.locator("#members .sample > details code").all_text_contents())
     left_out = next(key for key in (f"u{n:04}" for n in range(1, 121)) if key not in shown)
-    page.get_by_text("Look up a sample by its key").click()
+    press(page.get_by_text("Look up a sample by its key"))
     page.get_by_label("Look up any sample").fill(left_out)
-    page.get_by_role("button", name="Look up").click()
+    press(page.get_by_role("button", name="Look up"))
     expect(page.locator("#looked-up code").first).to_have_text(left_out)
     expect(page.locator("#looked-up .badge")).to_be_visible()
     page.get_by_label("Show", exact=True).select_option("false")
     expect(page.locator("#members .badge").first).to_have_text("left out")
     page.get_by_label("Sort by").select_option("overall")
     expect(page.get_by_text("96 in all")).to_be_visible()
-    page.get_by_role("link", name="Scores", exact=True).click()
+    press(page.get_by_role("link", name="Scores", exact=True))
     expect(
         page.get_by_role("img", name="Samples available in and selected from every stratum")
     ).to_be_visible()
     expect(page.get_by_text("as many at random").first).to_be_visible()
-    page.get_by_role("link", name="Compare", exact=True).click()
-    expect(page.get_by_text("trainings", exact=False).first).to_be_visible()
+    figure = page.locator("figure").filter(has_text="Distribution of influence")
+    press(figure.get_by_role("group"), "End")
+    last = figure.locator(".readout").inner_text()
+    assert "of as many drawn at random" in last
+    press(figure.get_by_role("group"), "ArrowLeft")
+    assert figure.locator(".readout").inner_text() not in ("", last)
     return page.url
+
+
+def _look_at_the_map(page: Page) -> None:
+    press(page.get_by_role("link", name="Map", exact=True))
+    plot = page.get_by_role("group", name="Map of the samples")
+    press(plot, "Home")
+    press(plot, "Enter")
+    expect(page.locator("#on-the-map .sample").first).to_be_visible()
+    page.get_by_label("Colour by").select_option("influence")
+    expect(page.get_by_text("the five fifths of influence")).to_be_visible()
 
 
 def _select_again(page: Page) -> None:
     page.get_by_label("Budget", exact=True).fill("12")
     page.get_by_label("Strata K").first.fill("4")
-    page.get_by_role("button", name="Select", exact=True).click()
+    press(page.get_by_role("button", name="Select", exact=True))
     expect(
         page.get_by_role("heading", name="Spring games · 12 samples · influence strata")
     ).to_be_visible()
     expect(page.get_by_text("Jaccard")).to_be_visible()
-    page.get_by_text("Lost samples").click()
-    page.locator(".keys button").last.click()
+    press(page.get_by_text("Lost samples"))
+    press(page.locator(".keys button").last)
     expect(page.locator("#compared")).to_contain_text("left out")
 
 
 def _compare_budgets(page: Page) -> None:
     page.get_by_label("Budgets").fill("6, 24")
-    page.get_by_role("button", name="Show").click()
+    press(page.get_by_role("button", name="Show", exact=True))
     table = page.get_by_role("region", name="Other budgets")
     expect(table.get_by_role("rowheader", name="24")).to_be_visible()
     look(page, "coreset-compared")
@@ -135,7 +159,7 @@ def _compare_budgets(page: Page) -> None:
 
 def _download(page: Page, folder: Path, words: str) -> str:
     with page.expect_download() as waiting:
-        page.get_by_role("link", name=words, exact=True).click()
+        press(page.get_by_role("link", name=words, exact=True))
     path = folder / waiting.value.suggested_filename
     waiting.value.save_as(path)
     if words == "JSON Lines":
@@ -144,16 +168,30 @@ def _download(page: Page, folder: Path, words: str) -> str:
     return path.name
 
 
-def test_a_wrong_form_comes_back_with_what_is_wrong(open_page: Open, sample: Path) -> None:
+def test_a_refused_file_is_said_at_its_field_and_replaced_alone(
+    open_page: Open, sample: Path
+) -> None:
     watched = open_page(width=390)
     page = watched.page
     page.goto("/console/datasets")
-    page.get_by_label("Interactions", exact=True).set_input_files(sample / "items.csv")
+    interactions = page.get_by_label("Interactions", exact=True)
+    interactions.set_input_files(sample / "empty.csv")
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator(".field-error")).to_have_text("Is empty: empty.csv.")
+    interactions.set_input_files(sample / "items.csv")
+    page.get_by_label("Items", exact=True).set_input_files(sample / "items.csv")
     page.get_by_label("Name", exact=True).fill("x\u0000y")
     page.get_by_role("button", name="Upload").click()
-    expect(page.get_by_role("alert").filter(has_text="name")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_be_focused()
     expect(page.get_by_role("button", name="Upload")).to_be_enabled()
     look(page, "upload-problem")
+    page.get_by_label("Name", exact=True).fill("mended")
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_label("Replace interactions").set_input_files(sample / "interactions.csv")
+    expect(page.get_by_text("items.csv is read again").last).to_be_visible()
+    page.get_by_role("button", name="Read again").click()
+    expect(page.get_by_role("heading", name="Shape")).to_be_visible()
+    expect(page.get_by_role("heading", name="mended")).to_be_visible()
     assert all("422" in error for error in watched.errors)
 
 

@@ -66,6 +66,27 @@ def test_a_key_is_made_shown_once_used_and_revoked(open_page: Open, server: Serv
     assert not watched.errors
 
 
+def test_a_webhook_is_added_tried_and_deleted(open_page: Open) -> None:
+    watched = open_page()
+    page = watched.page
+    page.goto("/")
+    page.get_by_role("link", name="Webhooks").click()
+    page.get_by_label("Address").fill("https://10.0.0.1/hooks")
+    page.get_by_role("button", name="Add the webhook").click()
+    expect(page.get_by_label("Address")).to_be_focused()
+    page.get_by_label("Address").fill("http://127.0.0.1:9/hooks")
+    page.get_by_role("button", name="Add the webhook").click()
+    expect(page.locator("#made-secret")).to_contain_text("whsec_")
+    look(page, "webhook-made")
+    page.get_by_role("button", name="Send a test message").click()
+    expect(page.get_by_role("row", name="webhook.ping")).to_be_visible()
+    expect(page.locator("#made-secret")).to_have_count(0)
+    page.get_by_text("Delete this webhook").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("No webhook yet")).to_be_visible()
+    assert all("422" in error for error in watched.errors)
+
+
 def test_metrics_are_for_an_administrators_key(server: Server) -> None:
     with server.client("operations") as client:
         assert "dealrec_" in client.get("/metrics").text
@@ -78,6 +99,9 @@ def test_the_servers_page_says_that_it_is_ready(open_page: Open) -> None:
     page.get_by_role("link", name="Server").click()
     expect(page.locator(".badge").first).to_have_text("ready")
     expect(page.get_by_text("seen in the last minute")).to_be_visible()
+    expect(page.get_by_role("region", name="Workers").locator("tbody tr")).to_have_count(1)
+    expect(page.get_by_role("region", name="Queues")).to_contain_text("gpu")
+    expect(page.get_by_text("free on the disk")).to_be_visible()
     page.get_by_role("link", name="Readiness").click()
     expect(page.get_by_text('"status":"ready"')).to_be_visible()
     assert not watched.errors

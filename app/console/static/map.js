@@ -7,8 +7,8 @@ let began = null;
 
 // Where the pointer is on the map: from 0 to 1, upwards.
 function placeOn(svg, event) {
-  const box = svg.getBoundingClientRect();
-  return { x: (event.clientX - box.left) / box.width, y: 1 - (event.clientY - box.top) / box.height };
+  const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+  return { x: at.x, y: 1 - at.y };
 }
 
 function mapOf(event) {

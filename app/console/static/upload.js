@@ -79,9 +79,9 @@ function upload(form) {
   const file = given.find(([, value]) => value instanceof File);
   const address = given.find(([name]) => ADDRESSES.test(name));
   if (file && address) {
-    const message = "Give files or addresses, not both in one data set. Take the file away, or the address.";
+    const message = `cannot stand beside the file ${file[1].name}: give files or addresses, not both`;
     showProblem(form.querySelector("[data-upload-problem]"), {
-      title: "Files and addresses", detail: message, errors: [{ location: address[0], message: `beside the file ${file[1].name}` }],
+      title: "Files and addresses", detail: "", errors: [{ location: address[0], message }],
     });
     return;
   }
@@ -96,6 +96,11 @@ function upload(form) {
 }
 
 const FIRST_BYTES = 65536;
+
+// A name without case and marks, as the server compares names of columns.
+function plain(name) {
+  return name.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "");
+}
 
 // Reads the columns of a plain text file from its first line; other files give none.
 async function columnsOf(file) {
@@ -113,7 +118,13 @@ async function look(form) {
   const [first, second] = await Promise.all(files.map((file) => (file ? columnsOf(file) : [])));
   const found = [...new Set([...first, ...second])];
   form.querySelector("datalist").replaceChildren(...found.map((name) => new Option(name)));
-  const lacks = (columns, ...names) => columns.length && !names.some((name) => columns.includes(name));
+  const known = JSON.parse(form.querySelector("[data-known]").dataset.known);
+  const means = (column, name) => plain(column) === plain(name) || known[name]?.includes(plain(column));
+  const named = (columns) => columns.some((column) => Object.keys(known).some((name) => means(column, name)));
+  // A first line without any known name that has a number is no header: the server looks at the values.
+  const lacks = (columns, ...names) => columns.length
+    && (named(columns) || !columns.some((cell) => cell && !Number.isNaN(Number(cell))))
+    && !names.some((name) => columns.some((column) => means(column, name)));
   const missing = [
     lacks(first, "user_id") && "user_id",
     lacks(first, "item_id") && "item_id",
