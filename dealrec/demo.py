@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dealrec.config.sample_data import SampleKind
 from dealrec.errors import DealrecError, InputError
 from dealrec.options import JsonOption
 from dealrec.terminal import examples, print_json, say
@@ -40,14 +41,16 @@ def sample_data_command(
     users: Annotated[int, typer.Option(min=10, max=10_000_000, help="How many users.")] = 1000,
     items: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many items.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,
+    kind: Annotated[SampleKind, typer.Option(help="What they are like.")] = SampleKind.SEQUENCES,
     json: JsonOption = False,
 ) -> None:
-    """Write a synthetic data set with titles, genres and sequences to try things on."""
-    from dealrec.data.synthetic import write_sample_data
+    """Write a synthetic data set with titles and genres to try things on."""
+    from dealrec.data.regimes import write_kind
 
-    write_sample_data(folder, users=users, items=items, seed=seed)
+    write_kind(folder, kind, users=users, items=items, seed=seed)
     if json:
-        print_json({"folder": str(folder), "users": users, "items": items, "seed": seed})
+        facts = {"users": users, "items": items, "seed": seed, "kind": kind.value}
+        print_json({"folder": str(folder), **facts})
     else:
         say(f"{folder / 'interactions.csv'}\n{folder / 'items.csv'}")
 

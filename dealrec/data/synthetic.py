@@ -55,7 +55,7 @@ GENRES: dict[str, tuple[str, str]] = {
 }
 """The first words and the second words of the titles of each genre."""
 
-_START, _PERIOD = 1_609_459_200, 2 * 365 * 86_400
+START, PERIOD = 1_609_459_200, 2 * 365 * 86_400
 """The start (2021-01-01 UTC) and the length of the time of the interactions, in seconds."""
 _STAY, _SUCCESSOR, _NEXT_GENRE = 0.8, 0.7, 0.75
 """Probabilities: to stay in the genre; if so, to take the successor; if not, the next genre."""
@@ -68,13 +68,7 @@ def write_sample_data(folder: Path, *, users: int = 1000, items: int = 500, seed
     an item twice if there are enough items.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    titles = _titles(items)
-    with (folder / "items.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["item_id", "title", "genre"])
-        writer.writerows(
-            (f"i{item + 1:04}", title, genre) for item, (title, genre) in enumerate(titles)
-        )
+    write_items(folder, items)
     world = _World(items, seed)
     with (folder / "interactions.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -83,6 +77,16 @@ def write_sample_data(folder: Path, *, users: int = 1000, items: int = 500, seed
             writer.writerows(
                 (f"u{user + 1:04}", f"i{item + 1:04}", time) for item, time in world.sequence()
             )
+
+
+def write_items(folder: Path, items: int) -> None:
+    """Write ``items.csv``, with the item ``i`` in the genre ``i mod 10``."""
+    with (folder / "items.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["item_id", "title", "genre"])
+        writer.writerows(
+            (f"i{item + 1:04}", title, genre) for item, (title, genre) in enumerate(_titles(items))
+        )
 
 
 def _titles(items: int) -> list[tuple[str, str]]:
@@ -129,8 +133,8 @@ class _World:
         draws = self._rng.random(4)
         length = 5 + int(10 * (draws[0] + draws[1]) * (0.4 + 0.6 * draws[2]))
         length = min(length, self._items)
-        start = 0.5 * draws[3] * _PERIOD
-        times = np.sort(start + self._rng.random(length) * (_PERIOD - start)).astype(np.int64)
+        start = 0.5 * draws[3] * PERIOD
+        times = np.sort(start + self._rng.random(length) * (PERIOD - start)).astype(np.int64)
         genre = int(self._rng.random() * self._genres)
         item = self._popular(genre, set())
         sequence = [item]
@@ -149,7 +153,7 @@ class _World:
             genre = item % self._genres
             sequence.append(item)
             seen.add(item)
-        return list(zip(sequence, (times + _START).tolist(), strict=True))
+        return list(zip(sequence, (times + START).tolist(), strict=True))
 
     def _popular(self, genre: int, seen: set[int]) -> int:
         """Draw an unseen item of the genre by popularity, or take any unseen item."""
