@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: install lock demo serve test chaos chaos-machine chaos-service fuzz hostile docs lint clean
+.PHONY: install lock demo serve test chaos chaos-machine chaos-service fuzz hostile docs pictures lint clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -64,9 +64,14 @@ fuzz: install
 hostile: install
 	$(BIN)/python -m tests.hostile
 
-# The documentation as a site, in build/site.
+# The documentation of this version as a site in $(SITE), beside those of earlier versions; links are checked.
+SITE := build/site
 docs: install
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs/publish.py $(SITE)
+
+# The pictures of the console in docs/pictures, taken from a server with sample data; needs Chromium.
+pictures: install
+	$(BIN)/python -m pytest tests/browser/pictures.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -78,7 +78,7 @@ def _of_report(
     labels = {
         one.label
         for one in report.selectors
-        if one.method != CONTROL and _same(one.selection, coreset.selection)
+        if one.method != CONTROL and _same(one.method, one.selection, coreset.selection)
     }
     texts = {
         (row.selector, row.budget): text
@@ -99,8 +99,11 @@ def _of_report(
             )
 
 
-def _same(asked: dict[str, Any], stored: dict[str, object]) -> bool:
-    """Whether two selections have the same method, and the same options that it reads but the seed."""
-    ours, theirs = SelectionConfig.parse(asked), SelectionConfig.parse(stored)
+def _same(method: str, asked: dict[str, Any], stored: dict[str, object]) -> bool:
+    """Whether two selections have the same method, and the same options that it reads but the seed.
+
+    A report names the method of a control beside its options, not among them.
+    """
+    ours, theirs = SelectionConfig.parse({**asked, "method": method}), SelectionConfig.parse(stored)
     read = {"method", *SELECTORS[theirs.method].parameters} - {"seed"}
     return all(getattr(ours, name) == getattr(theirs, name) for name in read)

@@ -15,6 +15,7 @@ from dealrec.client.asking import (
     asking,
     plain_record,
 )
+from dealrec.errors import InputError
 from dealrec.options import JsonOption
 from dealrec.terminal import Panel, add_commands, examples, print_json, say, tell
 
@@ -33,6 +34,9 @@ DatasetOption = Annotated[
     typer.Option("--dataset", metavar="DATASET", help="Only those of a data set (ds_…)."),
 ]
 
+_AREAS = {"ds": "datasets", "job": "jobs", "cs": "coresets", "ad": "adapters"}
+"""The areas of the client by the first part of an id."""
+
 
 def register(application: typer.Typer) -> None:
     """Add the subcommands of this module."""
@@ -43,6 +47,7 @@ def register(application: typer.Typer) -> None:
         "retry": retry_command,
     }
     add_commands(application, actions, panel=Panel.JOBS)
+    add_commands(application, {"rename": rename_command}, panel=Panel.RESULTS)
     lists: dict[str, tuple[str, Callable[..., None]]] = {
         "datasets": ("The data sets on a server.", list_datasets_command),
         "jobs": ("The jobs on a server.", list_jobs_command),
@@ -98,6 +103,40 @@ def retry_command(
 ) -> None:
     """Retry a failed job; its finished stages are kept."""
     _act(job_id, "retry", server, key, json=json)
+
+
+@examples(
+    'dealrec rename job_01hxyz "games, 2 %"',
+    "dealrec rename ds_01hxyz games-2026",
+)
+def rename_command(
+    identifier: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Id of a data set, job, coreset or adapter (ds_…, job_…, cs_…, ad_…).",
+        ),
+    ],
+    name: Annotated[str, typer.Argument(help="The new name.")],
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give a data set, a job, a coreset or an adapter another name."""
+    prefix = identifier.partition("_")[0]
+    if prefix not in _AREAS:
+        raise InputError(
+            f"{identifier!r} is no id of a data set, job, coreset or adapter. Such ids begin with "
+            + ", ".join(f"{known}_" for known in _AREAS)
+            + ".",
+            code="invalid_id",
+        )
+    with asking(server, key) as client:
+        renamed = getattr(client, _AREAS[prefix]).get(identifier).rename(name)
+    if json:
+        print_json(plain_record(renamed))
+    else:
+        say(f"{renamed.id} {renamed.name}")
 
 
 @examples("dealrec datasets list", "dealrec datasets list --limit 5 --json")

@@ -3,7 +3,7 @@
 A job leaves coresets behind, and a coreset starts jobs that train on it.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,27 +15,19 @@ from dealrec.client.binding import operation, reference, sequence
 from dealrec.client.display import job_display
 from dealrec.client.downloads import fetch_file
 from dealrec.client.errors import ApiError
-from dealrec.client.exchange import ask, creating, delete, fetched, plain, rename, without_none
+from dealrec.client.exchange import ask, creating, delete, plain, rename, without_none
 from dealrec.client.files import read_parquet
-from dealrec.client.lists import listed
 from dealrec.client.records import (
     Budget,
-    CoresetDiff,
-    CoresetSample,
     Coverage,
-    Curve,
     Evaluation,
-    Event,
-    Explanation,
-    Histogram,
     M,
     OptionNote,
-    Remote,
     Stage,
-    SweepPoint,
     Target,
+    Tracked,
 )
-from dealrec.client.stream import followed
+from dealrec.client.results import CoresetContents, JobResults
 from dealrec.client.transport import Request
 from dealrec.client.waiting import until
 from dealrec.config import FinetuneConfig
@@ -48,7 +40,7 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 RESTS = ENDED | {"paused"}
 
 
-class Coreset(Remote[M]):
+class Coreset(CoresetContents[M]):
     """A stored selection of samples."""
 
     place = "/v1/coresets"
@@ -102,39 +94,6 @@ class Coreset(Remote[M]):
         request = self._as_file(format, configurations=configurations or None, adapter_id=adapter)
         return await fetch_file(self.transport, request, path, progress=progress)
 
-    @sequence
-    async def samples(self) -> AsyncIterator[CoresetSample]:
-        """Iterate over the members in dense order."""
-        async for entry in listed(self.transport, f"{self.path}/samples"):
-            yield CoresetSample.model_validate(entry)
-
-    @operation
-    async def manifest(self) -> dict[str, Any]:
-        """Fetch the manifest: all that is needed to make the coreset again."""
-        answer = await fetched(self.transport, f"{self.path}/manifest")
-        manifest: dict[str, Any] = answer
-        return manifest
-
-    @operation
-    async def download_report(self, path: str | Path) -> Path:
-        """Download the report: one page on the scores and the selection that needs no network."""
-        request = Request("GET", f"{self.path}/report")
-        return await fetch_file(self.transport, request, path)
-
-    @operation
-    async def explain(self, sample_key: str) -> Explanation:
-        """Explain why a sample is in the coreset, or why it is not."""
-        answer = await fetched(
-            self.transport, f"{self.path}/explanation", {"sample_key": sample_key}
-        )
-        return Explanation.model_validate(answer)
-
-    @operation
-    async def diff(self, against: str) -> CoresetDiff:
-        """Compare the members with those of the coreset whose id is ``against``."""
-        answer = await fetched(self.transport, f"{self.path}/diff", {"against": against})
-        return CoresetDiff.model_validate(answer)
-
     @operation
     async def finetune(
         self,
@@ -160,7 +119,7 @@ class Coreset(Remote[M]):
         return Request("GET", f"{self.path}/download", {"format": kind, **wanted})
 
 
-class Job(Remote[M]):
+class Job(JobResults[M]):
     """A job as it was when the service was asked; the methods return its newer state."""
 
     place = "/v1/jobs"
@@ -179,12 +138,15 @@ class Job(Remote[M]):
     continuation: Mapping[str, Any] | None = None
     """The job that this one goes on from, and how."""
     warnings: list[OptionNote] = Field(default_factory=list)
-    """Options of ``config`` that have no effect, or that the budget is too small for."""
+    """Options of ``config`` that have no effect, or that the budget is too small for, and trackers that could
+    not be written to."""
     stages: list[Stage]
     coreset_id: str | None = None
     adapter_id: str | None = None
     evaluation: Evaluation | None = None
     """The measurements of its adapter, where they were asked for."""
+    tracking: list[Tracked] = Field(default_factory=list)
+    """The records of an ended job in the operator's trackers, if there are any."""
     eta_seconds: float | None = None
     error: Mapping[str, Any] | None = None
     created_at: datetime
@@ -230,25 +192,6 @@ class Job(Remote[M]):
     async def delete(self, *, cascade: bool = False) -> None:
         """Delete an ended job with its scores, its coreset and its adapter."""
         await delete(self.transport, self.path, cascade=cascade)
-
-    @sequence
-    async def events(self, after: int = 0) -> AsyncIterator[Event]:
-        """Iterate over its events so far, oldest first, after sequence number ``after``."""
-        path = f"{self.path}/events"
-        async for entry in listed(self.transport, path, {"after": str(after)}):
-            yield Event.model_validate(entry)
-
-    @sequence
-    async def follow(self, after: int = 0) -> AsyncIterator[Event]:
-        """Iterate over its events as they happen, until it ends; a lost connection loses none."""
-        async for event in followed(self.transport, f"{self.path}/events", after):
-            yield event
-
-    @operation
-    async def metrics(self) -> list[Curve]:
-        """Fetch the curves of its stages so far: losses and learning rates, step by step."""
-        answer = await ask(self.transport, Request("GET", f"{self.path}/metrics"))
-        return [Curve.model_validate(one) for one in answer.json()["series"]]
 
     @reference
     async def coreset(self) -> Coreset[M]:
@@ -301,60 +244,6 @@ class Job(Remote[M]):
             return Coreset[M].received(self.transport, made)
         job = await wait_for_job(self.transport, made["id"], timeout=timeout, progress=progress)
         return await Job.coreset.function(job)
-
-    @operation
-    async def budget_sweep(self, budgets: Sequence[float]) -> list[SweepPoint]:
-        """Describe its selection at other budgets; no coreset is stored."""
-        query = {"budgets": ",".join(f"{budget}" for budget in budgets)}
-        answer = await fetched(self.transport, f"{self.path}/budget-sweep", query)
-        return [SweepPoint.model_validate(point) for point in answer["data"]]
-
-    @operation
-    async def scores(self) -> "pa.Table":
-        """Fetch ``influence``, ``effort``, ``overall``, ``stratum`` and ``selected`` of every sample."""
-        path = f"{self.path}/scores/download"
-        answer = await ask(self.transport, Request("GET", path, {"format": "parquet"}))
-        return await self.transport.call(read_parquet, answer.content)
-
-    @operation
-    async def download_scores(
-        self,
-        path: str | Path,
-        *,
-        format: str = "parquet",  # noqa: A002
-        progress: bool = False,
-    ) -> Path:
-        """Download :meth:`scores` as a file in the format ``parquet`` or ``csv``."""
-        request = Request("GET", f"{self.path}/scores/download", {"format": format})
-        return await fetch_file(self.transport, request, path, progress=progress)
-
-    @operation
-    async def histogram(self, score: str = "overall", bins: int = 50) -> Histogram:
-        """Fetch the histogram of a score over all samples and over the selected ones."""
-        answer = await fetched(
-            self.transport, f"{self.path}/scores/histogram", {"score": score, "bins": bins}
-        )
-        return Histogram.model_validate(answer)
-
-    @operation
-    async def report(self) -> dict[str, Any]:
-        """Fetch the report of a job of kind ``comparison``."""
-        answer = await ask(self.transport, self._report_as("json"))
-        report: dict[str, Any] = answer.json()
-        return report
-
-    @operation
-    async def download_report(
-        self,
-        path: str | Path,
-        *,
-        format: str = "html",  # noqa: A002
-    ) -> Path:
-        """Download the report as ``html`` or ``json``, or the figures behind it as ``parquet``."""
-        return await fetch_file(self.transport, self._report_as(format), path)
-
-    def _report_as(self, kind: str) -> Request:
-        return Request("GET", f"{self.path}/report", {"format": kind})
 
 
 async def create_job(transport: M, path: str, body: Any, idempotency_key: str | None) -> Job[M]:

@@ -61,19 +61,28 @@ def test_samples_are_found_by_the_titles_of_their_targets_and_histories(
     ]
 
 
-@pytest.mark.parametrize(("size", "strata", "covered"), [(128, 50, 1), (12, 50, 0), (128, 7, 0)])
+@pytest.mark.parametrize(
+    ("method", "size", "strata", "covered"),
+    [
+        ("dealrec", 128, 50, 1),
+        ("dealrec", 12, 50, 0),
+        ("dealrec", 128, 7, 0),
+        (SelectionConfig().method.value, 128, 50, 0),  # the controls are no selection like this one
+    ],
+)
 def test_the_verdict_of_a_comparison_is_on_the_coresets_that_it_covers(
     client: TestClient,
     finisher: Finisher,
     database: Database,
     storage: Storage,
     tmp_path: Path,
+    method: str,
     size: int,
     strata: int,
     covered: int,
 ) -> None:
     made = finisher.all()
-    selection = SelectionConfig.parse({"method": "dealrec", "strata": strata})
+    selection = SelectionConfig.parse({"method": method, "strata": strata})
     with database.session() as session:
         row = session.get_one(CoresetRow, made.coreset)
         row.size, row.selection = size, selection.model_dump(mode="json")

@@ -174,6 +174,12 @@ def test_scores_are_kept_and_selected_from_again(client: Client, finished: Finis
     assert {coreset.id for coreset in job.coresets()} == {finished.coreset, other.id}
     diff = other.diff(finished.coreset)
     assert (diff.kept + diff.gained, diff.kept + diff.lost) == (6, 12)
+    scored = list(other.scored_samples(sort="influence", descending=True, selected=True))
+    assert len(scored) == 6 and all(sample.selected and sample.input for sample in scored)
+    influences = [sample.influence or 0.0 for sample in scored]
+    assert influences == sorted(influences, reverse=True)
+    assert len(list(other.scored_samples(stratum=scored[0].stratum))) < 60
+    assert other.verdicts() == []
     key = scores["sample_key"][0].as_py()
     assert other.explain(key).sample_key == key
     assert other.manifest()["sha256"] == other.sha256

@@ -105,6 +105,14 @@ def test_selections_are_made_explained_and_compared(run: Run, finished: Finished
     assert "effort" not in run("explain", made["id"], "0").stdout or PruneConfig().effort
 
 
+def test_everything_with_a_name_is_renamed(run: Run, client: Any, finished: Finished) -> None:
+    assert run("rename", finished.coreset, "the best").stdout == f"{finished.coreset} the best\n"
+    assert json.loads(run("rename", finished.job, "mine", "--json").stdout)["name"] == "mine"
+    assert client.coresets.get(finished.coreset).name == "the best"
+    refused = run("rename", "wh_01", "x")
+    assert refused.exit_code == 2 and "begin with ds_, job_, cs_, ad_" in refused.stderr
+
+
 def test_a_server_that_is_not_there_is_given_up_after_three_seconds(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

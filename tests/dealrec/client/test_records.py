@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 import dealrec.app.adapters.schemas as adapters
 import dealrec.app.catalogue as catalogue
+import dealrec.app.coresets.browsing as browsing
 import dealrec.app.coresets.schemas as coresets
+import dealrec.app.coresets.verdicts as verdicts
 import dealrec.app.datasets.preview as preview
 import dealrec.app.datasets.schemas as datasets
 import dealrec.app.estimates.schemas as estimates
@@ -19,11 +21,13 @@ import dealrec.app.jobs.schemas as jobs
 import dealrec.app.models.schemas as models
 import dealrec.app.scores.schemas as scores
 import dealrec.app.stages.schemas as stages
+import dealrec.app.tracking.schemas as tracking
 import dealrec.app.uploads.schemas as uploads
 import dealrec.app.webhooks.schemas as webhooks
 import dealrec.client.clients  # noqa: F401 - defines every record
 from dealrec.app.kit.schemas import OptionNote
 from dealrec.client.records import Record, Remote
+from dealrec.client.results import CoresetContents, JobResults
 from dealrec.config.base import Config
 from dealrec.config.curve import TargetUse
 from dealrec.data.preview import ReadText
@@ -62,6 +66,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "SampleText": datasets.SampleText,
     "ScoreMass": coresets.ScoreMass,
     "ScoreTriple": coresets.ScoreTriple,
+    "ScoredSample": browsing.ScoredSample,
     "Shards": jobs.Shards,
     "Stage": jobs.Stage,
     "StageEstimate": estimates.StageEstimate,
@@ -71,9 +76,11 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "SweepCoverage": coresets.SweepCoverage,
     "SweepPoint": coresets.SweepPoint,
     "SweepSelection": coresets.SweepSelection,
+    "Tracked": tracking.Tracked,
     "Turn": preview.Turn,
     "Upload": uploads.Upload,
     "UploadPart": uploads.UploadPart,
+    "Verdict": verdicts.Verdict,
     "Webhook": webhooks.Webhook,
 }
 
@@ -83,7 +90,7 @@ def records(of: type[Record] = Record) -> dict[str, type[Record]]:
     found: dict[str, type[Record]] = {}
     for record in of.__subclasses__():
         found |= records(record)
-        if record is not Remote and "[" not in record.__name__:
+        if record not in (Remote, CoresetContents, JobResults) and "[" not in record.__name__:
             found[record.__name__] = record
     return found
 
