@@ -118,6 +118,8 @@ class Dataset(Remote[M]):
     parent_id: str | None = None
     parent_sha256: str | None = None
     """The version that files were appended to, and its content hash."""
+    files: Mapping[str, list[str]] = {}
+    """The names of its files by their kind."""
     state: str
     """``validating``, ``ready`` or ``rejected``."""
     progress: Progress | None = None
