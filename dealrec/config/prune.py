@@ -14,7 +14,7 @@ from dealrec.config.prompt import PromptConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.selection import SelectionConfig, SelectionMethod
 from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
-from dealrec.config.surrogate import SurrogateConfig
+from dealrec.config.surrogate import SURROGATES, SurrogateConfig
 from dealrec.errors import FieldError, InputError
 
 _OF_TRAINING = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES, Need.IFD})
@@ -81,6 +81,16 @@ class PruneConfig(Config):
             object.__setattr__(self, "influence", with_published(self.influence, INFLUENCE))
             if self.effort is not None:
                 object.__setattr__(self, "effort", with_published(self.effort, EFFORT))
+        return self
+
+    @model_validator(mode="after")
+    def _measured_parameters_exist(self) -> "PruneConfig":
+        entry = SURROGATES.get(self.surrogate.model)
+        if entry is not None and self.influence.parameters.value in entry.lacks:
+            raise ValueError(
+                f"the surrogate `{entry.name}` has no parameters `{self.influence.parameters}`; take "
+                "another `influence.parameters`, such as `item_embedding` or `all`"
+            )
         return self
 
     def of_coreset(self) -> "PruneConfig":

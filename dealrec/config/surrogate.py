@@ -40,6 +40,8 @@ class SurrogateEntry:
     """The import path ``module:class`` of a class with the arguments ``(n_items, SurrogateConfig)``."""
     parameters: tuple[str, ...]
     """The fields of :class:`SurrogateConfig` that it reads beside those that all read."""
+    lacks: tuple[str, ...] = ()
+    """Values of ``influence.parameters`` that it has no parameters for."""
 
 
 SURROGATES: dict[str, SurrogateEntry] = {
@@ -86,6 +88,7 @@ SURROGATES: dict[str, SurrogateEntry] = {
             "He et al., SIGIR 2020, arXiv 2002.02126",
             "dealrec.surrogates.lightgcn:LightGCN",
             (),
+            lacks=("attention_output", "last_block"),
         ),
         SurrogateEntry(
             "content",

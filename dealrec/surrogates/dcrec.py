@@ -1,5 +1,7 @@
 """DCRec: a sequence, two graphs of items, and contrast between them (Yang et al., WWW 2023)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -85,6 +87,18 @@ class DCRec(SASRec):
         conformity = self._conformity(sequences, by_transition, read[picked], columns == 0)
         added = self._added(conformity, hidden[picked], *(view[picked] for view in views))
         return TrainingStates(states, targets[real], added)
+
+    def ranker(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """Compute the views of the graphs once."""
+        with torch.no_grad():
+            views = self._view(self.transitions), self._view(self.alike)
+
+        def scores(sequences: Tensor, lengths: Tensor) -> Tensor:
+            place = torch.arange(len(sequences), device=sequences.device), lengths - 1
+            hidden, last = SASRec.forward(self, sequences)[place], sequences[place]
+            return self._fused(hidden, *(view[last] for view in views)) @ self.item_vectors().T
+
+        return scores
 
     def before_attention_output(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the last block's attention context [B, T, d], and [B, T, 3d] of what follows needs.

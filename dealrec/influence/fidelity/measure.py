@@ -12,6 +12,7 @@ from dealrec.config import (
     Risk,
     Solver,
 )
+from dealrec.config.surrogate import SURROGATES
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import build_samples
 from dealrec.errors import FieldError, InputError
@@ -101,7 +102,8 @@ def measure_fidelity(
         dataset: The user's data.
         config: The configuration whose influence scores are examined.
         folder: The folder for finished trainings; the same call uses them again.
-        scale: The number of trainings and queries.
+        scale: The number of trainings and queries. Predictors through parameters that the surrogate does
+            not have, such as the published one for ``lightgcn``, are left out.
         table: Whether to score every parameter set and curvature beside the configured one.
         left_out: The number of samples left out one at a time.
         small_users: The number of users of the leave-one-out problem.
@@ -122,6 +124,9 @@ def measure_fidelity(
     predictors = [Predictor(CONFIGURED, config.influence), published(config.influence)]
     if table:
         predictors += rows(config.influence)
+    entry = SURROGATES.get(config.surrogate.model)
+    lacking = () if entry is None else entry.lacks
+    predictors = [one for one in predictors if one.config.parameters.value not in lacking]
     loo, note = _leave_one_out(dataset, config, small_users, left_out, reporter)
     scores = datamodeling_scores(
         dataset,

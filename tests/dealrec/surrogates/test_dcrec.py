@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity, layer_norm
 
+from dealrec.config import SurrogateConfig
+from dealrec.config.runtime import Runtime
 from dealrec.surrogates.contrast import (
     conformity_divergence,
     conformity_weights,
@@ -15,6 +17,7 @@ from dealrec.surrogates.contrast import (
 )
 from dealrec.surrogates.item_graphs import alike, normalised, transitions, users_and_items
 from dealrec.surrogates.sasrec import SASRec
+from dealrec.surrogates.training import train_surrogate
 from tests.dealrec.surrogates.data import prepared, ring_dataset
 
 DATASET = ring_dataset(users=10, items=9)
@@ -144,3 +147,19 @@ def test_training_adds_the_contrast_weighted_by_conformity(model):
     assert (
         prepared("dcrec", DATASET, contrast=0, conformity_weight=0).training_states(ROWS)[2] is None
     )
+
+
+def test_it_learns_to_name_the_next_item():
+    dataset = ring_dataset(users=150)
+    config = SurrogateConfig(
+        model="dcrec",
+        hidden_size=16,
+        max_length=8,
+        negatives=20,
+        batch_tokens=128,
+        epochs=6,
+        learning_rate=0.02,
+        dropout=0.1,
+    )
+    trained = train_surrogate(dataset, config, runtime=Runtime(device="cpu"))
+    assert trained.metrics["test_recall@5"] > 0.6

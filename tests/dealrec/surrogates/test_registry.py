@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dealrec.config import InfluenceConfig, InfluenceParameters, SurrogateConfig
+from dealrec.config import InfluenceConfig, InfluenceParameters, PruneConfig, SurrogateConfig
 from dealrec.config.runtime import Runtime
 from dealrec.config.surrogate import SURROGATES
 from dealrec.data.samples import build_samples
@@ -21,6 +21,19 @@ ONE = Runtime(threads=1, device="cpu")
 def test_every_listed_surrogate_can_be_made(name):
     config = SurrogateConfig(model=name, hidden_size=8)
     assert make_surrogate(5, config).item_vectors().shape == (5, 8)
+
+
+@pytest.mark.parametrize("name", SURROGATES)
+def test_parameters_that_a_surrogate_lacks_are_refused_before_anything_is_trained(name):
+    made = make_surrogate(5, SurrogateConfig(model=name, hidden_size=8))
+    own = {*made.parameter_sets(), InfluenceParameters.ITEM_EMBEDDING}
+    for parameters in InfluenceParameters:
+        config = {"surrogate": {"model": name}, "influence": {"parameters": parameters}}
+        if parameters in own:
+            assert PruneConfig.parse(config).influence.parameters is parameters
+        else:
+            with pytest.raises(InputError, match=f"`{name}` has no parameters `{parameters}`"):
+                PruneConfig.parse(config)
 
 
 def test_a_model_of_ones_own_is_trained_stored_and_scored_like_any_other(tmp_path):

@@ -53,6 +53,28 @@ def test_retraining_agrees_with_scores_at_the_minimum_and_both_are_reported(repo
     assert "6 left out" in report.leave_one_out_note
 
 
+def test_predictors_through_parameters_that_a_surrogate_lacks_are_left_out(tmp_path):
+    config = PruneConfig.parse({"effort": None, "surrogate": {**SURROGATE, "model": "lightgcn"}})
+    found = measure_fidelity(
+        ring_dataset(users=24, items=12),
+        config,
+        tmp_path,
+        scale=FidelityScale(halves=3, seeds=1, queries=6, surrogates=1),
+        table=True,
+        left_out=3,
+        small_users=12,
+    )
+    names = set(found.datamodeling.scores["train"])
+    assert names == {
+        CONFIGURED,
+        COUNT,
+        "item_embedding, gradient product",
+        "item_embedding, gauss_newton",
+        "all, gradient product",
+        "all, gauss_newton",
+    }
+
+
 def test_verdicts_say_what_the_intervals_show(report):
     differences = report.datamodeling.differences["validation"]
     for sentence in report.verdicts()[: len(differences)]:
