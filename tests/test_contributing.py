@@ -23,7 +23,6 @@ NOT_COPIED = (
     ".git",
     ".venv",
     "build",
-    "__pycache__",
     ".*_cache",
     ".hypothesis",
     "*.egg-info",

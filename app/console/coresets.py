@@ -52,8 +52,6 @@ from dealrec.config.selector_groups import selector_groups
 from dealrec.config.wording import field_errors, sentence
 from dealrec.coresets.formats import CoresetFormat
 from dealrec.errors import DealrecError, InputError
-from dealrec.reports.charts import FEW_STRATA
-from dealrec.reports.scores import strata_charts
 from dealrec.selection.interface import StratumUse
 
 router = APIRouter(prefix="/console/coresets", include_in_schema=False)
@@ -186,6 +184,9 @@ def comparison_cost_part(context: ContextDep, coreset_id: str) -> Response:
 @router.get("/{coreset_id}/plots")
 def plots_part(request: Request, context: ContextDep, coreset_id: str) -> Response:
     """Show the charts of the scores and of the coreset's selection."""
+    from dealrec.reports.charts import FEW_STRATA
+    from dealrec.reports.scores import strata_charts
+
     with context.read() as session:
         row = CoresetRepository(session, context.tenant_id).get(coreset_id)
         key, coverage = scores_key(session, row), row.coverage

@@ -20,7 +20,6 @@ from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.app.tables.datasets import DatasetState
 from dealrec.config import Sampling
 from dealrec.config.texts import text_selectors
-from dealrec.reports.shape import shape_charts
 
 router = APIRouter(include_in_schema=False)
 _FEW = PageRequest(5, None)
@@ -101,6 +100,8 @@ def dataset_part(request: Request, context: ContextDep, dataset_id: str) -> Resp
 @router.get("/console/datasets/{dataset_id}/shape")
 def shape_part(request: Request, context: ContextDep, dataset_id: str) -> Response:
     """Show interactions over time, lengths of histories and popularity."""
+    from dealrec.reports.shape import shape_charts
+
     shape = api.get_shape(dataset_id, context)
     return render(request, "parts/shape.html", shape=shape, charts=shape_charts(shape))
 

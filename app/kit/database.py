@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
 from sqlalchemy import Engine, Float, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.compiler import compiles
@@ -59,7 +57,10 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision."""
-        config = AlembicConfig()
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         with self.engine.connect() as connection:
             config.attributes["connection"] = connection

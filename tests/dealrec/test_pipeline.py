@@ -330,6 +330,7 @@ def test_what_was_finished_is_kept_where_a_later_stage_stops(data, result, tmp_p
 
 
 def test_it_trains_and_measures_where_the_configuration_says_so(data, language_model, tmp_path):
+    short = {"prompt": {"history_items": 2}}
     finetune = {"model": language_model, "epochs": 1}
     evaluation = {"users": 10, "ranking_users": 4, "beams": 2, "max_title_tokens": 4}
     begun = Begun()
@@ -338,7 +339,7 @@ def test_it_trains_and_measures_where_the_configuration_says_so(data, language_m
         items=data / "items.csv",
         budget=8,
         out=tmp_path / "out",
-        config=SMALL | {"finetune": finetune, "evaluation": evaluation},
+        config=SMALL | short | {"finetune": finetune, "evaluation": evaluation},
         track=f"tensorboard:{tmp_path / 'runs'}",
         stages=begun,
     )

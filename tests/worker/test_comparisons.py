@@ -45,6 +45,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 
 def config(model: str) -> dict[str, Any]:
     return {
+        "prompt": {"history_items": 2},
         "effort": None,
         "surrogate": {"epochs": 1, "hidden_size": 8, "heads": 1, "layers": 1},
         "finetune": {

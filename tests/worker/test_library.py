@@ -29,6 +29,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 
 def config(model: str) -> dict[str, Any]:
     return {
+        "prompt": {"history_items": 3},
         "surrogate": {"epochs": 2, "hidden_size": 8, "heads": 1, "layers": 1, "ensemble": 2},
         "effort": {"model": model, "shard_samples": 25},
         "embedding": {"validation_samples": 20},

@@ -43,6 +43,7 @@ def configured(model, finetune, **fields):
         "full_data_runs": 1,
         "despite_no_headroom": True,
         "config": {
+            "prompt": {"history_items": 2},
             "finetune": {"model": str(model), "learning_rate": 0.01, **finetune},
             "evaluation": {"users": 8, "candidates": 3, "ranking_users": 0},
         },

@@ -18,7 +18,11 @@ from dealrec.progress import SILENT, Silent
 from dealrec.recommenders import grounding
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 
-STAGES_BEFORE = {"surrogate": {"epochs": 1, "hidden_size": 8}, "effort": None}
+STAGES_BEFORE = {
+    "surrogate": {"epochs": 1, "hidden_size": 8},
+    "effort": None,
+    "prompt": {"history_items": 2},  # a byte is a token: short prompts take a third of the time
+}
 
 
 @pytest.fixture(scope="module")

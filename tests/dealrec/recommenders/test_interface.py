@@ -98,6 +98,7 @@ def test_a_saved_adapter_is_measured_beside_the_model_without_it(
 @pytest.mark.parametrize("listed", ["own", "encoder"])
 def test_an_added_recommender_is_compared_as_any_other(data, own, tmp_path, listed):
     config = {
+        "prompt": {"history_items": 3},  # a byte is a token
         "surrogate": {"epochs": 1, "hidden_size": 8},
         "effort": None,
         "finetune": _config(data, listed).model_dump(),
