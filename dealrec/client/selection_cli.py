@@ -1,6 +1,8 @@
 """Commands about the selection of a job: another one, the reason for a sample, the difference of two."""
 
 from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -95,15 +97,24 @@ def explain_command(
 
 @examples("dealrec diff cs_01hxyz cs_01habc")
 def diff_command(
-    coreset_id: CoresetArgument,
+    coreset_id: Annotated[
+        str, typer.Argument(metavar="CORESET", help="Id of a coreset (cs_…), or a folder of prune.")
+    ],
     against: Annotated[
-        str, typer.Argument(metavar="AGAINST", help="Id of the coreset to compare it with.")
+        str, typer.Argument(metavar="AGAINST", help="The coreset, or folder, to compare it with.")
     ],
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare the samples of two coresets: what the first has and the second has not, and the reverse."""
+    """Compare the samples of two coresets: what the first has and the second has not, and the reverse.
+
+    Of two folders also the scores are compared, such as those of a run that went on from an earlier one
+    with those of a full run; no server is asked.
+    """
+    if Path(coreset_id).is_dir() and Path(against).is_dir():
+        _say_differences(Path(coreset_id), Path(against), json=json)
+        return
     with asking(server, key) as client:
         found = client.coresets.get(coreset_id).diff(against)
     if json:
@@ -112,6 +123,17 @@ def diff_command(
     say(f"{found.kept:,} samples are in both; Jaccard similarity {found.jaccard:.3f}")
     _say_keys(f"{found.gained:,} only in {coreset_id}", found.gained_keys)
     _say_keys(f"{found.lost:,} only in {against}", found.lost_keys)
+
+
+def _say_differences(one: Path, other: Path, *, json: bool) -> None:
+    from dealrec.coresets.differences import differences
+
+    found = differences(one, other)
+    if json:
+        print_json({**asdict(found), "jaccard": found.jaccard})
+        return
+    for line in found.lines():
+        say(line)
 
 
 def _say_keys(head: str, keys: list[str]) -> None:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dealrec.config.continuation import Continuation
+from dealrec.coresets.differences import differences
 from dealrec.errors import InputError
 from dealrec.prune_result import PruneResult
 from tests.dealrec.stages.runs import options, prune
@@ -79,6 +80,12 @@ def test_a_job_goes_on_from_the_last_one_and_says_what_it_kept(
     assert ours.keys() == theirs.keys() and "zz-new" in ours
     for key, row in ours.items():
         assert row["effort"] == pytest.approx(theirs[key]["effort"], rel=1e-3)
+    found = differences(on.folder, full.folder)
+    assert found.members == (16, 16) and found.samples == (len(ours), len(theirs))
+    assert found.correlations["effort"] == pytest.approx(1, abs=0.01)
+    both = [key for key in ours if ours[key]["selected"] and theirs[key]["selected"]]
+    assert found.both == len(both) and found.jaccard == len(both) / (32 - len(both))
+    assert "rank correlation of influence: " in found.lines()[2]
     before = {key for key, row in scores(first).items() if row["selected"]}
     now = {key for key, row in ours.items() if row["selected"]}
     assert before & ours.keys() <= now and len(now) == 16
