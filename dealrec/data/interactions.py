@@ -42,6 +42,7 @@ _KEYS: Mapping[str, type[np.int64 | np.float64]] = {
     for part, kind in (("whole", np.int64), ("fraction", np.float64))
 }
 """The keys of order and their types."""
+_TIME = f"{Column.TIMESTAMP}.whole"
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,20 @@ def following_rows(first: Interactions, second: Interactions) -> Interactions:
     user_ids, users = _extended(first.user_ids, second.user_ids, second.users)
     item_ids, items = _extended(first.item_ids, second.item_ids, second.items)
     names = [name for name in _KEYS if name in first.order or name in second.order]
+    times = _both(first.times, second.times)
+    order = {
+        name: times
+        if times is not None and name == _TIME
+        else np.concatenate([first.key(name), second.key(name)])
+        for name in names
+    }
     return Interactions(
         user_ids=user_ids,
         item_ids=item_ids,
         users=np.concatenate([first.users, users]),
         items=np.concatenate([first.items, items]),
-        order={name: np.concatenate([first.key(name), second.key(name)]) for name in names},
-        times=_both(first.times, second.times),
+        order=order,
+        times=times,
         splits=_both(first.splits, second.splits),
         rows=np.concatenate([first.rows, second.rows]),
         ratings=_both(first.ratings, second.ratings),
