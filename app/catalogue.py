@@ -12,6 +12,7 @@ from dealrec.config.layouts import LAYOUTS
 from dealrec.config.recommenders import RECOMMENDERS, RecommenderEntry
 from dealrec.config.selectors import SELECTORS, listed_needs
 from dealrec.config.surrogate import SURROGATES, SurrogateEntry
+from dealrec.config.texts import text_selectors
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -19,7 +20,8 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 class Choice(BaseModel):
     """A recommender, a surrogate or a selector; ``parameters`` is a JSON Schema.
 
-    ``needs`` names the inputs of a selector at its default parameters.
+    ``needs`` names the inputs of a selector at its default parameters. ``without_ids`` says whether it works
+    on texts without ids; null for anything but selectors.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Choice(BaseModel):
     summary: str
     needs: list[str]
     parameters: dict[str, Any]
+    without_ids: bool | None = None
 
 
 class Choices(BaseModel):
@@ -85,6 +88,7 @@ def list_selectors() -> Choices:
                     **schema,
                     "properties": {name: schema["properties"][name] for name in entry.parameters},
                 },
+                without_ids=entry.method in text_selectors(),
             )
             for entry in SELECTORS.values()
         ]

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -355,14 +355,17 @@ def layouts_command(json: JsonOption = False) -> None:
 def selectors_command(json: JsonOption = False) -> None:
     """List the selectors: what each does, what it looks at, and where it comes from."""
     from dealrec.config.selectors import SELECTORS, listed_needs
+    from dealrec.config.texts import text_selectors
 
-    rows = [
+    of_texts = text_selectors()
+    rows: list[dict[str, Any]] = [
         {
             "name": entry.method.value,
             "summary": entry.summary,
             "source": entry.source,
             "needs": [need.value for need in listed_needs(entry)],
             "parameters": list(entry.parameters),
+            "without_ids": entry.method in of_texts,
         }
         for entry in SELECTORS.values()
     ]
@@ -372,7 +375,8 @@ def selectors_command(json: JsonOption = False) -> None:
     for row in rows:
         say(f"{row['name']:<18} {row['summary']}")
         source = "" if row["source"] == "-" else f"; source: {row['source']}"
-        say(f"{'':<18} looks at {', '.join(row['needs']) or 'no scores'}{source}")
+        texts = "; works on texts without ids" if row["without_ids"] else ""
+        say(f"{'':<18} looks at {', '.join(row['needs']) or 'no scores'}{texts}{source}")
 
 
 @examples("dealrec version")

@@ -115,7 +115,8 @@ def multipart_body(
 async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
     """Make a data set from a form with interactions, items and samples, or from files named in JSON.
 
-    Items are optional. Samples have texts of their own; beside them interactions may be left out.
+    Items are optional. Samples have texts of their own; beside them interactions may be left out. Samples
+    without ids of items are a data set by themselves, from which selectors choose that need no surrogate.
 
     These are uploads, addresses that the operator allows, or the files of another data set, which are read
     again with other options, or with some of them replaced. Several files of a kind are one table; where

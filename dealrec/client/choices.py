@@ -62,3 +62,5 @@ class Choice(Record):
     summary: str
     needs: list[str]
     parameters: Mapping[str, Any]
+    without_ids: bool | None = None
+    """Whether a selector works on texts without ids."""

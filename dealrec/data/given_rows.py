@@ -151,8 +151,6 @@ def _add(found: GivenRows, row: Mapping[str, Any], place: int, taken: set[str]) 
         taken.clear()
     key, user = _id(row.get("sample_id", str(place))), _id(row.get("user_id"))
     history, target = _ids(row.get("history")), _id(row.get("target"))
-    if found.has_ids and not named:
-        return _without_ids(place, user)
     try:
         sample = sample_of_row(row)
     except ValueError:
@@ -160,8 +158,12 @@ def _add(found: GivenRows, row: Mapping[str, Any], place: int, taken: set[str]) 
     for wrong, column, reason in (
         (not key, "sample_id", "empty_sample_id"),
         (key in taken, "sample_id", "duplicate_sample_id"),
-        (named and not user, "user_id", "empty_user_id"),
-        (named and not (history and target), "target" if history else "history", "no_item_ids"),
+        (found.has_ids and not user, "user_id", "empty_user_id"),
+        (
+            found.has_ids and not (history and target),
+            "target" if history else "history",
+            "no_item_ids",
+        ),
         (not sample.output.strip(), None, "empty_answer"),
         ("\x00" in sample.prompt + sample.output, None, "invalid_text"),
     ):
@@ -170,7 +172,7 @@ def _add(found: GivenRows, row: Mapping[str, Any], place: int, taken: set[str]) 
     taken.add(key)
     found.keys.append(key)
     found.users.append(user)
-    found.sequences.append([*history, target] if named else [])
+    found.sequences.append([*history, target] if found.has_ids else [])
     found.splits.append(_id(row.get(SPLIT)))
     found.texts.append(text_record(sample))
     found.rows.append(place)

@@ -12,7 +12,7 @@ from tests.worker.makers import TENANT, new_job, ready_dataset
 TABLE = pa.table(
     {
         "sample_key": ["u1:3", 'quote " and, comma', "two\nlines", "", "\\N", "ünïcode", "NULL"],
-        "influence": [0.1, -1e-300, 1.7976931348623157e308, 0.0, 1 / 3, -2.5, 5e-324],
+        "influence": [0.1, -1e-300, 1.7976931348623157e308, None, 1 / 3, -2.5, 5e-324],
         "effort": pa.array([None, 0.5, None, 1.0, 2.0, None, 3.0], pa.float64()),
         "overall": [0.1, 0.2, 0.30000000000000004, 0.4, 0.5, 0.6, 0.7],
         "stratum": pa.array([0, None, 2, 3, None, 49, 1], pa.int64()),

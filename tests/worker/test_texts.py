@@ -41,6 +41,10 @@ def test_texts_become_a_coreset_over_http(
     points = client.get(f"/v1/jobs/{job['id']}/budget-sweep?budgets=3").json()["data"]
     assert points[0]["influence"] is None and points[0]["effort"]["mean"] > 0
 
+    assert client.get(f"{place}/map").json()["code"] == "no_vectors"
+    shape = client.get(f"/v1/datasets/{dataset['id']}/shape").json()
+    assert shape["code"] == "no_sample_ids"
+
     again = f"/v1/jobs/{job['id']}/coresets"
     made = client.post(again, json={"budget": 4, "selection": {"method": "random"}})
     assert made.status_code == 201 and made.json()["size"] == 4, made.text
