@@ -25,6 +25,7 @@ class ContentRecommender(TokenwiseSurrogate):
     an item is chosen is known as far as its words tell it.
     """
 
+    goes_on = False  # the axes of the words' vectors turn with every new item
     features: Tensor
     """[I + 1, C] the vectors of the items' words, and 0 for padding."""
 

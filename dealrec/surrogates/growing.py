@@ -45,6 +45,10 @@ class EarlierSurrogate:
         Raises:
             InputError: ``continuation_not_possible`` where the tensors do not fit.
         """
+        if not model.goes_on:
+            raise continuation_not_possible(
+                f"the surrogate `{self.trained.config.model}` reads its items anew for every version."
+            )
         old, new = dict(self.trained.model.named_parameters()), dict(model.named_parameters())
         before, now = len(self.item_ids), len(item_ids)
         at = pc.index_in(item_ids, value_set=self.item_ids)

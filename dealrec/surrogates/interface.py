@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,9 @@ class Surrogate(nn.Module, ABC):
 
     n_items: int
     max_length: int
+    goes_on: ClassVar[bool] = True
+    """Whether the training can go on when the data have grown; not where :meth:`prepare` gives the same
+    items other inputs then."""
 
     @abstractmethod
     def forward(self, sequences: Tensor) -> Tensor:

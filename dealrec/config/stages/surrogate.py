@@ -38,5 +38,6 @@ class SurrogateStage(StageSpec):
         epochs = surrogate.epochs
         if load.continued is not None:
             epochs = load.continued.surrogate_epochs
-        units = epochs * load.count("train") * surrogate.ensemble
+        read = load.count("train") * surrogate.user_share * surrogate.recent_share
+        units = epochs * read * surrogate.ensemble
         return Work(units, (surrogate.model, surrogate.loss, surrogate.hidden_size))
