@@ -147,7 +147,7 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
             "count:Q",
             title="samples (logarithmic)",
             scale=alt.Scale(type="symlog"),
-            axis=alt.Axis(values=log_ticks(max(use.available for use in strata)), format="~s"),
+            axis=alt.Axis(values=log_ticks(max(use.available for use in strata)), format=",d"),
             stack=None,
         ),
         color=_colours("available", "selected"),

@@ -29,7 +29,7 @@ def test_pictures(server: Server, open_page: Callable[..., Watched], tmp_path: P
         watched = open_page(_WIDTH, _TENANT)
         watched.page.set_viewport_size({"width": _WIDTH, "height": _HEIGHT})
         look(watched.page, paths)
-        for loading in ("Drawing…", "Estimating what it takes…"):
+        for loading in ("Drawing…", "Estimating"):
             expect(watched.page.get_by_text(loading)).to_have_count(0)
         watched.page.screenshot(path=PICTURES / f"{name}.png")
         assert not watched.errors, name
@@ -54,7 +54,7 @@ def _paths(server: Server, folder: Path) -> Iterator[tuple[str, str]]:
     yield "dataset", f"/console/datasets/{dataset.id}"
     yield "job", f"/console/jobs/{job.id}"
     yield "coreset", f"/console/coresets/{job.coreset_id}"
-    yield "comparison", f"/console/jobs/{comparison.id}"
+    yield "comparison", f"/console/jobs/{comparison.id}/report"
 
 
 Look = Callable[[Page, dict[str, str]], object]

@@ -24,6 +24,7 @@ RUN_ELSEWHERE = {
     "pip install --no-deps": "tests/deploy/test_lock.py",
     "export POSTGRES_PASSWORD": "tests/deploy/test_compose.py",
     "dealrec compare": "tests/dealrec/comparison",
+    "dealrec inspect interactions.csv\ndealrec prune": "tests/dealrec/test_pipeline.py",
     "dealrec prune interactions.csv --items items.csv --budget 2% --out result --track": (
         "tests/dealrec/tracking"
     ),
