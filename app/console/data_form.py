@@ -8,7 +8,7 @@ from dealrec.app.console.fields import FormField, fields_of, flat_texts
 from dealrec.config import Column, DataOptions
 
 PREFIX = "options."
-_MAPS = {"columns": "is called", "item_columns": "in the second file"}
+_MAPS = {"columns": "is called", "item_columns": "in the items file"}
 """The options that map our names of columns to a file's."""
 
 

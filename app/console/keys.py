@@ -67,7 +67,7 @@ def _request(form: Mapping[str, str]) -> KeyCreate:
     except ValidationError as error:
         errors = field_errors(error.errors(), "", KeyCreate)
         raise InputError(
-            "The key cannot be made from these values.", code="invalid_key", errors=errors
+            "A key cannot be created with these values.", code="invalid_key", errors=errors
         ) from None
 
 

@@ -127,7 +127,7 @@ def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
     else:
         place = FieldError("selection.method", "needs effort")
     raise InputError(
-        "The job left the language model out: there are no effort scores.",
+        "The job did not measure effort with a language model, so there are no effort scores.",
         code="no_effort_scores",
         title="There are no effort scores",
         errors=[place],
@@ -243,12 +243,16 @@ def require_comparable(session: Session, coreset: CoresetRow, other: CoresetRow)
     jobs = JobRepository(session, coreset.tenant_id)
     units = [PruneConfig.parse(jobs.get(row.job_id).config).sampling for row in (coreset, other)]
     if coreset.dataset_id != other.dataset_id or units[0] != units[1]:
-        what = "of one data set" if coreset.dataset_id != other.dataset_id else "of one unit"
+        apart = coreset.dataset_id != other.dataset_id
         raise InputError(
-            f"The two coresets are not made of samples {what}.",
+            "The two coresets were made from different data sets."
+            if apart
+            else "A sample is a user in one of the coresets, and an interaction in the other.",
             code="not_comparable",
             title="The coresets cannot be compared",
-            errors=[FieldError("against", "another data set, or another `sampling`")],
+            errors=[
+                FieldError("against", "was made from another data set, or with another `sampling`")
+            ],
         )
 
 
@@ -257,7 +261,7 @@ def parse_budgets(text: str) -> list[int | float]:
     parts = text.split(",")
     if len(parts) > _MAX_BUDGETS:
         raise InputError(
-            f"At most {_MAX_BUDGETS} budgets at a time.",
+            f"At most {_MAX_BUDGETS} budgets can be shown at a time.",
             code="invalid_budget",
             title="The budgets cannot be used",
             errors=[FieldError("budgets", f"at most {_MAX_BUDGETS}")],

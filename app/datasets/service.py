@@ -112,7 +112,7 @@ def read_again(
     versions = repository.lineage(source)
     if versions is None:
         raise Conflict(
-            "A version that this data set stands on was deleted, and its files with it; send them again.",
+            "A version on which this data set is based was deleted, and its files with it. Send them again.",
             code="files_gone",
         )
     kept: dict[str, list[SourceFile]] = {}
@@ -123,7 +123,7 @@ def read_again(
     gone = source.prefix is None and source.state == DatasetState.REJECTED
     if not (kept or replaced) or (kept and gone):
         raise Conflict(
-            "The files of the rejected data set have been deleted; send them again.",
+            "The files of the rejected data set have been deleted. Send them again.",
             code="files_gone",
         )
     named = body.model_fields_set & {"options", "columns", "split"}
@@ -188,7 +188,7 @@ def delete_dataset(removal: Removal, dataset_id: str, *, cascade: bool) -> None:
             [{"object": "dataset", "id": row.id, "state": row.state} for row in appends],
         )
     if repository.ingest_runs(dataset):
-        raise Conflict("The data set is being validated; try again shortly.", code="validating")
+        raise Conflict("The data set is being checked. Try again shortly.", code="validating")
     for job in jobs:
         removal.job(job, cascade=True)
     removal.prefixes.append(f"datasets/{removal.tenant_id}/{dataset.id}")

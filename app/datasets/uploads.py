@@ -40,10 +40,10 @@ def dataset_upload(form: Form) -> DatasetUpload:
     """Validate the form; raises :class:`InputError` (``missing_field``, ``invalid_columns``, …)."""
     if not form.files.keys() & {"interactions", "samples"}:
         raise InputError(
-            "The form has no file `interactions`, and no file `samples` that could stand for it.",
+            "The form has neither a file `interactions` nor a file `samples`.",
             code="missing_field",
             title="A file is missing",
-            errors=[FieldError("interactions", "required without samples")],
+            errors=[FieldError("interactions", "is needed unless there are samples")],
         )
     files = whole_files(form)
     return DatasetUpload(
@@ -75,7 +75,7 @@ def append_from_form(form: Form) -> Append:
             "The form has no file to append: neither `interactions` nor `items`.",
             code="missing_field",
             title="A file is missing",
-            errors=[FieldError("interactions", "required without items")],
+            errors=[FieldError("interactions", "is needed unless there are items")],
         )
     columns = _columns_field(form.fields.get("columns"))
     asked = data_options(_options(form.fields.get("options")), columns=columns, location="options")
@@ -156,7 +156,7 @@ def _checked_name(given: str) -> str:
             "A name has 1 to 200 characters.",
             code="invalid_name",
             title="The name cannot be used",
-            errors=[FieldError("name", "1 to 200 characters")],
+            errors=[FieldError("name", "must have 1 to 200 characters")],
         )
     return given.strip()
 
@@ -177,7 +177,9 @@ def _columns(columns: Any) -> dict[str, str]:
         for ours, theirs in columns.items():
             if ours not in set(Column):
                 errors.append(
-                    FieldError(f"columns.{ours[:60]}", f"known are {', '.join(sorted(Column))}")
+                    FieldError(
+                        f"columns.{ours[:60]}", f"must be one of {', '.join(sorted(Column))}"
+                    )
                 )
             elif not isinstance(theirs, str) or not 1 <= len(theirs) <= 500:
                 errors.append(FieldError(f"columns.{ours}", "must be the name of a column"))
@@ -199,8 +201,8 @@ def _split(text: str | None) -> SplitMethod | None:
     except ValueError:
         known = ", ".join(SplitMethod)
         raise InputError(
-            f"There is no such split; known are {known}.",
+            f"There is no such split. Choose one of {known}.",
             code="invalid_split",
             title="The split cannot be used",
-            errors=[FieldError("split", f"one of {known}")],
+            errors=[FieldError("split", f"must be one of {known}")],
         ) from None

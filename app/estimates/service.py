@@ -80,10 +80,11 @@ def _detectable(power: Mapping[str, Any] | None, config: ComparisonConfig) -> De
 
 def _require_ready(dataset: DatasetRow) -> None:
     if dataset.state == DatasetState.REJECTED:
-        raise Conflict("The data set was rejected; see its `error`.", code="dataset_rejected")
+        raise Conflict("The data set was rejected. Its `error` says why.", code="dataset_rejected")
     if dataset.state != DatasetState.READY:
         raise Conflict(
-            "The data set is still validated; ask again once it is ready.", code="dataset_not_ready"
+            "The data set is still being checked. Ask again once it is ready.",
+            code="dataset_not_ready",
         )
 
 

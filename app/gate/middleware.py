@@ -207,7 +207,7 @@ def require_loopback(scope: Scope, headers: Headers) -> None:
             "No API key exists, so only requests from this machine to a loopback address are "
             "answered. Make a key with `dealrec keys create`.",
             code="loopback_only",
-            title="Only this machine may ask",
+            title="Only this machine may send requests",
         )
 
 

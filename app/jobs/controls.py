@@ -81,7 +81,7 @@ def request_retry(session: Session, job: JobRow) -> None:
     if job.state != JobState.FAILED:
         raise _refused(job, "retry", "job_not_failed")
     if dataset.state == DatasetState.REJECTED:
-        raise Conflict("The data set was rejected; see its `error`.", code="dataset_rejected")
+        raise Conflict("The data set was rejected. Its `error` says why.", code="dataset_rejected")
     require_open_job(session, job.tenant_id)
     to = JobState.QUEUED if job.started_at is None else JobState.RUNNING
     move_job(session, job, to, error=None)
@@ -127,5 +127,7 @@ def _require_active(job: JobRow, verb: str) -> None:
 
 def _refused(job: JobRow, verb: str, code: str) -> Conflict:
     return Conflict(
-        f"The job is {job.state}: there is nothing to {verb}.", code=code, state=job.state
+        f"The state of the job is `{job.state}`, so there is nothing to {verb}.",
+        code=code,
+        state=job.state,
     )

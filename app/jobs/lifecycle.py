@@ -55,7 +55,7 @@ def plan_job(session: Session, job: JobRow, dataset: DatasetRow) -> None:
     # Under the lock an ingest that ends now either sees this job or is seen here.
     dataset = lock_dataset(session, dataset.id)
     if dataset.state == DatasetState.REJECTED:
-        raise Conflict("The data set was rejected; see its `error`.", code="dataset_rejected")
+        raise Conflict("The data set was rejected. Its `error` says why.", code="dataset_rejected")
     require_open_job(session, job.tenant_id)
     session.add(job)
     session.flush()

@@ -54,10 +54,10 @@ def _prune(context: Context, form: Form) -> Job:
     upload = dataset_upload(form)
     if "budget" not in form.fields and "target" not in form.fields:
         raise InputError(
-            "The form has no field `budget`, and no `target` in its place.",
+            "The form has neither a field `budget` nor a field `target`.",
             code="missing_field",
             title="A field is missing",
-            errors=[FieldError("budget", "required")],
+            errors=[FieldError("budget", "is needed unless there is a `target`")],
         )
     config = PruneConfig.parse(parse_json(form.fields.get("config") or "{}", "config"))
     service.require_models_of_job(config, context)
@@ -71,7 +71,7 @@ def _budget(form: Form) -> Budgeted:
             "Give `budget` or `target`, not both.",
             code="invalid_budget",
             title="The budget cannot be used",
-            errors=[FieldError("budget", "not beside a `target`")],
+            errors=[FieldError("budget", "cannot be given beside a `target`")],
         )
     if text is not None:
         return Budgeted(parse_budget(text))

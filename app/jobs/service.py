@@ -55,10 +55,10 @@ def require_known_models(config: PruneConfig, tenant_id: str) -> None:
     if config.surrogate.model not in SURROGATES:
         known = ", ".join(SURROGATES)
         raise InputError(
-            f"A server trains only the surrogates of its catalogue ({known}), none from an import path.",
+            f"A server trains only the surrogates that it lists ({known}), none from an import path.",
             code="invalid_config",
             title="The configuration cannot be used",
-            errors=[FieldError("config.surrogate.model", f"one of {known}")],
+            errors=[FieldError("config.surrogate.model", f"must be one of {known}")],
         )
 
 
@@ -110,11 +110,11 @@ def require_start(
     place = f"{location}.from_adapter"
     if row is None:
         raise InputError(
-            f"There is no adapter {config.from_adapter[:60]!r}. A server goes on from an adapter by its id; "
-            "`GET /v1/adapters` lists them.",
+            f"There is no adapter {config.from_adapter[:60]!r}. A server continues from an adapter that is "
+            "named by its id; `GET /v1/adapters` lists them.",
             code="unknown_adapter",
-            title="The adapter is not known",
-            errors=[FieldError(place, "the id of an adapter")],
+            title="There is no such adapter",
+            errors=[FieldError(place, "must be the id of an adapter")],
         )
     had = FinetuneConfig.model_validate(row.config)
     for name in ("model", "recommender"):
@@ -134,10 +134,10 @@ def require_run_count(config: ComparisonConfig, max_runs: int) -> None:
     if config.run_count > max_runs:
         raise InputError(
             f"The comparison has {config.run_count:,} trainings (budgets × selectors × seeds, and "
-            f"those on all data); this server takes {max_runs:,} at most.",
+            f"those on all data). This server allows at most {max_runs:,}.",
             code="comparison_too_large",
             title="The comparison is too large",
-            errors=[FieldError("seeds", f"{max_runs} trainings at most")],
+            errors=[FieldError("seeds", f"at most {max_runs} trainings are allowed")],
         )
 
 
@@ -258,7 +258,7 @@ def scores_prefix(session: Session, job: JobRow) -> str:
     artifact = JobRepository(session, job.tenant_id).artifact(job, StageName.SELECT)
     if artifact is None:
         raise Conflict(
-            f"The job is {job.state} and has no scores.", code="no_scores", state=job.state
+            f"The job has no scores; its state is `{job.state}`.", code="no_scores", state=job.state
         )
     return artifact.prefix
 
@@ -273,7 +273,7 @@ def report_prefix(session: Session, job: JobRow) -> str:
     if artifact is None:
         comparing = job.kind == JobKind.COMPARISON
         raise NotFound(
-            f"The job is {job.state} and has no report."
+            f"The job has no report; its state is `{job.state}`."
             if comparing
             else "Only comparisons have a report; a coreset's report is at /v1/coresets/{id}/report.",
             code="no_report",

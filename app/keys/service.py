@@ -46,7 +46,7 @@ def require_tenant_name(tenant_id: str) -> None:
     """Raise :class:`InputError` (``invalid_tenant``) if the name cannot be used."""
     if not _TENANT.fullmatch(tenant_id):
         raise InputError(
-            "A tenant is named by up to 40 lower-case letters, digits, `-` and `_`.",
+            "The name of a tenant has up to 40 lower-case letters, digits, `-` and `_`.",
             code="invalid_tenant",
             errors=[FieldError("tenant", "lower-case letters, digits, `-` and `_`")],
         )

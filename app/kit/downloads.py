@@ -84,7 +84,7 @@ class _Download(FileResponse):
 
 _REFUSALS: dict[int, ServiceError] = {
     400: BadRequest(
-        "The header `Range` is not `bytes=first-last`.",
+        "The header `Range` must have the form `bytes=first-last`.",
         code="invalid_range",
         title="The range cannot be read",
     ),

@@ -129,10 +129,10 @@ class _FormReader:
         if self._name not in self.allowed:
             shown = self._name[:60]
             raise InputError(
-                f"The form has a part {shown!r}, which is not known.",
+                f"The form has an unknown part {shown!r}.",
                 code="unknown_field",
                 title="The form has an unknown field",
-                errors=[FieldError(shown, f"known are {', '.join(sorted(self.allowed))}")],
+                errors=[FieldError(shown, f"must be one of {', '.join(sorted(self.allowed))}")],
             )
         if self._name in self.form.fields:
             raise _invalid(f"The form has {self._name!r} twice.", self._name)
@@ -151,7 +151,7 @@ class _FormReader:
             self.pending_bytes += end - start
             return
         if self._size > _MAX_FIELD_BYTES:
-            raise _invalid(f"{self._name!r} has over {_MAX_FIELD_BYTES:,} bytes.", self._name)
+            raise _invalid(f"{self._name!r} is longer than {_MAX_FIELD_BYTES:,} bytes.", self._name)
         self._text.extend(data[start:end])
 
     def _end(self) -> None:

@@ -27,10 +27,15 @@ def require_storable(value: Any, location: str = "", depth: int = 0) -> None:
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise InputError(
-                "A text holds U+0000 or half of a surrogate pair, which cannot be kept.",
+                "A text contains U+0000 or half of a surrogate pair, which cannot be stored.",
                 code="invalid_text",
-                title="A text cannot be kept",
-                errors=[FieldError(location, "U+0000 and lone surrogates are refused")],
+                title="A text cannot be stored",
+                errors=[
+                    FieldError(
+                        location,
+                        "contains a character that cannot be stored",
+                    )
+                ],
             )
     elif isinstance(value, dict):
         for key, inner in value.items():

@@ -109,7 +109,7 @@ def removing_model(name: str, tenant_id: str) -> Iterator[None]:
     entry = get_model(name, tenant_id)
     if not _own(entry, tenant_id):
         raise PermissionDenied(
-            f"The model `{name}` is not the tenant's own; the operator of the server can remove it.",
+            f"The model `{name}` is not this tenant's. Only the operator of the server can remove it.",
             code="not_yours",
         )
     with removing(name):

@@ -47,10 +47,10 @@ def histogram(scores: Path, score: ScoreName, bins: int) -> Histogram:
 def no_effort_scores(location: str) -> InputError:
     """Make the error for a job without a language model."""
     return InputError(
-        "The job left the language model out: it has no effort scores.",
+        "The job did not measure effort with a language model, so there are no effort scores.",
         code="no_effort_scores",
         title="There are no effort scores",
-        errors=[FieldError(location, "not `effort`")],
+        errors=[FieldError(location, "cannot be `effort`")],
     )
 
 

@@ -70,7 +70,7 @@ def expected_bytes(upload: UploadRow, number: int) -> int:
     number that the upload does not have.
     """
     if upload.key is not None:
-        raise Conflict("The upload is complete: it takes no more parts.", code="upload_complete")
+        raise Conflict("The upload is complete and takes no more parts.", code="upload_complete")
     count = -(-upload.bytes // upload.part_bytes)
     if not 1 <= number <= count:
         raise _invalid_part(number, f"the upload has parts 1 to {count}")
@@ -138,7 +138,7 @@ def assemble(storage: Storage, upload: UploadRow, parts: Sequence[UploadPartRow]
         storage.put_stream(key, pieces())
         if storage.size(key) != upload.bytes or upload.sha256 not in (None, digest.hexdigest()):
             raise InputError(
-                "The parts do not make the file that was declared; send them again.",
+                "The parts do not add up to the file that was announced. Send them again.",
                 code="upload_damaged",
                 title="The upload is damaged",
                 errors=[FieldError("sha256", f"is {digest.hexdigest()}")],

@@ -44,8 +44,8 @@ def require_url(url: str) -> None:
     if not good or "@" in parts.netloc or parts.fragment or not url.isascii() or " " in url:
         raise _refused(
             "invalid_url",
-            "A webhook needs an address such as https://example.com/hooks, without a user and a fragment.",
-            "must be an https:// address without a user and a fragment",
+            "A webhook needs an address such as https://example.com/hooks, without user name and fragment.",
+            "must be an https:// address without user name and fragment",
         )
 
 

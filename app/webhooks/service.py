@@ -42,7 +42,8 @@ def create(session: Session, tenant_id: str, body: WebhookCreate) -> WebhookRow:
     """Create a webhook with a new secret; raises :class:`Conflict` (``too_many_webhooks``)."""
     if WebhookRepository(session, tenant_id).count() >= _MOST:
         raise Conflict(
-            f"There are {_MOST} webhooks already, which is the most.", code="too_many_webhooks"
+            f"This tenant already has {_MOST} webhooks, and it can have no more.",
+            code="too_many_webhooks",
         )
     row = WebhookRow(
         id=new_id("wh"),

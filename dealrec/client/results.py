@@ -39,6 +39,13 @@ class ScoredSample(SampleText):
     selected: bool
 
 
+class Neighbour(ScoredSample):
+    """A sample that is like another one."""
+
+    similarity: float
+    """The cosine of the two samples' vectors, at most 1."""
+
+
 class Verdict(Record):
     """What a finished comparison says of the selection of a coreset."""
 
@@ -83,6 +90,17 @@ class CoresetContents(Remote[M]):
             self.transport, f"{self.path}/explanation", {"sample_key": sample_key}
         )
         return Explanation.model_validate(answer)
+
+    @operation
+    async def neighbours(self, sample_key: str, *, limit: int = 10) -> list[Neighbour]:
+        """List the samples that are most like one, taken or not, the most similar first.
+
+        They are compared by embeddings where a job on the data set has made some, else by the items that
+        they share.
+        """
+        asked = {"sample_key": sample_key, "limit": limit}
+        answer = await fetched(self.transport, f"{self.path}/neighbours", asked)
+        return [Neighbour.model_validate(entry) for entry in answer["data"]]
 
     @operation
     async def diff(self, against: str) -> CoresetDiff:

@@ -28,7 +28,7 @@ def test_the_options_that_a_ticked_method_reads_are_shown(
 ) -> None:
     page = open_page(tenant=results.tenant).page
     page.goto("/console/comparisons/new")
-    page.get_by_text("What the methods share").click()
+    page.get_by_text("Options that all methods share").click()
     weight, seed = page.get_by_label("Effort weight λ"), page.locator("[name='selection.seed']")
     expect(seed).to_be_visible()
     expect(weight).to_be_hidden()

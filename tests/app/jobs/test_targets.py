@@ -62,7 +62,7 @@ def test_a_target_becomes_the_budget_that_reaches_it_on_the_curve(
     found = client.post("/v1/estimates", json=asked(dataset, config=TRAINED)).json()
     assert found["budget"] == {"requested": 25, "samples": 25}
     page = client.get(f"/console/jobs/{job['id']}").text
-    assert "so many samples reached 98 % [94, 102] of what 60 give" in page
+    assert "this many samples reached 98 % [94, 102] of what all 60 samples give" in page
 
 
 def test_the_selection_of_a_target_has_a_key_of_its_own_and_the_stages_before_do_not(

@@ -182,6 +182,9 @@ def test_scores_are_kept_and_selected_from_again(client: Client, finished: Finis
     assert other.verdicts() == []
     key = scores["sample_key"][0].as_py()
     assert other.explain(key).sample_key == key
+    alike = other.neighbours(key, limit=3)
+    assert len(alike) == 3 and key not in [one.sample_key for one in alike]
+    assert alike[0].similarity >= alike[1].similarity
     assert other.manifest()["sha256"] == other.sha256
     other.delete()
     assert [coreset.id for coreset in job.coresets()] == [finished.coreset]
