@@ -82,7 +82,7 @@ class Training:
         """One step of Adam on the weighted mean loss; differentiable by ``state`` and ``weights`` [n]."""
         own = weights[part]
         gradients = torch.autograd.grad(
-            (own * self._losses(state, part, negatives)).sum() / own.detach().sum().clamp(min=1),
+            (own * self._losses(state, part, negatives)).sum() / own.sum().clamp(min=1),
             (state.a, state.b),
             create_graph=True,
         )

@@ -70,7 +70,7 @@ def main() -> None:
     n = len(problem.pool.targets)
     error = checked(problem, options)
     rows: dict[str, Floats] = {}
-    targets = [Target("derivative against a difference", "<= 0.05", error, error <= 0.05)]
+    targets = [Target("derivative against a difference", "<= 1e-4", error, error <= 1e-4)]
     everything = measured(problem, np.ones((options.runs, n), bool), options)
     untrained = _preference(Training(problem.items, problem.pool, 0, 1, 0, 0).initial(), problem)[
         None
@@ -156,8 +156,8 @@ def checked(problem: Problem, options: argparse.Namespace) -> float:
         return cross_entropies(exact.design.logits(state, exact.items), 1.0).mean()
 
     _, gradient = training.metagradient(weights, risk)
-    low, high = (float(risk(training.run(weights + s * along)[-1])) for s in (-1e-4, 1e-4))
-    found, expected = (high - low) / 2e-4, float(gradient @ along)
+    low, high = (float(risk(training.run(weights + s * along)[-1])) for s in (-1e-6, 1e-6))
+    found, expected = (high - low) / 2e-6, float(gradient @ along)
     return abs(found - expected) / abs(found)
 
 
