@@ -18,7 +18,7 @@ from dealrec.errors import DealrecError
 from dealrec.worker.claims import claim, fail
 from tests.worker.makers import new_job, ready_dataset
 
-MONITORING = Path(__file__).parents[3] / "monitoring"
+MONITORING = Path(__file__).parents[3] / "docs" / "monitoring"
 _SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 _OF_PROMETHEUS = {"job", "instance"}
 """Labels that Prometheus itself gives every metric."""
