@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 
 from dealrec.client.asking import DEFAULT_SERVER, KeyOption, ServerOption, asking, plain_record
+from dealrec.config import parse_budget
+from dealrec.config.continuation import Carry
+from dealrec.errors import InputError
 from dealrec.extras import Extra
 from dealrec.options import Asked, JsonOption, reads_data
 from dealrec.terminal import Panel, add_commands, examples, print_json, say, tell
@@ -20,6 +23,7 @@ def register(application: typer.Typer) -> None:
 @examples(
     "dealrec append ds_01hxyz june.csv",
     "dealrec append ds_01hxyz june.csv --items new-items.csv --name games-june",
+    "dealrec append ds_01hxyz june.csv --continue-from job_01hxyz --carry top_up --budget 3%",
 )
 @reads_data
 def append_command(
@@ -31,6 +35,20 @@ def append_command(
         Path | None, typer.Option(help="New items, and titles for known ones.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the version.")] = None,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JOB",
+            help="A finished job: one with its options goes on from it on the version.",
+        ),
+    ] = None,
+    carry: Annotated[
+        Carry | None,
+        typer.Option(help="What becomes of that job's coreset: anew (default), top_up or replace."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Of the job that goes on; default: that of the earlier one.")
+    ] = None,
     *,
     asked: Asked,
     idempotency_key: Annotated[
@@ -43,9 +61,13 @@ def append_command(
     """Append rows to a data set on a server; prints the id of the new version.
 
     Only the new files are read. It then waits until they are validated, and says what was accepted,
-    rejected, late and repeated.
+    rejected, late and repeated. With --continue-from it then starts a job, and prints its id too.
     """
+    if continue_from is None and (carry, budget) != (None, None):
+        raise InputError("--carry and --budget need --continue-from JOB.", code="invalid_option")
+    job = None
     with asking(server, key) as client:
+        earlier = None if continue_from is None else client.jobs.get(continue_from)
         made = client.datasets.get(dataset_id).append(
             interactions or None,
             items=items,
@@ -57,8 +79,20 @@ def append_command(
         if not json:
             say(made.id, flush=True)
         made = made.wait(progress=not json)
+        if earlier is not None:
+            spent = None if earlier.budget is None else earlier.budget.requested
+            job = client.jobs.create(
+                made.id,
+                budget=spent if budget is None else parse_budget(budget),
+                config={**earlier.config, **asked.config},
+                continue_from=earlier.id,
+                continuation=None if carry is None else {"coreset": carry.value},
+                idempotency_key=None if idempotency_key is None else f"{idempotency_key}-job",
+            )
     if json:
-        print_json(plain_record(made))
+        print_json({**plain_record(made), **({} if job is None else {"job": plain_record(job)})})
         return
     for line in made.validation:
         tell(line)
+    if job is not None:
+        say(job.id)

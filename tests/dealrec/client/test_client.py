@@ -86,6 +86,23 @@ def test_a_data_set_grows(client: Client, run: Run, data: Path, tmp_path: Path) 
     assert client.datasets.get(third).sha256 == second.sha256
 
 
+def test_an_append_starts_a_job_that_goes_on(
+    client: Client, run: Run, finished: Finished, tmp_path: Path
+) -> None:
+    later = tmp_path / "later.csv"
+    later.write_text("user_id,item_id,timestamp\nu1,i77,2000000\n")
+    how = ("--continue-from", finished.job, "--carry", "replace", "--budget", "9")
+    done = run("append", finished.dataset, later, *how)
+    assert done.exit_code == 0, done.stderr
+    version, job_id = done.stdout.split()
+    job = client.jobs.get(job_id).cancel()
+    assert (job.dataset_id, job.continue_from) == (version, finished.job)
+    assert job.continuation and job.continuation["coreset"] == "replace"
+    assert job.config["surrogate"] == client.jobs.get(finished.job).config["surrogate"]
+    refused = run("append", finished.dataset, later, "--carry", "replace")
+    assert refused.exit_code == 2 and "--continue-from" in refused.stderr
+
+
 def test_samples_with_texts_of_their_own_come_out_as_they_went_in(
     client: Client, tmp_path: Path
 ) -> None:
