@@ -169,7 +169,7 @@ def prune_command(
     track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Choose a coreset from a file of interactions, or of samples; no server needed."""
+    """Choose a coreset, the few samples worth fine-tuning on, from your data; needs no server."""
     from dealrec.data.findings import validation_lines
     from dealrec.pipeline import prune
     from dealrec.sources import additions
@@ -239,7 +239,9 @@ def finetune_command(
     samples: SamplesOption = None,
     prompt_format: Annotated[
         PromptFormat | None,
-        typer.Option(help="Of a file: whether the model's chat template is used (default auto)."),
+        typer.Option(
+            help="For a file of texts: auto (default), plain, or chat for the model's chat template."
+        ),
     ] = None,
     *,
     asked: Asked,
@@ -294,7 +296,7 @@ def export_command(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a coreset for other trainers, with configurations of theirs, or an encoder.
+    """Write a coreset in another trainer's format, with a configuration for it; or export an encoder.
 
     The configurations (TRL, Axolotl, LLaMA-Factory) repeat our fine-tuning: that of the folder's run,
     or the one of --config, --set and --model. An encoder becomes a folder that sentence-transformers

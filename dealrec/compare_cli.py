@@ -40,7 +40,9 @@ def compare_command(
     ] = None,
     pilot: Annotated[
         Path | None,
-        typer.Option(help="Folder of an earlier report, to say first what this one can show."),
+        typer.Option(
+            help="Folder of an earlier report, which tells first how small a difference this one can see."
+        ),
     ] = None,
     *,
     asked: Asked,
@@ -48,7 +50,7 @@ def compare_command(
     track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Train on the coresets of several selectors, and measure on held-out users, with intervals."""
+    """Find out whose coresets teach most: train on those of several selectors, and ask held-out users."""
     settings = ComparisonConfig.parse({**compared, "config": asked.config}, location="comparison")
     from dealrec.comparison.curve import curve_lines
     from dealrec.pipeline import compare

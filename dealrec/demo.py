@@ -37,7 +37,9 @@ CONFIG: dict[str, Any] = {
 
 @examples("dealrec sample-data sample --users 300 --items 150")
 def sample_data_command(
-    folder: Annotated[Path, typer.Argument(help="Gets interactions.csv and items.csv.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Where interactions.csv and items.csv are written.")
+    ],
     users: Annotated[int, typer.Option(min=10, max=10_000_000, help="How many users.")] = 1000,
     items: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many items.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,

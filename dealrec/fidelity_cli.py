@@ -42,7 +42,7 @@ def fidelity_command(
     asked: Asked,
     json: JsonOption = False,
 ) -> None:
-    """Measure how well influence predicts what leaving samples out does, on your data."""
+    """Measure on your data how well influence predicts what happens when samples are left out."""
     from dealrec.data.findings import validation_lines
     from dealrec.influence.fidelity.datamodeling import FidelityScale
     from dealrec.influence.fidelity.halves import small_problem

@@ -25,7 +25,7 @@ def inspect_command(
     asked: Asked,
     json: JsonOption = False,
 ) -> None:
-    """Say how files are understood and what would be accepted, and keep nothing.
+    """Show how your files would be read and which rows would be accepted; nothing is kept.
 
     The exit status is 2 where the files are refused.
     """

@@ -27,7 +27,7 @@ def merge_command(
     ] = NumberType.FLOAT32,
     json: JsonOption = False,
 ) -> None:
-    """Write a language model with an adapter merged into its weights, which needs no peft."""
+    """Merge an adapter into its language model, and write a model that loads without peft."""
     from dealrec.language_models.merging import merge_adapter
 
     with stage_display(quiet=json) as stages:

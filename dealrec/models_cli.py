@@ -49,7 +49,7 @@ def register(application: typer.Typer) -> None:
 
 @examples("dealrec models list")
 def list_command(json: JsonOption = False) -> None:
-    """List the models, whether they are here, and what was measured of them."""
+    """List the models: whether their files are on this machine, and what was measured."""
     rows = [_described(entry) for entry in catalogue().values()]
     if json:
         print_json({"catalogue": str(catalogue_path()), "data": rows})
@@ -98,7 +98,7 @@ def add_command(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Add a model. Files that are here are looked at first, and refused where they cannot be used."""
+    """Add a model. Files on this machine are checked first, and refused if they cannot be used."""
     given: dict[str, Any] = {
         "repository": repository,
         "revision": revision,
@@ -161,7 +161,7 @@ def check_command(
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Try a model out: a prompt, effort against plain autograd, a LoRA step; keep what they took."""
+    """Try a model: a prompt, effort against plain autograd, and a LoRA step; times are kept for estimates."""
     from dealrec.config.runtime import environment_runtime
     from dealrec.model_check import check_model
 

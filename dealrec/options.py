@@ -58,15 +58,23 @@ AppendItemsOption = Annotated[
     Path | None, typer.Option(help="New items, which came with the last --append or alone.")
 ]
 BudgetOption = Annotated[
-    str | None, typer.Option(help="A count, or a share such as 2%; or a --target in its place.")
+    str | None,
+    typer.Option(
+        help="How many samples to keep: a number, or a share such as 2%; or give --target."
+    ),
 ]
 TargetOption = Annotated[
     str | None,
-    typer.Option(help="The share of what all samples give, by a curve: '95 % of full'."),
+    typer.Option(
+        help="In place of a budget: '95 % of full' of what all samples teach, by a comparison with --curve."
+    ),
 ]
 ColumnOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="OURS=THEIRS", help="A column that has another name in the file."),
+    typer.Option(
+        metavar="OURS=THEIRS",
+        help="What a column is called in your file, such as user_id=customer.",
+    ),
 ]
 TrackOption = Annotated[
     list[str] | None,
@@ -94,10 +102,13 @@ def compared_by(
         typer.Option(help="Counts or shares of random samples that show how many are enough."),
     ] = "",
     seeds: Annotated[
-        int, typer.Option(min=2, help="Runs of each selector; a verdict takes 5.")
+        int, typer.Option(min=2, help="Runs of each selector; a verdict needs 5.")
     ] = _OF_COMPARISON["seeds"].default,
     smallest_effect: Annotated[
-        float, typer.Option(help="Smallest difference of interest, in nats; less is level.")
+        float,
+        typer.Option(
+            help="Smallest difference that matters to you, in nats; less counts as a tie."
+        ),
     ] = _OF_COMPARISON["smallest_effect"].default,
     full_data_runs: Annotated[
         int | None,
@@ -108,19 +119,19 @@ def compared_by(
         ),
     ] = None,
     full_data_samples: Annotated[
-        str | None, typer.Option(help="Samples of these trainings, where all are too many.")
+        str | None, typer.Option(help="How many samples these trainings use, if all are too many.")
     ] = None,
     despite_no_headroom: Annotated[
         bool,
         typer.Option(
             "--despite-no-headroom",
-            help="Go on where training on all data teaches no recommending.",
+            help="Go on even if training on all data teaches no recommending.",
         ),
     ] = False,
     scale: Annotated[
         Scale,
         typer.Option(
-            help="cpu: a projection over frozen states, minutes; full: every layer, for GPUs."
+            help="cpu trains a projection over frozen states, in minutes; full trains every layer, for GPUs."
         ),
     ] = Scale.CPU,
 ) -> ComparisonOptions:

@@ -34,7 +34,7 @@ def prompt_command(
     count: Annotated[int, typer.Option(min=1, max=100, help="How many samples.")] = 3,
     json: JsonOption = False,
 ) -> None:
-    """Show samples in the words of a prompt as a language model reads them, with their tokens.
+    """Show samples as the language model would read them, with their tokens.
 
     The prompt is an option like any other: --set prompt.template=chat, or `prompt` in the file of --config.
     """

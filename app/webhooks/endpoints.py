@@ -58,7 +58,7 @@ def update_webhook(webhook_id: str, body: WebhookUpdate, context: ContextDep) ->
     "/{webhook_id}", status_code=204, operation_id="delete_webhook", responses=documented(404)
 )
 def delete_webhook(webhook_id: str, context: ContextDep) -> Response:
-    """Delete a webhook with its messages, also those that wait."""
+    """Delete a webhook and all its messages, including those not sent yet."""
     with context.write() as session:
         session.delete(WebhookRepository(session, context.tenant_id).get(webhook_id, lock=True))
         context.audit(session, "webhook.delete", webhook_id)

@@ -242,7 +242,7 @@ def coreset_command(
     out: Annotated[Path, typer.Option(help="File to write.")],
     format_: FormatOption = "jsonl",
     configurations: Annotated[
-        bool, typer.Option(help="A zip, with configurations for other trainers beside the data.")
+        bool, typer.Option(help="Download a zip that also has configurations for other trainers.")
     ] = False,
     adapter: Annotated[
         str | None, typer.Option(help="Id of the adapter whose settings they repeat.")

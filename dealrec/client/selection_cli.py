@@ -107,10 +107,10 @@ def diff_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare the samples of two coresets: what the first has and the second has not, and the reverse.
+    """Compare two coresets: which samples are in both, only in the first, and only in the second.
 
-    Of two folders also the scores are compared, such as those of a run that went on from an earlier one
-    with those of a full run; no server is asked.
+    For two folders of `prune` it also compares the scores, for example of a run that went on from an
+    earlier one and of a full run; no server is asked.
     """
     if Path(coreset_id).is_dir() and Path(against).is_dir():
         _say_differences(Path(coreset_id), Path(against), json=json)

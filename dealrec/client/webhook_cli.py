@@ -139,7 +139,7 @@ def delete_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Delete a webhook with its messages, also those that wait."""
+    """Delete a webhook and all its messages, including those not sent yet."""
     with asking(server, key) as client:
         client.webhooks.get(webhook_id).delete()
     if json:

@@ -317,8 +317,8 @@ def _warnings(config: ComparisonConfig) -> list[str]:
         return []
     return [
         (
-            f"A verdict takes {VERDICT_RUNS} runs; {joined([f'`{name}`' for name in few])} "
-            f"{'has' if len(few) == 1 else 'have'} fewer, so nothing is said to be better, worse or level "
+            f"A verdict needs {VERDICT_RUNS} runs; {joined([f'`{name}`' for name in few])} "
+            f"{'has' if len(few) == 1 else 'have'} fewer, so nothing is called better, worse or level "
             "there."
         )
     ]

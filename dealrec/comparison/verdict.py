@@ -108,7 +108,7 @@ def verdict(
     """
     found = standings(differences, primary)
     if not found:
-        return "Random selection was compared with nothing: there is nothing to say of it."
+        return "No selector was compared with random selection, so there is no verdict."
     few = [one for one in found if one.few]
     found = [one for one in found if not one.few]
     better = [one for one in found if one.against(True)]
@@ -126,7 +126,7 @@ def verdict(
     ]
     if len(found) > 1:
         sentences.append(
-            "Better, worse and level are said after Holm's correction over "
+            "All of this is said after Holm's correction over "
             f"{len(found)} differences from each control."
         )
     return " ".join(sentences)
@@ -213,7 +213,7 @@ def _few(few: Sequence[Standing]) -> list[str]:
     named = [one.at for one in few[:_LISTED]]
     return [
         (
-            f"Nothing is said of {_with_rest(named, few)}: a verdict takes {VERDICT_RUNS} runs that "
+            f"There is no verdict on {_with_rest(named, few)}: that needs {VERDICT_RUNS} runs that "
             "share their seeds with those of the controls."
         )
     ]
@@ -284,7 +284,7 @@ def _against(compare: Compare) -> str:
         return f"{word} than {whom} by {gained.size} {_turned(gained, word)} ({corrected})"
     if compare.level:
         return f"level with {whom} ({gained.signed} {gained.interval})"
-    alone = "; not corrected, it would be one" if gained.low > 0 or gained.high < 0 else ""
+    alone = "; without the correction it would be one" if gained.low > 0 or gained.high < 0 else ""
     if compare.runs is not None and compare.runs < VERDICT_RUNS:
         alone = "; too few runs to say more"
     return (

@@ -133,7 +133,8 @@ def test_defaults_of_the_file_reach_a_command(home: Path) -> None:
     Path("dealrec.toml").write_text("[sample-data]\nusers = 12\nitems = 20\n")
     defaults = command_defaults(COMMAND)
     done = invoke("sample-data", "sample", "--items", "25", "--json", default_map=defaults)
-    assert json.loads(done.stdout) == {"folder": "sample", "users": 12, "items": 25, "seed": 0}
+    told = json.loads(done.stdout)
+    assert (told["users"], told["items"], told["seed"]) == (12, 25, 0)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_level_is_said_only_where_every_control_is():
 def test_nothing_is_said_of_fewer_runs_than_a_verdict_takes():
     few = compare(better=None).model_copy(update={"runs": 3})
     assert said(few) == (
-        "Nothing is said of `dealrec` at 128 samples: a verdict takes 5 runs that share their seeds "
+        "There is no verdict on `dealrec` at 128 samples: that needs 5 runs that share their seeds "
         "with those of the controls."
     )
     assert "too few runs to say more" in findings([row()], [few], "nll")[0]
@@ -141,7 +141,7 @@ def test_each_budget_has_its_own_winners():
 
 
 def test_random_alone_was_compared_with_nothing():
-    assert "compared with nothing" in said()
+    assert said().endswith("so there is no verdict.")
 
 
 def test_that_random_is_worse_than_the_stronger_control_is_said_once():
@@ -183,5 +183,6 @@ def test_a_finding_of_a_worse_selector_names_the_loss():
 def test_a_finding_says_where_the_correction_decided():
     found = findings([row()], [compare(better=None)], "nll")
     assert (
-        "could be shown (+0.21 [0.08, 0.34], p = 0.20; not corrected, it would be one)" in found[0]
+        "could be shown (+0.21 [0.08, 0.34], p = 0.20; without the correction it would be one)"
+        in found[0]
     )
