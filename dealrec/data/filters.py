@@ -54,13 +54,17 @@ def filtered(
         users = len(np.unique(raw.users))
         raw = sessions(raw, options.session_minutes)
     titled, catalogue = with_titles(raw, catalogue, options, findings)
-    aside = [raw.take(~titled)]
-    raw, repeated = in_order(raw.take(titled) if len(aside[0].users) else raw)
+    aside = list[Interactions]()
+    if not titled.all():
+        aside.append(raw.take(~titled))
+        raw = raw.take(titled)
+    raw, repeated = in_order(raw)
     findings.repeat(repeated)
     first = without_repeats(raw, options, findings)
-    if options.last_days is not None and options.repeats is Repeats.FIRST:
-        aside.append(raw.take(~first))  # a window that moves on leaves another one the first
-    raw = raw if first.all() else raw.take(first)
+    if not first.all():
+        if options.last_days is not None and options.repeats is Repeats.FIRST:
+            aside.append(raw.take(~first))  # a window that moves on leaves another one the first
+        raw = raw.take(first)
     kept = core(raw, options, findings)
     if not kept.all():
         aside.append(raw.take(~kept))
@@ -70,7 +74,7 @@ def filtered(
         raw = _numbered(raw)
     if catalogue is not None and options.item_core > 1:
         catalogue = catalogue.where(pc.is_in(catalogue.item_ids, value_set=raw.item_ids))
-    return Filtered(raw, catalogue, [part for part in aside if len(part.users)], users)
+    return Filtered(raw, catalogue, aside, users)
 
 
 def sessions(raw: Interactions, minutes: float) -> Interactions:
