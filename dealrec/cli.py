@@ -1,5 +1,6 @@
 """The ``dealrec`` command, and those of its subcommands that need no server."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -71,6 +72,7 @@ def _say_version(asked: bool) -> None:
 def main() -> None:
     """Entry point: gathers the subcommands of every installed part and runs one."""
     os.environ.update(yielding_environment())  # before any command loads torch
+    gc.set_threshold(10_000, 20, 20)  # what libraries make while they are loaded is no garbage
     application = whole()
     try:
         defaults = command_defaults(typer.main.get_command(application))

@@ -3,6 +3,7 @@
 Each of several test processes (`make test` starts three) has servers of its own.
 """
 
+import gc
 import logging
 import os
 import shutil
@@ -37,6 +38,7 @@ _APART = ("docs", "test_contributing.py")
 _NICE = 5
 """How far other tests stand back from those of services, which wait for nobody then."""
 
+gc.set_threshold(10_000, 20, 20)  # as the command does: modules of libraries are no garbage
 if _LANE:
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded: there is a process for each core
 
