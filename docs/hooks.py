@@ -33,7 +33,7 @@ _UNITS = {
     StageName.SURROGATE: "training interaction and epoch",
     StageName.INFLUENCE: "sample, validation sample or example of the curvature, and item of the catalogue",
     StageName.DIFFICULTY: "sample and item of the catalogue",
-    StageName.EMBEDDING: "sample",
+    StageName.EMBEDDING: "sample that a language model reads; a vector of the surrogate takes a thousandth",
     StageName.EFFORT: "sample",
     StageName.GRADIENTS: "sample and validation sample",
     StageName.IFD: "sample",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import median
+from statistics import median_low
 
 from sqlalchemy.orm import Session
 
@@ -94,7 +94,8 @@ class Pace:
         like = self._before.get((name, work.alike), [])[:_LATEST]
         if like:
             peaks = [one.peak_memory_bytes for one in like if one.peak_memory_bytes is not None]
-            seconds = median(one.scaled(work.units) for one in like)
+            # Of two the shorter one: the first stage of its kind also loaded its libraries.
+            seconds = median_low([one.scaled(work.units) for one in like])
             return Expected(seconds, max(peaks, default=None), Basis.FINISHED, len(like))
         if checked is not None:
             seconds = START_SECONDS + checked.unit_seconds * work.units

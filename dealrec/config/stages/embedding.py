@@ -18,6 +18,9 @@ from dealrec.config.stages.base import (
     Workload,
 )
 
+_OF_SURROGATE = 0.001
+"""The share of reading a text with a language model that a vector of the surrogate takes."""
+
 
 class EmbeddingStage(StageSpec):
     """Takes the vectors from the surrogate or from the language model."""
@@ -51,8 +54,9 @@ class EmbeddingStage(StageSpec):
 
     def work(self, load: Workload) -> Work:
         embedding = load.config.embedding
-        model = None if _from_surrogate(load.config) else embedding.model
-        return Work(load.samples, (embedding.source, model))
+        if _from_surrogate(load.config):
+            return Work(_OF_SURROGATE * load.samples, (embedding.source, None))
+        return Work(load.samples, (embedding.source, embedding.model))
 
     def language_model(self, config: PruneConfig) -> ModelUse | None:
         return None if _from_surrogate(config) else super().language_model(config)

@@ -71,6 +71,18 @@ def test_finished_stages_say_how_long_like_ones_take(
     assert unlike["calibrated_on"] == {"basis": "reference", "stages": 0}
 
 
+def test_of_two_like_stages_the_shorter_counts_since_the_first_loaded_libraries(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    body = {"dataset_id": finisher.dataset().id, "budget": 5, "config": {"effort": None}}
+    for selecting in (9.0, 2.0):
+        job = client.post("/v1/jobs", json=body).json()
+        finish(database, job["id"], {"surrogate": 1.0, "influence": 1.0, "select": selecting})
+    stages = client.post("/v1/estimates", json=body).json()["stages"]
+    assert stages[-1]["seconds"] == pytest.approx(2, abs=0.2)
+    assert stages[-1]["calibrated_on"]["stages"] == 2
+
+
 @pytest.mark.parametrize("values", [{"reused": True}, {"attempt": 2}])
 def test_reused_and_resumed_stages_teach_nothing(
     client: TestClient, finisher: Finisher, database: Database, values: dict[str, object]

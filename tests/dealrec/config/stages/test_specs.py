@@ -182,3 +182,14 @@ def test_every_stage_has_a_specification_a_function_and_positive_work(name: Stag
     load = Workload(chosen, 8, comparison, 50, counts)
     assert spec.work(load).units > 0
     assert spec.shards(load) >= 1
+
+
+def test_vectors_of_the_surrogate_take_a_thousandth_of_a_language_model_s() -> None:
+    spec = STAGES[StageName.EMBEDDING]
+    ours, theirs = (
+        spec.work(Workload(config(embedding={"source": source}), 8, None, 1500, {}))
+        for source in ("surrogate", "language_model")
+    )
+    assert (ours.units, theirs.units) == (1.5, 1500)
+    assert ours.alike != theirs.alike
+    assert spec.reference_seconds * ours.units < 1
