@@ -14,7 +14,7 @@ from dealrec.config.continuation import (
 from dealrec.config.stages import Plan, StageName, hashed
 from dealrec.disk import written_whole
 
-_FILE = ".stages.json"
+_FILE, ADAPTER = ".stages.json", "adapter"
 _KEPT = (StageName.SURROGATE, StageName.EFFORT, StageName.SELECT)
 
 
@@ -26,6 +26,8 @@ class EarlierRun:
     """A hash of the keys of these stages."""
     folders: Mapping[str, Path]
     """Their folders by name, and that of the ``dataset``."""
+    adapter: str | None
+    """The folder of the adapter beside the result, if there is one."""
 
     @classmethod
     def read(cls, result: str | Path) -> "EarlierRun":
@@ -47,7 +49,8 @@ class EarlierRun:
             raise continuation_not_possible(
                 f"its work folder has no `{gone[0]}` any more, in {folders[gone[0]]}."
             )
-        return cls(kept["identity"], folders)
+        adapter = folder / ADAPTER
+        return cls(kept["identity"], folders, str(adapter) if adapter.is_dir() else None)
 
     def continued(self, options: Continuation | Mapping[str, object] | None) -> Continued:
         """How a job goes on from this run."""

@@ -259,6 +259,9 @@ def continued_by(
     continued_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs that the surrogate is trained further.")
     ] = None,
+    carry_adapter: Annotated[
+        bool, typer.Option("--carry-adapter", help="Train on from the earlier adapter.")
+    ] = False,
 ) -> GoingOn:
     """Read how a command goes on from an earlier result.
 
@@ -269,11 +272,12 @@ def continued_by(
         "coreset": carry,
         "replaced_share": replaced_share,
         "surrogate_epochs": continued_epochs,
+        "adapter": carry_adapter or None,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     if asked and continue_from is None:
         raise InputError(
-            "--carry, --replaced-share and --continued-epochs need --continue-from FOLDER.",
+            "--carry, --replaced-share, --continued-epochs and --carry-adapter need --continue-from FOLDER.",
             code="invalid_option",
         )
     return GoingOn(continue_from, Continuation.parse(asked, location="continuation"))

@@ -21,7 +21,7 @@ from dealrec.config import (
     SplitMethod,
     data_options,
 )
-from dealrec.config.continuation import Continuation
+from dealrec.config.continuation import Continuation, with_earlier_adapter
 from dealrec.config.finetune import no_validation_split
 from dealrec.config.prompt import PromptFormat
 from dealrec.config.runtime import Runtime
@@ -136,6 +136,8 @@ def prune(
     options = data_options(data, columns=columns, split=split)
     if not isinstance(config, PruneConfig):
         config = PruneConfig.parse(dict(config or {}))
+    if before is not None and continued is not None and continued.adapter:
+        config = with_earlier_adapter(config, before.adapter)
     require_models(planned_stages(config), config, runtime)
     out = result_folder(out)
     workspace = workspace_in(work or out / _WORK, runtime, stages)

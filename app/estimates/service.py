@@ -44,10 +44,10 @@ def estimate(session: Session, tenant_id: str, body: JobCreate, dataset: Dataset
         target = find_target(session, tenant_id, body.target, data.sha256, body.config)
         requested = target.samples
     assert requested is not None
-    continued = None
+    config, continued = body.config, None
     if body.continue_from is not None:
-        continued = continued_from(session, tenant_id, body.continue_from, body.continuation)
-    plan = plan_prune(body.config, requested, data, target=target, continued=continued)
+        config, continued = continued_from(session, tenant_id, body)
+    plan = plan_prune(config, requested, data, target=target, continued=continued)
     return _estimate(session, tenant_id, plan, dataset, requested)
 
 

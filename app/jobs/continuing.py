@@ -3,10 +3,12 @@
 from sqlalchemy.orm import Session
 
 from dealrec.app.jobs.repository import JobRepository
+from dealrec.app.jobs.schemas import JobCreate
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.tables.datasets import DatasetRow
 from dealrec.app.tables.jobs import JobKind, JobState
-from dealrec.config.continuation import DATASET, Continuation, Continued
+from dealrec.config import PruneConfig
+from dealrec.config.continuation import DATASET, Continuation, Continued, with_earlier_adapter
 from dealrec.config.stages import StageName, hashed
 
 KEPT = (StageName.SURROGATE, StageName.EFFORT, StageName.SELECT)
@@ -14,15 +16,15 @@ KEPT = (StageName.SURROGATE, StageName.EFFORT, StageName.SELECT)
 
 
 def continued_from(
-    session: Session, tenant_id: str, job_id: str, options: Continuation | None
-) -> Continued:
-    """How a new job goes on from ``job_id``.
+    session: Session, tenant_id: str, body: JobCreate
+) -> tuple[PruneConfig, Continued]:
+    """The configuration of a requested job that goes on from an earlier one, and how it does.
 
-    Raises :class:`NotFound`, and :class:`Conflict` (``continuation_not_possible``) for a job that has not
-    succeeded or that makes no coreset.
+    Raises :class:`NotFound`; :class:`Conflict` (``continuation_not_possible``) for a job that has not
+    succeeded or that makes no coreset; :class:`InputError` of the same code where it has no adapter.
     """
     repository = JobRepository(session, tenant_id)
-    job = repository.get(job_id)
+    job = repository.get(str(body.continue_from))
     if job.kind != JobKind.PRUNE or job.state != JobState.SUCCEEDED:
         raise Conflict(
             f"A job goes on from one that has chosen a coreset and succeeded; {job.id} is a {job.kind} job "
@@ -31,8 +33,9 @@ def continued_from(
         )
     keys = {row.name: row.key for row in repository.stages([job])[job.id] if row.part is None}
     identity = hashed({name.value: keys[name] for name in KEPT if name in keys})
-    given = Continuation() if options is None else options
-    return Continued(**given.model_dump(), earlier=identity, job=job.id)
+    given = body.continuation or Continuation()
+    config = with_earlier_adapter(body.config, job.adapter_id) if given.adapter else body.config
+    return config, Continued(**given.model_dump(), earlier=identity, job=job.id)
 
 
 def earlier_prefixes(

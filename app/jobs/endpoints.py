@@ -41,16 +41,14 @@ def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
     service.require_models_of_job(config, context)
     with context.write() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
-        continued = None
+        config, continued = body.config, None
         if body.continue_from is not None:
-            continued = continued_from(
-                session, context.tenant_id, body.continue_from, body.continuation
-            )
+            config, continued = continued_from(session, context.tenant_id, body)
         row = service.add_prune_job(
             session,
             dataset,
             budget=body.budgeted,
-            config=body.config,
+            config=config,
             metadata=body.metadata,
             name=body.name,
             continued=continued,

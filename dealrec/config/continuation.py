@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from dealrec.config.base import Config
+from dealrec.config.prune import PruneConfig
 from dealrec.errors import InputError
 
 DATASET = "dataset"
@@ -34,6 +35,9 @@ class Continuation(Config):
     coreset: Carry = Carry.ANEW
     replaced_share: float = Field(0.2, ge=0, le=1)
     """For ``replace``: the share of the budget that goes to samples that were no members."""
+    adapter: bool = False
+    """Whether a training goes on from the earlier adapter (``finetune.from_adapter``). It learns the whole
+    coreset, so members that stay are learned again."""
 
 
 class Continued(Continuation):
@@ -47,6 +51,22 @@ class Continued(Continuation):
     def key(self) -> dict[str, object]:
         """What decides about the surrogate."""
         return {"earlier": self.earlier, "epochs": self.surrogate_epochs}
+
+
+def with_earlier_adapter(config: PruneConfig, adapter: str | None) -> PruneConfig:
+    """The configuration of a job whose training goes on from ``adapter``, an id or a folder.
+
+    Raises:
+        InputError: ``continuation_not_possible`` where the job trains nothing, or the earlier one did not.
+    """
+    if config.finetune is None:
+        raise continuation_not_possible(
+            "`continuation.adapter` is asked for, and `finetune` is null."
+        )
+    if adapter is None:
+        raise continuation_not_possible("it has no adapter to go on from.")
+    training = config.finetune.model_copy(update={"from_adapter": adapter})
+    return config.model_copy(update={"finetune": training})
 
 
 def continuation_not_possible(why: str) -> InputError:

@@ -35,7 +35,9 @@ class SelectStage(StageSpec):
         followed = {} if target is None else {"target": target.model_dump(mode="json")}
         found = {**super().key_options(options), "budget": options.budget, **followed}
         if options.continued is not None:
-            found["continued"] = options.continued.model_dump(mode="json", exclude={"job"})
+            found["continued"] = options.continued.model_dump(
+                mode="json", exclude={"job", "adapter"}
+            )
         return found
 
     def work(self, load: Workload) -> Work:

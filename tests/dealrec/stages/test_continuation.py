@@ -128,3 +128,12 @@ def test_what_cannot_be_gone_on_from_is_said(
                 work=first.folder / ".work",
             )
         assert refused.value.code == "continuation_not_possible"
+    for lacking in (None, {"model": config["effort"]["model"]}):
+        with pytest.raises(InputError, match="adapter"):
+            prune(
+                data,
+                tmp_path / "lacking",
+                {**config, "finetune": lacking},
+                continue_from=first.folder,
+                continuation={"adapter": True},
+            )
