@@ -1,9 +1,8 @@
 """Data sets over HTTP."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from dealrec.app.datasets import service
@@ -13,7 +12,6 @@ from dealrec.app.datasets.schemas import (
     Dataset,
     DatasetAppend,
     DatasetCreate,
-    NamedFiles,
     SampleText,
 )
 from dealrec.app.datasets.uploads import (
@@ -24,12 +22,10 @@ from dealrec.app.datasets.uploads import (
     SOURCE,
     Append,
     DatasetUpload,
-    SourceFile,
     append_from_files,
     append_from_form,
     dataset_upload,
     form_of_source,
-    upload_from_files,
     whole_files,
 )
 from dealrec.app.kit.context import Context, ContextDep
@@ -138,8 +134,8 @@ async def create_dataset(request: Request, response: Response, context: ContextD
 def create_from_json(context: Context, body: DatasetCreate) -> Dataset:
     """Make a data set from uploads, from addresses, or from the files of another one."""
     with context.read() as session:
-        found = _named_files(session, context, body, ROLES)
-        upload = _with_source(context, session, body, found)
+        files = service.named_files(session, context.settings, context.tenant_id, body, ROLES)
+        upload = service.upload_of(session, context.tenant_id, body, files)
     return _create(context, upload)
 
 
@@ -148,30 +144,8 @@ def _create_from_form(context: Context, form: Form) -> Dataset:
     if body is None:
         return _create(context, dataset_upload(form))
     with context.read() as session:
-        upload = _with_source(context, session, body, whole_files(form))
+        upload = service.upload_of(session, context.tenant_id, body, whole_files(form))
     return _create(context, upload)
-
-
-def _with_source(
-    context: Context,
-    session: Session,
-    body: DatasetCreate,
-    files: Mapping[str, Sequence[SourceFile]],
-) -> DatasetUpload:
-    """Add the files of the data set that the request names, if it names one, to its own."""
-    if body.source_dataset_id is None:
-        return upload_from_files(body, files)
-    return service.read_again(DatasetRepository(session, context.tenant_id), body, files)
-
-
-def _named_files(
-    session: Session, context: Context, body: NamedFiles, roles: Iterable[str]
-) -> dict[str, list[SourceFile]]:
-    found = {
-        role: service.named_files(session, context.settings, context.tenant_id, body, role)
-        for role in roles
-    }
-    return {role: files for role, files in found.items() if files}
 
 
 def _create(context: Context, upload: DatasetUpload, parent_id: str | None = None) -> Dataset:
@@ -228,7 +202,8 @@ async def append_to_dataset(
 
 def _append_named(context: Context, dataset_id: str, body: DatasetAppend) -> Dataset:
     with context.read() as session:
-        append = append_from_files(body, _named_files(session, context, body, APPENDED))
+        files = service.named_files(session, context.settings, context.tenant_id, body, APPENDED)
+        append = append_from_files(body, files)
     return _append(context, dataset_id, append)
 
 

@@ -1,6 +1,6 @@
 """The rules of data sets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -97,7 +97,16 @@ def add_dataset(
     return row
 
 
-def read_again(
+def upload_of(
+    session: Session, tenant_id: str, body: DatasetCreate, files: Mapping[str, Sequence[SourceFile]]
+) -> DatasetUpload:
+    """Make a request for a data set from ``files`` and those of the data set that it may name."""
+    if body.source_dataset_id is None:
+        return upload_from_files(body, files)
+    return _read_again(DatasetRepository(session, tenant_id), body, files)
+
+
+def _read_again(
     repository: DatasetRepository,
     body: DatasetCreate,
     replaced: Mapping[str, Sequence[SourceFile]],
@@ -134,12 +143,19 @@ def read_again(
 
 
 def named_files(
-    session: Session, settings: Settings, tenant_id: str, body: NamedFiles, role: str
-) -> list[SourceFile]:
-    """The files that a request names for ``interactions``, ``items`` or ``samples``.
+    session: Session, settings: Settings, tenant_id: str, body: NamedFiles, roles: Iterable[str]
+) -> dict[str, list[SourceFile]]:
+    """The files that a request names of each kind, where it names any.
 
     Raises :class:`InputError` (``address_not_allowed``), and as :func:`whole_file` does.
     """
+    found = {role: _named(session, settings, tenant_id, body, role) for role in roles}
+    return {role: files for role, files in found.items() if files}
+
+
+def _named(
+    session: Session, settings: Settings, tenant_id: str, body: NamedFiles, role: str
+) -> list[SourceFile]:
     addresses = getattr(body, f"{role}_addresses")
     if addresses is not None:
         return [*allowed_files(settings, addresses, f"{role}_addresses")]
