@@ -12,6 +12,7 @@ from dealrec.client.coresets import Coresets
 from dealrec.client.datasets import Datasets, Files, Source, dataset_apart
 from dealrec.client.exchange import ask, creating, delete, fetched, new_key, plain, without_none
 from dealrec.client.jobs import Config, Jobs, job_body
+from dealrec.client.operation import ServerState
 from dealrec.client.records import M
 from dealrec.client.resources import Job, create_job
 from dealrec.client.transport import AsyncTransport, BlockingTransport, Server
@@ -106,6 +107,11 @@ class Service(Generic[M]):
     async def remove_model(self, name: str) -> None:
         """Take one of the tenant's own language models out of the catalogue."""
         await delete(self.transport, f"/v1/models/{name}")
+
+    @operation
+    async def server(self) -> ServerState:
+        """Fetch what waits, what the workers do and how much is stored; for keys with the scope ``admin``."""
+        return ServerState.model_validate(await fetched(self.transport, "/v1/server"))
 
     @operation
     async def recommenders(self) -> list[Choice]:

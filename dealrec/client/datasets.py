@@ -5,11 +5,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from dealrec.client.binding import operation, sequence
 from dealrec.client.errors import ApiError
-from dealrec.client.exchange import ask, creating, delete, new_key, plain, rename, without_none
+from dealrec.client.exchange import (
+    ask,
+    creating,
+    delete,
+    fetched,
+    new_key,
+    plain,
+    rename,
+    without_none,
+)
 from dealrec.client.lists import listed
 from dealrec.client.previews import PromptPreview
 from dealrec.client.records import Area, M, Progress, Remote, SampleText
@@ -20,6 +29,9 @@ from dealrec.config import DataOptions, PromptConfig
 from dealrec.disk import local_source
 from dealrec.errors import InputError
 from dealrec.terminal import stage_display
+
+if TYPE_CHECKING:
+    from dealrec.data.audit import DatasetShape
 
 IN_PARTS_FROM_BYTES = 64 * 2**20
 """Files that are larger together are sent in parts, so that a broken connection costs one part."""
@@ -180,6 +192,16 @@ class Dataset(Remote[M]):
         """Iterate over the samples in the words of the prompt; ``sampling`` is ``per_user`` by default."""
         async for entry in listed(self.transport, f"{self.path}/samples", {"sampling": sampling}):
             yield SampleText.model_validate(entry)
+
+    @operation
+    async def shape(self) -> "DatasetShape":
+        """Fetch interactions over time and by split, lengths of histories, and the popularity of items.
+
+        :func:`dealrec.reports.shape.shape_charts` draws them.
+        """
+        from dealrec.data.audit import DatasetShape
+
+        return DatasetShape.model_validate(await fetched(self.transport, f"{self.path}/shape"))
 
     @operation
     async def prompt_preview(

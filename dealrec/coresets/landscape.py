@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
-_FITTED = 50_000
+_FITTED = 20_000
 """The most samples that directions are fitted to; more are taken evenly from all of them."""
+_ITERATIONS = 2
 _DIMENSIONS = 32
 _LATEST = 20
 """The items of a history that count for its vector."""
@@ -47,7 +48,9 @@ def item_vectors(samples: Samples, n_items: int) -> Float32 | None:
     if dimensions < 2:
         return None
     matrix = _matrix(samples, n_items)
-    directions = TruncatedSVD(dimensions, random_state=0).fit(matrix[_spread(len(samples))])
+    directions = TruncatedSVD(dimensions, n_iter=_ITERATIONS, random_state=0).fit(
+        matrix[_spread(len(samples))]
+    )
     made: Float32 = directions.transform(matrix).astype(np.float32)
     return made
 

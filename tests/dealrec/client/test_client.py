@@ -199,6 +199,8 @@ def test_scores_are_kept_and_selected_from_again(client: Client, finished: Finis
     assert other.verdicts() == []
     key = scores["sample_key"][0].as_py()
     assert other.explain(key).sample_key == key
+    shape = client.datasets.get(other.dataset_id).shape()
+    assert shape.splits.train and shape.popularity[-1].share_of_interactions == 1
     alike = other.neighbours(key, limit=3)
     assert len(alike) == 3 and key not in [one.sample_key for one in alike]
     assert alike[0].similarity >= alike[1].similarity
@@ -262,6 +264,9 @@ def test_what_can_be_chosen_is_listed(client: Client) -> None:
     assert [model.name for model in client.models()] == ["smollm2-135m"]
     assert "encoder" in [choice.name for choice in client.recommenders()]
     assert "sasrec" in [choice.name for choice in client.surrogates()]
+    state = client.server()
+    assert [queue.queue for queue in state.queues] == ["cpu", "gpu"]
+    assert state.storage.free_bytes
     layout = next(layout for layout in client.layouts() if layout.name == "movielens-1m")
     assert layout.interactions[0].format["separator"] == "::"
     assert layout.items[0].columns == {"item_id": "item_id", "title": "title"}
