@@ -59,8 +59,9 @@ UPLOAD_PROPERTIES: Mapping[str, object] = {
     "samples": {
         "type": "string",
         "format": "binary",
-        "description": "Samples with texts of their own: JSON Lines, JSON, Parquet or CSV with sample_id, "
-        "user_id, history, target, and messages, or prompt and completion, or instruction and output",
+        "description": "Samples with texts of their own: JSON Lines, JSON, Parquet or CSV with messages, or "
+        "prompt and completion, or instruction and output; and with sample_id, user_id, history and target "
+        "if there are ids of items",
     },
     "name": {"type": "string", "minLength": 1, "maxLength": 200},
     "options": {
