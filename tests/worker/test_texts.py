@@ -50,6 +50,10 @@ def test_texts_become_a_coreset_over_http(
     assert made.status_code == 201 and made.json()["size"] == 4, made.text
     refused = client.post(again, json={"selection": {"method": "influence"}}).json()
     assert refused["code"] == "no_sample_ids" and "`k_center`" in refused["detail"]
+    further = client.post(again, json={"selection": {"method": "k_center"}}).json()
+    assert further["config"]["embedding"]["source"] == "language_model"
+    assert [stage["name"] for stage in further["stages"]] == ["effort", "embedding", "select"]
+    client.post(f"/v1/jobs/{further['id']}/cancel")
     body = {"dataset_id": dataset["id"], "budgets": [4], "selectors": ["random"]}
     for path in ("/v1/comparisons", "/v1/estimates/comparison"):
         assert client.post(path, json=body).json()["code"] == "no_sample_ids"
