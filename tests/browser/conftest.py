@@ -191,11 +191,11 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watche
 
 @pytest.fixture(scope="package")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``interactions.csv`` and ``items.csv``, the first under names that nobody knows, and an empty file."""
+    """``interactions.csv`` and ``items.csv``, the first with a column nobody knows, and an empty file."""
     folder = tmp_path_factory.mktemp("sample")
     command = [sys.executable, "-m", "dealrec.cli", "sample-data", str(folder)]
     subprocess.run([*command, "--users", "120", "--items", "60"], check=True, capture_output=True)
     rows = (folder / "interactions.csv").read_text().split("\n", 1)[1]
-    (folder / "renamed.csv").write_text(f"who,what,timestamp\n{rows}u1,,1700000000\n")
+    (folder / "renamed.csv").write_text(f"reviewer,what,timestamp\n{rows}u1,,1700000000\n")
     (folder / "empty.csv").touch()
     return folder

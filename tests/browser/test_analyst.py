@@ -41,11 +41,10 @@ def test_from_upload_to_download(open_page: Open, sample: Path, tmp_path: Path) 
 
 
 def _upload(page: Page, sample: Path) -> None:
-    """A file that calls its columns otherwise, with a row that cannot be used."""
+    """A file that calls two columns otherwise, one by a known name, with a row that cannot be used."""
     page.get_by_label("Interactions", exact=True).set_input_files(sample / "renamed.csv")
     page.get_by_label("Items", exact=True).set_input_files(sample / "items.csv")
-    expect(page.get_by_text("Enter which of them is user_id")).to_be_visible()
-    page.get_by_label("user_id is called").fill("who")
+    expect(page.get_by_text("Enter which of them is item_id.")).to_be_visible()
     page.get_by_label("item_id is called").fill("what")
     page.get_by_label("Name", exact=True).fill("Spring games")
     look(page, "upload")
