@@ -8,8 +8,9 @@ import pytest
 
 from dealrec.cli import prune_command
 from dealrec.config import DataOptions, PruneConfig
+from dealrec.config.continuation import Carry, Continuation
 from dealrec.errors import InputError
-from dealrec.options import COMPARED, Asked, asked_for, reads_data
+from dealrec.options import COMPARED, Asked, asked_for, continued_by, reads_data
 from dealrec.terminal import resumable_display
 
 
@@ -58,3 +59,13 @@ def test_an_interruption_says_that_what_is_finished_is_kept(capsys):
 
 def test_a_comparison_asks_by_default_for_the_selector_that_jobs_have_by_default():
     assert PruneConfig().selection.method.value == COMPARED
+
+
+def test_how_a_command_goes_on_from_an_earlier_result() -> None:
+    going_on = continued_by(Path("may"), Carry.REPLACE, 0.3, 2, carry_adapter=True)
+    assert going_on.folder == Path("may")
+    wanted = {"coreset": "replace", "replaced_share": 0.3, "surrogate_epochs": 2, "adapter": True}
+    assert going_on.options.model_dump(mode="json") == wanted
+    assert continued_by().options == Continuation()
+    with pytest.raises(InputError, match="--continue-from"):
+        continued_by(carry=Carry.TOP_UP)

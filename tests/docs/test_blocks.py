@@ -28,6 +28,9 @@ RUN_ELSEWHERE = {
     "dealrec prune interactions.csv --items items.csv --budget 2% --out result --track": (
         "tests/dealrec/tracking"
     ),
+    "dealrec prune interactions.csv --items items.csv --append": (
+        "tests/dealrec/stages/test_continuation.py"
+    ),
     "dealrec prune interactions.csv --items items.csv --target": (
         "tests/dealrec/comparison/test_targets.py"
     ),
