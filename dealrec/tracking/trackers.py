@@ -1,7 +1,9 @@
 """Trackers by their addresses, such as ``mlflow:http://localhost:5000`` or ``tensorboard:runs``."""
 
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
@@ -57,7 +59,8 @@ class Tracker:
         """
         try:
             self.require()
-            written: str = import_module(_MODULES[self.kind]).write(self.place, record)
+            with redirect_stdout(sys.stderr):  # MLflow prints addresses, and a command prints JSON
+                written: str = import_module(_MODULES[self.kind]).write(self.place, record)
         except Exception as error:  # each library raises errors of its own kinds
             said = str(error).replace(self.place, "its address").strip().split("\n")[0]
             reason = type(error).__name__ + (f": {said}" if said else "")

@@ -144,6 +144,19 @@ def test_a_tracker_that_is_away_is_a_warning_without_its_address(
     assert scalars(tmp_path / "job_1")
 
 
+def test_what_the_library_of_a_tracker_prints_is_not_in_a_command_s_output(
+    record: RunRecord, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def talkative(place: str, record: RunRecord) -> str:
+        print("View run at", place)  # noqa: T201
+        return record.id
+
+    monkeypatch.setattr("dealrec.tracking.to_tensorboard.write", talkative)
+    assert tracker_of("tensorboard:runs").write(record) == "job_1"
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "View run at runs\n")
+
+
 def test_a_failed_job_is_no_finished_run(record: RunRecord, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 
