@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -96,7 +97,12 @@ def written_to_tensorboard(place: Path, record: RunRecord) -> None:
 
 def written_to_wandb(place: Path, record: RunRecord) -> None:
     run = tracker_of(f"wandb:{place}").write(record)
-    found = offline_run(place / "wandb" / run)
+    # The library's own process writes the last messages, and a busy machine may keep it waiting.
+    for _ in range(200):
+        found = offline_run(place / "wandb" / run)
+        if any(one.HasField("exit") for one in found):
+            break
+        time.sleep(0.1)
     (begun,) = [one.run for one in found if one.HasField("run")]
     assert (begun.run_id, begun.project, begun.display_name) == ("job_1", "dealrec", "games")
     options = {one.key: json.loads(one.value_json) for one in begun.config.update}
