@@ -51,6 +51,7 @@ class StorageState(Record):
 class ServerState(Record):
     """Queues, workers and storage of the whole server."""
 
+    object: str
     queues: list[QueueState]
     workers: list[WorkerState]
     storage: StorageState

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from dealrec.config import ComparisonConfig, DataOptions, EffortConfig, PruneConfig
+from dealrec.config.continuation import Continued
 from dealrec.config.curve import resolve_target
 from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName, StagePart
@@ -60,6 +61,8 @@ def full_order(folder: Path) -> StageOrder:
         budget=7,
         budget_requested=0.5,
         target=resolve_target(0.5, made_curve("a", PruneConfig.parse({"finetune": {}}))),
+        continued=Continued(coreset="top_up", earlier="a hash", job="job_1"),
+        earlier={"surrogate": folder / "earlier"},
         files=IngestFiles(
             interactions=file, items=file, options=DataOptions(columns={"user_id": "who"})
         ),

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 import dealrec.app.adapters.schemas as adapters
 import dealrec.app.catalogue as catalogue
 import dealrec.app.coresets.browsing as browsing
+import dealrec.app.coresets.maps as maps
 import dealrec.app.coresets.schemas as coresets
 import dealrec.app.coresets.verdicts as verdicts
 import dealrec.app.datasets.preview as preview
@@ -19,6 +20,7 @@ import dealrec.app.estimates.schemas as estimates
 import dealrec.app.jobs.curves as curves
 import dealrec.app.jobs.schemas as jobs
 import dealrec.app.models.schemas as models
+import dealrec.app.operation.schemas as operation
 import dealrec.app.scores.schemas as scores
 import dealrec.app.stages.schemas as stages
 import dealrec.app.tracking.schemas as tracking
@@ -56,20 +58,24 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "LanguageModel": models.LanguageModelEntry,
     "Layout": catalogue.LayoutEntry,
     "LayoutForm": catalogue.LayoutForm,
+    "Neighbour": maps.Neighbour,
     "NewWebhook": webhooks.NewWebhook,
     "OptionNote": OptionNote,
     "PreviewedSample": preview.PreviewedSample,
     "Progress": stages.Progress,
     "PromptPreview": preview.PromptPreview,
+    "QueueState": operation.QueueState,
     "ReadText": ReadText,
     "Runs": jobs.Runs,
     "SampleText": datasets.SampleText,
     "ScoreMass": coresets.ScoreMass,
     "ScoreTriple": coresets.ScoreTriple,
     "ScoredSample": browsing.ScoredSample,
+    "ServerState": operation.ServerState,
     "Shards": jobs.Shards,
     "Stage": jobs.Stage,
     "StageEstimate": estimates.StageEstimate,
+    "StorageState": operation.StorageState,
     "Target": jobs.TargetShown,
     "Stratum": coresets.StratumUse,
     "StratumDiff": coresets.StratumDiff,
@@ -82,6 +88,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "UploadPart": uploads.UploadPart,
     "Verdict": verdicts.Verdict,
     "Webhook": webhooks.Webhook,
+    "WorkerState": operation.WorkerState,
+    "WorkerTask": operation.WorkerTask,
 }
 
 
