@@ -24,6 +24,7 @@ from dealrec.app.tables.datasets import DatasetRow, DatasetState, StoredFile, st
 from dealrec.app.tables.jobs import ENDED_JOBS, JobRow
 from dealrec.app.uploads.service import WholeFile, whole_file
 from dealrec.config import DataOptions, PromptConfig, PruneConfig, Sampling
+from dealrec.config.data import OF_READING
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples
@@ -78,13 +79,19 @@ def add_dataset(
         one["bytes"] for file in stored.files.values() if file for one in stored_files(file)
     )
     require_room(session, tenant_id, stored_bytes)
+    options = upload.options.asked()
+    if (
+        parent is not None
+    ):  # what is at its default again must be said, for an append begins with the parent's
+        again = set(OF_READING) & parent.options.keys()
+        options |= upload.options.model_dump(mode="json", include=again)
     row = DatasetRow(
         id=stored.dataset_id,
         tenant_id=tenant_id,
         name=upload.name,
         state=DatasetState.VALIDATING.value,
         split=upload.options.split,
-        options=upload.options.asked(),
+        options=options,
         uploads=stored.files,
         stored_bytes=stored_bytes,
         created_at=database_now(session),

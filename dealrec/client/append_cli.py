@@ -1,7 +1,8 @@
 """``dealrec append``."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -84,7 +85,7 @@ def append_command(
             job = client.jobs.create(
                 made.id,
                 budget=spent if budget is None else parse_budget(budget),
-                config={**earlier.config, **asked.config},
+                config=_over(earlier.config, asked.config),
                 continue_from=earlier.id,
                 continuation=None if carry is None else {"coreset": carry.value},
                 idempotency_key=None if idempotency_key is None else f"{idempotency_key}-job",
@@ -96,3 +97,13 @@ def append_command(
         tell(line)
     if job is not None:
         say(job.id)
+
+
+def _over(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``known`` with the options of ``more``, part by part."""
+    parts = {
+        name: _over(known[name], value)
+        for name, value in more.items()
+        if isinstance(value, Mapping) and isinstance(known.get(name), Mapping)
+    }
+    return {**known, **more, **parts}

@@ -20,7 +20,8 @@ _DIMENSIONS = 32
 _LATEST = 20
 """The items of a history that count for its vector."""
 _TARGET_WEIGHT = 2.0
-_CHUNK = 200_000
+_NUMBERS = 2**24
+"""So many numbers of vectors are copied at a time."""
 _TAIL = 0.5
 """Percent of the samples at each end of an axis that are moved to its border."""
 
@@ -119,7 +120,8 @@ def _spread(count: int) -> Int64:
 
 
 def _chunks(vectors: Float32) -> list[Float32]:
-    return [vectors[start : start + _CHUNK] for start in range(0, len(vectors), _CHUNK)]
+    rows = max(1, _NUMBERS // vectors.shape[1])
+    return [vectors[start : start + rows] for start in range(0, len(vectors), rows)]
 
 
 def _unit(vectors: Float32) -> Float32:

@@ -16,6 +16,7 @@ from dealrec.config import Column, DataOptions
 from dealrec.config.formats import RowOrder
 from dealrec.data.dataset import REPORT
 from dealrec.data.files_read import InteractionRows, ItemRows, Read
+from dealrec.data.filters import with_normal_ids
 from dealrec.data.findings import FileFindings
 from dealrec.data.growth import Before
 from dealrec.data.ingest import IngestResult, make_dataset
@@ -92,7 +93,14 @@ def append(
         catalogue = before.catalogue
         if item_rows is not None:
             catalogue = item_rows.after(catalogue)
-        read = Read(following_rows(before.rows, rows.rows), catalogue, before)
+        earlier = before.rows
+        if (
+            options.normalise_ids
+        ):  # each by itself: `5` of now is `005` of before, not a second item
+            known = None if catalogue is None else catalogue.item_ids
+            earlier = with_normal_ids(earlier, known)
+            rows = replace(rows, rows=with_normal_ids(rows.rows, known))
+        read = Read(following_rows(earlier, rows.rows), catalogue, before)
         return make_dataset(rows, item_rows, None, read, options, seen, out)
 
 

@@ -62,8 +62,9 @@ def filtered(
     findings.repeat(repeated)
     first = without_repeats(raw, options, findings)
     if not first.all():
-        if options.last_days is not None and options.repeats is Repeats.FIRST:
-            aside.append(raw.take(~first))  # a window that moves on leaves another one the first
+        window = options.last_days is not None and options.repeats is Repeats.FIRST
+        if window or options.session_minutes is not None:
+            aside.append(raw.take(~first))  # a window that moves on, or a session, still needs them
         raw = raw.take(first)
     kept = core(raw, options, findings)
     if not kept.all():
@@ -73,7 +74,9 @@ def filtered(
     if lost or users is not None:  # an id may have lost all its rows
         raw = _numbered(raw)
     if catalogue is not None and options.item_core > 1:
-        catalogue = catalogue.where(pc.is_in(catalogue.item_ids, value_set=raw.item_ids))
+        used = pc.is_in(catalogue.item_ids, value_set=raw.item_ids)
+        if pc.any(used).as_py():  # otherwise the ids do not match, and that is said of all of them
+            catalogue = catalogue.where(used)
     return Filtered(raw, catalogue, aside, users)
 
 

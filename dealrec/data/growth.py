@@ -115,11 +115,15 @@ class Before:
         """
         dataset = Dataset.load(folder)
         if dataset.given is not None:
-            raise _not_possible("It came with samples of its own.")
+            raise _not_possible(
+                "It came with samples of its own, which an append could not add to. Make a data set from all "
+                "of the files."
+            )
         if not (folder / _FACTS).is_file():
             raise _not_possible(
                 "It was made in memory, or an earlier version of DEALRec stored it, and its order of "
-                "rows was not kept.",
+                "rows was not kept. Make it anew from all of its files, and append to that "
+                "(`source_dataset_id` in a request for a data set reads the stored files again).",
             )
         facts = json.loads((folder / _FACTS).read_text())
         rows = _stored_rows(folder, dataset, facts["order"])
@@ -223,8 +227,7 @@ def _catalogue(folder: Path, dataset: Dataset) -> Catalogue:
 
 def _not_possible(why: str) -> InputError:
     return InputError(
-        f"Nothing can be appended to this data set. {why} Make it anew from all of its files, and append to "
-        "that (`source_dataset_id` in a request for a data set reads the stored files again).",
+        f"Nothing can be appended to this data set. {why}",
         code="append_not_possible",
         title="Nothing can be appended to the data set",
     )

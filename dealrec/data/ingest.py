@@ -175,7 +175,10 @@ def make_dataset(
         seen.files.append(given_rows.columns)
     dataset = _dataset(raw, sequences, joined, rows.method, given)
     counts = _counts(dataset)
-    _require_samples(counts, raw.item_ids, rows.findings.name)
+    name = rows.findings.name
+    _require_samples(
+        counts, raw.item_ids, name if before is None else f"{name} with the version before it"
+    )
     warnings = _warnings(dataset, joined, catalogue)
     if catalogue is not None and known < len(raw.item_ids):
         warnings.append(unknown_items(raw.item_ids, catalogue.item_ids))
@@ -183,11 +186,10 @@ def make_dataset(
         sessions = dataset.n_users
         told = f"{left.cut_users:,} users were cut into {sessions:,} sessions, which are the users now."
         warnings.append(warning("users_cut_into_sessions", sessions, told))
-    name, columns = rows.findings.name, rows.columns
     warnings += rows.findings.warnings()
-    seen_rows = raw if before is None else rows.rows
-    if len(seen_rows.users):
-        warnings += odd_interactions(name, columns, seen_rows, sequences, rows.method)
+    added = raw if before is None else rows.rows
+    if len(added.users):
+        warnings += odd_interactions(name, rows.columns, added, raw.times, sequences, rows.method)
     if catalogue is not None and item_rows is not None:
         listed = catalogue if before is None else item_rows.catalogue
         warnings += item_rows.findings.warnings()
@@ -213,7 +215,7 @@ def make_dataset(
         "warnings": warnings,
     }
     made = _saved(IngestResult(dataset, counts, report), out)
-    Growth.of(read.rows, left, read.catalogue, columns).save(out, dataset)
+    Growth.of(read.rows, left, read.catalogue, rows.columns).save(out, dataset)
     return made
 
 

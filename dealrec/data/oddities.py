@@ -36,19 +36,20 @@ def odd_interactions(
     file: str,
     columns: Mapping[Column, str],
     raw: Interactions,
+    times: Int64 | None,
     sequences: Sequences,
     method: SplitMethod,
 ) -> Iterator[DataWarning]:
-    """Look at ids and times of the interactions in ``file``."""
+    """Look at the ids in ``file``, and at the times of all interactions, those of earlier versions too."""
     for column, ids, indices in (
         (Column.USER_ID, raw.user_ids, raw.users),
         (Column.ITEM_ID, raw.item_ids, raw.items),
     ):
         yield from _odd_ids(file, columns[column], ids, indices)
-    if raw.times is not None:
-        yield from _odd_times(file, raw.times)
+    if times is not None:
+        yield from _odd_times(file, times)
         if method is SplitMethod.GLOBAL_TIME:
-            yield from _split_ties(file, raw.times)
+            yield from _split_ties(file, times)
     if sequences.tied > len(sequences.items) / 2:
         yield warning(
             "tied_interactions",

@@ -117,12 +117,37 @@ def kept_effort(
     )
 
 
-def earlier_members(earlier: Mapping[str, Path]) -> pa.Array:
-    """The keys of the earlier coreset."""
+def earlier_members(earlier: Mapping[str, Path], dataset: Dataset, samples: Samples) -> pa.Array:
+    """The members of the earlier coreset by the keys that they have now; null where they are gone.
+
+    A late row moves the places by which samples of a user are told apart, and a later one makes another
+    item the target. So a sample is known again by its user, its target and the time of that.
+    """
     folder = earlier.get(StageName.SELECT)
-    if folder is None:
-        raise continuation_not_possible("its coreset is not there any more.")
-    return pq.read_table(folder / MEMBERS, columns=["sample_key"])["sample_key"].combine_chunks()
+    if folder is None or DATASET not in earlier:
+        raise continuation_not_possible("its coreset, or its data set, is not there any more.")
+    members = pq.read_table(folder / MEMBERS, columns=["sample_key"])["sample_key"].combine_chunks()
+    if samples.given is not None:
+        return members
+    before = PruneConfig.parse(json.loads((folder / MANIFEST).read_text())["config"])
+    old = Dataset.load(earlier[DATASET])
+    then = build_samples(old, before.sampling, before.min_history)
+    at = pc.index_in(_choices(dataset, samples), value_set=_choices(old, then))
+    names = then.keys(old).take(at)
+    return samples.keys(dataset).take(pc.index_in(members, value_set=names))
+
+
+def _choices(dataset: Dataset, samples: Samples) -> pa.Array:
+    """[n] who chose what when; without times, which of the user's choices of the item it was."""
+    when = samples.target_times
+    if when is None:
+        pairs = samples.users.astype(np.int64) * dataset.n_items + samples.targets
+        order = np.argsort(pairs, kind="stable")
+        when = np.empty(len(pairs), np.int64)
+        when[order] = np.arange(len(pairs)) - np.searchsorted(pairs[order], pairs[order])
+    users = dataset.user_ids.take(pa.array(samples.users))
+    items = dataset.item_ids.take(pa.array(samples.targets))
+    return pc.binary_join_element_wise(users, items, pa.array(when).cast(pa.string()), "\0")
 
 
 def _measuring(config: PruneConfig) -> dict[str, object]:

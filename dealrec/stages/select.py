@@ -20,7 +20,7 @@ def run(context: StageContext) -> StageResult:
     chosen, facts = select(scores, context.budget, context.config.selection), _facts(context)
     going_on = context.continued
     if going_on is not None and (going_on.coreset is not Carry.ANEW or context.earlier):
-        members = earlier_members(context.earlier)
+        members = earlier_members(context.earlier, dataset, samples)
         seed = context.config.selection.seed
         kept = carried(scores, chosen, members, going_on, seed)
         chosen, facts["select"] = kept.selection, {"continued": kept.account(going_on)}

@@ -42,7 +42,7 @@ def write(uri: str, record: RunRecord) -> str:
     for earlier in client.search_runs([experiment], f"tags.`{_ID}` = '{record.id}'"):
         client.delete_run(earlier.info.run_id)
     begun, ended = (int(at.timestamp() * 1000) for at in (record.started_at, record.ended_at))
-    tags = {f"dealrec.{tag}": value[:_TAG] for tag, value in record.tags.items()}
+    tags = {_name(f"dealrec.{tag}"): value[:_TAG] for tag, value in record.tags.items()}
     run = client.create_run(
         experiment, start_time=begun, tags={_ID: record.id, **tags}, run_name=record.name
     ).info.run_id

@@ -36,6 +36,21 @@ def test_what_an_append_stores_names_the_version_before(
     assert f'action="{path}"' in page
 
 
+def test_an_append_goes_back_to_a_default_way_of_reading(
+    client: TestClient, csv: bytes, finisher: Finisher, database: Database
+) -> None:
+    parent = finisher.dataset()
+    with database.session() as session:
+        session.get_one(DatasetRow, parent.id).options = {"columns": {"user_id": "who"}}
+    answer = client.post(
+        f"/v1/datasets/{parent.id}/append",
+        files={"interactions": ("b.csv", csv)},
+        data={"columns": "{}"},
+    )
+    with database.session(write=False) as session:
+        assert session.get_one(DatasetRow, answer.json()["id"]).options["columns"] == {}
+
+
 ITEMS = {"items": ("items.csv", b"x")}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"files": {"name": (None, "x")}}, "missing_field"),

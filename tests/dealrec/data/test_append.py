@@ -178,3 +178,61 @@ def test_files_may_be_read_otherwise_than_before(parent: Path, tmp_path: Path) -
     assert made.dataset.n_interactions == len(SMALL) + 1
     kept = json.loads((tmp_path / "b" / "report.json").read_text())["report"]["options"]
     assert kept == {"columns": {"user_id": "who"}, "split": "leave_one_out"}
+
+
+def ways(
+    folder: Path, options: dict[str, object], *texts: str
+) -> tuple[IngestResult, IngestResult]:
+    """The second file appended to the first, and both read together; the third is of items."""
+    asked = DataOptions.parse({"split": "leave_one_out", **options}, location="data")
+    first, second, *items = (folder / f"{at}.csv" for at in range(len(texts)))
+    for path, text in zip((first, second, *items), texts, strict=True):
+        path.write_text(text)
+    ingest(first, items=items or None, options=asked, out=folder / "before")
+    grown = append(folder / "before", second, out=folder / "after")
+    return grown, ingest([first, second], items=items or None, options=asked, out=folder / "whole")
+
+
+HEADER = "user_id,item_id,timestamp\n"
+
+
+def test_ids_that_lost_their_zeros_are_those_of_the_version_before(tmp_path: Path) -> None:
+    first = HEADER + "".join(f"{u},{i},{i}\n" for u in ("u1", "u2") for i in (5, 6, 7, 8))
+    items = "item_id,title\n005,Five\n006,Six\n007,Seven\n008,Eight\n"
+    grown, whole = ways(
+        tmp_path, {"normalise_ids": True}, first, HEADER + "u3,5,40\nu3,6,50\nu3,7,60\n", items
+    )
+    assert grown.dataset.item_ids.to_pylist() == ["005", "006", "007", "008"]
+    assert grown.dataset.sha256 == whole.dataset.sha256
+
+
+@pytest.mark.parametrize("repeats", ["first", "last"])
+def test_a_repeat_that_is_left_out_still_holds_its_session_together(
+    tmp_path: Path, repeats: str
+) -> None:
+    at = [("u1", "i1", 0), ("u1", "i2", 1500), ("u1", "i1", 3000), ("u1", "i3", 4500)]
+    at += [("u2", f"i{n}", 60 * n) for n in range(1, 5)]
+    first, second = (
+        HEADER + "".join(f"{user},{item},{START + when}\n" for user, item, when in given)
+        for given in (at, [("u3", f"i{n}", 60 * n) for n in range(1, 4)])
+    )
+    grown, whole = ways(tmp_path, {"session_minutes": 30, "repeats": repeats}, first, second)
+    assert grown.dataset.user_ids.to_pylist() == whole.dataset.user_ids.to_pylist()
+    assert grown.dataset.sha256 == whole.dataset.sha256
+
+
+def test_times_in_another_unit_than_before_are_warned_of(tmp_path: Path) -> None:
+    first, second = (
+        HEADER
+        + "".join(f"{user},i{n},{(START + DAY * n) * unit}\n" for user in users for n in range(9))
+        for users, unit in ((("u1", "u2"), 1), (("u3",), 1000))
+    )
+    grown, whole = ways(tmp_path, {}, first, second)
+    for made in (grown, whole):
+        assert "mixed_time_units" in {one["code"] for one in made.report["warnings"]}
+
+
+def test_counts_of_all_versions_are_not_said_of_the_last_file(tmp_path: Path) -> None:
+    first = HEADER + "".join(f"u{n},i{k},{START + k * DAY}\n" for n in range(4) for k in range(5))
+    with pytest.raises(InputError, match=r"1\.csv with the version before it has 1 interactions"):
+        ways(tmp_path, {"last_days": 8}, first, HEADER + f"u9,i1,{START + 100 * DAY}\n")

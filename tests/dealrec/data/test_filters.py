@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dealrec.data.ingest import IngestResult
+from dealrec.config import DataOptions
+from dealrec.data.ingest import IngestResult, ingest
 from dealrec.errors import InputError
 from tests.dealrec.data.files import ingest_bytes
 
@@ -158,3 +159,19 @@ def test_every_row_is_accepted_or_rejected_and_the_order_of_rows_means_nothing(
         assert report["accepted_rows"] - removed == result.counts["interactions"]
         hashes.append(result.dataset.sha256)
     assert hashes[0] == hashes[1]
+
+
+def test_items_that_do_not_match_are_said_to_where_a_core_is_asked_for(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "user_id,item_id,timestamp\n"
+        + "".join(f"u{n},i{k},{k}\n" for n in range(4) for k in range(4))
+    )
+    (tmp_path / "i.csv").write_text("item_id,title\nx1,One\nx2,Two\n")
+    with pytest.raises(InputError) as raised:
+        ingest(
+            tmp_path / "a.csv",
+            items=tmp_path / "i.csv",
+            options=DataOptions.parse({"item_core": 2}, location="data"),
+            out=tmp_path / "out",
+        )
+    assert raised.value.code == "items_do_not_match"

@@ -5,13 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from dealrec.config.continuation import Continuation
+from dealrec.config import DataOptions, PruneConfig, Sampling
+from dealrec.config.continuation import DATASET, Continuation
+from dealrec.config.stages import StageName
 from dealrec.coresets.differences import differences
+from dealrec.coresets.writer import MANIFEST, MEMBERS
+from dealrec.data.append import append
+from dealrec.data.ingest import ingest
+from dealrec.data.samples import build_samples
 from dealrec.errors import InputError
 from dealrec.prune_result import PruneResult
+from dealrec.stages.earlier import earlier_members
 from tests.dealrec.stages.runs import options, prune
 
 
@@ -137,3 +146,26 @@ def test_what_cannot_be_gone_on_from_is_said(
                 continue_from=first.folder,
                 continuation={"adapter": True},
             )
+
+
+def test_members_are_known_again_by_what_was_chosen_and_not_by_their_place(tmp_path: Path) -> None:
+    """A late row moves the places of all later choices of a user, which are part of a sample's key."""
+    header = "user_id,item_id,timestamp\n"
+    choices = "".join(f"u{n},i{k},{10 * k + 100}\n" for n in range(6) for k in range(6))
+    (tmp_path / "a.csv").write_text(header + choices)
+    (tmp_path / "b.csv").write_text(header + "".join(f"u{n},new,105\n" for n in range(6)))
+    asked = DataOptions.parse({"split": "leave_one_out"}, location="data")
+    before = ingest(tmp_path / "a.csv", options=asked, out=tmp_path / "before").dataset
+    after = append(tmp_path / "before", tmp_path / "b.csv", out=tmp_path / "after").dataset
+    old, new = (build_samples(data, Sampling.PER_INTERACTION) for data in (before, after))
+    chosen = before.item_ids.to_pylist().index("i1")
+    members = old.keys(before).filter(pa.array(old.targets == chosen))
+    folder = tmp_path / "select"
+    folder.mkdir()
+    written = PruneConfig(sampling=Sampling.PER_INTERACTION, effort=None).model_dump(mode="json")
+    (folder / MANIFEST).write_text(json.dumps({"config": written}))
+    pq.write_table(pa.table({"sample_key": members}), folder / MEMBERS)
+    places = {StageName.SELECT: folder, DATASET: tmp_path / "before"}
+    found = earlier_members(places, after, new)
+    at = pc.index_in(found, value_set=new.keys(after)).to_numpy()
+    assert {after.item_ids[int(new.targets[one])].as_py() for one in at} == {"i1"} and len(at) == 6
