@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import dealrec
 from dealrec.config import FinetuneConfig, PruneConfig
 from dealrec.config.prompt import PromptFormat
 from dealrec.coresets.folders import coreset_folder, prompt_of
 from dealrec.coresets.members import read_members
 from dealrec.coresets.writer import MANIFEST, MEMBERS
 from dealrec.errors import InputError
+from dealrec.pipeline import finetune
 from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 
 TURNS = [{"role": "user", "content": "After A?"}, {"role": "assistant", "content": "B"}]
@@ -52,8 +52,6 @@ def test_a_model_without_a_chat_template_trains_on_no_chats(examples: Path, tmp_
     byte_tokenizer().save_pretrained(tmp_path / "model")
     config = FinetuneConfig(model=str(tmp_path / "model"))
     with pytest.raises(InputError) as refused:
-        dealrec.pipeline.finetune(
-            examples, config=config, out=tmp_path / "out", prompt_format=PromptFormat.CHAT
-        )
+        finetune(examples, config=config, out=tmp_path / "out", prompt_format=PromptFormat.CHAT)
     assert refused.value.code == "no_chat_template"
     assert not (tmp_path / "out").exists()
