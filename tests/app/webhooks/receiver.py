@@ -34,7 +34,10 @@ def receiving() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # the sender was killed in between: nothing was received
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.taken.append((headers, body))
             answer = receiver.answers.pop(0) if receiver.answers else receiver.otherwise()
