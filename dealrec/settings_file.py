@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from dealrec.config.base import overlaid
 from dealrec.disk import local_file
 from dealrec.errors import FieldError, InputError
 
@@ -38,8 +39,8 @@ def command_defaults(command: Any) -> dict[str, Any]:
         if server is not None:
             _forget_key(found)
         common = {name: value for name, value in given.items() if value is not None}
-        _merge(found, _common(command, common))
-        _merge(found, _of_commands(command, settings, path, ()))
+        found = overlaid(found, _common(command, common))
+        found = overlaid(found, _of_commands(command, settings, path, ()))
     return found
 
 
@@ -118,14 +119,6 @@ def _forget_key(found: dict[str, Any]) -> None:
             _forget_key(value)
         elif name == _KEY:
             del found[name]
-
-
-def _merge(found: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for name, value in more.items():
-        if isinstance(value, Mapping):
-            _merge(found.setdefault(name, {}), value)
-        else:
-            found[name] = value
 
 
 def _invalid(path: Path, what: str) -> InputError:

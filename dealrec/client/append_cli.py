@@ -1,13 +1,13 @@
 """``dealrec append``."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dealrec.client.asking import DEFAULT_SERVER, KeyOption, ServerOption, asking, plain_record
 from dealrec.config import parse_budget
+from dealrec.config.base import overlaid
 from dealrec.config.continuation import Carry
 from dealrec.errors import InputError
 from dealrec.extras import Extra
@@ -85,7 +85,7 @@ def append_command(
             job = client.jobs.create(
                 made.id,
                 budget=spent if budget is None else parse_budget(budget),
-                config=_over(earlier.config, asked.config),
+                config=overlaid(earlier.config, asked.config),
                 continue_from=earlier.id,
                 continuation=None if carry is None else {"coreset": carry.value},
                 idempotency_key=None if idempotency_key is None else f"{idempotency_key}-job",
@@ -97,13 +97,3 @@ def append_command(
         tell(line)
     if job is not None:
         say(job.id)
-
-
-def _over(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``known`` with the options of ``more``, part by part."""
-    parts = {
-        name: _over(known[name], value)
-        for name, value in more.items()
-        if isinstance(value, Mapping) and isinstance(known.get(name), Mapping)
-    }
-    return {**known, **more, **parts}

@@ -1,6 +1,6 @@
 """The base of all configuration models, and the report of errors in one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -20,6 +20,16 @@ Listed = BeforeValidator(_listed)
 def unless(default: object) -> Callable[[Any], bool]:
     """Leave a field out of JSON at its default: keys of results from before it came stay as they are."""
     return lambda value: bool(value == default)
+
+
+def overlaid(known: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``known`` with the options of ``more``, part by part."""
+    parts = {
+        name: overlaid(known[name], value)
+        for name, value in more.items()
+        if isinstance(value, Mapping) and isinstance(known.get(name), Mapping)
+    }
+    return {**known, **more, **parts}
 
 
 class Config(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dealrec.config import ComparisonConfig, PruneConfig
-from dealrec.config.base import Config
+from dealrec.config.base import Config, overlaid
 from dealrec.errors import InputError
 
 
@@ -61,3 +61,18 @@ def test_one_fault_is_a_sentence_and_several_are_counted() -> None:
         PruneConfig.parse({"efort": 1})
     with pytest.raises(InputError, match="2 fields of config"):
         PruneConfig.parse({"efort": 1, "sampling": 3})
+
+
+def test_options_that_are_laid_over_others_leave_the_rest_of_their_part():
+    known = {
+        "selection": {"method": "random", "seed": 7},
+        "effort": {"model": "a"},
+        "sampling": "x",
+    }
+    more = {"selection": {"strata": 9}, "effort": None}
+    assert overlaid(known, more) == {
+        "selection": {"method": "random", "seed": 7, "strata": 9},
+        "effort": None,
+        "sampling": "x",
+    }
+    assert known["selection"] == {"method": "random", "seed": 7}

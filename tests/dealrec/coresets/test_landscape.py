@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dealrec.coresets import landscape
 from dealrec.coresets.landscape import as_many_at_random, item_vectors, nearest, on_a_plane
 from dealrec.data.samples import build_samples
 from tests.dealrec.data.files import ingest_bytes
@@ -46,3 +47,13 @@ def test_one_sample_alone_has_a_place_and_no_neighbour():
 def test_as_many_random_samples_are_drawn_as_are_selected():
     selected = np.arange(50) < 9
     assert len(set(as_many_at_random(selected).tolist())) == 9
+
+
+def test_wide_vectors_are_copied_in_small_pieces_with_the_same_result(monkeypatch):
+    vectors = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    whole = nearest(vectors, 3, 10), on_a_plane(vectors)
+    monkeypatch.setattr(landscape, "_NUMBERS", 20)  # three rows at a time
+    assert [len(piece) for piece in landscape._chunks(vectors)][:2] == [3, 3]
+    pieces = nearest(vectors, 3, 10), on_a_plane(vectors)
+    np.testing.assert_array_equal(whole[0][0], pieces[0][0])
+    np.testing.assert_allclose(whole[1][0], pieces[1][0], rtol=1e-5)

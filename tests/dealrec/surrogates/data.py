@@ -2,9 +2,11 @@
 
 import numpy as np
 import pyarrow as pa
+import torch
 
-from dealrec.config import SplitMethod, SurrogateConfig
+from dealrec.config import Split, SplitMethod, SurrogateConfig
 from dealrec.data.dataset import Dataset
+from dealrec.metrics.ranking import build_questions, evaluate_ranking
 from dealrec.surrogates.registry import make_surrogate
 
 
@@ -37,3 +39,15 @@ def prepared(name, dataset, **options):
     made = make_surrogate(dataset.n_items, SurrogateConfig(model=name, **options))
     made.prepare(dataset)
     return made.double().eval()
+
+
+def popularity_baseline(dataset, max_length=50):
+    """The ranking metrics on test users of counting how often an item was chosen in training."""
+    counts = np.bincount(dataset.items[dataset.splits == 0], minlength=dataset.n_items)
+    popular = torch.from_numpy(counts.astype(np.float64))
+    return evaluate_ranking(
+        lambda sequences, lengths: popular.expand(len(sequences), -1),
+        build_questions(dataset, Split.TEST),
+        n_items=dataset.n_items,
+        max_length=max_length,
+    ).values

@@ -17,7 +17,7 @@ from dealrec.surrogates.interface import softmax_losses
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.storage import load_surrogate
 from dealrec.surrogates.training import train_surrogate
-from tests.dealrec.surrogates.data import ring_dataset
+from tests.dealrec.surrogates.data import popularity_baseline, ring_dataset
 
 SMALL = SurrogateConfig(
     hidden_size=16, max_length=8, negatives=20, batch_tokens=64, epochs=5, dropout=0.1
@@ -155,14 +155,7 @@ def test_it_beats_popularity_on_sequences_with_structure(model, loss):
         }
     )
     trained = train_surrogate(dataset, config, runtime=ONE)
-    popular = np.bincount(dataset.items[dataset.splits == 0], minlength=dataset.n_items)
-    counts = torch.from_numpy(popular.astype(np.float64))
-    baseline = evaluate_ranking(
-        lambda sequences, lengths: counts.expand(len(sequences), -1),
-        build_questions(dataset, Split.TEST),
-        n_items=dataset.n_items,
-        max_length=8,
-    ).values
+    baseline = popularity_baseline(dataset, max_length=8)
     assert trained.metrics["test_ndcg@10"] > 1.5 * baseline["ndcg@10"]
 
 
@@ -248,14 +241,7 @@ def test_the_defaults_beat_popularity_on_the_sample_data(tmp_path):
     interactions = tmp_path / "interactions.csv"
     dataset = ingest(interactions, items=tmp_path / "items.csv", out=tmp_path / "out").dataset
     trained = train_surrogate(dataset, SurrogateConfig(), runtime=ONE)
-    counts = np.bincount(dataset.items[dataset.splits == 0], minlength=dataset.n_items)
-    popular = torch.from_numpy(counts.astype(np.float64))
-    baseline = evaluate_ranking(
-        lambda sequences, lengths: popular.expand(len(sequences), -1),
-        build_questions(dataset, Split.TEST),
-        n_items=dataset.n_items,
-        max_length=50,
-    ).values
+    baseline = popularity_baseline(dataset)
     assert trained.metrics["test_ndcg@10"] > 1.5 * baseline["ndcg@10"]
     assert trained.metrics["test_recall@20"] > 1.5 * baseline["recall@20"]
 

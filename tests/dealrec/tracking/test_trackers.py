@@ -54,7 +54,7 @@ def record() -> RunRecord:
             TrackedStage("finetune", {"train_loss": LOSSES}, {"samples": 8, "lost": math.nan}),
         ],
         manifest={"sha256": "c0ffee", "size": 8, "config": {"long": "x" * 9000}},
-        tags={"dataset_sha256": "da7a", "adapter_id": None},
+        tags={"dataset_sha256": "da7a", "adapter_id": None, "metadata.a@b": "c"},
     )
 
 
@@ -73,6 +73,7 @@ def written_to_mlflow(place: Path, record: RunRecord) -> None:
     assert found.info.start_time == BEGUN.timestamp() * 1000
     assert found.data.params == dict(record.parameters)
     assert found.data.tags["dealrec.coreset_sha256"] == "c0ffee"
+    assert found.data.tags["dealrec.metadata.a_b"] == "c"  # MLflow refuses the character
     assert json.loads(found.data.tags["dealrec.manifest"]) == {"sha256": "c0ffee", "size": 8}
     assert found.data.metrics["surrogate/loss"] == 0.125
     curve = client.get_metric_history(run, "surrogate/valid_ndcg_at_10")
