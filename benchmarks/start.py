@@ -11,12 +11,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks._report import Target, finish
-from dealrec.config import PruneConfig
-from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName
 from dealrec.worker.forks import fork_server
-from dealrec.worker.messages import Raised, StageOrder
+from dealrec.worker.messages import Raised
 from dealrec.worker.process import StageProcess
+from tests.worker.processes import plain_order
 
 _STAGES = (StageName.AUDIT, StageName.SURROGATE, StageName.EFFORT, StageName.FINETUNE)
 
@@ -51,7 +50,7 @@ def _started(stage: StageName, *, fork: bool) -> tuple[float, int]:
     """Seconds of processor time, those of the fork server included, and the memory of its own."""
     with tempfile.TemporaryDirectory(prefix="dealrec-bench-") as name:
         folder, begun = Path(name), _seconds()
-        with StageProcess(_order(stage, folder), folder, fork=fork) as process:
+        with StageProcess(plain_order(stage, folder), folder, fork=fork) as process:
             while not process.wait(0.01):
                 process.look_at_memory()
             if not isinstance(process.ending, Raised):
@@ -67,33 +66,6 @@ def _seconds() -> float:
         fields = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()
         total += sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
     return total
-
-
-def _order(stage: StageName, folder: Path) -> StageOrder:
-    return StageOrder(
-        stage=stage,
-        out=folder / "out",
-        checkpoint_dir=folder / "checkpoints",
-        tick_seconds=1.0,
-        runtime=Runtime(),
-        memory_bytes=None,
-        dataset=folder / "none",
-        inputs={},
-        facts={},
-        adapter=None,
-        later_runs=[],
-        parts={},
-        config=PruneConfig(audit={}, finetune={}),
-        comparison=None,
-        budget=1,
-        budget_requested=1,
-        target=None,
-        files=None,
-        part=None,
-        shard=0,
-        shards=1,
-        pieces=1,
-    )
 
 
 if __name__ == "__main__":

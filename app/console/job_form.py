@@ -17,8 +17,7 @@ from dealrec.app.console.pages import asks_for_part, raise_into_page, render
 from dealrec.app.console.presets import OF_TEXTS, PRESETS, Preset
 from dealrec.app.console.session import Posted
 from dealrec.app.datasets.endpoints import create_prompt_preview, list_datasets
-from dealrec.app.datasets.preview import PromptPreviewCreate
-from dealrec.app.datasets.schemas import Dataset
+from dealrec.app.datasets.schemas import Dataset, PromptPreviewCreate
 from dealrec.app.estimates.endpoints import create_estimate
 from dealrec.app.jobs import endpoints as api
 from dealrec.app.jobs.schemas import Job, JobCreate

@@ -6,12 +6,14 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from dealrec.app.datasets import service
-from dealrec.app.datasets.preview import PromptPreview, PromptPreviewCreate, prompt_preview
+from dealrec.app.datasets.preview import prompt_preview
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import (
     Dataset,
     DatasetAppend,
     DatasetCreate,
+    PromptPreview,
+    PromptPreviewCreate,
     SampleText,
 )
 from dealrec.app.datasets.uploads import (

@@ -4,68 +4,22 @@ import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
+from dealrec.app.datasets.schemas import PreviewedSample, PromptPreview, PromptPreviewCreate, Turn
 from dealrec.app.kit.programs import Program
-from dealrec.app.kit.schemas import Body
-from dealrec.config import FinetuneConfig, PromptConfig, PruneConfig, Sampling
 from dealrec.config.catalogue import catalogue
 from dealrec.config.language_models import unknown_model
 from dealrec.config.prompt import PromptFormat
 from dealrec.data.dataset import Dataset
 from dealrec.data.preview import KeyedSample, ReadAnswer, ReadRequest, ReadText, previewed
-from dealrec.data.prompts import Role
 from dealrec.data.samples import build_samples
 from dealrec.errors import FieldError, InputError
 
 _COUNTING = Program("dealrec.language_models.preview", seconds=120.0)
 _ELSEWHERE = frozenset({"model_not_available"})
 """Faults of this server, with which a preview shows the words alone."""
-
-
-class PromptPreviewCreate(Body):
-    """A request for samples of a data set in the words of a prompt."""
-
-    prompt: PromptConfig = PromptConfig()
-    sampling: Sampling = PruneConfig.model_fields["sampling"].default
-    min_history: int = Field(1, ge=1, le=1000)
-    model: str = Field(FinetuneConfig.model_fields["model"].default, min_length=1, max_length=200)
-    """The language model whose tokens are counted."""
-    max_tokens: int = Field(FinetuneConfig.model_fields["max_tokens"].default, ge=16, le=32_768)
-    count: int = Field(3, ge=1, le=10)
-    """How many samples are shown."""
-
-
-class Turn(BaseModel):
-    """One turn of a conversation."""
-
-    role: Role
-    content: str
-
-
-class PreviewedSample(BaseModel):
-    """A sample in words, and as the language model reads it."""
-
-    sample_key: str
-    messages: list[Turn]
-    """The turns; the last one is the answer."""
-    read: ReadText | None = None
-    """The text with all marks, its tokens and what is left out; null where they were not counted."""
-
-
-class PromptPreview(BaseModel):
-    """Samples as a language model reads them."""
-
-    object: Literal["prompt_preview"] = "prompt_preview"
-    model: str
-    format: PromptFormat
-    """``chat`` where the model's chat template marks the turns; ``auto`` where that is not known."""
-    samples: list[PreviewedSample]
-    """From the one with the longest history to the one with the shortest."""
-    not_counted: str | None = None
-    """Why tokens were not counted; null where they were."""
 
 
 def prompt_preview(folder: Path, body: PromptPreviewCreate, tenant_id: str) -> PromptPreview:

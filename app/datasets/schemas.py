@@ -9,8 +9,18 @@ from dealrec.app.kit.schemas import Body
 from dealrec.app.stages.schemas import Progress
 from dealrec.app.tables.datasets import DatasetRow, DatasetState, stored_files
 from dealrec.app.tables.jobs import StoredProgress
-from dealrec.config import DataOptions, SplitMethod
+from dealrec.config import (
+    DataOptions,
+    FinetuneConfig,
+    PromptConfig,
+    PruneConfig,
+    Sampling,
+    SplitMethod,
+)
 from dealrec.config.data import DataKind
+from dealrec.config.prompt import PromptFormat
+from dealrec.data.preview import ReadText
+from dealrec.data.prompts import Role
 
 Several = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=1000)]] | None,
@@ -146,3 +156,46 @@ class SampleText(BaseModel):
     instruction: str
     input: str
     output: str
+
+
+class PromptPreviewCreate(Body):
+    """A request for samples of a data set in the words of a prompt."""
+
+    prompt: PromptConfig = PromptConfig()
+    sampling: Sampling = PruneConfig.model_fields["sampling"].default
+    min_history: int = Field(1, ge=1, le=1000)
+    model: str = Field(FinetuneConfig.model_fields["model"].default, min_length=1, max_length=200)
+    """The language model whose tokens are counted."""
+    max_tokens: int = Field(FinetuneConfig.model_fields["max_tokens"].default, ge=16, le=32_768)
+    count: int = Field(3, ge=1, le=10)
+    """How many samples are shown."""
+
+
+class Turn(BaseModel):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class PreviewedSample(BaseModel):
+    """A sample in words, and as the language model reads it."""
+
+    sample_key: str
+    messages: list[Turn]
+    """The turns; the last one is the answer."""
+    read: ReadText | None = None
+    """The text with all marks, its tokens and what is left out; null where they were not counted."""
+
+
+class PromptPreview(BaseModel):
+    """Samples as a language model reads them."""
+
+    object: Literal["prompt_preview"] = "prompt_preview"
+    model: str
+    format: PromptFormat
+    """``chat`` where the model's chat template marks the turns; ``auto`` where that is not known."""
+    samples: list[PreviewedSample]
+    """From the one with the longest history to the one with the shortest."""
+    not_counted: str | None = None
+    """Why tokens were not counted; null where they were."""

@@ -76,15 +76,21 @@ class TrackWriter:
             if job is None or job.state not in ENDED_JOBS or job.finished_at is None:
                 return False  # it was deleted, or is tried again
             tracking, ended = job.tracking or [], job.finished_at
-            record = self._record(session, job, ended)
+            try:
+                record = self._record(session, job, ended)
+            except Exception:  # such as a file that is gone: an attempt like any other
+                log.exception("record not made", job=job_id)
+                record = None
         written = [self._attempted(one, record) for one in tracking]
         self._keep(job_id, ended, written)
         return True
 
-    def _attempted(self, stored: StoredTracking, record: RunRecord) -> StoredTracking:
+    def _attempted(self, stored: StoredTracking, record: RunRecord | None) -> StoredTracking:
         if stored["state"] != TrackingState.PENDING:
             return stored
-        attempts, found = stored["attempts"] + 1, _written(stored["tracker"], record)
+        attempts, found = stored["attempts"] + 1, WriteAnswer(error="the record could not be made")
+        if record is not None:
+            found = _written(stored["tracker"], record)
         state = TrackingState.WRITTEN
         if found.error is not None:
             state = TrackingState.FAILED if attempts >= _ATTEMPTS else TrackingState.PENDING

@@ -37,16 +37,19 @@ DatasetOption = Annotated[
 _AREAS = {"ds": "datasets", "job": "jobs", "cs": "coresets", "ad": "adapters"}
 """The areas of the client by the first part of an id."""
 
+_STEERING = {
+    "cancel": "Cancel a job: at once when none of its stages runs, otherwise within seconds.",
+    "pause": "Pause a job; a running stage keeps its last checkpoint, and `dealrec resume` continues there.",
+    "resume": "Resume a paused job.",
+    "retry": "Retry a failed job; its finished stages are kept.",
+}
+"""The commands that steer a job, each with its help."""
+
 
 def register(application: typer.Typer) -> None:
     """Add the subcommands of this module."""
-    actions = {
-        "cancel": cancel_command,
-        "pause": pause_command,
-        "resume": resume_command,
-        "retry": retry_command,
-    }
-    add_commands(application, actions, panel=Panel.JOBS)
+    steering = {action: _steering(action, words) for action, words in _STEERING.items()}
+    add_commands(application, steering, panel=Panel.JOBS)
     add_commands(application, {"rename": rename_command}, panel=Panel.RESULTS)
     lists: dict[str, tuple[str, Callable[..., None]]] = {
         "datasets": ("The data sets on a server.", list_datasets_command),
@@ -61,48 +64,25 @@ def register(application: typer.Typer) -> None:
         application.add_typer(group, name=name, rich_help_panel=Panel.RESULTS)
 
 
-@examples("dealrec cancel job_01hxyz")
-def cancel_command(
-    job_id: JobArgument,
-    server: ServerOption = DEFAULT_SERVER,
-    key: KeyOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Cancel a job: at once when none of its stages runs, otherwise within seconds."""
-    _act(job_id, "cancel", server, key, json=json)
+def _steering(action: str, words: str) -> Callable[..., None]:
+    """Make the command that asks for an ``action`` on a job; ``words`` are its help."""
 
+    @examples(f"dealrec {action} job_01hxyz")
+    def command(
+        job_id: JobArgument,
+        server: ServerOption = DEFAULT_SERVER,
+        key: KeyOption = None,
+        json: JsonOption = False,
+    ) -> None:
+        with asking(server, key) as client:
+            job = getattr(client.jobs.get(job_id), action)()
+        if json:
+            print_json(plain_record(job))
+        else:
+            say(f"{job.id} {job.state}")
 
-@examples("dealrec pause job_01hxyz")
-def pause_command(
-    job_id: JobArgument,
-    server: ServerOption = DEFAULT_SERVER,
-    key: KeyOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Pause a job; a running stage keeps its last checkpoint, and `dealrec resume` continues there."""
-    _act(job_id, "pause", server, key, json=json)
-
-
-@examples("dealrec resume job_01hxyz")
-def resume_command(
-    job_id: JobArgument,
-    server: ServerOption = DEFAULT_SERVER,
-    key: KeyOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Resume a paused job."""
-    _act(job_id, "resume", server, key, json=json)
-
-
-@examples("dealrec retry job_01hxyz")
-def retry_command(
-    job_id: JobArgument,
-    server: ServerOption = DEFAULT_SERVER,
-    key: KeyOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Retry a failed job; its finished stages are kept."""
-    _act(job_id, "retry", server, key, json=json)
+    command.__doc__ = words
+    return command
 
 
 @examples(
@@ -240,15 +220,6 @@ def _size(budget: "Budget | None") -> str:
         return ""
     known = budget.samples or budget.requested
     return f"{known:,} samples" if known >= 1 else f"{known:.3g} of all"
-
-
-def _act(job_id: str, action: str, server: str, key: str | None, *, json: bool) -> None:
-    with asking(server, key) as client:
-        job = getattr(client.jobs.get(job_id), action)()
-    if json:
-        print_json(plain_record(job))
-    else:
-        say(f"{job.id} {job.state}")
 
 
 def print_records(

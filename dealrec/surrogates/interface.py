@@ -101,7 +101,8 @@ class Surrogate(nn.Module, ABC):
         """Compute the training states [M, d] of whole sequences, and the [M] items they must predict.
 
         ``sequences`` is [B, T + 1], padded, of at most ``max_length + 1`` items. By default every item
-        after the first is predicted from the state before it.
+        after the first is predicted from the state before it. Training also takes a pair
+        (states, targets).
         """
         targets = sequences[:, 1:]
         real = targets != self.n_items

@@ -4,14 +4,16 @@ There are ``U`` users, ``I`` items, and for each matrix its formula. All of them
 alone.
 """
 
+import itertools
+
 import numpy as np
 import scipy.sparse
 
 from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Float32, Int64
 
-_ROWS = 1024
-"""Items whose similarities to all others are in memory at once."""
+_AT_ONCE = 2_000_000
+"""Similarities that are in memory at once, about 50 bytes each; one item may have more."""
 
 
 def users_and_items(dataset: Dataset) -> scipy.sparse.csr_array:
@@ -69,8 +71,8 @@ def alike(chosen: scipy.sparse.csr_array, count: int) -> scipy.sparse.csr_array:
     columns = scipy.sparse.csr_array(chosen.multiply(lengths[None]))
     by_item = scipy.sparse.csr_array(columns.T)
     parts = []
-    for start in range(0, by_item.shape[0], _ROWS):
-        part = scipy.sparse.csr_array(by_item[start : start + _ROWS] @ columns).tocoo()
+    for start, end in itertools.pairwise(_blocks(chosen)):
+        part = scipy.sparse.csr_array(by_item[start:end] @ columns).tocoo()
         order = np.lexsort((part.col, -part.data.round(6), part.row))
         rows, others, values = part.row[order], part.col[order], part.data[order]
         starts = np.searchsorted(rows, rows)
@@ -81,6 +83,22 @@ def alike(chosen: scipy.sparse.csr_array, count: int) -> scipy.sparse.csr_array:
     sums = np.asarray(matrix.sum(1)).ravel()
     scale = np.divide(1, sums, out=np.zeros_like(sums), where=sums > 0)
     return scipy.sparse.csr_array(matrix.multiply(scale[:, None])).astype(np.float32)
+
+
+def _blocks(chosen: scipy.sparse.csr_array) -> list[int]:
+    """Return the ends of blocks of items, from 0, that have at most ``_AT_ONCE`` similarities each.
+
+    An item has at most as many as its users have chosen items, and as there are items.
+    """
+    users = np.diff(chosen.indptr).astype(np.float64)
+    most = np.minimum((chosen != 0).T @ users, chosen.shape[1])
+    ends, held = [0], 0.0
+    for item, count in enumerate(most):
+        if held and held + count > _AT_ONCE:
+            ends.append(item)
+            held = 0.0
+        held += count
+    return [*ends, len(most)]
 
 
 def _inverse_root(sums: Float32) -> Float32:

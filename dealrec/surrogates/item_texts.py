@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
+from threadpoolctl import threadpool_limits
 
 from dealrec.data.dataset import Dataset
 from dealrec.errors import FieldError, InputError
@@ -41,8 +42,8 @@ def text_vectors(dataset: Dataset, size: int) -> npt.NDArray[np.float32]:
     kept = min(size, *(number - 1 for number in words.shape))
     vectors = np.zeros((len(texts), size), np.float32)
     if kept > 0:
-        reduced = TruncatedSVD(kept, random_state=0).fit_transform(words)
-        vectors[:, :kept] = reduced
+        with threadpool_limits(limits=1):  # the last digits depend on the number of threads
+            vectors[:, :kept] = TruncatedSVD(kept, random_state=0).fit_transform(words)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: npt.NDArray[np.float32] = np.divide(
         vectors * np.float32(size**0.5), lengths, out=np.zeros_like(vectors), where=lengths > 0

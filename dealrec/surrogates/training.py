@@ -28,6 +28,7 @@ from dealrec.progress import SILENT, Reporter
 from dealrec.runtime import apply_runtime
 from dealrec.surrogates.batches import TrainingSequences, bucketed_batches
 from dealrec.surrogates.growing import EarlierSurrogate
+from dealrec.surrogates.interface import TrainingStates
 from dealrec.surrogates.losses import make_loss
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.shares import learned_part
@@ -258,7 +259,7 @@ class SurrogateTraining:
             self._tick()
             self._set_learning_rate((epoch - 1 + (index + 0.5) / len(batches)) / self.config.epochs)
             sequences = self.sequences.batch(batch).to(self.device)
-            states, targets, added = self.model.training_states(sequences)
+            states, targets, added = TrainingStates(*self.model.training_states(sequences))
             value = self.loss(self.model, states, targets)
             if added is not None:
                 value = value + added

@@ -12,9 +12,41 @@ from pathlib import Path
 import psutil
 
 from dealrec.app.settings import Settings
+from dealrec.config import PruneConfig
+from dealrec.config.runtime import Runtime
+from dealrec.config.stages import StageName
+from dealrec.worker.messages import StageOrder
 
 ROOT = Path(__file__).parents[2]
 FORK_SERVER = "dealrec.worker.fork_server"
+
+
+def plain_order(stage: StageName, folder: Path, dataset: Path | None = None) -> StageOrder:
+    """An order of a stage in ``folder`` that stands on nothing; its ``dataset`` is not there by default."""
+    return StageOrder(
+        stage=stage,
+        out=folder / "out",
+        checkpoint_dir=folder / "checkpoints",
+        tick_seconds=0.1,
+        runtime=Runtime(),
+        memory_bytes=None,
+        dataset=dataset or folder / "none",
+        inputs={},
+        facts={},
+        adapter=None,
+        later_runs=[],
+        parts={},
+        config=PruneConfig(audit={}, finetune={}),
+        comparison=None,
+        budget=1,
+        budget_requested=1,
+        target=None,
+        files=None,
+        part=None,
+        shard=0,
+        shards=1,
+        pieces=1,
+    )
 
 
 def environment(settings: Settings) -> dict[str, str]:

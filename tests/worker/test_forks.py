@@ -10,15 +10,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dealrec.config import PruneConfig
-from dealrec.config.runtime import Runtime
 from dealrec.config.stages import StageName
 from dealrec.worker import process as of_stages
 from dealrec.worker.forks import ForkServer, fork_server
 from dealrec.worker.messages import Raised, StageOrder
 from dealrec.worker.process import StageProcess
 from dealrec.worker.system import Adoption
-from tests.worker.processes import FORK_SERVER, ROOT, fork_servers_below, stages_below, until
+from tests.worker.processes import (
+    FORK_SERVER,
+    ROOT,
+    fork_servers_below,
+    plain_order,
+    stages_below,
+    until,
+)
 
 ANEW = "dealrec.worker.child"
 
@@ -27,30 +32,7 @@ def order_in(folder: Path, stage: StageName = StageName.AUDIT) -> StageOrder:
     """A stage that waits until somebody writes into its data set's pipe, and cannot read that."""
     (folder / "dataset").mkdir()
     os.mkfifo(folder / "dataset" / "dataset.json")
-    return StageOrder(
-        stage=stage,
-        out=folder / "out",
-        checkpoint_dir=folder / "checkpoints",
-        tick_seconds=0.1,
-        runtime=Runtime(),
-        memory_bytes=None,
-        dataset=folder / "dataset",
-        inputs={},
-        facts={},
-        adapter=None,
-        later_runs=[],
-        parts={},
-        config=PruneConfig(audit={}, finetune={}),
-        comparison=None,
-        budget=0,
-        budget_requested=0,
-        target=None,
-        files=None,
-        part=None,
-        shard=0,
-        shards=1,
-        pieces=1,
-    )
+    return plain_order(stage, folder, dataset=folder / "dataset")
 
 
 def ended(process: StageProcess, folder: Path) -> StageProcess:

@@ -137,6 +137,19 @@ def test_a_program_that_fails_is_an_error_like_any_other(
     assert "the program that writes it has failed" in warning["message"]
 
 
+def test_a_record_that_cannot_be_made_is_tried_ten_times_and_holds_up_no_other_job(
+    client: TestClient, ended: str, write: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_storage: Storage, key: str) -> None:
+        raise FileNotFoundError(key)
+
+    monkeypatch.setattr(Storage, "stream", gone)
+    assert [write() for _ in range(11)] == [1] * 10 + [0]
+    job = client.get(f"/v1/jobs/{ended}").json()
+    assert job["tracking"][0]["state"] == "failed"
+    assert "the record could not be made" in job["warnings"][0]["message"]
+
+
 def test_without_a_tracker_nothing_is_written(database: Database, ended: str) -> None:
     with database.session() as session:
         job = session.get_one(JobRow, ended)

@@ -14,7 +14,6 @@ import dealrec.app.coresets.browsing as browsing
 import dealrec.app.coresets.maps as maps
 import dealrec.app.coresets.schemas as coresets
 import dealrec.app.coresets.verdicts as verdicts
-import dealrec.app.datasets.preview as preview
 import dealrec.app.datasets.schemas as datasets
 import dealrec.app.estimates.schemas as estimates
 import dealrec.app.jobs.curves as curves
@@ -61,9 +60,9 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Neighbour": maps.Neighbour,
     "NewWebhook": webhooks.NewWebhook,
     "OptionNote": OptionNote,
-    "PreviewedSample": preview.PreviewedSample,
+    "PreviewedSample": datasets.PreviewedSample,
     "Progress": stages.Progress,
-    "PromptPreview": preview.PromptPreview,
+    "PromptPreview": datasets.PromptPreview,
     "QueueState": operation.QueueState,
     "ReadText": ReadText,
     "Runs": jobs.Runs,
@@ -83,7 +82,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "SweepPoint": coresets.SweepPoint,
     "SweepSelection": coresets.SweepSelection,
     "Tracked": tracking.Tracked,
-    "Turn": preview.Turn,
+    "Turn": datasets.Turn,
     "Upload": uploads.Upload,
     "UploadPart": uploads.UploadPart,
     "Verdict": verdicts.Verdict,

@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from sklearn.decomposition import TruncatedSVD
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from dealrec.config import SurrogateConfig
 from dealrec.config.runtime import Runtime
@@ -94,3 +96,18 @@ def test_data_without_texts_are_refused_with_what_helps():
     vectors = text_vectors(described, 8)
     assert not vectors[1].any()
     assert np.array_equal(vectors[2], vectors[3])
+
+
+def test_word_vectors_are_made_on_one_thread_however_many_there_are(monkeypatch):
+    threads: list[int] = []
+    before = TruncatedSVD.fit_transform
+
+    def counted(self, words):
+        threads.extend(pool["num_threads"] for pool in threadpool_info())
+        return before(self, words)
+
+    monkeypatch.setattr(TruncatedSVD, "fit_transform", counted)
+    with threadpool_limits(limits=2):
+        assert 2 in {pool["num_threads"] for pool in threadpool_info()}
+        text_vectors(dataset_of_genres(), 8)
+    assert set(threads) == {1}

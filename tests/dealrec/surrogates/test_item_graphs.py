@@ -5,8 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.metrics.pairwise import cosine_similarity
 
+from dealrec.surrogates import item_graphs
 from dealrec.surrogates.item_graphs import alike, normalised, transitions, users_and_items
 from tests.dealrec.surrogates.data import ring_dataset
 
@@ -63,3 +65,22 @@ def test_each_item_has_itself_and_its_most_similar_ones_with_weights_that_sum_to
         if len(kept) == 4:
             assert cosines[item, kept].min() >= cosines[item, others].max() - 1e-6
         np.testing.assert_allclose(row[kept], cosines[item, kept] / cosines[item, kept].sum(), 1e-5)
+
+
+@pytest.mark.parametrize("most", [1, 20, 60])
+def test_similarities_are_computed_in_blocks_that_hold_no_more_than_so_many(monkeypatch, most):
+    chosen, held = users_and_items(DATASET), []
+    whole = alike(chosen, 3).toarray()
+    monkeypatch.setattr(item_graphs, "_AT_ONCE", most)
+    multiplied = scipy.sparse.csr_array.__matmul__
+
+    def counted(self, other):
+        found = multiplied(self, other)
+        if scipy.sparse.issparse(found):
+            held.append((self.shape[0], found.nnz))
+        return found
+
+    monkeypatch.setattr(scipy.sparse.csr_array, "__matmul__", counted)
+    np.testing.assert_array_equal(alike(chosen, 3).toarray(), whole)
+    assert len(held) > 1 and sum(items for items, _ in held) == DATASET.n_items
+    assert all(items == 1 or similarities <= most for items, similarities in held)

@@ -36,6 +36,18 @@ def test_parameters_that_a_surrogate_lacks_are_refused_before_anything_is_traine
                 PruneConfig.parse(config)
 
 
+def test_a_model_of_ones_own_may_give_training_states_as_a_pair():
+    models = [
+        train_surrogate(
+            ring_dataset(users=20),
+            SurrogateConfig(model=model, hidden_size=4, epochs=2),
+            runtime=ONE,
+        ).model
+        for model in (OWN, OWN.replace("LastItem", "WithPairs"))
+    ]
+    assert torch.equal(*(model.item_vectors() for model in models))
+
+
 def test_a_model_of_ones_own_is_trained_stored_and_scored_like_any_other(tmp_path):
     dataset = ring_dataset(users=200)
     config = SurrogateConfig(
