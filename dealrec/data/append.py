@@ -11,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 
 from dealrec.config import Column, DataOptions
 from dealrec.config.formats import RowOrder
+from dealrec.data.catalogue import Catalogue
 from dealrec.data.dataset import REPORT
 from dealrec.data.files_read import InteractionRows, ItemRows, Read
-from dealrec.data.filters import with_normal_ids
 from dealrec.data.findings import FileFindings
-from dealrec.data.growth import Before
+from dealrec.data.growth import Before, not_possible
+from dealrec.data.identifiers import without_zeros
 from dealrec.data.ingest import IngestResult, make_dataset
 from dealrec.data.interactions import Interactions, following_rows
 from dealrec.data.limits import Limits
@@ -93,14 +95,9 @@ def append(
         catalogue = before.catalogue
         if item_rows is not None:
             catalogue = item_rows.after(catalogue)
-        earlier = before.rows
-        if (
-            options.normalise_ids
-        ):  # each by itself: `5` of now is `005` of before, not a second item
-            known = None if catalogue is None else catalogue.item_ids
-            earlier = with_normal_ids(earlier, known)
-            rows = replace(rows, rows=with_normal_ids(rows.rows, known))
-        read = Read(following_rows(earlier, rows.rows), catalogue, before)
+            if options.normalise_ids:
+                _require_same_zeros(before, catalogue)
+        read = Read(following_rows(before.rows, rows.rows), catalogue, before)
         return make_dataset(rows, item_rows, None, read, options, seen, out)
 
 
@@ -142,6 +139,27 @@ def _same_columns(before: Before, found: dict[Column, str], name: str) -> dict[C
         )
     order = {Column.TIMESTAMP, Column.POSITION}
     return {ours: theirs for ours, theirs in found.items() if ours in needed or ours not in order}
+
+
+def _require_same_zeros(before: Before, catalogue: Catalogue) -> None:
+    """Check that no new item makes it unknown which item an id without its zeros meant before.
+
+    Raises:
+        InputError: ``append_not_possible``.
+    """
+    if before.catalogue is None:
+        return
+    known = before.catalogue.item_ids
+    used = known.filter(pc.is_in(known, value_set=before.rows.item_ids))
+    new = catalogue.item_ids.filter(pc.invert(pc.is_in(catalogue.item_ids, value_set=known)))
+    at = pc.index_in(without_zeros(new), value_set=without_zeros(used))
+    for place in pc.indices_nonzero(at.is_valid()).to_pylist()[:1]:
+        raise not_possible(
+            f"The items have `{new[place]}`, which differs from `{used[at[place].as_py()]}` of the version "
+            "before in its leading zeros alone. `normalise_ids` has mended ids without them, so which of the "
+            "two was meant is not known any more. Make a data set from all of the files, which then leaves "
+            "such ids as they are (`source_dataset_id` reads those of a server's data set again)."
+        )
 
 
 def _placed_after(before: Interactions, rows: Interactions, options: DataOptions) -> Interactions:

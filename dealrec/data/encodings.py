@@ -33,6 +33,8 @@ _CLEAR = 0.02
 """How much more disorder the second-best encoding shows at least, if the best one is to be sure."""
 _CENTRAL = re.compile(r"[³¹²¿¾¼½¶°±ìŸ£¥¨¯]\w|\w[³¹²¿¾¼½¶°±ìŸ£¥¨¯]")
 """How letters of Central Europe and Greek look where they are read as Western ones."""
+_UMLAUTS_OF_DOS = frozenset("Ž™š")
+"""How Ä, Ö and Ü look where the code pages of DOS are read as Western text."""
 _SIGN_INSIDE = re.compile(r"[^\W\d_][^\w\s\x00-\x7f’‘·–—…•´®™‐‑\u0300-\u036f][^\W\d_]")
 _KANA = re.compile(r"[\u3040-\u30ff]")
 _SIGNS = {"Sc", "Sm", "So"}
@@ -166,6 +168,9 @@ class Survey:
 
 def _not_western(text: str, likely: list[str]) -> list[str]:
     """The encodings that a text may have that is odd as a Western one; none if it is not odd."""
+    foreign = {letter for letter in text if not letter.isascii()}
+    if len(foreign) > 1 and foreign <= _UMLAUTS_OF_DOS:
+        return ["cp1252", "cp850"]
     letters = Counter(text.lower())
     turkish, else_ = (sum(letters[letter] for letter in some) for some in ("ýðþ", "áæí"))
     if turkish and not else_:

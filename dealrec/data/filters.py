@@ -101,9 +101,10 @@ def _numbered(raw: Interactions) -> Interactions:
 def with_normal_ids(raw: Interactions, known: pa.Array | None) -> Interactions:
     """Mend ids; ``known`` are those of the items file, which are mended already."""
     user_ids, users = merged(normalised(raw.user_ids), raw.users)
-    item_ids, items = merged(normalised(raw.item_ids), raw.items)
+    item_ids = normalised(raw.item_ids)
     if known is not None:
         item_ids = with_zeros(item_ids, known)
+    item_ids, items = merged(item_ids, raw.items)
     return replace(raw, user_ids=user_ids, users=users, item_ids=item_ids, items=items)
 
 

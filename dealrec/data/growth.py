@@ -115,12 +115,12 @@ class Before:
         """
         dataset = Dataset.load(folder)
         if dataset.given is not None:
-            raise _not_possible(
+            raise not_possible(
                 "It came with samples of its own, which an append could not add to. Make a data set from all "
                 "of the files."
             )
         if not (folder / _FACTS).is_file():
-            raise _not_possible(
+            raise not_possible(
                 "It was made in memory, or an earlier version of DEALRec stored it, and its order of "
                 "rows was not kept. Make it anew from all of its files, and append to that "
                 "(`source_dataset_id` in a request for a data set reads the stored files again).",
@@ -225,7 +225,8 @@ def _catalogue(folder: Path, dataset: Dataset) -> Catalogue:
     return following(stored, Catalogue(columns["item_id"], columns["title"], texts))
 
 
-def _not_possible(why: str) -> InputError:
+def not_possible(why: str) -> InputError:
+    """Make the refusal of an append, with the reason and a way out as sentences."""
     return InputError(
         f"Nothing can be appended to this data set. {why}",
         code="append_not_possible",

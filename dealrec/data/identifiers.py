@@ -71,12 +71,18 @@ class _Texts(Sequence[str]):
 def normalised(ids: pa.Array) -> pa.Array:
     """Remove spaces around ids, the ``.0`` of numbers that became floats, and the ``=""`` of spreadsheets.
 
+    Ids that are mended already stay as they are.
+
     Examples:
-        >>> normalised(pa.array([" 12.0", "007", "1.50", '="007"'])).to_pylist()
-        ['12', '007', '1.50', '007']
+        >>> normalised(pa.array([" 12.0", "007", "1.50", '="007"', '=" 5"'])).to_pylist()
+        ['12', '007', '1.50', '007', '5']
     """
-    text = pc.replace_substring_regex(pc.utf8_trim_whitespace(ids), _FORMULA, r"\1")
-    return pc.replace_substring_regex(text, _WHOLE_FLOAT, r"\1")
+    while True:
+        text = pc.replace_substring_regex(pc.utf8_trim_whitespace(ids), _FORMULA, r"\1")
+        text = pc.replace_substring_regex(text, _WHOLE_FLOAT, r"\1")
+        if text.equals(ids):
+            return text
+        ids = text
 
 
 def written_twice(ids: pa.Array, mend: Callable[[pa.Array], pa.Array]) -> pa.Array:
@@ -97,16 +103,15 @@ def merged(ids: pa.Array, indices: Int32) -> tuple[pa.Array, Int32]:
 
 
 def with_zeros(ids: pa.Array, known: pa.Array) -> pa.Array:
-    """Give ids that are not ``known`` the leading zeros of the known id that is else the same.
+    """Give ids that are not ``known`` the leading zeros of the one known id that is else the same.
 
-    An id stays as it is where two ids, on either side, differ in their zeros alone.
+    An id stays as it is where several known ids differ in their zeros alone. The other ``ids`` do not
+    matter, so that rows that are read later change nothing.
     """
     short, bare = without_zeros(known), without_zeros(ids)
     missing = pc.invert(pc.is_in(ids, value_set=known))
-    at = pc.index_in(bare, value_set=_once(short))
-    safe = pc.and_(missing, pc.and_(at.is_valid(), pc.is_in(bare, value_set=_once(bare))))
-    full = known.take(pc.index_in(bare, value_set=short))
-    return pc.if_else(safe, full, ids)
+    safe = pc.and_(missing, pc.is_in(bare, value_set=_once(short)))
+    return pc.if_else(safe, known.take(pc.index_in(bare, value_set=short)), ids)
 
 
 def example_pair(ours: pa.Array, theirs: pa.Array) -> tuple[str, str] | None:

@@ -206,6 +206,40 @@ def test_ids_that_lost_their_zeros_are_those_of_the_version_before(tmp_path: Pat
     assert grown.dataset.sha256 == whole.dataset.sha256
 
 
+@pytest.mark.parametrize("second", ["5", "05", "005", " 5", '="5"', "5.0"])
+@pytest.mark.parametrize("first", ["5", "05", "005"])
+def test_an_id_in_two_forms_is_one_in_an_append_as_in_all_files_together(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    others = "".join(f"{user},{item},1\n" for user in ("u1", "u2", "u3") for item in (6, 7, 8))
+    rows = [HEADER + others + f"u1,{written},9\n" for written in (first, second)]
+    items = "item_id,title\n005,Five\n006,Six\n007,Seven\n008,Eight\n"
+    grown, whole = ways(tmp_path, {"normalise_ids": True}, *rows, items)
+    assert grown.dataset.item_ids.to_pylist() == ["005", "006", "007", "008"]
+    assert grown.dataset.sha256 == whole.dataset.sha256
+
+
+@pytest.mark.parametrize("late", ["05", "009"])
+def test_an_item_whose_zeros_make_earlier_ids_unclear_is_refused(tmp_path: Path, late: str) -> None:
+    texts = {
+        "first.csv": HEADER + "".join(f"{u},{i},{i}\n" for u in ("u1", "u2") for i in (5, 6, 7, 8)),
+        "items.csv": "item_id,title\n005,Five\n006,Six\n007,Seven\n008,Eight\n",
+        "later.csv": f"item_id,title\n{late},Another\n",
+    }
+    first, items, later = (tmp_path / name for name in texts)
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    asked = DataOptions.parse({"split": "leave_one_out", "normalise_ids": True}, location="data")
+    ingest(first, items=items, options=asked, out=tmp_path / "before")
+    if late == "009":
+        made = append(tmp_path / "before", items=later, out=tmp_path / "after")
+        whole = ingest(first, items=[items, later], options=asked, out=tmp_path / "whole")
+        assert made.dataset.sha256 == whole.dataset.sha256
+        return
+    with pytest.raises(InputError, match=r"`05`.*`005`.*Make a data set from all"):
+        append(tmp_path / "before", items=later, out=tmp_path / "after")
+
+
 @pytest.mark.parametrize("repeats", ["first", "last"])
 def test_a_repeat_that_is_left_out_still_holds_its_session_together(
     tmp_path: Path, repeats: str

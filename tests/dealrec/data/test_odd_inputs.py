@@ -121,6 +121,7 @@ def test_a_refusal_says_what_helps(tmp_path, name):
 
 TITLES = {
     "Müller Größe und Straße für Übung": "cp1252 cp850 mac_roman",
+    "GRÜN SCHÖN SPÄT": "cp1252 cp850 cp437",
     "Café crème garçon déjà vu": "cp1252 cp850 mac_roman",
     "Příliš žluťoučký kůň úpěl ďábelské ódy": "cp1250 iso8859_2 cp852",
     "Zażółć gęślą jaźń": "cp1250 iso8859_2 cp852",
