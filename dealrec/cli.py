@@ -15,6 +15,7 @@ from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
 from dealrec.client.control_cli import register as register_control
 from dealrec.client.selection_cli import register as register_selections
+from dealrec.client.status_cli import register as register_status
 from dealrec.client.webhook_cli import register as register_webhooks
 from dealrec.compare_cli import compare_command
 from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
@@ -128,6 +129,7 @@ def register(application: typer.Typer) -> None:
     add_commands(application, samples, needs=Extra.CLIENT, panel=Panel.LOCAL)
     add_commands(application, {"demo": demo_command}, needs=Extra.ALL, panel=Panel.LOCAL)
     register_client(application)
+    register_status(application)
     register_append(application)
     register_comparisons(application)
     register_control(application)

@@ -78,8 +78,21 @@ _LABELS = {
     "evaluation.users": "Users to evaluate",
     "evaluation.candidates": "Titles to choose from",
     "evaluation.ranking_users": "Users with a full ranking",
+    "continuation.surrogate_epochs": "Further epochs of the surrogate",
+    "continuation.coreset": "The new coreset",
+    "continuation.replaced_share": "Share to replace",
+    "continuation.adapter": "If an adapter is trained",
 }
 """The labels of fields whose names alone would not tell a newcomer enough."""
+_WORDS = {
+    "continuation.coreset": {
+        "anew": "is chosen anew from all samples",
+        "top_up": "keeps all earlier samples and adds others",
+        "replace": "keeps the earlier samples, but replaces a share of them",
+    },
+    "continuation.adapter": {"false": "start afresh", "true": "train the earlier adapter further"},
+}
+"""Choices in words, where the values alone would not tell a newcomer enough."""
 _PARTS = {
     "": ("Samples", "What counts as one sample."),
     "prompt": ("Prompt", "How a sample is put into words."),
@@ -122,6 +135,11 @@ class FormField:
     def option(self) -> str:
         """The option's name, as people write it for the command line and the API."""
         return self.name.removeprefix("options.")
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Choices in words, by their values; those that say enough are left out."""
+        return _WORDS.get(self.name, {})
 
 
 @dataclass(frozen=True)

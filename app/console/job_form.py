@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from dealrec.app.console.continuing import form_of_continuation, going_on, read_continuation
 from dealrec.app.console.fields import (
     form_of,
     form_of_preset,
@@ -71,6 +72,13 @@ def create(request: Request, context: ContextDep, form: Posted) -> Response:
         raise_into_page(request, error)
         return _page(request, context, form, error)
     return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
+
+
+@router.post("/going-on")
+def going_on_part(request: Request, context: ContextDep, form: Posted) -> Response:
+    """Show the jobs that a job on the form's data set can go on from."""
+    found = going_on(context, form.get("dataset_id", ""), form)
+    return render(request, "parts/going_on.html", going_on=found)
 
 
 @router.post("/estimate")
@@ -155,7 +163,8 @@ def _form_like(context: Context, job_id: str) -> dict[str, str]:
     job = api.get_job(job_id, context)
     if job.kind not in SELECTING:
         raise NotFound.of("job with a form", job_id)
-    return {"dataset_id": job.dataset_id, **_budget_of(job), **form_of(job.config)}
+    continued = form_of_continuation(job)
+    return {"dataset_id": job.dataset_id, **_budget_of(job), **continued, **form_of(job.config)}
 
 
 def _budget_of(job: Job) -> dict[str, str]:
@@ -170,11 +179,14 @@ def _budget_of(job: Job) -> dict[str, str]:
 
 def _request(form: Mapping[str, str]) -> JobCreate:
     target = form.get("budget_unit") == "target"
+    earlier, how = read_continuation(form)
     return JobCreate(
         dataset_id=form.get("dataset_id", ""),
         target=parse_target(f"{form.get('budget', '').rstrip('% ')} %") if target else None,
         budget=None if target else parse_budget(read_budget(form)),
         config=PruneConfig.parse(read_config(form)),
+        continue_from=earlier,
+        continuation=how,
     )
 
 
@@ -187,12 +199,15 @@ def _page(
     page: str = "new_job.html",
 ) -> Response:
     parts = job_form(form, visible(context.tenant_id))
+    datasets = usable_datasets(context)
+    shown = form.get("dataset_id") or (datasets[0].id if datasets else "")
     return render(
         request,
         page,
         status=200 if error is None else status_of(error),
-        datasets=usable_datasets(context),
+        datasets=datasets,
         form=form,
+        going_on=going_on(context, shown, form),
         parts=parts,
         changed=sum(
             field.value != field.default

@@ -17,14 +17,17 @@ from dealrec.app.datasets.service import sample_text
 from dealrec.app.kit.errors import NotFound
 from dealrec.app.kit.pagination import Page, PageRequest
 from dealrec.config import PruneConfig
+from dealrec.coresets.landscape import inside
 from dealrec.data.dataset import Dataset
 from dealrec.data.given import GivenSamples
 from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples
+from dealrec.errors import FieldError, InputError
 
 _Mask = npt.NDArray[np.bool_]
 _Places = npt.NDArray[np.float32]
 _Text = Annotated[str | None, Query(max_length=1000)]
+_LEAST_CORNERS = 3
 _FACTS = ("sample_key", "influence", "effort", "overall", "stratum", "selected")
 
 
@@ -61,6 +64,13 @@ class SampleQuery:
     right: float | None = None
     bottom: float | None = None
     top: float | None = None
+    area: Annotated[str | None, Query(max_length=5000)] = None
+    """The corners of an area on the map: `x,y x,y x,y …`, at least three, from 0 to 1."""
+
+    @property
+    def on_the_map(self) -> bool:
+        """Whether places on the map decide which samples are listed."""
+        return self.box is not None or bool(self.area)
 
     @property
     def box(self) -> tuple[float, float, float, float] | None:
@@ -69,6 +79,23 @@ class SampleQuery:
         if left is None or right is None or bottom is None or top is None:
             return None
         return left, right, bottom, top
+
+    def corners(self) -> _Places | None:
+        """[c, 2] the corners of the area, if there is one; raises :class:`InputError` (``invalid_area``)."""
+        if not self.area:
+            return None
+        try:
+            found = np.array([pair.split(",") for pair in self.area.split()], np.float32)
+        except ValueError:
+            found = np.empty((0, 2), np.float32)
+        if len(found) < _LEAST_CORNERS or found.shape[1] != 2 or not np.isfinite(found).all():
+            raise InputError(
+                "An area has at least three corners, such as `0.1,0.1 0.9,0.1 0.5,0.8`.",
+                code="invalid_area",
+                title="The area on the map cannot be used",
+                errors=[FieldError("area", "must have at least three corners `x,y`")],
+            )
+        return found
 
 
 SampleQueryDep = Annotated[SampleQuery, Depends()]
@@ -130,11 +157,14 @@ class Pool:
 def browse(
     pool: Pool, query: SampleQuery, request: PageRequest, places: _Places | None = None
 ) -> ScoredSamples:
-    """List the samples that ``query`` asks for; ``places`` [n, 2] is their map, if it has a box."""
+    """List the samples that ``query`` asks for; ``places`` [n, 2] is their map, if that decides."""
     wanted = _wanted(pool, query)
     if places is not None and query.box is not None:
         left, right, bottom, top = query.box
         wanted &= (places >= (left, bottom)).all(axis=1) & (places <= (right, top)).all(axis=1)
+    corners = query.corners()
+    if places is not None and corners is not None:
+        wanted &= inside(places, corners)
     found = np.flatnonzero(wanted)
     if query.sort is not SortBy.ORDER:
         values = _numbers(pool.scores, query.sort.value)[found]

@@ -65,7 +65,7 @@ def list_scored_samples(
 ) -> ScoredSamples:
     """List the samples that the coreset was selected from, taken or not, filtered and sorted."""
     with _opened(context, coreset_id) as opened:
-        places = None if query.box is None else on_a_plane(opened.vectors()[0])[0]
+        places = on_a_plane(opened.vectors()[0])[0] if query.on_the_map else None
         return browse(opened.pool, query, page, places)
 
 
@@ -87,7 +87,8 @@ def get_map(
 ) -> SampleMap:
     """Place the samples on a plane, where those that are alike are near each other.
 
-    The bounds ``left``, ``right``, ``bottom`` and ``top`` of ``scored-samples`` are on this plane.
+    The bounds ``left``, ``right``, ``bottom`` and ``top`` of ``scored-samples`` are on this plane, and so
+    are the corners of its ``area``.
     """
     with _opened(context, coreset_id) as opened:
         return sample_map(opened.pool, *opened.vectors(), coreset_id, limit)

@@ -13,6 +13,7 @@ from dealrec.app.tables.jobs import (
     SELECTING,
     ArtifactRow,
     EventRow,
+    JobKind,
     JobRow,
     JobState,
     ScoreRow,
@@ -25,6 +26,8 @@ _COMPARISONS = 20
 """How many finished comparisons on a data set are looked at."""
 _LIKE_RESULTS = 20
 """How many results of a stage in other jobs are looked at."""
+_LISTED = 100
+"""How many jobs are offered to go on from."""
 
 # Every poll of a job runs this query, so it is built once.
 _STAGES = (
@@ -84,6 +87,15 @@ class JobRepository(TenantRepository[JobRow]):
             .limit(_LIKE_RESULTS)
         )
         return self.session.execute(query).all()
+
+    def with_coresets(self, dataset_ids: Sequence[str]) -> Sequence[JobRow]:
+        """Return the jobs on these data sets that succeeded in choosing a coreset, newest first."""
+        query = self.query().where(
+            JobRow.dataset_id.in_(dataset_ids),
+            JobRow.kind == JobKind.PRUNE,
+            JobRow.state == JobState.SUCCEEDED,
+        )
+        return self.session.scalars(query.order_by(JobRow.id.desc()).limit(_LISTED)).all()
 
     def adapter(self, identifier: str) -> AdapterRow | None:
         """Return an adapter of the tenant, for jobs that go on from it."""

@@ -1,4 +1,4 @@
-"""Commands that talk to a server: submit, estimate, status, watch, metrics, coreset, adapter, upload."""
+"""Commands that talk to a server: submit, estimate, watch, metrics, coreset, adapter, upload."""
 
 import tempfile
 import zipfile
@@ -63,7 +63,6 @@ def register(application: typer.Typer) -> None:
     jobs: dict[str, Callable[..., None]] = {
         "submit": submit_command,
         "estimate": estimate_command,
-        "status": status_command,
         "watch": watch_command,
         "metrics": metrics_command,
         "upload": upload_command,
@@ -144,40 +143,6 @@ def estimate_command(
         basis = stage.calibrated_on.basis.replace("_", " ")
         say(f"  {stage.name:<10} {seconds:<14} {held:<9} by {basis}")
     tell_warnings(found.warnings)
-
-
-@examples("dealrec status job_01hxyz")
-def status_command(
-    job_id: JobArgument,
-    server: ServerOption = DEFAULT_SERVER,
-    key: KeyOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Print the progress of a job."""
-    with asking(server, key) as client:
-        job = client.jobs.get(job_id)
-        dataset = client.datasets.get(job.dataset_id)
-    if json:
-        print_json({**plain_record(job), "dataset": plain_record(dataset)})
-        return
-    left = "" if job.eta_seconds is None else f", about {job.eta_seconds:,.0f} s left"
-    say(f"{job.id} ({job.kind}): {job.state}{left}")
-    for stage in job.stages:
-        progress = stage.progress
-        done = (
-            "" if progress is None else f"{progress.done:,} of {progress.total:,} {progress.unit}s"
-        )
-        seconds = "" if stage.seconds is None else f"{stage.seconds:,.1f} s"
-        state = "reused" if stage.reused else stage.state
-        say(f"  {stage.name:<10} {state:<10} {done:<24} {seconds}".rstrip())
-    for line in dataset.validation:
-        say(line)
-    for name, identifier in (("coreset", job.coreset_id), ("adapter", job.adapter_id)):
-        if identifier is not None:
-            say(f"{name} {identifier}")
-    if job.error is not None:
-        say(f"{job.error.get('title')}: {job.error.get('detail')}")
-    tell_warnings(job.warnings)
 
 
 @examples("dealrec watch job_01hxyz")

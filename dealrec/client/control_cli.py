@@ -61,6 +61,8 @@ def register(application: typer.Typer) -> None:
     for name, (words, command) in lists.items():
         group = typer.Typer(help=words, no_args_is_help=True)
         add_commands(group, {"list": command})
+        if name == "datasets":
+            add_commands(group, {"shape": shape_command})
         application.add_typer(group, name=name, rich_help_panel=Panel.RESULTS)
 
 
@@ -139,6 +141,26 @@ def list_datasets_command(
 
     with asking(server, key) as client:
         print_records(client.datasets.list(), told, limit, json=json)
+
+
+@examples("dealrec datasets shape ds_01hxyz", "dealrec datasets shape ds_01hxyz --json")
+def shape_command(
+    dataset_id: Annotated[str, typer.Argument(metavar="DATASET", help="Id of a data set (ds_…).")],
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say whether there is anything to learn: lengths of histories, popularity, interactions over time.
+
+    `--json` has all figures and all ranges.
+    """
+    with asking(server, key) as client:
+        found = client.datasets.get(dataset_id).shape()
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    for line in found.lines():
+        say(line)
 
 
 @examples(

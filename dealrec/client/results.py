@@ -46,6 +46,36 @@ class Neighbour(ScoredSample):
     """The cosine of the two samples' vectors, at most 1."""
 
 
+class MapPoint(Record):
+    """A sample on the map."""
+
+    sample_key: str
+    target: str
+    """The target's title."""
+    x: float
+    """From 0 to 1, as ``y``; both axes have one scale."""
+    y: float
+    influence: float | None = None
+    effort: float | None = None
+    overall: float | None = None
+    stratum: int | None = None
+    selected: bool
+    at_random: bool
+    """Whether a random selection of the same size takes it."""
+
+
+class SampleMap(Record):
+    """The samples on the two directions in which their vectors differ most (principal components)."""
+
+    source: str
+    """What is compared: ``surrogate`` or ``language_model`` (their embeddings), or ``items``."""
+    explained: tuple[float, float]
+    """The shares of the vectors' variance that the two directions have."""
+    samples: int
+    """All samples; more than there are points if they are too many."""
+    points: list[MapPoint]
+
+
 class Verdict(Record):
     """What a finished comparison says of the selection of a coreset."""
 
@@ -103,6 +133,12 @@ class CoresetContents(Remote[M]):
         return [Neighbour.model_validate(entry) for entry in answer["data"]]
 
     @operation
+    async def map(self, *, limit: int = 2000) -> SampleMap:
+        """Place at most ``limit`` samples, taken or not, on a plane where those that are alike are near."""
+        answer = await fetched(self.transport, f"{self.path}/map", {"limit": limit})
+        return SampleMap.model_validate(answer)
+
+    @operation
     async def diff(self, against: str) -> CoresetDiff:
         """Compare the members with those of the coreset whose id is ``against``."""
         answer = await fetched(self.transport, f"{self.path}/diff", {"against": against})
@@ -120,6 +156,7 @@ class CoresetContents(Remote[M]):
         high: float | None = None,
         target: str | None = None,
         text: str | None = None,
+        area: Sequence[tuple[float, float]] | None = None,
     ) -> AsyncIterator[ScoredSample]:
         """Iterate over the samples that the coreset was selected from, taken or not.
 
@@ -132,6 +169,7 @@ class CoresetContents(Remote[M]):
             high: The most of the score that is sorted by.
             target: A part of the target's title or id.
             text: A part of a title or an id in the history or of the target.
+            area: Only those inside the outline through these corners ``(x, y)`` of the :meth:`map`.
         """
         query = {
             "sort": sort,
@@ -142,6 +180,7 @@ class CoresetContents(Remote[M]):
             "high": high,
             "target": target,
             "text": text,
+            "area": area and " ".join(f"{x},{y}" for x, y in area),
         }
         async for entry in listed(self.transport, f"{self.path}/scored-samples", query):
             yield ScoredSample.model_validate(entry)

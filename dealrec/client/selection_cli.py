@@ -21,6 +21,9 @@ from dealrec.options import JsonOption, configuration
 from dealrec.terminal import Panel, add_commands, examples, print_json, say
 
 CoresetArgument = Annotated[str, typer.Argument(metavar="CORESET", help="Id of a coreset (cs_…).")]
+SampleArgument = Annotated[
+    str, typer.Argument(metavar="SAMPLE", help="Key of a sample, as in coreset.jsonl.")
+]
 _SHOWN = 10
 """How many keys of gained and lost samples are printed."""
 
@@ -30,6 +33,7 @@ def register(application: typer.Typer) -> None:
     commands: dict[str, Callable[..., None]] = {
         "reselect": reselect_command,
         "explain": explain_command,
+        "neighbours": neighbours_command,
         "diff": diff_command,
     }
     add_commands(application, commands, panel=Panel.RESULTS)
@@ -74,9 +78,7 @@ def reselect_command(
 @examples("dealrec explain cs_01hxyz 17")
 def explain_command(
     coreset_id: CoresetArgument,
-    sample_key: Annotated[
-        str, typer.Argument(metavar="SAMPLE", help="Key of a sample, as in coreset.jsonl.")
-    ],
+    sample_key: SampleArgument,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
@@ -93,6 +95,30 @@ def explain_command(
         if score is not None:
             place = "" if share is None else f"  {_place(share)}"
             say(f"  {name:<10} {score:.6g}{place}")
+
+
+@examples("dealrec neighbours cs_01hxyz 17", "dealrec neighbours cs_01hxyz 17 --limit 3 --json")
+def neighbours_command(
+    coreset_id: CoresetArgument,
+    sample_key: SampleArgument,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="The most samples to list.")] = 10,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the samples that are most like one, taken or not, the most similar first.
+
+    They are compared by embeddings where a job on the data set has made some, else by the items that
+    they share.
+    """
+    with asking(server, key) as client:
+        found = client.coresets.get(coreset_id).neighbours(sample_key, limit=limit)
+    if json:
+        print_json({"data": [plain_record(one) for one in found]})
+        return
+    for one in found:
+        taken = "taken" if one.selected else "left out"
+        say(f"{one.similarity:.3f}  {taken:<8}  {one.sample_key:<12}  {one.output}")
 
 
 @examples("dealrec diff cs_01hxyz cs_01habc")

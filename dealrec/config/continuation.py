@@ -31,13 +31,15 @@ class Continuation(Config):
     """
 
     surrogate_epochs: int = Field(3, ge=1, le=10_000)
-    """The epochs for which the surrogate is trained further, in place of ``surrogate.epochs``."""
+    """For how many epochs the surrogate, which starts with its earlier weights, is trained on all rows. This
+    replaces ``surrogate.epochs``."""
     coreset: Carry = Carry.ANEW
+    """What becomes of the samples of the earlier coreset."""
     replaced_share: float = Field(0.2, ge=0, le=1)
-    """For ``replace``: the share of the budget that goes to samples that were no members."""
+    """For ``replace``: the share of the budget, from 0 to 1, that goes to samples that were no members."""
     adapter: bool = False
-    """Whether a training goes on from the earlier adapter (``finetune.from_adapter``). It learns the whole
-    coreset, so members that stay are learned again."""
+    """Whether the training of an adapter begins with the weights of the earlier adapter
+    (``finetune.from_adapter``). It learns the whole coreset, so samples that stay are learned again."""
 
 
 class Continued(Continuation):
@@ -61,10 +63,10 @@ def with_earlier_adapter(config: PruneConfig, adapter: str | None) -> PruneConfi
     """
     if config.finetune is None:
         raise continuation_not_possible(
-            "`continuation.adapter` is asked for, and `finetune` is null."
+            "its adapter cannot be trained further, because this job trains no adapter (`finetune` is null)."
         )
     if adapter is None:
-        raise continuation_not_possible("it has no adapter to go on from.")
+        raise continuation_not_possible("the earlier job has no adapter to train further.")
     training = config.finetune.model_copy(update={"from_adapter": adapter})
     return config.model_copy(update={"finetune": training})
 

@@ -108,6 +108,21 @@ def on_a_plane(vectors: Float32) -> tuple[Float32, tuple[float, float]]:
     return np.clip(scaled, 0, 1).astype(np.float32), (first, second)
 
 
+def inside(places: Float32, corners: Float32) -> npt.NDArray[np.bool_]:
+    """[n] whether each of ``places`` [n, 2] is within the outline through ``corners`` [c, 2].
+
+    An outline that crosses itself leaves out what it goes round twice: a place is inside if a ray from it
+    to the right crosses the outline an odd number of times.
+    """
+    found = np.zeros(len(places), bool)
+    x, y = places[:, 0], places[:, 1]
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y1 != y2:
+            crosses = (y1 > y) != (y2 > y)
+            found ^= crosses & (x < x1 + (y - y1) / (y2 - y1) * (x2 - x1))
+    return found
+
+
 def as_many_at_random(selected: npt.NDArray[np.bool_]) -> Int64:
     """[k] indices of as many random samples as are selected, the same ones in every picture."""
     return np.random.default_rng(0).choice(len(selected), int(selected.sum()), replace=False)

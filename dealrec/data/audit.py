@@ -60,6 +60,36 @@ class DatasetShape(BaseModel):
     """Ranges that double in width from five on; empty ones in between are kept."""
     popularity: list[HeadShare]
 
+    def lines(self) -> list[str]:
+        """The shape in words: a line for each of its parts that there is."""
+        figures = self.figures
+        counts = ", ".join(f"{count:,} for {split}" for split, count in self.splits)
+        lengths = (
+            f"median {figures['history_median']:g}, 90th percentile {figures['history_p90']:g}"
+        )
+        lines = [
+            f"interactions: {counts}",
+            f"training items of a user: {lengths}",
+            f"repeated interactions: {figures['repeated_share']:.1%}",
+            f"items with a shared title: {figures['shared_titles']:.1%}",
+        ]
+        lines += [
+            f"users with {one.low:,} to {one.high:,} training items: {one.users:,}"
+            if one.low < one.high
+            else f"users with {one.low:,} training items: {one.users:,}"
+            for one in self.history_lengths
+        ]
+        lines += [
+            f"the {one.items:,} most popular items ({one.share_of_items:.1%}) take "
+            f"{one.share_of_interactions:.1%} of the training interactions"
+            for one in self.popularity
+            if one.share_of_items < 1
+        ]
+        if self.over_time:
+            first, last = self.over_time[0].label, self.over_time[-1].label
+            lines.append(f"time: from {first} to the span that begins at {last}")
+        return lines
+
 
 def dataset_shape(dataset: Dataset) -> DatasetShape:
     """Count what :class:`DatasetShape` has; a data set without interactions has zeros and empty lists."""

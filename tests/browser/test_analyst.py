@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watched, press
 from tests.browser.looks import look
+from tests.browser.results import Results
 
 Open = Callable[..., Watched]
 
@@ -213,3 +214,26 @@ def test_addresses_stand_in_for_files(open_page: Open, sample: Path) -> None:
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_role("heading", name="Read the files again")).to_be_visible()
     assert all("422" in error for error in watched.errors)
+
+
+def test_samples_are_listed_by_drawing_around_them(open_page: Open, results: Results) -> None:
+    watched = open_page(tenant=results.tenant)
+    page = watched.page
+    page.goto(f"/console/coresets/{results.finished.coreset}?tab=map")
+    plot = page.locator(".map svg")
+    box = plot.bounding_box()
+    assert box is not None
+    left, top, size = box["x"], box["y"], box["width"]
+    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.5), (0.5, 0.5), (0.5, 0.98), (0.02, 0.98)]
+    page.mouse.move(left + corners[0][0] * size, top + corners[0][1] * size)
+    page.mouse.down()
+    for x, y in corners[1:]:
+        page.mouse.move(left + x * size, top + y * size, steps=2)
+    page.mouse.up()
+    listed = page.locator("#on-the-map .sample")
+    expect(listed.first).to_be_visible()
+    expect(page.locator("#on-the-map")).to_contain_text("in all")
+    look(page, "coreset-map-outlined")
+    page.mouse.click(left + 0.5 * size, top + 0.5 * size)
+    expect(page.locator(".map polygon")).to_have_count(1)
+    assert not watched.errors

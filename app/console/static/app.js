@@ -53,6 +53,8 @@ function beforeSwap(event) {
 
 function afterSwap(event) {
   if (event.detail.target.matches(".said")) showRefusal(event.detail.target);
+  const form = event.detail.target.closest("form");
+  if (form) showNeeded(form);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   tell(document.querySelector("[data-told]")?.dataset.told);
   if (!focusWasInside || document.activeElement !== document.body) return;
@@ -132,6 +134,10 @@ function showNeeded(form) {
   for (const part of form.querySelectorAll("[data-needed-by]")) {
     const by = part.dataset.neededBy.split(" ");
     part.hidden = !methods.some((method) => by.includes(method));
+  }
+  for (const part of form.querySelectorAll("[data-only-with]")) {
+    const [name, value] = (part.dataset.onlyIf ?? "").split("=");
+    part.hidden = !form.elements[part.dataset.onlyWith].value || (name && form.elements[name].value !== value);
   }
 }
 

@@ -128,6 +128,13 @@ def test_a_map_places_all_samples_and_a_box_on_it_lists_those_inside(
     ]
     listed = client.get(f"{path}/scored-samples", params={**box, "limit": 100}).json()["data"]
     assert [one["sample_key"] for one in listed] == inside and 0 < len(inside) < 60
+    corners = [(0.2, 0.1), (0.8, 0.1), (0.8, 0.7), (0.2, 0.7)]
+    area = " ".join(f"{x},{y}" for x, y in corners)
+    drawn = client.get(f"{path}/scored-samples", params={"area": area, "limit": 100}).json()["data"]
+    assert [one["sample_key"] for one in drawn] == inside
+    for bad in ("0.1,0.1 0.9,0.1", "0.1 0.2 0.3", "a,b c,d e,f", "0,0 1,1 nan,0"):
+        refused = client.get(f"{path}/scored-samples", params={"area": bad}).json()
+        assert refused["code"] == "invalid_area", bad
     few = client.get(f"{path}/map", params={"limit": 20}).json()["points"]
     assert len(few) == 20 and sum(one["selected"] for one in few) >= 10
     part = client.get(f"/console/coresets/{made.coreset}/map").text

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import dealrec.client.asking
-from dealrec.config import PruneConfig
 from tests.app.conftest import Finished
 from tests.dealrec.client.conftest import Run
 from tests.dealrec.test_cli import COMMAND, leaves, lines_of
@@ -93,7 +92,9 @@ def test_a_job_is_paused_resumed_and_cancelled(run: Run, client: Any, data: Any)
     assert "cancel" in refused.stderr
 
 
-def test_selections_are_made_explained_and_compared(run: Run, finished: Finished) -> None:
+def test_selections_are_made_explained_and_compared(
+    run: Run, client: Any, finished: Finished
+) -> None:
     made = json.loads(
         run("reselect", finished.job, "--budget", "10%", "--set", "strata=3", "--json").stdout
     )
@@ -102,7 +103,39 @@ def test_selections_are_made_explained_and_compared(run: Run, finished: Finished
     assert f"only in {made['id']}" in told and "Jaccard" in told
     same = run("diff", made["id"], made["id"]).stdout
     assert same.splitlines()[0] == "6 samples are in both; Jaccard similarity 1.000"
-    assert "effort" not in run("explain", made["id"], "0").stdout or PruneConfig().effort
+    sample = next(client.coresets.get(made["id"]).samples()).sample_key
+    reason = run("explain", made["id"], sample).stdout
+    assert reason.startswith(f"{sample}: selected. ") and "influence" in reason
+    assert "effort" not in reason
+    alike = run("neighbours", finished.coreset, sample, "--limit", "3").stdout.splitlines()
+    similar = [float(line.split()[0]) for line in alike]
+    assert len(similar) == 3 and similar == sorted(similar, reverse=True)
+
+
+def test_the_shape_of_a_data_set_and_the_state_of_a_server_are_said_in_words(
+    run: Run, client: Any, finished: Finished
+) -> None:
+    found = client.datasets.get(finished.dataset).shape()
+    told = run("datasets", "shape", finished.dataset).stdout
+    assert f"interactions: {found.splits.train:,} for train, " in told
+    assert f"training items of a user: median {found.figures['history_median']:g}," in told
+    assert f"the {found.popularity[0].items:,} most popular items" in told
+    state = run("status").stdout
+    assert "queue cpu" in state and "queue gpu" in state
+    assert "no worker has been seen" in state or "worker " in state
+    assert "storage: " in state
+
+
+def test_the_map_of_samples_is_fetched_and_an_area_of_it_listed(
+    client: Any, finished: Finished
+) -> None:
+    coreset = client.coresets.get(finished.coreset)
+    found = coreset.map()
+    assert found.samples == len(found.points) and sum(found.explained) <= 1
+    left = [one.sample_key for one in found.points if one.x < 0.45]
+    area = [(-1, -1), (0.45, -1), (0.45, 2), (-1, 2)]
+    assert [one.sample_key for one in coreset.scored_samples(area=area)] == left
+    assert 0 < len(left) < found.samples
 
 
 def test_everything_with_a_name_is_renamed(run: Run, client: Any, finished: Finished) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dealrec.coresets import landscape
-from dealrec.coresets.landscape import as_many_at_random, item_vectors, nearest, on_a_plane
+from dealrec.coresets.landscape import as_many_at_random, inside, item_vectors, nearest, on_a_plane
 from dealrec.data.samples import build_samples
 from tests.dealrec.data.files import ingest_bytes
 
@@ -57,3 +57,12 @@ def test_wide_vectors_are_copied_in_small_pieces_with_the_same_result(monkeypatc
     pieces = nearest(vectors, 3, 10), on_a_plane(vectors)
     np.testing.assert_array_equal(whole[0][0], pieces[0][0])
     np.testing.assert_allclose(whole[1][0], pieces[1][0], rtol=1e-5)
+
+
+def test_a_place_is_inside_an_outline_that_bends_inwards_or_crosses_itself():
+    arrow = np.array([(0, 0), (1, 0.5), (0, 1), (0.4, 0.5)], np.float32)
+    places = np.array([(0.5, 0.5), (0.2, 0.5), (0.2, 0.8), (0.9, 0.9)], np.float32)
+    assert inside(places, arrow).tolist() == [True, False, True, False]
+    bow = np.array([(0, 0), (1, 1), (1, 0), (0, 1)], np.float32)
+    places = np.array([(0.2, 0.5), (0.8, 0.5), (0.5, 0.2), (0.5, 0.9)], np.float32)
+    assert inside(places, bow).tolist() == [True, True, False, False]
