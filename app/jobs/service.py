@@ -39,6 +39,7 @@ def require_known_models(config: PruneConfig, tenant_id: str) -> None:
         "config.embedding.model": config.embedding,
         "config.gradients.model": config.gradients,
         "config.ifd.model": config.ifd,
+        "config.titles.model": config.titles,
         "config.finetune.model": config.finetune,
     }
     for location, part in names.items():

@@ -87,7 +87,7 @@ def select_runs(
             run.number != loaded
         ):  # the plan goes run after run, so one run's scores are held at a time
             loaded, of_run = run.number, scores(run.number)
-        found.append(select_run(keys, of_run, run))
+        found.append(select_run(keys, of_run, run, reporter))
     return found + [all_data_run(keys, config, number) for number in range(config.full_data_runs)]
 
 
@@ -96,10 +96,12 @@ def exchanged_run(run: SelectedRun) -> SelectedRun:
     return replace(run, selector=EXCHANGED, exchanged=True, seconds=0.0)
 
 
-def select_run(keys: Sequence[str], scores: Scores, run: PlannedRun) -> SelectedRun:
-    """Select the samples of one run."""
+def select_run(
+    keys: Sequence[str], scores: Scores, run: PlannedRun, reporter: Reporter = SILENT
+) -> SelectedRun:
+    """Select the samples of one run; ``reporter`` as of :func:`~dealrec.selection.select.select`."""
     started = time.perf_counter()
-    indices = select(scores, run.budget, run.selection).indices
+    indices = select(scores, run.budget, run.selection, reporter).indices
     return selected_run(keys, run, indices, time.perf_counter() - started)
 
 

@@ -15,6 +15,7 @@ from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_
 from dealrec.config.selection import SelectionConfig, SelectionMethod
 from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.config.surrogate import SURROGATES, SurrogateConfig
+from dealrec.config.titles import TitlesConfig
 from dealrec.errors import FieldError, InputError
 
 _OF_TRAINING = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES, Need.IFD})
@@ -48,6 +49,7 @@ class PruneConfig(Config):
     embedding: EmbeddingConfig = EmbeddingConfig()
     gradients: GradientsConfig = GradientsConfig()
     ifd: IfdConfig = IfdConfig()
+    titles: TitlesConfig = TitlesConfig()
     selection: SelectionConfig = SelectionConfig()
     finetune: FinetuneConfig | None = None
     """``None`` trains no adapter."""

@@ -38,6 +38,7 @@ class SelectionMethod(StrEnum):
     RECENT_POPULAR = "recent_popular"
     WINDOW_POPULAR = "window_popular"
     ROUND_ROBIN = "round_robin"
+    METAGRADIENT = "metagradient"
     EXPLAINED = "explained"
     IFD = "ifd"
     COMPOSITE = "composite"
@@ -106,7 +107,20 @@ class SelectionConfig(Config):
     gradient_weight: float = Field(0.1, ge=0, le=1000)
     """λ of ``goracs``: the weight of gradient norms relative to the transport cost."""
     exchanges: int = Field(20, ge=0, le=10_000)
-    """For ``goracs``: the number of exchanges that are tried; each is a transport problem."""
+    """For ``goracs`` and ``metagradient``: the number of exchanges that are tried. Each is a transport
+    problem for ``goracs``, and ``trainings`` trainings for ``metagradient``."""
+    trainings: int = Field(1, ge=1, le=1000)
+    """For ``metagradient``: the number of trainings, with different orders of the samples, whose
+    derivatives are averaged for an exchange."""
+    training_epochs: int = Field(20, ge=1, le=1000)
+    """For ``metagradient``: the number of passes of its recommender over the coreset."""
+    training_batch: int = Field(128, ge=2, le=4096)
+    """For ``metagradient``: the number of samples in a step, among whose answers each is told apart."""
+    training_rate: float = Field(3e-4, gt=0, le=1)
+    """For ``metagradient``: the learning rate of its recommender."""
+    pool: int = Field(20_000, ge=1, le=10_000_000)
+    """For ``metagradient``: the number of samples, drawn at random, that are looked at where there are
+    more. It is never less than four times the budget."""
     per_target: int = Field(1, ge=1, le=1_000_000)
     """The largest number of samples of one target while others have some, for the selectors that
     spread over targets."""

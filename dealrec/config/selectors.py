@@ -39,6 +39,10 @@ class Need(StrEnum):
     GRADIENTS = "gradients"
     """Projected gradients of the language model on every sample."""
     VALIDATION_GRADIENTS = "validation_gradients"
+    TITLES = "titles"
+    """Every sample as titles, and a vector of the language model for every title."""
+    VALIDATION_TITLES = "validation_titles"
+    """The choices of validation users, as titles."""
 
 
 KEPT_WITH_SCORES = frozenset(
@@ -65,6 +69,9 @@ class SelectorEntry:
     """The overall score that it reports; a selector that looks at no score reports the default."""
     strata: str = "All samples are one stratum."
     """A sentence that says what its strata are."""
+    trains: bool = False
+    """Whether it trains a model while it selects, which takes minutes: it then tells a reporter how far
+    it is."""
 
     @property
     def weighs_effort(self) -> bool:
@@ -327,6 +334,26 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
             overall="highest cosine with a validation sample",
         ),
         SelectorEntry(
+            SelectionMethod.METAGRADIENT,
+            "Exchanges samples along the derivative of what validation users gain from a training.",
+            "In the style of Engstrom et al. 2025, arXiv 2503.13751, and Ilyas and Engstrom 2025 (MAGIC), "
+            "arXiv 2504.16430",
+            "dealrec.metagradient.descent:select_by_metagradient",
+            (Need.TITLES, Need.VALIDATION_TITLES),
+            (
+                "exchanges",
+                "training_epochs",
+                "training_batch",
+                "training_rate",
+                "trainings",
+                "pool",
+                "seed",
+            ),
+            overall="gain of validation users from a little more of a sample",
+            strata="Stratum 1 is the pool that was looked at, which gives all; stratum 0 is the rest.",
+            trains=True,
+        ),
+        SelectorEntry(
             SelectionMethod.EXPLAINED,
             "Draws from samples whose history tells neither much nor little of the target, a few of each.",
             "Our own",
@@ -359,8 +386,10 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
 }
 
 
-VALIDATION = frozenset({Need.VALIDATION_EMBEDDING, Need.VALIDATION_GRADIENTS})
-VECTORS = VALIDATION | {Need.EMBEDDING, Need.GRADIENTS}
+VALIDATION = frozenset(
+    {Need.VALIDATION_EMBEDDING, Need.VALIDATION_GRADIENTS, Need.VALIDATION_TITLES}
+)
+VECTORS = VALIDATION | {Need.EMBEDDING, Need.GRADIENTS, Need.TITLES}
 
 
 def selector_needs(config: SelectionConfig) -> frozenset[Need]:

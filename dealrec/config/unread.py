@@ -102,6 +102,7 @@ def _of_scores(config: PruneConfig, needs: Set[Need], who: str) -> Iterator[Fiel
         ("embedding", config.embedding, {Need.EMBEDDING, Need.VALIDATION_EMBEDDING}),
         ("gradients", config.gradients, {Need.GRADIENTS, Need.VALIDATION_GRADIENTS}),
         ("ifd", config.ifd, {Need.IFD}),
+        ("titles", config.titles, {Need.TITLES}),
     ):
         if not wanted & needs:
             why = f"has no effect on this selection: {subject} {looked} at it"

@@ -71,7 +71,7 @@ class EncoderRecommender(Recommender):
             )
         ids = loaded.tokenizer(titles.texts)["input_ids"]
         end = loaded.tokenizer.eos_token_id or 0
-        self.titles = [EncodedSample(found or [end], 0) for found in ids]
+        self.titles = [EncodedSample((found or [end])[: finetune.max_tokens], 0) for found in ids]
         self._places = {text: place for place, text in enumerate(titles.texts)}
         self._batch_tokens = batch_tokens
         self._width: int = loaded.model.config.hidden_size
@@ -236,16 +236,23 @@ class EncoderRecommender(Recommender):
         inside = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
         return (states * inside[..., None]).sum(1) / lengths[:, None]
 
+    def title_states(self, reporter: Reporter = SILENT) -> Tensor:
+        """Return [D, h] the states of all titles in the untrained language model.
+
+        No adapter may be attached. Raises :class:`~dealrec.errors.Cancelled` when ``reporter`` says so.
+        """
+        self.keep([], reporter)
+        if self._states is not None:
+            return self._states.vectors(self.titles).to(self.loaded.device)
+        return self._untrained(self.titles, reporter)
+
     def _prepare(self, reporter: Reporter = SILENT) -> None:
         """Find where the projection starts; no adapter may be attached yet."""
         if self._start is not None:
             return
-        self.keep([], reporter)
-        if self._states is not None:
-            states = self._states.vectors(self.titles).to(self.loaded.device)
+        states = self.title_states(reporter)
+        if self.frozen:
             self._title_states = states
-        else:
-            states = self._untrained(self.titles, reporter)
         self._start = whitening(states, self._dimensions)
         self.reset_head()
 

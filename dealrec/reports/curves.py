@@ -10,7 +10,11 @@ from dealrec.reports.scores import Chart
 
 Points = Sequence[tuple[int, float | None]]
 """A step and the value there, which is ``None`` where it is no number."""
-_NAMES = {"train_loss": "loss of the samples", "valid_loss": "loss of held-out samples"}
+_NAMES = {
+    "train_loss": "loss of the samples",
+    "valid_loss": "loss of held-out samples",
+    "validation_preference": "preference of validation users",
+}
 
 
 def curve_charts(stage: str, curves: Mapping[str, Points], unit: str) -> list[Chart]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from dealrec.config import SelectionConfig
 from dealrec.config.selectors import Need
 from dealrec.errors import FieldError, InputError
+from dealrec.selection.titles import TitleTable
 from dealrec.selection.vectors import Vectors
 
 Float32 = npt.NDArray[np.float32]
@@ -79,6 +80,8 @@ class Scores:
     embedding: Vectors | None = None
     gradients: Vectors | None = None
     """Projected gradients of the language model."""
+    titles: TitleTable | None = None
+    """The samples as titles, whose vectors are those of the language model."""
 
     def __post_init__(self) -> None:
         for name, count in self._counts():
@@ -111,6 +114,8 @@ class Scores:
                 return self.embedding is not None and self.embedding.validation is not None
             case Need.VALIDATION_GRADIENTS:
                 return self.gradients is not None and self.gradients.validation is not None
+            case Need.VALIDATION_TITLES:
+                return self.titles is not None and self.titles.validation is not None
         return getattr(self, need.value) is not None
 
     def of_candidates(self) -> "Scores":
@@ -128,6 +133,7 @@ class Scores:
         for name in ("embedding", "gradients"):
             vectors: Vectors | None = getattr(self, name)
             found[name] = vectors and Vectors(vectors.samples[places], vectors.validation)
+        found["titles"] = self.titles and self.titles.take(places)
         return replace(self, **found)
 
     def _counts(self) -> Iterator[tuple[str, int]]:
@@ -137,6 +143,8 @@ class Scores:
         for name in ("embedding", "gradients"):
             if (vectors := getattr(self, name)) is not None:
                 yield f"vectors of {name}", len(vectors.samples)
+        if self.titles is not None:
+            yield "samples as titles", len(self.titles.targets)
 
     def key_order(self) -> Int64:
         """[n] indices that sort the samples by the bytes of their keys."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
@@ -10,17 +11,22 @@ from dealrec.config import SelectionConfig, resolve_budget
 from dealrec.config.data import NO_TIMES
 from dealrec.config.selectors import SELECTORS, VECTORS, Need, SelectorEntry, selector_needs
 from dealrec.errors import FieldError, InputError
+from dealrec.progress import SILENT, Reporter
 from dealrec.selection.interface import Scores, Selection, Selector
 from dealrec.selection.pool import select_from_pool
 
 
-def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
+def select(
+    scores: Scores, budget: int, config: SelectionConfig, reporter: Reporter = SILENT
+) -> Selection:
     """Select exactly ``budget`` samples of ``scores``.
 
     The same scores, budget and configuration give the same set, whatever the order of the samples.
-    When only candidates have effort scores, selectors that use effort choose among these.
+    When only candidates have effort scores, selectors that use effort choose among these. A selector that
+    trains a model tells ``reporter`` how far it is.
 
     Raises:
+        Cancelled: When ``reporter`` says so.
         InputError: ``budget_too_large``, ``budget_above_candidates``, or ``scores_missing`` when the
             selector needs scores or vectors that are missing.
 
@@ -36,6 +42,8 @@ def select(scores: Scores, budget: int, config: SelectionConfig) -> Selection:
     needs = selector_needs(config)
     _require(scores, entry, needs)
     selector: Selector = entry.load()
+    if entry.trains:
+        selector = partial(selector, reporter=reporter)
     if needs & VECTORS:
         selector = in_order_of_keys(selector)
     if scores.candidates is not None and Need.EFFORT in needs.union(entry.needs):

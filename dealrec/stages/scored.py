@@ -12,6 +12,7 @@ from dealrec.difficulty.scores import DifficultyScores, FollowingScores
 from dealrec.effort.scores import EffortScores
 from dealrec.influence.scores import InfluenceScores
 from dealrec.selection.interface import Scores
+from dealrec.selection.titles import TitleTable
 from dealrec.selection.vectors import MadeVectors
 
 
@@ -37,4 +38,6 @@ def load_scores(inputs: Mapping[StageName, Path], dataset: Dataset, samples: Sam
     if StageName.GRADIENTS in inputs:
         gradients = MadeVectors.load(inputs[StageName.GRADIENTS])
         scores = replace(scores, gradients=gradients.vectors)
+    if StageName.TITLES in inputs:
+        scores = replace(scores, titles=TitleTable.load(inputs[StageName.TITLES]))
     return scores

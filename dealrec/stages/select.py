@@ -17,7 +17,8 @@ def run(context: StageContext) -> StageResult:
     """Write the coreset's folder; the details are what the coreset's row shows."""
     dataset, samples = context.load_samples(None)
     scores = load_scores(context.inputs, dataset, samples)
-    chosen, facts = select(scores, context.budget, context.config.selection), _facts(context)
+    chosen = select(scores, context.budget, context.config.selection, context.reporter)
+    facts = _facts(context)
     going_on = context.continued
     if going_on is not None and (going_on.coreset is not Carry.ANEW or context.earlier):
         members = earlier_members(context.earlier, dataset, samples)

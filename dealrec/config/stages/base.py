@@ -40,6 +40,7 @@ class StageName(StrEnum):
     EMBEDDING = "embedding"
     GRADIENTS = "gradients"
     IFD = "ifd"
+    TITLES = "titles"
     SELECT = "select"
     FINETUNE = "finetune"
     EVALUATE = "evaluate"

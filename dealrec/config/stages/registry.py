@@ -22,6 +22,7 @@ from dealrec.config.stages.influence import InfluenceStage
 from dealrec.config.stages.ingest import IngestStage
 from dealrec.config.stages.select import SelectStage
 from dealrec.config.stages.surrogate import SurrogateStage
+from dealrec.config.stages.titles import TitlesStage
 
 STAGES: dict[StageName, StageSpec] = {
     spec.name: spec
@@ -36,6 +37,7 @@ STAGES: dict[StageName, StageSpec] = {
         EmbeddingStage(),
         GradientsStage(),
         IfdStage(),
+        TitlesStage(),
         SelectStage(),
         FinetuneStage(),
         EvaluateStage(),

@@ -1,7 +1,10 @@
 """The stage that spends the budget on the scored samples."""
 
+import math
 from collections.abc import Mapping
 
+from dealrec.config.selection import SelectionConfig
+from dealrec.config.selectors import SELECTORS
 from dealrec.config.stages.base import (
     TEXTS,
     JobOptions,
@@ -13,6 +16,9 @@ from dealrec.config.stages.base import (
     Work,
     Workload,
 )
+
+_UNITS_OF_STEP = 600
+"""A step of a training and its way back take as long as so many samples."""
 
 
 class SelectStage(StageSpec):
@@ -41,4 +47,14 @@ class SelectStage(StageSpec):
         return found
 
     def work(self, load: Workload) -> Work:
-        return Work(load.samples, (load.config.selection.method,))
+        selection = load.config.selection
+        units = load.samples + (_UNITS_OF_STEP * _training_steps(selection, load.budget))
+        return Work(units, (selection.method,))
+
+
+def _training_steps(selection: SelectionConfig, budget: int) -> int:
+    """Steps of all trainings while a selector selects, each also made backwards."""
+    if not SELECTORS[selection.method].trains:
+        return 0
+    each = math.ceil(budget / selection.training_batch) * selection.training_epochs
+    return each * selection.trainings * (selection.exchanges + 1)

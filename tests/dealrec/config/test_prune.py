@@ -159,6 +159,7 @@ EXTRA = {
     "round_robin": {"embedding"},
     "explained": {"difficulty"},
     "ifd": {"ifd"},
+    "metagradient": {"titles"},
     "composite": {"difficulty", "embedding"},
     "thinned_influence": set(),
     "influence_strata": set(),

@@ -42,6 +42,8 @@ def test_what_was_not_changed_is_not_warned_of(method):
             ["embedding.max_tokens"],
         ),
         ({"ifd": {"max_tokens": 64}}, ["ifd.max_tokens"]),
+        ({"titles": {"candidates": 8}}, ["titles.candidates"]),
+        ({"selection": {"trainings": 2}}, ["selection.trainings"]),
         ({"finetune": {"encoder": {"dimensions": 8}}}, ["finetune.encoder"]),
         ({"finetune": {"validation": {"keep_best": False}}}, ["finetune.validation.keep_best"]),
     ],

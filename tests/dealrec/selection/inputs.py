@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from dealrec.config import Difficulty, SelectionConfig, SelectionMethod, StratumEdges, TurnVectors
 from dealrec.selection.interface import Scores
+from dealrec.selection.titles import NO_TITLE, AskedUsers, TitleTable
 from dealrec.selection.vectors import Vectors
 
 DAY = 86_400
@@ -24,6 +25,20 @@ def whole_scores(size, seed=0, few=False, dimension=3):
         found = np.round(found) if few else found
         return Vectors(found[:size], found[size:])
 
+    def titles():
+        places = rng.integers(0, 8, size=(size + 6, 4), dtype=np.int32)
+        places[::3, 2:] = NO_TITLE
+        states = vectors().samples if few else rng.normal(size=(8, 5)).astype(np.float32)
+        return TitleTable(
+            np.resize(states, (8, 5)).astype(np.float32),
+            places[:size],
+            rng.integers(0, 8, size, dtype=np.int32),
+            AskedUsers(
+                places[size:],
+                rng.permuted(np.arange(8, dtype=np.int32)[None].repeat(6, 0), axis=1)[:, :4],
+            ),
+        )
+
     return Scores(
         keys=pa.array([f"user-{number}" for number in range(size)]),
         influence=scores(),
@@ -38,6 +53,7 @@ def whole_scores(size, seed=0, few=False, dimension=3):
         day=DAY,
         likelihood=-np.abs(scores()),
         ifd=np.abs(scores()),
+        titles=titles(),
     )
 
 
@@ -62,6 +78,8 @@ def configs(methods=tuple(SelectionMethod)):
         clusters=st.sampled_from([1, 3, 50]),
         neighbours=st.sampled_from([1, 5]),
         exchanges=st.just(3),
+        training_epochs=st.just(2),
+        pool=st.sampled_from([1, 20_000]),
         per_target=st.sampled_from([1, 3]),
         tilt=st.sampled_from([0.0, 1.0, 5.0]),
         window=st.sampled_from([0.01, 0.25, 1.0]),

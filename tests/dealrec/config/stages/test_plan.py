@@ -133,6 +133,7 @@ def test_the_first_run_is_that_of_a_job_and_further_runs_change_the_comparison()
         ("gradient_match", ["gradients"]),
         ("recent_popular", []),
         ("ifd", ["ifd"]),
+        ("metagradient", ["titles"]),
         ("goracs", ["surrogate", "effort", "embedding"]),
     ],
 )

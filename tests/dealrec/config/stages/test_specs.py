@@ -26,6 +26,7 @@ READ = {
     StageName.EMBEDDING: SAMPLES | VALIDATION | {"prompt", "embedding"},
     StageName.GRADIENTS: SAMPLES | VALIDATION | {"prompt", "gradients"},
     StageName.IFD: SAMPLES | {"prompt", "ifd"},
+    StageName.TITLES: SAMPLES | VALIDATION | {"prompt", "titles"},
     StageName.SELECT: SAMPLES | {"prompt", "selection"},
     StageName.FINETUNE: {"finetune"},
     StageName.EVALUATE: {"evaluation"},
@@ -132,6 +133,7 @@ def test_models_of_the_catalogue_bring_their_revision_into_the_key() -> None:
     pinned = revision("smollm2-135m")
     assert pinned
     reading = {StageName.EFFORT, StageName.EMBEDDING, StageName.GRADIENTS, StageName.IFD}
+    reading.add(StageName.TITLES)
     for name in (*reading, StageName.FINETUNE):
         assert STAGES[name].key_options(JobOptions(config()))["revision"] == pinned
     assert revision("/a/folder") is None

@@ -1,0 +1,22 @@
+"""The stage that makes a vector of every title."""
+
+from dealrec.config.selectors import Need
+from dealrec.config.stages.base import TEXTS, Pace, Phase, StageName, StageSpec, Work, Workload
+
+
+class TitlesStage(StageSpec):
+    """Reads every title of the catalogue once, by itself."""
+
+    name = StageName.TITLES
+    title = "Title vectors"
+    part = "titles"
+    summary = "A vector of every title, for selectors that train a small recommender on them."
+    phase = Phase.SCORING
+    reads = TEXTS | {"validation_users", "titles"}
+    of_ids = True
+    makes = frozenset({Need.TITLES, Need.VALIDATION_TITLES})
+    pace = Pace.READ
+    reference_seconds = 0.02
+
+    def work(self, load: Workload) -> Work:
+        return Work(load.count("items"), (load.config.titles.model, load.config.titles.dtype))

@@ -1,0 +1,19 @@
+"""Options of the vectors of titles that some selectors train a small recommender on."""
+
+from pydantic import Field
+
+from dealrec.config.effort import TokenOptions
+from dealrec.config.finetune import Pooling
+
+
+class TitlesConfig(TokenOptions):
+    """The vectors of titles, which are made only for selectors that use them.
+
+    They are those of the recommender ``encoder``. A title that is longer than ``max_tokens`` loses its end.
+    """
+
+    pooling: Pooling = Pooling.MEAN
+    validation_users: int = Field(4000, ge=2, le=100_000)
+    """The largest number of validation users whose choices a selection aims at, spread evenly over them."""
+    candidates: int = Field(16, ge=2, le=1000)
+    """The number of titles that each of them is set: the own choice, and choices of others."""

@@ -1,0 +1,1 @@
+"""Selection by differentiating through the training of a small recommender."""

@@ -1,0 +1,172 @@
+"""``metagradient``: a coreset is improved step by step along the derivative of a training by its samples."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dealrec.config import Normalisation, SelectionConfig
+from dealrec.config.finetune import (
+    EncoderSettings,
+    EncoderSoftmax,
+    FinetuneConfig,
+    HistoryVector,
+    LoraSettings,
+)
+from dealrec.config.recommenders import ENCODER
+from dealrec.metagradient.encoder import Parameters, titles_of_samples, titles_of_users
+from dealrec.metagradient.risk import ValidationRisk
+from dealrec.metagradient.training import Training
+from dealrec.progress import SILENT, Reporter
+from dealrec.recommenders.projection import whitening
+from dealrec.selection.interface import Float64, Scores, Selection, priorities
+from dealrec.selection.normalisation import normalise
+from dealrec.selection.results import as_groups
+from dealrec.selection.titles import TitleTable
+
+Members = npt.NDArray[np.bool_]
+
+_FIRST_SHARE = 0.3
+"""The share of the coreset that the first exchange may replace; it falls linearly to nothing."""
+_POOL_OF_BUDGET = 4
+
+
+@dataclass(frozen=True)
+class Round:
+    """A coreset, and what a training on it says."""
+
+    members: Members
+    """[n]."""
+    risk: float
+    """The mean risk of validation users after the trainings, in nats."""
+    slopes: Float64
+    """[n] its derivative by the weight of each sample; negative for samples that lower it."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Exchanges samples of a coreset for others whose weight would lower the risk of validation users.
+
+    The derivative is exact to first order and local, and an exchange is neither. So every round trains
+    anew, with orders of its own, and the coreset with the lowest risk of all rounds is taken.
+    """
+
+    training: Training
+    risk: ValidationRisk
+    exchanges: int
+    trainings: int
+
+    def rounds(self, members: Members) -> Iterator[Round]:
+        """Yield the first coreset, and that after each exchange; ends early when none would help."""
+        for number in range(self.exchanges + 1):
+            found = self._measured(members, number)
+            yield found
+            members = exchanged(found, self._share(number))
+            if np.array_equal(members, found.members):
+                return
+
+    def _share(self, number: int) -> float:
+        return _FIRST_SHARE * (1 - number / (self.exchanges + 1))
+
+    def _measured(self, members: Members, number: int) -> Round:
+        inside, outside = (torch.from_numpy(np.flatnonzero(one)) for one in (members, ~members))
+        risks, slopes = [], np.zeros(len(members))
+        for each in range(self.trainings):
+            seed = np.random.default_rng([self.training.config.seed, number, each]).integers(2**31)
+            training = self.training.with_seed(int(seed))
+            risk, found = training.metagradient(inside, outside, self.risk)
+            risks.append(risk)
+            slopes += found.double().numpy() / self.trainings
+        return Round(members, float(np.mean(risks)), slopes)
+
+
+def exchanged(found: Round, share: float) -> Members:
+    """Replace at most ``share`` of the coreset, the worst members by the best others, where that helps."""
+    inside, outside = np.flatnonzero(found.members), np.flatnonzero(~found.members)
+    most = min(max(1, int(share * len(inside))), len(outside))
+    leaves = inside[np.argsort(-found.slopes[inside], kind="stable")[:most]]
+    enters = outside[np.argsort(found.slopes[outside], kind="stable")[:most]]
+    better = found.slopes[leaves] > found.slopes[enters]
+    members = found.members.copy()
+    members[leaves[better]], members[enters[better]] = False, True
+    return members
+
+
+def select_by_metagradient(
+    scores: Scores, budget: int, config: SelectionConfig, reporter: Reporter = SILENT
+) -> Selection:
+    """Select by metagradient descent (Engstrom et al. 2025, arXiv 2503.13751) on a small recommender.
+
+    The recommender is the encoder that a comparison trains (:mod:`~dealrec.metagradient.encoder`). It is
+    trained on a random coreset, the derivative of the risk of validation users by the weight of every sample
+    is taken through the training (MAGIC, Ilyas and Engstrom 2025, arXiv 2504.16430), the worst samples of
+    the coreset are exchanged for the best others, and so on. The paper moves continuous weights of a far
+    larger model and rounds them; here exchanges are whole, and become fewer.
+
+    Where there are more than ``pool`` samples, a random pool is looked at, which is stratum 1; it has four
+    times the budget at least. A larger budget does not contain the smaller one. The overall score is the
+    derivative at the coreset that is taken, so that samples which lower the risk have a high one.
+    """
+    table = scores.titles
+    assert table is not None and table.validation is not None
+    order = np.argsort(priorities(scores, config.seed), kind="stable")
+    pool = np.sort(order[: max(config.pool, _POOL_OF_BUDGET * budget)]).astype(np.int64)
+    members = np.isin(pool, order[:budget])
+    overall, groups = np.zeros(len(scores)), np.zeros(len(scores), dtype=np.int32)
+    groups[pool] = 1
+    if budget < len(pool):
+        with _one_thread():
+            best = _descended(table.take(pool), members, config, reporter)
+        members = best.members
+        overall[pool] = normalise(-best.slopes, Normalisation.MINMAX)
+    return as_groups(pool[members], overall, groups)
+
+
+def _descended(
+    table: TitleTable, members: Members, config: SelectionConfig, reporter: Reporter
+) -> Round:
+    assert table.validation is not None
+    trained = encoder_of(config)
+    titles = titles_of_samples(table, trained.encoder.decay)
+    dimensions = min(trained.encoder.dimensions, titles.states.shape[1])
+    training = Training(titles, Parameters(*whitening(titles.states, dimensions)), trained)
+    risk = ValidationRisk(titles_of_users(table, table.validation, trained.encoder.decay))
+    descent = Descent(training, risk, config.exchanges, config.trainings)
+    best: Round | None = None
+    for number, found in enumerate(descent.rounds(members)):
+        reporter.progress(number, config.exchanges + 1, "training")
+        reporter.point("validation_preference", number, risk.chance - found.risk)
+        if best is None or found.risk < best.risk:
+            best = found
+    assert best is not None
+    return best
+
+
+def encoder_of(config: SelectionConfig) -> FinetuneConfig:
+    """The recommender that ``metagradient`` trains, as the configuration of a fine-tuning has it."""
+    return FinetuneConfig(
+        recommender=ENCODER,
+        epochs=config.training_epochs,
+        batch_size=config.training_batch,
+        lora=LoraSettings(last_layers=0),
+        encoder=EncoderSettings(
+            history=HistoryVector.TITLES,
+            softmax=EncoderSoftmax.BATCH,
+            learning_rate=config.training_rate,
+        ),
+        seed=config.seed,
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums over several threads depend on how many there are, and the selection on the sums."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,110 @@
+"""Reads titles into vectors, and puts samples and validation users as titles."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from dealrec.config.finetune import (
+    EncoderSettings,
+    EncoderSoftmax,
+    FinetuneConfig,
+    HistoryVector,
+    LoraSettings,
+)
+from dealrec.config.prompt import PromptConfig
+from dealrec.config.recommenders import ENCODER
+from dealrec.config.runtime import Runtime
+from dealrec.config.titles import TitlesConfig
+from dealrec.data.dataset import Dataset
+from dealrec.data.prompter import ShownTitles, shown_titles
+from dealrec.data.samples import Samples, validation_samples
+from dealrec.language_models.loading import load_language_model
+from dealrec.metrics.preference import draw_candidates
+from dealrec.progress import SILENT, Reporter
+from dealrec.recommenders.encoder import EncoderRecommender
+from dealrec.runtime import apply_runtime
+from dealrec.selection.titles import NO_TITLE, AskedUsers, Int32, TitleTable
+
+
+def read_titles(
+    dataset: Dataset,
+    samples: Samples,
+    prompt: PromptConfig,
+    config: TitlesConfig,
+    *,
+    runtime: Runtime | None = None,
+    reporter: Reporter = SILENT,
+    checkpoint_dir: Path | None = None,
+) -> tuple[TitleTable, Mapping[str, object]]:
+    """Make the vectors of all titles as the recommender ``encoder`` has them, and the samples as titles.
+
+    The second result says how, as JSON. With a ``checkpoint_dir`` a run that was cut off goes on.
+
+    Raises:
+        InputError: The errors of :func:`~dealrec.effort.scoring.score_effort`.
+        Cancelled: ``reporter`` cancelled the run between batches.
+    """
+    started = time.perf_counter()
+    device = apply_runtime((runtime or Runtime()).on_one_thread())
+    loaded = load_language_model(config.model, dtype=config.dtype, device=device, reporter=reporter)
+    shown = shown_titles(dataset, prompt)
+    encoder = EncoderRecommender(
+        loaded, _as_encoder(config), checkpoint_dir, config.batch_tokens, titles=shown
+    )
+    states = encoder.title_states(reporter).float().cpu().numpy()
+    table = TitleTable(
+        states,
+        _histories(samples, shown, prompt.history_items),
+        shown.of_item[samples.targets],
+        _asked(dataset, shown, prompt, config),
+    )
+    return table, {
+        **loaded.identity,
+        "pooling": config.pooling.value,
+        "titles": len(states),
+        "dimension": states.shape[1],
+        "samples": len(samples),
+        "validation_users": 0 if table.validation is None else len(table.validation.histories),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _as_encoder(config: TitlesConfig) -> FinetuneConfig:
+    """The recommender that leaves the language model as it is, and reads each title by itself."""
+    return FinetuneConfig(
+        model=config.model,
+        recommender=ENCODER,
+        dtype=config.dtype,
+        max_tokens=config.max_tokens,
+        lora=LoraSettings(last_layers=0),
+        encoder=EncoderSettings(
+            pooling=config.pooling, history=HistoryVector.TITLES, softmax=EncoderSoftmax.BATCH
+        ),
+    )
+
+
+def _histories(samples: Samples, shown: ShownTitles, most: int) -> Int32:
+    """[n, k] places of the last titles of each history, as :attr:`TitleTable.histories`."""
+    lengths = np.minimum(samples.history_lengths, most)
+    columns = np.arange(max(1, int(lengths.max(initial=0))))
+    there = columns < lengths[:, None]
+    places = (samples.target - lengths)[:, None] + columns
+    items = samples.items[np.where(there, places, 0)]
+    return np.where(there, shown.of_item[items], NO_TITLE).astype(np.int32)
+
+
+def _asked(
+    dataset: Dataset, shown: ShownTitles, prompt: PromptConfig, config: TitlesConfig
+) -> AskedUsers | None:
+    """The validation users; candidates are drawn from what the same users chose."""
+    asked = validation_samples(dataset, config.validation_users)
+    if asked is None or len(asked) < 2:
+        return None
+    had = [
+        dataset.items[dataset.offsets[user] : dataset.offsets[user + 1]]
+        for user in asked.users.tolist()
+    ]
+    drawn = draw_candidates(asked.targets, had, shown.of_item, config.candidates, seed=0)
+    return AskedUsers(_histories(asked, shown, prompt.history_items), shown.of_item[drawn.items])

@@ -1,0 +1,203 @@
+"""A training of the small recommender, and the derivative of what it reaches by the weight of every sample.
+
+The derivative is that of MAGIC (Ilyas and Engstrom 2025, arXiv 2504.16430): every step is replayed, last to
+first, and the adjoint of the parameters and of Adam's moments is pulled back through it. It is exact for the
+training as it was run. Samples outside the coreset weigh 0: they change no step, and their derivative says
+what a little of them would.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dealrec.config.finetune import FinetuneConfig
+from dealrec.finetune.schedule import Schedule
+from dealrec.metagradient.encoder import (
+    Parameters,
+    Titles,
+    weight_slopes_along,
+    weighted_loss,
+)
+
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+
+Metric = Callable[[Parameters], Tensor]
+
+
+class State(NamedTuple):
+    """The projection, and Adam's two moments of each of its parameters."""
+
+    weight: Tensor
+    bias: Tensor
+    weight_mean: Tensor
+    bias_mean: Tensor
+    weight_square: Tensor
+    bias_square: Tensor
+
+    @property
+    def parameters(self) -> Parameters:
+        """The projection alone."""
+        return Parameters(self.weight, self.bias)
+
+
+class Step(NamedTuple):
+    """What an optimizer step reads besides the state."""
+
+    number: int
+    """From 1."""
+    learning_rate: float
+    members: Tensor
+    """[b] samples that are trained on."""
+    others: Tensor
+    """[c] samples that are looked at and not trained on."""
+
+    @property
+    def samples(self) -> Tensor:
+        """[b + c] all of them, those that are trained on first."""
+        return torch.cat([self.members, self.others])
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training of the projection that :class:`~dealrec.finetune.trainer.LoraTraining` makes of it.
+
+    The steps are the same and in the same order. The derivative of Adam's square root is finite at 0 here.
+    """
+
+    titles: Titles
+    start: Parameters
+    config: FinetuneConfig
+    looks: int = 4
+    """A sample outside the coreset is looked at in one of so many epochs, and counts so many times there."""
+
+    def with_seed(self, seed: int) -> "Training":
+        """The same training with other orders of the samples."""
+        return replace(self, config=self.config.model_copy(update={"seed": seed}))
+
+    def steps(self, members: Tensor, others: Tensor) -> Iterator[Step]:
+        """Yield the steps of a training on ``members`` [m] that looks at ``others`` [o]."""
+        schedule = Schedule(self.config, len(members))
+        times = self.config.encoder.learning_rate / self.config.learning_rate
+        generator = torch.Generator().manual_seed(self.config.seed)
+        parts = schedule.steps_per_epoch * self._looks
+        for step in range(schedule.steps):
+            if step % parts == 0:
+                order = others[torch.randperm(len(others), generator=generator)]
+                shares = torch.tensor_split(order, parts)
+            taken = members[schedule.batch(step)]
+            yield Step(step + 1, times * schedule.learning_rate(step), taken, shares[step % parts])
+
+    @property
+    def _looks(self) -> int:
+        return min(self.looks, self.config.epochs)
+
+    def run(
+        self, members: Tensor, others: Tensor, weights: Tensor | None = None, every: int = 1
+    ) -> tuple[State, list[State]]:
+        """Train, and return the last state and every ``every``-th state before a step.
+
+        ``weights`` [n] are 1 for members and 0 for others by default.
+        """
+        state, kept = self._initial(), []
+        for step in self.steps(members, others):
+            if (step.number - 1) % every == 0:
+                kept.append(state)
+            state = self._advanced(state, step, weights)
+        return state, kept
+
+    def metagradient(self, members: Tensor, others: Tensor, metric: Metric) -> tuple[float, Tensor]:
+        """The metric after the training, and its derivative [n] by the weight of each sample.
+
+        It is 0 for samples that are neither ``members`` nor ``others``. Of the states, those before
+        every √T-th of the ``T`` steps are held, and those between two of them are made again.
+        """
+        steps = list(self.steps(members, others))
+        every = max(1, math.isqrt(len(steps)))
+        last, kept = self.run(members, others, every=every)
+        parameters = _leaves(last.parameters)
+        value = metric(parameters)
+        gradient = torch.autograd.grad(value, parameters)
+        adjoint = State(*gradient, *(torch.zeros_like(one) for one in last[2:]))
+        by_weights = torch.zeros(len(self.titles), dtype=last.weight.dtype)
+        for first in range(every * (len(kept) - 1), -1, -every):
+            states = [kept.pop()]
+            for step in steps[first : first + every - 1]:
+                states.append(self._advanced(states[-1], step))
+            for step in reversed(steps[first : first + len(states)]):
+                adjoint = self._pulled_back(states.pop(), step, adjoint, by_weights)
+        return float(value.detach()), by_weights
+
+    def _initial(self) -> State:
+        zeros = [torch.zeros_like(one) for one in (*self.start, *self.start)]
+        return State(*self.start, *zeros)
+
+    def _advanced(self, state: State, step: Step, weights: Tensor | None = None) -> State:
+        parameters = _leaves(state.parameters)
+        if weights is None:
+            gradient = self._gradient(parameters, step.members)
+        else:
+            gradient = self._gradient(parameters, step.samples, weights[step.samples])
+        with torch.no_grad():
+            return self._moved(state, gradient, step)
+
+    def _gradient(
+        self,
+        parameters: Parameters,
+        part: Tensor,
+        weights: Tensor | None = None,
+        *,
+        graph: bool = False,
+    ) -> tuple[Tensor, ...]:
+        weights = parameters.weight.new_ones(len(part)) if weights is None else weights
+        loss = weighted_loss(
+            self.titles, parameters, part, weights, self.config.encoder.temperature
+        )
+        return torch.autograd.grad(loss, parameters, create_graph=graph)
+
+    def _moved(self, state: State, gradient: tuple[Tensor, ...], step: Step) -> State:
+        """One step of Adam with a clipped gradient; differentiable, at a gradient of zero as well."""
+        norm = (sum(one.square().sum() for one in gradient) + 1e-30) ** 0.5
+        share = (self.config.max_gradient_norm / (norm + 1e-6)).clamp(max=1.0)
+        moved, means, squares = [], [], []
+        for value, one, old_mean, old_square in zip(
+            state[:2], gradient, state[2:4], state[4:], strict=True
+        ):
+            mean = _BETAS[0] * old_mean + (1 - _BETAS[0]) * share * one
+            square = _BETAS[1] * old_square + (1 - _BETAS[1]) * (share * one) ** 2
+            unbiased = square / (1 - _BETAS[1] ** step.number)
+            size = (unbiased + _EPSILON**2).sqrt() + _EPSILON
+            speed = step.learning_rate / (1 - _BETAS[0] ** step.number)
+            moved.append(value - speed * mean / size)
+            means.append(mean)
+            squares.append(square)
+        return State(*moved, *means, *squares)
+
+    def _pulled_back(self, state: State, step: Step, adjoint: State, by_weights: Tensor) -> State:
+        """The adjoint of the state before the step; what it says of weights is added to ``by_weights``."""
+        parameters = _leaves(state.parameters)
+        gradient = self._gradient(parameters, step.members, graph=True)
+        leaves = [one.detach().requires_grad_() for one in (*state, *gradient)]
+        after = self._moved(State(*leaves[:6]), tuple(leaves[6:]), step)
+        *before, weight, bias = torch.autograd.grad(after, leaves, adjoint)
+        by_loss = torch.autograd.grad(gradient, parameters, (weight, bias))
+        with torch.no_grad():
+            part = step.samples
+            slopes = weight_slopes_along(
+                self.titles,
+                state.parameters,
+                Parameters(weight, bias),
+                part,
+                len(step.members),
+                self.config.encoder.temperature,
+            )
+            slopes[len(step.members) :] *= self._looks
+            by_weights.index_add_(0, part, slopes)
+        return State(before[0] + by_loss[0], before[1] + by_loss[1], *before[2:])
+
+
+def _leaves(parameters: Parameters) -> Parameters:
+    return Parameters(*(one.detach().requires_grad_() for one in parameters))
