@@ -33,7 +33,7 @@ from dealrec.config import (
     resolve_budget,
 )
 from dealrec.config.published import require_published
-from dealrec.config.selectors import KEPT_WITH_SCORES, SELECTORS, Need, selector_needs
+from dealrec.config.selectors import SELECTORS, Need, selector_needs
 from dealrec.config.stages import STAGES, Phase
 from dealrec.config.texts import for_texts
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES, read_scores, write_coreset
@@ -57,6 +57,10 @@ __all__ = [
 ]
 
 _MAX_BUDGETS = 20
+_KEPT_WITH_SCORES = frozenset(
+    {Need.INFLUENCE, Need.EFFORT, Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES}
+)
+"""Every job keeps these: selectors that need nothing else select again at once."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class SelectionTask:
     @property
     def needs_job(self) -> bool:
         """Whether the selector needs more than the scores that every job stores."""
-        return not selector_needs(self.config.selection) <= KEPT_WITH_SCORES
+        return not selector_needs(self.config.selection) <= _KEPT_WITH_SCORES
 
 
 def selection_task(

@@ -42,13 +42,6 @@ class Need(StrEnum):
     TITLES = "titles"
     """Every sample as titles, and a vector of the language model for every title."""
     VALIDATION_TITLES = "validation_titles"
-    """The choices of validation users, as titles."""
-
-
-KEPT_WITH_SCORES = frozenset(
-    {Need.INFLUENCE, Need.EFFORT, Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES}
-)
-"""Every job keeps these: selectors that need nothing else select again at once."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +63,7 @@ class SelectorEntry:
     strata: str = "All samples are one stratum."
     """A sentence that says what its strata are."""
     trains: bool = False
-    """Whether it trains a model while it selects, which takes minutes: it then tells a reporter how far
-    it is."""
+    """Whether it trains a model while it selects; it then takes a reporter, and minutes."""
 
     @property
     def weighs_effort(self) -> bool:
@@ -86,7 +78,7 @@ class SelectorEntry:
 
 _DEALREC = "Lin et al., SIGIR 2024, arXiv 2401.17197"
 _STRATA = ("effort_weight", "strata", "stratum_edges", "normalisation", "hard_prune", "seed")
-
+_TRAINING = ("trainings", "training_epochs", "training_batch", "training_rate")
 _SHARES = (
     "Every stratum gives its share, the smallest first; what a small one cannot give falls to "
     "larger ones."
@@ -336,19 +328,10 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         SelectorEntry(
             SelectionMethod.METAGRADIENT,
             "Exchanges samples along the derivative of what validation users gain from a training.",
-            "In the style of Engstrom et al. 2025, arXiv 2503.13751, and Ilyas and Engstrom 2025 (MAGIC), "
-            "arXiv 2504.16430",
+            "In the style of Engstrom et al. 2025, arXiv 2503.13751, and MAGIC, arXiv 2504.16430",
             "dealrec.metagradient.descent:select_by_metagradient",
             (Need.TITLES, Need.VALIDATION_TITLES),
-            (
-                "exchanges",
-                "training_epochs",
-                "training_batch",
-                "training_rate",
-                "trainings",
-                "pool",
-                "seed",
-            ),
+            ("exchanges", *_TRAINING, "pool", "seed"),
             overall="gain of validation users from a little more of a sample",
             strata="Stratum 1 is the pool that was looked at, which gives all; stratum 0 is the rest.",
             trains=True,
@@ -386,9 +369,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
 }
 
 
-VALIDATION = frozenset(
-    {Need.VALIDATION_EMBEDDING, Need.VALIDATION_GRADIENTS, Need.VALIDATION_TITLES}
-)
+VALIDATION = frozenset(need for need in Need if need.startswith("validation_"))
 VECTORS = VALIDATION | {Need.EMBEDDING, Need.GRADIENTS, Need.TITLES}
 
 

@@ -129,11 +129,8 @@ def _descended(
     table: TitleTable, members: Members, config: SelectionConfig, reporter: Reporter
 ) -> Round:
     assert table.validation is not None
-    trained = encoder_of(config)
-    titles = titles_of_samples(table, trained.encoder.decay)
-    dimensions = min(trained.encoder.dimensions, titles.states.shape[1])
-    training = Training(titles, Parameters(*whitening(titles.states, dimensions)), trained)
-    risk = ValidationRisk(titles_of_users(table, table.validation, trained.encoder.decay))
+    training = starting_training(table, config)
+    risk = ValidationRisk(titles_of_users(table, table.validation, training.config.encoder.decay))
     descent = Descent(training, risk, config.exchanges, config.trainings)
     best: Round | None = None
     for number, found in enumerate(descent.rounds(members)):
@@ -143,6 +140,14 @@ def _descended(
             best = found
     assert best is not None
     return best
+
+
+def starting_training(table: TitleTable, config: SelectionConfig) -> Training:
+    """Make the training on the samples of ``table``, which begins with the whitening of all titles."""
+    trained = encoder_of(config)
+    titles = titles_of_samples(table, trained.encoder.decay)
+    dimensions = min(trained.encoder.dimensions, titles.states.shape[1])
+    return Training(titles, Parameters(*whitening(titles.states, dimensions)), trained)
 
 
 def encoder_of(config: SelectionConfig) -> FinetuneConfig:

@@ -41,9 +41,8 @@ def select(
     entry = SELECTORS[config.method]
     needs = selector_needs(config)
     _require(scores, entry, needs)
-    selector: Selector = entry.load()
-    if entry.trains:
-        selector = partial(selector, reporter=reporter)
+    loaded = entry.load()
+    selector: Selector = partial(loaded, reporter=reporter) if entry.trains else loaded
     if needs & VECTORS:
         selector = in_order_of_keys(selector)
     if scores.candidates is not None and Need.EFFORT in needs.union(entry.needs):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,6 @@ Int64 = npt.NDArray[np.int64]
 
 NO_TITLE = -1
 """The place of a title behind the end of a history."""
-
-_ARRAYS = ("states", "histories", "targets")
-_OF_VALIDATION = ("histories", "candidates")
 
 
 @dataclass(frozen=True)
@@ -47,23 +45,28 @@ class TitleTable:
     def save(self, folder: Path) -> None:
         """Write an array a file."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _ARRAYS:
-            np.save(folder / f"{name}.npy", getattr(self, name))
+        arrays = {name: getattr(self, name) for name in ("states", "histories", "targets")}
         if self.validation is not None:
-            for name in _OF_VALIDATION:
-                np.save(folder / f"validation_{name}.npy", getattr(self.validation, name))
+            arrays["validation_histories"] = self.validation.histories
+            arrays["validation_candidates"] = self.validation.candidates
+        for name, values in arrays.items():
+            np.save(folder / f"{name}.npy", values)
 
     @classmethod
     def load(cls, folder: Path) -> "TitleTable":
         """Memory-map the files that :meth:`save` wrote."""
         asked = None
-        if (folder / f"validation_{_OF_VALIDATION[0]}.npy").is_file():
+        if (folder / "validation_histories.npy").is_file():
             asked = AskedUsers(
-                *(_mapped(folder / f"validation_{name}.npy") for name in _OF_VALIDATION)
+                _mapped(folder, "validation_histories"), _mapped(folder, "validation_candidates")
             )
-        return cls(*(_mapped(folder / f"{name}.npy") for name in _ARRAYS), validation=asked)
+        return cls(
+            _mapped(folder, "states"),
+            _mapped(folder, "histories"),
+            _mapped(folder, "targets"),
+            asked,
+        )
 
 
-def _mapped(path: Path) -> npt.NDArray[np.generic]:
-    found: npt.NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return found
+def _mapped(folder: Path, name: str) -> Any:
+    return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)

@@ -24,6 +24,7 @@ MADE = {
     "goracs": {"embedding"},
     "gradient_match": {"gradients"},
     "ifd": {"ifd"},
+    "metagradient": {"titles"},
 }
 
 
@@ -34,7 +35,8 @@ def _config(model: Path, method: str) -> dict[str, Any]:
         "embedding": {"validation_samples": 20},
         "gradients": {"model": str(model), "dimension": 16, "validation_samples": 20},
         "ifd": {"model": str(model)},
-        "selection": {"method": method},
+        "titles": {"model": str(model)},
+        "selection": {"method": method, "exchanges": 2, "training_epochs": 2},
     }
 
 

@@ -80,6 +80,7 @@ def test_histories_are_the_last_titles_oldest_first(dataset, read):
 def test_validation_users_choose_among_what_such_users_chose(dataset, read):
     table, said = read
     asked = validation_samples(dataset, 20)
+    assert asked is not None
     own = shown_titles(dataset, PROMPT).of_item[asked.targets]
     assert said["validation_users"] == 20
     assert table.validation.candidates.shape == (20, 6)
@@ -96,6 +97,6 @@ def test_what_is_saved_is_loaded(tmp_path, read):
         for name in ("states", "histories", "targets"):
             assert np.array_equal(getattr(loaded, name), getattr(saved, name))
         assert (loaded.validation is None) == (saved.validation is None)
-        if saved.validation is not None:
+        if saved.validation is not None and loaded.validation is not None:
             assert np.array_equal(loaded.validation.candidates, saved.validation.candidates)
             assert np.array_equal(loaded.validation.histories, saved.validation.histories)

@@ -19,7 +19,7 @@ def table(seed=0, users=30):
     histories = rng.integers(0, 60, (SAMPLES + users, 4), dtype=np.int32)
     histories[::5, 3] = NO_TITLE
     return TitleTable(
-        rng.normal(size=(60, 12)),
+        rng.normal(size=(60, 12)),  # type: ignore[arg-type]  # 64-bit numbers, for differences
         histories[:SAMPLES],
         rng.integers(0, 60, SAMPLES, dtype=np.int32),
         AskedUsers(histories[SAMPLES:], rng.integers(0, 60, (users, 5), dtype=np.int32)),
