@@ -1,6 +1,7 @@
 """The stage that trains and measures on the coresets of several selectors."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dealrec.config.model_use import ModelUse, trained_model
 from dealrec.config.prune import PruneConfig
@@ -13,7 +14,11 @@ from dealrec.config.stages.base import (
     Work,
     Workload,
 )
+from dealrec.config.stages.select import training_steps
 from dealrec.config.stages.trainings import Trainings
+
+_TEXTS_OF_STEP = 0.9
+"""A step of a training that a selector makes takes as long as reading so many texts."""
 
 
 class CompareStage(StageSpec):
@@ -43,10 +48,13 @@ class CompareStage(StageSpec):
         assert comparison is not None
         budgets = comparison.resolved_budgets(load.samples)
         curve = comparison.resolved_curve(load.samples)
-        drawn = sum(run.budget for run in comparison.planned(budgets, curve))
+        planned = comparison.planned(budgets, curve)
+        drawn = sum(run.budget for run in planned)
         drawn += comparison.seeds * max(budgets, default=0)
         measured = comparison.run_count + 1 - comparison.full_data_runs
-        return Trainings(drawn, measured).work(load)
+        steps = sum(training_steps(run.selection, run.budget) for run in planned)
+        trainings = Trainings(drawn, measured).work(load)
+        return replace(trainings, units=trainings.units + _TEXTS_OF_STEP * steps)
 
     def language_model(self, config: PruneConfig) -> ModelUse | None:
         assert config.finetune is not None

@@ -17,7 +17,7 @@ from dealrec.config.stages.base import (
     Workload,
 )
 
-_UNITS_OF_STEP = 600
+_UNITS_OF_STEP = 900
 """A step of a training and its way back take as long as so many samples."""
 
 
@@ -48,12 +48,12 @@ class SelectStage(StageSpec):
 
     def work(self, load: Workload) -> Work:
         selection = load.config.selection
-        units = load.samples + (_UNITS_OF_STEP * _training_steps(selection, load.budget))
+        units = load.samples + _UNITS_OF_STEP * training_steps(selection, load.budget)
         return Work(units, (selection.method,))
 
 
-def _training_steps(selection: SelectionConfig, budget: int) -> int:
-    """Steps of all trainings while a selector selects, each also made backwards."""
+def training_steps(selection: SelectionConfig, budget: int) -> int:
+    """Count the steps of all trainings that a selector makes while it selects."""
     if not SELECTORS[selection.method].trains:
         return 0
     each = math.ceil(budget / selection.training_batch) * selection.training_epochs
