@@ -1,8 +1,9 @@
 """``metagradient``: a coreset is improved step by step along the derivative of a training by its samples."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from dealrec.config.finetune import (
     LoraSettings,
 )
 from dealrec.config.recommenders import ENCODER
+from dealrec.config.stages.select import training_steps
 from dealrec.metagradient.encoder import Parameters, titles_of_samples, titles_of_users
 from dealrec.metagradient.risk import ValidationRisk
 from dealrec.metagradient.training import Training
@@ -58,6 +60,8 @@ class Descent:
     risk: ValidationRisk
     exchanges: int
     trainings: int
+    on_step: Callable[[], None] = lambda: None
+    """It is called before each step backwards."""
 
     def rounds(self, members: Members) -> Iterator[Round]:
         """Yield the first coreset, and that after each exchange; ends early when none would help."""
@@ -77,7 +81,7 @@ class Descent:
         for each in range(self.trainings):
             seed = np.random.default_rng([self.training.config.seed, number, each]).integers(2**31)
             training = self.training.with_seed(int(seed))
-            risk, found = training.metagradient(inside, outside, self.risk)
+            risk, found = training.metagradient(inside, outside, self.risk, self.on_step)
             risks.append(risk)
             slopes += found.double().numpy() / self.trainings
         return Round(members, float(np.mean(risks)), slopes)
@@ -131,10 +135,16 @@ def _descended(
     assert table.validation is not None
     training = starting_training(table, config)
     risk = ValidationRisk(titles_of_users(table, table.validation, training.config.encoder.decay))
-    descent = Descent(training, risk, config.exchanges, config.trainings)
+    done, total = count(), training_steps(config, int(members.sum()))
+    descent = Descent(
+        training,
+        risk,
+        config.exchanges,
+        config.trainings,
+        on_step=lambda: reporter.progress(next(done), total, "step"),
+    )
     best: Round | None = None
     for number, found in enumerate(descent.rounds(members)):
-        reporter.progress(number, config.exchanges + 1, "training")
         reporter.point("validation_preference", number, risk.chance - found.risk)
         if best is None or found.risk < best.risk:
             best = found

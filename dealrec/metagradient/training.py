@@ -109,11 +109,18 @@ class Training:
             state = self._advanced(state, step, weights)
         return state, kept
 
-    def metagradient(self, members: Tensor, others: Tensor, metric: Metric) -> tuple[float, Tensor]:
+    def metagradient(
+        self,
+        members: Tensor,
+        others: Tensor,
+        metric: Metric,
+        on_step: Callable[[], None] = lambda: None,
+    ) -> tuple[float, Tensor]:
         """The metric after the training, and its derivative [n] by the weight of each sample.
 
         It is 0 for samples that are neither ``members`` nor ``others``. Of the states, those before
-        every √T-th of the ``T`` steps are held, and those between two of them are made again.
+        every √T-th of the ``T`` steps are held, and those between two of them are made again. ``on_step`` is
+        called before each step backwards.
         """
         steps = list(self.steps(members, others))
         every = max(1, math.isqrt(len(steps)))
@@ -128,6 +135,7 @@ class Training:
             for step in steps[first : first + every - 1]:
                 states.append(self._advanced(states[-1], step))
             for step in reversed(steps[first : first + len(states)]):
+                on_step()
                 adjoint = self._pulled_back(states.pop(), step, adjoint, by_weights)
         return float(value.detach()), by_weights
 

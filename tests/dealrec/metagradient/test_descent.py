@@ -17,7 +17,7 @@ METHOD = {"method": "metagradient", "training_epochs": 4, "exchanges": 3}
 
 
 class Listening(Silent):
-    """Keeps points, and cancels before training ``last``."""
+    """Keeps points, and cancels before step ``last``."""
 
     def __init__(self, last=None):
         self.points, self._last = [], last
@@ -67,9 +67,9 @@ def test_the_coreset_with_the_lowest_risk_of_all_rounds_is_taken():
     assert len(set(taken.tolist())) == 8
 
 
-def test_a_cancel_is_heard_between_trainings():
+def test_a_cancel_is_heard_between_steps():
     with pytest.raises(Cancelled):
-        select(whole_scores(40), 8, SelectionConfig(**METHOD), Listening(last=1))
+        select(whole_scores(40), 8, SelectionConfig(**METHOD), Listening(last=5))
 
 
 def test_no_more_samples_are_looked_at_than_the_pool_holds():

@@ -4,7 +4,7 @@ A coreset is chosen by differentiating through the training of the product's enc
 the validation users, and measured on the other half: the encoder is trained on it and on random coresets,
 with the same seeds. Both are what :mod:`dealrec.metagradient` has; no test user is asked.
 
-``python -m benchmarks.magic --data DATA --work WORK``
+``python -m benchmarks.metagradient --data DATA --work WORK``
 """
 
 import argparse
@@ -88,7 +88,7 @@ def main() -> None:
         found = estimate(figures)
         print(f"{name:>24}: preference {found.mean:.4f} [{found.low:.4f}, {found.high:.4f}] nats")
     print(f"{device_text()}, {peak_memory_mib():,.0f} MiB at most")
-    finish("magic", targets)
+    finish("metagradient", targets)
 
 
 def prepared(options: argparse.Namespace) -> Problem:
