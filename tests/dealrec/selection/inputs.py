@@ -10,6 +10,8 @@ from dealrec.selection.titles import NO_TITLE, AskedUsers, TitleTable
 from dealrec.selection.vectors import Vectors
 
 DAY = 86_400
+QUICK = {"exchanges": 3, "training_epochs": 2}
+"""Options with which selectors that train or exchange take no time."""
 finite = st.floats(-1e6, 1e6)
 
 

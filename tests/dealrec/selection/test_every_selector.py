@@ -13,7 +13,7 @@ from dealrec.errors import InputError
 from dealrec.selection.interface import HARD_PRUNED
 from dealrec.selection.select import select
 from dealrec.selection.vectors import Vectors
-from tests.dealrec.selection.inputs import configs, score_sets, whole_scores
+from tests.dealrec.selection.inputs import QUICK, configs, score_sets, whole_scores
 
 SAME = Vectors(np.ones((60, 2), np.float32), np.ones((3, 2), np.float32))
 
@@ -62,7 +62,7 @@ def test_the_order_of_the_samples_does_not_change_the_set(scores, config, data):
 @pytest.mark.parametrize("few", [False, True])
 def test_the_whole_data_and_a_single_sample_are_budgets_too(method, few):
     scores = whole_scores(30, few=few)
-    config = SelectionConfig(method=method)
+    config = SelectionConfig(**QUICK, method=method)
     assert select(scores, 30, config).indices.tolist() == list(range(30))
     assert len(select(scores, 1, config).indices) == 1
     assert select(whole_scores(1), 1, config).indices.tolist() == [0]
@@ -80,7 +80,7 @@ def test_the_same_seed_gives_the_same_set_and_ties_are_drawn_by_seed(method):
             for name in ("influence", "effort", "el2n", "grand", "likelihood", "ifd")
         },
     )
-    config = SelectionConfig(method=method)
+    config = SelectionConfig(**QUICK, method=method)
     first, again = (select(scores, 20, config).indices for _ in range(2))
     assert np.array_equal(first, again)
     if "seed" in SELECTORS[method].parameters:
@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_set_and_ties_are_drawn_by_seed(method):
 def test_a_selector_reads_no_more_than_it_says(method):
     """All that the registry does not name may be absent, and other options change nothing."""
     scores = whole_scores(50)
-    config = SelectionConfig(method=method, strata=5)
+    config = SelectionConfig(**QUICK, method=method, strata=5)
     needs = selector_needs(config)
     absent = {
         name: None
@@ -131,7 +131,7 @@ def test_a_selector_reads_no_more_than_it_says(method):
 @pytest.mark.parametrize("method", SelectionMethod)
 def test_what_a_selector_needs_is_asked_for_by_name(method):
     scores = whole_scores(20)
-    for need in selector_needs(SelectionConfig(method=method)) - {Need.INFLUENCE}:
+    for need in selector_needs(SelectionConfig(**QUICK, method=method)) - {Need.INFLUENCE}:
         if need is Need.EFFORT and "effort_weight" in SELECTORS[method].parameters:
             continue
         name = need.value.removeprefix("validation_")
@@ -140,7 +140,7 @@ def test_what_a_selector_needs_is_asked_for_by_name(method):
             without = dataclasses.replace(getattr(scores, name), validation=None)
         lacking = dataclasses.replace(scores, **{name: without})
         with pytest.raises(InputError, match=need.value) as caught:
-            select(lacking, 5, SelectionConfig(method=method))
+            select(lacking, 5, SelectionConfig(**QUICK, method=method))
         assert caught.value.code == "scores_missing"
 
 
