@@ -11,7 +11,10 @@ from dealrec.errors import InputError
 from dealrec.selection.select import select
 from tests.dealrec.selection.inputs import whole_scores
 
-MISSING = ("influence", "targets", "history_lengths", "times", "day", "el2n", "grand", "likelihood")
+MISSING = (
+    *("influence", "targets", "history_lengths", "times", "day", "el2n", "grand", "likelihood"),
+    "titles",
+)
 TEXTS = dataclasses.replace(whole_scores(40), **dict.fromkeys(MISSING))
 
 
