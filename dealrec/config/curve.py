@@ -1,7 +1,8 @@
 """How many samples are enough: a curve that a comparison has drawn, and the budget that a target takes."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -13,11 +14,16 @@ from pydantic import (
     ValidationError,
 )
 
+from dealrec.config.base import Config
 from dealrec.config.data import Sampling
+from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.prompt import PromptConfig
 from dealrec.config.prune import PruneConfig
+from dealrec.config.recommenders import RECOMMENDERS
 from dealrec.errors import FieldError, InputError
 
+_AS_GOOD = frozenset({"seed", "checkpoint_steps", "activation_checkpointing"})
+"""Options of a training that change how it runs, and not how much it learns."""
 _TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*(?:of\s+(?:full|all)\s*)?", re.IGNORECASE)
 
 
@@ -100,6 +106,8 @@ class CurveOf(Result):
     prompt: PromptConfig
     recommender: str
     model: str
+    training: FinetuneConfig
+    """The options of the trainings, recommender and model among them."""
 
     @classmethod
     def of(cls, dataset_sha256: str, config: PruneConfig) -> "CurveOf":
@@ -112,6 +120,7 @@ class CurveOf(Result):
             prompt=config.prompt,
             recommender=config.finetune.recommender,
             model=config.finetune.model,
+            training=config.finetune,
         )
 
 
@@ -201,26 +210,44 @@ def require_curve_of(curve: Curve, dataset_sha256: str, config: PruneConfig) -> 
     """
     if differences := curve_differences(curve.of, dataset_sha256, config):
         raise no_curve(
-            f"The curve was drawn with {' and '.join(differences)}, so it says nothing of this job. Draw "
-            f"one for it: {COMMAND}."
+            f"The curve was drawn with {' and '.join(differences)}, so it says nothing of this job. Give the "
+            f"job the same options, or draw a curve for it: {COMMAND}."
         )
 
 
 def curve_differences(of: CurveOf, dataset_sha256: str, config: PruneConfig) -> list[str]:
-    """Name what is different between a curve and a job; a job that trains nothing may use any model."""
+    """Name what is different between a curve and a job; a job that trains nothing may use any training."""
     facts: Mapping[str, tuple[object, object]] = {
         "another data set": (of.dataset_sha256, dataset_sha256),
         "another `sampling`": (of.sampling, config.sampling),
         "another `min_history`": (of.min_history, config.min_history),
         "another `prompt`": (of.prompt, config.prompt),
     }
-    if config.finetune is not None:
-        facts = {
-            **facts,
-            f"the recommender `{of.recommender}`": (of.recommender, config.finetune.recommender),
-            f"the model `{of.model}`": (of.model, config.finetune.model),
-        }
-    return [name for name, (first, second) in facts.items() if first != second]
+    found = [name for name, (first, second) in facts.items() if first != second]
+    if (training := config.finetune) is None:
+        return found
+    names = ("recommender", "model")
+    others = [name for name in names if getattr(of, name) != getattr(training, name)]
+    if others:
+        return found + [f"the {name} `{getattr(of, name)}`" for name in others]
+    return [*found, *_other_options(of.training, training, "finetune")]
+
+
+def _other_options(curve: Config, job: Config, location: str) -> Iterator[str]:
+    """Name the options of the curve's training that the job has otherwise and that change what is learned."""
+    unread = set(_AS_GOOD)
+    if isinstance(curve, FinetuneConfig):
+        own = {name for entry in RECOMMENDERS.values() for name in entry.parameters}
+        unread |= own - {*curve.entry.parameters}
+    for name in type(curve).model_fields:
+        first, second, place = getattr(curve, name), getattr(job, name), f"{location}.{name}"
+        if name in unread or first == second:
+            continue
+        if isinstance(first, Config):
+            yield from _other_options(first, second, place)
+        else:
+            text = first if isinstance(first, str) else json.dumps(first)
+            yield f"`{place}={text}`"
 
 
 COMMAND = "`dealrec compare DATA --items ITEMS --out REPORT --curve 1%,2%,5%,10%,25%,50%`"

@@ -1,5 +1,6 @@
 """Jobs that are given a target in place of a budget, which a comparison's curve turns into one."""
 
+import json
 from typing import Any
 
 import pytest
@@ -86,6 +87,10 @@ def test_the_selection_of_a_target_has_a_key_of_its_own_and_the_stages_before_do
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "another prompt": ({**TRAINED, "prompt": {"history_items": 3}}, "submit-comparison"),
     "another recommender": ({"finetune": {}}, "`smollm2-135m`"),
+    "another training": (
+        {"finetune": {**TRAINED["finetune"], "epochs": 9}},
+        "`finetune.epochs=1`, so",
+    ),
     "other samples": ({**TRAINED, "min_history": 2}, "submit-comparison"),
 }
 
@@ -141,7 +146,7 @@ def test_a_job_on_a_data_set_that_is_validated_gets_its_budget_when_that_is_read
 ) -> None:
     known = finisher.dataset()
     draw(database, known, TRAINED)
-    form = {"target": "90 %", "config": '{"finetune": {"recommender": "encoder"}}'}
+    form = {"target": "90 %", "config": json.dumps(TRAINED)}
     job = client.post("/v1/prune", data=form, files={"interactions": ("a.csv", csv)}).json()
     assert (job["budget"], job["target"]) == (None, {"target": 0.9, "use": None})
     with database.session() as session:

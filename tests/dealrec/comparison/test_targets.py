@@ -70,7 +70,15 @@ def test_what_is_no_budget_and_no_target_is_refused(tmp_path):
         (PruneConfig.parse({"finetune": {"recommender": "encoder"}}), "`bigrec`"),
         (PruneConfig.parse({"finetune": {"model": "another"}}), "the model `smollm2-135m`"),
         (PruneConfig.parse({"prompt": {"history_items": 3}}), "another `prompt`"),
+        (PruneConfig.parse({"finetune": {"epochs": 3}}), "`finetune.epochs=1`, so"),
+        (PruneConfig.parse({"finetune": {"lora": {"rank": 2}}}), "`finetune.lora.rank=8`"),
     ):
         with pytest.raises(InputError, match=said):
             found.resolved("a", other)
+    as_good = {
+        "seed": 4,
+        "checkpoint_steps": 7,
+        "encoder": {"dimensions": 9},
+    }  # `bigrec` has no vectors
+    assert found.resolved("a", PruneConfig.parse({"finetune": as_good}))[0] == 25
     assert found.resolved("a", PruneConfig())[0] == 25  # it trains nothing: any model will do
