@@ -29,6 +29,14 @@ class FurtherOptions:
         return max(1, wanted) if self.config.validation.samples and self.samples > 1 else 0
 
     @property
+    def share(self) -> float:
+        """The share of the rows with which ``datasets``, which rounds up, holds out just these rows.
+
+        All three trainers split with it. A whole number would do, but for 1, which they take for all rows.
+        """
+        return max(0.0, (self.held_out - 0.5) / self.samples) if self.samples else 0.0
+
+    @property
     def steps(self) -> int:
         """The optimizer steps of the training."""
         size = self.config.batch_size * self.config.gradient_accumulation
@@ -50,7 +58,7 @@ class FurtherOptions:
             **self._validation(),
         }
         if self.held_out:
-            options["test_split_size"] = self.held_out / self.samples
+            options["test_split_size"] = self.share
         return options
 
     def axolotl(self) -> dict[str, Any]:
@@ -69,7 +77,7 @@ class FurtherOptions:
             **({"peft_use_rslora": True} if lora.rslora else {}),
             **({"peft_use_dora": True} if lora.dora else {}),
             **self._memory(),
-            "val_set_size": self.held_out,
+            "val_set_size": self.share,
             **self._validation(),
             **patience,
         }
@@ -97,7 +105,7 @@ class FurtherOptions:
             **({"use_rslora": True} if lora.rslora else {}),
             **({"use_dora": True} if lora.dora else {}),
             **memory,
-            **({"val_size": self.held_out} if self.held_out else {}),
+            **({"val_size": self.share} if self.held_out else {}),
             **self._validation(),
             **patience,
         }

@@ -3,10 +3,12 @@
 import dataclasses
 import io
 import json
+import math
 import shutil
 import zipfile
 from pathlib import Path
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +23,7 @@ from dealrec.config import FinetuneConfig, PruneConfig
 from dealrec.coresets.exports import write_export, zip_export
 from dealrec.coresets.formats import CoresetFormat, write_format
 from dealrec.coresets.members import read_members, text_columns
+from dealrec.coresets.trainer_options import FurtherOptions
 from dealrec.errors import InputError
 from tests.dealrec.coresets.chat_rules import broken_rules
 from tests.dealrec.language_models.tiny import tiny_samples
@@ -194,7 +197,8 @@ def test_configurations_have_the_newer_options_of_a_training(members, tmp_path):
         assert made["load_best_model_at_end"] and not made["greater_is_better"]
         # 18 rows are learned, 6 in a step: 3 steps an epoch, 12 in all, of which 5 % are for warming up
         assert made["warmup_steps"] == 1
-    assert (axolotl["val_set_size"], factory["val_size"], trl["test_split_size"]) == (2, 2, 0.1)
+    shares = axolotl["val_set_size"], factory["val_size"], trl["test_split_size"]
+    assert [math.ceil(share * 20) for share in shares] == [2, 2, 2]
     assert (axolotl["early_stopping_patience"], factory["early_stopping_steps"]) == (2, 2)
     checkpointed = (
         axolotl["gradient_checkpointing"],
@@ -211,6 +215,21 @@ def test_configurations_have_the_newer_options_of_a_training(members, tmp_path):
     told = " ".join(export.notes)
     for part in ("2 of the 20 rows", "TRL stops early by no option", "bitsandbytes"):
         assert part in told
+
+
+@pytest.mark.parametrize(("samples", "wanted", "held_out"), [(8, 5, 1), (100, 7, 7), (20, 50, 2)])
+def test_other_trainers_hold_out_the_rows_that_are_said(samples, wanted, held_out):
+    config = FinetuneConfig.parse({"validation": {"samples": wanted}})
+    further = FurtherOptions(config, samples)
+    assert further.held_out == held_out
+    rows = datasets.Dataset.from_dict({"row": range(samples)})
+    for share in (
+        further.axolotl()["val_set_size"],
+        further.llama_factory()["val_size"],
+        further.trl()["test_split_size"],
+    ):
+        asked = int(share) if share > 1 else float(share)  # as Axolotl and LLaMA-Factory read it
+        assert len(rows.train_test_split(test_size=asked)["test"]) == held_out
 
 
 def test_weights_of_8_bits_are_asked_for_everywhere(members, tmp_path):
