@@ -13,22 +13,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from benchmarks._encoder import Floats, TrainedEncoder, protocol_finetune, protocol_prompt
 from benchmarks._report import Target, device_text, finish
 from dealrec.comparison.training import exchange_histories
-from dealrec.config import (
-    ComparisonConfig,
-    DataOptions,
-    EvaluationConfig,
-    FinetuneConfig,
-    PromptConfig,
-    SplitMethod,
-)
+from dealrec.config import DataOptions, FinetuneConfig, HeldOut, SplitMethod
 from dealrec.config.runtime import Runtime
 from dealrec.data.dataset import Dataset
 from dealrec.data.ingest import ingest
@@ -36,18 +28,11 @@ from dealrec.data.prompter import Prompter
 from dealrec.data.prompts import PromptedSample
 from dealrec.data.samples import build_samples, held_out_samples
 from dealrec.disk import written_whole
-from dealrec.finetune.trainer import LoraTraining
-from dealrec.language_models.loading import load_language_model
 from dealrec.metrics.crossed import Difference, paired
-from dealrec.metrics.preference import PREFERENCE
 from dealrec.progress import Reporter
-from dealrec.recommenders.held_out import held_out_users
-from dealrec.recommenders.interface import Examination, Recommender
-from dealrec.recommenders.registry import make_recommender
 from dealrec.runtime import apply_runtime
 from dealrec.terminal import stage_display
 
-Floats = npt.NDArray[np.float64]
 COMPARISONS = 1000
 """How many smaller comparisons the power is the share of."""
 WANTED_POWER = 0.9
@@ -94,12 +79,16 @@ class Instrument:
     def __init__(self, dataset: Dataset, asked: Asked, work: Path, reporter: Reporter) -> None:
         self._dataset, self._asked, self._work, self._reporter = dataset, asked, work, reporter
         self._samples = build_samples(dataset)
-        self._prompt = PromptConfig(item_noun=asked.noun, history_items=10, title_characters=60)
-        self._prompter = Prompter(dataset, self._samples, self._prompt)
-        self._evaluation = EvaluationConfig.model_validate(
-            {"split": "valid", "users": asked.users, "ranking_users": 0}
+        self._prompter = Prompter(dataset, self._samples, protocol_prompt(asked.noun))
+        self._encoder = TrainedEncoder(
+            dataset,
+            noun=asked.noun,
+            finetune=asked.finetune,
+            split=HeldOut.VALID,
+            users=asked.users,
+            states=work / "states",
+            reporter=reporter,
         )
-        self._users = held_out_users(dataset, self._prompt, self._evaluation)
 
     def figures(self, plant: Plant, runs: int) -> Floats:
         """Return [runs, users] preference after training on a coreset of ``plant`` in each run."""
@@ -112,22 +101,10 @@ class Instrument:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path) as part, part.open("wb") as file:
-                np.save(file, self._measured(plant, run))
+                np.save(file, self._encoder.preference(self._coreset(plant, run), run))
         found: Floats = np.load(path)
         self._reporter.event("run", plant=plant.name, run=run, preference=float(found.mean()))
         return found
-
-    def _measured(self, plant: Plant, run: int) -> Floats:
-        recommender, examination = self._model
-        config = self._asked.finetune.model_copy(update={"seed": run})
-        training = LoraTraining(recommender, self._coreset(plant, run), config)
-        try:
-            while not training.finished:
-                training.advance()
-                self._reporter.progress(training.step, training.schedule.steps, "step")
-            return examination.measure(training.model).users[PREFERENCE]
-        finally:
-            training.detach()
 
     def _coreset(self, plant: Plant, run: int) -> list[PromptedSample]:
         pool = np.arange(len(self._samples))
@@ -141,23 +118,10 @@ class Instrument:
 
     @property
     def _asked_users(self) -> Sequence[int]:
-        held_out = held_out_samples(self._dataset, self._users.split, self._asked.users)
+        held_out = held_out_samples(self._dataset, self._encoder.users.split, self._asked.users)
         assert held_out is not None
         users: list[int] = held_out.users.tolist()
         return users
-
-    @cached_property
-    def _model(self) -> tuple[Recommender, Examination]:
-        config = self._asked.finetune
-        loaded = load_language_model(config.model, dtype="float32", device="cpu")
-        recommender = make_recommender(
-            loaded, config, self._work / "states", 2048, titles=self._users.titles
-        )
-        examination = recommender.examination(
-            self._dataset, self._users, self._evaluation, reporter=self._reporter
-        )
-        recommender.keep(examination.texts, self._reporter)
-        return recommender, examination
 
 
 def power(first: Floats, second: Floats, runs: int) -> float:
@@ -215,9 +179,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=24)
     options = parser.parse_args()
     apply_runtime(Runtime(threads=1))
-    preset = ComparisonConfig(budgets=(1,), selectors=("random",)).config.finetune
-    assert preset is not None
-    asked = Asked(options.data.name, options.noun, options.budget, options.users, preset)
+    asked = Asked(
+        options.data.name, options.noun, options.budget, options.users, protocol_finetune()
+    )
     work = options.work / options.data.name
     with stage_display() as stages:
         instrument = Instrument(
