@@ -28,7 +28,7 @@ from dealrec.metagradient.risk import ValidationRisk
 from dealrec.metagradient.training import Training
 from dealrec.metrics.crossed import estimate, paired
 from dealrec.metrics.preference import PREFERENCE, preference_metrics
-from dealrec.selection.titles import AskedUsers, TitleTable
+from dealrec.selection.titles import AskedUsers
 
 _SEED = 1000
 """The first seed of the trainings that are measured, of which the descent makes none."""
@@ -114,8 +114,8 @@ def prepared(options: argparse.Namespace) -> Problem:
     design, test = (_half(table.validation, first) for first in (0, 1))
     return Problem(
         training,
-        ValidationRisk(_titles(table, design, training)),
-        _titles(table, test, training),
+        ValidationRisk(_titles(design, training)),
+        _titles(test, training),
         np.asarray(test.candidates),
     )
 
@@ -150,8 +150,8 @@ def _half(asked: AskedUsers, first: int) -> AskedUsers:
     return AskedUsers(asked.histories[first::2], asked.candidates[first::2])
 
 
-def _titles(table: TitleTable, asked: AskedUsers, training: Training) -> Titles:
-    return titles_of_users(table, asked, training.config.encoder.decay)
+def _titles(asked: AskedUsers, training: Training) -> Titles:
+    return titles_of_users(training.titles, asked, training.config.encoder.decay)
 
 
 if __name__ == "__main__":

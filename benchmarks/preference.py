@@ -61,6 +61,12 @@ def main() -> None:
     )
     parser.add_argument("--layers", default="0", help="last layers that are trained, or `all`")
     parser.add_argument("--noun", default="item", help="what an item is called in prompts")
+    parser.add_argument(
+        "--selection",
+        type=json.loads,
+        default={},
+        help='e.g. {"exchanges": 12}; options of selectors',
+    )
     options = parser.parse_args()
     out = options.work / f"{options.data.name}-{options.trial}"
     columns = _columns(options.data)
@@ -114,7 +120,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         "config": {
             "prompt": {"item_noun": options.noun, "history_items": 10, "title_characters": 60},
             "surrogate": {"seed": seed},
-            "selection": {"seed": seed},
+            "selection": {"seed": seed, **options.selection},
             "finetune": finetune,
             "evaluation": {
                 "split": "valid" if options.trial == "design" else "test",

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from dealrec.comparison.kept_selections import KeptSelection, KeptSelections
 from dealrec.config import FinetuneConfig
 from dealrec.config.comparison import ALL_DATA, EXCHANGED, ComparisonConfig, PlannedRun
+from dealrec.config.stages.select import training_steps
 from dealrec.finetune.schedule import Schedule
-from dealrec.progress import SILENT, Reporter
+from dealrec.progress import SILENT, Reporter, Silent
 from dealrec.recommenders.interface import Measurement
 from dealrec.selection.interface import Scores
 from dealrec.selection.select import member_sha256, select
@@ -63,6 +65,7 @@ def select_runs(
     *,
     budgets: Sequence[int],
     curve: Sequence[int] = (),
+    kept: KeptSelections | None = None,
     reporter: Reporter = SILENT,
 ) -> list[SelectedRun]:
     """Select the samples of every run; the runs on all data come last.
@@ -73,22 +76,42 @@ def select_runs(
         config: Resolved.
         budgets: Its budgets in samples, in its order.
         curve: The budgets of its curve in samples.
-        reporter: It gets a ``selection`` of all.
+        kept: Selections in it are not made again, and the others are added.
+        reporter: It gets a ``selection`` of all, or, where a selector trains, a ``selection step``: each
+            step of these trainings counts, and each other selection counts as one.
 
     Raises:
         InputError: As the selectors.
         Cancelled: When ``reporter`` says so.
     """
     planned = config.planned(tuple(budgets), tuple(curve))
-    found, loaded = [], -1
-    for done, run in enumerate(planned):
-        reporter.progress(done, len(planned), "selection")
-        if (
-            run.number != loaded
-        ):  # the plan goes run after run, so one run's scores are held at a time
-            loaded, of_run = run.number, scores(run.number)
-        found.append(select_run(keys, of_run, run, reporter))
+    steps = [max(1, training_steps(run.selection, run.budget)) for run in planned]
+    unit = "selection" if max(steps, default=1) == 1 else "selection step"
+    found, loaded, done = [], -1, 0
+    for run, count in zip(planned, steps, strict=True):
+        reporter.progress(done, sum(steps), unit)
+        made = None if kept is None else kept.read(run)
+        if made is None:
+            if run.number != loaded:
+                # The plan goes run after run, so one run's scores are held at a time.
+                loaded, of_run = run.number, scores(run.number)
+            made = _selected(of_run, run, _PartReporter(reporter, done, sum(steps), unit))
+            if kept is not None:
+                kept.write(run, made)
+        found.append(selected_run(keys, run, made))
+        done += count
     return found + [all_data_run(keys, config, number) for number in range(config.full_data_runs)]
+
+
+class _PartReporter(Silent):
+    """Reports the steps of one selection as a part of those of all."""
+
+    def __init__(self, reporter: Reporter, before: int, total: int, unit: str) -> None:
+        self._reporter, self._before, self._total, self._unit = reporter, before, total, unit
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        del total, unit
+        self._reporter.progress(self._before + done, self._total, self._unit)
 
 
 def exchanged_run(run: SelectedRun) -> SelectedRun:
@@ -96,28 +119,23 @@ def exchanged_run(run: SelectedRun) -> SelectedRun:
     return replace(run, selector=EXCHANGED, exchanged=True, seconds=0.0)
 
 
-def select_run(
-    keys: Sequence[str], scores: Scores, run: PlannedRun, reporter: Reporter = SILENT
-) -> SelectedRun:
-    """Select the samples of one run; ``reporter`` as of :func:`~dealrec.selection.select.select`."""
+def _selected(scores: Scores, run: PlannedRun, reporter: Reporter) -> KeptSelection:
     started = time.perf_counter()
     indices = select(scores, run.budget, run.selection, reporter).indices
-    return selected_run(keys, run, indices, time.perf_counter() - started)
+    return KeptSelection(indices, time.perf_counter() - started)
 
 
-def selected_run(
-    keys: Sequence[str], run: PlannedRun, indices: Indices, seconds: float
-) -> SelectedRun:
-    """Make the selected run of a selection that gave ``indices`` after ``seconds``."""
+def selected_run(keys: Sequence[str], run: PlannedRun, made: KeptSelection) -> SelectedRun:
+    """Make the selected run of a selection."""
     return SelectedRun(
         selector=run.selector,
         budget=run.budget,
         number=run.number,
         selection_seed=run.selection.seed,
         finetune=run.finetune,
-        indices=indices,
-        sha256=member_sha256(keys[index] for index in indices.tolist()),
-        seconds=seconds,
+        indices=made.indices,
+        sha256=member_sha256(keys[index] for index in made.indices.tolist()),
+        seconds=made.seconds,
     )
 
 

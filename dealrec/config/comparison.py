@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, resolve_budget
+from dealrec.config.data import MAKES_VALIDATION
 from dealrec.config.effort import EffortConfig
 from dealrec.config.finetune import (
     FinetuneConfig,
@@ -16,7 +17,8 @@ from dealrec.config.prune import PruneConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.scales import EVALUATION, FINETUNE, Scale
 from dealrec.config.selection import SelectionChanges, SelectionConfig, SelectionMethod
-from dealrec.config.selectors import VALIDATION, Need, selector_needs
+from dealrec.config.selection_training import with_training_of
+from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.errors import FieldError, InputError
 
 CONTROL = SelectionMethod.RANDOM.value
@@ -199,6 +201,15 @@ class ComparisonConfig(Config):
         object.__setattr__(self, "config", self.config.model_copy(update=update))
         return self
 
+    @model_validator(mode="after")
+    def _select_with_the_training_of_the_runs(self) -> Self:
+        if any(SELECTORS[selector.method].trains for selector in self.selectors):
+            config = self.config
+            found = with_training_of(config.finetune, config.selection, config.titles)
+            update = dict(zip(("selection", "titles"), found, strict=True))
+            object.__setattr__(self, "config", config.model_copy(update=update))
+        return self
+
     @property
     def run_count(self) -> int:
         """Trainings in all, with those on exchanged histories."""
@@ -274,7 +285,7 @@ class ComparisonConfig(Config):
             named = self._first_that_needs(VALIDATION)
             raise InputError(
                 f"The selector `{named}` looks at validation samples, and the data set has none. "
-                "Leave it out, or use a split that makes some.",
+                f"Leave it out, or use {MAKES_VALIDATION}.",
                 code="no_validation_split",
                 errors=[FieldError("selectors", f"`{named}`: the data has no validation split")],
             )

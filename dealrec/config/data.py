@@ -12,6 +12,8 @@ from dealrec.config.formats import FileFormat
 from dealrec.config.layouts import LAYOUTS
 from dealrec.errors import FieldError, InputError
 
+MAKES_VALIDATION = "a split that makes some, such as `leave_one_out`"
+"""What helps where validation samples are missing."""
 NO_TIMES = (
     "The data are ordered by position, or version 0.1.0 stored them and kept no timestamps. Give the "
     "interactions a `timestamp` column and ingest them anew, or take"

@@ -4,7 +4,7 @@ from pydantic import Field, model_validator
 
 from dealrec.config.audit import AuditConfig
 from dealrec.config.base import Config
-from dealrec.config.data import Sampling, ValidationUsers
+from dealrec.config.data import MAKES_VALIDATION, Sampling, ValidationUsers
 from dealrec.config.effort import EffortConfig, IfdConfig
 from dealrec.config.embedding import EmbeddingConfig, GradientsConfig
 from dealrec.config.evaluation import EvaluationConfig
@@ -13,6 +13,7 @@ from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.prompt import PromptConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.selection import SelectionConfig, SelectionMethod
+from dealrec.config.selection_training import with_training_of
 from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.config.surrogate import SURROGATES, SurrogateConfig
 from dealrec.config.titles import TitlesConfig
@@ -78,6 +79,14 @@ class PruneConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _selects_with_the_training_that_follows(self) -> "PruneConfig":
+        if SELECTORS[self.selection.method].trains:
+            found = with_training_of(self.finetune, self.selection, self.titles)
+            for name, options in zip(("selection", "titles"), found, strict=True):
+                object.__setattr__(self, name, options)
+        return self
+
+    @model_validator(mode="after")
     def _published_where_its_name_is_given(self) -> "PruneConfig":
         if self.selection.method is SelectionMethod.DEALREC_PAPER:
             object.__setattr__(self, "influence", with_published(self.influence, INFLUENCE))
@@ -123,7 +132,7 @@ class PruneConfig(Config):
         if not has_validation and VALIDATION & selector_needs(self.selection):
             raise InputError(
                 f"The selector `{self.selection.method}` looks at validation samples, and the data "
-                "set has none. Use another selector, or a split that makes some.",
+                f"set has none. Use another selector, or {MAKES_VALIDATION}.",
                 code="no_validation_split",
                 errors=[FieldError("config.selection.method", "the data has no validation split")],
             )
@@ -132,7 +141,7 @@ class PruneConfig(Config):
         elif target is RiskTarget.VALIDATION and not has_validation:
             raise InputError(
                 "influence.target is `validation`, but the data set has no validation interactions. "
-                "Use `train`, or a split that makes some.",
+                f"Use `train`, or {MAKES_VALIDATION}.",
                 code="no_validation_split",
                 errors=[FieldError("config.influence.target", "the data has no validation split")],
             )

@@ -113,11 +113,19 @@ class SelectionConfig(Config):
     """For ``metagradient``: the number of trainings, with different orders of the samples, whose
     derivatives are averaged for an exchange."""
     training_epochs: int = Field(20, ge=1, le=1000)
-    """For ``metagradient``: the number of passes of its recommender over the coreset."""
+    """For ``metagradient``: the number of passes of its recommender over the coreset. Where this option and
+    the five after it are not given, they are those of ``finetune``, if that trains the recommender
+    ``encoder`` over a language model that stays as it is."""
     training_batch: int = Field(128, ge=2, le=4096)
     """For ``metagradient``: the number of samples in a step, among whose answers each is told apart."""
     training_rate: float = Field(3e-4, gt=0, le=1)
     """For ``metagradient``: the learning rate of its recommender."""
+    training_temperature: float = Field(0.2, gt=0, le=100)
+    """For ``metagradient``: cosines are divided by it before the softmax."""
+    training_decay: float = Field(0.8, gt=0, le=1)
+    """For ``metagradient``: each title of a history weighs so many times the one that was chosen after it."""
+    training_dimensions: int = Field(256, ge=1, le=65_536)
+    """For ``metagradient``: the length of its vectors, at most the width of the language model."""
     pool: int = Field(20_000, ge=1, le=10_000_000)
     """For ``metagradient``: the number of samples, drawn at random, that are looked at where there are
     more. It is never less than four times the budget."""

@@ -78,7 +78,10 @@ class SelectorEntry:
 
 _DEALREC = "Lin et al., SIGIR 2024, arXiv 2401.17197"
 _STRATA = ("effort_weight", "strata", "stratum_edges", "normalisation", "hard_prune", "seed")
-_TRAINING = ("trainings", "training_epochs", "training_batch", "training_rate")
+_TRAINING = (
+    *("trainings", "training_epochs", "training_batch", "training_rate"),
+    *("training_temperature", "training_decay", "training_dimensions"),
+)
 _SHARES = (
     "Every stratum gives its share, the smallest first; what a small one cannot give falls to "
     "larger ones."

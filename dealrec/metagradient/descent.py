@@ -10,14 +10,7 @@ import numpy.typing as npt
 import torch
 
 from dealrec.config import Normalisation, SelectionConfig
-from dealrec.config.finetune import (
-    EncoderSettings,
-    EncoderSoftmax,
-    FinetuneConfig,
-    HistoryVector,
-    LoraSettings,
-)
-from dealrec.config.recommenders import ENCODER
+from dealrec.config.selection_training import encoder_of
 from dealrec.config.stages.select import training_steps
 from dealrec.metagradient.encoder import Parameters, titles_of_samples, titles_of_users
 from dealrec.metagradient.risk import ValidationRisk
@@ -134,7 +127,8 @@ def _descended(
 ) -> Round:
     assert table.validation is not None
     training = starting_training(table, config)
-    risk = ValidationRisk(titles_of_users(table, table.validation, training.config.encoder.decay))
+    decay = training.config.encoder.decay
+    risk = ValidationRisk(titles_of_users(training.titles, table.validation, decay))
     done, total = count(), training_steps(config, int(members.sum()))
     descent = Descent(
         training,
@@ -158,22 +152,6 @@ def starting_training(table: TitleTable, config: SelectionConfig) -> Training:
     titles = titles_of_samples(table, trained.encoder.decay)
     dimensions = min(trained.encoder.dimensions, titles.states.shape[1])
     return Training(titles, Parameters(*whitening(titles.states, dimensions)), trained)
-
-
-def encoder_of(config: SelectionConfig) -> FinetuneConfig:
-    """The recommender that ``metagradient`` trains, as the configuration of a fine-tuning has it."""
-    return FinetuneConfig(
-        recommender=ENCODER,
-        epochs=config.training_epochs,
-        batch_size=config.training_batch,
-        lora=LoraSettings(last_layers=0),
-        encoder=EncoderSettings(
-            history=HistoryVector.TITLES,
-            softmax=EncoderSoftmax.BATCH,
-            learning_rate=config.training_rate,
-        ),
-        seed=config.seed,
-    )
 
 
 @contextmanager

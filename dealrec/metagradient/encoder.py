@@ -66,21 +66,21 @@ class Titles:
 
 
 def titles_of_samples(table: TitleTable, decay: float) -> Titles:
-    """Make the samples of ``table``."""
-    return _titles(table, table.histories, table.targets[:, None], decay)
+    """Make the samples of ``table``; its states are copied into memory."""
+    states = torch.from_numpy(np.array(table.states))
+    return _titles(states, table.histories, table.targets[:, None], decay)
 
 
-def titles_of_users(table: TitleTable, asked: AskedUsers, decay: float) -> Titles:
-    """Make the validation users of ``table``; their answers are the candidates."""
-    return _titles(table, asked.histories, asked.candidates, decay)
+def titles_of_users(samples: Titles, asked: AskedUsers, decay: float) -> Titles:
+    """Make the validation users of the same catalogue as ``samples``; their answers are the candidates."""
+    return _titles(samples.states, asked.histories, asked.candidates, decay)
 
 
-def _titles(table: TitleTable, histories: Int32, answers: Int32, decay: float) -> Titles:
+def _titles(states: Tensor, histories: Int32, answers: Int32, decay: float) -> Titles:
     there = histories != NO_TITLE
     ages = there.sum(1, keepdims=True) - 1 - np.arange(histories.shape[1])
     decays = np.where(there, decay ** np.where(there, ages, 0), 0.0)
     places = np.concatenate([np.where(there, histories, 0), answers], axis=1)
-    states = torch.from_numpy(np.array(table.states))
     return Titles(
         states, torch.from_numpy(places.astype(np.int64)), torch.from_numpy(decays).to(states.dtype)
     )

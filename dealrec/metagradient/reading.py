@@ -6,16 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dealrec.config.finetune import (
-    EncoderSettings,
-    EncoderSoftmax,
-    FinetuneConfig,
-    HistoryVector,
-    LoraSettings,
-)
+from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.prompt import PromptConfig
-from dealrec.config.recommenders import ENCODER
 from dealrec.config.runtime import Runtime
+from dealrec.config.scales import FINETUNE, Scale
 from dealrec.config.titles import TitlesConfig
 from dealrec.data.dataset import Dataset
 from dealrec.data.prompter import ShownTitles, shown_titles
@@ -73,15 +67,14 @@ def read_titles(
 
 def _as_encoder(config: TitlesConfig) -> FinetuneConfig:
     """The recommender that leaves the language model as it is, and reads each title by itself."""
-    return FinetuneConfig(
-        model=config.model,
-        recommender=ENCODER,
-        dtype=config.dtype,
-        max_tokens=config.max_tokens,
-        lora=LoraSettings(last_layers=0),
-        encoder=EncoderSettings(
-            pooling=config.pooling, history=HistoryVector.TITLES, softmax=EncoderSoftmax.BATCH
-        ),
+    preset = FINETUNE[Scale.CPU]
+    return preset.model_copy(
+        update={
+            "model": config.model,
+            "dtype": config.dtype,
+            "max_tokens": config.max_tokens,
+            "encoder": preset.encoder.model_copy(update={"pooling": config.pooling}),
+        }
     )
 
 

@@ -25,6 +25,9 @@ from dealrec.metagradient.encoder import (
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 
+AT_ONCE = 4096
+"""At most so many samples outside the coreset are looked at in one piece: more would take more memory."""
+
 Metric = Callable[[Parameters], Tensor]
 
 
@@ -193,17 +196,18 @@ class Training:
         *before, weight, bias = torch.autograd.grad(after, leaves, adjoint)
         by_loss = torch.autograd.grad(gradient, parameters, (weight, bias))
         with torch.no_grad():
-            part = step.samples
-            slopes = weight_slopes_along(
-                self.titles,
-                state.parameters,
-                Parameters(weight, bias),
-                part,
-                len(step.members),
-                self.config.encoder.temperature,
-            )
-            slopes[len(step.members) :] *= self._looks
-            by_weights.index_add_(0, part, slopes)
+            inside = len(step.members)
+            for others in torch.split(step.others, AT_ONCE):
+                slopes = weight_slopes_along(
+                    self.titles,
+                    state.parameters,
+                    Parameters(weight, bias),
+                    torch.cat([step.members, others]),
+                    inside,
+                    self.config.encoder.temperature,
+                )
+                by_weights[others] += self._looks * slopes[inside:]
+            by_weights[step.members] += slopes[:inside]  # the same beside any others
         return State(before[0] + by_loss[0], before[1] + by_loss[1], *before[2:])
 
 

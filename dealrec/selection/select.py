@@ -8,8 +8,14 @@ from functools import partial
 import numpy as np
 
 from dealrec.config import SelectionConfig, resolve_budget
-from dealrec.config.data import NO_TIMES
-from dealrec.config.selectors import SELECTORS, VECTORS, Need, SelectorEntry, selector_needs
+from dealrec.config.data import MAKES_VALIDATION, NO_TIMES
+from dealrec.config.selectors import (
+    SELECTORS,
+    VECTORS,
+    Need,
+    SelectorEntry,
+    selector_needs,
+)
 from dealrec.errors import FieldError, InputError
 from dealrec.progress import SILENT, Reporter
 from dealrec.selection.interface import Scores, Selection, Selector
@@ -79,6 +85,8 @@ def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> No
     if missing:
         found = f"The selector `{entry.method}` looks at {', '.join(missing)}, which these scores "
         help_with = f" {NO_TIMES} `popular`." if Need.TIMES.value in missing else ""
+        if not {name.removeprefix("validation_") for name in missing} <= {*missing}:
+            help_with += f" Use another selector, or {MAKES_VALIDATION}."
         raise InputError(
             f"{found}do not have.{help_with}",
             code="scores_missing",

@@ -1,6 +1,7 @@
 """Trains and measures on the coresets of several selectors."""
 
 from dealrec.comparison.gate import stopped_report
+from dealrec.comparison.kept_selections import KeptSelections
 from dealrec.comparison.preparing import Place
 from dealrec.comparison.results import ComparisonReport
 from dealrec.comparison.running import compare
@@ -17,8 +18,8 @@ from dealrec.stages.scored import load_scores
 def run(context: StageContext) -> StageResult:
     """Write the report; the details are its verdict, its warnings, and what it could have shown.
 
-    Finished runs and states of frozen layers are kept in ``context.cache`` where there is one, so that
-    another comparison of the same data can use them again.
+    Finished selections, finished runs and states of frozen layers are kept in ``context.cache`` where there
+    is one, so that another comparison of the same data can use them again.
     """
     comparison = context.comparison
     assert comparison is not None
@@ -70,6 +71,13 @@ def _compared(
 ) -> ComparisonReport:
     budgets = comparison.resolved_budgets(len(samples))
     curve = comparison.resolved_curve(len(samples))
+    place = place_of(context)
+    kept = KeptSelections(
+        place.checkpoint_dir,
+        comparison,
+        dataset.sha256,
+        lambda run: context.of_run(run).inputs,
+    )
     return compare(
         dataset,
         samples,
@@ -79,10 +87,11 @@ def _compared(
             comparison,
             budgets=budgets,
             curve=curve,
+            kept=kept,
             reporter=context.reporter,
         ),
         comparison,
-        place_of(context),
+        place,
         budgets=budgets,
         curve=curve,
         seconds=[

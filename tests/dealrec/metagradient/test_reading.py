@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dealrec.config import PromptConfig, SelectionConfig
+from dealrec.config.selection_training import encoder_of
 from dealrec.config.titles import TitlesConfig
 from dealrec.data.ingest import ingest
 from dealrec.data.prompter import Prompter, shown_titles
@@ -14,7 +15,6 @@ from dealrec.data.samples import build_samples, validation_samples
 from dealrec.data.synthetic import write_sample_data
 from dealrec.finetune.trainer import LoraTraining
 from dealrec.language_models.loading import load_language_model
-from dealrec.metagradient.descent import encoder_of
 from dealrec.metagradient.encoder import Parameters, titles_of_samples
 from dealrec.metagradient.reading import read_titles
 from dealrec.metagradient.training import Training

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from dealrec.config import SelectionConfig
-from dealrec.metagradient.descent import encoder_of
+from dealrec.config.selection_training import encoder_of
+from dealrec.metagradient import training as training_of
 from dealrec.metagradient.encoder import Parameters, titles_of_samples, titles_of_users
 from dealrec.metagradient.risk import ValidationRisk
 from dealrec.metagradient.training import Training
@@ -30,10 +31,11 @@ def training(*, epochs=5, looks=1, rate=3e-3, **options):
     known, generator = table(), torch.Generator().manual_seed(0)
     weight = torch.randn(6, 12, generator=generator, dtype=torch.float64) / 3
     start = Parameters(weight, torch.zeros(6, dtype=torch.float64))
-    risk = ValidationRisk(titles_of_users(known, known.validation, 0.8))
+    samples = titles_of_samples(known, 0.8)
+    risk = ValidationRisk(titles_of_users(samples, known.validation, 0.8))
     selection = SelectionConfig(training_epochs=epochs, training_batch=8, training_rate=rate)
     config = encoder_of(selection).model_copy(update=options)
-    return Training(titles_of_samples(known, 0.8), start, config, looks), risk
+    return Training(samples, start, config, looks), risk
 
 
 def parted(seed=1):
@@ -73,6 +75,14 @@ def test_looking_at_others_in_some_epochs_changes_nothing_for_members():
     assert torch.allclose(often[members], seldom[members], rtol=0, atol=1e-12)
     assert not torch.equal(often[others], seldom[others])
     assert (seldom[others] != 0).all()
+
+
+def test_others_are_looked_at_in_pieces_with_the_same_result(monkeypatch):
+    made, risk = training()
+    _, whole = made.metagradient(*parted(), risk)
+    monkeypatch.setattr(training_of, "AT_ONCE", 2)
+    _, pieces = made.metagradient(*parted(), risk)
+    assert torch.allclose(whole, pieces, rtol=0, atol=1e-12) and (pieces != 0).all()
 
 
 def test_a_training_on_members_is_the_same_whoever_is_looked_at():

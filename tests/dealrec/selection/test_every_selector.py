@@ -142,6 +142,7 @@ def test_what_a_selector_needs_is_asked_for_by_name(method):
         with pytest.raises(InputError, match=need.value) as caught:
             select(lacking, 5, SelectionConfig(**QUICK, method=method))
         assert caught.value.code == "scores_missing"
+        assert ("leave_one_out" in caught.value.detail) == need.startswith("validation_")
 
 
 @pytest.mark.parametrize("method", SelectionMethod)

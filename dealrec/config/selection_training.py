@@ -1,0 +1,66 @@
+"""The recommender that a selector trains while it selects: by default the one that is trained afterwards.
+
+A coreset that is chosen by a training helps most where that training is like the one that follows. So options
+that a selection does not give are those of ``finetune``, where this trains the recommender ``encoder`` over a
+language model that stays as it is.
+"""
+
+from typing import Any, TypeVar
+
+from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.recommenders import ENCODER
+from dealrec.config.scales import FINETUNE, Scale
+from dealrec.config.selection import SelectionConfig
+from dealrec.config.titles import TitlesConfig
+
+Options = TypeVar("Options", SelectionConfig, TitlesConfig)
+
+
+def encoder_of(selection: SelectionConfig) -> FinetuneConfig:
+    """The recommender that a selection trains, as the configuration of a fine-tuning has it.
+
+    What a selection has no option for is as in a comparison on CPUs.
+    """
+    preset = FINETUNE[Scale.CPU]
+    encoder = preset.encoder.model_copy(
+        update={
+            "learning_rate": selection.training_rate,
+            "temperature": selection.training_temperature,
+            "decay": selection.training_decay,
+            "dimensions": selection.training_dimensions,
+        }
+    )
+    return preset.model_copy(
+        update={
+            "epochs": selection.training_epochs,
+            "batch_size": selection.training_batch,
+            "encoder": encoder,
+            "seed": selection.seed,
+        }
+    )
+
+
+def with_training_of(
+    finetune: FinetuneConfig | None, selection: SelectionConfig, titles: TitlesConfig
+) -> tuple[SelectionConfig, TitlesConfig]:
+    """Fill in from ``finetune`` what was not given, if it trains such a recommender."""
+    if finetune is None or finetune.recommender != ENCODER or finetune.lora.last_layers != 0:
+        return selection, titles
+    encoder = finetune.encoder
+    trained = {
+        "training_epochs": finetune.epochs,
+        "training_batch": finetune.batch_size,
+        "training_rate": encoder.learning_rate,
+        "training_temperature": encoder.temperature,
+        "training_decay": encoder.decay,
+        "training_dimensions": encoder.dimensions,
+    }
+    read = {"pooling": encoder.pooling, "max_tokens": finetune.max_tokens}
+    if "model" not in titles.model_fields_set:
+        read |= {"model": finetune.model, "dtype": finetune.dtype}
+    return _filled(selection, trained), _filled(titles, read)
+
+
+def _filled(options: Options, values: dict[str, Any]) -> Options:
+    given = options.model_fields_set
+    return options.model_copy(update={name: values[name] for name in values.keys() - given})
