@@ -27,7 +27,7 @@ _STAGES = {
     "embedding": "#c2559a",
     "gradients": "#b98a1d",
     "ifd": "#a0522d",
-    "metagradient": "#708238",
+    "titles": "#708238",
     "selection": "#5f7d2e",
     "frozen layers": "#5b9bd5",
     "fine-tuning": "#8a94a6",

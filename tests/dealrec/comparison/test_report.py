@@ -6,10 +6,13 @@ from html.parser import HTMLParser
 
 import pytest
 
+from dealrec.comparison.charts import costs_chart
+from dealrec.comparison.costs import coreset_cost
 from dealrec.comparison.report import write_comparison_report
-from dealrec.comparison.results import ComparisonReport, Headroom
+from dealrec.comparison.results import ComparisonReport, FullCost, Headroom
 from dealrec.config.curve import Figure
 from dealrec.config.scales import Scale
+from dealrec.config.stages import STAGES, StageName
 from tests.dealrec.comparison.reports import comparison_report
 
 
@@ -236,3 +239,13 @@ def test_a_report_of_the_first_version_is_read_and_shown(small, tmp_path):
     text = text_of(page(read, tmp_path))
     assert "order gain" in text
     assert "At 128 samples" in Reader(page(read, tmp_path)).tables
+
+
+def test_the_chart_of_costs_knows_every_stage_that_a_selector_may_need():
+    full = FullCost(samples=60, trunk=1.0, finetune=2.0, total=3.0, measured=True)
+    made = [name for name, spec in STAGES.items() if spec.makes]
+    seconds = dict.fromkeys([StageName.SURROGATE, *made], 1.0)
+    rest = {"select": 1.0, "trunk": 1.0, "finetune": 1.0}
+    cost = coreset_cost("influence", 5, stages=seconds, full=full, **rest)
+    drawn = costs_chart([cost], full)
+    assert all(name in drawn for name in made)
