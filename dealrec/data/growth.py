@@ -117,7 +117,7 @@ class Before:
         if dataset.given is not None:
             raise not_possible(
                 "It came with samples of its own, which an append could not add to. Make a data set from all "
-                "of the files."
+                "of the files; `samples` takes several, or a folder."
             )
         if not (folder / _FACTS).is_file():
             raise not_possible(

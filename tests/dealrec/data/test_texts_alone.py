@@ -1,12 +1,14 @@
 """Data sets of texts without ids: each text a sample, split by users or by a column."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from dealrec.config import DataOptions, PromptConfig, Sampling
 from dealrec.config.stages import reported
+from dealrec.data.append import append
 from dealrec.data.dataset import Dataset
 from dealrec.data.findings import validation_lines
 from dealrec.data.ingest import ingest
@@ -148,3 +150,21 @@ def test_ids_of_texts_are_their_lines_where_no_row_has_one(tmp_path):
     samples = build_samples(dataset)
     assert keys(samples, dataset) == ["1", "2", "3"]
     assert np.array_equal(samples.users, [0, 1, 2])
+
+
+def test_an_append_is_refused_with_the_way_to_read_all_files_together(tmp_path):
+    texts(tmp_path)
+    more = tmp_path / "more.jsonl"
+    more.write_text(json.dumps({"sample_id": "new", "prompt": "New:", "completion": " 1"}) + "\n")
+    with pytest.raises(
+        InputError, match="from all of the files; `samples` takes several"
+    ) as refused:
+        append(tmp_path / "dataset", more, out=tmp_path / "grown")
+    assert refused.value.code == "append_not_possible"
+    folder = tmp_path / "all"
+    folder.mkdir()
+    both = [one.rename(folder / one.name) for one in (tmp_path / "texts.jsonl", more)]
+    for samples in (both, folder):
+        grown = ingest(None, samples=samples, options=DataOptions(), out=tmp_path / "grown")
+        assert grown.counts["samples_given"] == 31
+        shutil.rmtree(tmp_path / "grown")
