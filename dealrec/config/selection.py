@@ -107,8 +107,8 @@ class SelectionConfig(Config):
     gradient_weight: float = Field(0.1, ge=0, le=1000)
     """λ of ``goracs``: the weight of gradient norms relative to the transport cost."""
     exchanges: int = Field(20, ge=0, le=10_000)
-    """For ``goracs`` and ``metagradient``: the number of exchanges that are tried. Each is a transport
-    problem for ``goracs``, and ``trainings`` trainings for ``metagradient``."""
+    """For ``goracs`` and ``metagradient``: the number of exchanges that are tried. Each takes
+    ``goracs`` a transport problem, and ``metagradient`` as many trainings as ``trainings`` says."""
     trainings: int = Field(1, ge=1, le=1000)
     """For ``metagradient``: the number of trainings, with different orders of the samples, whose
     derivatives are averaged for an exchange."""

@@ -330,7 +330,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.METAGRADIENT,
-            "Exchanges samples along the derivative of what validation users gain from a training.",
+            "Exchanges samples until validation users gain more from a training. It trains for minutes.",
             "In the style of Engstrom et al. 2025, arXiv 2503.13751, and MAGIC, arXiv 2504.16430",
             "dealrec.metagradient.descent:select_by_metagradient",
             (Need.TITLES, Need.VALIDATION_TITLES),
