@@ -62,10 +62,10 @@ def main() -> None:
     parser.add_argument("--layers", default="0", help="last layers that are trained, or `all`")
     parser.add_argument("--noun", default="item", help="what an item is called in prompts")
     parser.add_argument(
-        "--selection",
+        "--config",
         type=json.loads,
         default={},
-        help='e.g. {"exchanges": 12}; options of selectors',
+        help='further options, e.g. {"selection": {"exchanges": 12}}',
     )
     options = parser.parse_args()
     out = options.work / f"{options.data.name}-{options.trial}"
@@ -109,6 +109,19 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         [json.loads(text) for text in texts.split(",") if text]
         for texts in (options.budgets, options.curve)
     )
+    config: dict[str, dict[str, Any]] = {
+        "prompt": {"item_noun": options.noun, "history_items": 10, "title_characters": 60},
+        "surrogate": {"seed": seed},
+        "selection": {"seed": seed},
+        "finetune": finetune,
+        "evaluation": {
+            "split": "valid" if options.trial == "design" else "test",
+            "users": options.users,
+            "ranking_users": options.users,
+        },
+    }
+    for part, further in options.config.items():
+        config[part] = {**config.get(part, {}), **further}
     return {
         "budgets": numbers,
         "curve": curve,
@@ -117,17 +130,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         "full_data_runs": 3,
         "smallest_effect": 0.01,
         "full_data_samples": None if options.all is None else json.loads(options.all),
-        "config": {
-            "prompt": {"item_noun": options.noun, "history_items": 10, "title_characters": 60},
-            "surrogate": {"seed": seed},
-            "selection": {"seed": seed, **options.selection},
-            "finetune": finetune,
-            "evaluation": {
-                "split": "valid" if options.trial == "design" else "test",
-                "users": options.users,
-                "ranking_users": options.users,
-            },
-        },
+        "config": config,
     }
 
 
