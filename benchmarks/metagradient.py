@@ -59,9 +59,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--pool", type=int, default=8192)
-    parser.add_argument("--users", type=int, default=4000)
+    parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--budgets", type=int, nargs="+", default=[256, 512, 1024, 2048])
-    parser.add_argument("--exchanges", type=int, default=SelectionConfig().exchanges)
+    parser.add_argument("--rounds", type=int, default=SelectionConfig().rounds)
     parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--noun", default="item", help="what an item is called in prompts")
     options = parser.parse_args()
@@ -74,7 +74,7 @@ def main() -> None:
         generator = np.random.default_rng(1)
         draws = [generator.choice(problem.samples, budget, False) for _ in range(options.runs + 1)]
         started = time.process_time()
-        chosen, known = descended(problem, draws.pop(), options.exchanges)
+        chosen, known = descended(problem, draws.pop(), options.rounds)
         seconds = time.process_time() - started
         random, best = measured(problem, draws), measured(problem, [chosen] * options.runs)
         rows[f"random {budget:,}"], rows[f"metagradient {budget:,}"] = random, best
@@ -122,13 +122,13 @@ def prepared(options: argparse.Namespace) -> Problem:
     )
 
 
-def descended(problem: Problem, start: Ints, exchanges: int) -> tuple[Ints, list[float]]:
+def descended(problem: Problem, start: Ints, rounds: int) -> tuple[Ints, list[float]]:
     """The best coreset by the users of ``design``, and their preference after each exchange."""
     members = np.isin(np.arange(problem.samples), start)
-    descent = Descent(problem.training, problem.design, exchanges, trainings=1)
-    rounds = list(descent.rounds(members))
-    best = min(rounds, key=lambda one: one.risk)
-    return np.flatnonzero(best.members), [problem.design.chance - one.risk for one in rounds]
+    descent = Descent(problem.training, problem.design, rounds, trainings=1)
+    found = list(descent.rounds(members))
+    best = min(found, key=lambda one: one.risk)
+    return np.flatnonzero(best.members), [problem.design.chance - one.risk for one in found]
 
 
 def measured(problem: Problem, coresets: list[Ints]) -> Floats:

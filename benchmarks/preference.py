@@ -6,7 +6,8 @@ SmolLM2-135M: headroom first, then every selector and control at both budgets. `
 says what is asked and what counts. What is finished is kept in ``WORK``, so a run that was stopped goes
 on. The last line is JSON with the differences and their intervals.
 
-``--trial design`` asks one half of the validation users, ``--trial test`` the test users with other seeds.
+``--trial design`` asks one half of the validation users, ``--trial test`` and ``--trial second`` the test
+users with other seeds.
 
 ``--layers all`` trains every layer of the language model instead, which takes a card; at most 12
 minutes of it with ``--budgets 2048 --curve "" --selectors influence_strata --seeds 5 --all 4096
@@ -36,8 +37,8 @@ SELECTORS = (
     "round_robin",
     "importance_resampling",
 )
-SEEDS = {"design": 0, "test": 1000}
-"""The first seed of surrogates, selections and trainings: the two trials share none."""
+SEEDS = {"design": 0, "test": 1000, "second": 2000}
+"""The first seed of surrogates, selections and trainings: the trials share none."""
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def main() -> None:
         "--config",
         type=json.loads,
         default={},
-        help='further options, e.g. {"selection": {"exchanges": 12}}',
+        help='further options, e.g. {"selection": {"rounds": 12}}',
     )
     options = parser.parse_args()
     out = options.work / f"{options.data.name}-{options.trial}"
