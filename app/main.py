@@ -36,6 +36,7 @@ from dealrec.app.openapi.document import openapi_document
 from dealrec.app.openapi.page import install_docs_page
 from dealrec.app.operation import endpoints as operation
 from dealrec.app.quotas import endpoints as quotas
+from dealrec.app.schedules import endpoints as schedules
 from dealrec.app.scores import endpoints as scores
 from dealrec.app.settings import Settings
 from dealrec.app.uploads import endpoints as uploads
@@ -92,6 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         coresets,
         exploring,
         adapters,
+        schedules,
     )
     for area in (
         *areas,

@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     """How often the embedded worker looks for work."""
 
     sweep_seconds: float = Field(15.0, gt=0)
-    """How often the sweeper looks for expired leases and unsent wake-ups."""
+    """How often the sweeper looks for expired leases, unsent wake-ups and schedules that are due."""
 
     orphan_hours: float = Field(24.0, ge=0)
     """The age from which the sweeper removes stored files that no row refers to."""

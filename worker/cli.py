@@ -47,7 +47,7 @@ def worker(
 
 @examples("dealrec sweep")
 def sweep() -> None:
-    """Look once for expired leases, lost wake-ups, jobs that were not started and files without an owner."""
+    """Look once for expired leases, lost wake-ups, waiting jobs, schedules due and files without an owner."""
     from dealrec.app.kit.database import Database
     from dealrec.app.kit.storage import Storage
     from dealrec.app.settings import Settings

@@ -29,6 +29,7 @@ from dealrec.app.tables.jobs import (
     StageState,
     StoredCurves,
 )
+from dealrec.app.webhooks.outbox import WebhookEvent, tell
 from dealrec.config.stages import Product, StagePart
 from dealrec.coresets.writer import MANIFEST, MEMBERS, REPORT, SCORES
 from dealrec.worker.assignment import Assignment
@@ -256,6 +257,15 @@ def _ready(session: Session, assignment: Assignment, result: Result) -> None:
     for name in ("sha256", "split", "counts", "report", "train_lengths"):
         setattr(dataset, name, result.details[name])
     session.flush()
+    facts = {
+        "dataset_id": dataset.id,
+        "name": dataset.name,
+        "version": dataset.version,
+        "parent_id": dataset.parent_id,
+        "sha256": dataset.sha256,
+        "drift": result.details["report"].get("drift"),
+    }
+    tell(session, dataset.tenant_id, WebhookEvent.DATASET_READY.value, facts)
 
 
 def _add_coreset(session: Session, assignment: Assignment, result: Result, copies: Copies) -> None:

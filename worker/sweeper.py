@@ -1,4 +1,4 @@
-"""Finds work that nobody does: expired leases, lost wake-ups, jobs that were not started."""
+"""Finds work that nobody does: expired leases, lost wake-ups, jobs that were not started, schedules due."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,8 @@ from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.dispatch import QUEUES
 from dealrec.app.kit.idempotency.store import forget_old as forget_old_answers
 from dealrec.app.kit.storage import Storage
+from dealrec.app.schedules.repository import forget_old as forget_old_ticks
+from dealrec.app.schedules.ticks import Ticker
 from dealrec.app.settings import Settings
 from dealrec.app.stages.events import forget_old as forget_old_events
 from dealrec.app.stages.runs import forget_old as forget_old_runs
@@ -43,6 +45,7 @@ def sweep(
             return False
         _expire_leases(settings, database)
         _start_jobs(database)
+        Ticker(settings, database, storage).round()
         _wake_again(settings, database)
         remove_rejected_files(database, storage, hours=settings.upload_hours)
         expire_uploads(database, storage)
@@ -55,6 +58,7 @@ def sweep(
             forget_old_audit(session, days=settings.audit_days)
             forget_old_runs(session, days=settings.quota_gpu_days)
             forget_old_messages(session, days=settings.event_days)
+            forget_old_ticks(session, days=settings.event_days)
     return True
 
 

@@ -100,6 +100,17 @@ class DatasetCreate(NamedFiles):
         return self
 
 
+class DatasetDrift(BaseModel):
+    """How far a version has moved from the one before it; each figure is between 0 and 1."""
+
+    popularity: float
+    """The Jensen-Shannon distance of the distributions of targets, in which newer interactions weigh more."""
+    new_items: float
+    """The share of the items with interactions that had none before."""
+    new_item_interactions: float
+    """The share of the interactions that came which are on such items."""
+
+
 class Dataset(BaseModel):
     """An uploaded data set; ``counts``, ``report`` and ``sha256`` are null until it is ready."""
 
@@ -123,6 +134,9 @@ class Dataset(BaseModel):
     """The version that files were appended to; it may have been deleted."""
     parent_sha256: str | None = None
     """Its content hash."""
+    drift: DatasetDrift | None = None
+    """How far it has moved from that version; null in a first version, and in those stored before it was
+    measured."""
     progress: Progress | None = None
     """The progress of a running validation in bytes; null in lists."""
     files: dict[str, list[str]] = {}
@@ -141,7 +155,11 @@ class Dataset(BaseModel):
         }
         shown = cls.model_validate(row, from_attributes=True)
         kind = None if row.report is None else DataKind.of(row.report)
-        return shown.model_copy(update={"progress": told, "files": files, "kind": kind})
+        moved = (row.report or {}).get("drift")
+        drift = None if moved is None else DatasetDrift.model_validate(moved)
+        return shown.model_copy(
+            update={"progress": told, "files": files, "kind": kind, "drift": drift}
+        )
 
 
 class SampleText(BaseModel):

@@ -5,9 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 
-from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.jobs import service
-from dealrec.app.jobs.continuing import continued_from
 from dealrec.app.jobs.controls import (
     JobRequest,
     request_cancel,
@@ -40,20 +38,7 @@ def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
     config = service.decided(context, body.dataset_id, body.config)
     service.require_models_of_job(config, context)
     with context.write() as session:
-        dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
-        config, continued = body.config, None
-        if body.continue_from is not None:
-            config, continued = continued_from(session, context.tenant_id, body)
-        row = service.add_prune_job(
-            session,
-            dataset,
-            budget=body.budgeted,
-            config=config,
-            metadata=body.metadata,
-            name=body.name,
-            continued=continued,
-        )
-        job = service.present(session, row)
+        job = service.present(session, service.create_job(session, context.tenant_id, body))
         context.keep(session, job, 202, f"/v1/jobs/{job.id}")
     response.headers["location"] = f"/v1/jobs/{job.id}"
     return job
@@ -66,12 +51,20 @@ def list_jobs(
     state: JobState | None = None,
     dataset_id: Annotated[str | None, Query(max_length=40)] = None,
     kind: JobKind | None = None,
+    schedule_id: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Page[Job]:
     """List all jobs, newest first."""
     require_storable(dataset_id, "dataset_id")
+    require_storable(schedule_id, "schedule_id")
     with context.read() as session:
         return service.list_jobs(
-            session, context.tenant_id, page, state=state, dataset_id=dataset_id, kind=kind
+            session,
+            context.tenant_id,
+            page,
+            state=state,
+            dataset_id=dataset_id,
+            kind=kind,
+            schedule_id=schedule_id,
         )
 
 

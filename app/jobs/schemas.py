@@ -39,29 +39,15 @@ _Key = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 Metadata = Annotated[dict[_Key, _Short], Field(max_length=16)]
 
 
-class JobCreate(Body):
-    """A request for a job. Every part of ``config`` is optional."""
+class JobOrder(Body):
+    """What a job that makes a coreset is to do. Every part of ``config`` is optional."""
 
-    dataset_id: str
-    name: Name | None = None
-    """By default its data set, budget and method."""
     target: Target | None = None
     """In place of a budget: the share of what all samples give, such as ``95 % of full``. A comparison
     with a ``curve`` for this data set, prompt, recommender and model must have finished."""
     budget: Budget | None = Field(None, validate_default=True)
     config: PruneConfig = PruneConfig()
     metadata: Metadata = Field(default_factory=dict)
-    continue_from: str | None = Field(None, max_length=40)
-    """A finished job, mostly on the version before: the surrogate goes on from its weights, and effort is
-    measured for new texts alone. Without it all is made anew."""
-    continuation: Continuation | None = None
-    """How it goes on from that job."""
-
-    @model_validator(mode="after")
-    def _of_a_job(self) -> Self:
-        if self.continuation is not None and self.continue_from is None:
-            raise ValueError("continuation needs continue_from, the id of an earlier job")
-        return self
 
     @property
     def budgeted(self) -> Budgeted:
@@ -74,6 +60,25 @@ class JobCreate(Body):
         if "target" in info.data and (budget is None) == (info.data["target"] is None):
             raise ValueError("is needed, or a `target` in its place; not both")
         return budget
+
+
+class JobCreate(JobOrder):
+    """A request for a job."""
+
+    dataset_id: str
+    name: Name | None = None
+    """By default its data set, budget and method."""
+    continue_from: str | None = Field(None, max_length=40)
+    """A finished job, mostly on the version before: the surrogate goes on from its weights, and effort is
+    measured for new texts alone. Without it all is made anew."""
+    continuation: Continuation | None = None
+    """How it goes on from that job."""
+
+    @model_validator(mode="after")
+    def _of_a_job(self) -> Self:
+        if self.continuation is not None and self.continue_from is None:
+            raise ValueError("continuation needs continue_from, the id of an earlier job")
+        return self
 
 
 class ComparisonCreate(Body, ComparisonConfig):
@@ -262,6 +267,10 @@ class Job(BaseModel):
     continue_from: str | None = None
     """The job that this one goes on from; it may have been deleted."""
     continuation: Continuation | None = None
+    schedule_id: str | None = None
+    """The schedule that made it; it may have been deleted."""
+    due_at: datetime | None = None
+    """The due time that the schedule made it for; null where new data decided."""
     warnings: list[OptionNote] = []
     """Options of ``config`` that have no effect, or that the budget is too small for, and trackers that could
     not be written to."""
@@ -302,6 +311,8 @@ class Job(BaseModel):
             continue_from=continued and continued.job,
             continuation=continued
             and Continuation(**continued.model_dump(exclude={"earlier", "job"})),
+            schedule_id=row.schedule_id,
+            due_at=row.due_at,
             warnings=OptionNote.of_all([*_warnings(row, stages), *tracking_warnings(row.tracking)]),
             stages=Stage.of_all(stages, now),
             coreset_id=row.coreset_id,

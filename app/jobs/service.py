@@ -1,14 +1,17 @@
 """The rules of jobs."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.jobs.composition import data_shape, may_be_texts
+from dealrec.app.jobs.continuing import continued_from
 from dealrec.app.jobs.lifecycle import plan_job
 from dealrec.app.jobs.repository import JobRepository
-from dealrec.app.jobs.schemas import FinetuneJobConfig, Job
+from dealrec.app.jobs.schemas import FinetuneJobConfig, Job, JobCreate
 from dealrec.app.jobs.targets import Budgeted
 from dealrec.app.kit.context import Context
 from dealrec.app.kit.database import database_now
@@ -26,6 +29,16 @@ from dealrec.config.stages import StageName, compared_stages, planned_stages, tr
 from dealrec.config.surrogate import SURROGATES
 from dealrec.config.texts import as_asked
 from dealrec.errors import FieldError, InputError
+
+
+class Scheduled(NamedTuple):
+    """The schedule that makes a job, and the due time that it makes it for."""
+
+    schedule_id: str | None = None
+    due_at: datetime | None = None
+
+
+BY_REQUEST = Scheduled()
 
 
 def require_known_models(config: PruneConfig, tenant_id: str) -> None:
@@ -151,10 +164,11 @@ def add_prune_job(
     metadata: Mapping[str, str],
     name: str | None = None,
     continued: Continued | None = None,
+    scheduled: Scheduled = BY_REQUEST,
 ) -> JobRow:
     """Add a job on ``dataset``, and plan its stages; ``name`` takes the place of the usual one.
 
-    ``continued`` names the earlier job that it goes on from.
+    ``continued`` names the earlier job that it goes on from, ``scheduled`` the schedule that makes it.
     Raises :class:`InputError` (``no_samples``, ``budget_too_large``, ``no_curve``, …) and
     :class:`Conflict` (``dataset_rejected``).
     """
@@ -162,8 +176,33 @@ def add_prune_job(
     job = _new_job(session, dataset.tenant_id, JobKind.PRUNE, dataset.id)
     job.job_metadata = dict(metadata)
     job.name = name or ""
+    job.schedule_id, job.due_at = scheduled
     job.continued = None if continued is None else continued.model_dump(mode="json")
     return _plan(session, job, dataset, budget, config)
+
+
+def create_job(
+    session: Session, tenant_id: str, body: JobCreate, scheduled: Scheduled = BY_REQUEST
+) -> JobRow:
+    """Add the job of a request, whose models were checked before.
+
+    Raises :class:`NotFound`, and the errors of :func:`add_prune_job` and of
+    :func:`~dealrec.app.jobs.continuing.continued_from`.
+    """
+    dataset = DatasetRepository(session, tenant_id).get(body.dataset_id)
+    config, continued = body.config, None
+    if body.continue_from is not None:
+        config, continued = continued_from(session, tenant_id, body)
+    return add_prune_job(
+        session,
+        dataset,
+        budget=body.budgeted,
+        config=config,
+        metadata=body.metadata,
+        name=body.name,
+        continued=continued,
+        scheduled=scheduled,
+    )
 
 
 def add_select_job(
@@ -239,6 +278,7 @@ def list_jobs(
     state: JobState | None,
     dataset_id: str | None,
     kind: JobKind | None = None,
+    schedule_id: str | None = None,
 ) -> Page[Job]:
     """List the jobs, newest first."""
     repository = JobRepository(session, tenant_id)
@@ -249,6 +289,8 @@ def list_jobs(
         query = query.where(JobRow.dataset_id == dataset_id)
     if kind is not None:
         query = query.where(JobRow.kind == kind.value)
+    if schedule_id is not None:
+        query = query.where(JobRow.schedule_id == schedule_id)
     rows = repository.page(query, request)
     stages, now = repository.stages(rows.rows), database_now(session)
     return rows.page(lambda row: Job.of(row, stages[row.id], now))

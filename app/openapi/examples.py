@@ -143,6 +143,13 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
         "name": "nightly pipeline",
     },
     "WebhookUpdate": {"active": False},
+    "ScheduleCreate": {
+        "name": "nightly",
+        "dataset_id": "ds_01j9zq4m7c0000000000000000",
+        "trigger": {"kind": "cron", "cron": "30 3 * * *", "time_zone": "Europe/Berlin"},
+        "job": {"budget": 0.02, "config": {"effort": None}, "continue_last": True},
+    },
+    "ScheduleUpdate": {"active": False},
     "KeyCreate": {"name": "nightly pipeline", "scopes": ["read", "write"], "expires_days": 90},
     "NewKey": {
         "id": "key_01j9zq4m7c0000000000000000",

@@ -8,6 +8,7 @@ from dealrec.app.tables import (  # noqa: F401
     idempotency,
     jobs,
     keys,
+    schedules,
     uploads,
     webhooks,
 )

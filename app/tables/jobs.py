@@ -115,6 +115,10 @@ class JobRow(TenantOwned, Base):
     evaluation: Mapped[dict[str, object] | None] = mapped_column(Json)
     """The measurements of the adapter, if it was evaluated."""
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
+    schedule_id: Mapped[str | None] = mapped_column(Id, index=True)
+    """The schedule that made it; it may have been deleted."""
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """The due time that the schedule made it for; null where new data decided."""
     event_count: Mapped[int] = mapped_column(BigInt, default=0)
     """The sequence number of the last event."""
     tracking: Mapped[list[StoredTracking] | None] = mapped_column(Json)

@@ -53,7 +53,7 @@ class DeliveryRow(TenantOwned, Base):
     """The ``webhook-id`` of the message, the same for all attempts."""
     webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     job_id: Mapped[str] = mapped_column(Id)
-    """Empty for a message that tests the webhook."""
+    """Empty for a message that is about no job."""
     sequence: Mapped[int] = mapped_column(BigInt)
     """The sequence number of the event in its job; messages of a job are delivered in this order."""
     event: Mapped[str] = mapped_column(String(60))

@@ -26,6 +26,12 @@ class WebhookEvent(StrEnum):
     JOB_FAILED = "job.failed"
     STAGE_SUCCEEDED = "stage.succeeded"
     STAGE_FAILED = "stage.failed"
+    DATASET_READY = "dataset.ready"
+    """A data set, or a version of one, is ready; the message has its drift."""
+    SCHEDULE_FAILED = "schedule.failed"
+    """The job of a tick could not be made."""
+    SCHEDULE_PAUSED = "schedule.paused"
+    """The service paused it, because nothing is left of its data set."""
 
 
 ENDS = (WebhookEvent.JOB_SUCCEEDED, WebhookEvent.JOB_FAILED, WebhookEvent.JOB_CANCELLED)
@@ -41,13 +47,6 @@ def write_messages(
     session: Session, job: JobRow, kind: str, stage: str | None, data: Mapping[str, Any]
 ) -> None:
     """Write a message of the job's latest event for each webhook that is told of such events."""
-    if kind not in _KINDS:
-        return
-    found = session.execute(_ACTIVE, {"tenant": job.tenant_id}).all()
-    told = [identifier for identifier, events in found if kind in events]
-    if not told:
-        return
-    now = database_now(session)
     facts = {
         "job_id": job.id,
         "kind": job.kind,
@@ -57,11 +56,31 @@ def write_messages(
         "coreset_id": job.coreset_id,
         "adapter_id": job.adapter_id,
         "metadata": job.job_metadata,
+        "schedule_id": job.schedule_id,
         "stage": stage,
         **data,
     }
+    tell(session, job.tenant_id, kind, facts, job.id, job.event_count)
+
+
+def tell(
+    session: Session,
+    tenant_id: str,
+    kind: str,
+    facts: Mapping[str, Any],
+    job_id: str = "",
+    sequence: int = 0,
+) -> None:
+    """Write a message of an event, which may be of no job, for each webhook that is told of such events."""
+    if kind not in _KINDS:
+        return
+    found = session.execute(_ACTIVE, {"tenant": tenant_id}).all()
+    told = [identifier for identifier, events in found if kind in events]
+    if not told:
+        return
+    now = database_now(session)
     for identifier in told:
-        session.add(message(job.tenant_id, identifier, kind, facts, now, job.id, job.event_count))
+        session.add(message(tenant_id, identifier, kind, facts, now, job_id, sequence))
     session.flush()
 
 

@@ -65,7 +65,7 @@ class Delivery(BaseModel):
     object: Literal["webhook_delivery"] = "webhook_delivery"
     webhook_id: str
     job_id: str | None
-    """Null for a message that tests the webhook."""
+    """Null for a message that is about no job, such as one that tests the webhook."""
     sequence: int
     event: str
     state: DeliveryState

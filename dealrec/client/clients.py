@@ -15,6 +15,7 @@ from dealrec.client.jobs import Config, Jobs, job_body
 from dealrec.client.operation import ServerState
 from dealrec.client.records import M
 from dealrec.client.resources import Job, create_job
+from dealrec.client.schedules import Schedules
 from dealrec.client.transport import AsyncTransport, BlockingTransport, Server
 from dealrec.client.uploads import Uploads
 from dealrec.client.webhooks import Webhooks
@@ -37,6 +38,7 @@ class Service(Generic[M]):
         self.jobs = Jobs(transport)
         self.coresets = Coresets(transport)
         self.adapters = Adapters(transport)
+        self.schedules = Schedules(transport)
         self.webhooks = Webhooks(transport)
 
     @operation

@@ -21,7 +21,7 @@ from dealrec.client.exchange import (
 )
 from dealrec.client.lists import listed
 from dealrec.client.previews import PromptPreview
-from dealrec.client.records import Area, M, Progress, Remote, SampleText
+from dealrec.client.records import Area, M, Progress, Record, Remote, SampleText
 from dealrec.client.transport import Request
 from dealrec.client.uploads import send_file
 from dealrec.client.waiting import until
@@ -120,6 +120,17 @@ def _local(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
     return [(part.name, part.path) for part in parts_of([local_source(path) for path in paths])]
 
 
+class Drift(Record):
+    """How far a version has moved from the one before it; each figure is between 0 and 1."""
+
+    popularity: float
+    """The Jensen-Shannon distance of the distributions of targets, in which newer interactions weigh more."""
+    new_items: float
+    """The share of the items with interactions that had none before."""
+    new_item_interactions: float
+    """The share of the interactions that came which are on such items."""
+
+
 class Dataset(Remote[M]):
     """A data set; ``counts``, ``report`` and ``sha256`` are set once it is ``ready``."""
 
@@ -130,6 +141,8 @@ class Dataset(Remote[M]):
     parent_id: str | None = None
     parent_sha256: str | None = None
     """The version that files were appended to, and its content hash."""
+    drift: Drift | None = None
+    """How far it has moved from that version."""
     files: Mapping[str, list[str]] = {}
     """The names of its files by their kind."""
     state: str

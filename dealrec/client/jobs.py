@@ -91,10 +91,15 @@ class Jobs(Area[M]):
 
     @sequence
     async def list(
-        self, *, state: str | None = None, dataset_id: str | None = None, kind: str | None = None
+        self,
+        *,
+        state: str | None = None,
+        dataset_id: str | None = None,
+        kind: str | None = None,
+        schedule_id: str | None = None,
     ) -> AsyncIterator[Job[M]]:
-        """List all jobs, newest first, or those of a state, data set or kind."""
-        query = {"state": state, "dataset_id": dataset_id, "kind": kind}
+        """List all jobs, newest first, or those of a state, data set, kind or schedule."""
+        query = {"state": state, "dataset_id": dataset_id, "kind": kind, "schedule_id": schedule_id}
         async for job in Job[M].listed(self.transport, query):
             yield job
 

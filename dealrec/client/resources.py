@@ -137,6 +137,9 @@ class Job(JobResults[M]):
     continue_from: str | None = None
     continuation: Mapping[str, Any] | None = None
     """The job that this one goes on from, and how."""
+    schedule_id: str | None = None
+    due_at: datetime | None = None
+    """The schedule that made it, and the due time that it made it for."""
     warnings: list[OptionNote] = Field(default_factory=list)
     """Options of ``config`` that have no effect, or that the budget is too small for, and trackers that could
     not be written to."""

@@ -1,4 +1,4 @@
-"""The account of what an append added to a data set."""
+"""The accounts of what an append added to a data set, and of how far that moved it."""
 
 from typing import TypedDict
 
@@ -23,6 +23,18 @@ class Appended(TypedDict):
     """Items that the version before knew without a title and that have one now."""
 
 
+class Drift(TypedDict):
+    """The drift of a version from the one before it; each figure is between 0 and 1."""
+
+    popularity: float
+    """The Jensen-Shannon distance of the distributions of targets, in which newer interactions weigh more.
+    Being a distance, it adds up: two versions are no further apart than the sum of the steps between."""
+    new_items: float
+    """The share of the items with interactions that had none before."""
+    new_item_interactions: float
+    """The share of the interactions that came which are on such items."""
+
+
 def appended_line(added: Appended) -> str:
     """Say in plain words what an append added."""
     told = (
@@ -35,3 +47,12 @@ def appended_line(added: Appended) -> str:
     if added["new_texts"]:
         told += f"; {added['new_texts']:,} items have got a title"
     return told
+
+
+def drift_line(found: Drift) -> str:
+    """Say in plain words how far a version has moved."""
+    return (
+        f"drift from the version before: the popularity of targets has moved by {found['popularity']:.3f} "
+        f"(0 is the same, 1 shares no item); {found['new_items']:.1%} of the items are new, and "
+        f"{found['new_item_interactions']:.1%} of the interactions that came are on them"
+    )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dealrec.config.data import AS_THEY_ARE, DataKind
-from dealrec.data.appended import Appended, appended_line
+from dealrec.data.appended import Appended, Drift, appended_line, drift_line
 from dealrec.data.detection import file_error
 from dealrec.data.reasons import MISSING_SHARE, NOTHING_LOST, REASONS
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
@@ -119,6 +119,8 @@ class Validation(RowCounts):
     appended: NotRequired[Appended | None]
     """What the version added to the one before it; null or missing in a first version. The counts of rows
     are then those of the files that were appended, and ``removed`` is of the whole version."""
+    drift: NotRequired[Drift | None]
+    """How far the version has moved from the one before it; null or missing in a first version."""
     options: dict[str, Any]
     """The options that were asked for, as :class:`~dealrec.config.DataOptions` has them."""
     removed: list[Removal]
@@ -182,6 +184,8 @@ def validation_lines(validation: Validation) -> list[str]:
             lines.append(f"  {found['rows']:,} {found['reason']}: {found['message']}{place}")
     added = validation.get("appended")
     lines += [] if added is None else [appended_line(added)]
+    moved = validation.get("drift")
+    lines += [] if moved is None else [drift_line(moved)]
     lines += [f"{removal['filter']}: {removal['message']}" for removal in validation["removed"]]
     return lines + [f"warning: {warning['message']}" for warning in validation["warnings"]]
 

@@ -18,6 +18,7 @@ from dealrec.config.stages.plan import count_samples
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
+from dealrec.data.drift import drift
 from dealrec.data.files_read import InteractionRows, ItemRows, Read
 from dealrec.data.filters import filtered, removals
 from dealrec.data.findings import (
@@ -204,6 +205,7 @@ def make_dataset(
         "samples": None if given_rows is None else given_rows.findings.row_counts(),
         "read": [_said(part.source) for part in (rows, item_rows) if part and part.source],
         "appended": None if before is None else before.account(dataset, rows.rows, rows.findings),
+        "drift": None if before is None else drift(before.dataset, dataset),
         "options": options.asked(),
         "removed": list(removals(rows.findings, options)),
         "files": seen.files,

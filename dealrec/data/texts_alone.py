@@ -186,6 +186,7 @@ def text_report(
         "samples": counts,
         "read": [{"file": rows.findings.name, "said": said}],
         "appended": None,
+        "drift": None,
         "options": options.asked(),
         "removed": [],
         "files": files,

@@ -28,16 +28,26 @@ def decayed(scores: Scores, half_life: float | None) -> Float64:
             ``None`` means the age that the newest tenth of all samples do not exceed.
     """
     assert scores.times is not None
-    times = scores.times.astype(np.float64)
-    ages = times.max() - times
-    if half_life is None:
-        span = float(np.quantile(ages, _SHARE, method="higher"))
-    else:
-        span = half_life * (scores.day or 1)
-    if span <= 0:  # a tenth of all samples are the newest
-        older = ages[ages > 0]
-        span = float(older.min()) if len(older) else 1.0
+    ages = _ages(scores.times)
+    span = _usual(ages) if half_life is None else half_life * (scores.day or 1)
     return np.asarray(0.5 ** (ages / span))
+
+
+def weights_by_age(times: npt.NDArray[np.int64], scale: npt.NDArray[np.int64]) -> Float64:
+    """[n] weights of ``times`` [n] as :func:`decayed` gives them with the half-life that ``scale`` has."""
+    return np.asarray(0.5 ** (_ages(times) / _usual(_ages(scale))))
+
+
+def _ages(times: npt.NDArray[np.int64]) -> Float64:
+    ages = times.astype(np.float64)
+    return np.asarray(ages.max() - ages)
+
+
+def _usual(ages: Float64) -> float:
+    """The age that the newest tenth do not exceed; the smallest one where that tenth are all the newest."""
+    span = float(np.quantile(ages, _SHARE, method="higher"))
+    older = ages[ages > 0]
+    return span if span > 0 else float(older.min()) if len(older) else 1.0
 
 
 def time_ranks(scores: Scores) -> Float64:

@@ -17,6 +17,7 @@ from tests.app.conftest import Finished, Finisher
 CSV = b"user_id,item_id,timestamp\n" + b"".join(b"u%d,i%d,%d\n" % (n % 4, n, n) for n in range(24))
 FILES = {"interactions": ("interactions.csv", CSV, "text/csv")}
 
+SCHEDULE = {"name": "x", "trigger": {"kind": "on_version"}}
 REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
     "create_upload": [lambda _: ("/v1/uploads", {"json": {"filename": "a.csv", "bytes": 5}})],
     "create_dataset": [lambda _: ("/v1/datasets", {"files": FILES})],
@@ -35,6 +36,12 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
     ],
     "create_finetune": [lambda at: (f"/v1/coresets/{at.coreset}/finetunes", {"json": {}})],
     "ping_webhook": [lambda at: (f"/v1/webhooks/{at.webhook}/ping", {})],
+    "create_schedule": [
+        lambda at: (
+            "/v1/schedules",
+            {"json": {**SCHEDULE, "dataset_id": at.dataset, "job": {"budget": 5}}},
+        )
+    ],
     "create_model": [
         lambda at: (
             "/v1/models",

@@ -16,7 +16,7 @@ from tests.app.conftest import Finisher
 
 IDS = (
     *("key_id", "dataset_id", "job_id", "coreset_id", "adapter_id", "upload_id", "webhook_id"),
-    *("delivery_id", "name", "number"),
+    *("delivery_id", "schedule_id", "name", "number"),
 )
 OPEN = {"/healthz", "/readyz"}
 LISTS = (
@@ -27,6 +27,7 @@ LISTS = (
     "/v1/keys",
     "/v1/audit",
     "/v1/webhooks",
+    "/v1/schedules",
 )
 QUERIES = {"sample_key": "u1", "against": "cs_x", "budgets": "5"}
 
@@ -65,6 +66,9 @@ def test_every_route_hides_another_tenants_things(
     with make_client() as client:
         upload = client.post("/v1/uploads", json={"filename": "a", "bytes": 1}, headers=owner)
         ids["upload_id"] = upload.json()["id"]
+        order = dict(EXAMPLES["ScheduleCreate"]) | {"dataset_id": made.dataset}
+        scheduled = client.post("/v1/schedules", json=order, headers=owner)
+        ids["schedule_id"] = scheduled.json()["id"]
         ids["key_id"] = client.get("/v1/keys", headers=owner).json()["data"][0]["id"]
         secrets = {*ids.values()} - {"adapter_config.json", "1"}
         for method, path in routes(app):

@@ -39,6 +39,9 @@ def test_examples_of_commands_that_ask_a_server_run(
         "cs_01hxyz": finished.coreset,
         "cs_01habc": other.id,
         "ad_01hxyz": finished.adapter,
+        "sch_01hxyz": client.schedules.create(
+            finished.dataset, name="x", trigger={"kind": "on_version"}, budget=5
+        ).id,
         "wh_01hxyz": finished.webhook,
         "msg_01hxyz": finished.delivery,
         "https://example.com/hooks": "https://1.1.1.1/hooks",

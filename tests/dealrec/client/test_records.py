@@ -20,6 +20,8 @@ import dealrec.app.jobs.curves as curves
 import dealrec.app.jobs.schemas as jobs
 import dealrec.app.models.schemas as models
 import dealrec.app.operation.schemas as operation
+import dealrec.app.schedules.schemas as schedules
+import dealrec.app.schedules.triggers as triggers
 import dealrec.app.scores.schemas as scores
 import dealrec.app.stages.schemas as stages
 import dealrec.app.tracking.schemas as tracking
@@ -33,6 +35,7 @@ from dealrec.config.base import Config
 from dealrec.config.curve import TargetUse
 from dealrec.data.preview import ReadText
 
+TRIGGERS = (triggers.CronTrigger, triggers.VersionTrigger, triggers.DriftTrigger)
 SCHEMAS: dict[str, type[BaseModel]] = {
     "Adapter": adapters.Adapter,
     "AdapterFile": adapters.AdapterFile,
@@ -48,6 +51,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "Dataset": datasets.Dataset,
     "Delivery": webhooks.Delivery,
     "Detectable": estimates.Detectable,
+    "Drift": datasets.DatasetDrift,
     "Estimate": estimates.Estimate,
     "Evaluation": jobs.Evaluation,
     "Event": jobs.Event,
@@ -67,6 +71,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "ReadText": ReadText,
     "Runs": jobs.Runs,
     "SampleText": datasets.SampleText,
+    "Schedule": schedules.Schedule,
+    "ScheduleTick": schedules.ScheduleTick,
     "ScoreMass": coresets.ScoreMass,
     "ScoreTriple": coresets.ScoreTriple,
     "ScoredSample": browsing.ScoredSample,
@@ -81,6 +87,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "SweepCoverage": coresets.SweepCoverage,
     "SweepPoint": coresets.SweepPoint,
     "SweepSelection": coresets.SweepSelection,
+    "TickCounts": schedules.TickCounts,
     "Tracked": tracking.Tracked,
     "Turn": datasets.Turn,
     "Upload": uploads.Upload,
@@ -106,14 +113,15 @@ def shape(annotation: Any) -> Any:
     """A type reduced to the JSON that it stands for: enums are text, models go by the schema's name."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
-        return frozenset(shape(argument) for argument in arguments)
+        members = frozenset(shape(argument) for argument in arguments)
+        return members if len(members) > 1 else next(iter(members))
     if origin is Literal:
         return {type(argument) for argument in arguments}.pop()
     if origin in (dict, Mapping):
         return ("object", *(shape(argument) for argument in arguments))
     if origin is list:
         return ("list", shape(arguments[0]))
-    if isinstance(annotation, type) and issubclass(annotation, Config | TargetUse):
+    if isinstance(annotation, type) and issubclass(annotation, (*TRIGGERS, Config, TargetUse)):
         return (
             "object",
             str,

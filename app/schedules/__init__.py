@@ -1,0 +1,1 @@
+"""Schedules make jobs by themselves: at a time, when data come, or when the data have drifted."""

@@ -1,0 +1,92 @@
+"""Schedules over HTTP."""
+
+from fastapi import APIRouter, Response
+
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.jobs.service import decided, require_models_of_job
+from dealrec.app.kit.context import Context, ContextDep
+from dealrec.app.kit.pagination import Page, PageQuery
+from dealrec.app.kit.problems import documented
+from dealrec.app.schedules import service
+from dealrec.app.schedules.repository import ScheduleRepository, TickRepository
+from dealrec.app.schedules.schemas import (
+    Schedule,
+    ScheduleCreate,
+    ScheduledJob,
+    ScheduleTick,
+    ScheduleUpdate,
+)
+
+router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
+
+
+@router.post("", status_code=201, operation_id="create_schedule", responses=documented(404, 409))
+def create_schedule(body: ScheduleCreate, response: Response, context: ContextDep) -> Schedule:
+    """Make jobs by themselves: at times by cron's rules, on new versions of a data set, or when data drift.
+
+    Each tick makes an ordinary job, once, on the newest version that is ready. Of several due times that have
+    passed, the latest makes one and the others count as missed. A due time is skipped while the job of an
+    earlier tick has not ended; a new version waits for that end. A schedule belongs to the tenant: it goes
+    on when the key that made it is revoked.
+    """
+    _require_models(context, body.dataset_id, body.job)
+    with context.write() as session:
+        answer = Schedule.of(service.create(session, context.tenant_id, body))
+        context.keep(session, answer, 201, f"/v1/schedules/{answer.id}")
+    response.headers["location"] = f"/v1/schedules/{answer.id}"
+    return answer
+
+
+@router.get("", operation_id="list_schedules", responses=documented())
+def list_schedules(context: ContextDep, page: PageQuery) -> Page[Schedule]:
+    """List the schedules, newest first."""
+    with context.read() as session:
+        schedules = ScheduleRepository(session, context.tenant_id)
+        return schedules.page(schedules.query(), page).page(Schedule.of)
+
+
+@router.get("/{schedule_id}", operation_id="get_schedule", responses=documented(404))
+def get_schedule(schedule_id: str, context: ContextDep) -> Schedule:
+    """Return a schedule with its next due times and what became of its ticks."""
+    with context.read() as session:
+        return Schedule.of(ScheduleRepository(session, context.tenant_id).get(schedule_id))
+
+
+@router.patch("/{schedule_id}", operation_id="update_schedule", responses=documented(404, 409))
+def update_schedule(schedule_id: str, body: ScheduleUpdate, context: ContextDep) -> Schedule:
+    """Pause or resume a schedule, or change its name, its trigger or its job."""
+    if body.job is not None:
+        with context.read() as session:
+            row = ScheduleRepository(session, context.tenant_id).get(schedule_id)
+            there = DatasetRepository(session, context.tenant_id).find(row.dataset_id)
+        _require_models(context, None if there is None else there.id, body.job)
+    with context.write() as session:
+        row = service.update(session, context.tenant_id, schedule_id, body)
+        context.audit(session, "schedule.update", row.id)
+    return Schedule.of(row)
+
+
+@router.delete(
+    "/{schedule_id}", status_code=204, operation_id="delete_schedule", responses=documented(404)
+)
+def delete_schedule(schedule_id: str, context: ContextDep) -> Response:
+    """Delete a schedule; the jobs that it has made stay."""
+    with context.write() as session:
+        session.delete(ScheduleRepository(session, context.tenant_id).get(schedule_id, lock=True))
+        context.audit(session, "schedule.delete", schedule_id)
+    return Response(status_code=204)
+
+
+@router.get("/{schedule_id}/ticks", operation_id="list_schedule_ticks", responses=documented(404))
+def list_ticks(schedule_id: str, context: ContextDep, page: PageQuery) -> Page[ScheduleTick]:
+    """List what became of each tick, newest first; ticks are kept as long as events are."""
+    with context.read() as session:
+        ScheduleRepository(session, context.tenant_id).get(schedule_id)
+        ticks = TickRepository(session, context.tenant_id, schedule_id)
+        return ticks.page(ticks.query(), page).page(ScheduleTick.of)
+
+
+def _require_models(context: Context, dataset_id: str | None, job: ScheduledJob) -> None:
+    """Check now what every tick checks again, so that a mistake is told to whoever makes it."""
+    config = job.config if dataset_id is None else decided(context, dataset_id, job.config)
+    require_models_of_job(config, context)

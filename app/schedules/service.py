@@ -1,0 +1,93 @@
+"""The rules of schedules: creation, changes, pauses."""
+
+from sqlalchemy.orm import Session
+
+from dealrec.app.datasets.repository import DatasetRepository
+from dealrec.app.kit.database import database_now
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.kit.ids import new_id
+from dealrec.app.schedules.repository import ScheduleRepository
+from dealrec.app.schedules.schemas import ScheduleCreate, ScheduledJob, ScheduleUpdate
+from dealrec.app.schedules.triggers import next_due, trigger_of
+from dealrec.app.tables.schedules import ScheduleRow
+
+_MOST = 50
+"""The most schedules of a tenant."""
+
+
+def create(session: Session, tenant_id: str, body: ScheduleCreate) -> ScheduleRow:
+    """Create a schedule that counts from now on.
+
+    Raises :class:`NotFound`, and :class:`Conflict` (``too_many_schedules``).
+    """
+    dataset = DatasetRepository(session, tenant_id).get(body.dataset_id)
+    schedules = ScheduleRepository(session, tenant_id)
+    if schedules.count() >= _MOST:
+        raise Conflict(
+            f"This tenant already has {_MOST} schedules, and it can have no more. Delete one that is not "
+            "needed any more.",
+            code="too_many_schedules",
+        )
+    row = ScheduleRow(
+        id=new_id("sch"),
+        tenant_id=tenant_id,
+        name=body.name,
+        dataset_id=dataset.id,
+        root_id=dataset.root_id or dataset.id,
+        trigger=body.trigger.model_dump(mode="json"),
+        job=_as_asked(body.job),
+        active=True,
+        made=0,
+        missed=0,
+        skipped=0,
+        failed=0,
+        created_at=database_now(session),
+    )
+    _count_from_now(schedules, row)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def update(session: Session, tenant_id: str, identifier: str, body: ScheduleUpdate) -> ScheduleRow:
+    """Change what is given.
+
+    Raises :class:`NotFound`, and :class:`Conflict` (``dataset_deleted``) where a schedule without a data set
+    is to be resumed.
+    """
+    schedules = ScheduleRepository(session, tenant_id)
+    row = schedules.get(identifier, lock=True)
+    if body.name is not None:
+        row.name = body.name
+    if body.job is not None:
+        row.job = _as_asked(body.job)
+    resumed = body.active is True and not row.active
+    if resumed and not schedules.any_version(row):
+        raise Conflict(
+            "No version of the schedule's data set is left. Make a schedule for another one.",
+            code="dataset_deleted",
+        )
+    if body.trigger is not None:
+        row.trigger = body.trigger.model_dump(mode="json")
+    if body.active is False:
+        row.active, row.next_due = False, None
+    elif resumed:
+        row.active, row.paused = True, None
+    if row.active and (resumed or body.trigger is not None):
+        _count_from_now(schedules, row)
+    session.flush()
+    return row
+
+
+def _count_from_now(schedules: ScheduleRepository, row: ScheduleRow) -> None:
+    """Begin with the next due time, or with the versions that come after those that are ready now."""
+    now = database_now(schedules.session)
+    row.next_due = next(iter(next_due(trigger_of(row.trigger), now)), None)
+    newest = next(iter(schedules.ready(row)), None)
+    row.seen_version = newest.version if newest is not None else 0
+    row.seen_id = newest.id if newest is not None else ""
+    row.drift = 0.0
+
+
+def _as_asked(job: ScheduledJob) -> dict[str, object]:
+    return job.model_dump(mode="json", exclude_unset=True)

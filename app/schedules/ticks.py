@@ -1,0 +1,249 @@
+"""Makes the jobs of schedules that are due, each exactly once.
+
+A tick is one transaction: it locks the schedule, makes the job, writes the tick under a mark that is unique
+in its schedule, and moves the schedule on. A process that dies before the commit leaves nothing, and another
+finds the schedule due as before; of two processes the second sees what the first has done.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from dealrec.app.jobs.service import Scheduled, create_job, decided, require_models_of_job
+from dealrec.app.kit.caller import ALL_SCOPES, Caller
+from dealrec.app.kit.context import Context
+from dealrec.app.kit.database import Database, database_now
+from dealrec.app.kit.errors import Conflict
+from dealrec.app.kit.ids import new_id
+from dealrec.app.kit.storage import Storage
+from dealrec.app.kit.trail import record
+from dealrec.app.schedules.drifting import summed_drift
+from dealrec.app.schedules.repository import ScheduleRepository, due_schedules, lock_schedule
+from dealrec.app.schedules.schemas import ScheduledJob
+from dealrec.app.schedules.triggers import CronTrigger, DriftTrigger, trigger_of
+from dealrec.app.settings import Settings
+from dealrec.app.tables.audit import Actor
+from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.schedules import ScheduleRow, TickOutcome, TickRow
+from dealrec.app.webhooks.outbox import WebhookEvent, tell
+from dealrec.errors import DealrecError
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[Session], datetime]
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is due of a schedule."""
+
+    mark: str
+    newest: DatasetRow | None
+    """The newest version that is ready."""
+    missed: int
+    """The number of earlier due times, or versions, in whose place it stands."""
+    drift: float = 0.0
+    """The sum of the drift since the last job."""
+    due_at: datetime | None = None
+    following: datetime | None = None
+    """The due time after it."""
+
+
+class Ticker:
+    """Looks for schedules that are due; any number of processes may do so at the same time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        storage: Storage,
+        clock: Clock = database_now,
+    ) -> None:
+        self._settings, self._database, self._storage = settings, database, storage
+        self._clock = clock
+
+    def round(self) -> int:
+        """Make what is due; a schedule that raises an unforeseen error keeps no other one waiting.
+
+        Returns:
+            The number of ticks that were written.
+        """
+        with self._database.session(write=False) as session:
+            found = due_schedules(session, self._clock(session))
+        written = 0
+        for identifier in found:
+            try:
+                written += self._look(identifier)
+            except Exception as error:  # whatever the libraries of database and storage raise
+                log.warning("tick not made", schedule_id=identifier, error=type(error).__name__)
+        return written
+
+    def _look(self, identifier: str) -> bool:
+        with self._database.session() as session:
+            schedule = lock_schedule(session, identifier)
+            if schedule is None or not schedule.active:
+                return False
+            if not ScheduleRepository(session, schedule.tenant_id).any_version(schedule):
+                _pause(session, schedule)
+                return False
+            due = self._due(session, schedule)
+        return due is not None and self._tick(schedule, due)
+
+    def _due(self, session: Session, schedule: ScheduleRow) -> Due | None:
+        """What is due now; of drift that stays below the bound, the sum is kept."""
+        repository = ScheduleRepository(session, schedule.tenant_id)
+        trigger = trigger_of(schedule.trigger)
+        ready = repository.ready(schedule)
+        newest = next(iter(ready), None)
+        if isinstance(trigger, CronTrigger):
+            return _due_by_time(schedule, trigger, newest, self._clock(session))
+        newer = [row for row in ready if _is_newer(row, schedule)]
+        # Another due time always comes, but another version may not: it waits for the job before.
+        if newest is None or not newer or repository.open_job(schedule) is not None:
+            return None
+        drift = schedule.drift
+        if isinstance(trigger, DriftTrigger):
+            found = summed_drift(schedule, trigger, newer)
+            drift = max(drift, trigger.above) if found is None else found
+            if found is not None and found <= trigger.above:
+                schedule.drift = found
+                schedule.seen_version, schedule.seen_id = newest.version, newest.id
+                return None
+        return Due(newest.id, newest, len(newer) - 1, drift)
+
+    def _tick(self, schedule: ScheduleRow, due: Due) -> bool:
+        """Write the tick, with its job or with the reason why there is none."""
+        try:
+            order = ScheduledJob.model_validate(schedule.job)
+            if due.newest is not None:
+                context = self._context(schedule.tenant_id)
+                require_models_of_job(decided(context, due.newest.id, order.config), context)
+            with self._database.session() as session:
+                locked = _still_due(session, schedule)
+                if locked is None:
+                    return False
+                _make(session, locked, due, order)
+        except DealrecError as error:
+            with self._database.session() as session:
+                locked = _still_due(session, schedule)
+                if locked is None:
+                    return False
+                _fail(session, locked, due, error)
+        return True
+
+    def _context(self, tenant_id: str) -> Context:
+        """The service itself as a caller, with all that the tenant may do."""
+        caller = Caller(tenant_id, None, ALL_SCOPES)
+        return Context(caller, "schedule", self._settings, self._database, self._storage)
+
+
+def _due_by_time(
+    schedule: ScheduleRow, trigger: CronTrigger, newest: DatasetRow | None, now: datetime
+) -> Due | None:
+    """The latest due time that has come; those before it are missed."""
+    if schedule.next_due is None or schedule.next_due > now:
+        return None
+    latest, missed = schedule.next_due, 0
+    for following in trigger.after(latest):
+        if following > now:
+            break
+        latest, missed = following, missed + 1
+    else:
+        following = None
+    return Due(latest.isoformat(), newest, missed, due_at=latest, following=following)
+
+
+def _is_newer(row: DatasetRow, schedule: ScheduleRow) -> bool:
+    return (row.version, row.id) > (schedule.seen_version, schedule.seen_id)
+
+
+def _still_due(session: Session, seen: ScheduleRow) -> ScheduleRow | None:
+    """The locked schedule, unless another process or a person has changed it since it was ``seen``."""
+    before = (seen.trigger, seen.job, seen.next_due, seen.seen_version, seen.seen_id, seen.drift)
+    row = lock_schedule(session, seen.id)
+    if row is None or not row.active:
+        return None
+    now = (row.trigger, row.job, row.next_due, row.seen_version, row.seen_id, row.drift)
+    return row if now == before else None
+
+
+def _make(session: Session, schedule: ScheduleRow, due: Due, order: ScheduledJob) -> None:
+    repository = ScheduleRepository(session, schedule.tenant_id)
+    if repository.open_job(schedule) is not None:
+        _write(session, schedule, due, TickOutcome.SKIPPED)
+        schedule.skipped += 1
+        return
+    if due.newest is None:
+        raise Conflict("No version of the schedule's data set is ready.", code="dataset_not_ready")
+    request = order.request(due.newest.id, repository.last_succeeded(schedule))
+    job = create_job(session, schedule.tenant_id, request, Scheduled(schedule.id, due.due_at))
+    record(session, schedule.tenant_id, "job.create", job.id, actor=Actor.SERVICE)
+    _write(session, schedule, due, TickOutcome.MADE, job_id=job.id)
+    schedule.made += 1
+    schedule.last_job_id, schedule.error, schedule.drift = job.id, None, 0.0
+
+
+def _fail(session: Session, schedule: ScheduleRow, due: Due, error: DealrecError) -> None:
+    problem = error.to_problem()
+    _write(session, schedule, due, TickOutcome.FAILED, error=problem)
+    schedule.failed += 1
+    schedule.error = problem
+    facts = {**_facts(schedule), "due_at": due.due_at and due.due_at.isoformat(), "error": problem}
+    tell(session, schedule.tenant_id, WebhookEvent.SCHEDULE_FAILED.value, facts)
+
+
+def _write(
+    session: Session,
+    schedule: ScheduleRow,
+    due: Due,
+    outcome: TickOutcome,
+    *,
+    job_id: str | None = None,
+    error: dict[str, object] | None = None,
+) -> None:
+    """Write the tick, and move the schedule on."""
+    session.add(
+        TickRow(
+            id=new_id("tick"),
+            tenant_id=schedule.tenant_id,
+            schedule_id=schedule.id,
+            mark=due.mark,
+            due_at=due.due_at,
+            dataset_id=due.newest.id if due.newest is not None else None,
+            outcome=outcome.value,
+            job_id=job_id,
+            missed=due.missed,
+            error=error,
+            created_at=database_now(session),
+        )
+    )
+    schedule.missed += due.missed
+    schedule.drift = due.drift
+    schedule.next_due = due.following
+    if due.newest is not None:
+        schedule.seen_version, schedule.seen_id = due.newest.version, due.newest.id
+    session.flush()
+
+
+def _pause(session: Session, schedule: ScheduleRow) -> None:
+    """Pause a schedule of whose data set nothing is left."""
+    schedule.active, schedule.next_due = False, None
+    schedule.paused = {
+        "code": "dataset_deleted",
+        "detail": "Its data set was deleted with all of its versions.",
+    }
+    record(session, schedule.tenant_id, "schedule.pause", schedule.id, actor=Actor.SERVICE)
+    facts = {**_facts(schedule), "error": schedule.paused}
+    tell(session, schedule.tenant_id, WebhookEvent.SCHEDULE_PAUSED.value, facts)
+    session.flush()
+
+
+def _facts(schedule: ScheduleRow) -> dict[str, object]:
+    return {
+        "schedule_id": schedule.id,
+        "name": schedule.name,
+        "dataset_id": schedule.dataset_id,
+    }

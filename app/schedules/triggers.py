@@ -1,0 +1,97 @@
+"""What makes a schedule due: a time by cron's rules, a new version of the data set, or drift."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+from pydantic import Field, TypeAdapter, field_validator
+
+from dealrec.app.kit.schemas import Body
+
+_FIELDS = 5
+
+
+class CronTrigger(Body):
+    """Due at the times of a cron expression."""
+
+    kind: Literal["cron"] = "cron"
+    cron: Annotated[str, Field(max_length=200)]
+    """Five fields: minute, hour, day of the month, month, day of the week, such as ``30 3 * * mon-fri``.
+    Where both days are given and neither begins with a star, either of them is enough."""
+    time_zone: Annotated[str, Field(max_length=60)] = "UTC"
+    """A name of the IANA's time zones, such as ``Europe/Berlin``. A time that a change of clocks leaves out
+    is due right after the change, and one that comes twice is due once, as in Debian's cron."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("must be the name of a time zone, such as UTC or Europe/Berlin")
+        return name
+
+    @field_validator("cron")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        text = " ".join(text.split())
+        try:
+            if len(text.split()) != _FIELDS:
+                raise CronSimError("it does not have five fields")
+            next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
+        except StopIteration:
+            raise ValueError("names a time that never comes") from None
+        except (CronSimError, ValueError) as error:
+            told = str(error)
+            raise ValueError(
+                f"cannot be read ({told[:1].lower()}{told[1:]}); five fields are minute, hour, day of the "
+                "month, month and day of the week, such as `30 3 * * *`"
+            ) from None
+        return text
+
+    def after(self, moment: datetime) -> Iterator[datetime]:
+        """The due times after ``moment``, in UTC, earliest first."""
+        for due in CronSim(self.cron, moment.astimezone(ZoneInfo(self.time_zone))):
+            if due.astimezone(UTC) > moment:  # in an hour that comes twice, the first one is meant
+                yield due.astimezone(UTC)
+
+
+class VersionTrigger(Body):
+    """Due when a new version of the data set is ready."""
+
+    kind: Literal["on_version"] = "on_version"
+
+
+class DriftMeasure(StrEnum):
+    """A figure of drift that a schedule can watch."""
+
+    POPULARITY = "popularity"
+    """The Jensen-Shannon distance between the target distributions of a version and the one before."""
+    NEW_ITEMS = "new_items"
+    """The share of a version's items that the one before did not have."""
+
+
+class DriftTrigger(Body):
+    """Due when new versions have drifted further from that of the last job than a bound."""
+
+    kind: Literal["drift"] = "drift"
+    measure: DriftMeasure = DriftMeasure.POPULARITY
+    above: Annotated[float, Field(gt=0, le=10)]
+    """The bound. The figures of all versions since that of the last job are added up: a distance to that
+    version is at most this sum."""
+
+
+Trigger = Annotated[CronTrigger | VersionTrigger | DriftTrigger, Field(discriminator="kind")]
+_TRIGGER: TypeAdapter[CronTrigger | VersionTrigger | DriftTrigger] = TypeAdapter(Trigger)
+
+
+def trigger_of(stored: dict[str, object]) -> CronTrigger | VersionTrigger | DriftTrigger:
+    """Read a stored trigger."""
+    return _TRIGGER.validate_python(stored)
+
+
+def next_due(trigger: Trigger, after: datetime, count: int = 1) -> list[datetime]:
+    """The next due times, in UTC; none where new data decide."""
+    return list(islice(trigger.after(after), count)) if isinstance(trigger, CronTrigger) else []
