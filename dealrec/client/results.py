@@ -67,6 +67,8 @@ class MapPoint(Record):
 class SampleMap(Record):
     """The samples on the two directions in which their vectors differ most (principal components)."""
 
+    object: str
+    coreset_id: str
     source: str
     """What is compared: ``surrogate`` or ``language_model`` (their embeddings), or ``items``."""
     explained: tuple[float, float]
