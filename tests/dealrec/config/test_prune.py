@@ -203,12 +203,14 @@ def test_the_language_models_vectors_depend_on_no_surrogate():
     assert before != _keys(**parts, prompt={"item_noun": "book"})["embedding"]
 
 
-def test_a_selector_of_validation_samples_needs_a_validation_split():
-    config = PruneConfig.parse({"selection": {"method": "gradient_match"}})
+@pytest.mark.parametrize("method", ["gradient_match", "metagradient"])
+def test_a_selector_of_validation_samples_needs_a_validation_split(method):
+    config = PruneConfig.parse({"selection": {"method": method}})
     config.resolved(has_validation=True, has_test=True)
     with pytest.raises(InputError) as caught:
         config.resolved(has_validation=False, has_test=True)
     assert caught.value.code == "no_validation_split"
+    assert method in caught.value.detail and "`leave_one_out`" in caught.value.detail
 
 
 def test_a_selector_of_effort_needs_effort():
