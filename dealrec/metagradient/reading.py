@@ -100,4 +100,6 @@ def _asked(
         for user in asked.users.tolist()
     ]
     drawn = draw_candidates(asked.targets, had, shown.of_item, config.candidates, seed=0)
+    if drawn.items.shape[1] < 2:
+        return None  # all of them chose the same title
     return AskedUsers(_histories(asked, shown, prompt.history_items), shown.of_item[drawn.items])
