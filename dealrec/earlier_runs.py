@@ -27,7 +27,7 @@ class EarlierRun:
     folders: Mapping[str, Path]
     """Their folders by name, and that of the ``dataset``."""
     adapter: str | None
-    """The folder of the adapter beside the result, if there is one."""
+    """The folder of the adapter, if there is one."""
 
     @classmethod
     def read(cls, result: str | Path) -> "EarlierRun":
@@ -49,8 +49,7 @@ class EarlierRun:
             raise continuation_not_possible(
                 f"its work folder has no `{gone[0]}` any more, in {folders[gone[0]]}."
             )
-        adapter = folder / ADAPTER
-        return cls(kept["identity"], folders, str(adapter) if adapter.is_dir() else None)
+        return cls(kept["identity"], folders, _adapter(folder, folders))
 
     def continued(self, options: Continuation | Mapping[str, object] | None) -> Continued:
         """How a job goes on from this run."""
@@ -59,9 +58,20 @@ class EarlierRun:
         return Continued(**options.model_dump(), earlier=self.identity)
 
 
+def _adapter(result: Path, folders: Mapping[str, Path]) -> str | None:
+    """The adapter as its stage left it, which stays when the result is replaced; else that of the result.
+
+    Results of earlier versions did not note the stage.
+    """
+    for folder in (folders.get(StageName.FINETUNE), result / ADAPTER):
+        if folder is not None and folder.is_dir():
+            return str(folder)
+    return None
+
+
 def keep_run(out: Path, dataset: Path, plan: Plan, made: Mapping[StageName, Path]) -> None:
     """Note beside a result where its finished stages are, so that a later run can go on from it."""
-    there = [name for name in _KEPT if name in made]
+    there = [name for name in (*_KEPT, StageName.FINETUNE) if name in made]
     folders: dict[str, Path] = {DATASET: dataset, **{name.value: made[name] for name in there}}
     keys = {stage.place.name.value: stage.key for stage in plan.stages if stage.place.name in _KEPT}
     out = out.absolute()

@@ -262,6 +262,15 @@ def continued_by(
     carry_adapter: Annotated[
         bool, typer.Option("--carry-adapter", help="Train on from the earlier adapter.")
     ] = False,
+    replay: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="With --carry-adapter: how many of the members that stay are learned again; default: 1.",
+        ),
+    ] = None,
 ) -> GoingOn:
     """Read how a command goes on from an earlier result.
 
@@ -273,11 +282,13 @@ def continued_by(
         "replaced_share": replaced_share,
         "surrogate_epochs": continued_epochs,
         "adapter": carry_adapter or None,
+        "replay": replay,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     if asked and continue_from is None:
         raise InputError(
-            "--carry, --replaced-share, --continued-epochs and --carry-adapter need --continue-from FOLDER.",
+            "--carry, --replaced-share, --continued-epochs, --carry-adapter and --replay need "
+            "--continue-from FOLDER.",
             code="invalid_option",
         )
     return GoingOn(continue_from, Continuation.parse(asked, location="continuation"))

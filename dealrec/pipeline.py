@@ -51,7 +51,7 @@ from dealrec.prune_result import PruneResult
 from dealrec.result_folders import CACHE, adapter_sha256, nothing_left, result_folder, workspace_in
 from dealrec.sources import Addition, Source, source_files
 from dealrec.stages.language_models import require_models
-from dealrec.stages.results import ADAPTER, publish
+from dealrec.stages.results import ADAPTER, publish, require_kept_start
 from dealrec.stages.tracked import Tracking
 from dealrec.stages.workspace import JobInput
 from dealrec.terminal import shows_progress
@@ -140,6 +140,10 @@ def prune(
         config = with_earlier_adapter(config, before.adapter)
     require_models(planned_stages(config), config, runtime)
     out = result_folder(out)
+    require_kept_start(config.finetune, out)
+    in_place = (
+        continue_from is not None and out.absolute() == result_folder(continue_from).absolute()
+    )
     workspace = workspace_in(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, options, samples, appended) as files,
@@ -158,8 +162,9 @@ def prune(
         artifacts[name] = artifact
         tracking.add(name, artifact.facts)
         publish(workspace, name, artifact, out, plan.options.config, options)
-        if name is StageName.SELECT:
+        if name is StageName.SELECT and not in_place:
             keep_run(out, ready.folder, plan, {n: one.folder for n, one in artifacts.items()})
+    keep_run(out, ready.folder, plan, {n: one.folder for n, one in artifacts.items()})
     manifest = json.loads((artifacts[StageName.SELECT].folder / MANIFEST).read_text())
     used = plan.options.config.model_dump(mode="json")
     warned += tracking.write("prune", out.name, used, manifest=manifest)

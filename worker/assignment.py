@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from dealrec.app.datasets.addresses import fetched_allowed
 from dealrec.app.jobs.composition import comparison_config, continued, stage_config, target_use
-from dealrec.app.jobs.continuing import KEPT, earlier_prefixes
+from dealrec.app.jobs.continuing import earlier_prefixes
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from dealrec.app.tables.adapters import AdapterRow
@@ -160,7 +160,7 @@ def read_assignment(session: Session, claim: Claim) -> Assignment:
         budget_requested=job.budget_requested or 0,
         target=target_use(job),
         continued=(going_on := continued(job)),
-        earlier=earlier_prefixes(session, job.tenant_id, going_on) if stage.name in KEPT else {},
+        earlier=earlier_prefixes(session, job.tenant_id, StageName(stage.name), going_on),
         facts=[{name: _facts(artifacts[place]) for name, place in run.items()} for run in runs],
         parts_seconds=sum(artifact.seconds or 0.0 for artifact in made_parts.values()),
     )

@@ -33,9 +33,7 @@ _MAIN = frozenset(
         "selection.effort_weight",
         "selection.strata",
         "selection.hard_prune",
-        "selection.rounds",
         "selection.seed",
-        "titles.validation_users",
         "finetune.model",
         "finetune.recommender",
         "finetune.epochs",
@@ -74,8 +72,6 @@ _LABELS = {
     "selection.effort_weight": "Effort weight λ",
     "selection.strata": "Strata K",
     "selection.hard_prune": "Share left out at the top",
-    "selection.rounds": "Rounds of exchange",
-    "titles.validation_users": "Users to aim at",
     "finetune.model": "Language model",
     "finetune.lora.rank": "Rank of the LoRA",
     "evaluation.split": "Held-out split",
@@ -86,6 +82,7 @@ _LABELS = {
     "continuation.coreset": "The new coreset",
     "continuation.replaced_share": "Share to replace",
     "continuation.adapter": "If an adapter is trained",
+    "continuation.replay": "Share of kept samples it learns again",
 }
 """The labels of fields whose names alone would not tell a newcomer enough."""
 _WORDS = {

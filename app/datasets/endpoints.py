@@ -191,6 +191,7 @@ async def append_to_dataset(
     give, and only the appended files are read. Rows may be older than those that are there; repeated rows
     are rejected and counted. The new version needs nothing of this one once it is `ready`.
     """
+    await run_in_threadpool(_require_appendable, context, dataset_id)
     if is_json(request):
         body = await read_json(request, DatasetAppend)
         made = await run_in_threadpool(_append_named, context, dataset_id, body)
@@ -203,6 +204,12 @@ async def append_to_dataset(
     return made
 
 
+def _require_appendable(context: Context, dataset_id: str) -> None:
+    with context.read() as session:
+        parent = DatasetRepository(session, context.tenant_id).get(dataset_id)
+        service.require_appendable(parent)
+
+
 def _append_named(context: Context, dataset_id: str, body: DatasetAppend) -> Dataset:
     with context.read() as session:
         files = service.named_files(session, context.settings, context.tenant_id, body, APPENDED)
@@ -213,7 +220,6 @@ def _append_named(context: Context, dataset_id: str, body: DatasetAppend) -> Dat
 def _append(context: Context, dataset_id: str, append: Append) -> Dataset:
     with context.read() as session:
         parent = DatasetRepository(session, context.tenant_id).get(dataset_id)
-        service.require_ready(parent)
         before = DataOptions.parse(parent.options, location="options")
         name = append.name or parent.name
     upload = DatasetUpload(append.files, name, before.of_append(append.asked))

@@ -26,6 +26,7 @@ from dealrec.app.uploads.service import WholeFile, whole_file
 from dealrec.config import DataOptions, PromptConfig, PruneConfig, Sampling
 from dealrec.config.data import OF_READING
 from dealrec.data.dataset import Dataset
+from dealrec.data.growth import came_with_samples
 from dealrec.data.prompter import Prompter
 from dealrec.data.samples import Samples, build_samples
 
@@ -229,6 +230,16 @@ def require_ready(dataset: DatasetRow) -> str:
             state=dataset.state,
         )
     return dataset.prefix
+
+
+def require_appendable(dataset: DatasetRow) -> None:
+    """Check, before any file is sent, that rows can be appended to the data set.
+
+    Raises :class:`Conflict` (``dataset_not_ready``), :class:`InputError` (``append_not_possible``).
+    """
+    require_ready(dataset)
+    if (dataset.counts or {}).get("samples_given"):
+        raise came_with_samples()
 
 
 def sample_texts(folder: Path, sampling: Sampling, request: PageRequest) -> Slice[SampleText]:

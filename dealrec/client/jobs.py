@@ -39,8 +39,7 @@ class Jobs(Area[M]):
         finished job, mostly on the version before, that the job goes on from, and ``continuation`` says how.
         """
         body = job_body(dataset_id, config, metadata, budget=budget, target=target)
-        how = None if continuation is None else plain(continuation)
-        body |= without_none({"continue_from": continue_from, "continuation": how})
+        body |= _going_on(continue_from, continuation)
         return await create_job(self.transport, "/v1/jobs", body, idempotency_key)
 
     @operation
@@ -51,9 +50,12 @@ class Jobs(Area[M]):
         budget: float | None = None,
         target: float | str | None = None,
         config: Config | None = None,
+        continue_from: str | None = None,
+        continuation: Continuation | Mapping[str, Any] | None = None,
     ) -> Estimate:
         """Estimate the cost of such a job without starting it."""
         body = job_body(dataset_id, config, None, budget=budget, target=target)
+        body |= _going_on(continue_from, continuation)
         answer = await ask(self.transport, Request("POST", "/v1/estimates", json=body))
         return Estimate.model_validate(answer.json())
 
@@ -120,6 +122,13 @@ def job_body(
         "metadata": metadata,
     }
     return {"dataset_id": dataset_id, **without_none(given)}
+
+
+def _going_on(
+    continue_from: str | None, continuation: Continuation | Mapping[str, Any] | None
+) -> dict[str, object]:
+    how = None if continuation is None else plain(continuation)
+    return without_none({"continue_from": continue_from, "continuation": how})
 
 
 def comparison_body(

@@ -1,8 +1,9 @@
 """How a job goes on from an earlier one, whose data set was a version before."""
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.prune import PruneConfig
@@ -39,7 +40,17 @@ class Continuation(Config):
     """For ``replace``: the share of the budget, from 0 to 1, that goes to samples that were no members."""
     adapter: bool = False
     """Whether the training of an adapter begins with the weights of the earlier adapter
-    (``finetune.from_adapter``). It learns the whole coreset, so samples that stay are learned again."""
+    (``finetune.from_adapter``). It learns the whole coreset, so samples that stay are learned again, unless
+    ``replay`` is below 1."""
+    replay: float = Field(1.0, ge=0, le=1)
+    """With ``adapter``: the share of the samples that stay which the training learns again, beside all that
+    are new. They are drawn by ``finetune.seed``. A training that has nothing to learn then fails."""
+
+    @model_validator(mode="after")
+    def _replay_of_an_adapter(self) -> Self:
+        if self.replay != 1 and not self.adapter:
+            raise ValueError("`replay` needs `adapter`: a fresh adapter learns the whole coreset")
+        return self
 
 
 class Continued(Continuation):
@@ -49,6 +60,11 @@ class Continued(Continuation):
     """A hash of what the earlier job made: stages that go on from it have it in their keys."""
     job: str | None = None
     """The id of the earlier job, on a server."""
+
+    @property
+    def replays(self) -> bool:
+        """Whether the training leaves out some of the members that stay."""
+        return self.adapter and self.replay < 1
 
     def key(self) -> dict[str, object]:
         """What decides about the surrogate."""

@@ -115,10 +115,7 @@ class Before:
         """
         dataset = Dataset.load(folder)
         if dataset.given is not None:
-            raise not_possible(
-                "It came with samples of its own, which an append could not add to. Make a data set from all "
-                "of the files; `samples` takes several, or a folder."
-            )
+            raise came_with_samples()
         if not (folder / _FACTS).is_file():
             raise not_possible(
                 "It was made in memory, or an earlier version of DEALRec stored it, and its order of "
@@ -223,6 +220,14 @@ def _catalogue(folder: Path, dataset: Dataset) -> Catalogue:
         name.removeprefix("text:"): columns[name] for name in columns if name.startswith("text:")
     }
     return following(stored, Catalogue(columns["item_id"], columns["title"], texts))
+
+
+def came_with_samples() -> InputError:
+    """Make the refusal for a data set that came with samples of its own, with ids or without."""
+    return not_possible(
+        "It came with samples of its own, which an append could not add to. Make a data set from all "
+        "of the files; `samples` takes several, or a folder."
+    )
 
 
 def not_possible(why: str) -> InputError:

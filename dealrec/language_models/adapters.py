@@ -57,15 +57,18 @@ def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageMo
         if not factors:
             raise adapter_not_usable(adapter, "it is no LoRA of linear layers")
         model = adapted.merge_and_unload()
-    digest = hashlib.sha256(
-        b"".join((adapter / name).read_bytes() for name in ADAPTER_FILES)
-    ).hexdigest()
     return dataclasses.replace(
         loaded,
         model=model.requires_grad_(requires_grad=False).eval(),
-        revision=f"{loaded.revision}+lora-{digest}",
+        revision=adapted_revision(loaded.revision, adapter),
         lora=factors,
     )
+
+
+def adapted_revision(revision: str | None, adapter: Path) -> str:
+    """Name the content of a model of ``revision`` with the PEFT folder ``adapter`` merged into it."""
+    files = b"".join((adapter / name).read_bytes() for name in ADAPTER_FILES)
+    return f"{revision}+lora-{hashlib.sha256(files).hexdigest()}"
 
 
 def load_adapted(

@@ -133,7 +133,7 @@ def _descended(
     descent = Descent(
         training,
         risk,
-        config.rounds,
+        config.exchanges,
         config.trainings,
         on_step=lambda: reporter.progress(next(done), total, "step"),
     )

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dealrec.config import PruneConfig, SurrogateConfig
+from dealrec.config import EffortConfig, PruneConfig, SurrogateConfig
 from dealrec.config.continuation import DATASET, continuation_not_possible
 from dealrec.config.language_models import content
 from dealrec.config.stages import StageName
@@ -25,6 +25,9 @@ from dealrec.surrogates.growing import EarlierSurrogates
 
 _RECHECKED = 4
 """Samples with a kept effort that are measured again, as a check."""
+_BOUNDS = {"float32": 1e-3, "bfloat16": 0.05}
+"""The largest relative difference of these from what is kept, by the number type. Other batches and other
+processors change a norm by some 1e-5 in float32; bfloat16 rounds each number by up to 4e-3."""
 
 Bools = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
@@ -42,6 +45,30 @@ def earlier_surrogates(earlier: Mapping[str, Path], config: SurrogateConfig) -> 
 
 
 @dataclass(frozen=True)
+class Recheck:
+    """How far samples that were measured again are from what is kept."""
+
+    rechecked: int
+    largest: float | None
+    """The largest difference over the larger of both; ``None`` where nothing was measured again."""
+    bound: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether what is kept can be used."""
+        return self.largest is None or self.largest <= self.bound
+
+    def account(self, kept: int) -> dict[str, object]:
+        """What the manifest says of it; ``kept`` is how many samples were not measured."""
+        return {
+            "kept": kept,
+            "rechecked": self.rechecked,
+            "largest_relative_difference": self.largest,
+            "bound": self.bound,
+        }
+
+
+@dataclass(frozen=True)
 class KeptEffort:
     """Effort that an earlier job measured on samples whose texts are the same now."""
 
@@ -49,6 +76,8 @@ class KeptEffort:
     """[n] in the dense order of now; NaN where nothing is kept."""
     tokens: npt.NDArray[np.int32]
     """[n] the tokens of the same samples; 0 elsewhere."""
+    bound: float
+    """The largest relative difference that a check may find."""
 
     @property
     def there(self) -> Bools:
@@ -64,22 +93,26 @@ class KeptEffort:
         ]
         return np.sort(np.concatenate([pool[~self.there[pool]], few]))
 
-    def filled(self, measured: EffortScores, pool: npt.NDArray[np.int64]) -> EffortScores:
+    def recheck(self, measured: EffortScores) -> Recheck:
+        """Compare what was measured now with what is kept."""
+        both = ~np.isnan(measured.scores) & self.there
+        now, kept = measured.scores[both], self.scores[both]
+        scale = np.maximum(np.maximum(np.abs(now), np.abs(kept)), np.finfo(np.float64).tiny)
+        differ = np.abs(now - kept) / scale
+        return Recheck(len(differ), float(differ.max()) if len(differ) else None, self.bound)
+
+    def filled(
+        self, measured: EffortScores, pool: npt.NDArray[np.int64], check: Recheck
+    ) -> EffortScores:
         """What was measured now, and for the rest of ``pool`` what is kept."""
         now = ~np.isnan(measured.scores)
-        both = now & self.there
         fill = np.zeros(len(now), bool)
         fill[pool] = True
         fill &= ~now & self.there
         scores, tokens = measured.scores.copy(), measured.tokens.copy()
         scores[fill], tokens[fill] = self.scores[fill], self.tokens[fill]
-        differ = np.abs(measured.scores[both] - self.scores[both]) / np.abs(self.scores[both])
-        told = {
-            "kept": int(fill.sum()),
-            "rechecked": int(both.sum()),
-            "largest_relative_difference": float(differ.max()) if len(differ) else None,
-        }
-        return EffortScores(scores, tokens, {**measured.diagnostics, "continued": told})
+        told = {**measured.diagnostics, "continued": check.account(int(fill.sum()))}
+        return EffortScores(scores, tokens, told)
 
 
 def kept_effort(
@@ -100,7 +133,8 @@ def kept_effort(
     same = (
         before.effort is not None
         and _measuring(before) == _measuring(config)
-        and revision == content(config.effort.model).get("revision")
+        and revision is not None
+        and revision == _revision(config.effort)
     )
     if not same:
         return None
@@ -113,8 +147,20 @@ def kept_effort(
     alike = known & (had[places] == now)
     effort = EffortScores.load(folder)
     return KeptEffort(
-        np.where(alike, effort.scores[places], np.nan), np.where(alike, effort.tokens[places], 0)
+        np.where(alike, effort.scores[places], np.nan),
+        np.where(alike, effort.tokens[places], 0),
+        _BOUNDS[config.effort.dtype],
     )
+
+
+def _revision(effort: EffortConfig) -> str | None:
+    """What a measurement writes down as its model's revision; ``None`` where that is not known before."""
+    plain = content(effort.model).get("revision")
+    if plain is None or effort.adapter is None:
+        return None if plain is None else str(plain)
+    from dealrec.language_models.adapters import adapted_revision
+
+    return adapted_revision(str(plain), Path(effort.adapter).expanduser())
 
 
 def earlier_members(earlier: Mapping[str, Path], dataset: Dataset, samples: Samples) -> pa.Array:
@@ -154,6 +200,6 @@ def _measuring(config: PruneConfig) -> dict[str, object]:
     """All that an effort depends on besides the samples."""
     include = {"sampling", "min_history", "prompt", "effort"}
     dumped = config.model_dump(mode="json", include=include)
-    leave_out = ("shard_samples", "candidates", "batch_tokens")
+    leave_out = ("shard_samples", "candidates", "batch_tokens", "adapter")  # its content counts
     effort = {name: value for name, value in dumped["effort"].items() if name not in leave_out}
     return {**dumped, "effort": effort}

@@ -1,5 +1,7 @@
 """Measures the language model's effort: in one piece, or as a plan, shards and their merge."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -8,6 +10,7 @@ from dealrec.config import EffortConfig
 from dealrec.config.stages import StageName, StagePart
 from dealrec.effort.candidates import candidate_pool
 from dealrec.effort.parts import EffortPart, merge_effort
+from dealrec.effort.scores import EffortScores
 from dealrec.effort.scoring import score_effort_shard
 from dealrec.influence.scores import InfluenceScores
 from dealrec.language_models.batch_plan import BatchPlan, plan_samples
@@ -36,14 +39,30 @@ def run(context: StageContext) -> StageResult:
         folders = [path for name, path in context.parts.items() if name != StagePart.PLAN]
         scores = merge_effort(plan, [EffortPart.load(folder) for folder in folders])
     elif (kept := _kept(context)) is not None:
-        pool = _pool(context)
-        plan = _plan(context, kept.to_measure(pool))
-        scores = kept.filled(merge_effort(plan, [_shard(context, plan)]), pool)
+        scores = _continued(context, kept)
     else:
-        plan = _plan(context)
-        scores = merge_effort(plan, [_shard(context, plan)])
+        scores = _measured(context)
     scores.save(context.out)
     return StageResult(scores.diagnostics)
+
+
+def _measured(context: StageContext, samples: Indices | None = None) -> EffortScores:
+    plan = _plan(context, samples)
+    return merge_effort(plan, [_shard(context, plan)])
+
+
+def _continued(context: StageContext, kept: KeptEffort) -> EffortScores:
+    """Measure what is not kept, and all samples where the check of what is kept fails."""
+    pool = _pool(context)
+    found = _measured(context, kept.to_measure(pool))
+    check = kept.recheck(found)
+    if check.holds:
+        return kept.filled(found, pool, check)
+    context.reporter.event("kept_effort_differs", **check.account(0))
+    anew = context.checkpoint_dir / "anew"
+    anew.mkdir(parents=True, exist_ok=True)
+    whole = _measured(replace(context, checkpoint_dir=anew))
+    return replace(whole, diagnostics={**whole.diagnostics, "continued": check.account(0)})
 
 
 def _kept(context: StageContext) -> KeptEffort | None:

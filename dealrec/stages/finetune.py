@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from dealrec.config import FinetuneConfig, PromptConfig, PruneConfig
+from dealrec.config.continuation import continuation_not_possible
 from dealrec.config.finetune import ValidationSettings, Which, no_validation_split
 from dealrec.config.stages import StageName
 from dealrec.coresets.members import read_members
@@ -19,6 +22,7 @@ from dealrec.data.samples import validation_samples
 from dealrec.disk import file_sha256
 from dealrec.finetune.training import finetune
 from dealrec.stages.context import StageContext, StageResult
+from dealrec.stages.earlier import earlier_members
 
 
 def run(context: StageContext) -> StageResult:
@@ -39,8 +43,9 @@ def run(context: StageContext) -> StageResult:
         titles = shown_titles(context.load_dataset(), chosen.prompt)
     if config.validation.samples:
         held_out = _held_out(context, config, chosen.prompt)
+    learned, told = _learned(context, read_members(coreset / MEMBERS, chosen.prompt.format))
     result = finetune(
-        read_members(coreset / MEMBERS, chosen.prompt.format),
+        learned,
         config,
         out=context.out,
         titles=titles,
@@ -55,7 +60,38 @@ def run(context: StageContext) -> StageResult:
         reporter=context.reporter,
         pieces=context.pieces,
     )
-    return StageResult({"revision": result.revision, "files": _files(context.out)}, result.metrics)
+    details = {"revision": result.revision, "files": _files(context.out)}
+    return StageResult(details, {**result.metrics, **told})
+
+
+def _learned(
+    context: StageContext, members: list[PromptedSample]
+) -> tuple[list[PromptedSample], dict[str, float]]:
+    """The members that are learned, and how many of them are new and how many replayed.
+
+    All of them are, but where the training goes on from an adapter with a ``replay`` below 1.
+
+    Raises:
+        InputError: ``continuation_not_possible`` where that leaves none.
+    """
+    going_on = context.continued
+    if going_on is None or not going_on.replays:
+        return members, {}
+    earlier = earlier_members(context.earlier, *context.load_samples(None))
+    keys = pq.read_table(context.inputs[StageName.SELECT] / MEMBERS, columns=["sample_key"])
+    known = pc.is_in(keys["sample_key"], value_set=earlier.drop_null()).to_numpy()
+    kept = np.flatnonzero(known)
+    assert context.config.finetune is not None
+    order = np.random.default_rng(context.config.finetune.seed).permutation(len(kept))
+    chosen = ~known
+    chosen[kept[order[: round(going_on.replay * len(kept))]]] = True
+    if not chosen.any():
+        raise continuation_not_possible(
+            f"none of its {len(members):,} members is new, and `continuation.replay` is {going_on.replay:g}, "
+            "so the training has nothing to learn. A larger share replays some."
+        )
+    told = {"new_samples": float((~known).sum()), "replayed_samples": float(chosen[known].sum())}
+    return [members[place] for place in np.flatnonzero(chosen)], told
 
 
 def _held_out(

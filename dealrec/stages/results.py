@@ -5,11 +5,12 @@ import filecmp
 import json
 from pathlib import Path
 
-from dealrec.config import DataOptions, PruneConfig
+from dealrec.config import DataOptions, FinetuneConfig, PruneConfig
 from dealrec.config.stages import StageName
 from dealrec.coresets.formats import CoresetFormat, write_format
 from dealrec.coresets.writer import MEMBERS
 from dealrec.disk import written_whole
+from dealrec.errors import FieldError, InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, HEAD, WEIGHTS
 from dealrec.stages.context import EVALUATION
 from dealrec.stages.workspace import Artifact, Workspace
@@ -60,6 +61,25 @@ def publish(
             asked = {"data": data.asked()}
             written = config.model_dump(mode="json") | asked
             unfinished.write_text(json.dumps(written, indent=2) + "\n")
+
+
+def require_kept_start(config: FinetuneConfig | None, out: Path) -> None:
+    """Check that the adapter that a training goes on from is not the one that its result replaces.
+
+    Raises:
+        InputError: ``adapter_not_usable``.
+    """
+    start = None if config is None else config.from_adapter
+    if start is None or Path(start).expanduser().resolve() != (out / ADAPTER).resolve():
+        return
+    raise InputError(
+        f"The training goes on from the adapter in {out / ADAPTER}, which its own result would replace. "
+        "Choose another folder for the results (`--out`), or go on from the whole result "
+        "(`--continue-from` with `--carry-adapter`).",
+        code="adapter_not_usable",
+        title="The adapter cannot be used",
+        errors=[FieldError("finetune.from_adapter", "is in the folder of the results")],
+    )
 
 
 def _trained_otherwise(out: Path, config: PruneConfig) -> bool:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fastapi.testclient import TestClient
+from safetensors.torch import load
 
 from dealrec.app.settings import Settings
 from dealrec.config import DataOptions
@@ -84,8 +86,8 @@ def versions(client: TestClient, identifier: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_job_goes_on_from_one_on_the_version_before(
-    client: TestClient, run_all: Callable[[], None]
+def test_a_job_goes_on_from_one_on_the_version_before_with_its_adapter(
+    client: TestClient, run_all: Callable[[], None], model: str
 ) -> None:
     def made(path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = client.post(path, json=body)
@@ -97,21 +99,42 @@ def test_a_job_goes_on_from_one_on_the_version_before(
 
     first = client.post("/v1/datasets", files={"interactions": ("a.csv", interactions())}).json()
     version = f"/v1/datasets/{first['id']}/append"
-    body = {"dataset_id": first["id"], "budget": 10, "config": TINY}
+    trained = {"model": model, "epochs": 1, "batch_size": 4, "max_tokens": 64}
+    config = {**TINY, "finetune": {**trained, "learning_rate": 0.01}}
+    body = {"dataset_id": first["id"], "budget": 10, "config": config}
     earlier = client.post("/v1/jobs", json=body).json()
     waits = {**body, "continue_from": earlier["id"]}
     early = client.post("/v1/jobs", json=waits)
     assert (early.status_code, early.json()["code"]) == (409, "continuation_not_possible")
     run_all()
     later = client.post(version, files={"interactions": ("b.csv", LATER)}).json()["id"]
-    how = {"coreset": "top_up", "surrogate_epochs": 2}
-    on = made("/v1/jobs", {**waits, "dataset_id": later, "budget": 12, "continuation": how})
+    how = {"coreset": "top_up", "surrogate_epochs": 2, "adapter": True, "replay": 0.5}
+    still = {**config, "finetune": {**trained, "learning_rate": 1e-9}}
+    asked = {**waits, "dataset_id": later, "budget": 12, "continuation": how, "config": still}
+    on = made("/v1/jobs", asked)
     assert (on["continue_from"], on["continuation"]["coreset"]) == (earlier["id"], "top_up")
     manifest = client.get(f"/v1/coresets/{on['coreset_id']}/manifest").json()["stages"]
     assert manifest["surrogate"]["epochs"] == 2
     assert manifest["surrogate"]["continued"]["items_kept"] == 30
     kept = manifest["select"]["continued"]
     assert (kept["members_before"], kept["members_kept"]) == (10, kept["members_there"])
+    one, other = (client.get(f"/v1/jobs/{job['id']}").json() for job in (earlier, on))
+    metrics = client.get(f"/v1/adapters/{other['adapter_id']}").json()["metrics"]
+    assert metrics["new_samples"] == 12 - kept["members_kept"]
+    assert metrics["replayed_samples"] == round(kept["members_kept"] / 2)
+    weights = [
+        client.get(f"/v1/adapters/{job['adapter_id']}/files/adapter_model.safetensors").content
+        for job in (one, other)
+    ]
+    before, after = map(load, weights)
+    for name, tensor in before.items():
+        torch.testing.assert_close(after[name], tensor, rtol=0, atol=1e-6)
+    assert any(tensor.abs().sum() > 0 for name, tensor in before.items() if "lora_B" in name)
+
+    stranger = client.post("/v1/datasets", files={"interactions": ("a.csv", LATER)}).json()["id"]
+    refused = client.post("/v1/jobs", json={**waits, "dataset_id": stranger})
+    assert (refused.status_code, refused.json()["code"]) == (422, "continuation_not_possible")
+    assert f"`POST /v1/datasets/{first['id']}/append`" in refused.json()["detail"]
     client.delete(f"/v1/jobs/{earlier['id']}?cascade=true")
     assert client.get(f"/v1/jobs/{on['id']}").json()["continue_from"] == earlier["id"]
     assert client.post("/v1/jobs", json={**waits, "dataset_id": later}).status_code == 404

@@ -35,7 +35,11 @@ class FinetuneStage(StageSpec):
         """As :meth:`StageSpec.key_options`, of the options that the recommender reads."""
         finetune = options.config.finetune
         assert finetune is not None
-        return {"finetune": finetune.identity(), **self.contents(options.config)}
+        found = {"finetune": finetune.identity(), **self.contents(options.config)}
+        going_on = options.continued
+        if going_on is not None and going_on.replays:
+            found["replay"] = {"share": going_on.replay, "earlier": going_on.earlier}
+        return found
 
     def work(self, load: Workload) -> Work:
         finetune = load.config.finetune

@@ -42,7 +42,7 @@ class SelectStage(StageSpec):
         found = {**super().key_options(options), "budget": options.budget, **followed}
         if options.continued is not None:
             found["continued"] = options.continued.model_dump(
-                mode="json", exclude={"job", "adapter"}
+                mode="json", exclude={"job", "adapter", "replay"}
             )
         return found
 
@@ -57,4 +57,4 @@ def training_steps(selection: SelectionConfig, budget: int) -> int:
     if not SELECTORS[selection.method].trains:
         return 0
     each = math.ceil(budget / selection.training_batch) * selection.training_epochs
-    return each * selection.trainings * (selection.rounds + 1)
+    return each * selection.trainings * (selection.exchanges + 1)

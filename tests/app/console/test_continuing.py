@@ -39,6 +39,7 @@ def test_a_job_on_a_later_version_can_go_on_from_one_on_an_earlier(
         "replaced_share": 0.5,
         "surrogate_epochs": 2,
         "adapter": False,
+        "replay": 1.0,
     }
     like = client.get("/console/jobs/new", params={"like": job["id"]}).text
     assert f'<option value="{made.job}" selected>' in like

@@ -71,6 +71,19 @@ def test_an_append_that_cannot_be_is_refused(client: TestClient, finisher: Finis
     assert len(client.get("/v1/datasets").json()["data"]) == 1
 
 
+def test_nothing_is_appended_to_samples_and_no_file_is_read_for_it(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    parent = finisher.dataset()
+    with database.session() as session:
+        row = session.get_one(DatasetRow, parent.id)
+        row.counts = {**(row.counts or {}), "samples_given": 5}
+    unread = {"nonsense": ("a.csv", b"x")}  # a form that is read is refused for its field
+    answer = client.post(f"/v1/datasets/{parent.id}/append", files=unread)
+    assert (answer.status_code, answer.json()["code"]) == (422, "append_not_possible")
+    assert "`samples` takes several" in answer.json()["detail"]
+
+
 def test_versions_belong_to_their_tenant(
     make_client: Callable[..., TestClient], make_key, csv: bytes, finisher: Finisher
 ) -> None:

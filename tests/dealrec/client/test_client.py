@@ -160,6 +160,9 @@ def test_a_job_is_estimated_made_followed_and_found(client: Client, data: Path) 
     assert found.budget is not None
     assert found.budget.samples == found.coreset.size
     assert job.id in [one.id for one in client.jobs.list(dataset_id=dataset.id, state="succeeded")]
+    going_on: dict[str, Any] = {"continue_from": job.id, "continuation": {"surrogate_epochs": 1}}
+    cheaper = client.jobs.estimate(dataset.id, budget=0.2, config=config, **going_on)
+    assert [stage.reused for stage in cheaper.stages] == [False] * 3
 
 
 def test_a_job_is_paused_resumed_and_cancelled(client: Client, data: Path) -> None:

@@ -12,15 +12,20 @@ import pytest
 
 from dealrec.config import DataOptions, PruneConfig, Sampling
 from dealrec.config.continuation import DATASET, Continuation
+from dealrec.config.language_models import content_sha256
 from dealrec.config.stages import StageName
 from dealrec.coresets.differences import differences
 from dealrec.coresets.writer import MANIFEST, MEMBERS
 from dealrec.data.append import append
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import build_samples
+from dealrec.earlier_runs import EarlierRun
+from dealrec.effort.scores import EffortScores
 from dealrec.errors import InputError
+from dealrec.language_models.adapters import ADAPTER_FILES, adapted_revision
 from dealrec.prune_result import PruneResult
-from dealrec.stages.earlier import earlier_members
+from dealrec.stages import earlier
+from dealrec.stages.earlier import earlier_members, kept_effort
 from tests.dealrec.stages.runs import options, prune
 
 
@@ -81,8 +86,8 @@ def test_a_job_goes_on_from_the_last_one_and_says_what_it_kept(
     }
     effort = told["effort"]["continued"]
     measured = told["effort"]["samples"]
-    assert effort["rechecked"] == 4
-    assert effort["largest_relative_difference"] < 1e-3
+    assert (effort["rechecked"], effort["bound"]) == (4, 1e-3)
+    assert effort["largest_relative_difference"] < effort["bound"]
     assert measured - effort["rechecked"] + effort["kept"] + effort["rechecked"] == len(scores(on))
     assert 0 < measured - effort["rechecked"] < effort["kept"]
     ours, theirs = scores(on), scores(full)
@@ -146,6 +151,87 @@ def test_what_cannot_be_gone_on_from_is_said(
                 continue_from=first.folder,
                 continuation={"adapter": True},
             )
+
+
+def test_a_result_is_gone_on_from_in_its_own_folder_with_its_adapter(
+    data: Path, model: str, later: Path, tmp_path: Path
+) -> None:
+    """The earlier adapter is needed until the new one is there, although the new coreset replaces it."""
+    how = {"surrogate_epochs": 1, "adapter": True, "coreset": "top_up", "replay": 0.5}
+    given: dict[str, Any] = {"data": data, "out": tmp_path / "result"}
+    made = prune(config=options(model), budget=8, **given)
+    more: dict[str, Any] = {**given, "budget": 12, "appended": [later]}
+    on = prune(config=options(model), continue_from=made.folder, continuation=how, **more)
+    assert on.config.finetune is not None and on.config.finetune.from_adapter is not None
+    start = Path(on.config.finetune.from_adapter)
+    assert start.is_dir() and not start.is_relative_to(on.folder / "adapter")
+    trained = EarlierRun.read(on.folder).folders[StageName.FINETUNE].parent
+    metrics = json.loads((trained / "facts.json").read_text())["metrics"]
+    kept = on.coreset.manifest["stages"]["select"]["continued"]["members_kept"]
+    assert metrics["new_samples"] == 12 - kept and kept > 0
+    assert metrics["replayed_samples"] == round(kept / 2)
+    assert metrics["samples"] == metrics["new_samples"] + metrics["replayed_samples"]
+    own = {
+        **options(model),
+        "finetune": {**options(model)["finetune"], "from_adapter": str(on.adapter)},
+    }
+    with pytest.raises(InputError, match="its own result would replace"):
+        prune(config=own, **more)
+    assert on.adapter is not None and (on.adapter / "adapter_model.safetensors").is_file()
+
+
+def test_effort_is_kept_by_the_content_of_model_and_adapter_within_a_bound(
+    data: Path, model: str, tmp_path: Path
+) -> None:
+    dataset = ingest(data / "interactions.csv", out=tmp_path / "data").dataset
+    samples = build_samples(dataset)
+    places: dict[str, Path] = {name: tmp_path / name for name in ("effort", "select")}
+    for folder in (*places.values(), tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+    for name in ADAPTER_FILES:
+        (tmp_path / "one" / name).write_text("a")
+        (tmp_path / "other" / name).write_text("a" if name == ADAPTER_FILES[0] else "b")
+    scores = np.arange(len(samples), dtype=np.float64)
+    EffortScores(scores, np.ones(len(samples), np.int32), {}).save(places[StageName.EFFORT])
+
+    def asked(adapter: Path) -> PruneConfig:
+        effort = {"model": model, "parameters": "lora", "adapter": str(adapter)}
+        return PruneConfig.parse({"effort": effort})
+
+    revision = adapted_revision(content_sha256(Path(model)), tmp_path / "one")
+    written = {
+        "config": asked(tmp_path / "elsewhere").model_dump(mode="json"),
+        "stages": {"effort": {"revision": revision}},
+    }
+    (places[StageName.SELECT] / MANIFEST).write_text(json.dumps(written))
+    folders: dict[str, Path] = {**places, DATASET: tmp_path / "data"}
+    assert kept_effort(folders, asked(tmp_path / "other"), dataset, samples) is None
+    kept = kept_effort(folders, asked(tmp_path / "one"), dataset, samples)
+    assert kept is not None and kept.there.all()
+    pool = np.arange(len(samples))
+    again = np.full(len(samples), np.nan)
+    again[kept.to_measure(pool)] = scores[kept.to_measure(pool)]
+    assert 0 in kept.to_measure(pool)  # whose effort is 0, which no difference is divided by
+    check = kept.recheck(EffortScores(again, kept.tokens, {}))
+    assert (check.largest, check.holds) == (0.0, True)
+    off = kept.recheck(EffortScores(again * 1.01, kept.tokens, {}))
+    assert off.largest == pytest.approx(0.01, rel=0.02) and not off.holds
+
+
+def test_kept_effort_that_is_not_found_again_is_not_used(
+    data: Path, config: dict[str, Any], first: PruneResult, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(earlier, "_BOUNDS", {"float32": -1.0})
+    on = prune(
+        data,
+        tmp_path / "on",
+        config,
+        budget=12,
+        continue_from=first.folder,
+        continuation={"surrogate_epochs": 1},
+    )
+    told = on.coreset.manifest["stages"]["effort"]
+    assert told["continued"]["kept"] == 0 and told["samples"] == len(scores(on))
 
 
 def test_members_are_known_again_by_what_was_chosen_and_not_by_their_place(tmp_path: Path) -> None:
