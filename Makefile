@@ -55,6 +55,7 @@ chaos-machine: install
 chaos-service: install
 	$(BIN)/python -m tests.chaos
 	$(BIN)/python -m tests.chaos.webhooks
+	$(BIN)/python -m tests.chaos.schedules
 
 # The whole OpenAPI document under fire, on both databases, with and without keys.
 fuzz: install

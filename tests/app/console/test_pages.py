@@ -50,6 +50,7 @@ def test_every_page_forbids_inline_scripts_and_styles_and_has_none(
         "/console/models",
         "/console/server",
         "/console/keys",
+        "/console/schedules",
         "/console/webhooks",
         f"/console/webhooks/{made.webhook}",
         "/console/coresets",
