@@ -6,7 +6,8 @@ SmolLM2-135M: headroom first, then every selector and control at both budgets. `
 says what is asked and what counts. What is finished is kept in ``WORK``, so a run that was stopped goes
 on. The last line is JSON with the differences and their intervals.
 
-``--trial design`` asks one half of the validation users, ``--trial test`` the test users with other seeds.
+``--trial design`` asks one half of the validation users, ``--trial test`` and ``--trial second`` the test
+users with other seeds.
 
 ``--layers all`` trains every layer of the language model instead, which takes a card; at most 12
 minutes of it with ``--budgets 2048 --curve "" --selectors influence_strata --seeds 5 --all 4096
@@ -36,8 +37,8 @@ SELECTORS = (
     "round_robin",
     "importance_resampling",
 )
-SEEDS = {"design": 0, "test": 1000}
-"""The first seed of surrogates, selections and trainings: the two trials share none."""
+SEEDS = {"design": 0, "test": 1000, "second": 2000}
+"""The first seed of surrogates, selections and trainings: the trials share none."""
 
 
 def main() -> None:
@@ -62,10 +63,10 @@ def main() -> None:
     parser.add_argument("--layers", default="0", help="last layers that are trained, or `all`")
     parser.add_argument("--noun", default="item", help="what an item is called in prompts")
     parser.add_argument(
-        "--selection",
+        "--config",
         type=json.loads,
         default={},
-        help='e.g. {"exchanges": 12}; options of selectors',
+        help='further options, e.g. {"selection": {"rounds": 12}}',
     )
     options = parser.parse_args()
     out = options.work / f"{options.data.name}-{options.trial}"
@@ -109,6 +110,19 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         [json.loads(text) for text in texts.split(",") if text]
         for texts in (options.budgets, options.curve)
     )
+    config: dict[str, dict[str, Any]] = {
+        "prompt": {"item_noun": options.noun, "history_items": 10, "title_characters": 60},
+        "surrogate": {"seed": seed},
+        "selection": {"seed": seed},
+        "finetune": finetune,
+        "evaluation": {
+            "split": "valid" if options.trial == "design" else "test",
+            "users": options.users,
+            "ranking_users": options.users,
+        },
+    }
+    for part, further in options.config.items():
+        config[part] = {**config.get(part, {}), **further}
     return {
         "budgets": numbers,
         "curve": curve,
@@ -117,17 +131,7 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         "full_data_runs": 3,
         "smallest_effect": 0.01,
         "full_data_samples": None if options.all is None else json.loads(options.all),
-        "config": {
-            "prompt": {"item_noun": options.noun, "history_items": 10, "title_characters": 60},
-            "surrogate": {"seed": seed},
-            "selection": {"seed": seed, **options.selection},
-            "finetune": finetune,
-            "evaluation": {
-                "split": "valid" if options.trial == "design" else "test",
-                "users": options.users,
-                "ranking_users": options.users,
-            },
-        },
+        "config": config,
     }
 
 

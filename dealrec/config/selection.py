@@ -107,11 +107,12 @@ class SelectionConfig(Config):
     gradient_weight: float = Field(0.1, ge=0, le=1000)
     """λ of ``goracs``: the weight of gradient norms relative to the transport cost."""
     exchanges: int = Field(20, ge=0, le=10_000)
-    """For ``goracs`` and ``metagradient``: the number of exchanges that are tried. Each is a transport
-    problem for ``goracs``, and ``trainings`` trainings for ``metagradient``."""
+    """For ``goracs``: the number of exchanges that are tried; each is a transport problem."""
+    rounds: int = Field(6, ge=0, le=1000)
+    """For ``metagradient``: the number of times that a part of the coreset is exchanged for other samples."""
     trainings: int = Field(1, ge=1, le=1000)
     """For ``metagradient``: the number of trainings, with different orders of the samples, whose
-    derivatives are averaged for an exchange."""
+    derivatives are averaged for a round."""
     training_epochs: int = Field(20, ge=1, le=1000)
     """For ``metagradient``: the number of passes of its recommender over the coreset. Where this option and
     the five after it are not given, they are those of ``finetune``, if that trains the recommender

@@ -330,11 +330,11 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.METAGRADIENT,
-            "Exchanges samples along the derivative of what validation users gain from a training.",
+            "Exchanges samples until validation users gain more from a training. It trains for minutes.",
             "In the style of Engstrom et al. 2025, arXiv 2503.13751, and MAGIC, arXiv 2504.16430",
             "dealrec.metagradient.descent:select_by_metagradient",
             (Need.TITLES, Need.VALIDATION_TITLES),
-            ("exchanges", *_TRAINING, "pool", "seed"),
+            ("rounds", *_TRAINING, "pool", "seed"),
             overall="gain of validation users from a little more of a sample",
             strata="Stratum 1 is the pool that was looked at, which gives all; stratum 0 is the rest.",
             trains=True,

@@ -9,11 +9,13 @@ from dealrec.config.finetune import Pooling
 class TitlesConfig(TokenOptions):
     """The vectors of titles, which are made only for selectors that use them.
 
-    They are those of the recommender ``encoder``. A title that is longer than ``max_tokens`` loses its end.
+    They are those of the recommender ``encoder``.
     """
 
+    max_tokens: int = Field(512, ge=16, le=32_768)
+    """A longer title loses its end."""
     pooling: Pooling = Pooling.MEAN
-    validation_users: int = Field(4000, ge=2, le=100_000)
+    validation_users: int = Field(20_000, ge=2, le=100_000)
     """The largest number of validation users whose choices a selection aims at, spread evenly over them."""
     candidates: int = Field(16, ge=2, le=1000)
     """The number of titles that each of them is set: the own choice, and choices of others."""

@@ -133,7 +133,7 @@ def _descended(
     descent = Descent(
         training,
         risk,
-        config.exchanges,
+        config.rounds,
         config.trainings,
         on_step=lambda: reporter.progress(next(done), total, "step"),
     )

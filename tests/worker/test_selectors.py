@@ -36,7 +36,7 @@ def _config(model: Path, method: str) -> dict[str, Any]:
         "gradients": {"model": str(model), "dimension": 16, "validation_samples": 20},
         "ifd": {"model": str(model)},
         "titles": {"model": str(model)},
-        "selection": {"method": method, "exchanges": 2, "training_epochs": 2},
+        "selection": {"method": method, "exchanges": 2, "rounds": 2, "training_epochs": 2},
     }
 
 

@@ -57,4 +57,4 @@ def training_steps(selection: SelectionConfig, budget: int) -> int:
     if not SELECTORS[selection.method].trains:
         return 0
     each = math.ceil(budget / selection.training_batch) * selection.training_epochs
-    return each * selection.trainings * (selection.exchanges + 1)
+    return each * selection.trainings * (selection.rounds + 1)

@@ -39,6 +39,12 @@ def test_an_option_of_selection_says_which_methods_read_it() -> None:
     assert "dealrec" in fields["selection.effort_weight"].read_by
     assert "influence_strata" not in fields["selection.effort_weight"].read_by
     assert "influence_strata" in fields["selection.strata"].read_by
+    assert fields["selection.exchanges"].read_by == ("goracs",)
+    own = {name for name, field in fields.items() if field.read_by == ("metagradient",)}
+    trained = ("epochs", "batch", "rate", "temperature", "decay", "dimensions")
+    names = ("rounds", "trainings", "pool", *(f"training_{name}" for name in trained))
+    assert own == {f"selection.{name}" for name in names}
+    assert [part.name for part in job_form() if part.needed_by == ("metagradient",)] == ["titles"]
     assert fields["selection.method"].read_by == fields["surrogate.seed"].read_by == ()
 
 

@@ -13,7 +13,7 @@ from dealrec.selection.select import select
 from tests.dealrec.metagradient.test_training import SAMPLES, training
 from tests.dealrec.selection.inputs import whole_scores
 
-METHOD = {"method": "metagradient", "training_epochs": 4, "exchanges": 3}
+METHOD = {"method": "metagradient", "training_epochs": 4, "rounds": 3}
 
 
 class Listening(Silent):
@@ -61,7 +61,7 @@ def test_the_coreset_with_the_lowest_risk_of_all_rounds_is_taken():
     taken = select(scores, 8, config, heard).indices
     assert [name for name, _, _ in heard.points] == ["validation_preference"] * 4
     best = int(np.argmax([value for _, _, value in heard.points]))
-    fewer = select(scores, 8, config.model_copy(update={"exchanges": best})).indices
+    fewer = select(scores, 8, config.model_copy(update={"rounds": best})).indices
     if best == 3:
         assert np.array_equal(taken, fewer)
     assert len(set(taken.tolist())) == 8

@@ -10,7 +10,7 @@ from dealrec.selection.titles import NO_TITLE, AskedUsers, TitleTable
 from dealrec.selection.vectors import Vectors
 
 DAY = 86_400
-QUICK = {"exchanges": 3, "training_epochs": 2}
+QUICK = {"exchanges": 3, "rounds": 3, "training_epochs": 2}
 """Options with which selectors that train or exchange take no time."""
 finite = st.floats(-1e6, 1e6)
 
@@ -80,6 +80,7 @@ def configs(methods=tuple(SelectionMethod)):
         clusters=st.sampled_from([1, 3, 50]),
         neighbours=st.sampled_from([1, 5]),
         exchanges=st.just(3),
+        rounds=st.just(3),
         training_epochs=st.just(2),
         pool=st.sampled_from([1, 20_000]),
         per_target=st.sampled_from([1, 3]),

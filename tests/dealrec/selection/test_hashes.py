@@ -33,7 +33,7 @@ HASHES = {
     "recent_popular": "83b7b39b20657693",
     "window_popular": "24f71321c1ea0cf7",
     "round_robin": "665dc4d92ee7baa7",
-    "metagradient": "57403323dfbaf54e",
+    "metagradient": "70a96f2dc8b62de6",
     "explained": "7d8b374391ef6dfb",
     "ifd": "8e984fe482ec086a",
     "composite": "c0d9b5dd44db345c",

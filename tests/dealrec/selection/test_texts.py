@@ -20,7 +20,7 @@ TEXTS = dataclasses.replace(whole_scores(40), **dict.fromkeys(MISSING))
 
 @pytest.mark.parametrize("method", SelectionMethod)
 def test_selectors_of_texts_need_no_influence_and_others_name_what_is_missing(method):
-    config = SelectionConfig(method=method, difficulty="effort", exchanges=2)
+    config = SelectionConfig(method=method, difficulty="effort", exchanges=2, rounds=2)
     if method not in text_selectors():
         with pytest.raises(InputError) as refused:
             select(TEXTS, 7, config)

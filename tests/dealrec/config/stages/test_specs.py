@@ -199,14 +199,14 @@ def test_vectors_of_the_surrogate_take_a_thousandth_of_a_language_model_s() -> N
 
 @pytest.mark.parametrize("compared", [False, True])
 def test_a_selector_that_trains_takes_as_long_as_its_trainings(compared: bool) -> None:
-    def units(method: str, exchanges: int) -> float:
-        selection = {"method": method, "exchanges": exchanges}
+    def units(method: str, rounds: int) -> float:
+        selection = {"method": method, "rounds": rounds}
         body = {"budgets": [8], "selectors": [method], "config": {"selection": selection}}
         comparison = ComparisonConfig.parse(body, location="comparison")
         spec = STAGES[StageName.COMPARE if compared else StageName.SELECT]
         chosen = comparison.config if compared else config(selection=selection)
         return spec.work(Workload(chosen, 8, comparison, 50, {"items": 20})).units
 
-    few, more, most = (units("metagradient", exchanges) for exchanges in (0, 4, 8))
+    few, more, most = (units("metagradient", rounds) for rounds in (0, 4, 8))
     assert few < more and more - few == pytest.approx(most - more)
     assert units("goracs", 4) == units("goracs", 8) < few
