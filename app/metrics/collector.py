@@ -23,6 +23,8 @@ from dealrec.app.tables.jobs import StageState
 _LOG = structlog.get_logger("dealrec.metrics")
 _KEPT_SECONDS = 5.0
 """Scrapes within this time get the same answer."""
+_DRIFTED = 100
+"""The number of versions whose drift is told, the newest first."""
 _SETTLED_SECONDS = 120.0
 """After this time no transaction can still commit an earlier end of a run."""
 
@@ -96,6 +98,8 @@ class WorkCollector(Collector):
         for queue in QUEUES:
             workers.add_metric((queue,), takers[queue])
         yield from (depth, oldest, stages, jobs, workers)
+        yield from _of_schedules(session, now)
+        yield _of_drift(session)
 
     def _counters(self, session: Session) -> Iterator[Metric]:
         now = database_now(session)
@@ -117,3 +121,34 @@ class WorkCollector(Collector):
             "dealrec_stage_claims", "Times that a worker claimed a stage", value=self._claims
         )
         yield from runs.families()
+
+
+def _of_schedules(session: Session, now: datetime) -> Iterator[Metric]:
+    schedules = GaugeMetricFamily("dealrec_schedules", "Schedules", labels=("state",))
+    states = repository.schedule_states(session)
+    for active, words in ((True, "active"), (False, "paused")):
+        schedules.add_metric((words,), states.get(active, 0))
+    due = repository.most_overdue(session)
+    late = max(0.0, (now - due).total_seconds()) if due is not None else 0.0
+    yield schedules
+    yield GaugeMetricFamily(
+        "dealrec_schedule_overdue_seconds", "How long the first schedule has been due", value=late
+    )
+    ticks = GaugeMetricFamily(
+        "dealrec_schedule_ticks", "Ticks of the schedules that are there", labels=("outcome",)
+    )
+    for outcome, count in repository.tick_sums(session).items():
+        ticks.add_metric((outcome,), count)
+    yield ticks
+
+
+def _of_drift(session: Session) -> Metric:
+    drift = GaugeMetricFamily(
+        "dealrec_dataset_drift",
+        "How far a version has moved from the one before it",
+        labels=("dataset_id", "figure"),
+    )
+    for identifier, figures in repository.drifted(session, _DRIFTED):
+        for figure, value in (figures or {}).items():
+            drift.add_metric((identifier, figure), value)
+    return drift

@@ -9,6 +9,7 @@ from dealrec.data.dataset import Dataset
 from dealrec.selection.recency import weights_by_age
 
 Float64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 def drift(before: Dataset, now: Dataset) -> Drift:
@@ -43,6 +44,36 @@ def drift(before: Dataset, now: Dataset) -> Drift:
         "new_items": round(int(new.sum()) / max(1, int(has.sum())), 6),
         "new_item_interactions": round(min(1.0, on_new / max(1, came)), 6),
     }
+
+
+def new_rows(before: Dataset, now: Dataset) -> Bools:
+    """[N] the rows of ``now`` that ``before`` does not have.
+
+    A row is known again by its user, its item and its time. Of several that are the same in these, ``now``
+    has as many new ones as it has more.
+    """
+    users = pc.index_in(before.user_ids, value_set=now.user_ids).fill_null(now.n_users)
+    items = pc.index_in(before.item_ids, value_set=now.item_ids).fill_null(now.n_items)
+    old_users = users.to_numpy(zero_copy_only=False).astype(np.int64)[before.users()]
+    old_items = items.to_numpy(zero_copy_only=False).astype(np.int64)[before.items]
+    pairs = np.concatenate(
+        [
+            old_users * (now.n_items + 1) + old_items,
+            now.users().astype(np.int64) * (now.n_items + 1) + now.items,
+        ]
+    )
+    timed = before.times is not None and now.times is not None
+    times = np.concatenate([before.times, now.times]) if timed else np.zeros(len(pairs), np.int64)
+    of_now = np.arange(len(pairs)) >= before.n_interactions
+    order = np.lexsort((of_now, times, pairs))
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(pairs[order]) != 0) | (np.diff(times[order]) != 0)
+    group = np.cumsum(first) - 1
+    place = np.arange(len(order)) - np.flatnonzero(first)[group]
+    had = np.bincount(group, weights=~of_now[order])[group]
+    new = np.zeros(len(pairs), bool)
+    new[order] = of_now[order] & (place - had >= had)
+    return new[before.n_interactions :]
 
 
 def _weights(dataset: Dataset, scale: Dataset) -> Float64:

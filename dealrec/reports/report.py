@@ -36,7 +36,7 @@ def write_report(coreset: Path, out: Path) -> None:
         "dealrec.reports",
         "report.html.j2",
         manifest=manifest,
-        validation=validation_lines(manifest["validation"]) if manifest["validation"] else [],
+        validation=_what_was_read(manifest),
         charts=score_charts(scores, selector.overall),
         strata=strata_charts([StratumUse(**use) for use in manifest["coverage"]["strata"]]),
         strata_note=selector.strata,
@@ -44,6 +44,18 @@ def write_report(coreset: Path, out: Path) -> None:
         members=members.to_pylist(),
         config=json.dumps(manifest["config"], indent=2),
     )
+
+
+def _what_was_read(manifest: Manifest) -> list[str]:
+    """The sums of the validation, and what the surrogate of the version before says of the new rows."""
+    lines = validation_lines(manifest["validation"]) if manifest["validation"] else []
+    found = manifest["stages"].get("surrogate", {}).get("drift")
+    if found is None or found["loss"] is None:
+        return lines
+    told = f"the loss of the earlier surrogate on {found['asked']:,} new rows is {found['loss']:.3f} nats"
+    if found["held_out_loss"] is not None:
+        told += f", and {found['held_out_loss']:.3f} on rows that were held out from it"
+    return [*lines, told]
 
 
 class _Row(NamedTuple):

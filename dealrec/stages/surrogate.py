@@ -1,9 +1,14 @@
 """Trains the surrogate, or the ensemble of them."""
 
+from dataclasses import asdict
+
+from dealrec.config.continuation import DATASET
+from dealrec.data.dataset import Dataset
 from dealrec.stages.context import StageContext, StageResult
 from dealrec.stages.earlier import earlier_surrogates
 from dealrec.stages.early import require_readable
 from dealrec.surrogates.ensemble import train_ensemble
+from dealrec.surrogates.held_out import held_out_losses
 
 
 def run(context: StageContext) -> StageResult:
@@ -13,11 +18,14 @@ def run(context: StageContext) -> StageResult:
     """
     require_readable(context)
     config, dataset = context.config.surrogate, context.load_dataset()
-    start, told = None, dict[str, object]()
+    start, told, metrics = None, dict[str, object](), dict[str, float]()
     if context.continued is not None:
         config = config.model_copy(update={"epochs": context.continued.surrogate_epochs})
         start = earlier_surrogates(context.earlier, config)
         told["continued"] = start.account(dataset)
+        before = Dataset.load(context.earlier[DATASET])
+        losses = held_out_losses(start, before, dataset)
+        told["drift"], metrics = asdict(losses), losses.metrics()
     ensemble = train_ensemble(
         dataset,
         config,
@@ -27,4 +35,4 @@ def run(context: StageContext) -> StageResult:
         reporter=context.reporter,
     )
     ensemble.save(context.out)
-    return StageResult({"history": ensemble.history, **told}, ensemble.metrics)
+    return StageResult({"history": ensemble.history, **told}, {**ensemble.metrics, **metrics})

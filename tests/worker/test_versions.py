@@ -35,6 +35,9 @@ def test_a_version_is_appended_validated_and_outlives_the_one_before(
         found: dict[str, Any] = client.get(f"/v1/datasets/{identifier}").json()
         return found
 
+    hook = client.post(
+        "/v1/webhooks", json={"url": "https://1.1.1.1/", "events": ["dataset.ready"]}
+    ).json()["id"]
     text = interactions()
     form = {"interactions": ("a.csv", text)}
     options = {"options": '{"user_core": 3, "split": "leave_one_out"}'}
@@ -69,6 +72,11 @@ def test_a_version_is_appended_validated_and_outlives_the_one_before(
         second,
         get(second)["sha256"],
     ]
+    assert third["drift"] == third["report"]["drift"]
+    assert third["drift"]["popularity"] > 0 and get(first)["drift"] is None
+    deliveries = f"/v1/webhooks/{hook}/deliveries"
+    told = client.get(deliveries).json()["data"]
+    assert [one["event"] for one in told] == ["dataset.ready"] * 3
     added = third["report"]["appended"]
     assert (added["interactions"], added["repeated"], added["late"]) == (1, 3, 1)
 

@@ -30,7 +30,8 @@ class SurrogateStage(StageSpec):
         self, metrics: Mapping[str, float], details: Mapping[str, object]
     ) -> Mapping[str, object]:
         """The metrics, and where it ran; the other details are the history of every epoch."""
-        kept = {name: details[name] for name in ("environment", "continued") if name in details}
+        names = ("environment", "continued", "drift")
+        kept = {name: details[name] for name in names if name in details}
         return {**metrics, "environment": None, **kept}
 
     def work(self, load: Workload) -> Work:

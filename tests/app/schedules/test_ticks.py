@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from dealrec.app.kit.caller import Scope
+from dealrec.app.kit.database import database_now
 from dealrec.app.kit.storage import Storage
 from dealrec.app.quotas.schemas import Quota
 from dealrec.app.quotas.service import set_quotas
@@ -14,6 +15,7 @@ from dealrec.app.schedules.ticks import Ticker
 from dealrec.app.settings import Settings
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import JobRow
+from dealrec.app.tables.schedules import ScheduleRow
 from dealrec.app.tables.webhooks import DeliveryRow
 from dealrec.app.webhooks.schemas import WebhookCreate
 from dealrec.app.webhooks.service import create as create_webhook
@@ -234,6 +236,29 @@ def test_the_sweeper_looks_for_what_is_due(
     assert len(world.jobs(schedule)) == 1
     sweep(settings.model_copy(update={"event_days": 1e-9}), world.database, storage)
     assert world.ticks(schedule) == []
+
+
+@BOTH
+def test_metrics_tell_of_schedules_ticks_and_drift(world: World) -> None:
+    timed, newer = world.schedule(), world.schedule(VERSIONS)
+    version = world.version(MOVED)
+    assert world.at(timed["next_due"][0]) == 2
+    path = f"/v1/schedules/{newer['id']}"
+    world.client.patch(path, json={"active": False})
+    with world.database.session() as session:
+        row = session.get_one(ScheduleRow, timed["id"])
+        row.next_due = database_now(session) - timedelta(hours=1)
+    lines = world.client.get("/metrics").text.splitlines()
+    for line in (
+        'dealrec_schedules{state="active"} 1.0',
+        'dealrec_schedules{state="paused"} 1.0',
+        'dealrec_schedule_ticks{outcome="made"} 2.0',
+        'dealrec_schedule_ticks{outcome="missed"} 0.0',
+        f'dealrec_dataset_drift{{dataset_id="{version}",figure="popularity"}} 0.2',
+    ):
+        assert line in lines
+    (late,) = (one.split()[1] for one in lines if one.startswith("dealrec_schedule_overdue"))
+    assert 3600 <= float(late) < 3700
 
 
 def test_a_schedule_that_breaks_keeps_no_other_waiting(

@@ -84,6 +84,10 @@ def test_a_job_goes_on_from_the_last_one_and_says_what_it_kept(
         "items_new": 1,
         "earlier_epochs": [first.coreset.manifest["stages"]["surrogate"]["epochs"]],
     }
+    moved = told["surrogate"]["drift"]
+    assert moved["new_rows"] == 4 and 0 < moved["asked"] < 4  # the first row has nothing before it
+    assert told["surrogate"]["earlier_loss_on_new_rows"] == moved["loss"] > 0
+    assert "the loss of the earlier surrogate on" in (on.folder / "report.html").read_text()
     effort = told["effort"]["continued"]
     measured = told["effort"]["samples"]
     assert (effort["rechecked"], effort["bound"]) == (4, 1e-3)
