@@ -13,7 +13,7 @@ from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Float32, Int64
 
 _AT_ONCE = 2_000_000
-"""Similarities that are in memory at once, about 50 bytes each; one item may have more."""
+"""Similarities that are in memory at once, some 60 bytes each; one item may have more."""
 
 
 def users_and_items(dataset: Dataset) -> scipy.sparse.csr_array:
