@@ -37,7 +37,7 @@ _UNITS = {
     StageName.EFFORT: "sample",
     StageName.GRADIENTS: "sample and validation sample",
     StageName.IFD: "sample",
-    StageName.TITLES: "ten items of the catalogue",
+    StageName.TITLES: "five items of the catalogue",
     StageName.SELECT: "sample, and for `metagradient` 900 for each step of its trainings",
     StageName.FINETUNE: "sample of the coreset and epoch",
     StageName.EVALUATE: "text that held-out users are asked about, with and without the adapter",

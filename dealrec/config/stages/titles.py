@@ -3,8 +3,8 @@
 from dealrec.config.selectors import Need
 from dealrec.config.stages.base import TEXTS, Pace, Phase, StageName, StageSpec, Work, Workload
 
-_TITLES_IN_TEXT = 10
-"""So many titles have as many tokens as a sample of usual length."""
+_TITLES_IN_TEXT = 5
+"""So many titles take as long as a sample of usual length; each batch is read on one thread."""
 
 
 class TitlesStage(StageSpec):

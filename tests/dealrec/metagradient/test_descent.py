@@ -4,16 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from dealrec.config import SelectionConfig
 from dealrec.errors import Cancelled
-from dealrec.metagradient.descent import Descent, Round, exchanged
+from dealrec.metagradient.descent import Descent, Round, exchanged, starting_training
+from dealrec.metagradient.encoder import titles_of_users
+from dealrec.metagradient.risk import ValidationRisk
 from dealrec.progress import Silent
 from dealrec.selection.select import select
 from tests.dealrec.metagradient.test_training import SAMPLES, training
 from tests.dealrec.selection.inputs import whole_scores
 
 METHOD = {"method": "metagradient", "training_epochs": 4, "rounds": 3}
+CONFIG = SelectionConfig.model_validate(METHOD)
 
 
 class Listening(Silent):
@@ -55,16 +59,19 @@ def test_the_worst_members_leave_for_better_others_and_for_no_worse_ones():
 
 
 def test_the_coreset_with_the_lowest_risk_of_all_rounds_is_taken():
-    heard = Listening()
-    scores = whole_scores(40)
-    config = SelectionConfig(**METHOD)
-    taken = select(scores, 8, config, heard).indices
+    heard, scores = Listening(), whole_scores(40)
+    scores = scores.take(scores.key_order())
+    taken = select(scores, 8, CONFIG, heard).indices
     assert [name for name, _, _ in heard.points] == ["validation_preference"] * 4
-    best = int(np.argmax([value for _, _, value in heard.points]))
-    fewer = select(scores, 8, config.model_copy(update={"rounds": best})).indices
-    if best == 3:
-        assert np.array_equal(taken, fewer)
-    assert len(set(taken.tolist())) == 8
+    gains = [value for _, _, value in heard.points]
+    made = starting_training(scores.titles, CONFIG)
+    asked = titles_of_users(made.titles, scores.titles.validation, made.config.encoder.decay)
+    seed = np.random.default_rng([CONFIG.seed, int(np.argmax(gains)), 0]).integers(2**31)
+    members = torch.from_numpy(taken)
+    state, _ = made.with_seed(int(seed)).run(members, members[:0])
+    found = ValidationRisk(asked)
+    assert found.chance - float(found(state.parameters)) == pytest.approx(max(gains), abs=1e-5)
+    assert len(set(gains)) == 4
 
 
 def test_a_cancel_is_heard_between_steps():
