@@ -359,13 +359,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--noun", default="item", help="what an item is called in prompts")
     parser.add_argument("--ticks", type=int, default=8)
+    parser.add_argument("--until", type=int, help="stop after this tick; default: all of them")
     parser.add_argument("--begin", type=float, default=0.4, help="the share of the first version")
     parser.add_argument("--budget", type=int, default=512)
     parser.add_argument("--runs", type=int, default=5, help="trainings on each way's coresets")
     parser.add_argument("--users", type=int, default=2000, help="held-out users asked at most")
     options = parser.parse_args()
     print(f"{options.data.name}, {options.budget} samples, {options.runs} runs, {device_text()}")
-    finish("longitudinal", report(Experiment(options), options.ticks))
+    last = options.ticks if options.until is None else options.until
+    finish("longitudinal", report(Experiment(options), last))
 
 
 if __name__ == "__main__":

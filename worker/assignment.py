@@ -68,7 +68,7 @@ def _fetched(file: StoredFile, storage: Storage, settings: Settings, folder: Pat
         path = fetched_allowed(settings, file["address"], folder)
     else:
         path = storage.fetch_file(file["key"], folder)
-    return IngestFile(path=path, name=file["filename"])
+    return IngestFile(path=path, name=file["filename"], renamed=file.get("renamed", {}))
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The rules of data sets."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
 from dealrec.app.datasets.addresses import AddressedFile, allowed_files
+from dealrec.app.datasets.common_names import ReadFile, common_names, read_files
 from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.datasets.schemas import DatasetCreate, NamedFiles, SampleText
 from dealrec.app.datasets.uploads import DatasetUpload, SourceFile, upload_from_files
@@ -52,10 +54,16 @@ class StoredUpload:
         self._storage.delete_prefix(self.prefix)
 
     def _put_all(self, name: str, files: Sequence[SourceFile]) -> StoredFile:
+        renamed = self.upload.renamed.get(name) or [{}] * len(files)
         first, *further = (
-            self._put(f"{name}-{at}" if at else name, file) for at, file in enumerate(files)
+            self._named_otherwise(self._put(f"{name}-{at}" if at else name, file), names)
+            for at, (file, names) in enumerate(zip(files, renamed, strict=True))
         )
         return {**first, "further": further} if further else first
+
+    @staticmethod
+    def _named_otherwise(file: StoredFile, renamed: Mapping[str, str]) -> StoredFile:
+        return {**file, "renamed": dict(renamed)} if renamed else file
 
     def _put(self, name: str, file: SourceFile) -> StoredFile:
         if isinstance(file, AddressedFile):
@@ -133,10 +141,12 @@ def _read_again(
             code="files_gone",
         )
     kept: dict[str, list[SourceFile]] = {}
+    read: dict[str, list[ReadFile]] = {}
     for version in versions:
         for role, file in version.uploads.items():
             if file and role not in replaced:
                 kept.setdefault(role, []).extend(_sources(file))
+                read.setdefault(role, []).extend(read_files(version, role, file))
     gone = source.prefix is None and source.state == DatasetState.REJECTED
     if not (kept or replaced) or (kept and gone):
         raise Conflict(
@@ -147,7 +157,12 @@ def _read_again(
     changes: dict[str, object] = {} if named else {"options": DataOptions.parse(source.options)}
     if body.name is None:
         changes["name"] = source.name
-    return upload_from_files(body.model_copy(update=changes), {**kept, **replaced})
+    upload = upload_from_files(body.model_copy(update=changes), {**kept, **replaced})
+    renamed = {
+        role: common_names(files, upload.options, role, asked=bool(named))
+        for role, files in read.items()
+    }
+    return replace(upload, renamed=renamed)
 
 
 def named_files(

@@ -1,7 +1,7 @@
 """Requests for data sets: files of a form or uploads, and the small fields beside them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dealrec.app.datasets.addresses import AddressedFile
@@ -34,6 +34,8 @@ class DatasetUpload:
     """The files by role, for those of :data:`ROLES` that have some."""
     name: str
     options: DataOptions
+    renamed: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    """By role, for each file: the names that some of its columns have in the table, by those in the file."""
 
 
 def dataset_upload(form: Form) -> DatasetUpload:

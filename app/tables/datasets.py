@@ -28,6 +28,8 @@ class StoredFile(TypedDict):
     """The bytes in storage."""
     address: NotRequired[str]
     """The address where it is read."""
+    renamed: NotRequired[dict[str, str]]
+    """The names that some of its columns have in the table, by those in the file."""
     further: NotRequired[list["StoredFile"]]
     """Other files of the same table."""
 

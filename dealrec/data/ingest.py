@@ -65,6 +65,7 @@ def ingest(
     interactions_names: Sequence[str] | None = None,
     items: Path | Sequence[Path] | None = None,
     items_names: Sequence[str] | None = None,
+    renamed: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
     samples: Path | Sequence[Path] | None = None,
     samples_names: Sequence[str] | None = None,
     options: DataOptions = AS_THEY_ARE,
@@ -84,6 +85,8 @@ def ingest(
         interactions_names: Their names in messages; the format of a file follows from content and name.
         items: Items file with titles, if there is one (or several, or a folder).
         items_names: Their names.
+        renamed: For files of ``interactions`` or ``items`` that name their columns otherwise than the
+            others: for each path the names in the common table by those in the file.
         samples: Samples with texts of their own, if there are any.
         samples_names: Their names.
         options: How the files become a data set.
@@ -111,12 +114,13 @@ def ingest(
             interactions_names = [FROM_SAMPLES]
             pq.write_table(given.interactions(), interactions)
             options = options.of_samples()
-        parts = _parts(interactions, interactions_names)
+        called = renamed or {}
+        parts = _parts(interactions, interactions_names, called.get("interactions"))
         source = open_interactions(parts, options, limits=limits, reporter=reporter, seen=seen)
         rows = InteractionRows.read(source, options, seen, limits)
         item_rows = None
         if items is not None:
-            parts = _parts(items, items_names)
+            parts = _parts(items, items_names, called.get("items"))
             item_source = open_items(
                 parts, options, source.columns, limits=limits, reporter=reporter, seen=seen
             )
@@ -355,8 +359,12 @@ def _warnings(
     return [warning(code, n, f"{n:,} {text}.") for code, n, text in possible if n]
 
 
-def _parts(paths: Path | Sequence[Path], names: Sequence[str] | None) -> list[Part]:
-    return parts_of([paths] if isinstance(paths, Path) else paths, names)
+def _parts(
+    paths: Path | Sequence[Path],
+    names: Sequence[str] | None,
+    renamed: Sequence[Mapping[str, str]] | None = None,
+) -> list[Part]:
+    return parts_of([paths] if isinstance(paths, Path) else paths, names, renamed)
 
 
 def _said(source: SourceTable) -> FileReading:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import unquote
 
@@ -16,6 +16,7 @@ from dealrec.data.detection import file_error
 from dealrec.data.limits import Limits
 from dealrec.data.readers import OpenedTable, open_table
 from dealrec.data.recognition import INTERACTIONS
+from dealrec.data.renaming import RenamedTable
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow, Batch
 from dealrec.disk import local_source
 from dealrec.progress import SILENT, Reporter
@@ -41,9 +42,15 @@ class Part:
     """Its name, or its path within the folder."""
     partition: Mapping[str, str | None]
     """The columns that folders such as ``day=2020-09-13`` say, and their values."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """The names that some of its columns have in the table, by those in the file."""
 
 
-def parts_of(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[Part]:
+def parts_of(
+    paths: Sequence[Path],
+    names: Sequence[str] | None = None,
+    renamed: Sequence[Mapping[str, str]] | None = None,
+) -> list[Part]:
     """The files in ``paths``; those of a folder in the order of their names.
 
     Hidden files, those that begin with ``_``, as Spark leaves them, READMEs and licences are no parts, and
@@ -53,14 +60,16 @@ def parts_of(paths: Sequence[Path], names: Sequence[str] | None = None) -> list[
         paths: Files and folders.
         names: The names of the files, one for each of the paths; the folders at the end of a path that say
             partitions are part of its name.
+        renamed: For each of the paths the names that columns have in the table, by those in the file.
 
     Raises:
         InputError: ``no_such_file``, ``empty_file`` for a folder without files, ``too_many_files``.
     """
     found: list[Part] = []
-    for path, name in zip(paths, names or map(file_name, paths), strict=True):
+    called = renamed or [{}] * len(paths)
+    for path, name, own in zip(paths, names or map(file_name, paths), called, strict=True):
         if not local_source(path).is_dir():
-            found.append(Part(path, name, _partition(PurePosixPath(name))))
+            found.append(Part(path, name, _partition(PurePosixPath(name)), own))
             continue
         inside = [_part(path, file) for file in sorted(path.rglob("*")) if _is_table(path, file)]
         if not inside:
@@ -87,14 +96,17 @@ def open_parts(
         InputError: One of them cannot be read, or they have no columns in common.
     """
     opened = [
-        open_table(
-            part.path,
-            part.name,
-            asked=asked,
-            layout=layout,
-            role=role,
-            limits=limits,
-            reporter=reporter,
+        _renamed(
+            open_table(
+                part.path,
+                part.name,
+                asked=asked,
+                layout=layout,
+                role=role,
+                limits=limits,
+                reporter=reporter,
+            ),
+            part.renamed,
         )
         for part in parts
     ]
@@ -109,6 +121,13 @@ def open_parts(
         return opened[0]
     said.append(f"{len(parts):,} files are one table")
     return replace(opened[0], table=JoinedTables(opened, constants), said=said, further=opened[1:])
+
+
+def _renamed(opened: OpenedTable, renamed: Mapping[str, str]) -> OpenedTable:
+    if not renamed:
+        return opened
+    columns = {ours: renamed.get(theirs, theirs) for ours, theirs in opened.columns.items()}
+    return replace(opened, table=RenamedTable(opened.table, renamed), columns=columns)
 
 
 class JoinedTables:

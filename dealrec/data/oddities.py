@@ -17,7 +17,7 @@ from dealrec.data.identifiers import example_pair, normalised, without_zeros, wr
 from dealrec.data.interactions import Interactions
 from dealrec.data.sequences import Sequences
 from dealrec.data.splits import time_cuts
-from dealrec.data.times import LEAST
+from dealrec.data.times import LEAST, magnitudes
 from dealrec.data.titles import HTML
 
 _MISSING = r"^(?i:-?nan|nat|[(]?null[)]?|#null!|none|nil|undefined|na|n/a|#n/a|<na>|\\n)$"
@@ -157,7 +157,7 @@ def _missing(file: str, column: str, values: pa.Array, rows: int, what: str) -> 
 
 
 def _odd_times(file: str, times: Int64) -> Iterator[DataWarning]:
-    units = np.searchsorted(LEAST, np.abs(times), side="right")
+    units = magnitudes(times)
     counts = np.bincount(units, minlength=len(LEAST) + 1)
     unit = int(counts[1:].argmax()) + 1
     if counts[0] >= len(times) / 2:  # counts of another kind: places in a sequence, years
@@ -183,9 +183,9 @@ def _odd_times(file: str, times: Int64) -> Iterator[DataWarning]:
         )
     step = 2 ** max(int(np.abs(times).max()).bit_length() - _SINGLE, 0)
     single = times % step == 0
-    by_hand = times % int(60 * second) == 0
     differ = times.min() < times.max()
-    if step > 1 and differ and single.mean() > _MOST and by_hand.mean() < _MOST:
+    shortened = step > 1 and differ and single.mean() > _MOST
+    if shortened and (times % int(60 * second) == 0).mean() < _MOST:
         yield warning(
             "rounded_times",
             int(single.sum()),

@@ -34,11 +34,18 @@ class TimeUnit(StrEnum):
         return int(1000 ** list(TimeUnit).index(self))
 
 
+def magnitudes(times: Int64) -> Int64:
+    """[N] the number of units that each of ``times`` [N] is large enough for; 0 is no date."""
+    if len(times):  # mostly all are alike, which the smallest and the largest of them say
+        low, high = int(times.min()), int(times.max())
+        if low >= 0 and len({*np.searchsorted(LEAST, [low, high], side="right").tolist()}) == 1:
+            return np.full(len(times), np.searchsorted(LEAST, low, side="right"), np.int64)
+    return np.searchsorted(LEAST, np.abs(times), side="right")
+
+
 def unit_of(times: Int64) -> TimeUnit | None:
     """The unit of most of ``times`` [N]; ``None`` if half or more are not counted from 1970."""
-    counts = np.bincount(
-        np.searchsorted(LEAST, np.abs(times), side="right"), minlength=len(LEAST) + 1
-    )
+    counts = np.bincount(magnitudes(times), minlength=len(LEAST) + 1)
     if 2 * counts[0] >= len(times):
         return None
     return list(TimeUnit)[int(counts[1:].argmax())]

@@ -36,6 +36,8 @@ class IngestFile(Record):
     name: str
     further: tuple["IngestFile", ...] = ()
     """Other files of the same table."""
+    renamed: dict[str, str] = {}
+    """The names that some of its columns have in the table, by those in the file."""
 
     def paths(self) -> list[Path]:
         """All files and folders."""
@@ -44,6 +46,10 @@ class IngestFile(Record):
     def names(self) -> list[str]:
         """Their names."""
         return [self.name, *(file.name for file in self.further)]
+
+    def renames(self) -> list[dict[str, str]]:
+        """The new names of their columns."""
+        return [self.renamed, *(file.renamed for file in self.further)]
 
 
 class IngestFiles(Record):

@@ -28,11 +28,13 @@ def run(context: StageContext) -> StageResult:
 
 def ingest_files(files: IngestFiles, out: Path, reporter: Reporter = SILENT) -> IngestResult:
     """Make a data set of ``files`` in ``out``; raises as :func:`dealrec.data.ingest.ingest`."""
+    roles = {"interactions": files.interactions, "items": files.items}
     return ingest(
         files.interactions.paths() if files.interactions else None,
         interactions_names=files.interactions.names() if files.interactions else None,
         items=files.items.paths() if files.items else None,
         items_names=files.items.names() if files.items else None,
+        renamed={role: file.renames() for role, file in roles.items() if file is not None},
         samples=files.samples.paths() if files.samples else None,
         samples_names=files.samples.names() if files.samples else None,
         options=files.options,

@@ -54,17 +54,26 @@ def test_a_version_is_appended_validated_and_outlives_the_one_before(
     assert (refused.status_code, refused.json()["dependents"][0]["id"]) == (409, second)
     run_all()
     more = LATER.replace("i40", "i5")
-    again = client.post(f"/v1/datasets/{second}/append", files={"interactions": ("c.csv", more)})
+    other = more.replace("user_id,item_id,timestamp", "who,what,user_id")
+    again = client.post(
+        f"/v1/datasets/{second}/append",
+        files={"interactions": ("c.csv", other)},
+        data={"columns": '{"user_id": "who", "item_id": "what", "timestamp": "user_id"}'},
+    )
+    run_all()
+    anew = client.post("/v1/datasets", json={"source_dataset_id": again.json()["id"]}).json()["id"]
+    twice = client.post("/v1/datasets", json={"source_dataset_id": anew}).json()["id"]
     run_all()
     third = get(again.json()["id"])
 
     paths = [tmp_path / name for name in ("a.csv", "b.csv", "c.csv")]
     for path_, content in zip(paths, (text, LATER, more), strict=True):
         path_.write_text(content)
-    found = ingest(
-        paths, options=DataOptions.parse(third["options"], location=""), out=tmp_path / "whole"
-    )
+    asked = DataOptions.parse({**third["options"], "columns": {}}, location="")
+    found = ingest(paths, options=asked, out=tmp_path / "whole")
     assert third["sha256"] == found.dataset.sha256
+    for one in (anew, twice):  # each file of the three is read by its own names
+        assert get(one)["sha256"] == third["sha256"], get(one)["error"]
     assert third["counts"]["users"] == 61  # the user of three rows was set aside before
     assert get(second)["counts"]["users"] == 60
     assert [third[name] for name in ("version", "parent_id", "parent_sha256")] == [
@@ -76,7 +85,7 @@ def test_a_version_is_appended_validated_and_outlives_the_one_before(
     assert third["drift"]["popularity"] > 0 and get(first)["drift"] is None
     deliveries = f"/v1/webhooks/{hook}/deliveries"
     told = client.get(deliveries).json()["data"]
-    assert [one["event"] for one in told] == ["dataset.ready"] * 3
+    assert [one["event"] for one in told] == ["dataset.ready"] * 5
     added = third["report"]["appended"]
     assert (added["interactions"], added["repeated"], added["late"]) == (1, 3, 1)
 
