@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel
 
 from dealrec.app.tables.jobs import StageRow
+from dealrec.tracking.record import unit_of
 
 
 class MetricPoint(BaseModel):
@@ -21,12 +22,13 @@ class MetricCurve(BaseModel):
 
     name: str
     """``train_loss``, ``valid_loss`` and ``learning_rate`` of the stage ``finetune``; ``loss`` and
-    ``valid_ndcg@10`` of ``surrogate``, with the number of the surrogate where several are trained."""
+    ``valid_ndcg@10`` of ``surrogate``, with the number of the surrogate where several are trained;
+    ``validation_preference`` of ``select`` where the selector trains."""
     stage: str
     run: int
     """The run of a comparison that the stage is made for; 0 in any other job."""
     unit: str
-    """The unit of the steps: ``step`` of the optimizer, or ``epoch``."""
+    """The unit of the steps: ``step`` of the optimizer, ``epoch``, or ``round`` of a selector that trains."""
     points: list[MetricPoint]
     """In the order of the steps. Of a long curve every second, fourth, … point is kept, and the last."""
 
@@ -48,7 +50,7 @@ class JobMetrics(BaseModel):
                     name=name,
                     stage=row.name,
                     run=row.run,
-                    unit="epoch" if row.name == "surrogate" else "step",
+                    unit=unit_of(row.name),
                     points=[MetricPoint(step=step, value=value) for step, value in points],
                 )
                 for row in stages

@@ -25,6 +25,11 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+def unit_of(stage: str) -> str:
+    """The unit of the steps of a stage's curves: ``step`` of the optimizer, ``epoch`` or ``round``."""
+    return {"surrogate": "epoch", "select": "round"}.get(stage, "step")
+
+
 @dataclass(frozen=True)
 class TrackedStage:
     """A finished stage: what it is called, the unit of its steps, its curves and its figures."""
@@ -35,8 +40,8 @@ class TrackedStage:
 
     @property
     def unit(self) -> str:
-        """The unit of the steps: ``epoch`` for the surrogate, ``step`` of the optimizer otherwise."""
-        return "epoch" if self.name.partition(".")[0] == "surrogate" else "step"
+        """The unit of the steps."""
+        return unit_of(self.name.partition(".")[0])
 
     def full_name(self, name: str) -> str:
         """The name of a curve or a figure in trackers, some of which take no ``@``."""
