@@ -44,7 +44,8 @@ class EarlierRun:
                 f"{result} is no result of `dealrec prune` of this version."
             ) from None
         folders = {name: folder / path for name, path in kept["folders"].items()}
-        gone = [name for name, path in folders.items() if not path.is_dir()]
+        needed = {*folders} - {StageName.FINETUNE}
+        gone = [name for name in sorted(needed) if not folders[name].is_dir()]
         if gone:
             raise continuation_not_possible(
                 f"its work folder has no `{gone[0]}` any more, in {folders[gone[0]]}."

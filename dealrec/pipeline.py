@@ -141,9 +141,7 @@ def prune(
     require_models(planned_stages(config), config, runtime)
     out = result_folder(out)
     require_kept_start(config.finetune, out)
-    in_place = (
-        continue_from is not None and out.absolute() == result_folder(continue_from).absolute()
-    )
+    in_place = continue_from is not None and out.resolve() == result_folder(continue_from).resolve()
     workspace = workspace_in(work or out / _WORK, runtime, stages)
     with (
         source_files(interactions, items, options, samples, appended) as files,

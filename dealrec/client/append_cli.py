@@ -8,7 +8,7 @@ import typer
 from dealrec.client.asking import DEFAULT_SERVER, KeyOption, ServerOption, asking, plain_record
 from dealrec.config import parse_budget
 from dealrec.config.base import overlaid
-from dealrec.config.continuation import Carry
+from dealrec.config.continuation import Carry, Continuation
 from dealrec.errors import InputError
 from dealrec.extras import Extra
 from dealrec.options import Asked, JsonOption, reads_data
@@ -47,6 +47,18 @@ def append_command(
         Carry | None,
         typer.Option(help="What becomes of that job's coreset: anew (default), top_up or replace."),
     ] = None,
+    carry_adapter: Annotated[
+        bool, typer.Option("--carry-adapter", help="Train on from that job's adapter.")
+    ] = False,
+    replay: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="With --carry-adapter: how many of the members that stay are learned again; default: 1.",
+        ),
+    ] = None,
     budget: Annotated[
         str | None, typer.Option(help="Of the job that goes on; default: that of the earlier one.")
     ] = None,
@@ -64,8 +76,14 @@ def append_command(
     Only the new files are read. It then waits until they are validated, and says what was accepted,
     rejected, late and repeated. With --continue-from it then starts a job, and prints its id too.
     """
-    if continue_from is None and (carry, budget) != (None, None):
-        raise InputError("--carry and --budget need --continue-from JOB.", code="invalid_option")
+    given = {"coreset": carry, "adapter": carry_adapter or None, "replay": replay}
+    how = {name: value for name, value in given.items() if value is not None}
+    if continue_from is None and (how or budget is not None):
+        raise InputError(
+            "--carry, --carry-adapter, --replay and --budget need --continue-from JOB.",
+            code="invalid_option",
+        )
+    continuation = Continuation.parse(how, location="continuation") if how else None
     job = None
     with asking(server, key) as client:
         earlier = None if continue_from is None else client.jobs.get(continue_from)
@@ -87,7 +105,7 @@ def append_command(
                 budget=spent if budget is None else parse_budget(budget),
                 config=overlaid(earlier.config, asked.config),
                 continue_from=earlier.id,
-                continuation=None if carry is None else {"coreset": carry.value},
+                continuation=continuation,
                 idempotency_key=None if idempotency_key is None else f"{idempotency_key}-job",
             )
     if json:

@@ -101,6 +101,8 @@ def test_an_append_starts_a_job_that_goes_on(
     assert job.config["surrogate"] == client.jobs.get(finished.job).config["surrogate"]
     refused = run("append", finished.dataset, later, "--carry", "replace")
     assert refused.exit_code == 2 and "--continue-from" in refused.stderr
+    fresh = run("append", finished.dataset, later, *how, "--replay", "0.5")
+    assert fresh.exit_code == 2 and "`replay` needs `adapter`" in fresh.stderr
 
 
 def test_samples_with_texts_of_their_own_come_out_as_they_went_in(

@@ -23,6 +23,7 @@ from dealrec.earlier_runs import EarlierRun
 from dealrec.effort.scores import EffortScores
 from dealrec.errors import InputError
 from dealrec.language_models.adapters import ADAPTER_FILES, adapted_revision
+from dealrec.progress import SILENT, Reporter
 from dealrec.prune_result import PruneResult
 from dealrec.stages import earlier
 from dealrec.stages.earlier import earlier_members, kept_effort
@@ -165,7 +166,19 @@ def test_a_result_is_gone_on_from_in_its_own_folder_with_its_adapter(
     given: dict[str, Any] = {"data": data, "out": tmp_path / "result"}
     made = prune(config=options(model), budget=8, **given)
     more: dict[str, Any] = {**given, "budget": 12, "appended": [later]}
-    on = prune(config=options(model), continue_from=made.folder, continuation=how, **more)
+    going_on = {**more, "continue_from": made.folder, "continuation": how}
+
+    def stopped(stage: StageName) -> Reporter:
+        if stage is StageName.FINETUNE:
+            raise KeyboardInterrupt
+        return SILENT
+
+    with pytest.raises(
+        KeyboardInterrupt
+    ):  # the coreset is new, and the adapter gone from beside it
+        prune(config=options(model), stages=stopped, **going_on)
+    assert not (made.folder / "adapter").exists()
+    on = prune(config=options(model), **going_on)
     assert on.config.finetune is not None and on.config.finetune.from_adapter is not None
     start = Path(on.config.finetune.from_adapter)
     assert start.is_dir() and not start.is_relative_to(on.folder / "adapter")
