@@ -146,7 +146,7 @@ def disturbed(settings: Settings, ticks: int, seed: int) -> Ticked:
                 if time.monotonic() - since > _END_SECONDS:
                     found.lost.append(f"{mark}: no tick within {_END_SECONDS:g} s")
                     break
-                time.sleep(0.01)
+                time.sleep(0.02)
     _judge(found, work, ticks)
     database.dispose()
     found.seconds = time.monotonic() - begun

@@ -9,6 +9,6 @@ def test_every_tick_is_made_once_whenever_workers_die(
     settings: Settings, database: Database
 ) -> None:
     database.dispose()  # processes are forked, and each has connections of its own
-    found = disturbed(settings, ticks=8, seed=7)
+    found = disturbed(settings, ticks=6, seed=7)
     assert found.kills >= 1
     assert (found.lost, found.doubled, found.broken) == ([], [], [])

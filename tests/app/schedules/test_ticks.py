@@ -145,7 +145,6 @@ def test_a_job_goes_on_from_the_last_one_that_succeeded(world: World) -> None:
     assert third["continuation"]["coreset"] == "top_up"
 
 
-@BOTH
 def test_a_job_that_cannot_be_made_leaves_its_reason_and_the_next_tick_tries_again(
     world: World,
 ) -> None:
