@@ -21,7 +21,8 @@ from dealrec.app.kit.errors import status_of
 from dealrec.app.models.service import visible
 from dealrec.config import ComparisonConfig, SelectionConfig
 from dealrec.config.comparison import CONTROLS
-from dealrec.config.scales import Scale
+from dealrec.config.language_models import DEFAULT_MODEL
+from dealrec.config.scales import FINETUNE, Scale
 from dealrec.config.selector_groups import selector_groups
 from dealrec.config.selectors import SELECTORS
 from dealrec.errors import DealrecError
@@ -34,6 +35,7 @@ _START = {
     "budgets": "2%, 5%",
     **{name: str(ComparisonConfig.model_fields[name].default) for name in _NUMBERS[:2]},
     "scale": Scale.CPU.value,
+    "model": DEFAULT_MODEL,
     f"{_PICKED}{SelectionConfig().method}": "1",
 }
 _FRAMED = (
@@ -91,7 +93,11 @@ def report_page(context: ContextDep, job_id: str) -> Response:
 
 
 def _request(form: Mapping[str, str]) -> ComparisonCreate:
-    config = read_config({**form, "use.effort": "1"})
+    model, scale = form.get("model", DEFAULT_MODEL), form.get("scale", "")
+    config = read_config({**form, "use.effort": "1", "effort.model": model})
+    trained = FINETUNE.get(Scale(scale)) if scale in list(Scale) else None
+    if trained is not None:
+        config["finetune"] = trained.model_copy(update={"model": model}).model_dump(mode="json")
     most = form.get("full_data_samples", "").strip()
     budgets = _budgets(form.get("budgets", ""))
     chosen = [name for name in map(str, SELECTORS) if f"{_PICKED}{name}" in form]
@@ -104,7 +110,7 @@ def _request(form: Mapping[str, str]) -> ComparisonCreate:
             **{name: form[name] for name in _NUMBERS if form.get(name, "").strip()},
             **({"full_data_samples": _budget(most)} if most else {}),
             "despite_no_headroom": "despite_no_headroom" in form,
-            "scale": form.get("scale", ""),
+            "scale": scale,
             "config": config,
         }
     )
@@ -147,5 +153,6 @@ def _page(
         selector_groups=selector_groups(),
         controls=CONTROLS,
         scales=list(Scale),
+        models=list(visible(context.tenant_id)),
         problem=error and error.to_problem(),
     )

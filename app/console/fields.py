@@ -86,6 +86,7 @@ _LABELS = {
     "continuation.coreset": "The new coreset",
     "continuation.replaced_share": "Share to replace",
     "continuation.adapter": "If an adapter is trained",
+    "continuation.replay": "Share of the old samples to learn again",
     "continuation.replay": "Share of kept samples it learns again",
 }
 """The labels of fields whose names alone would not tell a newcomer enough."""

@@ -1,12 +1,17 @@
 """The form for a new job: its presets, its estimate, and the job made from it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from dealrec.app.console.continuing import form_of_continuation, going_on, read_continuation
+from dealrec.app.console.continuing import (
+    FROM,
+    form_of_continuation,
+    going_on,
+    read_continuation,
+)
 from dealrec.app.console.fields import (
     form_of,
     form_of_preset,
@@ -81,6 +86,15 @@ def going_on_part(request: Request, context: ContextDep, form: Posted) -> Respon
     return render(request, "parts/going_on.html", going_on=found)
 
 
+@router.post("/options-of")
+def options_of_part(request: Request, context: ContextDep, form: Posted) -> Response:
+    """Show the options of the job to go on from; what was entered of others stays as it is."""
+    earlier = form.get(FROM)
+    changed = _rebased(context, form, _options_like(context, earlier)) if earlier else dict(form)
+    shown = {**changed, "like": earlier or "", "preset": "" if earlier else form.get("preset", "")}
+    return _page(request, context, shown, page="parts/job_options.html")
+
+
 @router.post("/estimate")
 def estimate_part(request: Request, context: ContextDep, form: Posted) -> Response:
     """Show the estimated cost of the form's job, or the form's errors."""
@@ -143,28 +157,47 @@ def _with_preset(context: Context, form: Mapping[str, str]) -> dict[str, str]:
     The preset decides about the method, the optional parts and what it names itself. Every other value
     that the person has entered stays.
     """
-    preset, like, base = _preset(form.get("preset", _DEFAULT)), form.get("like"), form.get("base")
-    dataset_id = form.get("dataset_id", "")
-    options = _options(context, preset, dataset_id)
-    earlier = _options(context, _preset(base or _DEFAULT), dataset_id)
-    before = _form_like(context, like) if like else form_of_preset(earlier)
+    preset = _preset(form.get("preset", _DEFAULT))
+    options = _options(context, preset, form.get("dataset_id", ""))
+    rebased = _rebased(context, form, form_of_preset(options), {_METHOD, *form_of(options)})
+    return {**rebased, "preset": preset.name, "like": ""}
+
+
+def _rebased(
+    context: Context,
+    form: Mapping[str, str],
+    options: Mapping[str, str],
+    decided: Collection[str] = (),
+) -> dict[str, str]:
+    """Return ``options`` with what a person has changed in ``form``, but for the ``decided`` fields.
+
+    The values in the form before any change were those of its preset (``base``) or of a job (``like``).
+    """
+    like, base = form.get("like"), form.get("base")
+    earlier = _options(context, _preset(base or _DEFAULT), form.get("dataset_id", ""))
+    before = _options_like(context, like) if like else form_of_preset(earlier)
     shown = {field.name: field.value for part in job_form(before) for field in part.fields}
-    decided = {_METHOD, *form_of(options)}
-    switches = {name for name in form if name.startswith("use.")}
     kept = {
         name: text
         for name, text in form.items()
-        if name not in decided | switches and text.replace("\r\n", "\n") != shown.get(name)
+        if name not in decided
+        and not name.startswith("use.")
+        and text.replace("\r\n", "\n") != shown.get(name)
     }
-    return {**form_of_preset(options), **kept, "preset": preset.name, "like": ""}
+    return {**options, **kept}
 
 
-def _form_like(context: Context, job_id: str) -> dict[str, str]:
+def _options_like(context: Context, job_id: str) -> dict[str, str]:
     job = api.get_job(job_id, context)
     if job.kind not in SELECTING:
         raise NotFound.of("job with a form", job_id)
+    return form_of(job.config)
+
+
+def _form_like(context: Context, job_id: str) -> dict[str, str]:
+    options, job = _options_like(context, job_id), api.get_job(job_id, context)
     continued = form_of_continuation(job)
-    return {"dataset_id": job.dataset_id, **_budget_of(job), **continued, **form_of(job.config)}
+    return {"dataset_id": job.dataset_id, **_budget_of(job), **continued, **options}
 
 
 def _budget_of(job: Job) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from dealrec.app.jobs.schemas import Evaluation
@@ -81,6 +82,11 @@ def _metric(value: float | None, name: str) -> str:
     return _duration(value) if name.endswith("_seconds") else _number(value)
 
 
+def _coded(text: str) -> Markup:
+    """Escape a sentence and set what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
 def _words(name: str) -> str:
     """Turn a name into words, without the unit that :func:`_metric` writes."""
     return re.sub(r"_(bytes|seconds)$", "", name).replace("_", " ")
@@ -144,6 +150,7 @@ templates.env.filters.update(
     ago=_ago,
     metric=_metric,
     words=_words,
+    coded=_coded,
     stage=_stage,
     option=_option,
     selection=_selection,

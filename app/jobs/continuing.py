@@ -14,6 +14,7 @@ from dealrec.config.continuation import (
     Continuation,
     Continued,
     continuation_not_possible,
+    require_alike,
     with_earlier_adapter,
 )
 from dealrec.config.stages import StageName, hashed
@@ -29,7 +30,7 @@ def continued_from(
 
     Raises :class:`NotFound`; :class:`Conflict` (``continuation_not_possible``) for a job that has not
     succeeded or that makes no coreset; :class:`InputError` of the same code where it was made on another
-    data set, or has no adapter.
+    data set, has no adapter, or has a surrogate of another architecture.
     """
     repository = JobRepository(session, tenant_id)
     job = repository.get(str(body.continue_from))
@@ -39,6 +40,7 @@ def continued_from(
             f"and {job.state}.",
             code="continuation_not_possible",
         )
+    require_alike(PruneConfig.parse(job.config).surrogate, body.config.surrogate)
     keys = {row.name: row.key for row in repository.stages([job])[job.id] if row.part is None}
     identity = hashed({name.value: keys[name] for name in KEPT if name in keys})
     _require_lineage(DatasetRepository(session, tenant_id), job, body.dataset_id)

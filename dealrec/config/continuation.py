@@ -7,10 +7,12 @@ from pydantic import Field, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.prune import PruneConfig
+from dealrec.config.surrogate import SurrogateConfig
 from dealrec.errors import InputError
 
 DATASET = "dataset"
 """The name of the data set among the folders of an earlier job; the others are called as their stages."""
+_ARCHITECTURE = ("model", "hidden_size", "layers", "heads", "max_length")
 
 
 class Carry(StrEnum):
@@ -85,6 +87,15 @@ def with_earlier_adapter(config: PruneConfig, adapter: str | None) -> PruneConfi
         raise continuation_not_possible("the earlier job has no adapter to train further.")
     training = config.finetune.model_copy(update={"from_adapter": adapter})
     return config.model_copy(update={"finetune": training})
+
+
+def require_alike(had: SurrogateConfig, now: SurrogateConfig) -> None:
+    """Raise :class:`InputError` (``continuation_not_possible``) for another architecture of the surrogate."""
+    for name in _ARCHITECTURE:
+        if getattr(had, name) != getattr(now, name):
+            raise continuation_not_possible(
+                f"`surrogate.{name}` was {getattr(had, name)}, and is {getattr(now, name)} now."
+            )
 
 
 def continuation_not_possible(why: str) -> InputError:

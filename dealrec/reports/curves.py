@@ -10,6 +10,8 @@ from dealrec.reports.scores import Chart
 
 Points = Sequence[tuple[int, float | None]]
 """A step and the value there, which is ``None`` where it is no number."""
+_SMALL = 0.001
+"""Below this, as learning rates are, an axis is labelled as 5e-5: zeros would leave no room for digits."""
 _NAMES = {
     "train_loss": "loss of the samples",
     "valid_loss": "loss of held-out samples",
@@ -52,10 +54,17 @@ def _lines(curves: Mapping[str, Sequence[tuple[int, float]]], unit: str, label: 
         for step, value in points
     ]
     colours = alt.Scale(domain=[*curves], range=[CHOSEN, ALL])
+    largest = max(abs(value) for points in curves.values() for _step, value in points)
+    numbers = "~g" if largest >= _SMALL else "~e"
     legend: alt.Legend | None = alt.Legend() if len(curves) > 1 else None
     base = marks().encode(
-        x=alt.X("step:Q", title=unit, scale=alt.Scale(nice=False), axis=alt.Axis(format="d")),
-        y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False)),
+        x=alt.X(
+            "step:Q",
+            title=unit,
+            scale=alt.Scale(nice=False),
+            axis=alt.Axis(format="d", tickMinStep=1),
+        ),
+        y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(format=numbers)),
         color=alt.Color("of:N", scale=colours, legend=legend),
     )
     points = base.mark_point(filled=True, size=30).encode(description="words:N")

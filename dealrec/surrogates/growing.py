@@ -9,13 +9,11 @@ import pyarrow.compute as pc
 import torch
 
 from dealrec.config import SurrogateConfig
-from dealrec.config.continuation import continuation_not_possible
+from dealrec.config.continuation import continuation_not_possible, require_alike
 from dealrec.data.dataset import Dataset
 from dealrec.surrogates.interface import Surrogate
 from dealrec.surrogates.registry import make_surrogate
 from dealrec.surrogates.storage import TrainedSurrogate
-
-_ARCHITECTURE = ("model", "hidden_size", "layers", "heads", "max_length")
 
 
 @dataclass(frozen=True)
@@ -90,12 +88,7 @@ class EarlierSurrogates:
             raise continuation_not_possible(
                 f"it had {len(self.members)} surrogates, and `surrogate.ensemble` is {config.ensemble}."
             )
-        had = self.members[0].config
-        for name in _ARCHITECTURE:
-            if getattr(had, name) != getattr(config, name):
-                raise continuation_not_possible(
-                    f"`surrogate.{name}` was {getattr(had, name)}, and is {getattr(config, name)} now."
-                )
+        require_alike(self.members[0].config, config)
 
     def of_member(self, index: int) -> EarlierSurrogate:
         """The earlier self of one member."""

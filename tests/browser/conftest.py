@@ -1,5 +1,7 @@
 """A real server with its worker, and headless Chromium; skipped where there is no browser.
 
+Its language models are tiny and random, so that a training takes a second.
+
 The server asks for keys: every test signs in as a tenant of its own.
 """
 
@@ -11,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -32,6 +35,7 @@ from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
 from dealrec.app.settings import Settings
 from tests.browser.results import Results
+from tests.dealrec.language_models.tiny import byte_tokenizer, tiny_model
 
 _PATIENCE = 60_000
 """Milliseconds; a step of one second may take this long on a busy machine."""
@@ -49,11 +53,13 @@ _FLAGS = (
 
 @dataclass
 class Server:
-    """Where it listens, and the database and storage that it works on."""
+    """Where it listens, and the database, storage and language models that it works on."""
 
     url: str
     database: Database
     storage: Storage
+    models: Path
+    """The folders of the language models ``tiny`` and ``fragile``."""
 
     def key(self, tenant: str) -> str:
         """A new API key."""
@@ -77,15 +83,28 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def _made_models(folder: Path) -> Path:
+    """Write two language models; returns the catalogue that names them."""
+    lines = []
+    for name in ("tiny", "fragile"):
+        tiny_model().save_pretrained(folder / name)
+        byte_tokenizer().save_pretrained(folder / name)
+        lines.append(f'[models.{name}]\nfolder = "{name}"\nlicence = "apache-2.0"\n')
+    catalogue = folder / "models.toml"
+    catalogue.write_text("".join(lines))
+    return catalogue
+
+
 @pytest.fixture(scope="package")
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    data = tmp_path_factory.mktemp("console")
+    data, models = tmp_path_factory.mktemp("console"), tmp_path_factory.mktemp("models")
     given = {k: v for k, v in os.environ.items() if not k.startswith("DEALREC_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "dealrec.cli", "serve", "--port", "0", "--data-dir", str(data)],
         env={
             **given,
             "DEALREC_TORCH_THREADS": "1",
+            "DEALREC_MODELS": str(_made_models(models)),
             "DEALREC_REQUIRE_KEYS": "true",
             "DEALREC_WEBHOOK_NETWORKS": "127.0.0.1/32",
             "DEALREC_ALLOWED_ADDRESSES": tmp_path_factory.getbasetemp().as_uri(),
@@ -100,7 +119,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     database = Database(settings)
     try:
         _wait_until_it_answers(url)
-        yield Server(url, database, Storage(settings))
+        yield Server(url, database, Storage(settings), models)
     finally:
         database.dispose()
         process.terminate()
@@ -167,12 +186,17 @@ def open_page(browser: Browser, server: Server) -> Iterator[Callable[..., Watche
     """Opens a browser of its own, signed in as ``tenant`` (a new one if not given)."""
     contexts = []
 
-    def open_one(width: int = 1280, tenant: str | None = "") -> Watched:
+    def open_one(
+        width: int = 1280,
+        tenant: str | None = "",
+        colours: Literal["light", "dark"] = "light",
+    ) -> Watched:
         context = browser.new_context(
             base_url=server.url,
             viewport={"width": width, "height": 900},
             accept_downloads=True,
             reduced_motion="reduce",
+            color_scheme=colours,
         )
         contexts.append(context)
         if tenant is not None:
