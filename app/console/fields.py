@@ -86,7 +86,6 @@ _LABELS = {
     "continuation.coreset": "The new coreset",
     "continuation.replaced_share": "Share to replace",
     "continuation.adapter": "If an adapter is trained",
-    "continuation.replay": "Share of the old samples to learn again",
     "continuation.replay": "Share of kept samples it learns again",
 }
 """The labels of fields whose names alone would not tell a newcomer enough."""
@@ -222,9 +221,7 @@ def form_of_preset(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the form for the part of a configuration that a preset names, with the defaults."""
     brief = {f"evaluation.{name}": str(users) for name, users in MEASURED_BRIEFLY.items()}
     whole, named = form_of(PruneConfig.parse(config).model_dump(mode="json")), form_of(config)
-    return brief | {
-        name: text for name, text in whole.items() if name in named or not _left_to_model(name)
-    }
+    return brief | {n: text for n, text in whole.items() if n in named or not _left_to_model(n)}
 
 
 def read_config(form: Mapping[str, str]) -> ConfigTree:
@@ -260,9 +257,8 @@ def read_fields(form: Mapping[str, str], fields: Iterable[FormField]) -> ConfigT
         for name in above:
             place = _inner(place, name)
         text = form[field.name].strip()
-        if (
-            field.kind == "lines" and text
-        ):  # spaces at the ends belong to it; browsers send CR and LF
+        if field.kind == "lines" and text:
+            # Spaces at the ends belong to it; browsers send CR and LF.
             text = form[field.name].replace("\r\n", "\n")
         if field.kind == "list":
             place[last] = [word.strip() for word in text.split(",") if word.strip()]

@@ -93,8 +93,8 @@ def test_a_team_gets_a_key_and_its_failed_job_is_mended(
 
 def _job_whose_model_is_lost(team: Client, server: Server, sample: Path) -> str:
     """Upload and start a job as the team, and take its language model away before it is trained."""
-    files = {"items": sample / "items.csv", "name": "Team"}
-    dataset = team.datasets.create(sample / "interactions.csv", **files).wait()
+    rows, items = sample / "interactions.csv", sample / "items.csv"
+    dataset = team.datasets.create(rows, items=items, name="Team").wait()
     config = {**TRAINED, "finetune": {**TRAINED["finetune"], "model": "fragile"}}
     job = team.jobs.create(dataset.id, budget=12, config=config)
     (server.models / "fragile").rename(server.models / "lost")
