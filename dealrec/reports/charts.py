@@ -35,6 +35,8 @@ FEW_STRATA = 15
 _ROWS = "rows"
 _CONFIG = {
     "background": "transparent",
+    # A browser's font may be wider than that with which labels were measured.
+    "padding": {"left": 14, "top": 5, "right": 10, "bottom": 5},
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {

@@ -47,8 +47,8 @@ def test_a_file_becomes_a_comparison_with_intervals_that_is_taken_along(
         if name == "JSON":
             found = json.loads(waiting.value.path().read_text())
             assert found["model"]["name"] == "tiny"
-            random = [one for one in found["differences"] if one["against"] == "random"]
-            assert random and all(one["low"] < one["high"] for one in random)
+            shown = [one for one in found["differences"] if one["metric"] == found["primary"]]
+            assert shown and all(one["low"] <= one["mean"] <= one["high"] for one in shown)
     assert not watched.errors
 
 
