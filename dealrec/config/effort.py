@@ -94,7 +94,7 @@ class EffortConfig(GradientOptions):
 
     candidates: int | None = Field(None, ge=2, le=1000)
     """Effort is measured for ``candidates × budget`` samples only, which are drawn over the strata of
-    influence; other samples cannot be selected. ``None`` measures all samples."""
+    influence; other samples cannot be selected. Without it all samples are measured."""
     shard_samples: int = Field(4096, ge=1)
     """The approximate number of samples that a worker measures in one piece; it changes no result."""
 

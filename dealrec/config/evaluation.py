@@ -30,23 +30,23 @@ class EvaluationConfig(Config):
 
     split: HeldOut = HeldOut.AUTO
     users: int = Field(1000, ge=2, le=10_000_000)
-    """The largest number of held-out users, spread evenly over all of them."""
+    """The largest number of held-out users who are asked. They are spread evenly over all of them."""
     candidates: int = Field(16, ge=0, le=1000)
     """The number of titles that each user is asked about: the one that the user chose, and others that
     other held-out users chose. Preference, the primary metric, is measured on them. 0 leaves preference
     out, and only the likelihood of the user's own title is measured."""
     ranking_users: int = Field(1000, ge=0, le=10_000_000)
-    """The number of them for whom the whole catalogue is ranked, which takes most of the time; 0 leaves
-    ranking out."""
+    """The number of these users for whom the whole catalogue is ranked, which takes most of the time. 0
+    leaves ranking out."""
     ranking: Ranking = Ranking.GROUNDING
     """The way in which the catalogue is ranked."""
     ranked_titles: int = Field(20, ge=1, le=1000)
-    """With ``trie``: the number of beams of the search, and of titles that are ranked. All others share
-    the last place, so a metric at a larger cutoff sees these alone."""
+    """With ``trie``: the number of beams of the search, and of titles that are ranked. All other titles
+    share the last place, so a metric at a larger cutoff counts only the ranked ones."""
     beams: int = Field(4, ge=1, le=64)
     """With ``grounding``: the number of beams of the search for a title."""
     max_title_tokens: int = Field(32, ge=1, le=512)
-    """With ``grounding``: a longer written title is cut, and so are the catalogue's titles beside it."""
+    """With ``grounding``: written titles and those of the catalogue are cut after so many tokens."""
     popularity_weight: float = Field(0.0, ge=0, le=1000)
     """With ``grounding``: γ, the preference for popular items (BIGRec's injection)."""
     batch_tokens: int = Field(4096, ge=16)

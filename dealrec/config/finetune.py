@@ -42,8 +42,8 @@ class LoraSettings(Config):
     catalogue names for the model, or else for those that peft adapts in its family, and ``all-linear`` for
     all linear layers but the output layer."""
     last_layers: int | None = Field(None, ge=0, le=1000)
-    """The number of last layers that are adapted; ``None`` adapts all layers. With 0, which is for the
-    recommender ``encoder`` alone, the language model stays as it is and the projection is trained."""
+    """The number of last layers that are adapted. Without it all layers are. With 0, which is only for the
+    recommender ``encoder``, the language model stays as it is and the projection is trained."""
     rslora: bool = False
     """Whether the update is scaled by α/√r instead of α/r (rsLoRA, arXiv 2312.03732)."""
     dora: bool = False
@@ -102,16 +102,16 @@ class EncoderSettings(Config):
     history: HistoryVector = HistoryVector.PROMPT
     """``titles`` is for a language model that stays as it is (``lora.last_layers`` 0)."""
     decay: float = Field(0.8, gt=0, le=1)
-    """With ``history`` ``titles``, each title weighs so many times the one that was chosen after it."""
+    """With ``history`` ``titles``: the weight of each title relative to the one that was chosen after it."""
     softmax: EncoderSoftmax = EncoderSoftmax.CATALOGUE
     """``batch`` is for a language model that stays as it is (``lora.last_layers`` 0)."""
     temperature: float = Field(0.2, gt=0, le=100)
-    """Cosines are divided by it before the softmax."""
+    """The number by which cosines are divided before the softmax."""
     learning_rate: float = Field(3e-4, gt=0, le=1)
     """The learning rate of the projection; that of LoRA is ``finetune.learning_rate``."""
     negatives: int | None = Field(None, ge=1, le=10_000_000)
     """The number of titles that are drawn for a softmax, which is corrected for the drawing (logQ).
-    ``None`` takes the whole catalogue where no layer is adapted, and draws 256 titles otherwise."""
+    Without it the whole catalogue is taken if no layer is adapted; otherwise 256 titles are drawn."""
 
 
 class Quantization(StrEnum):
@@ -142,11 +142,11 @@ class ValidationSettings(Config):
     first item of the split after all earlier ones. With 0 nothing is measured."""
     which: Which = Which.SPREAD
     every_steps: int | None = Field(None, ge=1, le=10_000_000)
-    """The number of steps between two measurements; ``None`` measures at the end of each epoch. The end
-    of the training is measured in any case."""
+    """The number of steps between two measurements. Without it the loss is measured at the end of each
+    epoch. The end of the training is measured in any case."""
     patience: int | None = Field(None, ge=1, le=100_000)
-    """The number of measurements in a row without a lower loss after which the training stops early;
-    ``None`` makes all epochs."""
+    """The number of measurements in a row without a lower loss after which the training stops early.
+    Without it all epochs are made."""
     keep_best: bool = True
     """Whether the adapter with the lowest loss is kept, rather than the last one."""
 
@@ -164,9 +164,11 @@ class FinetuneConfig(Config):
     recommender: str = Field(BIGREC, max_length=200)
     """``bigrec`` (the model writes the next title) or ``encoder`` (it compares vectors)."""
     epochs: int = Field(1, ge=1, le=1000)
+    """The number of passes over the coreset."""
     learning_rate: float = Field(1e-4, gt=0, le=1)
+    """The largest learning rate of the optimizer."""
     batch_size: int = Field(8, ge=1, le=4096)
-    """The number of samples in an optimizer step; with ``gradient_accumulation`` so many times more."""
+    """The number of samples in an optimizer step, which ``gradient_accumulation`` multiplies."""
     gradient_accumulation: int = Field(1, ge=1, le=4096)
     """The number of batches whose gradients are summed for an optimizer step. The loss of a step is the
     mean over the terms of all its samples."""
@@ -186,7 +188,7 @@ class FinetuneConfig(Config):
     less memory and a third more time."""
     from_adapter: str | None = Field(None, min_length=1, max_length=1000)
     """The adapter that the training goes on from: the id of an adapter of the service, or in the library and
-    on the command line a PEFT folder. The adapter's own rank, scaling and target modules hold."""
+    on the command line a PEFT folder. The rank, scaling and target modules are those of that adapter."""
     validation: ValidationSettings = ValidationSettings()
     max_tokens: int = Field(512, ge=16, le=32_768)
     checkpoint_steps: int = Field(50, ge=1)

@@ -80,6 +80,7 @@ class InfluenceConfig(Config):
 
     solver: Solver = Solver.CG
     target: RiskTarget = RiskTarget.AUTO
+    """The examples whose risk counts: influence says how much it would change without a sample."""
     target_samples: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Listed] = Field(
         (), max_length=10_000
     )
@@ -88,7 +89,7 @@ class InfluenceConfig(Config):
     """For the target ``recent``: the share of all samples, the newest, whose risk counts."""
     risk: Risk = Risk.LIKELIHOOD
     parameters: InfluenceParameters = InfluenceParameters.ITEM_EMBEDDING
-    """``item_embedding`` predicts held-out trainings best."""
+    """The parameters of the surrogate that may move. ``item_embedding`` predicts held-out trainings best."""
     curvature: Curvature = Curvature.GAUSS_NEWTON
     curvature_tokens: int = Field(1024, ge=1)
     """The number of loss positions for the curvature, spread evenly over the samples."""
@@ -105,7 +106,7 @@ class InfluenceConfig(Config):
     Scores at the trained parameters rank retraining better the larger it is (``benchmarks/RESULTS.md``).
     """
     newton_steps: int = Field(0, ge=0, le=1000)
-    """The largest number of Newton steps that continue the training of ``parameters`` alone.
+    """The largest number of Newton steps that continue the training of ``parameters`` only.
 
     They go towards the minimum of ``R(θ) + δ/2 ‖θ − θ₀‖²``, where influence is exact to first order,
     and end where the gradient is small. 0 measures influence at the trained parameters ``θ₀``.

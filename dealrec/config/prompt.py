@@ -82,16 +82,16 @@ class PromptConfig(Config):
     title_characters: int = Field(120, ge=8, le=2000)
     """A longer title is cut to this length at the end of a word."""
     text_characters: int = Field(1000, ge=8, le=10_000, exclude_if=unless(1000))
-    """Another text of an item is cut to this length, where a template shows it."""
+    """Another text of an item is cut to this length, if a template shows it."""
     template: str = Field(PLAIN, min_length=1, max_length=10_000, exclude_if=unless(PLAIN))
-    """The words before the answer: ``plain``, ``bigrec``, ``chat``, or a Jinja2 template of your own over
-    ``history``, ``user`` and ``noun``."""
+    """The words before the answer: ``plain``, ``bigrec``, ``chat``, or a Jinja2 template of your own that
+    uses ``history``, ``user`` and ``noun``."""
     answer: str | None = Field(None, min_length=1, max_length=2000, exclude_if=unless(None))
-    """The template of the answer, over ``target``; the title in double quotes where it is not given."""
+    """The template of the answer, which uses ``target``. Without it the answer is the title in quotes."""
     system: str | None = Field(None, max_length=10_000, exclude_if=unless(None))
-    """The template of the system's turn, over ``user``; without it that of the named prompt, or none."""
+    """The template of the system's turn, which may use ``user``. Without it a named prompt has its own."""
     format: PromptFormat = Field(PromptFormat.AUTO, exclude_if=unless(PromptFormat.AUTO))
-    """Whether language models read the samples in their chat template. ``auto`` goes by the catalogue."""
+    """Whether models read the samples in their chat template. With ``auto`` the catalogue decides."""
 
     @field_validator("template", "answer", "system")
     @classmethod

@@ -36,8 +36,9 @@ class PruneConfig(Config):
     """
 
     sampling: Sampling = Sampling.AUTO
+    """What counts as one sample."""
     min_history: int = Field(1, ge=1, le=1000)
-    """Items of history that a sample needs, unless samples are ``given``."""
+    """The least number of items in the history of a sample. It does not apply to samples that you bring."""
     audit: AuditConfig | None = None
     """How the shape of the data set is summarised beside the job; ``None`` makes no summary."""
     prompt: PromptConfig = PromptConfig()

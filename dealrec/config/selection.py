@@ -82,6 +82,7 @@ class SelectionConfig(Config):
     """Options of the selection; a selector ignores the options of others."""
 
     method: SelectionMethod = SelectionMethod.THINNED_INFLUENCE
+    """How the budget is spent: the name of a selector."""
     effort_weight: float = Field(0.3, ge=0, le=1000)
     """λ: the weight of effort relative to influence."""
     strata: int = Field(50, ge=1, le=10_000)
@@ -151,6 +152,7 @@ class SelectionConfig(Config):
     """For ``importance_resampling``: 0 draws uniformly, 1 draws like validation, and more favours the
     samples that are most like validation."""
     seed: int = Field(0, ge=0, lt=2**31)
+    """The seed of everything that is drawn at random."""
 
     def without_effort(self) -> Self:
         """The same selection with λ = 0: a selector that weighs effort then does not look at it."""

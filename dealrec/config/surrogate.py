@@ -119,6 +119,7 @@ class SurrogateConfig(Config):
     calibration: float = Field(0.75, ge=0, le=1)
     """The ``t`` of gBCE: 0 is plain binary cross-entropy, 1 undoes the overconfidence of sampling."""
     hidden_size: int = Field(64, ge=4, le=1024)
+    """The length of the vectors of items and histories."""
     layers: int = Field(2, ge=1, le=16)
     heads: int = Field(2, ge=1, le=16)
     """The number of attention heads of ``sasrec``, ``bert4rec`` and ``dcrec``."""
@@ -129,23 +130,24 @@ class SurrogateConfig(Config):
     mask_rate: float = Field(0.4, gt=0, lt=1)
     """For ``bert4rec``: the share of a sequence's items that is masked."""
     neighbours: int = Field(4, ge=1, le=100, exclude_if=unless(4))
-    """For ``dcrec``: the number of similar items that an item has an edge to."""
+    """For ``dcrec``: the number of similar items to which an item has an edge."""
     contrast: float = Field(0.1, ge=0, le=100, exclude_if=unless(0.1))
     """For ``dcrec``: the weight of the contrast between its views in training."""
     temperature: float = Field(1.0, gt=0, le=100, exclude_if=unless(1.0))
-    """For ``dcrec``: what the cosines of the contrast are divided by."""
+    """For ``dcrec``: the number by which the cosines of the contrast are divided."""
     conformity: float = Field(0.5, gt=0, lt=1, exclude_if=unless(0.5))
-    """For ``dcrec``: the mean of the conformity, the share of a choice that others would make alike."""
+    """For ``dcrec``: the mean conformity, which says how far a choice is what other users choose too."""
     conformity_weight: float = Field(0.01, ge=0, le=100, exclude_if=unless(0.01))
     """For ``dcrec``: the weight in training of how far conformity is from a normal distribution."""
     content_size: int = Field(128, ge=4, le=4096, exclude_if=unless(128))
-    """For ``content``: the numbers in the vector of an item's words."""
+    """For ``content``: the length of the vector of an item's words."""
     dropout: float = Field(0.3, ge=0, lt=1)
     learning_rate: float = Field(1.5e-3, gt=0, le=1)
     weight_decay: float = Field(0.0, ge=0, le=1)
     batch_tokens: int = Field(2048, ge=16)
     """The number of items (training positions) in a batch; sequences of similar length share one."""
     epochs: int = Field(12, ge=1, le=10_000)
+    """The largest number of passes over the training interactions."""
     patience: int = Field(3, ge=1)
     """The number of epochs without a better validation NDCG@10 after which training stops."""
     user_share: float = Field(1.0, gt=0, le=1, exclude_if=unless(1.0))

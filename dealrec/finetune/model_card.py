@@ -45,16 +45,23 @@ tags:
 
 # LoRA adapter for {loaded.name}
 
-Low-rank adapter for `{loaded.name}`, revision `{loaded.revision}`, trained as the recommender
-`{config.recommender}`: {config.entry.summary.lower()} The base model's licence is `{licence}`.
+This is a low-rank adapter (LoRA) for the language model `{loaded.name}`, revision `{loaded.revision}`.
+It was trained as the recommender `{config.recommender}`: {config.entry.summary[:1].lower()}{config.entry.summary[1:]}
+The licence of the language model is `{licence}`.
 
-## Trained on
+## Data
 
-{trained or "- not stated"}
+The adapter was trained on a coreset, which is a selection of the samples of a data set.
+
+{trained or "- Nothing was stated about the data."}
 
 ## Training
 
+These figures were measured during the training:
+
 {measured}
+
+These are all options of the training:
 
 ```json
 {settings}

@@ -22,7 +22,7 @@ class EvaluateStage(StageSpec):
     version = 2
     title = "Evaluation"
     part = "evaluation"
-    summary = "What held-out users show of the adapter."
+    summary = "How well the adapter works for held-out users."
     switch = "Measure the adapter"
     phase = Phase.TRAINING
     reads = frozenset({"evaluation"})

@@ -10,7 +10,7 @@ class InfluenceStage(StageSpec):
     name = StageName.INFLUENCE
     title = "Influence"
     part = "influence"
-    summary = "How much each sample moves the risk."
+    summary = "How much the risk (the mean loss) would change without each sample."
     phase = Phase.SCORING
     reads = SAMPLES | {"validation_users", "influence"}
     before = (StageName.SURROGATE,)
