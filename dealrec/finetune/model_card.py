@@ -33,6 +33,7 @@ def model_card(
     licence = (entry and entry.licence) or "other"
     trained = "\n".join(f"- {name}: {_plain(value)}" for name, value in facts.items())
     measured = "\n".join(f"- {name}: {value:.6g}" for name, value in metrics.items())
+    said = config.entry.summary[:1].lower() + config.entry.summary[1:]
     settings = json.dumps(config.identity() | {"model": loaded.name}, indent=2)
     return f"""---
 base_model: {json.dumps(loaded.base)}
@@ -46,7 +47,7 @@ tags:
 # LoRA adapter for {loaded.name}
 
 This is a low-rank adapter (LoRA) for the language model `{loaded.name}`, revision `{loaded.revision}`.
-It was trained as the recommender `{config.recommender}`: {config.entry.summary[:1].lower()}{config.entry.summary[1:]}
+It was trained as the recommender `{config.recommender}`: {said}
 The licence of the language model is `{licence}`.
 
 ## Data
