@@ -27,9 +27,16 @@ from dealrec.app.stages.transitions import (
     move_job,
     move_stage,
 )
-from dealrec.app.tables.jobs import JobRow, JobState, StageRow, StageState, StoredCurves
+from dealrec.app.tables.jobs import (
+    JobRow,
+    JobState,
+    StageRow,
+    StageState,
+    StoredCurves,
+    StoredProgress,
+)
 from dealrec.errors import DealrecError
-from dealrec.worker.messages import Event, Progress
+from dealrec.worker.messages import Event
 from dealrec.worker.problems import FOR_MEMORY, WorkerLost
 from dealrec.worker.rejection import reject_dataset
 
@@ -200,7 +207,7 @@ def beat(
     claim: Claim,
     *,
     lease_seconds: float | None = None,
-    progress: Progress | None = None,
+    progress: StoredProgress | None = None,
     metrics: Mapping[str, float] | None = None,
     curves: StoredCurves | None = None,
     used_gpu: bool = False,
@@ -228,7 +235,7 @@ def beat(
 
 def _news(
     lease_seconds: float | None,
-    progress: Progress | None,
+    progress: StoredProgress | None,
     metrics: Mapping[str, float] | None,
     curves: StoredCurves | None,
     *,
@@ -239,7 +246,7 @@ def _news(
     if lease_seconds is not None:
         values["lease_until"] = DatabaseClock(lease_seconds)
     if progress:
-        values["progress"] = progress.model_dump(include={"done", "total", "unit"})
+        values["progress"] = progress
     if metrics:
         values["metrics"] = dict(metrics)
     if curves:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dealrec.app.kit.database import Database
 from dealrec.app.kit.logging import in_context
 from dealrec.app.settings import Settings
+from dealrec.app.tables.jobs import StoredProgress
 from dealrec.worker.claims import Claim, Standing, beat
 from dealrec.worker.messages import Event, Progress
 from dealrec.worker.process import StageProcess
@@ -33,7 +34,7 @@ class Heart:
         self._settings = settings
         self._claim = claim
         self._process: StageProcess | None = None
-        self._renewed = time.monotonic()
+        self._began = self._renewed = time.monotonic()
         self._drawn = time.monotonic()
         self._written: tuple[Progress | None, dict[str, float]] = (None, {})
         self._last: tuple[Progress | None, dict[str, float], list[Event]] = (None, {}, [])
@@ -69,11 +70,21 @@ class Heart:
             self._database,
             self._claim,
             lease_seconds=self._settings.lease_seconds,
-            progress=progress,
+            progress=None if progress is None else self._stored(progress, process),
             metrics=metrics,
             used_gpu=self._used_gpu,
             events=events,
         )
+
+    def _stored(self, progress: Progress, process: StageProcess | None) -> StoredProgress:
+        """The progress with its times, from which it follows how long the rest takes."""
+        stored = StoredProgress(done=progress.done, total=progress.total, unit=progress.unit)
+        pace = None if process is None else process.pace
+        if pace is not None:
+            stored["seconds"] = round(pace.last - self._began, 2)
+            stored["first_done"] = pace.first_done
+            stored["first_seconds"] = round(pace.first - self._began, 2)
+        return stored
 
     def stop(self) -> None:
         """Stop beating; no beat happens after this."""
@@ -111,7 +122,7 @@ class Heart:
             self._database,
             self._claim,
             lease_seconds=lease,
-            progress=progress if changed else None,
+            progress=self._stored(progress, process) if progress and changed else None,
             metrics=metrics if changed else None,
             curves=process.curves if process and draw else None,
             used_gpu=news_of_gpu,

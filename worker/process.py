@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +40,22 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 _RESIDENT = ("RssAnon:", "RssShmem:")
 
 
+@dataclass(frozen=True)
+class ProgressTimes:
+    """When progress was first told and last, by the clock ``time.monotonic``."""
+
+    first_done: int
+    first: float
+    last: float
+
+    @classmethod
+    def after(cls, before: "ProgressTimes | None", done: int, now: float) -> "ProgressTimes":
+        """The times once ``done`` is told; a counter that begins anew has a new first time."""
+        if before is None or done < before.first_done:
+            return cls(done, now, now)
+        return replace(before, last=now)
+
+
 class StageProcess:
     """Starts the process of a stage in a session of its own and listens to it.
 
@@ -50,6 +67,7 @@ class StageProcess:
 
     def __init__(self, order: StageOrder, scratch: Path, *, fork: bool) -> None:
         self.progress: Progress | None = None
+        self.pace: ProgressTimes | None = None
         self.metrics: dict[str, float] = {}
         self.ending: Ending | None = None
         """The last message; ``None`` while it runs, and where it died without one."""
@@ -246,6 +264,7 @@ class StageProcess:
             case Tick():
                 pass
             case Progress():
+                self.pace = ProgressTimes.after(self.pace, message.done, time.monotonic())
                 self.progress = message
             case Metric(name=name, value=value):
                 self.metrics = {**self.metrics, name: value}

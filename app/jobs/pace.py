@@ -31,6 +31,8 @@ START_SECONDS = 0.5
 """How long forking a stage's process and moving its files takes; the rest is proportional to the work."""
 _LEAST_START = 0.9
 """The largest share of a short stage's time that its start is taken to be."""
+_ABOUT = 1.25
+"""The largest ratio of two amounts of work that are about the same."""
 _LATEST = 9
 """How many of the newest stages of one kind count: a machine's load and its models change."""
 
@@ -65,6 +67,10 @@ class _Before:
     seconds: float
     peak_memory_bytes: int | None
 
+    def is_about(self, units: float) -> bool:
+        """Whether it did about as much work, so that nothing has to be known of how its time grows."""
+        return max(units, self.units) <= _ABOUT * min(units, self.units)
+
     def scaled(self, units: float) -> float:
         """The seconds of ``units`` at the same rate; the start takes as long as before."""
         start = min(START_SECONDS, _LEAST_START * self.seconds)
@@ -91,7 +97,8 @@ class Pace:
 
     def expect(self, name: StageName, work: Work, checked: MeasuredRate | None) -> Expected:
         """Return the cost of ``work``; ``checked`` is what was measured of the language model."""
-        like = self._before.get((name, work.alike), [])[:_LATEST]
+        known = self._before.get((name, work.alike), [])
+        like = ([one for one in known if one.is_about(work.units)] or known)[:_LATEST]
         if like:
             peaks = [one.peak_memory_bytes for one in like if one.peak_memory_bytes is not None]
             # Of two the shorter one: the first stage of its kind also loaded its libraries.

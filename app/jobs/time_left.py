@@ -4,11 +4,23 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from dealrec.app.tables.jobs import ENDED_STAGES, JobRow, JobState, StageRow, StageState
+from dealrec.app.tables.jobs import (
+    ENDED_STAGES,
+    JobRow,
+    JobState,
+    StageRow,
+    StageState,
+    StoredProgress,
+)
 from dealrec.config.stages import STAGES, Phase, StageName
 
 _PRIOR_SECONDS = 10.0
 """How much finished work it takes until the pace of this job counts as much as what was expected."""
+_PRIOR_SHARE = 0.5
+"""The share of a short job that is finished work enough for that."""
+_MOST_PACE = 3.0
+"""A stage that was misjudged by more than this says nothing about the others."""
+_LEAST_PRIOR = 0.1
 _LEAST_LEFT = 0.05
 """The share of its time that a running stage still needs at least."""
 
@@ -31,13 +43,14 @@ def time_left(job: JobRow, stages: Sequence[StageRow], now: datetime) -> float |
 
 def _pace(stages: Sequence[StageRow]) -> float:
     """How many times longer the finished stages took than was expected, 1.0 before any has."""
-    taken = expected = _PRIOR_SECONDS
+    whole = sum(stage.expected_seconds or 0.0 for stage in stages)
+    taken = expected = min(_PRIOR_SECONDS, max(_PRIOR_SHARE * whole, _LEAST_PRIOR))
     for stage in stages:
         done = stage.state == StageState.SUCCEEDED and not stage.reused and stage.attempt == 1
         if done and stage.expected_seconds and stage.started_at and stage.finished_at:
             taken += (stage.finished_at - stage.started_at).total_seconds()
             expected += stage.expected_seconds
-    return taken / expected
+    return min(_MOST_PACE, max(1 / _MOST_PACE, taken / expected))
 
 
 def _seconds_left(stage: StageRow, pace: float, now: datetime) -> float:
@@ -47,11 +60,29 @@ def _seconds_left(stage: StageRow, pace: float, now: datetime) -> float:
         return whole
     elapsed = max(0.0, (now - stage.started_at).total_seconds())
     done = _share_done(stage)
-    if done:
+    by_counter = _by_counter(stage.progress, elapsed)
+    if done and by_counter is not None:
         # The counter's own figure counts the more the farther it is; at first it says little.
         weight = math.sqrt(done)
-        whole = (1 - weight) * whole + weight * elapsed / done
+        whole = (1 - weight) * whole + weight * by_counter
     return max(whole - elapsed, _LEAST_LEFT * max(whole, elapsed))
+
+
+def _by_counter(progress: StoredProgress | None, elapsed: float) -> float | None:
+    """The seconds of the whole stage if its counter goes on as fast as it has gone since it was first told.
+
+    What came before the first count is no part of its speed: the start of the stage, the reading of its
+    data, and the work of an earlier attempt.
+    """
+    if progress is None or not progress["done"]:
+        return None
+    if "seconds" not in progress:  # of a worker from before this was stored
+        return elapsed * progress["total"] / progress["done"]
+    counted = progress["done"] - progress["first_done"]
+    seconds = progress["seconds"] - progress["first_seconds"]
+    if counted <= 0 or seconds <= 0:
+        return None
+    return progress["seconds"] + seconds * (progress["total"] - progress["done"]) / counted
 
 
 def _share_done(stage: StageRow) -> float:

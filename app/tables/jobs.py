@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from sqlalchemy import Float, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -136,6 +136,12 @@ class StoredProgress(TypedDict):
     done: int
     total: int
     unit: str
+    seconds: NotRequired[float]
+    """When this much was done, in seconds since the worker took the stage."""
+    first_done: NotRequired[int]
+    """What was done when progress was first told: 0, or what an earlier attempt had finished."""
+    first_seconds: NotRequired[float]
+    """When that was; until then the stage was started and its data were read."""
 
 
 StoredCurves = dict[str, list[tuple[int, float | None]]]

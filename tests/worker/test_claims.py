@@ -12,10 +12,17 @@ from dealrec.app.kit.errors import Conflict
 from dealrec.app.settings import Settings
 from dealrec.app.stages.queueing import queue_stage
 from dealrec.app.stages.transitions import Stale
-from dealrec.app.tables.jobs import EventRow, JobRow, JobState, StageRow, StageState
+from dealrec.app.tables.jobs import (
+    EventRow,
+    JobRow,
+    JobState,
+    StageRow,
+    StageState,
+    StoredProgress,
+)
 from dealrec.worker import claims
 from dealrec.worker.claims import Claim, Standing, beat, claim
-from dealrec.worker.messages import Event, Progress
+from dealrec.worker.messages import Event
 from dealrec.worker.problems import StageDied
 from tests.worker.makers import TINY, new_job, ready_dataset
 
@@ -144,7 +151,7 @@ def test_an_expired_lease_gives_the_stage_to_another_and_the_stale_worker_change
     before = _stage(database, claimed.stage_id)
     assert (before.lost_leases, before.deaths) == (1, 0)
 
-    progress = Progress(done=9, total=9, unit="epoch")
+    progress = StoredProgress(done=9, total=9, unit="epoch")
     assert beat(database, claimed, lease_seconds=99, progress=progress) is Standing.LOST
     for write in (
         lambda: claims.died(database, settings, claimed, DEATH),

@@ -20,10 +20,17 @@ from dealrec.app.settings import Settings
 from dealrec.app.stages.queueing import plan_ingest
 from dealrec.app.stages.transitions import Stale
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
-from dealrec.app.tables.jobs import ENDED_JOBS, ENDED_STAGES, JobRow, JobState, StageRow, StageState
+from dealrec.app.tables.jobs import (
+    ENDED_JOBS,
+    ENDED_STAGES,
+    JobRow,
+    JobState,
+    StageRow,
+    StageState,
+    StoredProgress,
+)
 from dealrec.worker import claims
 from dealrec.worker.claims import Standing
-from dealrec.worker.messages import Progress
 from dealrec.worker.sweeper import sweep
 from tests.worker.invariants import Invariants
 from tests.worker.makers import TENANT
@@ -121,7 +128,7 @@ class Machine(Invariants):
         claim = self._claim(data)
         held = self.now.holds(claim)
         lease = self.settings.lease_seconds if renew else None
-        progress = Progress(done=1, total=2, unit="epoch")
+        progress = StoredProgress(done=1, total=2, unit="epoch")
         standing = claims.beat(self.database, claim, lease_seconds=lease, progress=progress)
         assert (standing is Standing.LOST) == (not held)
         if held and claim.job_id:

@@ -83,6 +83,19 @@ def test_of_two_like_stages_the_shorter_counts_since_the_first_loaded_libraries(
     assert stages[-1]["calibrated_on"]["stages"] == 2
 
 
+def test_stages_of_about_the_same_size_count_before_those_that_have_to_be_scaled(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    body = {"dataset_id": finisher.dataset().id, "budget": 5, "config": {"effort": None}}
+    for epochs, training in ((12, 10.0), (1, 3.0), (1, 3.0)):
+        config = {"effort": None, "surrogate": {"epochs": epochs}}
+        job = client.post("/v1/jobs", json={**body, "config": config}).json()
+        finish(database, job["id"], {"surrogate": training, "influence": 1.0, "select": 1.0})
+    surrogate = client.post("/v1/estimates", json=body).json()["stages"][0]
+    assert surrogate["seconds"] == pytest.approx(10, abs=0.2)
+    assert surrogate["calibrated_on"]["stages"] == 1
+
+
 @pytest.mark.parametrize("values", [{"reused": True}, {"attempt": 2}])
 def test_reused_and_resumed_stages_teach_nothing(
     client: TestClient, finisher: Finisher, database: Database, values: dict[str, object]

@@ -54,6 +54,55 @@ def test_a_counter_of_the_whole_stage_corrects_and_one_of_a_part_does_not():
     assert left(running("compare", 1000, 100, progress=half)) == 900
 
 
+def counted(
+    done: int, seconds: float, first_done: int = 0, first_seconds: float = 0.0
+) -> dict[str, Any]:
+    return {
+        "done": done,
+        "total": 100,
+        "unit": "sample",
+        "seconds": seconds,
+        "first_done": first_done,
+        "first_seconds": first_seconds,
+    }
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "progress"),
+    [
+        (7, counted(25, 6, 0, 1)),  # a start of a second, and a counter that is a second old
+        (3, counted(75, 3, 50, 2)),  # an earlier attempt had done half
+        (40, counted(50, 40, 1, 30.2)),  # most of the stage was no part of the counter
+    ],
+)
+def test_a_counter_that_keeps_its_pace_is_believed_without_what_came_before_it(
+    elapsed: float, progress: dict[str, Any]
+) -> None:
+    counts = progress["done"] - progress["first_done"]
+    rate = counts / (progress["seconds"] - progress["first_seconds"])
+    true = (100 - progress["done"]) / rate - (elapsed - progress["seconds"])
+    right = left(running("effort", elapsed + true, elapsed, progress=progress))
+    assert right == pytest.approx(true, abs=0.06)
+    wrong = left(running("effort", 2 * (elapsed + true), elapsed, progress=progress))
+    assert wrong is not None and true < wrong < true + 0.55 * (elapsed + true)
+
+
+def test_a_counter_that_has_not_moved_yet_says_nothing() -> None:
+    assert left(running("effort", 100, 10, progress=counted(1, 2, 1, 2))) == 90
+
+
+def test_a_short_job_finds_its_pace_and_one_stage_that_was_misjudged_by_far_does_not_set_it() -> (
+    None
+):
+    def after(seconds: float) -> float | None:
+        began = NOW - timedelta(seconds=seconds)
+        done = stage("surrogate", StageState.SUCCEEDED, 2.0, started_at=began, finished_at=NOW)
+        return left(done, stage("effort", StageState.WAITING, 2.0))
+
+    assert after(4) == pytest.approx(3.0)
+    assert after(200) == after(400) == pytest.approx(6.0)
+
+
 def test_a_stage_that_takes_longer_than_expected_is_never_said_to_be_at_its_end():
     assert left(running("effort", 10, 100)) == 5
 
