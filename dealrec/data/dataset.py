@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from dealrec.config import Split, SplitMethod
 from dealrec.data.findings import Validation
 from dealrec.data.given import GivenSamples
+from dealrec.data.stored import stored_table
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -156,9 +157,9 @@ class Dataset:
     def load(cls, folder: Path) -> "Dataset":
         """Read the files that :meth:`save` wrote."""
         facts = json.loads((folder / "dataset.json").read_text())
-        interactions = pq.read_table(folder / "interactions.parquet")
-        user_ids = _column(pq.read_table(folder / "users.parquet"), "user_id")
-        items = pq.read_table(folder / "items.parquet")
+        interactions = stored_table(folder / "interactions.parquet")
+        user_ids = _column(stored_table(folder / "users.parquet"), "user_id")
+        items = stored_table(folder / "items.parquet")
         counts = np.bincount(interactions["user"].to_numpy(), minlength=len(user_ids))
         return cls(
             user_ids=user_ids,

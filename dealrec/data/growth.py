@@ -19,6 +19,7 @@ from dealrec.data.filters import Filtered
 from dealrec.data.findings import FileFindings
 from dealrec.data.interactions import Interactions, following_rows
 from dealrec.data.sessions import without_sessions
+from dealrec.data.stored import stored_table
 from dealrec.errors import InputError
 
 _FACTS, _ORDER, _ASIDE = "growth.json", "growth-order.parquet", "growth-aside.parquet"
@@ -125,7 +126,7 @@ class Before:
         facts = json.loads((folder / _FACTS).read_text())
         rows = _stored_rows(folder, dataset, facts["order"])
         if (folder / _ASIDE).is_file():
-            rows = following_rows(rows, _rows(pq.read_table(folder / _ASIDE), facts["order"]))
+            rows = following_rows(rows, _rows(stored_table(folder / _ASIDE), facts["order"]))
         if facts.get("sessions"):
             rows = without_sessions(rows)
         return cls(
@@ -158,7 +159,7 @@ class Before:
 
 
 def _stored_rows(folder: Path, dataset: Dataset, names: Sequence[str]) -> Interactions:
-    further = pq.read_table(folder / _ORDER) if (folder / _ORDER).is_file() else pa.table({})
+    further = stored_table(folder / _ORDER) if (folder / _ORDER).is_file() else pa.table({})
     order = {name: dataset.times if name == _TIME else further[name].to_numpy() for name in names}
     assert all(values is not None for values in order.values())
     return Interactions(
@@ -209,12 +210,12 @@ def _rows(table: pa.Table, names: Sequence[str]) -> Interactions:
 
 
 def _catalogue(folder: Path, dataset: Dataset) -> Catalogue:
-    marks = pq.read_table(folder / _ITEMS)["listed"].to_numpy()
+    marks = stored_table(folder / _ITEMS)["listed"].to_numpy()
     titles = pc.if_else(pa.array(marks == _TITLED), dataset.titles, None)
     stored = Catalogue(dataset.item_ids, titles, dataset.item_texts).where(pa.array(marks > 0))
     if not (folder / _ITEMS_ASIDE).is_file():
         return stored
-    table = pq.read_table(folder / _ITEMS_ASIDE).combine_chunks()
+    table = stored_table(folder / _ITEMS_ASIDE).combine_chunks()
     columns = {name: table[name].combine_chunks() for name in table.column_names}
     texts = {
         name.removeprefix("text:"): columns[name] for name in columns if name.startswith("text:")
