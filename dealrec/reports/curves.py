@@ -10,6 +10,8 @@ from dealrec.reports.scores import Chart
 
 Points = Sequence[tuple[int, float | None]]
 """A step and the value there, which is ``None`` where it is no number."""
+_FEW_STEPS = 6
+"""Fewer steps have a tick each: between them there is nothing."""
 _SMALL = 0.001
 """Below this, as learning rates are, an axis is labelled as 5e-5: zeros would leave no room for digits."""
 _NAMES = {
@@ -56,13 +58,16 @@ def _lines(curves: Mapping[str, Sequence[tuple[int, float]]], unit: str, label: 
     colours = alt.Scale(domain=[*curves], range=[CHOSEN, ALL])
     largest = max(abs(value) for points in curves.values() for _step, value in points)
     numbers = "~g" if largest >= _SMALL else "~e"
+    steps = [step for points in curves.values() for step, _value in points]
+    few = max(steps) - min(steps) < _FEW_STEPS
+    ticks = [*range(min(steps), max(steps) + 1)] if few else alt.Undefined
     legend: alt.Legend | None = alt.Legend() if len(curves) > 1 else None
     base = marks().encode(
         x=alt.X(
             "step:Q",
             title=unit,
             scale=alt.Scale(nice=False),
-            axis=alt.Axis(format="d", tickMinStep=1),
+            axis=alt.Axis(format="d", values=ticks),
         ),
         y=alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(format=numbers)),
         color=alt.Color("of:N", scale=colours, legend=legend),
