@@ -6,6 +6,8 @@ from pathlib import Path
 from dealrec.app.kit.database import Database, database_now
 from dealrec.app.kit.ids import new_id
 from dealrec.app.kit.storage import Storage
+from dealrec.app.schedules.schemas import ScheduleCreate
+from dealrec.app.schedules.service import create
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import JobKind, JobRow, JobState
 from tests.app.comparisons import finished_comparison
@@ -34,6 +36,7 @@ class Results:
     rejected: str
     failed: str
     comparison: str
+    schedule: str
 
     @classmethod
     def made(cls, database: Database, storage: Storage, folder: Path, tenant: str) -> "Results":
@@ -62,8 +65,12 @@ class Results:
                 error=_KILLED,
             )
             session.add_all([rejected, failed])
+            order = {"budget": 0.2, "config": {"effort": None}}
+            asked = {"name": "nightly", "dataset_id": finished.dataset, "job": order}
+            asked["trigger"] = {"kind": "cron", "cron": "30 3 * * *"}
+            schedule = create(session, tenant, ScheduleCreate.model_validate(asked))
         comparison = finished_comparison(database, storage, folder, tenant, finished.dataset)
-        return cls(tenant, finished, rejected.id, failed.id, comparison)
+        return cls(tenant, finished, rejected.id, failed.id, comparison, schedule.id)
 
     def pages(self) -> dict[str, str]:
         """Every page that shows something, by a name for its picture."""
@@ -90,6 +97,8 @@ class Results:
             "adapters": "/console/adapters",
             "adapter": f"/console/adapters/{made.adapter}",
             "models": "/console/models",
+            "schedules": f"/console/schedules?like={made.job}",
+            "schedule": f"/console/schedules/{self.schedule}",
             "webhooks": "/console/webhooks",
             "webhook": f"/console/webhooks/{made.webhook}",
             "keys": "/console/keys",

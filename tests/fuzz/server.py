@@ -23,6 +23,7 @@ from dealrec.app.settings import Settings
 from tests.chaos.machines import Postgres
 from tests.chaos.run import free_ports
 from tests.fuzz.objects import comparison, finished, pause_and_fail, real_objects
+from tests.worker.makers import TINY
 from tests.worker.processes import ROOT, environment
 
 KEY = "dr_for_the_fuzzer_and_nobody_else"
@@ -98,6 +99,11 @@ def serve(folder: Path, url: str | None, *, keys: bool) -> Iterator[Server]:
             ids["delivery_id"] = [
                 client.post(f"/v1/webhooks/{hook}/ping").json()["id"] for hook in hooks
             ]
+            order = {"budget": 10, "config": TINY}
+            body = {"name": "x", "dataset_id": ids["dataset_id"][0], "job": order}
+            body["trigger"] = {"kind": "on_version"}
+            schedules = [client.post("/v1/schedules", json=body).json()["id"] for _ in range(3)]
+            ids["schedule_id"] = schedules[1:]
             if keys:  # the one that requests show is not to be revoked
                 ids["key_id"] = [key["id"] for key in client.get("/v1/keys").json()["data"]]
         for name, value in stays.items():
@@ -106,6 +112,7 @@ def serve(folder: Path, url: str | None, *, keys: bool) -> Iterator[Server]:
         ids["job_id"].append(compared)
         spare = {name: [value] for name, value in goes.items()} | {COMPARISON: [compared]}
         spare["job_id"] += failed
+        spare["schedule_id"] = schedules[:1]
         spare[PAUSED] = paused
         yield Server(base, headers, psutil.Process(process.pid), ids, spare)
     finally:

@@ -69,6 +69,10 @@ class Steering:
         if operation in ("create_job", "create_estimate") and isinstance(case.body, dict):
             dataset = self._server.ids["dataset_id"][0]
             case.body = {**case.body, "dataset_id": dataset, "budget": 10, "config": TINY}
+        elif operation == "create_schedule" and isinstance(case.body, dict):
+            order: dict[str, Any] = {"budget": 10, "config": TINY}
+            dataset = self._server.ids["dataset_id"][0]
+            case.body = {**case.body, "dataset_id": dataset, "job": order}
         elif operation in _FORMS and isinstance(case.body, dict):
             if case.media_type == "multipart/form-data":
                 table: dict[str, Any] = {"interactions": next(self._tables)}
