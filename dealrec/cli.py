@@ -14,7 +14,6 @@ from dealrec.client.append_cli import register as register_append
 from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
 from dealrec.client.control_cli import register as register_control
-from dealrec.client.schedule_cli import register as register_schedules
 from dealrec.client.selection_cli import register as register_selections
 from dealrec.client.status_cli import register as register_status
 from dealrec.client.webhook_cli import register as register_webhooks
@@ -135,7 +134,6 @@ def register(application: typer.Typer) -> None:
     register_comparisons(application)
     register_control(application)
     register_selections(application)
-    register_schedules(application)
     register_webhooks(application)
     chosen: dict[str, Callable[..., None]] = {
         "selectors": selectors_command,

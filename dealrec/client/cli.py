@@ -17,6 +17,7 @@ from dealrec.client.asking import (
     plain_record,
     tell_warnings,
 )
+from dealrec.client.schedule_cli import register as register_schedules
 from dealrec.config import parse_budget
 from dealrec.options import (
     Asked,
@@ -59,7 +60,7 @@ FormatOption = Annotated[
 
 
 def register(application: typer.Typer) -> None:
-    """Add the subcommands of this module."""
+    """Add the subcommands of this module, and ``schedules``."""
     jobs: dict[str, Callable[..., None]] = {
         "submit": submit_command,
         "estimate": estimate_command,
@@ -73,6 +74,7 @@ def register(application: typer.Typer) -> None:
     }
     add_commands(application, jobs, panel=Panel.JOBS)
     add_commands(application, results, panel=Panel.RESULTS)
+    register_schedules(application)
 
 
 @examples(
