@@ -38,8 +38,8 @@ def test_a_nightly_pipeline_ends_in_a_coreset_and_an_adapter_and_goes_on_the_nex
         )
         page.goto("/console/jobs")
         page.get_by_role("link", name="Nightly").first.click()
-        page.get_by_role("link", name="Open coreset").wait_for()
-        page.get_by_role("link", name="Adapter", exact=True).wait_for()
+        page.get_by_role("link", name="Open coreset").wait_for(timeout=150_000)
+        page.get_by_role("link", name="Adapter", exact=True).wait_for(timeout=150_000)
         expect(page.get_by_role("img", name="Distribution of the overall score")).to_be_visible()
         glance(page, "engineer-job")
         page.get_by_role("link", name="Adapter", exact=True).click()
@@ -68,7 +68,7 @@ def test_a_nightly_pipeline_ends_in_a_coreset_and_an_adapter_and_goes_on_the_nex
     glance(page, "engineer-going-on")
     page.get_by_role("button", name="Start the job").click()
     expect(page.get_by_text("goes on from")).to_be_visible()
-    page.get_by_role("link", name="Open coreset").click()
+    page.get_by_role("link", name="Open coreset").click(timeout=150_000)
     assert _members(page) > set(pipeline_members(server, first.id))
     assert not watched.errors
 

@@ -79,7 +79,7 @@ def test_a_team_gets_a_key_and_its_failed_job_is_mended(
     glance(page, "operator-server")
     (server.models / "lost").rename(server.models / "fragile")
     page.get_by_role("button", name="Retry").click()
-    page.get_by_role("link", name="Adapter", exact=True).wait_for()
+    page.get_by_role("link", name="Adapter", exact=True).wait_for(timeout=150_000)
     page.get_by_role("link", name="Open coreset").click()
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Parquet", exact=True).click()
