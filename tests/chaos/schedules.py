@@ -40,7 +40,7 @@ _FORK = multiprocessing.get_context("fork")
 _WORKERS = 2
 _SPARED = 0.985
 """The share of statements on the database that a process outlives."""
-_END_SECONDS = 60.0
+_END_SECONDS = 600.0
 """The seconds without a tick, after which a run is given up."""
 
 
