@@ -298,11 +298,12 @@ def report(experiment: Experiment, ticks: int) -> list[Target]:
 
 def _line(tick: int, way: Way, row: Row, further: Sequence[float | None]) -> str:
     spent = row.seconds if way in SCORED else {}
+    own = way in (*SCORED, Way.FROZEN)  # the others stand beside the full run's surrogate
     values: Sequence[tuple[float | None, str]] = (
         (sum(spent.values()) if spent else None, ".1f"),
         (spent.get("surrogate"), ".1f"),
         (spent.get("influence"), ".1f"),
-        (row.metrics.get("test_ndcg@10"), ".4f"),
+        (row.metrics.get("test_ndcg@10") if own else None, ".4f"),
         *zip(further, (".3f", ".3f", ".4f"), strict=True),
     )
     cells = ["-" if value is None else format(value, kind) for value, kind in values]
