@@ -371,7 +371,6 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
     )
 }
 
-
 VALIDATION = frozenset(need for need in Need if need.startswith("validation_"))
 VECTORS = VALIDATION | {Need.EMBEDDING, Need.GRADIENTS, Need.TITLES}
 
