@@ -4,6 +4,8 @@ Colours are CSS variables of the page (``--plot-all``, ``--plot-chosen``, ``--pl
 have the colour of the page's own text, so that one drawing suits light and dark pages.
 """
 
+import contextlib
+import importlib
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -16,6 +18,11 @@ import vl_convert
 
 from dealrec.coresets.landscape import as_many_at_random
 from dealrec.selection.interface import StratumUse
+
+# Altair asks whether somebody has loaded pandas, and looks into it. Arrow loads it in whatever thread first
+# makes a table, so Altair could find it half loaded. Loading it here waits until it is whole.
+with contextlib.suppress(ModuleNotFoundError):
+    importlib.import_module("pandas")
 
 Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -1,6 +1,9 @@
 """Charts of curves, step by step."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -23,3 +26,27 @@ def test_few_steps_have_a_tick_each_and_small_values_are_written_shortly():
     shown = ticks(chart.svg)
     assert [one for one in shown if one in "123"] == ["1", "2"]
     assert "5e-5" in shown and "1e-4" in shown
+
+
+SLOW_PANDAS = """
+import time
+time.sleep(2)
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return type(name, (), {})
+"""
+PROGRAM = """
+import threading, time
+thread = threading.Thread(target=__import__, args=("pandas",))
+thread.start()
+from dealrec.reports.curves import curve_charts
+assert curve_charts("Fine-tuning", {"loss": [(1, 0.5), (2, 0.4)]}, "step")
+"""
+
+
+def test_another_thread_may_load_pandas_while_the_first_chart_is_drawn(tmp_path):
+    (tmp_path / "pandas.py").write_text(SLOW_PANDAS)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", PROGRAM]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": path}, timeout=60)
