@@ -47,7 +47,7 @@ class Depth:
     """Whether every bound and every method is tried, too: thousands of cases."""
 
 
-SHORT = Depth(examples=4, chains=15, coverage=False)
+SHORT = Depth(examples=3, chains=8, coverage=False)
 
 
 @dataclass
