@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from dealrec.app.console.auth import KEY_COOKIE
+from dealrec.app.console.forms import request_of
 from dealrec.app.console.pages import raise_into_page, render, set_cookie
 from dealrec.app.console.session import Posted
 from dealrec.app.keys import endpoints as api
@@ -15,8 +15,7 @@ from dealrec.app.kit.caller import Scope
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.errors import status_of
 from dealrec.app.kit.pagination import PageQuery, PageRequest
-from dealrec.config.wording import field_errors
-from dealrec.errors import DealrecError, InputError
+from dealrec.errors import DealrecError
 
 router = APIRouter(prefix="/console/keys", include_in_schema=False)
 _FIRST = PageRequest(50, None)
@@ -62,13 +61,7 @@ def _request(form: Mapping[str, str]) -> KeyCreate:
         "scopes": [scope for scope in Scope if f"{_SCOPE}{scope.value}" in form],
         "expires_days": form.get("expires_days", "").strip() or None,
     }
-    try:
-        return KeyCreate.model_validate(asked)
-    except ValidationError as error:
-        errors = field_errors(error.errors(), "", KeyCreate)
-        raise InputError(
-            "A key cannot be created with these values.", code="invalid_key", errors=errors
-        ) from None
+    return request_of(KeyCreate, asked, code="invalid_key")
 
 
 def _page(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
 from starlette.responses import RedirectResponse
 
+from dealrec.app.console.forms import request_of
 from dealrec.app.console.pages import raise_into_page, render
 from dealrec.app.console.session import Posted
 from dealrec.app.kit.context import Context, ContextDep
@@ -13,8 +13,7 @@ from dealrec.app.kit.errors import status_of
 from dealrec.app.models import endpoints as api
 from dealrec.app.models.schemas import LanguageModelCreate
 from dealrec.app.models.service import own_names
-from dealrec.config.wording import field_errors, sentence
-from dealrec.errors import DealrecError, InputError
+from dealrec.errors import DealrecError
 
 router = APIRouter(prefix="/console/models", include_in_schema=False)
 _INPUTS = (
@@ -62,13 +61,8 @@ def remove(request: Request, context: ContextDep, name: str, _form: Posted) -> R
 
 def _request(form: Mapping[str, str]) -> LanguageModelCreate:
     given = {name: form.get(name, "").strip() for name, *_ in _INPUTS}
-    try:
-        return LanguageModelCreate.model_validate({n: text for n, text in given.items() if text})
-    except ValidationError as error:
-        errors = field_errors(error.errors(), "", LanguageModelCreate)
-        raise InputError(
-            " ".join(map(sentence, errors)), code="invalid_model", errors=errors
-        ) from None
+    asked = {name: text for name, text in given.items() if text}
+    return request_of(LanguageModelCreate, asked, code="invalid_model")
 
 
 def _page(

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from dealrec.app.console.datasets import names
 from dealrec.app.console.fields import read_budget
+from dealrec.app.console.forms import request_of
 from dealrec.app.console.job_form import usable_datasets
 from dealrec.app.console.pages import raise_into_page, render
 from dealrec.app.console.presets import PRESETS
@@ -23,8 +23,7 @@ from dealrec.app.schedules.schemas import ScheduleCreate, ScheduleUpdate
 from dealrec.app.schedules.triggers import DriftMeasure
 from dealrec.app.tables.jobs import JobKind
 from dealrec.config import parse_budget
-from dealrec.config.wording import field_errors, sentence
-from dealrec.errors import DealrecError, InputError
+from dealrec.errors import DealrecError
 
 router = APIRouter(prefix="/console/schedules", include_in_schema=False)
 _FIRST = PageRequest(50, None)
@@ -110,12 +109,7 @@ def _request(context: Context, form: Mapping[str, str]) -> ScheduleCreate:
             "continue_last": "continue_last" in form,
         },
     }
-    try:
-        return ScheduleCreate.model_validate(asked)
-    except ValidationError as error:
-        errors = field_errors(error.errors(), "", ScheduleCreate)
-        told = " ".join(map(sentence, errors))
-        raise InputError(told, code="invalid_schedule", errors=errors) from None
+    return request_of(ScheduleCreate, asked, code="invalid_schedule")
 
 
 def _trigger(form: Mapping[str, str]) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
+from dealrec.app.console.forms import request_of
 from dealrec.app.console.pages import raise_into_page, render
 from dealrec.app.console.session import Posted
 from dealrec.app.kit.context import Context, ContextDep
@@ -14,8 +14,7 @@ from dealrec.app.kit.pagination import PageQuery, PageRequest
 from dealrec.app.webhooks import endpoints as api
 from dealrec.app.webhooks.outbox import ENDS, WebhookEvent
 from dealrec.app.webhooks.schemas import NewWebhook, WebhookCreate, WebhookUpdate
-from dealrec.config.wording import field_errors, sentence
-from dealrec.errors import DealrecError, InputError
+from dealrec.errors import DealrecError
 
 router = APIRouter(prefix="/console/webhooks", include_in_schema=False)
 _FIRST = PageRequest(50, None)
@@ -93,13 +92,7 @@ def _request(form: Mapping[str, str]) -> WebhookCreate:
     asked = {"url": form.get("url", "").strip(), "events": events}
     if name := form.get("name", "").strip():
         asked["name"] = name
-    try:
-        return WebhookCreate.model_validate(asked)
-    except ValidationError as error:
-        errors = field_errors(error.errors(), "", WebhookCreate)
-        raise InputError(
-            " ".join(map(sentence, errors)), code="invalid_webhook", errors=errors
-        ) from None
+    return request_of(WebhookCreate, asked, code="invalid_webhook")
 
 
 def _list_page(

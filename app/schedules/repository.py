@@ -35,19 +35,18 @@ class ScheduleRepository(TenantRepository[ScheduleRow]):
 
     def ready(self, schedule: ScheduleRow) -> list[DatasetRow]:
         """The versions of its data set that are ready, newest first."""
-        of_root = or_(DatasetRow.id == schedule.root_id, DatasetRow.root_id == schedule.root_id)
-        query = select(DatasetRow).where(
-            DatasetRow.tenant_id == self.tenant_id, of_root, DatasetRow.state == DatasetState.READY
-        )
+        query = self._versions(schedule).where(DatasetRow.state == DatasetState.READY)
         return list(
             self.session.scalars(query.order_by(DatasetRow.version.desc(), DatasetRow.id.desc()))
         )
 
     def any_version(self, schedule: ScheduleRow) -> bool:
         """Whether any version of its data set is there, in whatever state."""
+        return self.session.scalars(self._versions(schedule).limit(1)).first() is not None
+
+    def _versions(self, schedule: ScheduleRow) -> Select[DatasetRow]:
         of_root = or_(DatasetRow.id == schedule.root_id, DatasetRow.root_id == schedule.root_id)
-        query = select(DatasetRow.id).where(DatasetRow.tenant_id == self.tenant_id, of_root)
-        return self.session.scalars(query.limit(1)).first() is not None
+        return select(DatasetRow).where(DatasetRow.tenant_id == self.tenant_id, of_root)
 
     def open_job(self, schedule: ScheduleRow) -> str | None:
         """The id of a job of the schedule that has not ended."""

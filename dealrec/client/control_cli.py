@@ -267,5 +267,13 @@ def print_records(
         tell(f"There are more; `--limit` prints more than {limit}.")
 
 
+def say_deleted(identifier: str, *, json: bool) -> None:
+    """Say that something was deleted, or print that as JSON."""
+    if json:
+        print_json({"id": identifier, "deleted": True})
+    else:
+        say(f"{identifier} is deleted.")
+
+
 def _when(time: datetime) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M}"

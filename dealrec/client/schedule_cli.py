@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dealrec.client.asking import DEFAULT_SERVER, KeyOption, ServerOption, asking, plain_record
-from dealrec.client.control_cli import LimitOption, print_records
+from dealrec.client.control_cli import LimitOption, print_records, say_deleted
 from dealrec.config import parse_budget
 from dealrec.errors import InputError
 from dealrec.options import (
@@ -191,10 +191,7 @@ def remove_command(
     """Delete a schedule; the jobs that it has made stay."""
     with asking(server, key) as client:
         client.schedules.get(schedule_id).delete()
-    if json:
-        print_json({"id": schedule_id, "deleted": True})
-    else:
-        say(f"{schedule_id} is deleted.")
+    say_deleted(schedule_id, json=json)
 
 
 def _told(schedule: "Schedule[Any]") -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dealrec.client.asking import DEFAULT_SERVER, KeyOption, ServerOption, asking, plain_record
-from dealrec.client.control_cli import LimitOption, print_records
+from dealrec.client.control_cli import LimitOption, print_records, say_deleted
 from dealrec.options import JsonOption
 from dealrec.terminal import Panel, add_commands, examples, print_json, say
 
@@ -142,10 +142,7 @@ def delete_command(
     """Delete a webhook and all its messages, including those not sent yet."""
     with asking(server, key) as client:
         client.webhooks.get(webhook_id).delete()
-    if json:
-        print_json({"id": webhook_id, "deleted": True})
-    else:
-        say(f"{webhook_id} is deleted.")
+    say_deleted(webhook_id, json=json)
 
 
 def _say_secret(webhook: "NewWebhook[Any]", *, json: bool) -> None:

@@ -5,9 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,21 @@ class Postgres:
 
     def stop(self) -> None:
         self._server.cleanup()
+
+
+def migrated_databases(prefix: str) -> Iterator[tuple[str, Settings]]:
+    """Yield ``sqlite`` and ``postgres``, each with the settings of an empty service of its own."""
+    for shape in ("sqlite", "postgres"):
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        postgres = Postgres(folder) if shape == "postgres" else None
+        url = postgres.url if postgres else None
+        settings = Settings(data_dir=folder / "data", database_url=url)
+        database = Database(settings)
+        database.migrate()
+        database.dispose()
+        yield shape, settings
+        if postgres:
+            postgres.stop()
 
 
 class Broker:

@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.sharedctypes import Synchronized
-from pathlib import Path
 
 from sqlalchemy import event, func, select
 
@@ -34,7 +32,7 @@ from dealrec.app.stages.transitions import move_job
 from dealrec.app.tables.datasets import DatasetRow, DatasetState
 from dealrec.app.tables.jobs import EventRow, JobRow, JobState, StageRow
 from dealrec.app.tables.schedules import ScheduleRow, TickOutcome, TickRow
-from tests.chaos.machines import Postgres
+from tests.chaos.machines import migrated_databases
 
 _FORK = multiprocessing.get_context("fork")
 _WORKERS = 2
@@ -228,17 +226,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20240628)
     options = parser.parse_args()
     clean = True
-    for shape in ("sqlite", "postgres"):
-        folder = Path(tempfile.mkdtemp(prefix="dealrec-ticks-"))
-        postgres = Postgres(folder) if shape == "postgres" else None
-        url = postgres.url if postgres else None
-        settings = Settings(data_dir=folder / "data", database_url=url)
-        database = Database(settings)
-        database.migrate()
-        database.dispose()
+    for shape, settings in migrated_databases("dealrec-ticks-"):
         found = disturbed(settings, options.ticks, options.seed)
-        if postgres:
-            postgres.stop()
         line = {
             "name": "schedules",
             "shape": shape,

@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import random
 import sys
-import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -16,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
-from pathlib import Path
 
 from sqlalchemy import func, select
 from standardwebhooks import Webhook as Verifier
@@ -30,7 +28,7 @@ from dealrec.app.tables.webhooks import DeliveryRow, DeliveryState
 from dealrec.worker.deliverer import keep_delivering
 from tests.app.webhooks.ends import Ends
 from tests.app.webhooks.receiver import HANG, Receiver, receiving
-from tests.chaos.machines import Postgres
+from tests.chaos.machines import migrated_databases
 
 _FORK = multiprocessing.get_context("fork")
 _ENDS = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
@@ -190,17 +188,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20240628)
     options = parser.parse_args()
     clean = True
-    for shape in ("sqlite", "postgres"):
-        folder = Path(tempfile.mkdtemp(prefix="dealrec-hooks-"))
-        postgres = Postgres(folder) if shape == "postgres" else None
-        url = postgres.url if postgres else None
-        settings = Settings(data_dir=folder / "data", database_url=url)
-        database = Database(settings)
-        database.migrate()
-        database.dispose()
+    for shape, settings in migrated_databases("dealrec-hooks-"):
         told = disturbed(settings, options.ends, options.seed)
-        if postgres:
-            postgres.stop()
         line = {
             "name": "webhooks",
             "shape": shape,
