@@ -31,8 +31,8 @@ from tests.dealrec.language_models.tiny import tiny_samples
 def table() -> str:
     """Measure every family and return the table in Markdown."""
     head = (
-        "| family | largest relative error of effort | `auto` adapts | adapter in plain peft "
-        "| chat, beside TRL |"
+        "| family | largest relative error of effort | layers that `auto` adapts "
+        "| adapter in plain peft | chat, compared with TRL |"
     )
     return "\n".join([head, "|---|---|---|---|---|", *map(_row, FAMILIES)])
 
