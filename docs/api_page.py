@@ -12,35 +12,35 @@ _ORDER = ("data sets", "uploads", "jobs", "scores", "coresets", "comparisons", "
 """The order of the groups; others follow."""
 _ANSWERED = "application/json"
 _COMMON = {
-    "id": "Identifies it on this server.",
-    "object": "The kind of the object, always the same text.",
-    "name": "Its name, which people may change.",
-    "created_at": "When it was made (UTC).",
-    "started_at": "When the first work on it began.",
-    "finished_at": "When it ended.",
+    "id": "Identifies the object on this server.",
+    "object": "The kind of the object: a constant.",
+    "name": "The name, which you can change.",
+    "created_at": "The time of creation (UTC).",
+    "started_at": "The time when work on it began (UTC).",
+    "finished_at": "The time when it ended (UTC).",
     "data": "The entries.",
     "has_more": "Whether there is another page.",
-    "next": "The value of `after` that gives the next page.",
+    "next": "The value of `after` for the next page.",
     "job_id": "The job.",
     "dataset_id": "The data set.",
     "coreset_id": "The coreset.",
     "adapter_id": "The adapter.",
     "sample_key": "Identifies a sample of the data set.",
     "influence": "The sample's influence score.",
-    "effort": "The sample's effort score; null where effort was not measured.",
-    "overall": "The score that strata are cut by.",
+    "effort": "The sample's effort score; null if effort was not measured.",
+    "overall": "The score by which samples are ranked or divided into strata.",
     "stratum": "The number of the sample's stratum.",
-    "selected": "Whether it is in the coreset.",
+    "selected": "Whether the sample is in the coreset.",
     "metadata": "Up to 16 short texts of your own.",
-    "metrics": "Figures by name.",
-    "error": "The problem, where there is one.",
+    "metrics": "Metrics by name.",
+    "error": "The problem, if there is one.",
     "split": "How interactions are split into training, validation and test.",
-    "seed": "The seed of everything that is drawn.",
+    "seed": "The seed of all random choices.",
     "model": "The name of a language model.",
     "sha256": "SHA-256 of the content.",
-    "bytes": "The size.",
+    "bytes": "The size in bytes.",
 }
-"""What fields mean that are the same everywhere."""
+"""The meanings of fields that are the same everywhere."""
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -52,7 +52,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def operations(document: dict[str, Any]) -> str:
-    """Every operation: what it does, takes and answers. The shortest way to a coreset comes first."""
+    """Every operation with its parameters, body and responses. The shortest way to a coreset comes first."""
     shared = document["components"].get("parameters", {})
     groups: dict[str, list[str]] = {"the whole method in one request": []}
     groups |= {tag: [] for tag in _ORDER}
@@ -85,7 +85,7 @@ def _operation(
         if given["in"] != "path"
     ]
     if parameters:
-        lines += ["", "| parameter | in | type | what |", "|---|---|---|---|", *parameters]
+        lines += ["", "| parameter | in | type | meaning |", "|---|---|---|---|", *parameters]
     for kind, body in operation.get("requestBody", {}).get("content", {}).items():
         schema = body.get("schema", {})
         lines += ["", f"Body: `{kind}` {_reference(schema)}".rstrip()]
@@ -101,7 +101,7 @@ def _operation(
             - {""}
         )
         answers.append(f"`{status}`" + (f" {', '.join(named)}" if named else ""))
-    return "\n".join([*lines, "", "Answers: " + " · ".join(answers)])
+    return "\n".join([*lines, "", "Responses: " + " · ".join(answers)])
 
 
 def objects(document: dict[str, Any]) -> str:
@@ -128,7 +128,7 @@ def objects(document: dict[str, Any]) -> str:
 def _fields(schema: dict[str, Any], *, asked: bool) -> list[str]:
     """A table; in the body of a request (``asked``) it says which fields are required."""
     required = set(schema.get("required", ())) if asked else set()
-    rows = ["| field | type | what |", "|---|---|---|"]
+    rows = ["| field | type | meaning |", "|---|---|---|"]
     for name, field in schema["properties"].items():
         needed = " (required)" if name in required else ""
         rows.append(

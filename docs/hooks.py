@@ -19,7 +19,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def settings() -> str:
     """Every setting with its default."""
-    rows = ["| variable | default | what |", "|---|---|---|"]
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = "–" if field.default is None else f"`{field.default}`"
         words = " ".join((field.description or "").replace("``", "`").split()).replace("|", "\\|")
@@ -40,15 +40,15 @@ _UNITS = {
     StageName.TITLES: "five items of the catalogue",
     StageName.SELECT: "sample, and for `metagradient` 900 for each step of its trainings",
     StageName.FINETUNE: "sample of the coreset and epoch",
-    StageName.EVALUATE: "text that held-out users are asked about, with and without the adapter",
-    StageName.HEADROOM: "text that is read in trainings on all samples",
-    StageName.COMPARE: "text that is read in all trainings and measurements",
+    StageName.EVALUATE: "text that is evaluated for held-out users, with and without the adapter",
+    StageName.HEADROOM: "text that is read in the trainings on all samples",
+    StageName.COMPARE: "text that is read in all trainings and evaluations",
 }
 
 
 def costs() -> str:
     """Every stage with its rate on the reference machine."""
-    rows = ["| stage | where | seconds | for each |", "|---|---|---|---|"]
+    rows = ["| stage | queue | seconds | for each |", "|---|---|---|---|"]
     for name, spec in STAGES.items():
         seconds = f"{spec.reference_seconds:.2g}"
         rows.append(f"| {spec.title} | `{spec.queue.value}` | {seconds} | {_UNITS[name]} |")
@@ -60,7 +60,7 @@ def states(moves: Mapping[Any, Set[StrEnum]]) -> str:
     rows = ["| state | may become |", "|---|---|"]
     for state, following in moves.items():
         names = ", ".join(f"`{one.value}`" for one in type(state) if one in following)
-        rows.append(f"| `{state.value}` | {names or 'nothing: the end'} |")
+        rows.append(f"| `{state.value}` | {names or 'none (final state)'} |")
     return "\n".join(rows)
 
 
