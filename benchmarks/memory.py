@@ -1,5 +1,7 @@
 """The memory that work with a language model takes, beside the estimate by which jobs are refused.
 
+Counted are the process's own pages and the pages of the weights' files that it maps, not libraries.
+
 ``python -m benchmarks.memory`` on SmolLM2-135M; ``--model FILE.gguf`` or another name or folder. Each kind of
 work runs in a process of its own. The estimate is that of :func:`dealrec.config.model_memory.working_bytes`.
 """
@@ -11,6 +13,9 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
 
 from benchmarks._report import Target, finish
 from dealrec.config.effort import EffortConfig
@@ -21,6 +26,9 @@ from dealrec.config.model_use import ModelUse, trained_model
 from dealrec.config.prune import PruneConfig
 from dealrec.config.runtime import environment_runtime
 from dealrec.config.stages import STAGES, StageName
+
+if TYPE_CHECKING:
+    from dealrec.language_models import LoadedLanguageModel
 
 _LOOK_SECONDS = 0.02
 _TOO_LITTLE, _TOO_MUCH = 0.8, 1.6
@@ -88,13 +96,13 @@ def _measured(model: str, tokens: int, kind: str) -> int:
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
-    _work(model, tokens, kind)
+    loaded = _work(model, tokens, kind)
     ended.set()
     thread.join()
-    return peak[0]
+    return peak[0] + _mapped_weights(loaded)
 
 
-def _work(model: str, tokens: int, kind: str) -> None:
+def _work(model: str, tokens: int, kind: str) -> "LoadedLanguageModel":
     from dealrec.effort.gradients import GradientMeter
     from dealrec.finetune.trainer import LoraTraining
     from dealrec.language_models import load_language_model
@@ -109,11 +117,18 @@ def _work(model: str, tokens: int, kind: str) -> None:
     if kind == "effort":
         encoded = Encoder.for_model(loaded, 128).encode(samples)
         GradientMeter(loaded, _effort(model, tokens)).norms(encoded)
-        return
+        return loaded
     config = _config(model, tokens, kind)
     training = LoraTraining(make_recommender(loaded, config), samples, config)
     training.tokens_at_once = max(tokens, training.tokens_at_once)
     training.advance()
+    return loaded
+
+
+def _mapped_weights(_held: "LoadedLanguageModel") -> int:
+    """The bytes of weights in memory that are pages of files: they stay while the model is held."""
+    maps = psutil.Process().memory_maps(grouped=True)
+    return sum(int(place.rss) for place in maps if place.path.endswith(".safetensors"))
 
 
 def _resident() -> int:

@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from functools import cache
 
 import torch
+
+# Deterministic mode and every optimizer load it, which takes longer than torch itself. Loaded with this
+# module, it is there before a worker forks the processes of stages.
+import torch._inductor.config
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from dealrec.config.runtime import Runtime

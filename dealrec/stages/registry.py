@@ -13,6 +13,8 @@ from dealrec.stages.context import StageContext, StageResult
 
 Run = Callable[[StageContext], StageResult]
 
+_OF_TABLES = ("pandas",)
+"""Arrow loads it when it makes its first value, where it is installed."""
 _OF_MODELS = (
     "transformers.models.auto.modeling_auto",
     "transformers.models.auto.tokenization_auto",
@@ -37,9 +39,9 @@ def late_modules(name: StageName, config: PruneConfig) -> tuple[str, ...]:
     spec = STAGES[name]
     use = spec.language_model(config)
     if use is None:
-        return ()
+        return _OF_TABLES
     adapted = use.adapter is not None or spec.phase in (Phase.TRAINING, Phase.COMPARISON)
-    return _OF_MODELS + (_OF_ADAPTERS if adapted else ())
+    return _OF_MODELS + (_OF_ADAPTERS if adapted else ()) + _OF_TABLES
 
 
 def _with_environment(run: Run) -> Run:

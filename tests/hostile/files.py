@@ -295,7 +295,6 @@ FILES: dict[str, HostileFile] = {
     ),
     "NUL bytes": HostileFile(LATE_NUL, "not_tabular"),
     "HTML": HostileFile(b"<!doctype html><script>alert(1)</script>", "not_tabular"),
-    "an empty file": HostileFile(b"", "empty_file"),
     "UTF-8 with its mark": HostileFile(b"\xef\xbb\xbf" + GOOD, "ready", quick=True),
     "mixed line ends": HostileFile(
         GOOD.replace(b"\n", b"\r\n", 20).replace(b"\n", b"\r", 5) + b"u,i,1\r", "ready"

@@ -56,6 +56,7 @@ _REBOUND = {b"host": b"evil.example", b"content-type": b"application/json"}
 _FOREIGN = {b"origin": b"http://evil.example", b"content-type": b"application/json"}
 
 REQUESTS: dict[str, HostileRequest] = {
+    "an empty file": HostileRequest(form(file_part(b"interactions", b"")), 422, "empty_file"),
     "no boundary": HostileRequest(
         form(_FILE), 422, "invalid_form", headers={b"content-type": b"multipart/form-data"}
     ),
