@@ -73,8 +73,12 @@ def pinned_commit(name: str, repository: str, revision: str) -> str:
 
 @contextmanager
 def _talking_to_hub(name: str, repository: str) -> Iterator[None]:
-    import httpx
     from huggingface_hub import errors
+
+    try:
+        from httpx2 import HTTPError  # what huggingface_hub 2 talks through
+    except ImportError:
+        from httpx import HTTPError  # type: ignore[assignment,unused-ignore]  # huggingface_hub 1
 
     with quiet_transformers():
         try:
@@ -85,10 +89,12 @@ def _talking_to_hub(name: str, repository: str) -> Iterator[None]:
             reason = f"the hub has no repository {repository}, or HF_TOKEN does not open it"
         except errors.RevisionNotFoundError:
             reason = f"{repository} has no such revision"
-        except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, httpx.HTTPError):
+        except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
             reason = "the hub cannot be reached"
         except errors.HfHubHTTPError as error:
             reason = f"the hub answered {error.response.status_code}"
+        except HTTPError:
+            reason = "the hub cannot be reached"
         except OSError as error:
             reason = f"its files cannot be written: {error.strerror}"
         else:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -38,6 +39,8 @@ class Hub(BaseHTTPRequestHandler):
         path = unquote(self.path.partition("?")[0])
         if "org/gated" in path and self.headers.get("authorization") != f"Bearer {TOKEN}":
             self._send(401, b"", {"x-error-code": "GatedRepo"}, body=body)
+        elif "broken/x" in path:
+            self._send(500, b"", {}, body=body)
         elif path.startswith("/api/models/org/") and "/revision/" in path:
             files = [{"rfilename": name.name} for name in sorted(self.folder.iterdir())]
             files += [{"rfilename": "modeling_own.py"}, {"rfilename": "original/model.safetensors"}]
@@ -135,6 +138,19 @@ def test_what_the_hub_refuses_is_said(dealrec) -> None:
     )
     assert dealrec("pull", "gated", token=TOKEN)["available"] is True
     assert "no repository else/gone" in dealrec("pull", "gone", code=2)["detail"]
-    nobody = dealrec("pull", "gone", address="http://127.0.0.1:9", code=2)
-    assert "the hub cannot be reached" in nobody["detail"]
     assert dealrec("pull", "smollm2-135m", code=2)["code"] == "nothing_to_pull"
+
+
+def test_a_hub_that_cannot_be_reached_is_said(dealrec, monkeypatch: pytest.MonkeyPatch) -> None:
+    dealrec("add", "gone", "--repository", "else/gone", "--revision", COMMIT)
+    clock = SimpleNamespace(sleep=lambda _: None)  # the library tries five times, for half a minute
+    monkeypatch.setattr("huggingface_hub.utils._http.time", clock)
+    unpinned = ("add", "main", "--repository", "else/gone", "--revision", "main")
+    for asked in (("pull", "gone"), unpinned):
+        nobody = dealrec(*asked, address="http://127.0.0.1:9", code=2)
+        assert "the hub cannot be reached" in nobody["detail"]
+
+
+def test_a_hub_that_fails_is_said(dealrec) -> None:
+    broken = dealrec("add", "x", "--repository", "broken/x", "--revision", "main", code=2)
+    assert "the hub answered 500" in broken["detail"]
