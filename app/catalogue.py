@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 
 class Choice(BaseModel):
-    """A recommender, a surrogate or a selector; ``parameters`` is a JSON Schema.
+    """A recommender, a surrogate or a selector. ``parameters`` is a JSON Schema of its options.
 
     ``needs`` names the inputs of a selector at its default parameters. ``without_ids`` says whether it works
     on texts without ids; null for anything but selectors.
@@ -39,14 +39,14 @@ class Choices(BaseModel):
 
 
 class LayoutForm(BaseModel):
-    """The columns of a file under our names, and its format as far as the layout says it."""
+    """The columns of a file under DEALRec's names, and its format as far as the layout defines it."""
 
     columns: dict[str, str]
     format: dict[str, Any]
 
 
 class LayoutEntry(BaseModel):
-    """A named layout of files, with the forms that its files of interactions and of items have."""
+    """A named layout of a public data set, with the forms of its interactions and items files."""
 
     name: str
     object: Literal["layout"] = "layout"

@@ -28,10 +28,12 @@ def register(application: typer.Typer) -> None:
 )
 def serve_command(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 picks a free one.", min=0, max=65535)
+    ] = 8000,
     data_dir: DataDir = None,
 ) -> None:
-    """Run the API and, where no broker is set, the embedded worker."""
+    """Run the API and console and, unless a broker is set, the embedded worker."""
     from dealrec.app.serve import serve
 
     serve(settings_for(data_dir), host, port)
@@ -39,7 +41,7 @@ def serve_command(
 
 @examples("dealrec migrate --data-dir service")
 def migrate_command(data_dir: DataDir = None, json: JsonOption = False) -> None:
-    """Bring the database to the newest schema."""
+    """Update the database to the newest schema."""
     from dealrec.app.kit.database import Database
 
     database = Database(settings_for(data_dir))

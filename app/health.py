@@ -17,7 +17,7 @@ _LOG = structlog.get_logger("dealrec.health")
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """The answer of a process that is alive."""
 
     status: Literal["ok"] = "ok"
 
@@ -29,7 +29,7 @@ class Readiness(BaseModel):
     database: bool
     storage: bool
     worker: bool
-    """Whether a worker has looked for work in the last minute."""
+    """Whether a worker has looked for work within the last minute."""
 
 
 class Version(BaseModel):
@@ -41,17 +41,17 @@ class Version(BaseModel):
 
 @router.get("/healthz", operation_id="get_health")
 def healthz() -> Health:
-    """Tell that the process answers; nothing else is checked."""
+    """Say that the process answers. Nothing else is checked."""
     return Health()
 
 
 @router.get(
     "/readyz",
     operation_id="get_readiness",
-    responses={503: {"model": Readiness, "description": "A part does not work"}},
+    responses={503: {"model": Readiness, "description": "A part of the service is not working"}},
 )
 def readyz(request: Request, response: Response) -> Readiness:
-    """Tell whether jobs can be accepted and run."""
+    """Say whether jobs can be accepted and run."""
     database, worker = _database(request.app.state.database)
     storage = _storage(request.app.state.storage)
     ready = database and storage and worker

@@ -50,11 +50,17 @@ class Removal:
             return
         job = lock_job(self.session, job.id)
         if job.state not in ENDED_JOBS:
-            raise InUse(f"Job {job.id} is {job.state}; cancel it first.", [_entry("job", job.id)])
+            raise InUse(
+                f"The job {job.id} has not ended (its state is `{job.state}`). Cancel it first.",
+                [_entry("job", job.id)],
+            )
         coresets = list(self.session.scalars(self._coresets(job)))
         dependents = [_entry("coreset", row.id) for row in coresets if row.id != job.coreset_id]
         if dependents and not cascade:
-            raise InUse("Coresets were made from the job's scores.", dependents)
+            raise InUse(
+                "Coresets were made from the job's scores. Delete them first, or use cascade=true.",
+                dependents,
+            )
         for coreset in coresets:
             self.coreset(coreset, cascade=cascade)
         for adapter in self.session.scalars(
@@ -90,7 +96,7 @@ class Removal:
         if (trained or adapters) and not cascade:
             entries = [_entry("job", job.id) for job in trained]
             raise InUse(
-                "Adapters were trained on the coreset.",
+                "Adapters were trained on the coreset. Delete them first, or use cascade=true.",
                 [*entries, *(_entry("adapter", adapter.id) for adapter in adapters)],
             )
         for job in trained:

@@ -42,7 +42,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     listener = _listen(host, port)
     _prepare(settings, host)
     if not settings.broker_url and missing(Extra.WORKER):
-        say(f"No worker runs here, so jobs wait for one: `{Extra.WORKER.pip}` helps.")
+        say(f"No worker runs here, so jobs wait. Install the worker with `{Extra.WORKER.pip}`.")
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(settings),
@@ -118,8 +118,8 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise InputError(
-            f"The server cannot listen on port {port} of {host}: {error.strerror}. Choose another "
-            "port with `--port`, where 0 takes a free one, or another address with `--host`.",
+            f"The server cannot listen on port {port} of {host}: {error.strerror}. Choose another port "
+            "with `--port` (0 picks a free one), or another address with `--host`.",
             code="address_not_usable",
             title="The address cannot be used",
         ) from error
@@ -134,8 +134,8 @@ def _prepare(settings: Settings, host: str) -> None:
         with database.session(write=False) as session:
             if not is_loopback(host) and not keys_required(session, settings):
                 raise InputError(
-                    f"{host} can be reached from other machines, and no API key exists. Make one "
-                    "with `dealrec keys create`, set DEALREC_BOOTSTRAP_KEY, or use 127.0.0.1.",
+                    f"{host} can be reached from other machines, but no API key exists. Create one "
+                    "with `dealrec keys create`, set DEALREC_BOOTSTRAP_KEY, or listen on 127.0.0.1.",
                     code="keys_needed",
                     title="API keys are needed",
                 )

@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Path("data")
-    """The folder of the embedded shape, with the SQLite file, stored files and scratch space."""
+    """The folder of a server without a broker, with the SQLite file, stored files and scratch space."""
 
     models: Path | None = None
     """The catalogue of language models, a TOML file that the API and all workers read; the default is
@@ -41,22 +41,23 @@ class Settings(BaseSettings):
     """An API key (``dr_…``) that becomes valid for the tenant ``default`` at start."""
 
     require_keys: bool | None = None
-    """Whether requests need an API key. Unset: yes if a key exists or ``bootstrap_key`` is set."""
+    """Whether requests need an API key. If unset, they do when a key exists or ``bootstrap_key`` is set."""
 
     rate_limit: str | None = None
-    """The most requests of one key, such as ``600/minute`` or ``10/second;6000/hour``; without keys,
-    the most of one address. ``none`` sets no limit. Unset: ``6000/minute`` per key, no limit without
+    """The rate limit of each key, such as ``600/minute`` or ``10/second;6000/hour``; without keys, the
+    limit of each address. ``none`` sets no limit. If unset, ``6000/minute`` per key, and no limit without
     keys."""
 
     quota_stored_bytes: int | None = Field(None, ge=0)
-    """The bytes that a tenant may store, unless ``dealrec tenants set`` gives it its own limit. Unset: no
-    limit."""
+    """The bytes that a tenant may store, unless ``dealrec tenants set`` gives it its own limit. If unset,
+    there is no limit."""
 
     quota_open_jobs: int | None = Field(None, ge=0)
-    """The jobs of a tenant that may be open (not ended) at once; own limits and unset as above."""
+    """How many jobs of a tenant may be open (not ended) at once; own limits and unset as above."""
 
     quota_gpu_seconds: float | None = Field(None, ge=0)
-    """The seconds that a tenant's stages may use a GPU within ``quota_gpu_days``; otherwise as above."""
+    """The GPU seconds that a tenant's stages may use within ``quota_gpu_days``; own limits and unset as
+    above."""
 
     quota_gpu_days: float = Field(30.0, gt=0)
     """The number of past days over which GPU seconds are counted."""
@@ -65,24 +66,24 @@ class Settings(BaseSettings):
     """How long the audit trail is kept."""
 
     metrics_open: bool = False
-    """Whether ``/metrics`` needs no key; otherwise it needs one with the scope ``admin``."""
+    """Whether ``/metrics`` is open to everybody; otherwise it needs a key with the scope ``admin``."""
 
     max_upload_bytes: int = Field(4 * 2**30, gt=0)
-    """The largest body of an upload, counted while it streams."""
+    """The largest body of an upload, in bytes, counted while it streams."""
 
     allowed_addresses: Annotated[tuple[str, ...], NoDecode] = ()
-    """The addresses that data sets may be read from, such as ``s3://bucket/logs file:///data``: these and
-    what is below them. Every tenant may read them. S3 takes its credentials from the usual ``AWS_…``
-    variables."""
+    """The addresses from which data sets may be read, such as ``s3://bucket/logs file:///data``,
+    including everything below them. Every tenant may read them. Credentials for S3 come from the usual
+    ``AWS_…`` variables."""
 
     max_json_bytes: int = Field(2**20, gt=0)
-    """The largest body of any other request."""
+    """The largest body of any other request, in bytes."""
 
     upload_part_bytes: int = Field(16 * 2**20, gt=0)
     """The bytes of each part of a resumable upload."""
 
     idempotency_hours: float = Field(24.0, gt=0)
-    """How long the answer under an ``Idempotency-Key`` is kept."""
+    """How long the response to a request with an ``Idempotency-Key`` is kept."""
 
     event_days: float = Field(30.0, gt=0)
     """How long the events of ended jobs are kept."""
@@ -91,28 +92,29 @@ class Settings(BaseSettings):
     """How long an upload is kept, and how long the files of a rejected data set are."""
 
     webhook_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
-    """Networks beside the public internet that webhooks may go to, such as ``10.2.0.0/16 127.0.0.1/32``.
-    Plain ``http`` is for these alone."""
+    """Networks besides the public internet to which webhooks may send, such as ``10.2.0.0/16
+    127.0.0.1/32``. Plain ``http`` is allowed only for these."""
 
     webhook_seconds: float = Field(10.0, gt=0)
-    """The longest time that a webhook's receiver may take for its answer."""
+    """The longest time that a webhook's receiver may take to respond."""
 
     webhook_retry_seconds: float = Field(5.0, gt=0)
-    """The longest pause after the first failure of a webhook's message; it doubles up to six hours."""
+    """The longest pause after the first failed attempt to deliver a message; it doubles with each
+    attempt, up to six hours."""
 
     webhook_days: float = Field(3.0, gt=0)
-    """How long a message that fails is tried again."""
+    """For how long failed messages are sent again."""
 
     webhook_threads: int = Field(8, ge=1)
-    """The number of webhooks that a worker delivers to at the same time."""
+    """The number of webhooks to which a worker delivers at the same time."""
 
     track: Annotated[tuple[str, ...], NoDecode] = ()
-    """The trackers that get a record of every job that ends, such as ``mlflow:http://tracker:5000`` or
-    ``tensorboard:/data/runs``, with spaces between them; the workers write it. Unset: none."""
+    """The experiment trackers, separated by spaces, to which workers write a record of every job that
+    ends, such as ``mlflow:http://tracker:5000`` or ``tensorboard:/data/runs``. If unset, there are none."""
 
     track_retry_seconds: float = Field(30.0, gt=0)
-    """The pause after the first failure of a tracker; it doubles, and after ten failures the record is given
-    up."""
+    """The pause after the first failed attempt to write to a tracker; it doubles with each attempt, and
+    after ten failures no further attempt is made."""
 
     lease_seconds: float = Field(60.0, gt=0)
     """How long a claim lasts without a heartbeat."""
@@ -121,16 +123,16 @@ class Settings(BaseSettings):
     """How often a running stage renews its lease."""
 
     poll_seconds: float = Field(0.5, gt=0)
-    """How often the embedded worker looks for work."""
+    """How often the worker of a server without a broker looks for work."""
 
     sweep_seconds: float = Field(15.0, gt=0)
     """How often the sweeper looks for expired leases, unsent wake-ups and schedules that are due."""
 
     orphan_hours: float = Field(24.0, ge=0)
-    """The age from which the sweeper removes stored files that no row refers to."""
+    """The age at which the sweeper removes stored files to which no database row refers."""
 
     orphan_sweep_seconds: float = Field(3600.0, gt=0)
-    """How often the sweeper looks for such files, for which it lists the whole storage."""
+    """How often the sweeper looks for such files. It lists the whole storage for that."""
 
     failed_checkpoint_days: float = Field(7.0, ge=0)
     """How long the checkpoints of a failed job are kept for a retry."""
@@ -152,20 +154,22 @@ class Settings(BaseSettings):
 
     stage_memory_bytes: int | None = Field(None, gt=0)
     """The largest resident memory of any other stage's process, without mapped files. A process that
-    exceeds it is ended and retried in smaller pieces. Unset: only the machine's limit applies."""
+    exceeds it is stopped, and the stage is retried in smaller pieces. If unset, only the machine's limit
+    applies."""
 
     ingest_seconds: float = Field(3600.0, gt=0)
     """The longest time that parsing uploaded files may take."""
 
     fork_stages: bool = True
-    """Whether a worker on Linux forks the processes of stages from one that has their libraries loaded, which
-    saves seconds in each stage. Off, and where a fork is not fit, every process starts anew."""
+    """Whether a worker on Linux forks the processes of stages from a process that has their libraries
+    loaded, which saves seconds in each stage. If this is off, or a fork is not possible, every process
+    starts from scratch."""
 
     max_comparison_runs: int = Field(1000, ge=1)
     """The most trainings of one comparison: budgets × selectors × seeds."""
 
     torch_threads: int | None = Field(None, ge=1)
-    """The number of torch threads in every stage; unset: the cores of the machine."""
+    """The number of torch threads in every stage. If unset, the number of cores of the machine."""
 
     device: str = "auto"
     """The device for torch: ``auto``, ``cpu`` or ``cuda``."""
@@ -177,7 +181,7 @@ class Settings(BaseSettings):
         for address in found if isinstance(found, tuple | list) else ():
             if not re.match(r"(s3|file)://.", str(address)):
                 raise ValueError(
-                    f"an address starts with s3:// or file://, not as {address!r} does"
+                    f"an address must start with s3:// or file://, but {address!r} does not"
                 )
         return found
 

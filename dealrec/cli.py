@@ -89,8 +89,8 @@ def whole() -> typer.Typer:
         name="dealrec",
         help="Pick the few samples worth fine-tuning an LLM recommender on. "
         "`dealrec COMMAND --help` shows the options of a command, with examples.",
-        epilog="A file dealrec.toml in this folder or in the home folder may hold the server, a "
-        "reference to the key, and defaults of commands.",
+        epilog="Defaults (the server, a reference to the API key, options of commands) can be kept in "
+        "a file dealrec.toml, in this folder or in your home folder.",
         no_args_is_help=True,
         pretty_exceptions_show_locals=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -158,7 +158,7 @@ def prune_command(
     budget: BudgetOption = None,
     target: TargetOption = None,
     target_from: Annotated[
-        Path | None, typer.Option(help="Report of a comparison with a --curve, or its folder.")
+        Path | None, typer.Option(help="The report of a comparison with a --curve, for --target.")
     ] = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     samples: SamplesOption = None,
@@ -173,7 +173,7 @@ def prune_command(
     track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Choose a coreset, the few samples worth fine-tuning on, from your data; needs no server."""
+    """Select a coreset, the few samples worth fine-tuning on, from your data. This needs no server."""
     from dealrec.data.findings import validation_lines
     from dealrec.pipeline import prune
     from dealrec.sources import additions
@@ -231,20 +231,20 @@ def prune_command(
 def finetune_command(
     coreset: Annotated[
         Path,
-        typer.Argument(help="A coreset.jsonl, JSON Lines like it, or a folder of prune."),
+        typer.Argument(help="coreset.jsonl, a file like it, or a folder that `prune` has written."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the adapter.")],
-    model: Annotated[str, typer.Option(help="Catalogue name, folder, GGUF file or hub id.")],
+    model: Annotated[str, typer.Option(help="Catalogue name, folder, GGUF file or Hub id.")],
     interactions: Annotated[
         Path | None,
-        typer.Option(help="The data that the coreset is of; an encoder reads its titles."),
+        typer.Option(help="The interactions of the coreset; the recommender `encoder` needs them."),
     ] = None,
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     samples: SamplesOption = None,
     prompt_format: Annotated[
         PromptFormat | None,
         typer.Option(
-            help="For a file of texts: auto (default), plain, or chat for the model's chat template."
+            help="For a file of texts: auto (default), plain, or chat (the model's chat template)."
         ),
     ] = None,
     *,
@@ -281,16 +281,16 @@ def export_command(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A folder of prune, a file of examples, or the folder of a trained encoder."
+            help="A folder that `prune` has written, a file of examples, or a trained encoder."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files; it must be new or empty.")],
     format_: Annotated[
         str | None,
         typer.Option(
             "--format",
             help="messages (default), prompt_completion, conversational, sharegpt, alpaca or "
-            "huggingface; an encoder has one format.",
+            "huggingface. An encoder has a single format.",
         ),
     ] = None,
     model: Annotated[
@@ -300,11 +300,11 @@ def export_command(
     set_: SetOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a coreset in another trainer's format, with a configuration for it; or export an encoder.
+    """Write a coreset and a configuration in the format of another trainer, or export an encoder.
 
-    The configurations (TRL, Axolotl, LLaMA-Factory) repeat our fine-tuning: that of the folder's run,
-    or the one of --config, --set and --model. An encoder becomes a folder that sentence-transformers
-    loads.
+    The configurations (for TRL, Axolotl and LLaMA-Factory) repeat DEALRec's own fine-tuning, with the
+    options of the run in the folder or those of --config, --set and --model. An encoder becomes a folder
+    that sentence-transformers loads.
     """
     local_source(source)
     from dealrec.coresets.exports import export
@@ -314,7 +314,7 @@ def export_command(
     if (source / CONFIG).is_file():
         if format_ is not None or config is not None or set_:
             raise InputError(
-                "An encoder is written in one format, and takes no options but --model.",
+                "An encoder has a single format. Leave --format, --config and --set out.",
                 code="invalid_option",
             )
         with stage_display() as stages:
@@ -359,7 +359,7 @@ def layouts_command(json: JsonOption = False) -> None:
     "dealrec selectors --json",
 )
 def selectors_command(json: JsonOption = False) -> None:
-    """List the selectors: what each does, what it looks at, and where it comes from."""
+    """List the selectors: what each does, which scores it uses, and where it was published."""
     from dealrec.config.selectors import SELECTORS, listed_needs
     from dealrec.config.texts import text_selectors
 
@@ -382,12 +382,12 @@ def selectors_command(json: JsonOption = False) -> None:
         say(f"{row['name']:<18} {row['summary']}")
         source = "" if row["source"] == "-" else f"; source: {row['source']}"
         texts = "; works on texts without ids" if row["without_ids"] else ""
-        say(f"{'':<18} looks at {', '.join(row['needs']) or 'no scores'}{texts}{source}")
+        say(f"{'':<18} uses {', '.join(row['needs']) or 'no scores'}{texts}{source}")
 
 
 @examples("dealrec version")
 def version_command(json: JsonOption = False) -> None:
-    """Print the version, as --version does."""
+    """Print the version, like --version."""
     if json:
         print_json({"version": __version__})
     else:

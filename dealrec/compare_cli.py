@@ -36,12 +36,17 @@ def compare_command(
     append_items: AppendItemsOption = None,
     work: Annotated[
         Path | None,
-        typer.Option(help="Where finished stages and runs are kept, for other comparisons too."),
+        typer.Option(
+            help="Where finished stages and runs are kept. Other comparisons can use them too."
+        ),
     ] = None,
     pilot: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of an earlier report, which tells first how small a difference this one can see."
+            help=(
+                "Folder of an earlier report, from which the smallest detectable difference is computed "
+                "before the runs start."
+            )
         ),
     ] = None,
     *,
@@ -50,7 +55,7 @@ def compare_command(
     track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Find out whose coresets teach most: train on those of several selectors, and ask held-out users."""
+    """Find out which selector's coresets teach most: train on each one, and evaluate on held-out users."""
     settings = ComparisonConfig.parse({**compared, "config": asked.config}, location="comparison")
     from dealrec.comparison.curve import curve_lines
     from dealrec.pipeline import compare
@@ -95,12 +100,12 @@ def _foreseen(pilot: Path, asked: ComparisonConfig) -> str:
         power = ComparisonReport.model_validate_json(text).power
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{pilot} holds no report of a comparison: {error}", code="no_pilot"
+            f"{pilot} does not hold the report of a comparison: {error}", code="no_pilot"
         ) from None
     if power is None:
         raise InputError(
-            f"The report in {pilot} compares nothing twice, so it has no spreads. Take one of "
-            "this version with two runs or more.",
+            f"The report in {pilot} has only one run of each selector, so the spread of differences is "
+            "unknown. Use a report of this version with at least two runs.",
             code="no_pilot",
         )
     assert asked.config.evaluation is not None

@@ -37,16 +37,16 @@ CONFIG: dict[str, Any] = {
 
 @examples("dealrec sample-data sample --users 300 --items 150")
 def sample_data_command(
-    folder: Annotated[
-        Path, typer.Argument(help="Where interactions.csv and items.csv are written.")
-    ],
+    folder: Annotated[Path, typer.Argument(help="Folder for interactions.csv and items.csv.")],
     users: Annotated[int, typer.Option(min=10, max=10_000_000, help="How many users.")] = 1000,
     items: Annotated[int, typer.Option(min=20, max=1_000_000, help="How many items.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,
-    kind: Annotated[SampleKind, typer.Option(help="What they are like.")] = SampleKind.SEQUENCES,
+    seed: Annotated[
+        int, typer.Option(min=0, help="The random seed. The same seed gives the same data.")
+    ] = 0,
+    kind: Annotated[SampleKind, typer.Option(help="The kind of data.")] = SampleKind.SEQUENCES,
     json: JsonOption = False,
 ) -> None:
-    """Write a synthetic data set with titles and genres to try things on."""
+    """Write a synthetic data set with titles and genres, to try things out."""
     from dealrec.data.regimes import write_kind
 
     write_kind(folder, kind, users=users, items=items, seed=seed)
@@ -61,14 +61,14 @@ def sample_data_command(
 def demo_command(
     out: Annotated[Path, typer.Option(help="A new or empty folder for the results.")],
 ) -> None:
-    """Run the service on sample data once: a coreset, a report and a LoRA adapter."""
+    """Run the service once on sample data, which gives a coreset, a report and a LoRA adapter."""
     from dealrec.data.synthetic import write_sample_data
 
     begun = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     if any(out.iterdir()):
         raise InputError(
-            f"{out} holds files already; the demo takes a new folder.", code="folder_in_use"
+            f"{out} already holds files. Give the demo a new or empty folder.", code="folder_in_use"
         )
     say("1. Sample data: 1,000 users, 500 titles")
     write_sample_data(out / "data")

@@ -22,7 +22,7 @@ def local_file(path: str | Path) -> Path:
     """
     found = Path(path).expanduser()
     if found.is_dir():
-        detail = f"{found} is a folder. Name one file in it."
+        detail = f"{found} is a folder. Give a file in it."
     elif not found.exists():
         detail = f"There is no file {found}."
     elif not found.is_file():
@@ -42,7 +42,7 @@ def local_source(path: str | Path) -> Path:
     """
     if not str(path):
         raise InputError(
-            "The name of a file is empty.", code="no_such_file", title="A file cannot be read"
+            "The name of the file is empty.", code="no_such_file", title="A file cannot be read"
         )
     found = Path(path).expanduser()
     return found if found.is_dir() and os.access(found, os.R_OK | os.X_OK) else local_file(found)

@@ -41,14 +41,14 @@ class EarlierRun:
             kept = json.loads((folder / _FILE).read_text())
         except (OSError, ValueError):
             raise continuation_not_possible(
-                f"{result} is no result of `dealrec prune` of this version."
+                f"{result} is not a result of `dealrec prune` of this version."
             ) from None
         folders = {name: folder / path for name, path in kept["folders"].items()}
         needed = {*folders} - {StageName.FINETUNE}
         gone = [name for name in sorted(needed) if not folders[name].is_dir()]
         if gone:
             raise continuation_not_possible(
-                f"its work folder has no `{gone[0]}` any more, in {folders[gone[0]]}."
+                f"`{gone[0]}` is missing from its work folder, where it was in {folders[gone[0]]}."
             )
         return cls(kept["identity"], folders, _adapter(folder, folders))
 

@@ -52,7 +52,9 @@ def require(extra: Extra) -> None:
     if names := missing(extra):
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         listed = ", ".join(names[:_SHOWN]) + more
-        raise NotInstalled(f"{listed} cannot be found here; `{extra.pip}` helps.")
+        raise NotInstalled(
+            f"These packages are not installed: {listed}. Install them with `{extra.pip}`."
+        )
 
 
 def _packages(extra: str) -> list[str]:

@@ -17,32 +17,43 @@ from dealrec.terminal import examples, print_json, say, stage_display
 @reads_data
 def fidelity_command(
     interactions: InteractionsArgument,
-    out: Annotated[Path, typer.Option(help="Folder for report.json and the trainings.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.json and the trained surrogates.")],
     items: Annotated[Path | None, typer.Option(help="Item catalogue with titles.")] = None,
     users: Annotated[
         int | None,
-        typer.Option(min=20, help="Measure on this many users, spread evenly; default: all."),
+        typer.Option(min=20, help="Use only this many users, spread evenly; default: all."),
     ] = None,
     halves: Annotated[
-        int, typer.Option(min=3, help="Random halves of the users to train on.")
+        int, typer.Option(min=3, help="The number of random halves of the users to train on.")
     ] = 30,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each half.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="The number of trainings on each half.")] = 2,
     queries: Annotated[
-        int, typer.Option(min=2, help="Questions of each kind that are asked of influence.")
+        int,
+        typer.Option(
+            min=2, help="The number of queries (samples whose loss is predicted) of each kind."
+        ),
     ] = 500,
     surrogates: Annotated[
-        int, typer.Option(min=1, help="Surrogates whose predictions are averaged.")
+        int, typer.Option(min=1, help="The number of surrogates whose predictions are averaged.")
     ] = 2,
-    left_out: Annotated[int, typer.Option(min=3, help="Samples left out on a small problem.")] = 30,
-    processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    left_out: Annotated[
+        int,
+        typer.Option(
+            min=3, help="The number of samples to leave out, one at a time, on a small problem."
+        ),
+    ] = 30,
+    processes: Annotated[
+        int, typer.Option(min=1, help="The number of trainings that run at the same time.")
+    ] = 1,
     table: Annotated[
-        bool, typer.Option(help="Measure every set of parameters and every curvature as well.")
+        bool,
+        typer.Option(help="Also measure every other set of parameters and every other curvature."),
     ] = False,
     *,
     asked: Asked,
     json: JsonOption = False,
 ) -> None:
-    """Measure on your data how well influence predicts what happens when samples are left out."""
+    """Measure on your data how well influence predicts what happens when samples are left out of training."""
     from dealrec.data.findings import validation_lines
     from dealrec.influence.fidelity.datamodeling import FidelityScale
     from dealrec.influence.fidelity.halves import small_problem

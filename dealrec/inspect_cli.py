@@ -25,9 +25,9 @@ def inspect_command(
     asked: Asked,
     json: JsonOption = False,
 ) -> None:
-    """Show how your files would be read and which rows would be accepted; nothing is kept.
+    """Show how your files would be read and which rows would be accepted. Nothing is stored.
 
-    The exit status is 2 where the files are refused.
+    The exit status is 2 if the files are rejected.
     """
     from dealrec.data.findings import validation_lines
     from dealrec.data.inspection import inspection_lines
@@ -58,7 +58,7 @@ def inspect_command(
         f"sha256 {result.dataset.sha256}",
     ):
         say(line)
-    tell("Nothing was kept.")
+    tell("Nothing was stored.")
 
 
 def _counted(counts: Mapping[str, Any], split: str) -> str:

@@ -19,11 +19,13 @@ class NumberType(StrEnum):
 
 @examples("dealrec merge adapter --model smollm2-135m --out merged")
 def merge_command(
-    adapter: Annotated[Path, typer.Argument(help="An adapter's folder.")],
-    out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
+    adapter: Annotated[Path, typer.Argument(help="Folder of the adapter.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the merged model; it must be new or empty.")
+    ],
     model: Annotated[str, typer.Option(help="The model that the adapter was trained on.")],
     dtype: Annotated[
-        NumberType, typer.Option(help="Number type of the weights.")
+        NumberType, typer.Option(help="Number type of the merged weights.")
     ] = NumberType.FLOAT32,
     json: JsonOption = False,
 ) -> None:

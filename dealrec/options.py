@@ -24,38 +24,46 @@ from dealrec.config.scales import Scale
 from dealrec.disk import local_file
 from dealrec.errors import FieldError, InputError
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON for machines.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ConfigOption = Annotated[Path | None, typer.Option(help="JSON file with the configuration.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="One option, e.g. selection.strata=25, or data.split=leave_one_out for the data.",
+        help=(
+            "Set one option, such as selection.strata=25, or data.split=leave_one_out for the data. Can "
+            "be repeated."
+        ),
     ),
 ]
 _INTERACTIONS = typer.Argument(
-    help="The interactions: a file in any format, a folder, several files, or an address."
+    help=(
+        "The interactions: a file in any supported format, a folder, several files, or an address such as "
+        "s3://…."
+    )
 )
 InteractionsArgument = Annotated[list[str], _INTERACTIONS]
 InteractionsOrSamples = Annotated[list[str] | None, _INTERACTIONS]
 SamplesOption = Annotated[
     Path | None,
     typer.Option(
-        help="Samples with texts of their own: JSON Lines, JSON, Parquet or CSV with messages, or prompt "
-        "and completion; and with sample_id, user_id, history and target where there are ids."
+        help="Ready texts instead of texts made from interactions: JSON Lines, JSON, Parquet or CSV "
+        "with messages, or with prompt and completion; also sample_id, user_id, history and "
+        "target if the texts have ids."
     ),
 ]
 AppendOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--append",
-        help="Interactions that came later. Several make one version each, in their order; those that the "
-        "work folder has are not read again.",
+        help="A file of later interactions. Each file makes one version, in the given order; files "
+        "that the work folder already holds are not read again.",
     ),
 ]
 AppendItemsOption = Annotated[
-    Path | None, typer.Option(help="New items, which came with the last --append or alone.")
+    Path | None,
+    typer.Option(help="A file of new items, which came with the last --append or alone."),
 ]
 BudgetOption = Annotated[
     str | None,
@@ -66,22 +74,25 @@ BudgetOption = Annotated[
 TargetOption = Annotated[
     str | None,
     typer.Option(
-        help="In place of a budget: '95 % of full' of what all samples teach, by a comparison with --curve."
+        help=(
+            "Instead of a budget: the share of what all samples teach, such as '95 % of full'. Needs "
+            "--target-from."
+        )
     ),
 ]
 ColumnOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="OURS=THEIRS",
-        help="What a column is called in your file, such as user_id=customer.",
+        help="The name of a column in your file, such as user_id=customer. Can be repeated.",
     ),
 ]
 TrackOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TRACKER",
-        help="Write the curves of trainings and the options to mlflow:URI, tensorboard:FOLDER or "
-        "wandb:FOLDER; may be given several times.",
+        help="Record training curves and options in mlflow:URI, tensorboard:FOLDER or wandb:FOLDER. "
+        "Can be repeated.",
     ),
 ]
 
@@ -92,46 +103,57 @@ _OF_COMPARISON = ComparisonConfig.model_fields
 
 def compared_by(
     budget: Annotated[
-        str, typer.Option(help="Counts or shares, by commas: 256,5%. None with --curve alone.")
+        str,
+        typer.Option(
+            help="The budgets, separated by commas, as counts or shares: 256,5%. Not needed with --curve."
+        ),
     ] = "",
     selectors: Annotated[
-        str, typer.Option(help="Names by commas; the controls are always added.")
+        str, typer.Option(help="The selectors, separated by commas. The controls are always added.")
     ] = COMPARED,
     curve: Annotated[
         str,
-        typer.Option(help="Counts or shares of random samples that show how many are enough."),
+        typer.Option(
+            help="Budgets at which random selections are trained on, to show how many samples are enough."
+        ),
     ] = "",
     seeds: Annotated[
-        int, typer.Option(min=2, help="Runs of each selector; a verdict needs 5.")
+        int, typer.Option(min=2, help="Runs of each selector at each budget. A verdict needs 5.")
     ] = _OF_COMPARISON["seeds"].default,
     smallest_effect: Annotated[
         float,
         typer.Option(
-            help="Smallest difference that matters to you, in nats; less counts as a tie."
+            help="The smallest difference that matters to you, in nats. A smaller one counts as a tie."
         ),
     ] = _OF_COMPARISON["smallest_effect"].default,
     full_data_runs: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Trainings on all samples, which show what can be learned; default: "
+            help="Trainings on all samples, which show whether there is anything to learn; default: "
             f"{_OF_COMPARISON['full_data_runs'].default}, with --curve as many as --seeds.",
         ),
     ] = None,
     full_data_samples: Annotated[
-        str | None, typer.Option(help="How many samples these trainings use, if all are too many.")
+        str | None,
+        typer.Option(
+            help="How many samples the trainings on all samples use, if all would be too many."
+        ),
     ] = None,
     despite_no_headroom: Annotated[
         bool,
         typer.Option(
             "--despite-no-headroom",
-            help="Go on even if training on all data teaches no recommending.",
+            help="Continue even if training on all samples does not teach the model to recommend.",
         ),
     ] = False,
     scale: Annotated[
         Scale,
         typer.Option(
-            help="cpu trains a projection over frozen states, in minutes; full trains every layer, for GPUs."
+            help=(
+                "cpu trains a projection on top of the frozen model and takes minutes; full trains every "
+                "layer and needs a GPU."
+            )
         ),
     ] = Scale.CPU,
 ) -> ComparisonOptions:
@@ -205,7 +227,7 @@ def pair(text: str, option: str) -> tuple[str, str]:
         raise InputError(
             f"{option} takes NAME=VALUE, not {text!r}.",
             code="invalid_option",
-            errors=[FieldError(option, "there is no `=` in it")],
+            errors=[FieldError(option, "has no `=`")],
         )
     return name, value
 
@@ -242,25 +264,33 @@ def continued_by(
     continue_from: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of an earlier result: the surrogate goes on from its weights, and effort "
-            "is measured for new texts alone."
+            help="Folder of an earlier result to continue from: the surrogate starts from its earlier "
+            "weights, and effort is measured only for new texts."
         ),
     ] = None,
     carry: Annotated[
         Carry | None,
         typer.Option(
-            help="What becomes of the earlier coreset: anew (default), top_up or replace."
+            help=(
+                "What happens to the earlier coreset: anew (default; select from scratch), top_up (keep "
+                "it and add samples) or replace (replace a share of it)."
+            )
         ),
     ] = None,
     replaced_share: Annotated[
         float | None,
-        typer.Option(min=0, max=1, metavar="SHARE", help="For --carry replace; default: 0.2."),
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="For --carry replace: the share of the budget that goes to new samples; default: 0.2.",
+        ),
     ] = None,
     continued_epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs that the surrogate is trained further.")
+        int | None, typer.Option(min=1, help="The number of further epochs of the surrogate.")
     ] = None,
     carry_adapter: Annotated[
-        bool, typer.Option("--carry-adapter", help="Train on from the earlier adapter.")
+        bool, typer.Option("--carry-adapter", help="Continue training the earlier adapter.")
     ] = False,
     replay: Annotated[
         float | None,
@@ -268,7 +298,7 @@ def continued_by(
             min=0,
             max=1,
             metavar="SHARE",
-            help="With --carry-adapter: how many of the members that stay are learned again; default: 1.",
+            help="With --carry-adapter: the share of the kept samples that are learned again; default: 1.",
         ),
     ] = None,
 ) -> GoingOn:
@@ -332,12 +362,15 @@ def asked_for(
     column: ColumnOption = None,
     split: Annotated[
         SplitMethod | None,
-        typer.Option(help="How interactions are split into training, validation and test."),
+        typer.Option(help="How the data are split into training, validation and test."),
     ] = None,
     allow_rejected: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, metavar="SHARE", help="Share of rows that may be unusable; default: 0.05."
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="The share of rows that may be unusable before the file is rejected; default: 0.05.",
         ),
     ] = None,
 ) -> Asked:
@@ -349,7 +382,7 @@ def asked_for(
     settings = configuration(config, set_ or [])
     data = settings.pop("data", {})
     if not isinstance(data, Mapping):
-        raise InputError("`data` in the configuration is not an object.", code="invalid_config")
+        raise InputError("`data` in the configuration must be an object.", code="invalid_config")
     columns = dict(pair(text, "--column") for text in column or []) or None
     options = data_options(data, columns=columns, split=split, allowed_rejected=allow_rejected)
     return Asked(settings, options)

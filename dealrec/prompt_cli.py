@@ -26,17 +26,22 @@ def prompt_command(
     asked: Asked,
     model: Annotated[
         str,
-        typer.Option(help="The model that counts: a catalogue name, folder, GGUF file or hub id."),
+        typer.Option(
+            help=(
+                "The model whose tokens are counted: its name in the catalogue, a folder, a GGUF file or a "
+                "Hugging Face id."
+            )
+        ),
     ] = _MODEL,
     max_tokens: Annotated[
-        int, typer.Option(min=16, help="The most tokens of a text.")
+        int, typer.Option(min=16, help="The largest number of tokens of a text.")
     ] = _MAX_TOKENS,
-    count: Annotated[int, typer.Option(min=1, max=100, help="How many samples.")] = 3,
+    count: Annotated[int, typer.Option(min=1, max=100, help="How many samples to show.")] = 3,
     json: JsonOption = False,
 ) -> None:
-    """Show samples as the language model would read them, with their tokens.
+    """Show samples as the language model would read them, with their number of tokens.
 
-    The prompt is an option like any other: --set prompt.template=chat, or `prompt` in the file of --config.
+    Set the prompt like any other option: --set prompt.template=chat, or `prompt` in the file of --config.
     """
     from dealrec.previews import preview_prompt
 

@@ -27,7 +27,7 @@ def result_folder(path: str | Path) -> Path:
     """The folder with ``~`` expanded; raises :class:`InputError` (``not_a_folder``) for a file."""
     folder = Path(path).expanduser()
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, and a folder is needed.", code="not_a_folder")
+        raise InputError(f"{folder} is a file, but a folder is needed.", code="not_a_folder")
     return folder
 
 

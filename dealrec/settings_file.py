@@ -64,8 +64,8 @@ def _key(reference: Any, path: Path) -> str | None:
         )
     raise _invalid(
         path,
-        "`key` names the place of the key, such as `env:MY_KEY` or `file:~/.dealrec-key`, and is not the "
-        "key itself",
+        "`key` must say where the API key is, such as `env:MY_KEY` or `file:~/.dealrec-key`; it must "
+        "not be the key itself",
     )
 
 

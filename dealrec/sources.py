@@ -71,7 +71,7 @@ def source_files(
     """
     if interactions is None and samples is None:
         raise InputError(
-            "There is nothing to read. Give interactions, or samples (`--samples FILE`), or both.",
+            "There are no data to read. Give interactions, or samples (`--samples FILE`), or both.",
             code="no_data",
         )
     with tempfile.TemporaryDirectory(prefix="dealrec-") as scratch:
@@ -134,8 +134,8 @@ def _file(source: Source, table: Path) -> IngestFile:
         reason = " ".join(str(part) for part in error.args).rstrip(".")
         raise InputError(
             f"The {table.stem} cannot be read as a table from an object of the type {kind}: {reason}. "
-            "Give the path of a file, an Arrow table, or a DataFrame whose columns hold values of one "
-            "type each (`.collect()` makes one of a lazy frame).",
+            "Give the path of a file, an Arrow table, or a DataFrame in which each column has a "
+            "single type (`.collect()` makes one from a lazy frame).",
             code="not_tabular",
         ) from None
     return IngestFile(path=table, name=table.name)

@@ -32,9 +32,9 @@ from dealrec.tracking import TrackingWarning
 P = ParamSpec("P")
 R = TypeVar("R")
 _HINTS = {
-    "no_answer": " `--server URL`, DEALREC_SERVER or `server` in dealrec.toml names another one.",
-    "unauthenticated": " Give it with `--key`, in DEALREC_KEY, or as `key` in dealrec.toml.",
-    "invalid_url": " It comes from `--server`, DEALREC_SERVER or `server` in dealrec.toml.",
+    "no_answer": " Use another server with `--server URL`, DEALREC_SERVER, or `server` in dealrec.toml.",
+    "unauthenticated": " Give the key with `--key`, in DEALREC_KEY, or as `key` in dealrec.toml.",
+    "invalid_url": " The address comes from `--server`, DEALREC_SERVER, or `server` in dealrec.toml.",
 }
 """What helps on the command line with an error, by its code; a client in Python is helped otherwise."""
 F = TypeVar("F", bound=Callable[..., None])
@@ -50,7 +50,7 @@ def resumable_display(*, quiet: bool) -> Iterator[Callable[[str], Reporter]]:
         with _plain_warnings(quiet=quiet), stage_display(quiet=quiet) as stages:
             yield stages
     except KeyboardInterrupt:
-        tell("Stopped. What is finished is kept: the same command goes on from there.")
+        tell("Stopped. Finished work is kept: run the same command again to continue from there.")
         raise
 
 
@@ -174,7 +174,7 @@ class Panel(StrEnum):
     LOCAL = "On this machine, without a server"
     JOBS = "Jobs on a server"
     RESULTS = "Results on a server"
-    CHOICES = "What can be chosen"
+    CHOICES = "Selectors, layouts and models"
     OPERATION = "Running a server"
 
 

@@ -26,19 +26,22 @@ def worker(
     queues: Annotated[
         str,
         typer.Option(
-            help="Queues to take stages from. `cpu,gpu` runs everything on this machine, with or "
-            "without a GPU; with GPU machines beside it, a CPU worker takes `cpu` alone."
+            help="The queues to take stages from. `cpu,gpu` runs everything on this machine, with or "
+            "without a GPU. If there are also GPU machines, give a CPU worker `cpu` alone."
         ),
     ] = "cpu,gpu",
 ) -> None:
-    """Run a Celery worker: stages of jobs, one at a time (DEALREC_BROKER_URL names the broker)."""
+    """Run a Celery worker, which runs stages of jobs one at a time. DEALREC_BROKER_URL names the broker."""
     from dealrec.app.settings import Settings
 
     names = [name.strip() for name in queues.split(",")]
     if not set(names) <= set(_QUEUES):
-        raise typer.BadParameter(f"queues are {' and '.join(_QUEUES)}", param_hint="--queues")
+        raise typer.BadParameter(f"the queues are {' and '.join(_QUEUES)}", param_hint="--queues")
     if not Settings().broker_url:
-        raise typer.BadParameter("DEALREC_BROKER_URL is not set; `dealrec serve` needs no worker.")
+        raise typer.BadParameter(
+            "DEALREC_BROKER_URL is not set. Set it to the address of the Celery broker. Without a "
+            "broker, `dealrec serve` runs a worker of its own."
+        )
     # The process becomes Celery's, so that signals and exit status are its own.
     command = [sys.executable, "-m", "celery", "--app", "dealrec.worker.celery:celery", "worker"]
     command += ["--queues", ",".join(names), "--hostname", f"dealrec-{os.getpid()}@%h"]
@@ -47,7 +50,7 @@ def worker(
 
 @examples("dealrec sweep")
 def sweep() -> None:
-    """Look once for expired leases, lost wake-ups, waiting jobs, schedules due and files without an owner."""
+    """Sweep once: expired leases, lost wake-ups, waiting jobs, schedules that are due, orphaned files."""
     from dealrec.app.kit.database import Database
     from dealrec.app.kit.storage import Storage
     from dealrec.app.settings import Settings

@@ -11,7 +11,7 @@ class StageKilled(DealrecError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The process was killed (SIGKILL), most often because the machine had no memory left."
+            "The process was killed (SIGKILL), most likely because the machine ran out of memory."
         )
 
 
@@ -24,10 +24,10 @@ class OutOfMemory(DealrecError):
     def __init__(self, limit_bytes: int | None) -> None:
         """``limit_bytes`` is the setting that was exceeded; ``None`` when the system refused."""
         if limit_bytes is None:
-            super().__init__("The system gave the process no more memory.")
+            super().__init__("The operating system refused to give the process more memory.")
         else:
             limit = f"{limit_bytes / 2**20:,.0f} MiB"
-            super().__init__(f"The process needed more than the {limit} that it may use.")
+            super().__init__(f"The process needed more memory than the {limit} that it may use.")
 
 
 class StageDied(DealrecError):
@@ -38,7 +38,7 @@ class StageDied(DealrecError):
 
     def __init__(self, how: str) -> None:
         """``how`` is ``signal SIGSEGV``, ``exit status 1``."""
-        super().__init__(f"The process ended by {how}.")
+        super().__init__(f"The process ended with {how}.")
 
 
 class StageRaised(DealrecError):
@@ -49,14 +49,14 @@ class StageRaised(DealrecError):
 
     def __init__(self, kind: str) -> None:
         """``kind`` is the exception's type; its text may quote rows, so it stays out."""
-        super().__init__(f"The stage raised {kind}; the worker's log says where.")
+        super().__init__(f"The stage raised {kind}. The worker's log says where.")
 
 
 class TooExpensive(DealrecError):
     """Reading the files takes more memory or time than is allowed."""
 
     code = "file_too_expensive"
-    title = "The files take too much memory or time to read"
+    title = "Reading the files takes too much memory or time"
 
     def __init__(self, limit: str) -> None:
         super().__init__(f"Reading the files would take more than {limit}.")
@@ -69,7 +69,7 @@ class WorkerLost(DealrecError):
     title = "The stage lost its worker too often"
 
     def __init__(self, times: int) -> None:
-        super().__init__(f"{times} workers in a row vanished while they ran this stage.")
+        super().__init__(f"{times} workers in a row disappeared while they ran this stage.")
 
 
 FOR_MEMORY = (StageKilled, OutOfMemory)

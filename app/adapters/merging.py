@@ -13,7 +13,7 @@ from dealrec.config import FinetuneConfig
 from dealrec.config.model_merging import MergeAnswer, MergeRequest
 
 _MERGING = Program("dealrec.language_models.merging", seconds=1800.0)
-"""A merge holds the whole model in memory."""
+"""Merging keeps the whole model in memory, so only one merge runs at a time."""
 
 
 def merge(row: AdapterRow, adapter: Path, out: Path) -> None:
@@ -24,8 +24,8 @@ def merge(row: AdapterRow, adapter: Path, out: Path) -> None:
     """
     if find_spec("torch") is None or find_spec("peft") is None:
         raise Conflict(
-            "This server has no libraries of language models. Download the adapter, and merge it with "
-            "`dealrec merge`.",
+            "The libraries for language models are not installed on this server. Download the adapter "
+            "and merge it with `dealrec merge`.",
             code="model_not_available",
         )
     config = FinetuneConfig.model_validate(row.config)
@@ -34,8 +34,8 @@ def merge(row: AdapterRow, adapter: Path, out: Path) -> None:
         answer = MergeAnswer.model_validate_json(_MERGING.answer(request.model_dump_json()))
     except (subprocess.TimeoutExpired, ValidationError):
         raise Conflict(
-            "The program that merges has failed on this server, or took too long. Download the adapter, and "
-            "merge it with `dealrec merge`.",
+            "Merging failed on this server, or took too long. Download the adapter and merge it with "
+            "`dealrec merge`.",
             code="merge_failed",
         ) from None
     if answer.problem is not None:

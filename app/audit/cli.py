@@ -17,7 +17,9 @@ def register(application: typer.Typer) -> None:
 @examples("dealrec audit --tenant default --limit 20")
 def audit_command(
     tenant: Annotated[str | None, typer.Option(help="Show only this tenant's events.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The most events to show.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100_000, help="The largest number of events to show.")
+    ] = 50,
     data_dir: DataDir = None,
     json: JsonOption = False,
 ) -> None:

@@ -20,7 +20,8 @@ def list_audit_events(
     context: ContextDep,
     page: PageQuery,
     action: Annotated[
-        str | None, Query(max_length=60, description="For example `job.cancel`")
+        str | None,
+        Query(max_length=60, description="Only events with this action, for example `job.cancel`"),
     ] = None,
     object_id: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Page[AuditEvent]:

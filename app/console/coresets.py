@@ -174,7 +174,7 @@ def comparison_cost_part(context: ContextDep, coreset_id: str) -> Response:
     try:
         found = create_comparison_estimate(body, context)
     except DealrecError as error:
-        return PlainTextResponse(f"It cannot be estimated: {error.detail}")
+        return PlainTextResponse(f"The time cannot be estimated: {error.detail}")
     filters = templates.env.filters
     return PlainTextResponse(
         f"takes about {filters['duration'](found.seconds)} ({found.trainings} trainings)"

@@ -61,20 +61,20 @@ _OF_THE_MODEL = ("dtype", "quantization")
 _BOOLEAN = {"boolean": ["true", "false"]}
 _LABELS = {
     "sampling": "One sample per",
-    "min_history": "Shortest history",
+    "min_history": "Shortest history (items)",
     "prompt.item_noun": "Word for an item",
     "prompt.history_items": "Items in the history",
     "surrogate.model": "Kind of recommender",
     "surrogate.hidden_size": "Width of the recommender",
-    "influence.target": "Users whose risk counts",
-    "influence.parameters": "Parameters that count",
+    "influence.target": "Whose risk is measured",
+    "influence.parameters": "Parameters of the surrogate",
     "effort.model": "Language model",
-    "effort.parameters": "Parameters that count",
+    "effort.parameters": "Parameters of the language model",
     "effort.candidates": "Samples to measure",
     "selection.effort_weight": "Effort weight λ",
     "selection.strata": "Strata K",
-    "selection.hard_prune": "Share left out at the top",
-    "selection.rounds": "Rounds of exchange",
+    "selection.hard_prune": "Share of highest scores to drop",
+    "selection.rounds": "Rounds of exchanges",
     "titles.validation_users": "Users to aim at",
     "finetune.model": "Language model",
     "finetune.lora.rank": "Rank of the LoRA",
@@ -86,16 +86,16 @@ _LABELS = {
     "continuation.coreset": "The new coreset",
     "continuation.replaced_share": "Share to replace",
     "continuation.adapter": "If an adapter is trained",
-    "continuation.replay": "Share of kept samples it learns again",
+    "continuation.replay": "Share of kept samples to learn again",
 }
 """The labels of fields whose names alone would not tell a newcomer enough."""
 _WORDS = {
     "continuation.coreset": {
-        "anew": "is chosen anew from all samples",
-        "top_up": "keeps all earlier samples and adds others",
-        "replace": "keeps the earlier samples, but replaces a share of them",
+        "anew": "is selected from scratch",
+        "top_up": "keeps all earlier samples and adds new ones",
+        "replace": "keeps the earlier samples but replaces a share of them",
     },
-    "continuation.adapter": {"false": "start afresh", "true": "train the earlier adapter further"},
+    "continuation.adapter": {"false": "start with a fresh one", "true": "continue the earlier one"},
 }
 """Choices in words, where the values alone would not tell a newcomer enough."""
 _PARTS = {
@@ -291,7 +291,7 @@ def read_budget(form: Mapping[str, str]) -> str:
             "The budget is not a number.",
             code="invalid_budget",
             title="The budget cannot be used",
-            errors=[FieldError("budget", "a percentage above 0 and below 100")],
+            errors=[FieldError("budget", "must be a percentage above 0 and below 100")],
         ) from None
 
 

@@ -1,26 +1,26 @@
 """Advice on failed stages and rejected files whose own message gives none."""
 
 _SMALLER = (
-    "Give the machine more memory, or make a job like this one with smaller batches "
-    "(batch_tokens, curvature_tokens). A retry keeps every finished stage."
+    "Give the machine more memory and retry, or start a new job like this one with smaller batches "
+    "(batch_tokens, curvature_tokens). Finished stages are kept."
 )
 _AGAIN = (
-    "Retry: finished stages are kept. If it fails in the same way, send the log below to the "
-    "operator of this server."
+    "Retry the job; finished stages are kept. If it fails again in the same way, send the log below "
+    "to the operator of this server."
 )
 _JOB = {
     "stage_killed": _SMALLER,
     "stage_out_of_memory": _SMALLER,
     "stage_died": _AGAIN,
     "stage_raised": _AGAIN,
-    "worker_lost": "Make sure that the workers stay up, then retry: finished stages are kept.",
+    "worker_lost": "Make sure that the workers keep running, then retry the job. Finished stages are kept.",
     "training_diverged": "Make a job like this one with a lower learning rate.",
     "non_finite_loss": "Make a job like this one with a lower learning rate.",
-    "solver_diverged": "Make a job like this one with more damping, or with the solver cg.",
+    "solver_diverged": "Start a new job like this one with more damping, or with the solver cg.",
     "model_not_available": "Install the model on every worker, then retry.",
 }
 _DATASET = {
-    "missing_column": "Enter the file's names under “Other column names” below, and read the files again.",
+    "missing_column": "Enter your columns’ names under “Other column names” below, and read the files again.",
     "too_many_rejected": "Correct the file, or raise “Allowed rejected” below and read the files again.",
     "nothing_left": "Relax the filters under “How rows are used” below, and read the files again.",
     "filter_not_possible": "Enter the column's name or remove the filter below, and read the files again.",
@@ -31,7 +31,9 @@ _DATASET = {
 
 def help_with_job(code: str | None) -> str:
     """Advise on a job that failed with this problem code."""
-    return _JOB.get(code or "", "Change what the message names, in a job like this one.")
+    return _JOB.get(
+        code or "", "Start a new job like this one, and change the option that the message names."
+    )
 
 
 def help_with_dataset(code: str | None) -> str:

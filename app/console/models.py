@@ -17,8 +17,8 @@ from dealrec.errors import DealrecError
 
 router = APIRouter(prefix="/console/models", include_in_schema=False)
 _INPUTS = (
-    ("name", "Name", "The name by which jobs refer to it.", True),
-    ("repository", "Repository", "For example Qwen/Qwen2.5-0.5B-Instruct.", True),
+    ("name", "Name", "The name by which jobs refer to the model.", True),
+    ("repository", "Repository", "The repository, for example Qwen/Qwen2.5-0.5B-Instruct.", True),
     (
         "revision",
         "Commit",
@@ -26,7 +26,7 @@ _INPUTS = (
         True,
     ),
     ("file", "GGUF file", "Leave empty to use the safetensors files.", False),
-    ("licence", "Licence", "For example apache-2.0.", False),
+    ("licence", "Licence", "The licence of the model, for example apache-2.0.", False),
 )
 """Name, label, help, and whether it is needed."""
 

@@ -35,7 +35,7 @@ def rename(context: ContextDep, area: str, identifier: str, form: Posted) -> Res
         body = Rename(name=form.get("name", ""))
     except ValidationError:
         raise InputError(
-            f"A name has 1 to {LONGEST} characters.",
+            f"A name must have 1 to {LONGEST} characters.",
             code="invalid_name",
             title="The name cannot be used",
             errors=[FieldError("name", f"must have 1 to {LONGEST} characters")],

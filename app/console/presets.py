@@ -34,13 +34,19 @@ PRESETS = {
         Preset(
             "default",
             "Default",
-            "Scores by influence. Takes minutes, also without a GPU, because no language model is needed.",
+            (
+                "Scores samples by influence. This takes minutes even without a GPU, because no language "
+                "model is needed."
+            ),
             {},
         ),
         Preset(
             "effort",
             "With effort",
-            "DEALRec: influence, and also effort, which is how hard a sample is for the language model.",
+            (
+                "DEALRec: scores samples by influence and by effort, which is how hard a sample is for "
+                "the language model."
+            ),
             {"effort": {}, "selection": {"method": "dealrec"}},
         ),
         Preset(
@@ -52,7 +58,10 @@ PRESETS = {
         Preset(
             "adapter",
             "With an adapter",
-            "The default, then LoRA training on the coreset, measured on a few held-out users.",
+            (
+                "The default, followed by LoRA training on the coreset and an evaluation on a few "
+                "held-out users."
+            ),
             {"finetune": {}, "evaluation": MEASURED_BRIEFLY},
         ),
     )

@@ -28,8 +28,8 @@ async def _posted(request: Request) -> dict[str, str]:
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if foreign or not same_token(request.cookies, token):
         raise PermissionDenied(
-            "The form did not come from this console, or the page is too old. Send it again, and reload the "
-            "page if that does not help.",
+            "The form did not come from this console, or the page is too old. Send it again. If that "
+            "does not help, reload the page.",
             code="foreign_form",
             title="The form was refused",
         )

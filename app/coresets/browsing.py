@@ -48,19 +48,19 @@ class SampleQuery:
 
     sort: SortBy = SortBy.ORDER
     descending: bool = False
-    """The highest first. Samples without the score come last in either order."""
+    """Whether the highest come first. Samples without the score come last in either order."""
     selected: bool | None = None
     """True: those in the coreset; false: those left out; null: all."""
     stratum: int | None = None
     low: float | None = None
-    """The least of the score that is sorted by."""
+    """The lowest value of the score that is sorted by."""
     high: float | None = None
     target: _Text = None
-    """A part of the target's title or id."""
+    """Only samples whose target has this text in its title or id."""
     text: _Text = None
-    """A part of a title or an id in the history or of the target."""
+    """Only samples with this text in a title or id of the history or the target."""
     left: float | None = None
-    """The bounds of a box on the map of the samples, from 0 to 1; the four are given together."""
+    """The bounds of a box on the map of the samples, from 0 to 1. All four must be given together."""
     right: float | None = None
     bottom: float | None = None
     top: float | None = None

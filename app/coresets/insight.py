@@ -32,9 +32,7 @@ from dealrec.selection.select import select
 
 _SHOWN_KEYS = 1000
 _NO_STRATUM = -1
-_NOT_CANDIDATE = (
-    "It is outside the pool of candidates, and effort was measured only for candidates."
-)
+_NOT_CANDIDATE = "Left out: its effort was not measured, because it is not among the candidates."
 _Mask = npt.NDArray[np.bool_]
 
 
@@ -75,15 +73,18 @@ def _reason(stratum: StratumUse | None, *, selected: bool, alone: bool) -> tuple
     """Say why; ``alone`` means that all samples are one stratum, which is then not worth a word."""
     if stratum is None:
         return Reason.HARD_PRUNED, (
-            "Its overall score is among the highest, which are dropped before strata are cut."
+            "Left out: its overall score is among the highest, which are dropped before strata are cut."
         )
     where = "" if alone else f" in stratum {stratum.index}"
-    told = f"{stratum.selected:,} of the {stratum.available:,} samples{where} were taken"
+    told = f"{stratum.selected:,} of the {stratum.available:,} samples{where} were selected"
     if not selected:
-        return Reason.OUTSIDE_QUOTA, f"Left out: {told}, and this is not one of them."
+        return Reason.OUTSIDE_QUOTA, f"Left out: {told}, and this sample is not one of them."
     if stratum.selected == stratum.available:
-        return Reason.WHOLE_STRATUM, f"Taken: all {stratum.available:,} samples{where} were taken."
-    return Reason.WITHIN_QUOTA, f"Taken: {told}, and this is one of them."
+        return (
+            Reason.WHOLE_STRATUM,
+            f"Selected: all {stratum.available:,} samples{where} were selected.",
+        )
+    return Reason.WITHIN_QUOTA, f"Selected: {told}, and this sample is one of them."
 
 
 def _percentile(column: pa.ChunkedArray, value: float | None) -> float | None:

@@ -55,7 +55,7 @@ class MapPoint(BaseModel):
     target: str
     """The target's title."""
     x: float
-    """From 0 to 1, as ``y``; both axes have one scale."""
+    """From 0 to 1, like ``y``. Both axes have the same scale."""
     y: float
     influence: float | None
     effort: float | None
@@ -63,7 +63,7 @@ class MapPoint(BaseModel):
     stratum: int | None
     selected: bool
     at_random: bool
-    """Whether a random selection of the same size takes it."""
+    """Whether a random selection of the same size contains it."""
 
 
 class SampleMap(BaseModel):
@@ -72,11 +72,11 @@ class SampleMap(BaseModel):
     object: Literal["sample_map"] = "sample_map"
     coreset_id: str
     source: VectorSource
-    """As for neighbours."""
+    """Which vectors are shown; the same values as for neighbours."""
     explained: tuple[float, float]
-    """The shares of the vectors' variance that the two directions have."""
+    """The shares of the vectors' variance along the two directions."""
     samples: int
-    """All samples; more than there are points if they are too many to draw."""
+    """The number of all samples, which is larger than the number of points if there are too many to draw."""
     points: list[MapPoint]
 
 
@@ -107,7 +107,10 @@ def vectors_of(
     """
     if len(pool.samples) > _MOST_SAMPLES:
         raise Conflict(
-            f"The data set has {len(pool.samples):,} samples, and a map can hold {_MOST_SAMPLES:,}.",
+            (
+                f"The data set has {len(pool.samples):,} samples, but a map can hold at most "
+                f"{_MOST_SAMPLES:,}."
+            ),
             code="too_many_samples",
         )
     if prefix is not None:
@@ -116,8 +119,8 @@ def vectors_of(
             return made.vectors.samples, VectorSource(made.diagnostics["source"])
     if not pool.samples.has_ids:
         raise Conflict(
-            "No job has made embeddings of these texts. One with a selector that looks at them, such as "
-            "`k_center`, makes them.",
+            "No job has made embeddings of these texts yet. Run one with a selector that uses them, "
+            "such as `k_center`.",
             code="no_vectors",
         )
     found = item_vectors(pool.samples, pool.dataset.n_items)

@@ -22,7 +22,7 @@ class CoresetCreate(Body):
 
 
 class StratumUse(BaseModel):
-    """A stratum ``[low, high]`` of the overall score: how many samples it had and gave."""
+    """A stratum ``[low, high]`` of the overall score: how many samples it has, and how many were selected."""
 
     index: int
     low: float
@@ -53,7 +53,7 @@ class Coreset(BaseModel):
     coverage: Coverage
     created_at: datetime
     warnings: list[OptionNote] = []
-    """Options of ``selection`` that have no effect, or that the size is too small for."""
+    """Options of ``selection`` that have no effect, or for which the coreset is too small."""
 
     @classmethod
     def of(cls, row: CoresetRow) -> Self:
@@ -101,19 +101,19 @@ class Reason(StrEnum):
     """Why a sample is in a coreset or not."""
 
     WHOLE_STRATUM = "whole_stratum"
-    """Selected: its stratum gave all of its samples."""
+    """Selected: all samples of its stratum were selected."""
     WITHIN_QUOTA = "within_quota"
-    """Selected: it is one of the samples that its stratum gave."""
+    """Selected: it is one of the samples that were selected from its stratum."""
     OUTSIDE_QUOTA = "outside_quota"
-    """Left out: its stratum gave other samples."""
+    """Left out: other samples of its stratum were selected."""
     HARD_PRUNED = "hard_pruned"
     """Left out: its overall score is among the highest, which were dropped before strata were cut."""
     NOT_CANDIDATE = "not_candidate"
-    """Left out: its effort was not measured, because it is outside the pool of candidates."""
+    """Left out: its effort was not measured, because it is not among the candidates."""
 
 
 class Explanation(BaseModel):
-    """The place of a sample in a selection, and the reason for its fate."""
+    """The place of a sample in a selection, and the reason why it was selected or left out."""
 
     object: Literal["explanation"] = "explanation"
     coreset_id: str
@@ -123,10 +123,11 @@ class Explanation(BaseModel):
     detail: str
     scores: ScoreTriple
     percentiles: ScoreTriple
-    """Percentiles from 0 to 100: the share of samples below, and half of the equal ones."""
+    """Percentiles from 0 to 100: the share of samples with a lower score, plus half of those with the
+    same score."""
     stratum: StratumUse | None
     quota: int | None
-    """The number of samples that the stratum gives; null for a sample without a stratum."""
+    """The number of samples that were selected from the stratum; null for a sample without a stratum."""
 
 
 class StratumDiff(BaseModel):
@@ -160,7 +161,7 @@ class CoresetDiff(BaseModel):
 
 
 class SweepCoverage(BaseModel):
-    """The numbers of distinct users and items, and of strata that gave at least one sample."""
+    """The numbers of distinct users and items, and of strata with at least one selected sample."""
 
     users: int
     items: int
@@ -168,7 +169,7 @@ class SweepCoverage(BaseModel):
 
 
 class ScoreMass(BaseModel):
-    """A selection's part of a score."""
+    """How much of a score a selection holds."""
 
     mean: float
     """The mean of the raw score over the selection."""

@@ -131,7 +131,10 @@ def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
     else:
         place = FieldError("selection.method", "needs effort")
     raise InputError(
-        "The job did not measure effort with a language model, so there are no effort scores.",
+        (
+            "The job did not measure effort, so there are no effort scores. Run a job with `effort`, or "
+            "use a selector that does not need it."
+        ),
         code="no_effort_scores",
         title="There are no effort scores",
         errors=[place],
@@ -140,7 +143,10 @@ def _require_effort(config: PruneConfig, selection: SelectionConfig) -> None:
 
 def _require_published(config: PruneConfig, selection: SelectionConfig) -> None:
     if selection.method is SelectionMethod.DEALREC_PAPER:
-        why = "The job's scores have others. Run a job with this selector, or select by `dealrec`."
+        why = (
+            "The job's scores were made with other options. Run a job with this selector, or use the "
+            "selector `dealrec`."
+        )
         require_published(config.influence, config.effort, why=why)
 
 
@@ -251,11 +257,11 @@ def require_comparable(session: Session, coreset: CoresetRow, other: CoresetRow)
         raise InputError(
             "The two coresets were made from different data sets."
             if apart
-            else "A sample is a user in one of the coresets, and an interaction in the other.",
+            else "In one of the coresets each user is a sample, in the other each interaction.",
             code="not_comparable",
             title="The coresets cannot be compared",
             errors=[
-                FieldError("against", "was made from another data set, or with another `sampling`")
+                FieldError("against", "was made from another data set or with another `sampling`")
             ],
         )
 
@@ -265,10 +271,10 @@ def parse_budgets(text: str) -> list[int | float]:
     parts = text.split(",")
     if len(parts) > _MAX_BUDGETS:
         raise InputError(
-            f"At most {_MAX_BUDGETS} budgets can be shown at a time.",
+            f"At most {_MAX_BUDGETS} budgets can be compared at a time.",
             code="invalid_budget",
             title="The budgets cannot be used",
-            errors=[FieldError("budgets", f"at most {_MAX_BUDGETS}")],
+            errors=[FieldError("budgets", f"has more than {_MAX_BUDGETS} values")],
         )
     return [parse_budget(part.strip()) for part in parts]
 

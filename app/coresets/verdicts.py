@@ -19,7 +19,8 @@ from dealrec.config.selection import SelectionConfig
 from dealrec.config.selectors import SELECTORS
 
 _NEAR = 1.25
-"""A budget covers coresets of at most so many times its size, and at least its size divided by this."""
+"""A finding at a budget applies to coresets of up to this many times its size, and down to its size
+divided by this."""
 
 
 class Verdict(BaseModel):
@@ -30,9 +31,9 @@ class Verdict(BaseModel):
     """The comparison's name."""
     selector: str
     budget: int
-    """The number of samples in the comparison, which may differ a little from the coreset's."""
+    """The size of the comparison's coresets, which may differ a little from the size of this one."""
     better_than_random: bool | None
-    """Null where no difference from random selection was shown."""
+    """Null if no difference from random selection was shown."""
     finding: str
     """The finding in plain words."""
 

@@ -78,11 +78,11 @@ def _roots(settings: Settings, scheme: str) -> list[str]:
 
 def _not_allowed(settings: Settings, address: str, location: str) -> InputError:
     known = ", ".join(settings.allowed_addresses)
-    may = f"It reads what is below {known}." if known else "It reads none."
+    may = f"It reads addresses below {known}." if known else "It reads no addresses."
     return InputError(
-        f"`{address[:200]}` is not among the addresses that this service reads. {may} The operator allows "
-        "addresses with `DEALREC_ALLOWED_ADDRESSES`; or send the file.",
+        f"This server may not read `{address[:200]}`. {may} Send the file itself, or ask the operator "
+        "to allow the address with `DEALREC_ALLOWED_ADDRESSES`.",
         code="address_not_allowed",
         title="The address is not allowed",
-        errors=[FieldError(location, "is not among the addresses that this service reads")],
+        errors=[FieldError(location, "is not an address that this server may read")],
     )

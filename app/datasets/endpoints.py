@@ -51,7 +51,7 @@ UPLOAD_PROPERTIES: Mapping[str, object] = {
     "interactions": {
         "type": "string",
         "format": "binary",
-        "description": "CSV, TSV, JSON Lines, Parquet or RecBole .inter; plain, gzip or zstd",
+        "description": "Interactions: CSV, TSV, JSON, Parquet, Excel or RecBole .inter, compressed or not",
     },
     "items": {
         "type": "string",
@@ -61,18 +61,18 @@ UPLOAD_PROPERTIES: Mapping[str, object] = {
     "samples": {
         "type": "string",
         "format": "binary",
-        "description": "Samples with texts of their own: JSON Lines, JSON, Parquet or CSV with messages, or "
-        "prompt and completion, or instruction and output; and with sample_id, user_id, history and target "
-        "if there are ids of items",
+        "description": "Ready texts: JSON Lines, JSON, Parquet or CSV with messages, or prompt and "
+        "completion, or instruction and output; also sample_id, user_id, history and "
+        "target if the texts have ids of items",
     },
     "name": {"type": "string", "minLength": 1, "maxLength": 200},
     "options": {
         "type": "string",
-        "description": "JSON object like `options` of a data set: how the files are read",
+        "description": "How the files are read: a JSON object like `options` of a data set",
     },
     "columns": {
         "type": "string",
-        "description": "The option of this name: a JSON object that maps our names to the file's",
+        "description": "The option `columns`: a JSON object that maps DEALRec's column names to the file's",
     },
     "split": {"type": "string", "enum": [method.value for method in SplitMethod]},
 }
@@ -81,7 +81,7 @@ UPLOAD_PROPERTIES: Mapping[str, object] = {
 _SOURCE_PROPERTY: Mapping[str, object] = {
     SOURCE: {
         "type": "string",
-        "description": "The data set whose files are read again; files beside it replace those of their kind",
+        "description": "The data set whose files are read again; files in the form replace those of its kind",
     }
 }
 
@@ -307,7 +307,9 @@ def get_shape(dataset_id: str, context: ContextDep) -> DatasetShape:
         prefix = service.require_ready(row)
         if DataKind.of(row.report or {}) is DataKind.TEXTS:
             raise no_ids(
-                "The shape of histories and items", "There is none of texts.", "dataset_id"
+                "The shape of histories and items",
+                "Texts without ids have no such shape.",
+                "dataset_id",
             )
     with scratch(context.settings) as folder:
         return dataset_shape(StoredDataset.load(context.storage.fetch_folder(prefix, folder)))

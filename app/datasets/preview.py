@@ -62,16 +62,21 @@ def _preview(
 def _read(shown: Sequence[KeyedSample], body: PromptPreviewCreate) -> ReadAnswer | str:
     """Tokenize in a process that may load the libraries; a text says why that was not possible."""
     if find_spec("transformers") is None:
-        return "This server has no libraries of language models; its workers do."
+        return (
+            "Tokens are not counted, because the libraries for language models are installed only on the "
+            "workers."
+        )
     request = ReadRequest(
         model=body.model, max_tokens=body.max_tokens, samples=[one.sample for one in shown]
     )
     try:
         answer = ReadAnswer.model_validate_json(_COUNTING.answer(request.model_dump_json()))
     except subprocess.TimeoutExpired:
-        return f"Counting took longer than {_COUNTING.seconds:.0f} s."
+        return (
+            f"Tokens are not counted, because counting took longer than {_COUNTING.seconds:.0f} s."
+        )
     except ValidationError:
-        return "The program that counts tokens has failed on this server."
+        return "Tokens are not counted, because the program that counts them failed on this server."
     problem = answer.problem
     if problem is None:
         return answer

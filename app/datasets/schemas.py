@@ -38,10 +38,11 @@ class NamedFiles(Body):
 
     interactions_upload_id: str | None = Field(None, max_length=40)
     interactions_upload_ids: Several = None
-    """Several uploads that are one table, in place of a single one."""
+    """Several uploads that form one table, instead of a single upload."""
     interactions_addresses: Several = None
-    """Files and folders in place of uploads, such as ``s3://bucket/events``: of those that the operator
-    allows (``DEALREC_ALLOWED_ADDRESSES``). They are read when the data set is made, and not kept."""
+    """Addresses of files and folders instead of uploads, such as ``s3://bucket/events``. The operator
+    must allow them (``DEALREC_ALLOWED_ADDRESSES``). They are read when the data set is made, and are not
+    kept."""
     items_upload_id: str | None = Field(None, max_length=40)
     items_upload_ids: Several = None
     items_addresses: Several = None
@@ -49,7 +50,7 @@ class NamedFiles(Body):
     options: DataOptions | None = None
     """How the files become a data set."""
     columns: dict[str, object] | None = None
-    """The option of this name: a map from our column names to the file's."""
+    """The option of this name: a map from DEALRec's column names to the file's."""
 
     def given(self, role: str) -> list[str]:
         """The fields that name files of ``role``."""
@@ -57,10 +58,10 @@ class NamedFiles(Body):
 
 
 class DatasetAppend(NamedFiles):
-    """A request for a new version of a data set: the files are read alone, and nothing else is.
+    """A request for a new version of a data set. Only the given files are read.
 
-    The name is that of the version before. ``options`` may say that the files are written otherwise; what
-    becomes of their rows stays as it was.
+    The default for the name is that of the version before. ``options`` may say that these files are
+    written differently; how their rows are used cannot change.
     """
 
     @model_validator(mode="after")
@@ -68,7 +69,7 @@ class DatasetAppend(NamedFiles):
         given = [self.given(role) for role in ("interactions", "items")]
         if not any(given) or max(map(len, given)) > 1:
             raise ValueError(
-                "give interactions, items or both, each as one of upload_id, upload_ids and addresses"
+                "needs interactions, items or both, each as one of upload_id, upload_ids and addresses"
             )
         return self
 
@@ -77,13 +78,13 @@ class DatasetCreate(NamedFiles):
     """A request for a data set from uploads, from addresses, or from the files of another data set."""
 
     samples_upload_id: str | None = Field(None, max_length=40)
-    """Samples with texts of their own; interactions may be left out beside them."""
+    """Samples that are ready texts. With them, interactions may be left out."""
     samples_upload_ids: Several = None
     samples_addresses: Several = None
     source_dataset_id: str | None = Field(None, max_length=40)
-    """The data set whose files are read again with other options; one that was rejected keeps its files
-    for a day or so. Uploads and addresses beside it replace the files of their kind. Of a later version all
-    files that were ever appended are read."""
+    """The data set whose files are read again with other options. A rejected data set keeps its files for
+    about a day. Uploads and addresses in the same request replace the files of their kind. For a later
+    version, all files that were ever appended are read."""
     split: SplitMethod | None = None
     """The option of this name."""
 
@@ -101,14 +102,15 @@ class DatasetCreate(NamedFiles):
 
 
 class DatasetDrift(BaseModel):
-    """How far a version has moved from the one before it; each figure is between 0 and 1."""
+    """How far a version has drifted from the one before it. Each figure is between 0 and 1."""
 
     popularity: float
-    """The Jensen-Shannon distance of the distributions of targets, in which newer interactions weigh more."""
+    """The Jensen-Shannon distance between the distributions of targets, in which newer interactions weigh
+    more."""
     new_items: float
-    """The share of the items with interactions that had none before."""
+    """The share of the items with interactions that had no interactions before."""
     new_item_interactions: float
-    """The share of the interactions that came which are on such items."""
+    """The share of the new interactions that are with such items."""
 
 
 class Dataset(BaseModel):
@@ -129,14 +131,14 @@ class Dataset(BaseModel):
     report: dict[str, Any] | None
     error: dict[str, Any] | None
     version: int = 1
-    """1, or one more than that of the version that files were appended to."""
+    """The number of the version: 1, or one more than that of the version to which files were appended."""
     parent_id: str | None = None
-    """The version that files were appended to; it may have been deleted."""
+    """The version to which files were appended. It may have been deleted."""
     parent_sha256: str | None = None
-    """Its content hash."""
+    """The content hash of that version."""
     drift: DatasetDrift | None = None
-    """How far it has moved from that version; null in a first version, and in those stored before it was
-    measured."""
+    """How far the data have drifted from that version; null in a first version, and in versions stored
+    before drift was measured."""
     progress: Progress | None = None
     """The progress of a running validation in bytes; null in lists."""
     files: dict[str, list[str]] = {}
@@ -183,10 +185,10 @@ class PromptPreviewCreate(Body):
     sampling: Sampling = PruneConfig.model_fields["sampling"].default
     min_history: int = Field(1, ge=1, le=1000)
     model: str = Field(FinetuneConfig.model_fields["model"].default, min_length=1, max_length=200)
-    """The language model whose tokens are counted."""
+    """The language model for which tokens are counted."""
     max_tokens: int = Field(FinetuneConfig.model_fields["max_tokens"].default, ge=16, le=32_768)
     count: int = Field(3, ge=1, le=10)
-    """How many samples are shown."""
+    """How many samples to show."""
 
 
 class Turn(BaseModel):
@@ -203,7 +205,7 @@ class PreviewedSample(BaseModel):
     messages: list[Turn]
     """The turns; the last one is the answer."""
     read: ReadText | None = None
-    """The text with all marks, its tokens and what is left out; null where they were not counted."""
+    """The text as the model reads it, its tokens and what was left out; null if they were not counted."""
 
 
 class PromptPreview(BaseModel):
@@ -216,4 +218,4 @@ class PromptPreview(BaseModel):
     samples: list[PreviewedSample]
     """From the one with the longest history to the one with the shortest."""
     not_counted: str | None = None
-    """Why tokens were not counted; null where they were."""
+    """Why tokens were not counted; null if they were."""

@@ -137,7 +137,10 @@ def _read_again(
     versions = repository.lineage(source)
     if versions is None:
         raise Conflict(
-            "A version on which this data set is based was deleted, and its files with it. Send them again.",
+            (
+                "A version on which this data set is based was deleted together with its files. Send the "
+                "files again."
+            ),
             code="files_gone",
         )
     kept: dict[str, list[SourceFile]] = {}
@@ -150,7 +153,7 @@ def _read_again(
     gone = source.prefix is None and source.state == DatasetState.REJECTED
     if not (kept or replaced) or (kept and gone):
         raise Conflict(
-            "The files of the rejected data set have been deleted. Send them again.",
+            "The files of this rejected data set have been deleted. Send them again.",
             code="files_gone",
         )
     named = body.model_fields_set & {"options", "columns", "split"}
@@ -215,15 +218,15 @@ def delete_dataset(removal: Removal, dataset_id: str, *, cascade: bool) -> None:
     active = [job for job in jobs if job.state not in ENDED_JOBS]
     if active or (jobs and not cascade):
         raise InUse(
-            f"{len(active)} job(s) run on the data set; cancel them first."
+            f"Jobs that have not ended use the data set ({len(active)}). Cancel them first."
             if active
-            else f"{len(jobs)} job(s) were made on the data set; delete them, or use cascade=true.",
+            else f"Jobs were made on the data set ({len(jobs)}). Delete them first, or use cascade=true.",
             [_dependent(job) for job in active or jobs],
         )
     if appends := repository.validating_appends(dataset):
         raise InUse(
-            "Files are being appended to the data set; try again when that has ended, or delete the new "
-            "version first.",
+            "Files are being appended to the data set. Try again when that has ended, or delete the "
+            "new version first.",
             [{"object": "dataset", "id": row.id, "state": row.state} for row in appends],
         )
     if repository.ingest_runs(dataset):
@@ -240,7 +243,7 @@ def require_ready(dataset: DatasetRow) -> str:
     """Return the storage prefix of a ready data set; raises :class:`Conflict` (``dataset_not_ready``)."""
     if dataset.state != DatasetState.READY or dataset.prefix is None:
         raise Conflict(
-            f"The data set is {dataset.state}, not ready.",
+            f"The data set is not ready; its state is `{dataset.state}`.",
             code="dataset_not_ready",
             state=dataset.state,
         )

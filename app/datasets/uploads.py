@@ -42,10 +42,10 @@ def dataset_upload(form: Form) -> DatasetUpload:
     """Validate the form; raises :class:`InputError` (``missing_field``, ``invalid_columns``, …)."""
     if not form.files.keys() & {"interactions", "samples"}:
         raise InputError(
-            "The form has neither a file `interactions` nor a file `samples`.",
+            "The form has neither a file `interactions` nor a file `samples`. Add one of them.",
             code="missing_field",
             title="A file is missing",
-            errors=[FieldError("interactions", "is needed unless there are samples")],
+            errors=[FieldError("interactions", "is required unless there are samples")],
         )
     files = whole_files(form)
     return DatasetUpload(
@@ -74,10 +74,10 @@ def append_from_form(form: Form) -> Append:
     """Validate the form; raises :class:`InputError` (``missing_field``, ``invalid_columns``, …)."""
     if not form.files:
         raise InputError(
-            "The form has no file to append: neither `interactions` nor `items`.",
+            "The form has no file to append. Add a file `interactions`, `items`, or both.",
             code="missing_field",
             title="A file is missing",
-            errors=[FieldError("interactions", "is needed unless there are items")],
+            errors=[FieldError("interactions", "is required unless there are items")],
         )
     columns = _columns_field(form.fields.get("columns"))
     asked = data_options(_options(form.fields.get("options")), columns=columns, location="options")
@@ -174,7 +174,11 @@ def _columns_field(text: str | None) -> dict[str, str] | None:
 def _columns(columns: Any) -> dict[str, str]:
     errors = []
     if not isinstance(columns, Mapping):
-        errors.append(FieldError("columns", "must be an object that maps our names to the file's"))
+        errors.append(
+            FieldError(
+                "columns", "must be an object that maps DEALRec's column names to the file's"
+            )
+        )
     else:
         for ours, theirs in columns.items():
             if ours not in set(Column):
@@ -203,7 +207,7 @@ def _split(text: str | None) -> SplitMethod | None:
     except ValueError:
         known = ", ".join(SplitMethod)
         raise InputError(
-            f"There is no such split. Choose one of {known}.",
+            f"There is no such split. It must be one of {known}.",
             code="invalid_split",
             title="The split cannot be used",
             errors=[FieldError("split", f"must be one of {known}")],

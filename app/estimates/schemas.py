@@ -15,7 +15,7 @@ class Calibration(BaseModel):
 
     basis: Basis
     stages: int
-    """Finished stages that the rate is the median of; 0 for another basis."""
+    """The number of finished stages whose median rate is used; 0 for another basis."""
 
 
 class StageEstimate(BaseModel):
@@ -24,39 +24,41 @@ class StageEstimate(BaseModel):
     name: StageName
     seconds: float
     peak_memory_bytes: int | None
-    """The most that the stages or the model it is calibrated on have held. Where nothing was measured, it
-    follows from the size of the language model; null where there is none."""
+    """The largest memory use measured in the stages, or of the model, on which the estimate is based.
+    Without measurements it follows from the size of the language model; null without a language model."""
     reused: bool
-    """Whether its result is there already, from an earlier job."""
+    """Whether the result already exists, from an earlier job."""
     runs: int = 1
-    """For how many runs of a comparison the stage is made; ``seconds`` are those of all."""
+    """For how many runs of a comparison the stage runs; ``seconds`` is the total."""
     calibrated_on: Calibration
 
 
 class Detectable(BaseModel):
-    """The difference that a comparison can show, by the spreads of the tenant's latest one."""
+    """The difference that a comparison can detect, from the spread in the tenant's latest one."""
 
     metric: str
     runs: int
     users: int
-    """The users that the latest comparison asked."""
+    """The number of users in the latest comparison."""
     difference: float
-    """Shown four times out of five, before correction for many selectors."""
+    """The difference that is detected four times out of five (a power of 80 %), before correction for
+    many selectors."""
 
 
 class Estimate(BaseModel):
-    """The cost of a job that is made now."""
+    """What a job would cost if it were created now."""
 
     object: Literal["estimate"] = "estimate"
     dataset_id: str
     budget: BudgetUse
-    """The budget; in a comparison the largest."""
+    """The budget; for a comparison, the largest one."""
     seconds: float
-    """The sum over all stages; shards on several workers take less time."""
+    """The sum over all stages. Shards that run on several workers take less time."""
     trainings: int | None = None
     """The number of trainings in a comparison, over all selectors, budgets and seeds."""
     detectable: Detectable | None = None
-    """For a comparison; null while none with this language model has finished."""
+    """For a comparison: the difference that it can detect; null until one with this language model has
+    finished."""
     stages: list[StageEstimate]
     warnings: list[OptionNote] = []
-    """Options that have no effect, or that the budget is too small for."""
+    """Options that have no effect, or for which the budget is too small."""

@@ -204,10 +204,10 @@ def require_loopback(scope: Scope, headers: Headers) -> None:
         hosts.append(_host(origin))
     if not all(is_loopback(host) for host in hosts):
         raise PermissionDenied(
-            "No API key exists, so only requests from this machine to a loopback address are "
-            "answered. Make a key with `dealrec keys create`.",
+            "No API key exists, so the server answers only requests from its own machine to a "
+            "loopback address. Create a key with `dealrec keys create`.",
             code="loopback_only",
-            title="Only this machine may send requests",
+            title="Only requests from the server's own machine are allowed",
         )
 
 

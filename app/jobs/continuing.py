@@ -36,8 +36,8 @@ def continued_from(
     job = repository.get(str(body.continue_from))
     if job.kind != JobKind.PRUNE or job.state != JobState.SUCCEEDED:
         raise Conflict(
-            f"A job goes on from one that has chosen a coreset and succeeded; {job.id} is a {job.kind} job "
-            f"and {job.state}.",
+            f"A job can only continue from a job that made a coreset and succeeded; {job.id} is a "
+            f"{job.kind} job in the state `{job.state}`.",
             code="continuation_not_possible",
         )
     require_alike(PruneConfig.parse(job.config).surrogate, body.config.surrogate)
@@ -55,8 +55,9 @@ def _require_lineage(datasets: DatasetRepository, job: JobRow, dataset_id: str) 
     related = (asked.root_id or asked.id) == (before.root_id or before.id)
     if not related and (asked.sha256 is None or asked.sha256 != before.sha256):
         raise continuation_not_possible(
-            f"{job.id} was made on the data set {before.id}, and {asked.id} is no version of that. Append "
-            f"the new rows to it (`POST /v1/datasets/{before.id}/append`, `dealrec append {before.id} FILE`)."
+            f"{job.id} was made on the data set {before.id}, and {asked.id} is not a later version of "
+            f"it. Append the new rows to it (`POST /v1/datasets/{before.id}/append`, `dealrec append "
+            f"{before.id} FILE`)."
         )
 
 

@@ -14,7 +14,7 @@ class MetricPoint(BaseModel):
 
     step: int
     value: float | None
-    """Null for what is no number."""
+    """Null if the value is not a number."""
 
 
 class MetricCurve(BaseModel):
@@ -26,7 +26,7 @@ class MetricCurve(BaseModel):
     ``validation_preference`` of ``select`` where the selector trains."""
     stage: str
     run: int
-    """The run of a comparison that the stage is made for; 0 in any other job."""
+    """The run of a comparison to which the stage belongs; 0 in any other job."""
     unit: str
     """The unit of the steps: ``step`` of the optimizer, ``epoch``, or ``round`` of a selector that trains."""
     points: list[MetricPoint]

@@ -31,9 +31,10 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 @router.post("", status_code=202, operation_id="create_job", responses=documented(404, 409))
 def create_job(body: JobCreate, response: Response, context: ContextDep) -> Job:
-    """Create a job; it waits while its data set is being validated.
+    """Create a job. It waits while its data set is being validated.
 
-    With `continue_from` it goes on from an earlier job, mostly one on the version before.
+    With `continue_from` it continues from an earlier job, usually one on the previous version of the data
+    set.
     """
     config = service.decided(context, body.dataset_id, body.config)
     service.require_models_of_job(config, context)
@@ -89,7 +90,7 @@ def rename_job(job_id: str, body: Rename, context: ContextDep) -> Job:
     "/{job_id}/cancel", status_code=202, operation_id="cancel_job", responses=documented(404, 409)
 )
 def cancel_job(job_id: str, context: ContextDep) -> Job:
-    """Stop a job, at once if no stage runs, otherwise within seconds."""
+    """Cancel a job: at once if no stage is running, otherwise within seconds."""
     return _asked(job_id, context, "cancel", request_cancel)
 
 
@@ -113,7 +114,7 @@ def resume_job(job_id: str, context: ContextDep) -> Job:
     "/{job_id}/retry", status_code=202, operation_id="retry_job", responses=documented(404, 409)
 )
 def retry_job(job_id: str, context: ContextDep) -> Job:
-    """Restart a failed job; finished stages are kept."""
+    """Retry a failed job. Finished stages are kept."""
     return _asked(job_id, context, "retry", request_retry)
 
 
@@ -135,7 +136,7 @@ def delete_job(job_id: str, context: ContextDep, cascade: Cascade = False) -> Re
     responses={
         **documented(404),
         200: {"content": {"text/event-stream": {}}},
-        204: {"description": "The job has ended and the stream has no new events"},
+        204: {"description": "The job has ended and there are no new events"},
     },
 )
 def list_events(
@@ -165,7 +166,7 @@ def list_events(
 
 @router.get("/{job_id}/metrics", operation_id="get_job_metrics", responses=documented(404))
 def get_metrics(job_id: str, context: ContextDep) -> JobMetrics:
-    """Return the curves of a job's stages, while it runs and after: losses, learning rates.
+    """Return the curves of a job's stages (losses, learning rates), while it runs and afterwards.
 
     A stage that was reused has the curves of the run that made its result.
     """

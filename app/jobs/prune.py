@@ -26,7 +26,7 @@ _METADATA: TypeAdapter[dict[str, str]] = TypeAdapter(Metadata)
 _PROPERTIES = {
     **UPLOAD_PROPERTIES,
     "budget": {"type": "string", "description": "A count, or a fraction such as 0.02"},
-    "target": {"type": "string", "description": "In place of a budget: `95 % of full`"},
+    "target": {"type": "string", "description": "Instead of a budget: `95 % of full`"},
     "config": {"type": "string", "description": "JSON object like a job's `config`"},
     "metadata": {"type": "string", "description": "JSON object of up to 16 short strings"},
 }
@@ -54,10 +54,10 @@ def _prune(context: Context, form: Form) -> Job:
     upload = dataset_upload(form)
     if "budget" not in form.fields and "target" not in form.fields:
         raise InputError(
-            "The form has neither a field `budget` nor a field `target`.",
+            "The form has neither a field `budget` nor a field `target`. Add one of them.",
             code="missing_field",
             title="A field is missing",
-            errors=[FieldError("budget", "is needed unless there is a `target`")],
+            errors=[FieldError("budget", "is required unless there is a `target`")],
         )
     config = PruneConfig.parse(parse_json(form.fields.get("config") or "{}", "config"))
     service.require_models_of_job(config, context)
@@ -71,7 +71,7 @@ def _budget(form: Form) -> Budgeted:
             "Give `budget` or `target`, not both.",
             code="invalid_budget",
             title="The budget cannot be used",
-            errors=[FieldError("budget", "cannot be given beside a `target`")],
+            errors=[FieldError("budget", "cannot be combined with a `target`")],
         )
     if text is not None:
         return Budgeted(parse_budget(text))

@@ -40,11 +40,11 @@ Metadata = Annotated[dict[_Key, _Short], Field(max_length=16)]
 
 
 class JobOrder(Body):
-    """What a job that makes a coreset is to do. Every part of ``config`` is optional."""
+    """The options of a job that makes a coreset. Every part of ``config`` is optional."""
 
     target: Target | None = None
-    """In place of a budget: the share of what all samples give, such as ``95 % of full``. A comparison
-    with a ``curve`` for this data set, prompt, recommender and model must have finished."""
+    """Instead of a budget: the share of what training on all samples gives, such as ``95 % of full``. A
+    comparison with a ``curve`` for this data set, prompt, recommender and model must have finished."""
     budget: Budget | None = Field(None, validate_default=True)
     config: PruneConfig = PruneConfig()
     metadata: Metadata = Field(default_factory=dict)
@@ -58,7 +58,7 @@ class JobOrder(Body):
     @classmethod
     def _one_of_both(cls, budget: float | None, info: ValidationInfo) -> float | None:
         if "target" in info.data and (budget is None) == (info.data["target"] is None):
-            raise ValueError("is needed, or a `target` in its place; not both")
+            raise ValueError("is required, or a `target` instead, but not both")
         return budget
 
 
@@ -67,12 +67,12 @@ class JobCreate(JobOrder):
 
     dataset_id: str
     name: Name | None = None
-    """By default its data set, budget and method."""
+    """The default is made from its data set, budget and method."""
     continue_from: str | None = Field(None, max_length=40)
-    """A finished job, mostly on the version before: the surrogate goes on from its weights, and effort is
-    measured for new texts alone. Without it all is made anew."""
+    """A finished job to continue from, usually on the previous version: the surrogate starts from its
+    weights, and effort is measured only for new texts. If not set, everything is computed from scratch."""
     continuation: Continuation | None = None
-    """How it goes on from that job."""
+    """How the job continues from that one."""
 
     @model_validator(mode="after")
     def _of_a_job(self) -> Self:
@@ -84,12 +84,12 @@ class JobCreate(JobOrder):
 class ComparisonCreate(Body, ComparisonConfig):
     """A request to compare selectors, each trained and measured ``seeds`` times at each budget.
 
-    ``random`` is always among the selectors; they share ``config``.
+    ``random`` is always one of the selectors. All of them share ``config``.
     """
 
     dataset_id: str
     name: Name | None = None
-    """By default its data set and the number of selectors."""
+    """The default is made from its data set and the number of selectors."""
     metadata: Metadata = Field(default_factory=dict)
 
     def comparison(self) -> ComparisonConfig:
@@ -112,14 +112,14 @@ class FinetuneJobConfig(FinetuneConfig):
 
 
 class BudgetUse(BaseModel):
-    """The requested budget, and its number of samples once the data set is ready."""
+    """The requested budget, and the number of samples that it means once the data set is ready."""
 
     requested: int | float
     samples: int | None
 
 
 class TargetShown(BaseModel):
-    """The share of what all samples give that was asked for, and the budget that followed."""
+    """The requested share of what all samples give, and the budget that followed from it."""
 
     target: float
     use: TargetUse | None
@@ -150,14 +150,14 @@ class Stage(BaseModel):
     progress: Progress | None
     shards: Shards | None = None
     runs: Runs | None = None
-    """For a stage that a comparison makes for each run; the metrics are those of its first run."""
+    """For a stage that runs once for each run of a comparison. The metrics are those of the first run."""
     metrics: dict[str, float]
     error: dict[str, Any] | None
     started_at: datetime | None
     finished_at: datetime | None
     seconds: float | None
     expected_seconds: float | None = None
-    """The time that it was expected to take when the job started; 0 where its result was there already."""
+    """The expected time, estimated when the job started; 0 if the result already existed."""
 
     @classmethod
     def of(cls, row: StageRow, now: datetime) -> Self:
@@ -235,13 +235,15 @@ class Evaluation(BaseModel):
     users: int
     """The number of evaluated users."""
     candidates: int | None = None
-    """The number of titles that each user was asked about; null in evaluations of version 0.1."""
+    """The number of candidates among which each user's title had to be found; null in evaluations of
+    version 0.1."""
     familiar_candidates: int | None = None
-    """The number of candidates that their user has had, for lack of others; 0 unless the data is tiny."""
+    """The number of candidates that the user had already chosen before, because there were not enough
+    others; 0 unless the data set is tiny."""
     ranking_users: int
     """The number of users for whom the catalogue was ranked."""
     protocol: str
-    """The ranked items and the rule for a correct answer."""
+    """Which items are ranked, and when an answer is correct."""
     metrics: dict[str, float]
     standard_errors: dict[str, float]
     """The standard errors of the metrics over users."""
@@ -262,27 +264,26 @@ class Job(BaseModel):
     state: JobState
     budget: BudgetUse | None
     target: TargetShown | None = None
-    """For a job that was given a target in place of a budget."""
+    """For a job that was given a target instead of a budget."""
     config: dict[str, Any]
     continue_from: str | None = None
-    """The job that this one goes on from; it may have been deleted."""
+    """The job that this one continues from. It may have been deleted."""
     continuation: Continuation | None = None
     schedule_id: str | None = None
-    """The schedule that made it; it may have been deleted."""
+    """The schedule that made the job. It may have been deleted."""
     due_at: datetime | None = None
-    """The due time that the schedule made it for; null where new data decided."""
+    """The due time for which the schedule made the job; null if the schedule follows the data."""
     warnings: list[OptionNote] = []
-    """Options of ``config`` that have no effect, or that the budget is too small for, and trackers that could
-    not be written to."""
+    """Options of ``config`` that have no effect, or for which the budget is too small, and trackers that
+    could not be written to."""
     stages: list[Stage]
     coreset_id: str | None
     adapter_id: str | None
     evaluation: Evaluation | None
     tracking: list[Tracked] = []
-    """The records of an ended job in the operator's trackers of experiments, if there are any."""
+    """The records of an ended job in the operator's experiment trackers, if there are any."""
     eta_seconds: float | None
-    """The seconds until the job ends, by how long all stages that are left take here; null while it does
-    not run."""
+    """The estimated seconds until the job ends; null while it is not running."""
     error: dict[str, Any] | None
     created_at: datetime
     started_at: datetime | None

@@ -61,7 +61,10 @@ def require_known_models(config: PruneConfig, tenant_id: str) -> None:
     for name, measured in (("effort", config.effort), ("gradients", config.gradients)):
         if measured is not None and measured.adapter is not None:
             raise InputError(
-                f"A server measures {name} with a fresh LoRA; only the library accepts an adapter.",
+                (
+                    f"On a server, {name} is measured with a fresh LoRA; only the library and the command "
+                    "line accept an adapter."
+                ),
                 code="invalid_config",
                 title="The configuration cannot be used",
                 errors=[FieldError(f"config.{name}.adapter", "must be null")],
@@ -69,7 +72,10 @@ def require_known_models(config: PruneConfig, tenant_id: str) -> None:
     if config.surrogate.model not in SURROGATES:
         known = ", ".join(SURROGATES)
         raise InputError(
-            f"A server trains only the surrogates that it lists ({known}), none from an import path.",
+            (
+                f"A server trains only the surrogates that it lists ({known}). Surrogates with an import "
+                "path work only in the library and on the command line."
+            ),
             code="invalid_config",
             title="The configuration cannot be used",
             errors=[FieldError("config.surrogate.model", f"must be one of {known}")],
@@ -124,8 +130,8 @@ def require_start(
     place = f"{location}.from_adapter"
     if row is None:
         raise InputError(
-            f"There is no adapter {config.from_adapter[:60]!r}. A server continues from an adapter that is "
-            "named by its id; `GET /v1/adapters` lists them.",
+            f"There is no adapter {config.from_adapter[:60]!r}. On a server, adapters are named by "
+            "their ids; `GET /v1/adapters` lists them.",
             code="unknown_adapter",
             title="There is no such adapter",
             errors=[FieldError(place, "must be the id of an adapter")],
@@ -135,11 +141,11 @@ def require_start(
         before, asked = getattr(had, name), getattr(config, name)
         if before != asked:
             raise InputError(
-                f"The adapter {row.id} was trained with the {name} `{before}`, and this training has "
-                f"`{asked}`.",
+                f"The adapter {row.id} was trained with the {name} `{before}`, but this training has "
+                f"`{asked}`. Use the same {name}, or another adapter.",
                 code="adapter_not_usable",
                 title="The adapter cannot be used",
-                errors=[FieldError(place, f"is of the {name} `{before}`")],
+                errors=[FieldError(place, f"was trained with the {name} `{before}`")],
             )
 
 
@@ -147,8 +153,9 @@ def require_run_count(config: ComparisonConfig, max_runs: int) -> None:
     """Raise :class:`InputError` (``comparison_too_large``) for more than ``max_runs`` trainings."""
     if config.run_count > max_runs:
         raise InputError(
-            f"The comparison has {config.run_count:,} trainings (budgets × selectors × seeds, and "
-            f"those on all data). This server allows at most {max_runs:,}.",
+            f"The comparison has {config.run_count:,} trainings (budgets × selectors × seeds, plus "
+            f"those on all samples), but this server allows at most {max_runs:,}. Use fewer budgets, "
+            "selectors or seeds.",
             code="comparison_too_large",
             title="The comparison is too large",
             errors=[FieldError("seeds", f"at most {max_runs} trainings are allowed")],
@@ -301,7 +308,9 @@ def scores_prefix(session: Session, job: JobRow) -> str:
     artifact = JobRepository(session, job.tenant_id).artifact(job, StageName.SELECT)
     if artifact is None:
         raise Conflict(
-            f"The job has no scores; its state is `{job.state}`.", code="no_scores", state=job.state
+            f"The job has no scores yet; its state is `{job.state}`.",
+            code="no_scores",
+            state=job.state,
         )
     return artifact.prefix
 
@@ -316,9 +325,9 @@ def report_prefix(session: Session, job: JobRow) -> str:
     if artifact is None:
         comparing = job.kind == JobKind.COMPARISON
         raise NotFound(
-            f"The job has no report; its state is `{job.state}`."
+            f"The job has no report yet; its state is `{job.state}`."
             if comparing
-            else "Only comparisons have a report; a coreset's report is at /v1/coresets/{id}/report.",
+            else "Only comparisons have a report. The report of a coreset is at /v1/coresets/{id}/report.",
             code="no_report",
             state=job.state,
         )

@@ -49,16 +49,17 @@ def find_target(
                 )  # it names what the training has otherwise
         of_model = "" if config.finetune is None else f" with `{config.finetune.model}`"
         raise no_curve(
-            f"No finished comparison has drawn a curve for this data set and prompt{of_model}, so it is not "
-            "known how many samples the target takes. Draw one with `dealrec submit-comparison DATASET "
-            "--curve 1%,2%,5%,10%,25%,50%` (`curve` in `POST /v1/comparisons`), or give a budget."
+            f"No finished comparison has drawn a curve for this data set and prompt{of_model}, so it "
+            "is not known how many samples the target needs. Draw one with `dealrec submit-comparison "
+            "DATASET --curve 1%,2%,5%,10%,25%,50%` (`curve` in `POST /v1/comparisons`), or give a "
+            "budget."
         )
     models = {(one.of.recommender, one.of.model) for one in fitting}
     if len(models) > 1:
         named = ", ".join(f"`{model}` as `{recommender}`" for recommender, model in sorted(models))
         raise no_curve(
-            f"There are curves of {named}. Say with `finetune` which of them the target is of, or give a "
-            "budget."
+            f"There are curves of several models: {named}. Set `finetune` to the one that the target "
+            "is about, or give a budget."
         )
     return resolve_target(target, fitting[0])
 

@@ -18,7 +18,7 @@ OneTenant = Annotated[str | None, typer.Option("--tenant", help="Show only this 
 
 def register(application: typer.Typer) -> None:
     """Add ``keys``."""
-    keys = typer.Typer(help="API keys.", no_args_is_help=True)
+    keys = typer.Typer(help="Manage API keys.", no_args_is_help=True)
     add_commands(
         keys,
         {
@@ -38,14 +38,16 @@ def register(application: typer.Typer) -> None:
     "dealrec keys create operator --scopes read,write,admin --expires-days 365",
 )
 def create_key_command(
-    name: Annotated[str, typer.Argument(help="The purpose of the key.")],
+    name: Annotated[str, typer.Argument(help="A name that says what the key is for.")],
     tenant: TenantOption = "default",
     scopes: Annotated[
         str, typer.Option(help="Any of `read`, `write`, `admin`, separated by commas.")
     ] = "read,write",
     expires_days: Annotated[
         int | None,
-        typer.Option(min=1, max=36500, help="Days until the key expires; default: never."),
+        typer.Option(
+            min=1, max=36500, help="Days until the key expires; default: it never expires."
+        ),
     ] = None,
     data_dir: DataDir = None,
     json: JsonOption = False,
@@ -71,7 +73,7 @@ def create_key_command(
 def list_keys_command(
     tenant: OneTenant = None, data_dir: DataDir = None, json: JsonOption = False
 ) -> None:
-    """List all keys without their texts."""
+    """List all keys, without the keys' secret text."""
     from dealrec.app.keys.repository import all_keys
     from dealrec.app.keys.schemas import Key
 
@@ -95,7 +97,7 @@ def revoke_key_command(
     data_dir: DataDir = None,
     json: JsonOption = False,
 ) -> None:
-    """Revoke a key; the next request with it is refused."""
+    """Revoke a key. The next request with it is refused."""
     from dealrec.app.keys.service import revoke_key
     from dealrec.app.kit.errors import NotFound
     from dealrec.app.kit.trail import record
@@ -111,7 +113,7 @@ def revoke_key_command(
     if json:
         print_json({"id": key_id, "revoked": True})
     else:
-        say(f"{key_id} is revoked.")
+        say(f"{key_id} was revoked.")
 
 
 def _scopes(text: str) -> list[Scope]:
@@ -123,5 +125,5 @@ def _scopes(text: str) -> list[Scope]:
             f"The scopes are {known}, separated by commas.",
             code="invalid_scopes",
             title="The scopes cannot be used",
-            errors=[FieldError("scopes", f"any of {known}")],
+            errors=[FieldError("scopes", f"must be one or more of {known}")],
         ) from None

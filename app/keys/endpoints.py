@@ -14,11 +14,11 @@ router = APIRouter(prefix="/v1/keys", tags=["administration"])
 
 @router.post("", status_code=201, operation_id="create_key", responses=documented())
 def create_key(body: KeyCreate, response: Response, context: ContextDep) -> NewKey:
-    """Create a key; only this answer shows its text.
+    """Create a key. Its text is shown only in this response.
 
-    The first key of a server that asked for none must have the scope ``admin``: from then on every
-    request needs a key, and without an administrator nobody could make or revoke one. An
-    ``Idempotency-Key`` has no effect here, because the text is not stored for a second answer.
+    The first key of a server must have the scope ``admin``: from then on every request needs a key, and
+    without an administrator nobody could create or revoke one. An ``Idempotency-Key`` has no effect here,
+    because the text is not stored and cannot be shown again.
     """
     with context.write() as session:
         if context.caller.key_id is None and not repository.any_key(session):
@@ -45,7 +45,7 @@ def list_keys(context: ContextDep, page: PageQuery) -> Page[Key]:
 
 @router.delete("/{key_id}", status_code=204, operation_id="revoke_key", responses=documented(404))
 def revoke_key(key_id: str, context: ContextDep) -> Response:
-    """Revoke a key; the next request with it is refused, and it stays in the list."""
+    """Revoke a key. The next request with it is refused. The key stays in the list."""
     with context.write() as session:
         service.revoke_key(session, KeyRepository(session, context.tenant_id).get(key_id))
         context.audit(session, "key.revoke", key_id)

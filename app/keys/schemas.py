@@ -14,7 +14,7 @@ class KeyCreate(Body):
     """A request for a key of the caller's own tenant."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-    """The purpose of the key."""
+    """A name that says what the key is for."""
     scopes: Annotated[frozenset[Scope], Field(min_length=1)] = frozenset({Scope.READ, Scope.WRITE})
     expires_days: Annotated[int, Field(ge=1, le=36500)] | None = None
 
@@ -26,7 +26,7 @@ class Key(BaseModel):
     object: Literal["key"] = "key"
     name: str
     prefix: str
-    """The first characters of the text, which tell keys apart."""
+    """The first characters of the key's text, by which it can be recognized."""
     scopes: list[Scope]
     created_at: datetime
     expires_at: datetime | None

@@ -37,7 +37,7 @@ def create_key(
     """
     require_tenant_name(tenant_id)
     if not name.strip() or len(name) > 200:
-        raise InputError("A key needs a name of up to 200 characters.", code="invalid_name")
+        raise InputError("The name of a key must have 1 to 200 characters.", code="invalid_name")
     text = f"dr_{secrets.token_urlsafe(32)}"
     return _store(session, text, name, tenant_id, scopes, expires_days), text
 
@@ -46,9 +46,11 @@ def require_tenant_name(tenant_id: str) -> None:
     """Raise :class:`InputError` (``invalid_tenant``) if the name cannot be used."""
     if not _TENANT.fullmatch(tenant_id):
         raise InputError(
-            "The name of a tenant has up to 40 lower-case letters, digits, `-` and `_`.",
+            "The name of a tenant must have 1 to 40 lower-case letters, digits, `-` and `_`.",
             code="invalid_tenant",
-            errors=[FieldError("tenant", "lower-case letters, digits, `-` and `_`")],
+            errors=[
+                FieldError("tenant", "may contain only lower-case letters, digits, `-` and `_`")
+            ],
         )
 
 
@@ -57,7 +59,7 @@ def require_administrator(scopes: Iterable[Scope]) -> None:
     if Scope.ADMIN not in scopes:
         raise InputError(
             "The first key must have the scope `admin`: from then on every request needs a key, and "
-            "only an administrator's key can make or revoke others.",
+            "only a key with this scope can create or revoke others.",
             code="first_key_not_admin",
             errors=[FieldError("scopes", "must contain `admin`")],
         )
@@ -82,7 +84,7 @@ def ensure_bootstrap(database: Database, settings: Settings) -> None:
         text = settings.bootstrap_key.get_secret_value()
         if not _KEY.fullmatch(text):
             raise InputError(
-                "DEALREC_BOOTSTRAP_KEY must be `dr_` and at least 20 letters, digits, `-` or `_`.",
+                "DEALREC_BOOTSTRAP_KEY must be `dr_` followed by at least 20 letters, digits, `-` or `_`.",
                 code="invalid_key",
             )
         if not repository.key_exists(session, _hash(text)):
@@ -119,7 +121,7 @@ def authenticate(
     raise Unauthenticated(
         "The key is unknown, has expired or was revoked."
         if shown
-        else "Send `Authorization: Bearer dr_…`."
+        else "Send the header `Authorization: Bearer dr_…`."
     )
 
 

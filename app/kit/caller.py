@@ -10,9 +10,9 @@ class Scope(StrEnum):
     """A permission of a key. No scope includes another."""
 
     READ = "read"
-    """Look at and download everything of the tenant."""
+    """Read and download everything that belongs to the tenant."""
     WRITE = "write"
-    """Upload, start jobs, cancel, delete."""
+    """Upload data, start and cancel jobs, delete."""
     ADMIN = "admin"
     """See the tenant's keys, webhooks and audit trail, and the server's state and metrics; add and remove its
     models."""

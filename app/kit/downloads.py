@@ -88,5 +88,5 @@ _REFUSALS: dict[int, ServiceError] = {
         code="invalid_range",
         title="The range cannot be read",
     ),
-    416: RangeNotSatisfiable("The file ends before the range begins."),
+    416: RangeNotSatisfiable("The file is shorter than the start of the requested range."),
 }

@@ -82,8 +82,8 @@ class ScopeMissing(PermissionDenied):
 
     def __init__(self, scope: str, given: Sequence[str]) -> None:
         super().__init__(
-            f"This needs a key with the scope `{scope}`; yours has {', '.join(given)}. "
-            f"`dealrec keys create NAME --scopes {scope}` makes one.",
+            f"This needs a key with the scope `{scope}`, but yours has {', '.join(given)}. `dealrec "
+            f"keys create NAME --scopes {scope}` creates one.",
             scope=scope,
         )
 
@@ -115,7 +115,7 @@ class RateLimited(ServiceError):
 
     def __init__(self, limit: str, retry_after: int) -> None:
         super().__init__(
-            f"These are more requests than allowed ({limit}). Try again in {retry_after} s.",
+            f"You have sent more requests than allowed ({limit}). Try again in {retry_after} s.",
             limit=limit,
             retry_after=retry_after,
         )
@@ -136,11 +136,11 @@ class NotFound(ServiceError):
 
 
 class Conflict(ServiceError):
-    """The present state does not allow the request (409)."""
+    """The current state does not allow the request (409)."""
 
     status = 409
     code = "conflict"
-    title = "This is not possible in its present state"
+    title = "This is not possible in the current state"
 
 
 class InUse(Conflict):
@@ -161,7 +161,9 @@ class PayloadTooLarge(ServiceError):
     title = "The body is too large"
 
     def __init__(self, limit: int) -> None:
-        super().__init__(f"The body of the request may have at most {limit:,} bytes.", limit=limit)
+        super().__init__(
+            f"The body of the request is larger than the {limit:,} bytes allowed.", limit=limit
+        )
 
 
 class RangeNotSatisfiable(ServiceError):
@@ -169,7 +171,7 @@ class RangeNotSatisfiable(ServiceError):
 
     status = 416
     code = "range_not_satisfiable"
-    title = "The file does not have these bytes"
+    title = "The file does not have the requested range"
 
 
 def status_of(error: DealrecError) -> int:

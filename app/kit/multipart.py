@@ -61,7 +61,9 @@ async def read_form(
     finally:
         await run_in_threadpool(reader.close)
     if not reader.ended:
-        raise _invalid("The body is cut short.")
+        raise _invalid(
+            "The body ends too early. The upload may have been interrupted; send it again."
+        )
     return reader.form
 
 
@@ -138,7 +140,9 @@ class _FormReader:
             raise _invalid(f"The form has {self._name!r} twice.", self._name)
         if self.allowed[self._name]:
             if filename is None:
-                raise _invalid(f"{self._name!r} must be a file with a file name.", self._name)
+                raise _invalid(
+                    f"The part {self._name!r} must be a file with a file name.", self._name
+                )
             self._filename = shown_filename(filename.decode("utf-8", "replace"))
             self._file_path = self.folder / f"part-{self._parts}"
             self._file = self._file_path.open("wb")

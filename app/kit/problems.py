@@ -90,7 +90,8 @@ def error_response(error: DealrecError, path: str) -> ProblemResponse:
 def internal_error(path: str) -> ProblemResponse:
     """Make the answer to an unexpected error, without its details."""
     error = DealrecError(
-        "Something went wrong on the server, which has logged the error. You can try the request again."
+        "An unexpected error occurred on the server and was logged. You can try the request again; if "
+        "it fails again, tell the operator its time or the request id."
     )
     return problem_response(error.to_problem(), 500, path)
 

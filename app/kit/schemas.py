@@ -27,7 +27,7 @@ class Body(BaseModel):
 
 
 class OptionNote(BaseModel):
-    """A warning of an option: ``message`` goes on after the option's place in the configuration."""
+    """A warning about an option: ``location``, followed by ``message``, is a sentence."""
 
     location: str
     message: str

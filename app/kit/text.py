@@ -22,12 +22,15 @@ def require_storable(value: Any, location: str = "", depth: int = 0) -> None:
             f"The value has more than {_DEEPEST} levels of lists and objects.",
             code="nested_too_deeply",
             title="A value is nested too deeply",
-            errors=[FieldError(location[:100], f"at most {_DEEPEST} levels")],
+            errors=[FieldError(location[:100], f"has more than {_DEEPEST} levels")],
         )
     if isinstance(value, str):
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise InputError(
-                "A text contains U+0000 or half of a surrogate pair, which cannot be stored.",
+                (
+                    "A text contains a character that cannot be stored (U+0000 or half of a surrogate "
+                    "pair). Remove it."
+                ),
                 code="invalid_text",
                 title="A text cannot be stored",
                 errors=[

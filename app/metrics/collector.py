@@ -69,11 +69,11 @@ class WorkCollector(Collector):
     def _gauges(self, session: Session) -> Iterator[Metric]:
         now = database_now(session)
         depth = GaugeMetricFamily(
-            "dealrec_queue_depth", "Stages that wait to be claimed", labels=("queue",)
+            "dealrec_queue_depth", "Stages that are waiting for a worker", labels=("queue",)
         )
         oldest = GaugeMetricFamily(
             "dealrec_queue_oldest_seconds",
-            "How long the first of them has waited",
+            "How long the longest-waiting stage has been waiting",
             labels=("queue",),
         )
         queued = {queue: (count, since) for queue, count, since in queued_stages(session)}
@@ -93,7 +93,7 @@ class WorkCollector(Collector):
         seen = worker_queues(session, now, SEEN_SECONDS)
         takers = Counter(queue for queues in seen for queue in queues)
         workers = GaugeMetricFamily(
-            "dealrec_workers", "Workers seen within a minute, by queue", labels=("queue",)
+            "dealrec_workers", "Workers seen within the last minute, by queue", labels=("queue",)
         )
         for queue in QUEUES:
             workers.add_metric((queue,), takers[queue])
@@ -118,7 +118,9 @@ class WorkCollector(Collector):
         # A run that ends between the two queries must not look like a counter reset.
         self._claims = max(self._claims, runs.outcomes.total() + running)
         yield CounterMetricFamily(
-            "dealrec_stage_claims", "Times that a worker claimed a stage", value=self._claims
+            "dealrec_stage_claims",
+            "Number of times a worker has claimed a stage",
+            value=self._claims,
         )
         yield from runs.families()
 
@@ -132,10 +134,12 @@ def _of_schedules(session: Session, now: datetime) -> Iterator[Metric]:
     late = max(0.0, (now - due).total_seconds()) if due is not None else 0.0
     yield schedules
     yield GaugeMetricFamily(
-        "dealrec_schedule_overdue_seconds", "How long the first schedule has been due", value=late
+        "dealrec_schedule_overdue_seconds",
+        "How long the most overdue schedule has been due",
+        value=late,
     )
     ticks = GaugeMetricFamily(
-        "dealrec_schedule_ticks", "Ticks of the schedules that are there", labels=("outcome",)
+        "dealrec_schedule_ticks", "Ticks of existing schedules, by outcome", labels=("outcome",)
     )
     for outcome, count in repository.tick_sums(session).items():
         ticks.add_metric((outcome,), count)
@@ -145,7 +149,7 @@ def _of_schedules(session: Session, now: datetime) -> Iterator[Metric]:
 def _of_drift(session: Session) -> Metric:
     drift = GaugeMetricFamily(
         "dealrec_dataset_drift",
-        "How far a version has moved from the one before it",
+        "How far a data set version has drifted from the previous version",
         labels=("dataset_id", "figure"),
     )
     for identifier, figures in repository.drifted(session, _DRIFTED):

@@ -19,13 +19,13 @@ class RequestMetrics:
             collector(registry=self.registry)
         self._requests = Counter(
             "dealrec_requests",
-            "Requests answered; route is a template, or none where the request reached no route",
+            "Requests answered; route is a template, or none if the request matched no route",
             ("method", "route", "status"),
             registry=self.registry,
         )
         self._seconds = Histogram(
             "dealrec_request_seconds",
-            "Seconds until an answer's first byte",
+            "Seconds until the first byte of the response",
             ("method", "route"),
             buckets=_SECONDS,
             registry=self.registry,

@@ -53,14 +53,14 @@ class RunCounters:
     def families(self) -> Iterator[Metric]:
         """Yield the counters as Prometheus metrics."""
         runs = CounterMetricFamily(
-            "dealrec_stage_runs", "Runs of stages that ended", labels=("stage", "outcome")
+            "dealrec_stage_runs", "Ended runs of stages, by outcome", labels=("stage", "outcome")
         )
         for labels, count in sorted(self.outcomes.items()):
             runs.add_metric(labels, count)
         yield runs
         failures = CounterMetricFamily(
             "dealrec_stage_failures",
-            "Runs of stages that ended with a problem, by its code",
+            "Runs of stages that failed, by error code",
             labels=("stage", "code"),
         )
         for labels, count in sorted(self.failures.items()):
@@ -71,7 +71,7 @@ class RunCounters:
             "dealrec_lost_leases", "Runs of stages whose worker vanished", value=lost
         )
         gpu = CounterMetricFamily(
-            "dealrec_stage_gpu_seconds", "Seconds of runs that used a GPU", labels=("stage",)
+            "dealrec_stage_gpu_seconds", "Total seconds of runs that used a GPU", labels=("stage",)
         )
         for name, seconds in sorted(self.gpu_seconds.items()):
             gpu.add_metric((name,), seconds)
@@ -80,7 +80,7 @@ class RunCounters:
 
     def _histogram(self) -> Metric:
         family = HistogramMetricFamily(
-            "dealrec_stage_seconds", "Seconds of runs that succeeded", labels=("stage",)
+            "dealrec_stage_seconds", "Duration of successful runs, in seconds", labels=("stage",)
         )
         bounds = [*(str(bound) for bound in _SECONDS), "+Inf"]
         for name, seconds in sorted(self.seconds.items()):

@@ -19,7 +19,7 @@ def list_models(context: ContextDep) -> LanguageModels:
 
 @router.get("/{name}", operation_id="get_model", responses=documented(404))
 def get_model(name: str, context: ContextDep) -> LanguageModelEntry:
-    """Return a language model with what was measured of it."""
+    """Return a language model with its measured time and memory."""
     return LanguageModelEntry.of(service.get_model(name, context.tenant_id))
 
 
@@ -27,7 +27,7 @@ def get_model(name: str, context: ContextDep) -> LanguageModelEntry:
 def create_model(
     body: LanguageModelCreate, response: Response, context: ContextDep
 ) -> LanguageModelEntry:
-    """Add a commit of a repository on the Hugging Face hub to the catalogue, for the caller's tenant alone.
+    """Add a model from the Hugging Face Hub to the catalogue, for the caller's tenant only.
 
     Weights are read from safetensors or GGUF, and code from a repository is never run. The server downloads
     nothing: the model is ``not_pulled`` until its operator has run ``dealrec models pull NAME`` where the
@@ -46,7 +46,7 @@ def create_model(
     "/{name}", status_code=204, operation_id="delete_model", responses=documented(404, 409)
 )
 def delete_model(name: str, context: ContextDep) -> Response:
-    """Take one of the tenant's own language models out of the catalogue; its files stay."""
+    """Remove one of the tenant's own language models from the catalogue. Its files stay."""
     with service.removing_model(name, context.tenant_id), context.write() as session:
         service.require_unused(session, name, context.tenant_id)
         context.audit(session, "model.delete", name)

@@ -26,9 +26,9 @@ class LanguageModelCreate(Body):
     name: str = Field(max_length=40, pattern=f"^{NAME}$")
     repository: str = Field(max_length=200, pattern=f"^{REPOSITORY}$")
     revision: str = Field(pattern=f"^{COMMIT}$")
-    """The commit; a branch could change."""
+    """The commit. A branch is not enough, because it can change."""
     file: str | None = Field(None, max_length=200, pattern=r"^[\w][\w.-]*\.gguf$")
-    """A GGUF file of the repository; null: its weights in safetensors."""
+    """A GGUF file in the repository; null: its weights in safetensors."""
     dtype: Dtype | None = None
     attention: Attention = "auto"
     quantization: Quantization = "none"
@@ -48,19 +48,20 @@ class LanguageModelEntry(BaseModel):
     name: str
     object: Literal["model"] = "model"
     parameters: int
-    """0 while its files are not here."""
+    """0 until its files are on this machine."""
     architecture: str
-    """The family; ``unknown`` while its files are not here."""
+    """The family of the model; ``unknown`` until its files are on this machine."""
     licence: str
     revision: str
-    """The commit, the version of the package, or the SHA-256 of the files; empty while these are not here."""
+    """The commit, the version of the package, or the SHA-256 of the files; empty until these are on this
+    machine."""
     available: bool
-    """Whether the files are on the machine that answers."""
+    """Whether the model's files are on the machine that answers."""
     state: Literal["ready", "not_pulled", "unusable"]
-    """``not_pulled``: `dealrec models pull` has not brought all files of the repository to the machine that
-    answers. ``unusable``: the files are missing or broken."""
+    """``not_pulled``: the files of the repository have not all been downloaded yet (`dealrec models
+    pull`) to the machine that answers. ``unusable``: the files are missing or broken."""
     reason: str | None
-    """Why they are not."""
+    """Why the model cannot be used."""
     bytes: int | None
     """The size of the weights on disk."""
     source: Literal["repository", "folder", "gguf", "package"]
@@ -72,7 +73,7 @@ class LanguageModelEntry(BaseModel):
     prompt_format: PromptFormat
     max_tokens: int | None
     measured: list[Measured]
-    """What ``dealrec models check`` found it to take, one entry for each kind of device."""
+    """The time and memory that ``dealrec models check`` measured, one entry for each kind of device."""
 
     @property
     def id(self) -> str:

@@ -92,7 +92,7 @@ def adding_model(entry: LanguageModel) -> Iterator[None]:
             changes.enter_context(adding(entry))
         except InputError as error:
             raise Conflict(
-                f"The name `{entry.name}` is taken; another is needed.",
+                f"The name `{entry.name}` is already used. Choose another name.",
                 code="model_exists",
                 errors=error.errors,
             ) from None
@@ -109,7 +109,10 @@ def removing_model(name: str, tenant_id: str) -> Iterator[None]:
     entry = get_model(name, tenant_id)
     if not _own(entry, tenant_id):
         raise PermissionDenied(
-            f"The model `{name}` is not this tenant's. Only the operator of the server can remove it.",
+            (
+                f"The model `{name}` was not added by this tenant. Only the operator of the server can "
+                "remove it."
+            ),
             code="not_yours",
         )
     with removing(name):
@@ -123,7 +126,10 @@ def require_unused(session: Session, name: str, tenant_id: str) -> None:
     ]
     if users:
         raise InUse(
-            f"{len(users)} open jobs use the model `{name}`.",
+            (
+                f"Jobs that have not ended use the model `{name}` ({len(users)}). Wait until they end, or "
+                "cancel them."
+            ),
             [{"object": "job", "id": identifier} for identifier in users],
         )
 

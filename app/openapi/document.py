@@ -28,7 +28,7 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key with the same body gives the first answer again.",
+    "description": "A repeated request with the same key and the same body returns the first response again.",
     "schema": {
         "type": "string",
         "minLength": 1,

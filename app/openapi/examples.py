@@ -164,11 +164,11 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
     },
     "Problem": {
         "type": "urn:dealrec:problem:budget_too_large",
-        "title": "The budget is above the number of samples",
+        "title": "The budget is larger than the number of samples",
         "status": 422,
         "detail": "The budget is 2,048 samples, but the data set has 915.",
         "instance": "/v1/jobs",
         "code": "budget_too_large",
-        "errors": [{"location": "budget", "message": "at most 915"}],
+        "errors": [{"location": "budget", "message": "must be at most 915"}],
     },
 }

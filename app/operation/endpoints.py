@@ -12,9 +12,9 @@ router = APIRouter(prefix="/v1/server", tags=["administration"])
 
 @router.get("", operation_id="get_server", responses=documented())
 def get_server(context: ContextDep) -> ServerState:
-    """Show what waits in the queues, what the workers do, and how much is stored, over all tenants.
+    """Show the queues, what the workers are doing, and how much is stored, over all tenants.
 
-    Of other tenants there are numbers and the names of stages, and no ids.
+    Work of other tenants is shown as numbers and names of stages, without ids.
     """
     with context.read() as session:
         return server_state(session, context.storage, context.tenant_id)

@@ -16,7 +16,7 @@ class QueueState(BaseModel):
     waiting: int
     """The stages that wait for a worker."""
     oldest_seconds: float
-    """How long the first of them has waited; 0 if none waits."""
+    """How long the first of them has been waiting; 0 if none is waiting."""
     running: int
     workers: int
     """The workers that take stages from the queue and were seen within a minute."""
@@ -29,21 +29,21 @@ class WorkerTask(BaseModel):
     job_id: str | None
     """Null for the validation of a data set, and for a stage of another tenant."""
     foreign: bool
-    """Whether it belongs to another tenant."""
+    """Whether the stage belongs to another tenant."""
     seconds: float
-    """The time since the worker took it."""
+    """The time since the worker took the stage."""
     progress: Progress | None
 
 
 class WorkerState(BaseModel):
-    """A worker process that has not ended in order."""
+    """A worker process that has not shut down properly."""
 
     id: str
     """The host, the process id and a random part."""
     queues: list[str]
     seen_at: datetime
     present: bool
-    """Whether it was seen within a minute. One that was not may have died."""
+    """Whether the worker was seen within the last minute. If not, it may have died."""
     tasks: list[WorkerTask]
 
 

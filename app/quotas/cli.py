@@ -10,12 +10,15 @@ from dealrec.errors import FieldError, InputError
 from dealrec.extras import Extra
 from dealrec.terminal import Panel, add_commands, examples, help_panel, print_json, say
 
-Limit = Annotated[str | None, typer.Option(help="A number, `none`, or `default` (the settings').")]
+Limit = Annotated[
+    str | None,
+    typer.Option(help="A number, `none` (no limit), or `default` (the server's setting)."),
+]
 
 
 def register(application: typer.Typer) -> None:
     """Add ``tenants``."""
-    tenants = typer.Typer(help="Tenants and their quotas.", no_args_is_help=True)
+    tenants = typer.Typer(help="Manage tenants and their quotas.", no_args_is_help=True)
     add_commands(
         tenants, {"list": list_tenants_command, "set": set_tenant_command}, needs=Extra.SERVICE
     )
@@ -26,7 +29,7 @@ def register(application: typer.Typer) -> None:
 
 @examples("dealrec tenants list")
 def list_tenants_command(data_dir: DataDir = None, json: JsonOption = False) -> None:
-    """Show the use and the quotas of every tenant."""
+    """Show what every tenant uses, and its quotas."""
     from dealrec.app.keys.repository import all_tenants
     from dealrec.app.quotas.service import uses
 
@@ -47,14 +50,14 @@ def list_tenants_command(data_dir: DataDir = None, json: JsonOption = False) -> 
 
 @examples("dealrec tenants set research --open-jobs 5 --stored-bytes none")
 def set_tenant_command(
-    tenant: Annotated[str, typer.Argument(help="Its name.")],
+    tenant: Annotated[str, typer.Argument(help="Name of the tenant.")],
     stored_bytes: Limit = None,
     open_jobs: Limit = None,
     gpu_seconds: Limit = None,
     data_dir: DataDir = None,
     json: JsonOption = False,
 ) -> None:
-    """Give a tenant its own quotas; a new tenant is created."""
+    """Give a tenant its own quotas. A tenant that does not exist is created."""
     from dealrec.app.keys.repository import ensure_tenant
     from dealrec.app.keys.service import require_tenant_name
     from dealrec.app.kit.database import database_now
@@ -94,10 +97,10 @@ def _limit(quota: Quota, text: str) -> float | None:
         limit = -1
     if not 0 <= limit < 2**63:
         raise InputError(
-            f"A limit of {quota.value} is a number from 0, `none` or `default`.",
+            f"The limit of {quota.value} must be a number of at least 0, `none` or `default`.",
             code="invalid_quota",
             title="The quota cannot be used",
-            errors=[FieldError(quota.value, "a number from 0, `none` or `default`")],
+            errors=[FieldError(quota.value, "must be a number of at least 0, `none` or `default`")],
         )
     return limit
 

@@ -14,7 +14,7 @@ class Quota(StrEnum):
     OPEN_JOBS = "open_jobs"
     """The number of jobs that have not ended, including paused ones."""
     GPU_SECONDS = "gpu_seconds"
-    """The recent GPU seconds of stages, whatever their outcome."""
+    """The GPU seconds that stages used recently, whether they succeeded or not."""
 
 
 class QuotaUse(BaseModel):

@@ -13,7 +13,7 @@ from dealrec.app.quotas import repository
 from dealrec.app.quotas.schemas import Quota, QuotaUse
 from dealrec.app.tables.keys import Tenant
 
-_MORE = "The operator of this server can raise the quota with `dealrec tenants set`."
+_MORE = "The operator of the server can raise the quota with `dealrec tenants set`."
 
 
 def require_room(session: Session, tenant_id: str, adding: int) -> None:
@@ -26,7 +26,7 @@ def require_room(session: Session, tenant_id: str, adding: int) -> None:
     if used + adding > limit:
         raise QuotaExceeded(
             f"{used:,} of {limit:,.0f} bytes are used, and {adding:,} more are needed. Delete what "
-            f"is not needed any more (data sets, jobs, coresets, adapters, uploads). {_MORE}",
+            f"you no longer need (data sets, jobs, coresets, adapters, uploads). {_MORE}",
             quota=Quota.STORED_BYTES.value,
             limit=limit,
             used=used,
@@ -43,8 +43,7 @@ def require_open_job(session: Session, tenant_id: str) -> None:
     used = repository.open_jobs(session, tenant_id)
     if used + 1 > limit:
         raise QuotaExceeded(
-            f"{used} jobs are open, of {limit:,.0f} at once. Wait until one has ended, or cancel "
-            f"one. {_MORE}",
+            f"Open jobs: {used} of {limit:,.0f} allowed at once. Wait until one ends, or cancel one. {_MORE}",
             quota=Quota.OPEN_JOBS.value,
             limit=limit,
             used=used,
@@ -62,7 +61,7 @@ def require_gpu_time(session: Session, tenant_id: str) -> None:
     if used >= limit:
         raise QuotaExceeded(
             f"{used:,.0f} of {limit:,.0f} GPU seconds in {days:g} days are used. Wait until some of "
-            f"them are older. {_MORE}",
+            f"this use is more than {days:g} days old. {_MORE}",
             quota=Quota.GPU_SECONDS.value,
             limit=limit,
             used=used,

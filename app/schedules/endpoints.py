@@ -22,12 +22,12 @@ router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 
 @router.post("", status_code=201, operation_id="create_schedule", responses=documented(404, 409))
 def create_schedule(body: ScheduleCreate, response: Response, context: ContextDep) -> Schedule:
-    """Make jobs by themselves: at times by cron's rules, on new versions of a data set, or when data drift.
+    """Create a schedule, which makes jobs at set times, on new versions of a data set, or when data drift.
 
-    Each tick makes an ordinary job, once, on the newest version that is ready. Of several due times that have
-    passed, the latest makes one and the others count as missed. A due time is skipped while the job of an
-    earlier tick has not ended; a new version waits for that end. A schedule belongs to the tenant: it goes
-    on when the key that made it is revoked.
+    Each tick makes one ordinary job on the newest version that is ready. If several due times have
+    passed, the latest makes a job and the others count as missed. A due time is skipped while the job of
+    an earlier tick has not ended; a new version waits until it has ended. A schedule belongs to the
+    tenant: it continues when the key that created it is revoked.
     """
     _require_models(context, body.dataset_id, body.job)
     with context.write() as session:
@@ -47,7 +47,7 @@ def list_schedules(context: ContextDep, page: PageQuery) -> Page[Schedule]:
 
 @router.get("/{schedule_id}", operation_id="get_schedule", responses=documented(404))
 def get_schedule(schedule_id: str, context: ContextDep) -> Schedule:
-    """Return a schedule with its next due times and what became of its ticks."""
+    """Return a schedule with its next due times and the outcomes of its ticks."""
     with context.read() as session:
         return Schedule.of(ScheduleRepository(session, context.tenant_id).get(schedule_id))
 
@@ -70,7 +70,7 @@ def update_schedule(schedule_id: str, body: ScheduleUpdate, context: ContextDep)
     "/{schedule_id}", status_code=204, operation_id="delete_schedule", responses=documented(404)
 )
 def delete_schedule(schedule_id: str, context: ContextDep) -> Response:
-    """Delete a schedule; the jobs that it has made stay."""
+    """Delete a schedule. The jobs that it has made stay."""
     with context.write() as session:
         session.delete(ScheduleRepository(session, context.tenant_id).get(schedule_id, lock=True))
         context.audit(session, "schedule.delete", schedule_id)
@@ -79,7 +79,7 @@ def delete_schedule(schedule_id: str, context: ContextDep) -> Response:
 
 @router.get("/{schedule_id}/ticks", operation_id="list_schedule_ticks", responses=documented(404))
 def list_ticks(schedule_id: str, context: ContextDep, page: PageQuery) -> Page[ScheduleTick]:
-    """List what became of each tick, newest first; ticks are kept as long as events are."""
+    """List the ticks with their outcomes, newest first. Ticks are kept as long as events are."""
     with context.read() as session:
         ScheduleRepository(session, context.tenant_id).get(schedule_id)
         ticks = TickRepository(session, context.tenant_id, schedule_id)

@@ -18,13 +18,13 @@ _Id = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
 class ScheduledJob(JobOrder):
-    """The job that each tick makes, on the newest version of the data set that is ready."""
+    """The job that each tick makes on the newest version of the data set that is ready."""
 
     continue_last: bool = False
-    """Whether it goes on from the schedule's last job that succeeded. The first job is a full run, and so is
-    one before which none has succeeded or is left."""
+    """Whether each job continues from the schedule's last job that succeeded. The first job is a full
+    run, and so is every job without such a predecessor."""
     continuation: Continuation | None = None
-    """How it goes on from that job."""
+    """How each job continues from that one."""
 
     @model_validator(mode="after")
     def _of_a_job(self) -> Self:
@@ -45,34 +45,35 @@ class ScheduleCreate(Body):
 
     name: Name
     dataset_id: _Id
-    """Any version of the data set: each tick uses the newest version that is ready."""
+    """The id of any version of the data set. Each tick uses the newest version that is ready."""
     trigger: Trigger
     job: ScheduledJob
 
 
 class ScheduleUpdate(Body):
-    """Changes of a schedule; what is left out stays."""
+    """Changes to a schedule. What is left out stays as it is."""
 
     name: Name | None = None
     active: bool | None = None
-    """False pauses the schedule, and true resumes it. What came due meanwhile is not made up for."""
+    """False pauses the schedule, and true resumes it. Jobs that were due while it was paused are not made
+    up for."""
     trigger: Trigger | None = None
-    """Another trigger counts from now on."""
+    """A new trigger, which counts from now on."""
     job: ScheduledJob | None = None
-    """The whole order for a job, in place of the one before."""
+    """All options of the job; they replace the earlier ones."""
 
 
 class TickCounts(BaseModel):
-    """What became of the times that a schedule was due."""
+    """The outcomes of the times at which a schedule was due."""
 
     made: int
-    """Ticks that made a job."""
+    """The number of ticks that made a job."""
     missed: int
-    """Due times, or versions, in whose place a later one was taken: several had come due at once."""
+    """The number of due times, or versions, that were passed over because a later one was already due."""
     skipped: int
-    """Ticks while the job of an earlier one had not ended."""
+    """The number of ticks that were skipped because the job of an earlier tick had not ended."""
     failed: int
-    """Ticks whose job could not be made."""
+    """The number of ticks whose job could not be made."""
 
 
 class Schedule(BaseModel):
@@ -84,15 +85,15 @@ class Schedule(BaseModel):
     dataset_id: str
     trigger: Trigger
     job: dict[str, Any]
-    """The order for a job, as it was asked for."""
+    """The options of the job, as they were requested."""
     active: bool
     paused: dict[str, Any] | None
-    """Why the service paused it (``code`` and ``detail``); null where a person did."""
+    """Why the service paused the schedule (``code`` and ``detail``); null if a person paused it."""
     next_due: list[datetime]
-    """The next three due times, in UTC; empty while it is paused, and where new data decide."""
+    """The next three due times, in UTC; empty while the schedule is paused, and if it follows the data."""
     counts: TickCounts
     drift: float | None
-    """Where drift is its trigger: the sum of the drift of the versions since that of its last job."""
+    """For a drift trigger: the sum of the drift of all versions since that of the last job."""
     error: dict[str, Any] | None
     """The problem of the last tick, if its job could not be made."""
     last_job_id: str | None
@@ -121,20 +122,20 @@ class Schedule(BaseModel):
 
 
 class ScheduleTick(BaseModel):
-    """One time that a schedule was due, and what became of it."""
+    """One time at which a schedule was due, and its outcome."""
 
     id: str
     object: Literal["schedule_tick"] = "schedule_tick"
     schedule_id: str
     due_at: datetime | None
-    """The due time; null where new data decided."""
+    """The due time; null if the schedule follows the data."""
     dataset_id: str | None
-    """The version that it used; null where none was ready."""
+    """The version that the job uses; null if no version was ready."""
     outcome: TickOutcome
     job_id: str | None
-    """The job that it made, which may have been deleted."""
+    """The job that was made. It may have been deleted."""
     missed: int
-    """The number of earlier due times, or versions, in whose place it stands."""
+    """The number of earlier due times, or versions, that this tick stands for."""
     error: dict[str, Any] | None
     created_at: datetime
 

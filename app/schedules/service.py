@@ -24,8 +24,8 @@ def create(session: Session, tenant_id: str, body: ScheduleCreate) -> ScheduleRo
     schedules = ScheduleRepository(session, tenant_id)
     if schedules.count() >= _MOST:
         raise Conflict(
-            f"This tenant already has {_MOST} schedules, and it can have no more. Delete one that is not "
-            "needed any more.",
+            f"This tenant already has {_MOST} schedules, which is the limit. Delete one that is no "
+            "longer needed.",
             code="too_many_schedules",
         )
     row = ScheduleRow(
@@ -64,7 +64,10 @@ def update(session: Session, tenant_id: str, identifier: str, body: ScheduleUpda
     resumed = body.active is True and not row.active
     if resumed and not schedules.any_version(row):
         raise Conflict(
-            "No version of the schedule's data set is left. Make a schedule for another one.",
+            (
+                "All versions of the schedule's data set have been deleted. Create a schedule for another "
+                "data set."
+            ),
             code="dataset_deleted",
         )
     if body.trigger is not None:

@@ -177,7 +177,9 @@ def _make(session: Session, schedule: ScheduleRow, due: Due, order: ScheduledJob
         schedule.skipped += 1
         return
     if due.newest is None:
-        raise Conflict("No version of the schedule's data set is ready.", code="dataset_not_ready")
+        raise Conflict(
+            "No version of the schedule's data set is ready yet.", code="dataset_not_ready"
+        )
     request = order.request(due.newest.id, repository.last_succeeded(schedule))
     job = create_job(session, schedule.tenant_id, request, Scheduled(schedule.id, due.due_at))
     record(session, schedule.tenant_id, "job.create", job.id, actor=Actor.SERVICE)
@@ -233,7 +235,7 @@ def _pause(session: Session, schedule: ScheduleRow) -> None:
     schedule.active, schedule.next_due = False, None
     schedule.paused = {
         "code": "dataset_deleted",
-        "detail": "Its data set was deleted with all of its versions.",
+        "detail": "The data set was deleted with all of its versions.",
     }
     record(session, schedule.tenant_id, "schedule.pause", schedule.id, actor=Actor.SERVICE)
     facts = {**_facts(schedule), "error": schedule.paused}

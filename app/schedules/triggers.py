@@ -16,15 +16,16 @@ _FIELDS = 5
 
 
 class CronTrigger(Body):
-    """Due at the times of a cron expression."""
+    """A trigger that is due at the times of a cron expression."""
 
     kind: Literal["cron"] = "cron"
     cron: Annotated[str, Field(max_length=200)]
-    """Five fields: minute, hour, day of the month, month, day of the week, such as ``30 3 * * mon-fri``.
-    Where both days are given and neither begins with a star, either of them is enough."""
+    """A cron expression of five fields: minute, hour, day of the month, month, day of the week, such as
+    ``30 3 * * mon-fri``. If both days are given and neither begins with a star, a match of either is
+    enough."""
     time_zone: Annotated[str, Field(max_length=60)] = "UTC"
-    """A name of the IANA's time zones, such as ``Europe/Berlin``. A time that a change of clocks leaves out
-    is due right after the change, and one that comes twice is due once, as in Debian's cron."""
+    """The name of an IANA time zone, such as ``Europe/Berlin``. When the clocks change, a time that is
+    skipped is due right after the change, and a time that comes twice is due once, as in Debian's cron."""
 
     @field_validator("time_zone")
     @classmethod
@@ -42,12 +43,12 @@ class CronTrigger(Body):
                 raise CronSimError("it does not have five fields")
             next(CronSim(text, datetime(2024, 1, 1, tzinfo=UTC)))
         except StopIteration:
-            raise ValueError("names a time that never comes") from None
+            raise ValueError("describes a time that never comes") from None
         except (CronSimError, ValueError) as error:
             told = str(error)
             raise ValueError(
-                f"cannot be read ({told[:1].lower()}{told[1:]}); five fields are minute, hour, day of the "
-                "month, month and day of the week, such as `30 3 * * *`"
+                f"cannot be read ({told[:1].lower()}{told[1:]}); the five fields are minute, hour, day "
+                "of the month, month and day of the week, such as `30 3 * * *`"
             ) from None
         return text
 
@@ -59,28 +60,28 @@ class CronTrigger(Body):
 
 
 class VersionTrigger(Body):
-    """Due when a new version of the data set is ready."""
+    """A trigger that is due when a new version of the data set is ready."""
 
     kind: Literal["on_version"] = "on_version"
 
 
 class DriftMeasure(StrEnum):
-    """A figure of drift that a schedule can watch."""
+    """The measure of drift that a schedule watches."""
 
     POPULARITY = "popularity"
-    """The Jensen-Shannon distance between the target distributions of a version and the one before."""
+    """The Jensen-Shannon distance between the target distributions of a version and the previous version."""
     NEW_ITEMS = "new_items"
-    """The share of a version's items that the one before did not have."""
+    """The share of a version's items that the previous version did not have."""
 
 
 class DriftTrigger(Body):
-    """Due when new versions have drifted further from that of the last job than a bound."""
+    """A trigger that is due when the data have drifted further than a bound since the last job."""
 
     kind: Literal["drift"] = "drift"
     measure: DriftMeasure = DriftMeasure.POPULARITY
     above: Annotated[float, Field(gt=0, le=10)]
-    """The bound. The figures of all versions since that of the last job are added up: a distance to that
-    version is at most this sum."""
+    """The bound above which a job is made. The figures of all versions since that of the last job are
+    added up, and the distance to that version is at most this sum."""
 
 
 Trigger = Annotated[CronTrigger | VersionTrigger | DriftTrigger, Field(discriminator="kind")]

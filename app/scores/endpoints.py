@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/scores", tags=["scores"])
 
 @router.get("", operation_id="list_scores", responses=documented(404))
 def list_scores(job_id: str, context: ContextDep, page: PageQuery) -> Page[Score]:
-    """List the scores of all samples in dense order; there are none before ``select`` has finished."""
+    """List the scores of all samples in dense order. There are none before ``select`` has finished."""
     with context.read() as session:
         repository = JobRepository(session, context.tenant_id)
         return repository.scores(repository.get(job_id), page).page(Score.of)

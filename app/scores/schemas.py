@@ -51,6 +51,7 @@ class Histogram(BaseModel):
 
     score: ScoreName
     edges: list[float]
-    """Ascending edges, one more than bins; a bin includes its lower edge, and the last one both."""
+    """Ascending edges, one more than there are bins. A bin includes its lower edge, and the last bin both
+    edges."""
     all: list[int]
     selected: list[int]

@@ -33,7 +33,7 @@ def histogram(scores: Path, score: ScoreName, bins: int) -> Histogram:
     table = pq.read_table(scores, columns=[score.value, "selected"])
     table = table.filter(table[score.value].is_valid())  # only candidates may have been measured
     if not len(table) and score is ScoreName.INFLUENCE:
-        raise no_ids("Influence", "`overall` and `effort` have histograms.", "score")
+        raise no_ids("Influence", "Only `overall` and `effort` have histograms here.", "score")
     if not len(table):
         raise no_effort_scores("score")
     values = table[score.value].to_numpy()

@@ -17,7 +17,7 @@ class Tracked(BaseModel):
     """``mlflow``, ``tensorboard`` or ``wandb``."""
     state: TrackingState
     run: str | None
-    """What the tracker calls the record, once it is written: the id of a run, or the name of a folder."""
+    """The tracker's name for the record, once it is written: the id of a run, or the name of a folder."""
 
     @classmethod
     def of_all(cls, stored: Iterable[StoredTracking] | None) -> list[Self]:
@@ -33,8 +33,12 @@ def tracking_warnings(stored: Iterable[StoredTracking] | None) -> list[FieldErro
     return [
         FieldError(
             f"tracking.{_kind(one)}",
-            f"has no record of this job ({one['error']}); "
-            + ("it is tried again" if one["state"] == TrackingState.PENDING else "it was given up"),
+            f"got no record of this job ({one['error']}); "
+            + (
+                "another attempt follows"
+                if one["state"] == TrackingState.PENDING
+                else "no further attempt is made"
+            ),
         )
         for one in stored or ()
         if one["error"] is not None

@@ -152,6 +152,6 @@ def _written(tracker: str, record: RunRecord) -> WriteAnswer:
         said = _WRITING.answer(WriteRequest(tracker=tracker, record=record).model_dump_json())
         return WriteAnswer.model_validate_json(said.splitlines()[-1])
     except subprocess.TimeoutExpired:
-        return WriteAnswer(error=f"no end after {_WRITING.seconds:g} seconds")
+        return WriteAnswer(error=f"it took longer than {_WRITING.seconds:g} seconds")
     except (IndexError, ValidationError):
-        return WriteAnswer(error="the program that writes it has failed")
+        return WriteAnswer(error="the program that writes it failed")

@@ -28,7 +28,7 @@ _FLUSH_BYTES = 1024 * 1024
 
 @router.post("", status_code=201, operation_id="create_upload", responses=documented())
 def create_upload(body: UploadCreate, response: Response, context: ContextDep) -> Upload:
-    """Announce a file. Its parts follow in any order, and again after a broken connection."""
+    """Announce a file. Its parts can be sent in any order, and again after a broken connection."""
     with context.write() as session:
         row = service.add_upload(session, context.settings, context.tenant_id, body)
         upload = Upload.of(row, [])
@@ -58,7 +58,7 @@ async def put_part(
     request: Request,
     context: ContextDep,
 ) -> UploadPart:
-    """Send one part as raw bytes; a part that is sent again replaces the earlier one."""
+    """Send one part as raw bytes. A part that is sent again replaces the earlier one."""
     expected = await run_in_threadpool(_expected, context, upload_id, number)
     with scratch(context.settings) as folder:
         path = folder / "part"
@@ -105,7 +105,7 @@ def _keep(context: Context, upload_id: str, number: int, path: Path, expected: i
     "/{upload_id}/complete", operation_id="complete_upload", responses=documented(404, 409)
 )
 def complete_upload(upload_id: str, context: ContextDep) -> Upload:
-    """Join the parts, and check their bytes and SHA-256; a repeated request has the same answer."""
+    """Join the parts, and check their size and SHA-256. A repeated request gets the same response."""
     with context.read() as session:
         repository = UploadRepository(session, context.tenant_id)
         row = repository.get(upload_id)
@@ -117,7 +117,7 @@ def complete_upload(upload_id: str, context: ContextDep) -> Upload:
         whole = service.assemble(context.storage, row, parts)
     except FileNotFoundError:
         raise Conflict(
-            "A part was sent again, or the upload was completed, in the meantime. Try again.",
+            "Meanwhile a part was sent again, or the upload was completed. Try again.",
             code="upload_changed",
         ) from None
     try:

@@ -70,7 +70,7 @@ def expected_bytes(upload: UploadRow, number: int) -> int:
     number that the upload does not have.
     """
     if upload.key is not None:
-        raise Conflict("The upload is complete and takes no more parts.", code="upload_complete")
+        raise Conflict("The upload is complete and accepts no more parts.", code="upload_complete")
     count = -(-upload.bytes // upload.part_bytes)
     if not 1 <= number <= count:
         raise _invalid_part(number, f"the upload has parts 1 to {count}")
@@ -113,7 +113,7 @@ def require_all_parts(upload: UploadRow, parts: Sequence[UploadPartRow]) -> None
     missing = [number for number in range(1, count + 1) if number not in there]
     if missing:
         raise Conflict(
-            f"{len(missing)} of {count} parts have not arrived.",
+            f"{len(missing)} of {count} parts are missing. Send them first.",
             code="upload_incomplete",
             missing=missing[:1000],
         )
@@ -173,7 +173,10 @@ def whole_file(session: Session, tenant_id: str, upload_id: str, location: str) 
     """
     row = UploadRepository(session, tenant_id).get(upload_id)
     if row.key is None:
-        raise Conflict(f"The upload of `{location}` is not complete.", code="upload_incomplete")
+        raise Conflict(
+            f"The upload in `{location}` is not complete. Send its missing parts and complete it first.",
+            code="upload_incomplete",
+        )
     return WholeFile(row.key, row.filename, row.bytes)
 
 

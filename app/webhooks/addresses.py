@@ -44,8 +44,11 @@ def require_url(url: str) -> None:
     if not good or "@" in parts.netloc or parts.fragment or not url.isascii() or " " in url:
         raise _refused(
             "invalid_url",
-            "A webhook needs an address such as https://example.com/hooks, without user name and fragment.",
-            "must be an https:// address without user name and fragment",
+            (
+                "The address of a webhook must be like https://example.com/hooks, without a user name or "
+                "fragment."
+            ),
+            "must be an https:// address without a user name or fragment",
         )
 
 
@@ -102,11 +105,11 @@ def _within(address: _Address, network: Network) -> bool:
 def _not_allowed(scheme: str, host: str, address: str) -> InputError:
     what = f"{host} is at {address}, which is not a public address"
     if is_public(address):
-        what = f"A public address such as {host} takes https, not {scheme}"
+        what = f"A public address such as {host} needs https, not {scheme}"
     return _refused(
         "address_not_allowed",
-        f"{what}. The operator allows networks of their own with `DEALREC_WEBHOOK_NETWORKS`.",
-        "is not an address that messages may go to",
+        f"{what}. The operator can allow further networks with `DEALREC_WEBHOOK_NETWORKS`.",
+        "is not an address to which messages may be sent",
     )
 
 

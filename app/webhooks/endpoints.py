@@ -17,11 +17,11 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 @router.post("", status_code=201, operation_id="create_webhook", responses=documented(409))
 def create_webhook(body: WebhookCreate, response: Response, context: ContextDep) -> NewWebhook:
-    """Tell an address of events; only this answer shows the secret that signs the messages.
+    """Create a webhook. Only this response shows the secret that signs the messages.
 
     Messages are signed as the Standard Webhooks specification says, delivered at least once, and in order
-    for each job. An ``Idempotency-Key`` has no effect here, because the secret is not stored for a second
-    answer.
+    for each job. An ``Idempotency-Key`` has no effect here, because the secret is not shown a second
+    time.
     """
     service.require_address(context.settings, body.url)
     with context.write() as session:
@@ -47,7 +47,7 @@ def get_webhook(webhook_id: str, context: ContextDep) -> Webhook:
 
 @router.patch("/{webhook_id}", operation_id="update_webhook", responses=documented(404))
 def update_webhook(webhook_id: str, body: WebhookUpdate, context: ContextDep) -> Webhook:
-    """Change its events or its name, or switch it off and on."""
+    """Change a webhook's events or name, or switch it off and on."""
     with context.write() as session:
         row = service.update(session, context.tenant_id, webhook_id, body)
         context.audit(session, "webhook.update", row.id)
@@ -67,7 +67,7 @@ def delete_webhook(webhook_id: str, context: ContextDep) -> Response:
 
 @router.post("/{webhook_id}/rotate", operation_id="rotate_webhook", responses=documented(404))
 def rotate_webhook(webhook_id: str, response: Response, context: ContextDep) -> NewWebhook:
-    """Give a webhook a new secret; for 24 hours messages carry a signature with the old one as well."""
+    """Give a webhook a new secret. For 24 hours, messages also carry a signature with the old one."""
     with context.write() as session:
         row = service.rotate(session, context.tenant_id, webhook_id)
         context.audit(session, "webhook.rotate", row.id)
@@ -81,7 +81,7 @@ def rotate_webhook(webhook_id: str, response: Response, context: ContextDep) -> 
     responses=documented(404),
 )
 def ping_webhook(webhook_id: str, response: Response, context: ContextDep) -> Delivery:
-    """Send a message of the type ``webhook.ping``; its delivery shows what became of it."""
+    """Send a message of the type ``webhook.ping``. Its delivery shows whether it arrived."""
     with context.write() as session:
         webhook = WebhookRepository(session, context.tenant_id).get(webhook_id)
         answer = Delivery.of(service.ping(session, webhook))
@@ -97,7 +97,7 @@ def list_deliveries(
     page: PageQuery,
     state: Annotated[DeliveryState | None, Query()] = None,
 ) -> Page[Delivery]:
-    """List the messages to a webhook, newest first; ended ones are kept as long as events are."""
+    """List the messages to a webhook, newest first. Ended ones are kept as long as events are."""
     with context.read() as session:
         WebhookRepository(session, context.tenant_id).get(webhook_id)
         deliveries = DeliveryRepository(session, context.tenant_id, webhook_id)

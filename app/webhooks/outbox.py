@@ -27,11 +27,11 @@ class WebhookEvent(StrEnum):
     STAGE_SUCCEEDED = "stage.succeeded"
     STAGE_FAILED = "stage.failed"
     DATASET_READY = "dataset.ready"
-    """A data set, or a version of one, is ready; the message has its drift."""
+    """A data set, or a new version of one, is ready. The message contains its drift."""
     SCHEDULE_FAILED = "schedule.failed"
     """The job of a tick could not be made."""
     SCHEDULE_PAUSED = "schedule.paused"
-    """The service paused it, because nothing is left of its data set."""
+    """The service paused a schedule, because its data set was deleted with all versions."""
 
 
 ENDS = (WebhookEvent.JOB_SUCCEEDED, WebhookEvent.JOB_FAILED, WebhookEvent.JOB_CANCELLED)

@@ -17,19 +17,20 @@ class WebhookCreate(Body):
     """A request for a webhook."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-    """Where messages are posted: an ``https`` address on the public internet, or in a network that the
-    operator allows."""
+    """The address to which messages are posted: an ``https`` address on the public internet, or in a
+    network that the operator allows."""
     events: _Events = frozenset(ENDS)
-    """The kinds of events that it is told of; by default the ends of jobs."""
+    """The kinds of events that are sent; by default the ends of jobs."""
     name: _Name | None = None
 
 
 class WebhookUpdate(Body):
-    """Changes of a webhook; what is left out stays."""
+    """Changes to a webhook. What is left out stays as it is."""
 
     events: _Events | None = None
     active: bool | None = None
-    """An inactive webhook is told of nothing that happens meanwhile; messages that wait for it stay."""
+    """Whether the webhook is active. An inactive one gets no new messages; messages that are already
+    waiting stay."""
     name: _Name | None = None
 
 
@@ -58,24 +59,24 @@ class NewWebhook(Webhook):
 
 
 class Delivery(BaseModel):
-    """A message to a webhook, and how far it has come."""
+    """A message to a webhook, and the state of its delivery."""
 
     id: str
     """The header ``webhook-id``, the same for every attempt."""
     object: Literal["webhook_delivery"] = "webhook_delivery"
     webhook_id: str
     job_id: str | None
-    """Null for a message that is about no job, such as one that tests the webhook."""
+    """Null for a message that is not about a job, such as a test message."""
     sequence: int
     event: str
     state: DeliveryState
     attempts: int
     status: int | None
-    """The HTTP status of the last answer; null where none came."""
+    """The HTTP status of the last response; null if there was none."""
     error: str | None
     """Why the last attempt failed."""
     next_at: datetime | None
-    """The time of the next attempt; null once there is none."""
+    """The time of the next attempt; null if there is none."""
     created_at: datetime
     ended_at: datetime | None
 

@@ -54,7 +54,7 @@ def send(
             with anyio.fail_after(seconds):
                 return await _post(await resolve(url, allowed), body, headers, seconds)
         except TimeoutError:
-            return Attempt(None, f"no answer within {seconds:g} s")
+            return Attempt(None, f"no response within {seconds:g} s")
         except InputError as error:
             return Attempt(None, error.detail)
         except (httpx.HTTPError, OSError) as error:
@@ -86,5 +86,9 @@ async def _post(target: Target, body: bytes, headers: Mapping[str, str], seconds
     ):
         if answer.is_success:
             return Attempt(answer.status_code, None)
-        reason = "a redirect, which is not followed" if answer.is_redirect else "not a success"
+        reason = (
+            "which is a redirect and is not followed"
+            if answer.is_redirect
+            else "which is not a success"
+        )
         return Attempt(answer.status_code, f"the answer was {answer.status_code}, {reason}")

@@ -42,7 +42,10 @@ def create(session: Session, tenant_id: str, body: WebhookCreate) -> WebhookRow:
     """Create a webhook with a new secret; raises :class:`Conflict` (``too_many_webhooks``)."""
     if WebhookRepository(session, tenant_id).count() >= _MOST:
         raise Conflict(
-            f"This tenant already has {_MOST} webhooks, and it can have no more.",
+            (
+                f"This tenant already has {_MOST} webhooks, which is the limit. Delete one that is no "
+                "longer needed."
+            ),
             code="too_many_webhooks",
         )
     row = WebhookRow(

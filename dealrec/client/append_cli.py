@@ -30,25 +30,31 @@ def register(application: typer.Typer) -> None:
 def append_command(
     dataset_id: Annotated[str, typer.Argument(metavar="DATASET", help="Id of a data set (ds_…).")],
     interactions: Annotated[
-        list[str] | None, typer.Argument(help="Files, folders or addresses; or --items alone.")
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders or addresses of interactions. Leave them out to append only --items."
+        ),
     ] = None,
     items: Annotated[
-        Path | None, typer.Option(help="New items, and titles for known ones.")
+        Path | None, typer.Option(help="A file of new items, and of titles for known items.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the version.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the new version.")] = None,
     continue_from: Annotated[
         str | None,
         typer.Option(
             metavar="JOB",
-            help="A finished job: one with its options goes on from it on the version.",
+            help="A finished job. A new job with its options continues from it on the new version.",
         ),
     ] = None,
     carry: Annotated[
         Carry | None,
-        typer.Option(help="What becomes of that job's coreset: anew (default), top_up or replace."),
+        typer.Option(
+            help="What happens to that job's coreset: anew (default; select from scratch), top_up "
+            "(keep it and add samples) or replace (replace a share of it)."
+        ),
     ] = None,
     carry_adapter: Annotated[
-        bool, typer.Option("--carry-adapter", help="Train on from that job's adapter.")
+        bool, typer.Option("--carry-adapter", help="Continue training that job's adapter.")
     ] = False,
     replay: Annotated[
         float | None,
@@ -56,25 +62,28 @@ def append_command(
             min=0,
             max=1,
             metavar="SHARE",
-            help="With --carry-adapter: how many of the members that stay are learned again; default: 1.",
+            help="With --carry-adapter: the share of the kept samples that are learned again; default: 1.",
         ),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option(help="Of the job that goes on; default: that of the earlier one.")
+        str | None,
+        typer.Option(help="The budget of the new job; default: that of the earlier job."),
     ] = None,
     *,
     asked: Asked,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="A repetition with the same key returns the same version.")
+        str | None,
+        typer.Option(help="A repeated request with the same key returns the same version."),
     ] = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Append rows to a data set on a server; prints the id of the new version.
+    """Append rows to a data set on a server, and print the id of the new version.
 
-    Only the new files are read. It then waits until they are validated, and says what was accepted,
-    rejected, late and repeated. With --continue-from it then starts a job, and prints its id too.
+    Only the new files are read. The command waits until they are validated, and says how many rows were
+    accepted, rejected, late and repeated. With --continue-from it then also starts a job and prints its
+    id.
     """
     given = {"coreset": carry, "adapter": carry_adapter or None, "replay": replay}
     how = {name: value for name, value in given.items() if value is not None}

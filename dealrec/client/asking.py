@@ -17,11 +17,15 @@ _REACH_SECONDS = 3.0
 _PAUSE_SECONDS = 0.5
 
 ServerOption = Annotated[
-    str, typer.Option("--server", envvar="DEALREC_SERVER", help="Address of the service.")
+    str, typer.Option("--server", envvar="DEALREC_SERVER", help="Address of the server.")
 ]
 KeyOption = Annotated[
     str | None,
-    typer.Option("--key", envvar="DEALREC_KEY", help="API key; the variable hides it better."),
+    typer.Option(
+        "--key",
+        envvar="DEALREC_KEY",
+        help="API key. The environment variable keeps it out of the command history.",
+    ),
 ]
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job (job_…).")]
 

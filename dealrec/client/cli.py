@@ -92,7 +92,7 @@ def submit_command(
     *,
     asked: Asked,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="A repetition with the same key returns the same job.")
+        str | None, typer.Option(help="A repeated request with the same key returns the same job.")
     ] = None,
     watch: WatchOption = False,
     wait: WaitOption = True,
@@ -100,9 +100,9 @@ def submit_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send data to a server and start a job that makes a coreset; prints the job's id.
+    """Send data to a server, start a job that makes a coreset, and print the job's id.
 
-    It then waits until the data are validated, and says what was accepted and rejected.
+    The command waits until the data are validated, and says how many rows were accepted and rejected.
     """
     with asking(server, key) as client:
         job = client.prune(
@@ -130,7 +130,7 @@ def estimate_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print what a job on a data set of the server would cost, stage by stage; nothing is started."""
+    """Print how long a job on a data set of the server would take, stage by stage. Nothing is started."""
     asked = configuration(config, set_ or [])
     with asking(server, key) as client:
         found = client.jobs.estimate(dataset_id, budget=parse_budget(budget), config=asked)
@@ -154,9 +154,9 @@ def watch_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a job's stages until it has ended or is paused; the exit status is 1 when it failed.
+    """Show a job's stages until it has ended or is paused. The exit status is 1 if it failed.
 
-    With ``--json`` it prints the job's events, one a line as they happen, and the job itself as the
+    With ``--json``, the job's events are printed as they happen, one per line, and the job itself as the
     last line.
     """
     with asking(server, key) as client:
@@ -170,14 +170,16 @@ def watch_command(
 def metrics_command(
     job_id: JobArgument,
     name: Annotated[
-        str | None, typer.Option(help="One curve, such as train_loss; default: all.")
+        str | None, typer.Option(help="Print only this curve, such as train_loss; default: all.")
     ] = None,
-    points: Annotated[int, typer.Option(min=2, help="Points of a curve to print.")] = 20,
+    points: Annotated[
+        int, typer.Option(min=2, help="How many points of each curve to print.")
+    ] = 20,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print the curves of a job: losses and learning rates, step by step; --json prints every point."""
+    """Print the curves of a job (losses and learning rates, step by step). --json prints every point."""
     with asking(server, key) as client:
         found = client.jobs.get(job_id).metrics()
     curves = [curve for curve in found if name in (None, curve.name)]
@@ -204,21 +206,25 @@ def metrics_command(
 def coreset_command(
     identifier: Annotated[
         str,
-        typer.Argument(metavar="ID", help="Id of a coreset (cs_…), or of the job that made it."),
+        typer.Argument(
+            metavar="ID", help="Id of a coreset (cs_…), or of the job that made it (job_…)."
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="File to write.")],
+    out: Annotated[Path, typer.Option(help="File to write to.")],
     format_: FormatOption = "jsonl",
     configurations: Annotated[
-        bool, typer.Option(help="Download a zip that also has configurations for other trainers.")
+        bool,
+        typer.Option(help="Download a zip that also contains configurations for other trainers."),
     ] = False,
     adapter: Annotated[
-        str | None, typer.Option(help="Id of the adapter whose settings they repeat.")
+        str | None,
+        typer.Option(help="With --configurations: id of the adapter whose settings they repeat."),
     ] = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Download a coreset; an interrupted download is resumed."""
+    """Download a coreset. An interrupted download is resumed."""
     with asking(server, key) as client:
         made_by_job = identifier.startswith("job_")
         coreset = (
@@ -242,17 +248,25 @@ def coreset_command(
 def adapter_command(
     identifier: Annotated[
         str,
-        typer.Argument(metavar="ID", help="Id of an adapter (ad_…), or of the job that made it."),
+        typer.Argument(
+            metavar="ID", help="Id of an adapter (ad_…), or of the job that made it (job_…)."
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for PeftModel.from_pretrained.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the adapter, which PeftModel.from_pretrained loads.")
+    ],
     merged: Annotated[
-        bool, typer.Option("--merged", help="The whole model with the adapter in its weights.")
+        bool,
+        typer.Option(
+            "--merged",
+            help="Download the whole language model with the adapter merged into its weights.",
+        ),
     ] = False,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Download a LoRA adapter; an interrupted download is resumed."""
+    """Download a LoRA adapter. An interrupted download is resumed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with asking(server, key) as client:
         made_by_job = identifier.startswith("job_")
@@ -276,12 +290,12 @@ def adapter_command(
 
 @examples("dealrec upload interactions.csv")
 def upload_command(
-    file: Annotated[Path, typer.Argument(help="Interactions or items.")],
+    file: Annotated[Path, typer.Argument(help="A file of interactions, items or samples.")],
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send a file in parts, and print the upload's id; a second attempt sends the missing parts."""
+    """Send a file in parts, and print the upload's id. A second attempt sends only the missing parts."""
     with asking(server, key) as client:
         upload = client.uploads.send(file, progress=not json)
     if json:

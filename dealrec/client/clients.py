@@ -210,7 +210,7 @@ class AsyncClient(Service[AsyncTransport]):
 def _server(url: str, key: str | None, timeout: float, retries: int) -> Server:
     if not url.startswith(("http://", "https://")):
         raise InputError(
-            f"{url!r} is not an address of a service; it must begin with http:// or https://.",
+            f"{url!r} is not the address of a server; it must begin with http:// or https://.",
             code="invalid_url",
         )
     return Server(url.rstrip("/"), key, timeout, retries)

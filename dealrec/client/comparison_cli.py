@@ -51,7 +51,7 @@ def submit_comparison_command(
     asked: Asked,
     compared: ComparisonOptions,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Print the estimated cost, and start nothing.")
+        bool, typer.Option("--estimate", help="Print the estimated cost without starting anything.")
     ] = False,
     watch: WatchOption = False,
     wait: WaitOption = True,
@@ -59,7 +59,7 @@ def submit_comparison_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Start a comparison of selectors on a server and print its id, or with --estimate its cost."""
+    """Start a comparison of selectors on a server and print its id, or print its cost with --estimate."""
     compared["config"] = asked.config
     with asking(server, key) as client:
         if data.startswith(_DATASET) and not Path(data).exists():
@@ -91,7 +91,9 @@ def submit_comparison_command(
 def report_command(
     job_id: JobArgument,
     out: Annotated[Path, typer.Option(help="File to write.")],
-    format_: Annotated[str, typer.Option("--format", help="html, json or parquet.")] = "html",
+    format_: Annotated[
+        str, typer.Option("--format", help="html (default), json or parquet.")
+    ] = "html",
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
@@ -117,7 +119,10 @@ def _require_none(options: Mapping[str, object]) -> None:
     for name, value in options.items():
         if value:
             raise InputError(
-                f"{name} applies to a file, but {_DATASET}… names a data set. Leave it out.",
+                (
+                    f"{name} says how to read a file, but {_DATASET}… is a data set that was read before. "
+                    "Leave the option out."
+                ),
                 code="invalid_option",
                 errors=[FieldError(name, "applies to a file only")],
             )
@@ -134,8 +139,8 @@ def _say_estimate(estimate: "Estimate") -> None:
     say(f"{estimate.trainings:,} trainings, about {estimate.seconds:,.0f} s")
     if (able := estimate.detectable) is not None:
         say(
-            f"{able.runs} runs and {able.users:,} users show a difference of {able.difference:.3g} "
-            f"in {able.metric} four times out of five"
+            f"{able.runs} runs and {able.users:,} users would show a difference of "
+            f"{able.difference:.3g} in {able.metric} four times out of five"
         )
     for stage in estimate.stages:
         seconds = "reused" if stage.reused else f"{stage.seconds:,.0f} s"

@@ -25,23 +25,26 @@ if TYPE_CHECKING:
     from dealrec.client.records import Budget, Record
     from dealrec.client.resources import Coreset, Job
 
-LimitOption = Annotated[int, typer.Option(min=1, help="The most entries to print.")]
+LimitOption = Annotated[int, typer.Option(min=1, help="The largest number of entries to print.")]
 StateOption = Annotated[
     str | None, typer.Option(help="Only jobs in this state, such as running or failed.")
 ]
 DatasetOption = Annotated[
     str | None,
-    typer.Option("--dataset", metavar="DATASET", help="Only those of a data set (ds_…)."),
+    typer.Option("--dataset", metavar="DATASET", help="Only those of this data set (ds_…)."),
 ]
 
 _AREAS = {"ds": "datasets", "job": "jobs", "cs": "coresets", "ad": "adapters"}
 """The areas of the client by the first part of an id."""
 
 _STEERING = {
-    "cancel": "Cancel a job: at once when none of its stages runs, otherwise within seconds.",
-    "pause": "Pause a job; a running stage keeps its last checkpoint, and `dealrec resume` continues there.",
+    "cancel": "Cancel a job: at once if none of its stages is running, otherwise within seconds.",
+    "pause": (
+        "Pause a job. A running stage keeps its last checkpoint, and `dealrec resume` continues from "
+        "there."
+    ),
     "resume": "Resume a paused job.",
-    "retry": "Retry a failed job; its finished stages are kept.",
+    "retry": "Retry a failed job. Its finished stages are kept.",
 }
 """The commands that steer a job, each with its help."""
 
@@ -108,7 +111,7 @@ def rename_command(
     prefix = identifier.partition("_")[0]
     if prefix not in _AREAS:
         raise InputError(
-            f"{identifier!r} is no id of a data set, job, coreset or adapter. Such ids begin with "
+            f"{identifier!r} is not the id of a data set, job, coreset or adapter. Such ids begin with "
             + ", ".join(f"{known}_" for known in _AREAS)
             + ".",
             code="invalid_id",
@@ -150,9 +153,9 @@ def shape_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say whether there is anything to learn: lengths of histories, popularity, interactions over time.
+    """Show what there is to learn: lengths of histories, popularity of items, and interactions over time.
 
-    `--json` has all figures and all ranges.
+    `--json` prints all figures and all ranges.
     """
     with asking(server, key) as client:
         found = client.datasets.get(dataset_id).shape()
@@ -183,7 +186,7 @@ def list_jobs_command(
 @examples("dealrec coresets list", "dealrec coresets list --job job_01hxyz")
 def list_coresets_command(
     job: Annotated[
-        str | None, typer.Option(metavar="JOB", help="Only those of a job (job_…).")
+        str | None, typer.Option(metavar="JOB", help="Only those of this job (job_…).")
     ] = None,
     limit: LimitOption = 20,
     server: ServerOption = DEFAULT_SERVER,
@@ -226,7 +229,7 @@ def list_comparisons_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List comparisons of selectors, newest first; `dealrec report` fetches what one has found."""
+    """List comparisons of selectors, newest first. `dealrec report` downloads the report of one."""
     with asking(server, key) as client:
         found = client.jobs.list(state=state, dataset_id=dataset, kind="comparison")
         print_records(found, _job_told, limit, json=json)
@@ -264,7 +267,7 @@ def print_records(
     if not rows:
         tell("There are none.")
     if more:
-        tell(f"There are more; `--limit` prints more than {limit}.")
+        tell(f"There are more than {limit}. Use `--limit` to print more.")
 
 
 def say_deleted(identifier: str, *, json: bool) -> None:
@@ -272,7 +275,7 @@ def say_deleted(identifier: str, *, json: bool) -> None:
     if json:
         print_json({"id": identifier, "deleted": True})
     else:
-        say(f"{identifier} is deleted.")
+        say(f"{identifier} was deleted.")
 
 
 def _when(time: datetime) -> str:

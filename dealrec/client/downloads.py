@@ -105,8 +105,9 @@ class _Download:
         found = _ETAG.fullmatch(response.headers.get("etag", ""))
         if found is None:
             raise ApiError(
-                f"{response.request.url} has no SHA-256 as its ETag, so it cannot be checked. "
-                "A proxy between here and the service may change answers.",
+                f"{response.request.url} was answered without a SHA-256 as its ETag, so the download "
+                "cannot be verified. A proxy between this machine and the server may change "
+                "responses.",
                 code="download_unchecked",
             )
         if response.status_code == httpx.codes.PARTIAL_CONTENT and found[1] == self.etag:
@@ -120,7 +121,7 @@ class _Download:
         if file_sha256(self.part) != self.etag:
             self.part.unlink()
             raise ApiError(
-                f"{self.target} does not match the SHA-256 in its ETag. Fetch it again.",
+                f"{self.target} does not match the SHA-256 in its ETag. Download it again.",
                 code="download_damaged",
             )
         self.part.replace(self.target)

@@ -83,9 +83,12 @@ class ApiError(DealrecError):
     def no_answer(cls, error: httpx.TransportError, url: str) -> Self:
         """Make the error of a failed connection."""
         return cls(
-            f"{url} did not answer ({type(error).__name__}: {error}). Check that the service runs there.",
+            (
+                f"{url} did not answer ({type(error).__name__}: {error}). Check that the server is running "
+                "there."
+            ),
             code="no_answer",
-            title="The service cannot be reached",
+            title="The server cannot be reached",
         )
 
     @classmethod

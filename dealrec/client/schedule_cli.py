@@ -30,7 +30,11 @@ ScheduleArgument = Annotated[
 def register(application: typer.Typer) -> None:
     """Add ``schedules``."""
     schedules = typer.Typer(
-        help="Jobs that the server makes by itself: at times, or on new data.", no_args_is_help=True
+        help=(
+            "Let the server make jobs by itself: at set times, on new data, or when the data have "
+            "drifted."
+        ),
+        no_args_is_help=True,
     )
     commands: dict[str, Callable[..., None]] = {
         "add": add_command,
@@ -59,23 +63,35 @@ def add_command(
     target: TargetOption = None,
     cron: Annotated[
         str | None,
-        typer.Option(help="Times: minute, hour, day of the month, month, day of the week."),
+        typer.Option(
+            help=(
+                "When to make jobs, as a cron expression: minute, hour, day of the month, month, day of the "
+                "week."
+            )
+        ),
     ] = None,
     time_zone: Annotated[
-        str | None, typer.Option(help="Where these times are, such as Europe/Berlin; default: UTC.")
+        str | None,
+        typer.Option(help="The time zone of --cron, such as Europe/Berlin; default: UTC."),
     ] = None,
     on_version: Annotated[
-        bool, typer.Option("--on-version", help="Whenever a new version is ready.")
+        bool, typer.Option("--on-version", help="Make a job whenever a new version is ready.")
     ] = False,
     drift_above: Annotated[
-        float | None, typer.Option(help="Once the versions since the last job have drifted so far.")
+        float | None,
+        typer.Option(
+            help="Make a job once the data have drifted further than this since the last job."
+        ),
     ] = None,
     drift_of: Annotated[
-        str | None, typer.Option(help="Which drift: popularity (default) or new_items.")
+        str | None,
+        typer.Option(
+            help="The drift that is measured: popularity (of targets; default) or new_items (their share)."
+        ),
     ] = None,
     continue_last: Annotated[
         bool,
-        typer.Option("--continue", help="Each job goes on from the last one that succeeded."),
+        typer.Option("--continue", help="Let each job continue from the last one that succeeded."),
     ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -83,7 +99,7 @@ def add_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make jobs by themselves, each on the newest version of a data set; prints the schedule's id."""
+    """Add a schedule, which makes jobs on the newest version of a data set, and print its id."""
     trigger = _trigger(cron, time_zone, drift_above, drift_of, on_version=on_version)
     with asking(server, key) as client:
         schedule = client.schedules.create(
@@ -115,13 +131,13 @@ def _trigger(
         given.append({"kind": "drift", "above": above, "measure": measure or "popularity"})
     if len(given) != 1:
         raise InputError(
-            "Say when jobs are made with one of --cron, --on-version and --drift-above.",
+            "Give exactly one of --cron, --on-version and --drift-above, to say when jobs are made.",
             code="invalid_option",
         )
     if time_zone is not None and not cron:
-        raise InputError("--time-zone belongs to --cron.", code="invalid_option")
+        raise InputError("--time-zone can only be used with --cron.", code="invalid_option")
     if measure is not None and above is None:
-        raise InputError("--drift-of belongs to --drift-above.", code="invalid_option")
+        raise InputError("--drift-of can only be used with --drift-above.", code="invalid_option")
     return given[0]
 
 
@@ -132,7 +148,7 @@ def list_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List schedules, newest first, with their next due time and what became of the earlier ones."""
+    """List schedules, newest first, with their next due time and the outcomes of earlier ones."""
     with asking(server, key) as client:
         print_records(client.schedules.list(), _told, limit, json=json)
 
@@ -145,7 +161,7 @@ def ticks_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the times that a schedule was due, newest first, with the job of each or why there is none."""
+    """List the times at which a schedule was due, newest first, with the job or why there is none."""
 
     def told(tick: "ScheduleTick") -> list[str]:
         when = tick.due_at or tick.created_at
@@ -164,7 +180,7 @@ def pause_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Pause a schedule: nothing is made until it is resumed, and nothing is made up for then."""
+    """Pause a schedule. No jobs are made until it is resumed, and missed ones are not made up for."""
     with asking(server, key) as client:
         _say(client.schedules.get(schedule_id).update(active=False), json=json)
 
@@ -176,7 +192,7 @@ def resume_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Resume a paused schedule, from the next due time or version on."""
+    """Resume a paused schedule, starting with the next due time or version."""
     with asking(server, key) as client:
         _say(client.schedules.get(schedule_id).update(active=True), json=json)
 
@@ -188,7 +204,7 @@ def remove_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Delete a schedule; the jobs that it has made stay."""
+    """Delete a schedule. The jobs that it has made stay."""
     with asking(server, key) as client:
         client.schedules.get(schedule_id).delete()
     say_deleted(schedule_id, json=json)

@@ -25,7 +25,7 @@ SampleArgument = Annotated[
     str, typer.Argument(metavar="SAMPLE", help="Key of a sample, as in coreset.jsonl.")
 ]
 _SHOWN = 10
-"""How many keys of gained and lost samples are printed."""
+"""How many keys of gained and lost samples to print."""
 
 
 def register(application: typer.Typer) -> None:
@@ -51,16 +51,18 @@ def reselect_command(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="An option of the selection, e.g. strata=25."
+            "--set",
+            metavar="KEY=VALUE",
+            help="An option of the selection, such as strata=25. Can be repeated.",
         ),
     ] = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Select another coreset from the scores that a job has, which takes seconds.
+    """Select another coreset from the scores of a job, which takes seconds.
 
-    A selector that needs more than these scores runs as a job of its own, and its end is waited for.
+    A selector that needs more than these scores runs as a job of its own; the command waits until it ends.
     """
     selection = configuration(None, set_ or []) or None
     requested = None if budget is None else parse_budget(budget)
@@ -83,7 +85,7 @@ def explain_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say why a sample is in a coreset, or why it is not."""
+    """Explain why a sample is in a coreset, or why it is not."""
     with asking(server, key) as client:
         found = client.coresets.get(coreset_id).explain(sample_key)
     if json:
@@ -101,14 +103,16 @@ def explain_command(
 def neighbours_command(
     coreset_id: CoresetArgument,
     sample_key: SampleArgument,
-    limit: Annotated[int, typer.Option(min=1, max=100, help="The most samples to list.")] = 10,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100, help="The largest number of samples to list.")
+    ] = 10,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the samples that are most like one, taken or not, the most similar first.
+    """List the samples most similar to a given one, selected or not, the most similar first.
 
-    They are compared by embeddings where a job on the data set has made some, else by the items that
+    They are compared by embeddings if a job on the data set has made some, otherwise by the items that
     they share.
     """
     with asking(server, key) as client:
@@ -124,7 +128,11 @@ def neighbours_command(
 @examples("dealrec diff cs_01hxyz cs_01habc")
 def diff_command(
     coreset_id: Annotated[
-        str, typer.Argument(metavar="CORESET", help="Id of a coreset (cs_…), or a folder of prune.")
+        str,
+        typer.Argument(
+            metavar="CORESET",
+            help="Id of a coreset (cs_…), or an output folder of `dealrec prune`.",
+        ),
     ],
     against: Annotated[
         str, typer.Argument(metavar="AGAINST", help="The coreset, or folder, to compare it with.")
@@ -135,8 +143,8 @@ def diff_command(
 ) -> None:
     """Compare two coresets: which samples are in both, only in the first, and only in the second.
 
-    For two folders of `prune` it also compares the scores, for example of a run that went on from an
-    earlier one and of a full run; no server is asked.
+    For two output folders of `dealrec prune` it also compares the scores, for example those of a
+    continued run and of a full run. This needs no server.
     """
     if Path(coreset_id).is_dir() and Path(against).is_dir():
         _say_differences(Path(coreset_id), Path(against), json=json)

@@ -37,9 +37,9 @@ def status_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Print the progress of a job, or without one the state of the server: queues, workers and storage.
+    """Print the progress of a job or, without an id, the state of the server: queues, workers and storage.
 
-    The state of the server is for keys with the scope `admin`.
+    The state of the server needs a key with the scope `admin`.
     """
     with asking(server, key) as client:
         if job_id is None:
@@ -77,7 +77,7 @@ def _say_job(job: "Job[Any]", dataset: "Dataset[Any]") -> None:
 
 def _say_server(state: "ServerState") -> None:
     for queue in state.queues:
-        oldest = f", the first for {queue.oldest_seconds:,.0f} s" if queue.waiting else ""
+        oldest = f", the longest for {queue.oldest_seconds:,.0f} s" if queue.waiting else ""
         say(
             f"queue {queue.queue:<4} {queue.waiting:,} waiting{oldest}; {queue.running:,} running; "
             f"workers: {queue.workers}"

@@ -66,7 +66,7 @@ class Server:
     url: str
     key: str | None = field(default=None, repr=False)
     timeout: float = 120.0
-    """The longest silence within one answer, in seconds."""
+    """The longest time without any data within one response, in seconds."""
     retries: int = 6
     """How often a request is repeated when no answer came or the server was busy."""
 

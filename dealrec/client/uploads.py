@@ -118,7 +118,8 @@ async def _send_parts(
         part = UploadPart.model_validate((await ask(transport, request)).json())
         if part.sha256 != hashlib.sha256(data).hexdigest():
             raise ApiError(
-                f"Part {number} of {path} was changed on its way.", code="upload_damaged"
+                f"Part {number} of {path} was damaged on its way to the server. Send it again.",
+                code="upload_damaged",
             )
         advance(len(data))
 

@@ -18,7 +18,9 @@ WebhookArgument = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Id of a
 
 def register(application: typer.Typer) -> None:
     """Add ``webhooks``."""
-    webhooks = typer.Typer(help="Addresses that are told when jobs end.", no_args_is_help=True)
+    webhooks = typer.Typer(
+        help="Addresses that the server notifies when jobs end.", no_args_is_help=True
+    )
     commands: dict[str, Callable[..., None]] = {
         "create": create_command,
         "list": list_command,
@@ -37,17 +39,19 @@ def register(application: typer.Typer) -> None:
     "dealrec webhooks create https://example.com/hooks --event job.failed --event stage.failed",
 )
 def create_command(
-    url: Annotated[str, typer.Argument(help="The address that messages are posted to.")],
+    url: Annotated[str, typer.Argument(help="The address to which messages are posted.")],
     event: Annotated[
         list[str] | None,
-        typer.Option(help="A kind of event, such as job.failed; default: every end of a job."),
+        typer.Option(
+            help="A kind of event, such as job.failed. Can be repeated; default: every end of a job."
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
     server: ServerOption = DEFAULT_SERVER,
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell an address of events, and print the secret that signs the messages; it is shown only once."""
+    """Add an address to notify, and print the secret that signs the messages. It is shown only once."""
     with asking(server, key) as client:
         webhook = client.webhooks.create(url, events=event, name=name)
     _say_secret(webhook, json=json)
@@ -82,7 +86,7 @@ def deliveries_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List the messages to a webhook, newest first, with the last answer to each."""
+    """List the messages to a webhook, newest first, with the last response to each."""
 
     def told(delivery: "Delivery") -> list[str]:
         tried = f"{delivery.attempts} attempt" + ("" if delivery.attempts == 1 else "s")
@@ -101,7 +105,7 @@ def ping_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Send a test message; `dealrec webhooks deliveries` shows what became of it."""
+    """Send a test message. `dealrec webhooks deliveries` shows whether it arrived."""
     with asking(server, key) as client:
         _say_delivery(client.webhooks.get(webhook_id).ping(), json=json)
 
@@ -126,7 +130,7 @@ def rotate_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Give a webhook a new secret and print it; for 24 hours the old one signs as well."""
+    """Give a webhook a new secret and print it. For 24 hours the old one signs messages as well."""
     with asking(server, key) as client:
         webhook = client.webhooks.get(webhook_id).rotate()
     _say_secret(webhook, json=json)

@@ -21,7 +21,9 @@ def _judge(value: Any) -> int | float:
         return int(value)
     if 0 < value < 1:
         return float(value)
-    raise ValueError(f"{value} is neither a whole number from 1 up nor a fraction between 0 and 1")
+    raise ValueError(
+        f"{value} is neither a whole number of at least 1 nor a fraction between 0 and 1"
+    )
 
 
 Budget = Annotated[int | float, BeforeValidator(_judge)]
@@ -46,7 +48,7 @@ def parse_budget(value: Any) -> int | float:
     try:
         return _ADAPTER.validate_python(value)
     except ValidationError:
-        message = "give a whole number from 1 up, or a fraction between 0 and 1"
+        message = "must be a whole number of at least 1, or a fraction between 0 and 1"
         raise InputError(
             f"{message.capitalize()}.",
             code="invalid_budget",
@@ -77,10 +79,10 @@ def resolve_budget(requested: int | float, samples: int, *, location: str = "bud
         return max(1, floor(Fraction(str(requested)) * samples))
     if requested > samples:
         raise InputError(
-            f"The budget is {requested:,} samples, but the data set has {samples:,}. "
-            f"Ask for at most {samples:,}, or for a fraction.",
+            f"The budget is {requested:,} samples, but the data set has {samples:,}. Use a budget "
+            f"of at most {samples:,}, or a share such as 2%.",
             code="budget_too_large",
-            title="The budget is above the number of samples",
-            errors=[FieldError(location, f"at most {samples}")],
+            title="The budget is larger than the number of samples",
+            errors=[FieldError(location, f"must be at most {samples}")],
         )
     return requested

@@ -115,7 +115,7 @@ def _read(path: Path, *_state: int) -> Mapping[str, LanguageModel]:
         raise InvalidCatalogue(f"{path.name}: {what}. Each model is a table `[models.NAME]`.")
     own = {name: _entry(path, name, written) for name, written in entries.items()}
     for name in own.keys() & BUILT_IN.keys():
-        raise InvalidCatalogue(f"{path.name}: `{name}` is built in; another name is needed.")
+        raise InvalidCatalogue(f"{path.name}: `{name}` is a built-in model. Choose another name.")
     return {**BUILT_IN, **own}
 
 
@@ -146,7 +146,7 @@ def read_entry(name: str, written: Any) -> LanguageModel:
             )
         if "name" in written:
             raise InputError(
-                f"`{place}` has its name already.",
+                f"`{place}` already has its name from the heading of the table; remove `name`.",
                 errors=[FieldError(place, "`name` is not an option")],
             )
         return LanguageModel.model_validate({**written, "name": name})
@@ -155,7 +155,7 @@ def read_entry(name: str, written: Any) -> LanguageModel:
         raise InputError(
             " ".join(map(sentence, errors)),
             code="invalid_model",
-            title="The entry of the catalogue cannot be used",
+            title="The catalogue entry cannot be used",
             errors=errors,
         ) from None
 
@@ -176,10 +176,13 @@ def adding(entry: LanguageModel) -> Iterator[None]:
     with _changed() as (document, prepared):
         if entry.name in catalogue():
             raise InputError(
-                f"The catalogue has a model `{entry.name}` already.",
+                (
+                    f"The catalogue already has a model `{entry.name}`. Choose another name, or remove "
+                    "that one first."
+                ),
                 code="model_exists",
                 title="The name is taken",
-                errors=[FieldError("name", "is taken")],
+                errors=[FieldError("name", "is already used")],
             )
         table = tomlkit.table()
         for key, value in entry.model_dump(mode="json", exclude_defaults=True).items():

@@ -44,8 +44,8 @@ _USUAL_RUNS = 8
 
 
 _SHARED = (
-    "All selectors of a comparison share their scores. Compare it with selectors that look at neither "
-    "influence nor effort, give these options, or use the selector `dealrec` with the published "
+    "All selectors of a comparison share their scores. Compare it with selectors that use neither "
+    "influence nor effort, set these options, or use the selector `dealrec` with the published "
     "options of its selection."
 )
 
@@ -55,11 +55,11 @@ class ComparedSelector(Config):
 
     method: SelectionMethod
     label: str | None = Field(None, min_length=1, max_length=60)
-    """Its name in the report, which no other selector has; default: its method."""
+    """The selector's name in the report, which must be unique; default: its method."""
     runs: int | None = Field(None, ge=2, le=1000)
     """``None``: as many as ``seeds``."""
     selection: SelectionChanges = Field(default_factory=dict)
-    """Fields of the selection that differ from ``config.selection``."""
+    """Options of the selection that differ from ``config.selection``."""
     added: bool = False
     """Whether it is here because every comparison has this control, and not because it was asked for."""
 
@@ -68,7 +68,7 @@ class ComparedSelector(Config):
         """A label that says what another selector is would be taken for it."""
         taken = {ALL_DATA, EXCHANGED, *SelectionMethod} - {self.method}
         if self.label in taken:
-            raise ValueError(f"the label `{self.label}` is the name of something else")
+            raise ValueError(f"the label `{self.label}` is already the name of something else")
         return self
 
     @property
@@ -104,26 +104,28 @@ class ComparisonConfig(Config):
     """
 
     curve: tuple[Budget, ...] = Field((), max_length=16)
-    """Budgets at which random selection is trained on to show how many samples are enough, ``seeds`` times
-    each; no samples and all samples are always on the curve. Empty: no curve is drawn."""
+    """Budgets of the curve, which shows how many samples are enough: at each one, random selections are
+    trained on ``seeds`` times. No samples and all samples are always on the curve. Empty: no curve is
+    drawn."""
     budgets: tuple[Budget, ...] = Field((), max_length=16, validate_default=True)
-    """The budgets at which selectors are compared; none where a ``curve`` is all that is asked for."""
+    """The budgets at which selectors are compared. Empty if only a ``curve`` is wanted."""
     selectors: tuple[_Named, ...] = Field((), max_length=40, validate_default=True)
-    """A bare name means the options of ``config.selection``. The controls are always among them."""
+    """The selectors to compare. A bare name uses the options of ``config.selection``. The controls are
+    always added."""
     seeds: int = Field(_USUAL_RUNS, ge=2, le=1000)
-    """Runs of each selector at each budget: an interval takes two at least, a verdict five."""
+    """The number of runs of each selector at each budget. An interval needs at least two, a verdict five."""
     smallest_effect: float = Field(0.02, gt=0)
-    """The smallest difference of interest, in nats of the primary metric: a selector is level with a
-    control where a difference of this size is ruled out. 0.02 nats change the odds of the right title by
-    2 %."""
+    """The smallest difference of interest, in nats of the primary metric. A selector is level with a
+    control if a difference of this size is ruled out. A difference of 0.02 nats changes the odds of the
+    right title by 2 %."""
     full_data_runs: int = Field(1, ge=0, le=_MOST_FULL_DATA_RUNS)
-    """So many trainings on all samples, which show whether there is anything to learn. With 0 that is
-    not asked, and the cost of all samples is extrapolated. A ``curve`` ends there, so with one there are
-    as many as ``seeds`` unless another number is given."""
+    """The number of trainings on all samples, which show whether there is anything to learn. With 0 this
+    is not checked, and the cost of all samples is extrapolated. A ``curve`` ends with all samples, so
+    with a curve the default is the number of ``seeds``."""
     full_data_samples: Budget | None = None
-    """As many samples, drawn at random, as these trainings take where all are too many; ``None``: all."""
+    """These trainings use this many samples, drawn at random, if all would be too many. ``None``: all."""
     despite_no_headroom: bool = False
-    """Whether the selectors are compared even if training on all samples teaches no recommending."""
+    """Whether selectors are compared even if training on all samples teaches nothing about recommending."""
     scale: Scale = Scale.CPU
     config: PruneConfig = PruneConfig()
     """The options that all selectors share; ``scale`` fills in a missing ``finetune`` or ``evaluation``."""
@@ -134,7 +136,7 @@ class ComparisonConfig(Config):
         cls, budgets: tuple[Budget, ...], info: ValidationInfo
     ) -> tuple[Budget, ...]:
         if not budgets and info.data.get("curve") == ():
-            raise ValueError("must not be empty where no `curve` is asked for")
+            raise ValueError("must not be empty unless there is a `curve`")
         return budgets
 
     @field_validator("selectors")
@@ -145,7 +147,7 @@ class ComparisonConfig(Config):
         budgets = info.data.get("budgets")
         if not budgets:
             if budgets == () and selectors:
-                raise ValueError("are compared at `budgets`, and there are none")
+                raise ValueError("cannot be compared, because `budgets` is empty")
             return selectors
         if not selectors:
             raise ValueError("must not be empty")
@@ -157,7 +159,7 @@ class ComparisonConfig(Config):
         )
         twice = [name for name, n in Counter(s.name for s in selectors).items() if n > 1]
         if twice:
-            raise ValueError(f"the label `{twice[0]}` names two selectors; give each its own")
+            raise ValueError(f"the label `{twice[0]}` names two selectors; labels must differ")
         return selectors
 
     @model_validator(mode="after")
@@ -166,7 +168,9 @@ class ComparisonConfig(Config):
         if self.curve and "full_data_runs" not in self.model_fields_set:
             object.__setattr__(self, "full_data_runs", min(self.seeds, _MOST_FULL_DATA_RUNS))
         if self.curve and not self.full_data_runs:
-            raise ValueError("a `curve` ends with all samples: `full_data_runs` is at least 1 then")
+            raise ValueError(
+                "a `curve` ends with trainings on all samples, so `full_data_runs` must be at least 1"
+            )
         # Every selector names its own method, so the configuration's method has no effect.
         selection = self.config.selection.model_copy(update={"method": SelectionMethod.RANDOM})
         left_out = self.config.effort is None and "effort" in self.config.model_fields_set
@@ -191,7 +195,7 @@ class ComparisonConfig(Config):
         elif left_out:
             named = self._first_that_needs(frozenset({Need.EFFORT}))
             raise ValueError(
-                f"the selector `{named}` looks at effort, which `effort: null` leaves out"
+                f"the selector `{named}` needs effort scores, but `effort: null` leaves them out"
             )
         update["selection"] = selection
         if self._compares_published() and not self._others_share_scores():
@@ -284,10 +288,15 @@ class ComparisonConfig(Config):
         if not has_validation and VALIDATION & self.needs():
             named = self._first_that_needs(VALIDATION)
             raise InputError(
-                f"The selector `{named}` looks at validation samples, and the data set has none. "
-                f"Leave it out, or use {MAKES_VALIDATION}.",
+                f"The selector `{named}` needs validation samples, but the data set has none. Leave it "
+                f"out, or use {MAKES_VALIDATION}.",
                 code="no_validation_split",
-                errors=[FieldError("selectors", f"`{named}`: the data has no validation split")],
+                errors=[
+                    FieldError(
+                        "selectors",
+                        f"`{named}` needs a validation split",
+                    )
+                ],
             )
         config = self.config.resolved(has_validation=has_validation, has_test=has_test)
         config.require_unseen_answers(config.evaluation, has_test=has_test, needs=self.needs())
@@ -306,10 +315,10 @@ class ComparisonConfig(Config):
         for place, size in enumerate(found):
             if size in found[:place]:
                 raise InputError(
-                    f"Two budgets come to {size:,} samples of {samples:,}. Ask for it once.",
+                    f"Two budgets are both {size:,} of {samples:,} samples. Leave one of them out.",
                     code="invalid_budget",
                     title="The budgets cannot be used",
-                    errors=[FieldError(f"budgets.{place}", "the same as an earlier one")],
+                    errors=[FieldError(f"budgets.{place}", "equals an earlier budget")],
                 )
         return tuple(found)
 

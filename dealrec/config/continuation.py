@@ -19,11 +19,11 @@ class Carry(StrEnum):
     """What becomes of the members of the earlier coreset."""
 
     ANEW = "anew"
-    """The budget is spent anew; members are kept where the selector takes them again."""
+    """The budget is spent from scratch; earlier members stay only if the selector picks them again."""
     TOP_UP = "top_up"
-    """All members that are still samples stay, and the rest of the budget is spent on others."""
+    """All earlier members that are still samples stay, and the rest of the budget goes to other samples."""
     REPLACE = "replace"
-    """A stated share of the budget goes to samples that were no members; the others are members."""
+    """The share ``replaced_share`` of the budget goes to new samples, and the rest to earlier members."""
 
 
 class Continuation(Config):
@@ -34,19 +34,20 @@ class Continuation(Config):
     """
 
     surrogate_epochs: int = Field(3, ge=1, le=10_000)
-    """For how many epochs the surrogate, which starts with its earlier weights, is trained on all rows. This
-    replaces ``surrogate.epochs``."""
+    """The number of epochs for which the surrogate is trained on all rows, starting from its earlier
+    weights. This replaces ``surrogate.epochs``."""
     coreset: Carry = Carry.ANEW
-    """What becomes of the samples of the earlier coreset."""
+    """What happens to the samples of the earlier coreset."""
     replaced_share: float = Field(0.2, ge=0, le=1)
-    """For ``replace``: the share of the budget, from 0 to 1, that goes to samples that were no members."""
+    """For ``replace``: the share of the budget, from 0 to 1, that goes to samples that were not in the
+    earlier coreset."""
     adapter: bool = False
-    """Whether the training of an adapter begins with the weights of the earlier adapter
-    (``finetune.from_adapter``). It learns the whole coreset, so samples that stay are learned again, unless
-    ``replay`` is below 1."""
+    """Whether the training of an adapter starts from the weights of the earlier adapter
+    (``finetune.from_adapter``). It learns the whole coreset, so samples that stay are learned again
+    unless ``replay`` is below 1."""
     replay: float = Field(1.0, ge=0, le=1)
-    """With ``adapter``: the share of the samples that stay which the training learns again, beside all that
-    are new. They are drawn by ``finetune.seed``. A training that has nothing to learn then fails."""
+    """With ``adapter``: the share of the kept samples that the training learns again, besides all new
+    ones. They are drawn with ``finetune.seed``. A training that would have nothing to learn fails."""
 
     @model_validator(mode="after")
     def _replay_of_an_adapter(self) -> Self:
@@ -81,10 +82,11 @@ def with_earlier_adapter(config: PruneConfig, adapter: str | None) -> PruneConfi
     """
     if config.finetune is None:
         raise continuation_not_possible(
-            "its adapter cannot be trained further, because this job trains no adapter (`finetune` is null)."
+            "the earlier adapter cannot be trained further, because this job trains no adapter "
+            "(`finetune` is null)."
         )
     if adapter is None:
-        raise continuation_not_possible("the earlier job has no adapter to train further.")
+        raise continuation_not_possible("the earlier job has no adapter.")
     training = config.finetune.model_copy(update={"from_adapter": adapter})
     return config.model_copy(update={"finetune": training})
 
@@ -94,14 +96,14 @@ def require_alike(had: SurrogateConfig, now: SurrogateConfig) -> None:
     for name in _ARCHITECTURE:
         if getattr(had, name) != getattr(now, name):
             raise continuation_not_possible(
-                f"`surrogate.{name}` was {getattr(had, name)}, and is {getattr(now, name)} now."
+                f"`surrogate.{name}` was {getattr(had, name)} and is now {getattr(now, name)}."
             )
 
 
 def continuation_not_possible(why: str) -> InputError:
     """Make the error that a job cannot go on from another one."""
     return InputError(
-        f"The job cannot go on from the earlier one: {why} Leave `continue_from` out for a full run.",
+        f"The job cannot continue from the earlier one: {why} Leave `continue_from` out for a full run.",
         code="continuation_not_possible",
-        title="The job cannot go on from the earlier one",
+        title="The job cannot continue from the earlier one",
     )

@@ -59,7 +59,7 @@ def parse_target(value: object) -> float:
     try:
         return _TARGET.validate_python(value)
     except ValidationError:
-        message = "give a share of what all samples give, such as `95 % of full`"
+        message = "must be a share of what all samples give, such as `95 % of full`"
         raise InputError(
             f"{message.capitalize()}.",
             code="invalid_target",
@@ -94,7 +94,7 @@ class CurvePoint(Result):
     metrics: dict[str, Figure]
     share: Figure | None = None
     """The share of the gain of all samples in the primary metric, with its interval over users and runs;
-    ``None`` where all samples are not shown to be better than none."""
+    ``None`` if all samples are not shown to be better than none."""
 
 
 class CurveOf(Result):
@@ -196,8 +196,8 @@ def resolve_target(target: float, curve: Curve) -> TargetUse:
     point = curve.reaching(target)
     if point is None or point.share is None:
         raise no_curve(
-            "The curve of this data set does not show that all samples are better than none, so no "
-            "budget reaches a share of it. Give a budget."
+            "The curve of this data set does not show that training on all samples is better than no "
+            "training, so no budget can reach a share of its gain. Give a budget instead."
         )
     return TargetUse(target=target, samples=point.samples, share=point.share, curve=curve)
 
@@ -210,8 +210,8 @@ def require_curve_of(curve: Curve, dataset_sha256: str, config: PruneConfig) -> 
     """
     if differences := curve_differences(curve.of, dataset_sha256, config):
         raise no_curve(
-            f"The curve was drawn with {' and '.join(differences)}, so it says nothing of this job. Give the "
-            f"job the same options, or draw a curve for it: {COMMAND}."
+            f"The curve was drawn with {' and '.join(differences)}, so it does not apply to this job. "
+            f"Give the job the same options, or draw a curve for it: {COMMAND}."
         )
 
 

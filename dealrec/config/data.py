@@ -12,11 +12,11 @@ from dealrec.config.formats import FileFormat
 from dealrec.config.layouts import LAYOUTS
 from dealrec.errors import FieldError, InputError
 
-MAKES_VALIDATION = "a split that makes some, such as `leave_one_out`"
+MAKES_VALIDATION = "a split that creates some, such as `leave_one_out`"
 """What helps where validation samples are missing."""
 NO_TIMES = (
-    "The data are ordered by position, or version 0.1.0 stored them and kept no timestamps. Give the "
-    "interactions a `timestamp` column and ingest them anew, or take"
+    "The data are ordered by position, or were stored by version 0.1.0, which kept no timestamps. Add "
+    "a `timestamp` column to the interactions and read them again, or use"
 )
 """The beginning of the help where something needs times that the data do not have."""
 
@@ -24,7 +24,7 @@ NO_TIMES = (
 def no_timestamps(who: str, instead: str, place: str) -> InputError:
     """Make the error for ``who`` needs times where there are none; ``place`` is the option to change."""
     return InputError(
-        f"{who} looks at times, which the data set does not have. {NO_TIMES} {instead}.",
+        f"{who} needs timestamps, which the data set does not have. {NO_TIMES} {instead}.",
         code="no_timestamps",
         title="The data have no timestamps",
         errors=[FieldError(place, "the data have no timestamps")],
@@ -37,21 +37,22 @@ class SplitMethod(StrEnum):
     COLUMN = "column"
     """The file's own ``split`` column."""
     GLOBAL_TIME = "global_time"
-    """The oldest 80 % of all interactions are training, then 10 % validation, 10 % test (the paper)."""
+    """The oldest 80 % of all interactions are for training, the next 10 % for validation, and the newest 10 %
+    for test (as in the paper)."""
     LEAVE_ONE_OUT = "leave_one_out"
-    """Each user's last interaction is test, the one before it validation."""
+    """Each user's last interaction is for test, and the one before it for validation."""
     USERS = "users"
-    """Texts without ids only: a tenth of the users, by a hash of their ids, is validation, the rest training.
-    A sample that names no user is its own user."""
+    """For texts without ids only: a tenth of the users, chosen by a hash of their ids, is for validation and
+    the rest for training. A sample that names no user counts as a user of its own."""
 
 
 class DataKind(StrEnum):
     """What a data set is made of."""
 
     INTERACTIONS = "interactions"
-    """Users' interactions with items, and samples with ids of theirs."""
+    """Users' interactions with items, or samples that name the ids of users and items."""
     TEXTS = "texts"
-    """Samples with texts of their own and without ids of items."""
+    """Ready texts that name no ids of items."""
 
     @classmethod
     def of(cls, report: Mapping[str, Any]) -> "DataKind":
@@ -89,8 +90,8 @@ class Sampling(StrEnum):
 def no_given_samples(location: str) -> InputError:
     """Make the error that a data set has no samples of its own; ``location`` asks for them."""
     return InputError(
-        "`sampling` is `given`, and no file of samples came with the data. Add one, or sample "
-        "`per_user` or `per_interaction`.",
+        "`sampling` is `given`, but the data set has no file of samples. Add one, or set `sampling` "
+        "to `per_user` or `per_interaction`.",
         code="no_given_samples",
         title="The data set has no samples of its own",
         errors=[FieldError(location, "no samples came with the data")],
@@ -101,10 +102,10 @@ class ValidationUsers(StrEnum):
     """The validation users whose choices training and scores may look at."""
 
     AUTO = "auto"
-    """``half`` where the evaluation asks validation users, else ``all``."""
+    """``half`` if the adapter is evaluated on validation users, otherwise ``all``."""
     ALL = "all"
     HALF = "half"
-    """One half of them, by a hash of their ids; an evaluation of validation users asks the other half."""
+    """One half of them, chosen by a hash of their ids; the adapter is evaluated on the other half."""
 
 
 Name = Annotated[str, Field(min_length=1, max_length=500)]
@@ -130,51 +131,53 @@ class DataOptions(Config):
     columns: Mapping[Column, Name] = {}
     """Our column names to the files' own, where they differ."""
     item_columns: Mapping[Column, Name] = {}
-    """The same for the items file, where it has other names than the interactions."""
+    """The same for the items file, if its names differ from those of the interactions."""
     layout: str | None = Field(None, max_length=60)
-    """The named layout of the files, of those that `dealrec layouts` lists."""
+    """The layout of a public data set, by its name; `dealrec layouts` lists them."""
     format: FileFormat = FileFormat()
-    """How the file of interactions is read; what is not set is found in the file."""
+    """How the interactions file is read; what is not set is detected."""
     item_format: FileFormat = FileFormat()
-    """How the items file is read."""
+    """How the items file is read; what is not set is detected."""
     split: SplitMethod | None = None
-    """How interactions are split. By default it is the file's own ``split`` column, else by time where
-    there are timestamps, else the last interactions of each user."""
+    """How interactions are split. The default is the file's own ``split`` column; without one, the time if
+    there are timestamps, and otherwise the last interactions of each user."""
     allowed_rejected: float = Field(0.05, ge=0, le=1)
-    """The share of a file's rows that may be unusable; above it the file is refused. Repeated and empty rows
-    are not counted, for nothing is lost with them. Unless a share is asked for, a quarter of the rows may
-    lack values that the file marks as missing (null in Parquet, JSON and DataFrames, ``null_values``)."""
+    """The share of a file's rows that may be unusable; with more, the file is rejected. Repeated and empty
+    rows do not count, because nothing is lost with them. Unless you set a share, up to a quarter of the rows
+    may lack values that the file marks as missing (null in Parquet, JSON and DataFrames, ``null_values``)."""
     clean_titles: bool = True
     """Whether HTML entities in titles are decoded and tags removed."""
     normalise_ids: bool = False
-    """Whether ids are mended that a program has changed: spaces around them are removed, ``12.0``
+    """Whether ids that another program has changed are repaired: spaces around them are removed, ``12.0``
     becomes ``12``, and an item that lost its leading zeros gets them back from the items file."""
     min_rating: float | None = None
-    """Interactions with a lower ``rating`` are left out; without it ratings mean nothing."""
+    """Interactions with a lower ``rating`` are left out. If not set, ratings are ignored."""
     ratings: bool = Field(False, exclude_if=lambda kept: not kept)
-    """Whether the ratings of interactions are kept, so that prompts can show them. They are then a part of
-    the data set's hash."""
+    """Whether the ratings of interactions are kept, so that prompts can show them. They are then part of the
+    data set's hash."""
     events: Annotated[tuple[Name, ...], Listed] = Field((), max_length=100)
-    """Interactions with another ``event`` than these are left out; without any, events mean nothing."""
+    """Only interactions with one of these values of ``event`` are kept. If not set, events are ignored."""
     last_days: float | None = Field(None, gt=0)
-    """Interactions that are older than so many days before the newest one are left out."""
+    """Only interactions of this many days before the newest one are kept."""
     session_minutes: float | None = Field(None, gt=0, exclude_if=unless(None))
-    """Each session of a user becomes a user of its own; a session ends where the next interaction is more
-    than so many minutes later."""
+    """Each session of a user becomes a user of its own. A session ends when the next interaction is more than
+    this many minutes later."""
     min_title_length: int = Field(0, ge=0, le=1000)
     """Items whose title has fewer characters are left out, and so are their interactions."""
     repeats: Repeats = Repeats.ALL
-    """Which of a user's interactions with the same item count."""
+    """Which of a user's interactions with the same item are kept."""
     user_core: int = Field(1, ge=1, le=1_000_000)
-    """Users with fewer interactions are left out, again and again until none is left that has fewer."""
+    """Users with fewer interactions are left out. This is repeated until no such user is left."""
     item_core: int = Field(1, ge=1, le=1_000_000)
-    """Items with fewer interactions are left out in the same way, those without any included."""
+    """Items with fewer interactions, or with none, are left out in the same way."""
 
     @field_validator("layout")
     @classmethod
     def _known_layout(cls, value: str | None) -> str | None:
         if value is not None and value not in LAYOUTS:
-            raise ValueError(f"there is no layout {value!r}; the layouts are {', '.join(LAYOUTS)}")
+            raise ValueError(
+                f"there is no layout {value!r}; known layouts are {', '.join(LAYOUTS)}"
+            )
         return value
 
     def of_append(self, asked: "DataOptions | None") -> "DataOptions":

@@ -52,9 +52,10 @@ class TokenOptions(Config):
     with instructions for it; on others it is four times slower than ``float32``. The catalogue may have
     another default for a model."""
     max_tokens: int = Field(512, ge=16, le=32_768)
-    """A longer sample loses the oldest tokens of its input, never its answer."""
+    """The largest number of tokens of a sample. A longer one loses the oldest tokens of its input, never its
+    answer."""
     batch_tokens: int = Field(2048, ge=16)
-    """The number of tokens in a batch, padding included; samples of similar length share one."""
+    """The number of tokens in a batch, padding included. Samples of similar length share a batch."""
 
     @model_validator(mode="before")
     @classmethod
@@ -71,8 +72,8 @@ class GradientOptions(TokenOptions):
 
     parameters: EffortParameters = EffortParameters.V_PROJ
     adapter: str | None = Field(None, min_length=1, max_length=1000)
-    """A PEFT folder for ``lora``, in the library and on the command line. The gradients are then those of
-    the adapted model on the adapter's own A and B. ``None`` means a fresh LoRA."""
+    """For ``lora``, in the library and on the command line: the PEFT folder of an adapter. Gradients are then
+    taken of the adapted model, on the adapter's own A and B. ``None`` means a fresh LoRA."""
     reduction: Reduction = Reduction.MEAN
     loss_on: LossSpan = LossSpan.ANSWER
     lora_rank: int = Field(8, ge=1, le=256)
@@ -85,7 +86,7 @@ class GradientOptions(TokenOptions):
     @model_validator(mode="after")
     def _adapter_only_for_lora(self) -> Self:
         if self.adapter is not None and self.parameters is not EffortParameters.LORA:
-            raise ValueError("`adapter` is read for `parameters: lora` only")
+            raise ValueError("`adapter` needs `parameters: lora`")
         return self
 
 
@@ -93,8 +94,8 @@ class EffortConfig(GradientOptions):
     """Options of the effort score."""
 
     candidates: int | None = Field(None, ge=2, le=1000)
-    """Effort is measured for ``candidates × budget`` samples only, which are drawn over the strata of
-    influence; other samples cannot be selected. Without it all samples are measured."""
+    """Effort is measured only for ``candidates × budget`` samples, which are drawn from strata of influence;
+    other samples cannot be selected. If not set, all samples are measured."""
     shard_samples: int = Field(4096, ge=1)
     """The approximate number of samples that a worker measures in one piece; it changes no result."""
 

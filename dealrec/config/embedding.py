@@ -33,6 +33,6 @@ class GradientsConfig(GradientOptions):
     """The projected gradients of samples, which are computed only for selectors that use them."""
 
     dimension: int = Field(512, ge=2, le=65_536)
-    """The length of a projected gradient; a gradient that is not longer is kept as it is."""
+    """The length of a projected gradient. A gradient that is no longer than this is kept as it is."""
     validation_samples: int = Field(1000, ge=1, le=100_000)
     """The largest number of validation samples with a gradient, spread evenly over the users."""

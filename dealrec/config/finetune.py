@@ -38,12 +38,12 @@ class LoraSettings(Config):
     alpha: float = Field(16.0, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
     target_modules: Annotated[tuple[str, ...], Listed] = Field((AUTO,), min_length=1, max_length=32)
-    """The layers that are adapted, by name or by the end of their path. ``auto`` stands for those that the
-    catalogue names for the model, or else for those that peft adapts in its family, and ``all-linear`` for
-    all linear layers but the output layer."""
+    """The layers that LoRA adapts, by name or by the end of their path. ``auto`` means the layers that the
+    catalogue names for the model, or otherwise those that peft adapts in its family. ``all-linear`` means all
+    linear layers except the output layer."""
     last_layers: int | None = Field(None, ge=0, le=1000)
-    """The number of last layers that are adapted. Without it all layers are. With 0, which is only for the
-    recommender ``encoder``, the language model stays as it is and the projection is trained."""
+    """The number of layers, counted from the last one, that are adapted. If not set, all layers are. 0 is for
+    the recommender ``encoder`` only: the language model stays frozen, and only the projection is trained."""
     rslora: bool = False
     """Whether the update is scaled by α/√r instead of α/r (rsLoRA, arXiv 2312.03732)."""
     dora: bool = False
@@ -54,7 +54,9 @@ class LoraSettings(Config):
     def _one_word_or_names(self) -> Self:
         for word in (AUTO, ALL_LINEAR):
             if word in self.target_modules and len(self.target_modules) > 1:
-                raise ValueError(f"`{word}` stands alone in `target_modules`")
+                raise ValueError(
+                    f"`{word}` cannot be combined with other names in `target_modules`"
+                )
         return self
 
     @property
@@ -78,40 +80,41 @@ class HistoryVector(StrEnum):
     PROMPT = "prompt"
     """The language model reads the prompt."""
     TITLES = "titles"
-    """The mean of the vectors of the titles in it, newer ones weighted more. The language model reads
-    each title of the catalogue once and no prompt."""
+    """The mean of the vectors of the titles in the history, with more weight on newer ones. The language
+    model reads each title of the catalogue once, and no prompts."""
 
 
 class EncoderSoftmax(StrEnum):
     """The titles among which the recommender ``encoder`` learns to pick the chosen one."""
 
     CATALOGUE = "catalogue"
-    """All titles of the catalogue, or a draw of ``negatives`` with the correction that makes it stand
-    for all."""
+    """All titles of the catalogue, or ``negatives`` titles drawn at random, with a correction that makes them
+    represent all titles."""
     BATCH = "batch"
-    """The answers of the batch. As they come as often as they are chosen, how popular a title is drops
-    out, and what a history says of it is left."""
+    """The answers of the batch. A title appears in batches as often as it is chosen, so its popularity
+    cancels out, and what a history says about it remains."""
 
 
 class EncoderSettings(Config):
     """Options of the recommender ``encoder``; no other reads them."""
 
     dimensions: int = Field(256, ge=1, le=65_536)
-    """The length of the vectors of histories and titles. It is at most the width of the model."""
+    """The length of the vectors of histories and titles, at most the hidden size of the language model."""
     pooling: Pooling = Pooling.MEAN
     history: HistoryVector = HistoryVector.PROMPT
-    """``titles`` is for a language model that stays as it is (``lora.last_layers`` 0)."""
+    """How the vector of a history is made; ``titles`` needs a frozen model (``lora.last_layers`` 0)."""
     decay: float = Field(0.8, gt=0, le=1)
-    """With ``history`` ``titles``: the weight of each title relative to the one that was chosen after it."""
+    """With ``history: titles``: the weight of each title relative to the one that was chosen after it."""
     softmax: EncoderSoftmax = EncoderSoftmax.CATALOGUE
-    """``batch`` is for a language model that stays as it is (``lora.last_layers`` 0)."""
+    """The titles in the softmax of the loss. ``batch`` needs a frozen language model (``lora.last_layers``
+    0)."""
     temperature: float = Field(0.2, gt=0, le=100)
-    """The number by which cosines are divided before the softmax."""
+    """The temperature, by which cosines are divided before the softmax."""
     learning_rate: float = Field(3e-4, gt=0, le=1)
-    """The learning rate of the projection; that of LoRA is ``finetune.learning_rate``."""
+    """The learning rate of the projection. The learning rate of LoRA is ``finetune.learning_rate``."""
     negatives: int | None = Field(None, ge=1, le=10_000_000)
-    """The number of titles that are drawn for a softmax, which is corrected for the drawing (logQ).
-    Without it the whole catalogue is taken if no layer is adapted; otherwise 256 titles are drawn."""
+    """The number of titles that are drawn for a softmax, with the logQ correction for sampling. If not set,
+    the whole catalogue is used when no layer is adapted, and 256 titles otherwise."""
 
 
 class Quantization(StrEnum):
@@ -138,22 +141,22 @@ class ValidationSettings(Config):
     """The measurement of the loss on held-out samples while an adapter is trained."""
 
     samples: int = Field(0, ge=0, le=1_000_000)
-    """The largest number of samples of the validation split that are measured; each asks for a user's
-    first item of the split after all earlier ones. With 0 nothing is measured."""
+    """The largest number of validation samples on which the loss is measured. Each is a user's first item of
+    the validation split, after all of the user's earlier items. 0 measures nothing."""
     which: Which = Which.SPREAD
     every_steps: int | None = Field(None, ge=1, le=10_000_000)
-    """The number of steps between two measurements. Without it the loss is measured at the end of each
-    epoch. The end of the training is measured in any case."""
+    """The number of steps between two measurements. If not set, the loss is measured at the end of each
+    epoch. It is always measured at the end of the training."""
     patience: int | None = Field(None, ge=1, le=100_000)
-    """The number of measurements in a row without a lower loss after which the training stops early.
-    Without it all epochs are made."""
+    """The training stops early after this many measurements in a row without a lower loss. If not set, all
+    epochs are run."""
     keep_best: bool = True
-    """Whether the adapter with the lowest loss is kept, rather than the last one."""
+    """Whether the adapter with the lowest validation loss is kept, rather than the last one."""
 
     @model_validator(mode="after")
     def _patience_needs_samples(self) -> Self:
         if self.patience is not None and not self.samples:
-            raise ValueError("`patience` needs validation samples; say how many with `samples`")
+            raise ValueError("`patience` needs validation samples; set `samples` to their number")
         return self
 
 
@@ -162,33 +165,34 @@ class FinetuneConfig(Config):
 
     model: str = Field(DEFAULT_MODEL, min_length=1, max_length=200)
     recommender: str = Field(BIGREC, max_length=200)
-    """``bigrec`` (the model writes the next title) or ``encoder`` (it compares vectors)."""
+    """How the language model recommends: ``bigrec`` (it writes the next title) or ``encoder`` (it compares
+    vectors of histories and titles)."""
     epochs: int = Field(1, ge=1, le=1000)
     """The number of passes over the coreset."""
     learning_rate: float = Field(1e-4, gt=0, le=1)
     """The largest learning rate of the optimizer."""
     batch_size: int = Field(8, ge=1, le=4096)
-    """The number of samples in an optimizer step, which ``gradient_accumulation`` multiplies."""
+    """The number of samples in a batch; an optimizer step has ``gradient_accumulation`` batches."""
     gradient_accumulation: int = Field(1, ge=1, le=4096)
-    """The number of batches whose gradients are summed for an optimizer step. The loss of a step is the
-    mean over the terms of all its samples."""
+    """The number of batches whose gradients are summed in an optimizer step. The loss of a step is the mean
+    over the loss terms of all its samples."""
     warmup_fraction: float = Field(0.05, ge=0, lt=1)
-    """The share of the steps over which the learning rate rises; then it falls linearly."""
+    """The share of the steps over which the learning rate rises (warm-up). After that it falls linearly."""
     weight_decay: float = Field(0.0, ge=0, le=1)
     max_gradient_norm: float = Field(1.0, gt=0)
     loss_on: LossSpan = LossSpan.ANSWER
     dtype: Literal["float32", "bfloat16"] = "float32"
     """The number type of the frozen model; the adapter is in float32."""
     quantization: Quantization = Quantization.NONE
-    """The form of the frozen model's weights; other forms than ``none`` need the package `bitsandbytes`,
-    and are for GPUs: on CPUs they are slower than ``none``. A training and its evaluation use the same form;
-    a merged model has unquantized weights."""
+    """How the frozen model's weights are quantized. Anything but ``none`` needs the package `bitsandbytes`
+    and is meant for GPUs; on CPUs it is slower than ``none``. The training and its evaluation use the same
+    quantization; a merged model has unquantized weights."""
     activation_checkpointing: bool = False
-    """Whether the activations inside layers are computed a second time instead of being held, which takes
-    less memory and a third more time."""
+    """Whether activations inside layers are recomputed instead of kept in memory (gradient checkpointing).
+    This takes less memory and about a third more time."""
     from_adapter: str | None = Field(None, min_length=1, max_length=1000)
-    """The adapter that the training goes on from: the id of an adapter of the service, or in the library and
-    on the command line a PEFT folder. The rank, scaling and target modules are those of that adapter."""
+    """The adapter that the training continues from: on a server the id of an adapter, in the library and on
+    the command line a PEFT folder. Rank, scaling and target modules are then taken from that adapter."""
     validation: ValidationSettings = ValidationSettings()
     max_tokens: int = Field(512, ge=16, le=32_768)
     checkpoint_steps: int = Field(50, ge=1)
@@ -205,7 +209,9 @@ class FinetuneConfig(Config):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in RECOMMENDERS:
-            raise ValueError(f"there is no recommender `{name}`; known: {', '.join(RECOMMENDERS)}")
+            raise ValueError(
+                f"there is no recommender `{name}`; the recommenders are {', '.join(RECOMMENDERS)}"
+            )
         return name
 
     @model_validator(mode="after")
@@ -218,17 +224,14 @@ class FinetuneConfig(Config):
             asked = self.recommender == ENCODER and getattr(self.encoder, name) is value
             if asked and self.lora.last_layers != 0:
                 raise ValueError(
-                    f"`encoder.{name}` `{value}` takes a language model that stays as it is: set "
-                    "`lora.last_layers` to 0"
+                    f"`encoder.{name}: {value}` needs a frozen language model: set `lora.last_layers` to 0"
                 )
         return self
 
     @model_validator(mode="after")
     def _dora_on_weights_that_it_can_read(self) -> Self:
         if self.lora.dora and self.quantization is Quantization.INT8:
-            raise ValueError(
-                "`lora.dora` cannot be trained on `int8` weights; `nf4` and `none` can"
-            )
+            raise ValueError("`lora.dora` cannot be trained on `int8` weights; use `nf4` or `none`")
         return self
 
     @property
@@ -266,9 +269,9 @@ class FinetuneConfig(Config):
 def no_validation_split() -> InputError:
     """Return the error for a training that is to measure held-out samples and has none."""
     return InputError(
-        "`finetune.validation.samples` asks for the loss of validation samples, and there are none. Use "
-        "data with a validation split (in the library and on the command line, give the data that the "
-        "coreset is of), or leave the option out.",
+        "`finetune.validation.samples` asks for the loss on validation samples, but there are none. "
+        "Use data with a validation split (in the library and on the command line, give the data from "
+        "which the coreset was selected), or leave the option out.",
         code="no_validation_split",
         title="There are no validation samples",
         errors=[

@@ -1,4 +1,4 @@
-"""The description of a file: how its text is cut into columns, and how its values are written."""
+"""The description of a file: how its text is split into columns, and how its values are written."""
 
 import codecs
 import re
@@ -67,7 +67,7 @@ Name = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class FileFormat(Config):
-    r"""How a file is read. What is not set is found in the file, and the report says what was found.
+    r"""How a file is read. What is not set is detected, and the validation report says what was detected.
 
     Examples:
         >>> FileFormat.parse({"separator": "tab", "names": "user_id,item_id"}).separator
@@ -90,29 +90,29 @@ class FileFormat(Config):
     rest: bool = False
     """Whether the last column takes the rest of its line, separators included."""
     skip: int = Field(0, ge=0, le=1000)
-    """Lines (in a workbook rows) before the table, which are left out."""
+    """The number of lines (in a workbook: rows) before the table, which are skipped."""
     sheet: Name | None = None
-    """The sheet of a workbook, where several hold cells."""
+    """The sheet of a workbook to read, if several have content."""
     comment: Annotated[str, Field(min_length=1, max_length=10)] | None = None
-    """Lines that begin with these characters are left out. Without it, comments before the header are."""
+    """Lines that begin with these characters are skipped. If not set, comments before the header are."""
     encoding: str | None = None
     """The encoding of the text, such as `utf-8`, `latin-1`, `cp1252`, `gbk`, `utf-16`."""
     date_format: str | None = None
-    """The form of dates with the directives of `strptime`, such as `%d/%m/%Y %H:%M`."""
+    """The format of dates, in the directives of `strptime`, such as `%d/%m/%Y %H:%M`."""
     decimal: Decimal | None = None
     """The decimal mark of numbers."""
     null_values: Annotated[tuple[str, ...], Listed] = ()
-    """Words that stand for a missing value, such as `NA` or `\\N`."""
+    """Words that mean a missing value, such as `NA` or `\\N`."""
     list_separator: Separator | None = None
-    """What separates the ids in a cell that holds several of them (a history in one row)."""
+    """The separator of the ids in a cell that holds several of them (a history in one row)."""
     order: RowOrder | None = None
-    """`file`: the order of rows is the order of time, and no column is read for it."""
+    """With `file`, the order of the rows is the order in time, and no column is needed for it."""
 
     @field_validator("separator")
     @classmethod
     def _usable_separator(cls, value: str | None) -> str | None:
         if value is not None and any(mark in value for mark in "\"'\\\r\n\x00"):
-            raise ValueError("a separator holds no quotes, backslashes or line ends")
+            raise ValueError("a separator cannot contain quotes, backslashes or line ends")
         return value
 
     @field_validator("encoding")
@@ -124,10 +124,10 @@ class FileFormat(Config):
             found = codecs.lookup(value)
         except LookupError:
             raise ValueError(
-                f"there is no encoding {value!r}; known are utf-8, latin-1, cp1252, gbk, utf-16, …"
+                f"there is no encoding {value!r}; use one such as utf-8, latin-1, cp1252, gbk or utf-16"
             ) from None
         if not found._is_text_encoding or found.name in _NO_FILES:
-            raise ValueError(f"{value!r} is no encoding of text in files")
+            raise ValueError(f"{value!r} is not an encoding of text files")
         return found.name
 
     @field_validator("date_format")
@@ -139,7 +139,7 @@ class FileFormat(Config):
         try:
             found = datetime.strptime(moment.strftime(value), value)  # noqa: DTZ007
         except (ValueError, re.error):
-            raise ValueError("the directives of `strptime` are needed, as in %d/%m/%Y") from None
+            raise ValueError("must use the directives of `strptime`, as in %d/%m/%Y") from None
         if found.year != moment.year:
-            raise ValueError("the format names no year")
+            raise ValueError("has no year")
         return value

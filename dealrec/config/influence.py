@@ -29,19 +29,20 @@ class RiskTarget(StrEnum):
     TRAIN = "train"
     """The samples themselves."""
     RECENT = "recent"
-    """The newest samples, a share ``recent`` of all; needs timestamps."""
+    """The newest samples; the option ``recent`` says which share of all. Needs timestamps."""
     SAMPLES = "samples"
-    """The samples that ``target_samples`` names, which the tuned model should be good at."""
+    """The samples named in ``target_samples``, on which the fine-tuned model should do well."""
 
 
 class Risk(StrEnum):
-    """What is measured on the target's examples."""
+    """The risk that is measured on the target's examples."""
 
     LIKELIHOOD = "likelihood"
     """The mean loss of the surrogate (the paper)."""
     PREFERENCE = "preference"
-    """How well each history tells its own target from those of other examples, once each target's mean over
-    all histories is taken off: popularity does not count (:mod:`dealrec.influence.preference`)."""
+    """How well each history tells its own target from the targets of other examples, after each target's
+    mean over all histories is subtracted, so that popularity does not count
+    (:mod:`dealrec.influence.preference`)."""
 
 
 class Curvature(StrEnum):
@@ -80,52 +81,56 @@ class InfluenceConfig(Config):
 
     solver: Solver = Solver.CG
     target: RiskTarget = RiskTarget.AUTO
-    """The examples whose risk counts: influence says how much it would change without a sample."""
+    """The examples on which the risk (the mean loss) is measured. Influence is how much this risk would
+    change without a sample."""
     target_samples: Annotated[tuple[Annotated[str, Field(max_length=1000)], ...], Listed] = Field(
         (), max_length=10_000
     )
-    """Keys of samples, for the target ``samples`` only."""
+    """The keys of the samples to aim at, for the target ``samples`` only."""
     recent: float = Field(0.1, gt=0, le=1)
-    """For the target ``recent``: the share of all samples, the newest, whose risk counts."""
+    """For the target ``recent``: the share of all samples, newest first, on which the risk is measured."""
     risk: Risk = Risk.LIKELIHOOD
     parameters: InfluenceParameters = InfluenceParameters.ITEM_EMBEDDING
-    """The parameters of the surrogate that may move. ``item_embedding`` predicts held-out trainings best."""
+    """The parameters of the surrogate through which influence is measured. ``item_embedding`` predicts the
+    results of held-out trainings best."""
     curvature: Curvature = Curvature.GAUSS_NEWTON
     curvature_tokens: int = Field(1024, ge=1)
-    """The number of loss positions for the curvature, spread evenly over the samples."""
+    """The number of loss positions from which the curvature is computed, spread evenly over the samples."""
     sample_loss: SampleLoss = SampleLoss.LAST
     loss_items: int | None = Field(None, ge=1)
     """The number of items that represent the catalogue in the loss, the same for all samples.
 
-    Null means all items. It is for catalogues of 100,000 items and more, where the cost is
-    proportional to samples times items.
+    If not set, all items are used. Set it for catalogues of 100,000 items or more, because the cost grows
+    with samples times items.
     """
     damping: float = Field(1.0, gt=0, le=100)
     """δ as a multiple of the largest eigenvalue of the curvature.
 
-    Scores at the trained parameters rank retraining better the larger it is (``benchmarks/RESULTS.md``).
+    The larger it is, the better scores at the trained parameters predict retraining
+    (``benchmarks/RESULTS.md``).
     """
     newton_steps: int = Field(0, ge=0, le=1000)
-    """The largest number of Newton steps that continue the training of ``parameters`` only.
+    """The largest number of Newton steps that continue the training, of ``parameters`` only, before influence
+    is measured.
 
-    They go towards the minimum of ``R(θ) + δ/2 ‖θ − θ₀‖²``, where influence is exact to first order,
-    and end where the gradient is small. 0 measures influence at the trained parameters ``θ₀``.
+    They lead towards the minimum of ``R(θ) + δ/2 ‖θ − θ₀‖²``, where influence is exact to first order, and
+    end when the gradient is small. 0 measures influence at the trained parameters ``θ₀``.
     """
     tolerance: float = Field(1e-5, gt=0, lt=1)
     """The relative residual ``‖Hu − v‖/‖v‖`` at which the solver has converged."""
     max_iterations: int | None = Field(None, ge=1, le=1_000_000)
-    """The largest number of iterations; null means 200 for ``cg`` and 20,000 for ``lissa``."""
+    """The largest number of iterations. If not set, 200 for ``cg`` and 20,000 for ``lissa``."""
     minibatches: int = Field(1, ge=1, le=1000)
-    """The number of parts of the curvature examples, of which each step of ``lissa`` uses one."""
+    """The number of minibatches of the curvature examples. Each step of ``lissa`` uses one."""
     seed: int = Field(0, ge=0, lt=2**31)
-    """The seed of the order of ``lissa``'s minibatches; nothing else is random."""
+    """The random seed of the order of ``lissa``'s minibatches. Nothing else is random."""
     dtype: Literal["float32", "float64"] = "float32"
     """The number type of the differentiated model; scores are summed and kept in float64."""
 
     @model_validator(mode="after")
     def _targets_named(self) -> "InfluenceConfig":
         if self.target is RiskTarget.SAMPLES and not self.target_samples:
-            raise ValueError("target `samples` needs target_samples, the keys of the samples")
+            raise ValueError("target `samples` needs the keys of the samples in target_samples")
         if self.target is not RiskTarget.SAMPLES and self.target_samples:
-            raise ValueError("target_samples is for target `samples` only")
+            raise ValueError("target_samples needs target `samples`")
         return self

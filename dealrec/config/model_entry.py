@@ -39,7 +39,7 @@ class ModelOptions(Config):
     licence: str | None = Field(None, max_length=200)
     """The name of its licence, such as ``apache-2.0``."""
     tenants: tuple[Tenant, ...] | None = Field(None, max_length=1000)
-    """The tenants that may use the model, and that see it; unset: all."""
+    """The tenants that can see and use the model; unset: all."""
 
 
 class LanguageModel(ModelOptions):
@@ -69,7 +69,7 @@ class LanguageModel(ModelOptions):
         given = [name for name in _SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"names one of {', '.join(_SOURCES)}, not {' and '.join(given) or 'none'}"
+                f"must name exactly one of {', '.join(_SOURCES)}, not {' and '.join(given) or 'none'}"
             )
         if self.repository is not None and not _is_commit(self.revision):
             raise ValueError(
@@ -79,10 +79,11 @@ class LanguageModel(ModelOptions):
             raise ValueError("a package needs `revision`, its version")
         if self.revision is not None and (self.folder or self.gguf):
             raise ValueError(
-                "`revision` belongs to a repository or a package; files are known by content"
+                "`revision` is for a repository or a package only; local files are identified by "
+                "their content"
             )
         if self.file is not None and self.repository is None:
-            raise ValueError("`file` names a GGUF file of a repository")
+            raise ValueError("`file` is for a repository only; it names one of its GGUF files")
         return self
 
     @property

@@ -159,7 +159,7 @@ def _states(files: Sequence[Path]) -> tuple[_State, ...]:
 def _folder_facts(folder: Path, weights: tuple[_State, ...]) -> ModelFacts:
     config = _json(folder / "config.json")
     if "auto_map" in config and "model_type" not in config:
-        raise UnusableFiles("it needs code of its own, which is never run")
+        raise UnusableFiles("it needs Python code from its repository, which is never run")
     tensors = [tensor for file, size, _ in weights for tensor in _safetensors(file, size)]
     shapes = dict(tensors)
     input_matrix = next((s for n, s in tensors if _ends(n, _EMBEDDINGS) and len(s) == 2), None)
@@ -207,7 +207,7 @@ def _safetensors(file: Path, size: int) -> Iterator[tuple[str, tuple[int, ...]]]
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             if length > min(size, _HEAD_BYTES):
-                raise UnusableFiles(f"{file.name} is truncated or no safetensors file")
+                raise UnusableFiles(f"{file.name} is truncated or not a safetensors file")
             head = json.loads(stream.read(length))
         last = max(
             (one["data_offsets"][1] for n, one in head.items() if n != "__metadata__"), default=0
@@ -218,7 +218,7 @@ def _safetensors(file: Path, size: int) -> Iterator[tuple[str, tuple[int, ...]]]
             if name != "__metadata__":
                 yield name, tuple(tensor["shape"])
     except (struct.error, ValueError, KeyError, TypeError, AttributeError):
-        raise UnusableFiles(f"{file.name} is truncated or no safetensors file") from None
+        raise UnusableFiles(f"{file.name} is truncated or not a safetensors file") from None
 
 
 def _tokens(folder: Path) -> int | None:
@@ -244,7 +244,7 @@ def _json(path: Path) -> dict[str, Any]:
     except ValueError:
         raise UnusableFiles(f"{path.name} is not JSON") from None
     if not isinstance(loaded, dict):
-        raise UnusableFiles(f"{path.name} holds no JSON object")
+        raise UnusableFiles(f"{path.name} does not hold a JSON object")
     return loaded
 
 

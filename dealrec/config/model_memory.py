@@ -94,9 +94,9 @@ def require_memory(name: str, needed: int, there: int | None, where: str) -> Non
     """
     if there is not None and needed > there:
         raise InputError(
-            f"`{name}` needs about {needed / 1e9:,.1f} GB of memory for this, and {where} "
-            f"{there / 1e9:,.1f} GB. A smaller model, `dtype: bfloat16`, a smaller `batch_size` or "
-            "`batch_tokens`, `activation_checkpointing` or a larger machine helps.",
+            f"`{name}` needs about {needed / 1e9:,.1f} GB of memory for this, but {where} "
+            f"{there / 1e9:,.1f} GB. Use a smaller model, `dtype: bfloat16`, a smaller `batch_size` or "
+            "`batch_tokens`, `activation_checkpointing`, or a larger machine.",
             code="not_enough_memory",
             title="The language model does not fit into memory",
         )

@@ -13,7 +13,7 @@ class PromptFormat(StrEnum):
     """How the turns of a sample become the text that a language model reads."""
 
     AUTO = "auto"
-    """``chat`` where the catalogue's entry of the model says so, else ``plain``."""
+    """``chat`` if the model's entry in the catalogue says so, otherwise ``plain``."""
     PLAIN = "plain"
     """The turns stand one after the other, and the answer follows them."""
     CHAT = "chat"
@@ -78,20 +78,22 @@ class PromptConfig(Config):
     item_noun: str = Field("item", min_length=1, max_length=40, pattern=r"^[\w][\w \-]*$")
     """The word for an item in the prompt (``book``, ``game``)."""
     history_items: int = Field(10, ge=1, le=200)
-    """The number of most recent items of the history in the prompt."""
+    """The number of items of the history in the prompt; the most recent ones are shown."""
     title_characters: int = Field(120, ge=8, le=2000)
-    """A longer title is cut to this length at the end of a word."""
+    """The largest number of characters of a title. A longer one is cut at the end of a word."""
     text_characters: int = Field(1000, ge=8, le=10_000, exclude_if=unless(1000))
-    """Another text of an item is cut to this length, if a template shows it."""
+    """The same for the other texts of an item, if a template shows them."""
     template: str = Field(PLAIN, min_length=1, max_length=10_000, exclude_if=unless(PLAIN))
     """The words before the answer: ``plain``, ``bigrec``, ``chat``, or a Jinja2 template of your own that
     uses ``history``, ``user`` and ``noun``."""
     answer: str | None = Field(None, min_length=1, max_length=2000, exclude_if=unless(None))
-    """The template of the answer, which uses ``target``. Without it the answer is the title in quotes."""
+    """The template of the answer, which uses ``target``. If not set, the answer is the title in double
+    quotes."""
     system: str | None = Field(None, max_length=10_000, exclude_if=unless(None))
-    """The template of the system's turn, which may use ``user``. Without it a named prompt has its own."""
+    """The template of the system turn, which may use ``user``. If not set, a named prompt has its own."""
     format: PromptFormat = Field(PromptFormat.AUTO, exclude_if=unless(PromptFormat.AUTO))
-    """Whether models read the samples in their chat template. With ``auto`` the catalogue decides."""
+    """Whether language models read the samples in their chat template. With ``auto``, the catalogue of
+    models decides."""
 
     @field_validator("template", "answer", "system")
     @classmethod
@@ -147,8 +149,8 @@ class PromptConfig(Config):
 
 
 NO_RATINGS = (
-    "looks at ratings, which the data set does not have. Give the interactions a `rating` column and ingest "
-    "them with `data.ratings`"
+    "uses ratings, which the data set does not have. Add a `rating` column to the interactions and "
+    "read them again with `data.ratings`"
 )
 
 

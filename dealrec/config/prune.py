@@ -38,7 +38,8 @@ class PruneConfig(Config):
     sampling: Sampling = Sampling.AUTO
     """What counts as one sample."""
     min_history: int = Field(1, ge=1, le=1000)
-    """The least number of items in the history of a sample. It does not apply to samples that you bring."""
+    """The smallest number of items in the history of a sample. It does not apply to samples that come
+    with the data."""
     audit: AuditConfig | None = None
     """How the shape of the data set is summarised beside the job; ``None`` makes no summary."""
     prompt: PromptConfig = PromptConfig()
@@ -46,8 +47,8 @@ class PruneConfig(Config):
     validation_users: ValidationUsers = ValidationUsers.AUTO
     influence: InfluenceConfig = InfluenceConfig()
     effort: EffortConfig | None = None
-    """Where it is not given, effort is scored as by default for selectors that look at it, and for
-    no others. ``None`` leaves the LLM out: ``dealrec`` then goes by influence alone."""
+    """How effort is measured. If not given, effort is measured with the defaults for selectors that use
+    it, and not at all for others. ``None`` leaves the LLM out: ``dealrec`` then uses influence alone."""
     embedding: EmbeddingConfig = EmbeddingConfig()
     gradients: GradientsConfig = GradientsConfig()
     ifd: IfdConfig = IfdConfig()
@@ -74,8 +75,8 @@ class PruneConfig(Config):
     def _refuse_selector_without_its_effort(self) -> "PruneConfig":
         if self.effort is None and Need.EFFORT in selector_needs(self.selection):
             raise ValueError(
-                f"the selector `{self.selection.method}` looks at effort, which `effort: null` "
-                "leaves out"
+                f"the selector `{self.selection.method}` needs effort scores, but `effort: null` "
+                "leaves them out"
             )
         return self
 
@@ -100,8 +101,8 @@ class PruneConfig(Config):
         entry = SURROGATES.get(self.surrogate.model)
         if entry is not None and self.influence.parameters.value in entry.lacks:
             raise ValueError(
-                f"the surrogate `{entry.name}` has no parameters `{self.influence.parameters}`; take "
-                "another `influence.parameters`, such as `item_embedding` or `all`"
+                f"the surrogate `{entry.name}` has no parameters `{self.influence.parameters}`; use "
+                "another value of `influence.parameters`, such as `item_embedding` or `all`"
             )
         return self
 
@@ -124,16 +125,16 @@ class PruneConfig(Config):
             require_published(self.influence, self.effort)
         if self.evaluation is not None and self.finetune is None:
             raise InputError(
-                "config.evaluation measures the adapter, and config.finetune is null. Give "
-                "`finetune` (`{}` takes its defaults), or leave `evaluation` out.",
+                "`config.evaluation` measures an adapter, but `config.finetune` is null. Set "
+                "`finetune` (`{}` uses its defaults), or leave `evaluation` out.",
                 code="nothing_to_evaluate",
                 errors=[FieldError("config.evaluation", "needs config.finetune")],
             )
         target = self.influence.target
         if not has_validation and VALIDATION & selector_needs(self.selection):
             raise InputError(
-                f"The selector `{self.selection.method}` looks at validation samples, and the data "
-                f"set has none. Use another selector, or {MAKES_VALIDATION}.",
+                f"The selector `{self.selection.method}` needs validation samples, but the data set "
+                f"has none. Use another selector, or {MAKES_VALIDATION}.",
                 code="no_validation_split",
                 errors=[FieldError("config.selection.method", "the data has no validation split")],
             )
@@ -176,12 +177,12 @@ class PruneConfig(Config):
             return
         who = "training" if trained else "selection"
         raise InputError(
-            f"The evaluation asks validation users for the very answers that the {who} looks at. "
-            "Ask test users (`evaluation.split: test`), or let selection and training look at one half of "
-            "the validation users (`validation_users: half`): the other half is asked then.",
+            f"The evaluation would test validation users on the very answers that the {who} uses. "
+            "Evaluate on test users (`evaluation.split: test`), or let selection and training use one "
+            "half of the validation users and evaluate on the other half (`validation_users: half`).",
             code="answers_aimed_at",
-            title="The evaluation would ask for known answers",
-            errors=[FieldError(location, f"asks for answers that the {who} looks at")],
+            title="The evaluation would test on known answers",
+            errors=[FieldError(location, f"would test on answers that the {who} uses")],
         )
 
     def _resolved_users(self, *, has_validation: bool, has_test: bool) -> ValidationUsers:

@@ -17,7 +17,7 @@ from dealrec.errors import FieldError, InputError
 
 Options = TypeVar("Options", bound=Config)
 
-_LEAVE_OUT = "Leave these options out, or use the selector `dealrec` with options of your own."
+_LEAVE_OUT = "Leave these options out, or use the selector `dealrec` with your own options."
 
 INFLUENCE: Mapping[str, object] = {
     "target": RiskTarget.TRAIN,
@@ -62,7 +62,7 @@ def require_published(
     """
     errors = list(_others("influence", influence, INFLUENCE))
     if effort is None:
-        errors.append(FieldError("config.effort", "must not be left out for `dealrec_paper`"))
+        errors.append(FieldError("config.effort", "must not be null for `dealrec_paper`"))
     else:
         errors += _others("effort", effort, EFFORT)
     if errors:

@@ -26,14 +26,14 @@ RECOMMENDERS: dict[str, RecommenderEntry] = {
     for entry in (
         RecommenderEntry(
             BIGREC,
-            "Writes the title of the next item, which is grounded to the catalogue.",
+            "Writes the title of the next item, which is then matched to the catalogue.",
             "Bao et al., arXiv 2308.08434",
             "dealrec.recommenders.bigrec:BigRec",
             ("loss_on",),
         ),
         RecommenderEntry(
             ENCODER,
-            "Compares the state of the history with the states of all titles.",
+            "Compares the vector of the history with the vectors of all titles.",
             "Li et al., arXiv 2305.13731; Hou et al., arXiv 2206.05941",
             "dealrec.recommenders.encoder:EncoderRecommender",
             ("encoder",),

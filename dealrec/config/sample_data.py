@@ -7,16 +7,16 @@ class SampleKind(StrEnum):
     """What synthetic data are like; :mod:`dealrec.data.regimes` makes them."""
 
     SEQUENCES = "sequences"
-    """Users move between genres along planted paths."""
+    """Users move between genres, and some items follow others more often than by chance."""
     SESSIONS = "sessions"
     """Users come back after days. A visit stays in one genre, walks from successor to successor with
     minutes between, and says nothing about the next visit."""
     SETS = "sets"
-    """A user chooses items of two genres, all at one moment: there is no order."""
+    """A user chooses items of two genres, all at the same time, so that there is no order."""
     LONG = "long"
-    """Sequences of a hundred and more. Items of the first half of the catalogue are chosen early, each
-    followed by its successor, and items of the second half late, with nothing that follows from them."""
+    """Sequences of a hundred items and more. Items of the first half of the catalogue are chosen early,
+    each followed by its successor; items of the second half are chosen late and have no successors."""
     COLD = "cold"
     """A user stays in one genre. A tenth of the items appear in the last tenth of the time."""
     RATINGS = "ratings"
-    """A user likes three genres, rated 4 or 5, and comes upon all others, rated 1 or 2."""
+    """A user likes three genres (ratings of 4 or 5) and also tries all others (ratings of 1 or 2)."""

@@ -17,10 +17,10 @@ class Scale(StrEnum):
     """Settings of fine-tuning and evaluation where the configuration gives none."""
 
     CPU = "cpu"
-    """For CPUs: the recommender ``encoder`` over the frozen language model's states of titles, each of
-    which is read once. A training takes seconds, and thousands of users can be asked."""
+    """For CPUs: the recommender ``encoder`` on top of the frozen language model, which reads each title
+    once. A training takes seconds, and thousands of users can be evaluated."""
     FULL = "full"
-    """For GPUs: the language model writes titles, with LoRA on every layer."""
+    """For GPUs: the language model writes titles, and LoRA adapts every layer."""
 
     @classmethod
     def _missing_(cls, value: object) -> "Scale | None":

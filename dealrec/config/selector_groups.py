@@ -31,15 +31,15 @@ def selector_groups() -> list[SelectorGroup]:
     controls = [one for one in entries if {*listed_needs(one)} <= _FREE]
     research = [one for one in entries if one not in recommended and one not in controls]
     return [
-        SelectorGroup("Recommended", "Start with one of these.", tuple(recommended)),
+        SelectorGroup("Recommended", "Start with one of these selectors.", tuple(recommended)),
         SelectorGroup(
             "Controls",
-            "They need no model. A method is worth its effort only if it beats them.",
+            "These baselines need no model. A method is worth its cost only if it beats them.",
             tuple(controls),
         ),
         SelectorGroup(
             "Research",
-            "Published methods and ideas of our own, to experiment with.",
+            "Published methods and our own ideas, to experiment with.",
             tuple(research),
         ),
     ]

@@ -102,7 +102,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.DEALREC,
-            "Draws at random from strata of influence + λ · effort, without the very highest.",
+            "Draws at random from strata of influence + λ · effort, without the highest scores.",
             _DEALREC,
             "dealrec.selection.stratified:select_stratified",
             (Need.INFLUENCE, Need.EFFORT),
@@ -157,7 +157,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.THINNED_INFLUENCE,
-            "Takes the samples with the highest influence, but only a few with the same target.",
+            "Takes the samples with the highest influence, but only a few of each target.",
             "Our own",
             "dealrec.selection.thinned_influence:select_thinned",
             (Need.INFLUENCE, Need.TARGETS),
@@ -175,7 +175,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.EL2N,
-            "Takes the samples on which the surrogate is most wrong.",
+            "Takes the samples on which the surrogate errs most (EL2N).",
             "Paul et al., NeurIPS 2021, arXiv 2107.07075",
             "dealrec.selection.el2n:select_by_el2n",
             (Need.EL2N,),
@@ -184,7 +184,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.GRAND,
-            "Takes the samples with the largest gradient of the surrogate.",
+            "Takes the samples with the largest gradient norm in the surrogate (GraNd).",
             "Paul et al., NeurIPS 2021, arXiv 2107.07075",
             "dealrec.selection.grand:select_by_grand",
             (Need.GRAND,),
@@ -221,7 +221,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.K_CENTER,
-            "Takes, again and again, the sample that is farthest from those already taken.",
+            "Repeatedly takes the sample that is farthest from those already selected.",
             "Sener and Savarese, ICLR 2018, arXiv 1708.00489",
             "dealrec.selection.k_center:select_centers",
             (Need.EMBEDDING,),
@@ -229,7 +229,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.HERDING,
-            "Takes samples whose mean is nearest to the mean of all samples.",
+            "Takes samples whose mean vector is closest to the mean of all samples (herding).",
             "Welling, ICML 2009; Rebuffi et al., CVPR 2017, arXiv 1611.07725",
             "dealrec.selection.herding:select_by_herding",
             (Need.EMBEDDING,),
@@ -237,7 +237,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.TF_DCON,
-            "Takes the samples in the middle of each cluster.",
+            "Takes the samples closest to the centre of each cluster.",
             "In the style of Wu et al. 2023, arXiv 2310.09874",
             "dealrec.selection.tf_dcon:select_cluster_middles",
             (Need.EMBEDDING,),
@@ -247,7 +247,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.RECRANKER,
-            "Draws at random, prefers active users, and shares the budget among clusters.",
+            "Draws at random with a preference for active users, and shares the budget among clusters.",
             "In the style of Luo et al. 2023, arXiv 2312.16018",
             "dealrec.selection.recranker:select_like_recranker",
             (Need.EMBEDDING, Need.HISTORY_LENGTHS),
@@ -265,7 +265,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.GORACS,
-            "Minimises the transport cost to validation samples, less the gradient norm.",
+            "Minimises the optimal-transport cost to validation samples, minus the gradient norm.",
             "Mei et al., KDD 2025, arXiv 2506.04015",
             "dealrec.selection.goracs:select_by_transport",
             (Need.EFFORT, Need.EMBEDDING, Need.VALIDATION_EMBEDDING),
@@ -273,7 +273,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.IMPORTANCE_RESAMPLING,
-            "Draws at random, and prefers samples that are like validation samples.",
+            "Draws at random with a preference for samples that resemble validation samples.",
             "In the style of Xie et al., NeurIPS 2023 (DSIR), arXiv 2302.03169",
             "dealrec.selection.importance_resampling:select_by_importance",
             (Need.EMBEDDING, Need.VALIDATION_EMBEDDING),
@@ -301,7 +301,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.RECENT_POPULAR,
-            "Takes samples of the targets that are frequent lately, a few of each: a control.",
+            "Takes samples of the targets that have been frequent lately, a few of each: a control.",
             "In the style of Ji et al., SIGIR 2020, arXiv 2005.13829",
             "dealrec.selection.recent_popular:select_recent_popular",
             (Need.TARGETS, Need.TIMES),
@@ -310,7 +310,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.WINDOW_POPULAR,
-            "Takes the newest samples of the targets that are frequent in the newest window.",
+            "Takes the newest samples of the targets that are most frequent among the newest samples.",
             "In the style of Ji et al., SIGIR 2020, arXiv 2005.13829",
             "dealrec.selection.window_popular:select_window_popular",
             (Need.TARGETS, Need.TIMES),
@@ -320,7 +320,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.ROUND_ROBIN,
-            "Lets validation samples take turns in choosing the sample that is most like them.",
+            "Lets validation samples take turns choosing the sample that is most like them.",
             "In the style of Ivison et al. 2025 (RDS+), arXiv 2503.01807, and Nayak et al. 2026, "
             "arXiv 2602.14696",
             "dealrec.selection.round_robin:select_in_turns",
@@ -330,7 +330,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.METAGRADIENT,
-            "Exchanges samples until validation users gain more from a training. It trains for minutes.",
+            "Exchanges samples so that training on them helps validation users most. It takes minutes.",
             "In the style of Engstrom et al. 2025, arXiv 2503.13751, and MAGIC, arXiv 2504.16430",
             "dealrec.metagradient.descent:select_by_metagradient",
             (Need.TITLES, Need.VALIDATION_TITLES),
@@ -341,7 +341,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.EXPLAINED,
-            "Draws from samples whose history tells neither much nor little of the target, a few of each.",
+            "Draws samples, a few of each target, whose history says neither much nor little about it.",
             "Our own",
             "dealrec.selection.explained:select_explained",
             (Need.TARGETS, Need.LIKELIHOOD),
@@ -351,7 +351,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.IFD,
-            "Takes the samples whose target stays hard for the language model although it reads the history.",
+            "Takes the samples whose target stays hard for the language model even with the history (IFD).",
             "Li et al., NAACL 2024, arXiv 2308.12032",
             "dealrec.selection.ifd:select_by_following",
             (Need.IFD,),
@@ -360,7 +360,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.COMPOSITE,
-            "Combines a score, distance from what was taken, balance over popularity, and a cap per target.",
+            "Combines a score, distance from samples selected before, popularity strata, and a target cap.",
             "Our own; in the style of Carbonell and Goldstein, SIGIR 1998",
             "dealrec.selection.composite:select_composite",
             (Need.TARGETS,),

@@ -34,7 +34,7 @@ DEFAULT_WITHOUT_EFFORT = SelectionMethod.RANDOM
 def no_ids(who: str, instead: str, place: str) -> InputError:
     """Make the error for ``who`` needs ids where there are none; ``place`` is the option to change."""
     return InputError(
-        f"{who} needs ids of users and items, and the data set is of texts without ids. {instead}",
+        f"{who} needs ids of users and items, but the data set holds texts without ids. {instead}",
         code="no_sample_ids",
         title="The samples have no ids",
         errors=[FieldError(place, "needs ids of items")],
@@ -94,10 +94,13 @@ def for_texts(config: PruneConfig) -> PruneConfig:
     if Need.EFFORT in needs and config.effort is None:
         if left_out:
             raise InputError(
-                f"The selector `{selection.method}` looks at effort, which `effort: null` leaves out.",
+                (
+                    f"The selector `{selection.method}` needs effort scores, but `effort: null` leaves "
+                    "them out."
+                ),
                 code="invalid_config",
                 title="The configuration cannot be used",
-                errors=[FieldError("config.effort", f"`{selection.method}` looks at it")],
+                errors=[FieldError("config.effort", f"`{selection.method}` needs effort scores")],
             )
         update["effort"] = EffortConfig()
     return config.model_copy(update=update)
@@ -120,13 +123,13 @@ def _require_selector(selection: SelectionConfig) -> None:
     if method in known:
         raise no_ids(
             f"The difficulty `{selection.difficulty}`",
-            "`selection.difficulty: effort` is the language model's.",
+            "Use `selection.difficulty: effort`, which the language model gives.",
             "config.selection.difficulty",
         )
     listed = ", ".join(f"`{one}`" for one in known)
     raise no_ids(
-        f"The selector `{method}` (it looks at {named})",
-        f"These work: {listed}.",
+        f"The selector `{method}` (it uses {named})",
+        f"These selectors work: {listed}.",
         "config.selection.method",
     )
 
@@ -135,7 +138,7 @@ def _require_language_model(source: EmbeddingSource) -> None:
     if source is EmbeddingSource.SURROGATE:
         raise no_ids(
             "The embedding of a surrogate",
-            "`embedding.source: language_model` takes the language model's.",
+            "Use `embedding.source: language_model`.",
             "config.embedding.source",
         )
 
@@ -145,16 +148,18 @@ def _require_possible(config: PruneConfig) -> None:
     if config.evaluation is not None:
         raise no_evaluation()
     if config.audit is not None:
-        raise no_ids("An audit of histories and items", "Leave it out.", "config.audit")
+        raise no_ids("An audit of histories and items (`audit`)", "Leave it out.", "config.audit")
     if config.sampling not in (Sampling.AUTO, Sampling.GIVEN):
         raise no_ids(
-            f"The sampling `{config.sampling}`", "Each text is a sample.", "config.sampling"
+            f"The sampling `{config.sampling}`",
+            "Leave it out: each text is a sample.",
+            "config.sampling",
         )
     if config.validation_users is ValidationUsers.HALF:
         raise no_ids("`validation_users: half`", "Leave it out.", "config.validation_users")
     if config.effort is not None and config.effort.candidates is not None:
         raise no_ids(
-            "`effort.candidates`, which draws over influence,",
+            "`effort.candidates`, which draws from strata of influence,",
             "Leave it out: effort is measured for every sample.",
             "config.effort.candidates",
         )
@@ -167,8 +172,11 @@ def _require_possible(config: PruneConfig) -> None:
 def no_evaluation() -> InputError:
     """Make the error for an evaluation on texts without ids."""
     return no_ids(
-        "An evaluation, in which users choose among items,",
-        "`finetune.validation.samples` measures the loss of held-out texts while an adapter is trained.",
+        "An evaluation, which measures what users choose among items,",
+        (
+            "Use `finetune.validation.samples`, which measures the loss on held-out texts while an "
+            "adapter is trained."
+        ),
         "config.evaluation",
     )
 
@@ -178,6 +186,6 @@ def require_recommender_of_texts(name: str, needs_catalogue: bool) -> None:
     if needs_catalogue:
         raise no_ids(
             f"The recommender `{name}`, which learns from a catalogue,",
-            "`bigrec` learns the answers of the texts.",
+            "Use `bigrec`, which learns the answers of the texts.",
             "config.finetune.recommender",
         )

@@ -16,6 +16,8 @@ class TitlesConfig(TokenOptions):
     """A longer title loses its end."""
     pooling: Pooling = Pooling.MEAN
     validation_users: int = Field(20_000, ge=2, le=100_000)
-    """The largest number of validation users whose choices a selection aims at, spread evenly over them."""
+    """The largest number of validation users at whose choices a selection aims, spread evenly over all of
+    them."""
     candidates: int = Field(16, ge=2, le=1000)
-    """The number of titles that each of them is set: the own choice, and choices of others."""
+    """The number of titles (candidates) per validation user: the user's own choice and choices of other
+    users."""

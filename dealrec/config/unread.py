@@ -47,7 +47,7 @@ def selection_warnings(
 ) -> list[FieldError]:
     """As :func:`config_warnings`, for a selection alone."""
     read = {"method", *SELECTORS[selection.method].parameters}
-    why = f"has no effect: the selector `{selection.method}` does not read it"
+    why = f"has no effect: the selector `{selection.method}` does not use it"
     found = _changed(selection, location, set(SelectionConfig.model_fields) - read, why)
     return [*found, *_strata(selection, budget, location)]
 
@@ -60,7 +60,7 @@ def comparison_warnings(comparison: ComparisonConfig) -> list[FieldError]:
     if config.effort is None:
         read.add("effort_weight")  # it is 0 then
     unread = set(SelectionConfig.model_fields) - read
-    why = "has no effect: none of the selectors reads it"
+    why = "has no effect: none of the selectors uses it"
     found = [
         *_of_scores(config, comparison.needs(), "none of the selectors"),
         *_changed(config.selection, _OF_SELECTION, unread if methods else set(), why),
@@ -71,7 +71,7 @@ def comparison_warnings(comparison: ComparisonConfig) -> list[FieldError]:
             continue
         where = f"selectors.{place}.selection"
         own = {*selector.selection} - {*SELECTORS[selector.method].parameters}
-        why = f"has no effect: the selector `{selector.method}` does not read it"
+        why = f"has no effect: the selector `{selector.method}` does not use it"
         found += [FieldError(f"{where}.{name}", why) for name in sorted(own)]
         found += _strata(comparison.selection(selector), min(counts, default=None), where)
     return found
@@ -89,14 +89,14 @@ def _strata(selection: SelectionConfig, budget: int | None, location: str) -> It
     if strata > budget:
         yield FieldError(
             f"{location}.strata",
-            f"asks for {words} strata, more than the budget of {budget:,} samples, so that some strata "
-            "give none; fewer strata, or a larger budget, represent all of them",
+            f"gives {words} strata, more than the budget of {budget:,} samples, so some strata give no "
+            "sample; use fewer strata or a larger budget to represent all of them",
         )
 
 
 def _of_scores(config: PruneConfig, needs: Set[Need], who: str) -> Iterator[FieldError]:
     """Find options of everything but the selection, whose selector is called ``who``."""
-    looked = "does not look" if who.startswith("`") else "looks"
+    used = "does not use" if who.startswith("`") else "uses"
     subject = f"the selector {who}" if who.startswith("`") else who
     for name, options, wanted in (
         ("embedding", config.embedding, {Need.EMBEDDING, Need.VALIDATION_EMBEDDING}),
@@ -105,10 +105,10 @@ def _of_scores(config: PruneConfig, needs: Set[Need], who: str) -> Iterator[Fiel
         ("titles", config.titles, {Need.TITLES}),
     ):
         if not wanted & needs:
-            why = f"has no effect on this selection: {subject} {looked} at it"
+            why = f"has no effect on this selection: {subject} {used} it"
             yield from _changed(options, f"config.{name}", set(type(options).model_fields), why)
     if config.embedding.source is EmbeddingSource.SURROGATE and Need.EMBEDDING in needs:
-        why = "has no effect: embeddings are those of the surrogate (`config.embedding.source`)"
+        why = "has no effect: the embeddings come from the surrogate (`config.embedding.source`)"
         yield from _changed(config.embedding, "config.embedding", {*TokenOptions.model_fields}, why)
     yield from _of_surrogate(config.surrogate)
     yield from _of_influence(config.influence)
@@ -123,7 +123,7 @@ def _of_scores(config: PruneConfig, needs: Set[Need], who: str) -> Iterator[Fiel
 
 
 def _of_ids(config: PruneConfig) -> Iterator[FieldError]:
-    why = "has no effect: the data set is of texts without ids of items"
+    why = "has no effect: the data set holds texts without ids of items"
     for name, part, known in (
         ("surrogate", config.surrogate, set()),
         ("influence", config.influence, {"target"}),  # the data decide about it
@@ -135,14 +135,14 @@ def _of_ids(config: PruneConfig) -> Iterator[FieldError]:
 def _of_surrogate(surrogate: SurrogateConfig) -> Iterator[FieldError]:
     entry = SURROGATES.get(surrogate.model)
     if entry is not None:
-        why = f"has no effect: the surrogate `{surrogate.model}` does not read it"
+        why = f"has no effect: the surrogate `{surrogate.model}` does not use it"
         own = {name for other in SURROGATES.values() for name in other.parameters}
         yield from _changed(surrogate, "config.surrogate", own - {*entry.parameters}, why)
     drawn = surrogate.loss in (SurrogateLoss.SAMPLED_SOFTMAX, SurrogateLoss.GBCE)
     unread = set() if drawn else {"negatives"}
     if surrogate.loss is not SurrogateLoss.GBCE:
         unread.add("calibration")
-    why = f"has no effect: the loss `{surrogate.loss}` does not read it"
+    why = f"has no effect: the loss `{surrogate.loss}` does not use it"
     yield from _changed(surrogate, "config.surrogate", unread, why)
 
 
@@ -160,7 +160,7 @@ def _of_training(config: PruneConfig) -> Iterator[FieldError]:
     if finetune is None:
         return
     own = {name for entry in RECOMMENDERS.values() for name in entry.parameters}
-    why = f"has no effect: the recommender `{finetune.recommender}` does not read it"
+    why = f"has no effect: the recommender `{finetune.recommender}` does not use it"
     unread = own - {*finetune.entry.parameters}
     yield from _changed(finetune, "config.finetune", unread, why)
     if not finetune.validation.samples:

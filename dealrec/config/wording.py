@@ -62,6 +62,11 @@ def field_errors(
     return [FieldError(path, _joined(texts)) for path, texts in messages.items()]
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun, such as ``1 row`` or ``2,048 rows``."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def sentence(error: FieldError) -> str:
     """Return the fault with its place as a whole sentence."""
     return f"`{error.location}` {error.message}" + ("" if error.message.endswith("?") else ".")

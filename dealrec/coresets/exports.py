@@ -38,7 +38,7 @@ class Export:
     """Their places in the folder."""
     samples: int
     notes: tuple[str, ...]
-    """What the configurations cannot say, in sentences."""
+    """Sentences about what the configurations cannot express."""
 
 
 def export(
@@ -76,7 +76,7 @@ def export(
     require_trainable(kind)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(
-            f"{target} is there already. Name a folder that is new or empty.",
+            f"{target} already exists. Give a folder that is new or empty.",
             code="not_empty",
             errors=[FieldError("out", "must be new or empty")],
         )
@@ -93,7 +93,7 @@ def _known(format: str) -> CoresetFormat:  # noqa: A002
     except ValueError:
         known = ", ".join(CoresetFormat)
         raise InputError(
-            f"There is no format `{format}`; known are {known}.",
+            f"There is no format `{format}`. The formats are {known}.",
             code="unknown_format",
             errors=[FieldError("format", f"one of {known}")],
         ) from None
@@ -155,10 +155,10 @@ def require_trainable(format: CoresetFormat) -> None:  # noqa: A002
     if not format.for_training:
         known = ", ".join(f"`{one}`" for one in CoresetFormat if one.for_training)
         raise InputError(
-            f"Trainers do not read the format `{format}`, so no configurations go with it. "
+            f"Other trainers do not read the format `{format}`, so there are no configurations for it. "
             f"They read {known}.",
             code="no_configurations",
-            title="No configurations go with this format",
+            title="There are no configurations for this format",
             errors=[FieldError("format", f"one of {known}")],
         )
 

@@ -29,8 +29,8 @@ def prompt_of(coreset: Path, asked: PromptFormat | None) -> PromptConfig:
     prompt = PruneConfig.parse(written).prompt
     if asked not in (None, prompt.format):
         raise InputError(
-            f"The run that left this folder had `prompt.format: {prompt.format}`, with which its samples "
-            f"were chosen. To train on them as `{asked}`, name the file coreset.jsonl in it.",
+            f"The samples in this folder were selected with `prompt.format: {prompt.format}`. To train "
+            f"on them with `{asked}`, give the file coreset.jsonl in the folder instead.",
             code="prompt_format_is_set",
             title="The coreset has a prompt format already",
             errors=[FieldError("prompt_format", f"is {prompt.format} here")],

@@ -99,7 +99,8 @@ def read_examples(path: Path) -> list[PromptedSample]:
     if empty:
         raise InputError(
             f"{len(empty):,} of the {len(rows):,} samples in {path.name} have an empty answer, from "
-            f"which nothing can be learned. The first is {what.lower()} {empty[0]}. Remove them.",
+            f"which nothing can be learned. The first is {what.lower()} {empty[0]}. Remove these "
+            "samples.",
             code="empty_answers",
             errors=[
                 FieldError(f"{path.name}:{number}", "the answer is empty") for number in empty[:10]
@@ -112,7 +113,7 @@ def _array(text: str, path: Path) -> list[tuple[int, object]]:
     try:
         return list(enumerate(json.loads(text), start=1))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no JSON array: {error}", code="invalid_coreset") from None
+        raise InputError(f"{path} is not a JSON array: {error}", code="invalid_coreset") from None
 
 
 def _example(row: object, place: str) -> PromptedSample:
@@ -122,10 +123,11 @@ def _example(row: object, place: str) -> PromptedSample:
         found = json.loads(row) if isinstance(row, str) else row
         return sample_of_row(found)
     except (ValueError, TypeError, AttributeError, RecursionError):
-        fields = f" Its fields are: {', '.join(found)}." if isinstance(found, dict) else ""
+        fields = f" It has the fields {', '.join(found)}." if isinstance(found, dict) else ""
         raise InputError(
-            f"{place} is not a JSON object with `instruction` and `output`, `prompt` and `completion`, or "
-            f"`messages` that end with a turn of the user and one of the assistant.{fields}",
+            f"{place} is not a JSON object with `instruction` and `output`, with `prompt` and "
+            "`completion`, or with `messages` that end with a user turn and an assistant "
+            f"turn.{fields}",
             code="invalid_coreset",
-            errors=[FieldError(place, "not a sample")],
+            errors=[FieldError(place, "is not a sample")],
         ) from None

@@ -115,18 +115,22 @@ class FurtherOptions:
         config = self.config
         if self.held_out:
             yield (
-                f"`validation.samples` is {config.validation.samples:,}: DEALRec measures users of the "
-                "validation split, which an export does not hold. These trainers hold out "
-                f"{self.held_out:,} of the {self.samples:,} rows and do not learn them."
+                f"`validation.samples` is {config.validation.samples:,}: DEALRec measures the loss on users "
+                "of the validation split, which an export does not contain. These trainers hold out "
+                f"{self.held_out:,} of the {self.samples:,} rows instead."
             )
         if config.validation.patience is not None:
             yield (
-                "TRL stops early by no option; its training makes all epochs and keeps the best adapter."
+                "TRL has no option for early stopping; its training runs all epochs and keeps the "
+                "best adapter."
             )
         if config.from_adapter is not None:
-            yield "The training goes on from an adapter; these configurations begin with a fresh one."
+            yield "The training continues from an adapter, but these configurations start with a fresh one."
         if config.quantization is not Quantization.NONE:
-            yield f"`quantization: {config.quantization}` needs the package bitsandbytes there too."
+            yield (
+                f"`quantization: {config.quantization}` needs the package bitsandbytes in these trainers "
+                "too."
+            )
 
     def _memory(self) -> dict[str, Any]:
         return {

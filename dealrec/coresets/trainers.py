@@ -187,58 +187,62 @@ class Trainers:
         rows = self.file.rows
         if self.file.samples < MINIMUM and rows is CoresetFormat.MESSAGES:
             yield (
-                f"Chat fine-tuning APIs take {MINIMUM} examples at least, and these are "
+                f"Chat fine-tuning APIs need at least {MINIMUM} examples, but the file has "
                 f"{self.file.samples}."
             )
         if rows is CoresetFormat.CONVERSATIONAL:
             yield (
-                "Axolotl and LLaMA-Factory read no rows of this shape; the format `messages` has the "
-                "same turns for them."
+                "Axolotl and LLaMA-Factory do not read this format; use the format `messages`, which "
+                "has the same turns."
             )
         if rows in _AS_PAIR:
-            yield f"TRL trains on no rows of this shape, so `{TRL_SCRIPT}` makes pairs of them."
+            yield (
+                f"TRL cannot train on this format, so `{TRL_SCRIPT}` converts its rows into prompts and "
+                "completions."
+            )
         if rows is CoresetFormat.ALPACA:
             yield (
-                "Axolotl and LLaMA-Factory put words of their own around the three texts. The format "
-                "`prompt_completion` has the very text that DEALRec reads."
+                "Axolotl and LLaMA-Factory put their own words around the three texts. The format "
+                "`prompt_completion` has exactly the text that DEALRec reads."
             )
         if rows is CoresetFormat.PROMPT_COMPLETION:
-            yield "LLaMA-Factory's template `empty` puts no end of text behind the answer."
+            yield "LLaMA-Factory's template `empty` adds no end-of-text token after the answer."
         if rows is CoresetFormat.MESSAGES and self._answers_alone:
             yield (
-                "TRL finds the assistant's words by marks in the chat template, which it knows how to "
-                "make for common models. Where it refuses a template, take the format `conversational`."
+                "TRL finds the assistant's words by markers in the chat template, which it can add "
+                "for common models. If it refuses a template, use the format `conversational`."
             )
         yield (
-            f"Where a sample has more than {self.config.max_tokens:,} tokens, DEALRec leaves "
-            "out the oldest items of its history; these trainers cut its end."
+            f"If a sample has more than {self.config.max_tokens:,} tokens, DEALRec leaves "
+            "out the oldest items of its history; these trainers cut off its end."
         )
 
     def _notes_on_model(self) -> Iterator[str]:
         config, entry = self.config, language_model(self.config.model)
         if config.recommender != BIGREC:
             yield (
-                f"These trainers teach the model to write the answers. The recommender "
-                f"`{config.recommender}` learns something else, which they do not know."
+                "These trainers teach the model to write the answers. They do not support the "
+                f"recommender `{config.recommender}`, which learns something else."
             )
         if config.model.endswith(".gguf") or (entry is not None and entry.may_be_gguf):
             yield (
-                f"`{config.model}` is a GGUF file, which these trainers do not read. Put the name or the "
-                "folder of a model in safetensors in its place."
+                f"`{config.model}` is a GGUF file, which these trainers do not read. Replace it with "
+                "the name or the folder of a model in safetensors."
             )
         if not self._targets:
             yield (
-                "Axolotl and LLaMA-Factory do not know `auto` target modules, so they adapt all linear "
-                "layers here. TRL adapts those that peft names for the model's family, as DEALRec does."
+                "Axolotl and LLaMA-Factory do not support `auto` target modules, so they adapt all "
+                "linear layers here. TRL adapts those that peft names for the model's family, like "
+                "DEALRec."
             )
         if config.lora.last_layers is not None:
             yield (
-                f"`lora.last_layers` is {config.lora.last_layers}; these configurations adapt every layer."
+                f"`lora.last_layers` is {config.lora.last_layers}, but these configurations adapt all layers."
             )
         if config.lora.alpha != self._alpha:
             yield (
-                f"`lora.alpha` is {config.lora.alpha:g}; these trainers take whole numbers, "
-                f"{self._alpha} here."
+                f"`lora.alpha` is {config.lora.alpha:g}; these trainers need a whole number, so "
+                f"they get {self._alpha}."
             )
 
     @property

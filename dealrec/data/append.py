@@ -71,7 +71,10 @@ def append(
             splits the rows. Nothing is written.
     """
     if interactions is None and items is None:
-        raise InputError("There is nothing to append. Give interactions, or items.", code="no_data")
+        raise InputError(
+            "There is nothing to append. Give a file of interactions, of items, or both.",
+            code="no_data",
+        )
     before = Before.load(parent)
     options = _options_of(parent).of_append(options)
     limits, seen = limits or Limits(), SeenFiles()
@@ -130,9 +133,9 @@ def _same_columns(before: Before, found: dict[Column, str], name: str) -> dict[C
     missing = [column for column in needed if column not in found]
     if missing:
         raise InputError(
-            f"{name} has no `{missing[0]}`, by which the interactions of the version before are ordered. Add "
-            f"the column, or say how it is called (`--column {missing[0]}=NAME`, or `columns` in the "
-            "request).",
+            f"{name} has no column `{missing[0]}`, by which the interactions of the version before are "
+            f"ordered. Add the column, or give its name in the file (`--column {missing[0]}=NAME`, or "
+            "`columns` in the request).",
             code="columns_differ",
             title="A column is missing",
             errors=[FieldError(name, f"there is no `{missing[0]}` column")],

@@ -2,6 +2,8 @@
 
 from typing import TypedDict
 
+from dealrec.config.wording import counted
+
 
 class Appended(TypedDict):
     """What an append added to the version before it."""
@@ -30,22 +32,23 @@ class Drift(TypedDict):
     """The Jensen-Shannon distance of the distributions of targets, in which newer interactions weigh more.
     Being a distance, it adds up: two versions are no further apart than the sum of the steps between."""
     new_items: float
-    """The share of the items with interactions that had none before."""
+    """The share of the items with interactions that had no interactions before."""
     new_item_interactions: float
-    """The share of the interactions that came which are on such items."""
+    """The share of the new interactions that are with such items."""
 
 
 def appended_line(added: Appended) -> str:
     """Say in plain words what an append added."""
     told = (
-        f"appended: {added['interactions']:,} interactions, of which {added['late']:,} are older than the "
-        f"newest one before; {added['new_users']:,} new users and {added['new_items']:,} new items; "
-        f"{added['repeated']:,} rows repeat others"
+        f"appended: {counted(added['interactions'], 'interaction')}, {added['late']:,} of them older "
+        f"than the newest one before; {counted(added['new_users'], 'new user')} and "
+        f"{counted(added['new_items'], 'new item')}; "
+        f"{counted(added['repeated'], 'repeated row')}"
     )
     if added["replaced"]:
-        told += f" and replace {added['replaced']:,} of the version before"
+        told += f", {added['replaced']:,} of which replace a row of the version before"
     if added["new_texts"]:
-        told += f"; {added['new_texts']:,} items have got a title"
+        told += f"; {counted(added['new_texts'], 'known item')} got a title"
     return told
 
 
@@ -53,6 +56,7 @@ def drift_line(found: Drift) -> str:
     """Say in plain words how far a version has moved."""
     return (
         f"drift from the version before: the popularity of targets has moved by {found['popularity']:.3f} "
-        f"(0 is the same, 1 shares no item); {found['new_items']:.1%} of the items are new, and "
-        f"{found['new_item_interactions']:.1%} of the interactions that came are on them"
+        "(0: no change, 1: no item in common); "
+        f"{found['new_items']:.1%} of the items are new, and "
+        f"{found['new_item_interactions']:.1%} of the new interactions are with new items"
     )

@@ -70,7 +70,8 @@ class ZipMember:
             listed = ", ".join(f"`{file.filename}`" for file in (tables or files)[:8]) or "none"
             raise self._error(
                 f"A ZIP archive must hold exactly one table, and this one holds {len(tables)} of its "
-                f"{len(files)} files as such ({listed}). Unpack it and give the table that is meant."
+                f"{len(files)} files as such ({listed}). Unpack it and give the table that you want to "
+                "use."
             )
         if tables[0].flag_bits & 1:
             raise self._error("The archive is encrypted. Unpack it and give the table inside.")

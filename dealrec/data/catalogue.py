@@ -208,14 +208,14 @@ def join_catalogue(
 
 def _no_match(used: pa.Array, known: pa.Array, where: str, files: tuple[str, str]) -> InputError:
     pair = example_pair(used, known)
-    detail = f"{files[1]} has none of the items that the interactions in {files[0]} use. "
+    detail = f"{files[1]} has none of the items of the interactions in {files[0]}. "
     if pair is None:
         ids = f"Its first id is `{known[0]}`, and the first id of the interactions is `{used[0]}`."
         detail += f"{ids} {where}"
     else:
         detail += (
-            f"It has `{pair[1]}` where the interactions have `{pair[0]}`: `--set data.normalise_ids=true` "
-            "(or `normalise_ids` in the request) makes such ids the same."
+            f"It has `{pair[1]}`, but the interactions have `{pair[0]}`: `--set "
+            "data.normalise_ids=true` (or `normalise_ids` in the request) makes such ids equal."
         )
-    errors = [FieldError(files[1], "has none of the items that the interactions use")]
+    errors = [FieldError(files[1], "has none of the items of the interactions")]
     return InputError(detail.strip(), code="items_do_not_match", errors=errors)

@@ -15,7 +15,7 @@ from dealrec.errors import InputError
 _PRESENTABLE = re.compile(r"[\w#$@][\w .:/$#@\-]{0,60}")
 _SHOWN = 20
 _SHOWN_AS = {
-    Column.TIMESTAMP: "`timestamp` or `position`, which say the order of a user's interactions"
+    Column.TIMESTAMP: "`timestamp` or `position`, which give the order of a user's interactions"
 }
 _FOR_TUNING = {"instruction", "input", "output"}
 
@@ -166,24 +166,22 @@ class _Finder:
     def missing(self, *columns: Column) -> InputError:
         """Make the error that lists the file's columns and says how to name those that are meant."""
         if self._opened.hint:
-            detail = f"There is one column only. {self._listed()}{self._opened.hint}"
+            detail = f"There is only one column. {self._listed()}{self._opened.hint}"
             return self._error("missing_column", detail, columns[0].value)
         if self._opened.rows is not None:
             return self._unnamed()
         shown = " and no column ".join(_SHOWN_AS.get(column, f"`{column}`") for column in columns)
         option = f"`{' '.join(self._say(column) for column in columns)}`"
         if Column.TIMESTAMP in columns:
-            option += (
-                ", or `--set data.format.order=file` where the rows stand in the order of time"
-            )
+            option += ", or `--set data.format.order=file` if the rows are in time order"
         which = "one it is" if len(columns) == 1 else "ones they are"
-        detail = f"There is no column {shown}. {self._listed()} Say which {which}: {option}."
+        detail = f"There is no column {shown}. {self._listed()} Name the {which} with {option}."
         detail += self._other_files() + self._several_items()
         if {plain(name) for name in self._table.column_names} >= _FOR_TUNING:
             detail = (
-                "The file holds texts for fine-tuning (instruction, input, output), which name no users "
-                "and items. `dealrec finetune` takes such files; pruning needs the interactions that they "
-                f"were made of. {self._listed()}"
+                "The file holds texts for fine-tuning (instruction, input, output), which name no "
+                "users or items. `dealrec finetune` reads such files; pruning needs the interactions "
+                f"from which they were made. {self._listed()}"
             )
         return self._error("missing_column", detail, columns[0].value)
 
@@ -203,8 +201,8 @@ class _Finder:
         if self._option != "columns" or Column.TIMESTAMP in self.found.columns:
             return ""
         return (
-            " Where a cell holds all items of a user, `--set data.format.list_separator=space` (or `comma`, "
-            "…) cuts it."
+            " If a cell holds all items of a user, `--set data.format.list_separator=space` (or "
+            "`comma`, …) splits it."
         )
 
     def _no_such(self, name: str) -> InputError:
@@ -214,7 +212,7 @@ class _Finder:
     def _several(self, column: Column, likely: Sequence[str]) -> InputError:
         named = " and ".join(f"`{name}`" for name in likely)
         detail = (
-            f"Several columns may be `{column}`: {named}. Say which one it is: "
+            f"Several columns may be `{column}`: {named}. Name the right one, such as "
             f"`{self._say(column, likely[0])}`. {self._listed()}"
         )
         return self._error("several_columns", detail, column.value)
@@ -226,9 +224,9 @@ class _Finder:
         layouts = " or ".join(f"`{name}`" for name in self._opened.proposed)
         may = f" It may be {layouts} (`--set data.layout=…`)." if layouts else ""
         detail = (
-            "The first line holds no names of columns. Give them by position: "
-            f"`--set data.{part}.names={','.join(guess)}`; or say `--set data.{part}.header=true` if it "
-            f"does, or name a layout (`dealrec layouts` lists them).{may}"
+            "The first line does not look like a header. Give the column names by position "
+            f"(`--set data.{part}.names={','.join(guess)}`), set `--set data.{part}.header=true` if it "
+            f"is one, or name a layout (`dealrec layouts` lists them).{may}"
         )
         if self._option == "columns" and "timestamp" not in guess:
             detail += self._lines_of_items()
@@ -240,7 +238,7 @@ class _Finder:
         named = SEPARATOR_NAMES.get(separator, separator)
         options = ("names=user_id,item_id", "rest=true", f"list_separator={named}", "order=file")
         told = " ".join(f"--set data.format.{option}" for option in options)
-        return f" If a line holds a user and all items of the user, say `{told}`."
+        return f" If a line holds a user and all of the user's items, use `{told}`."
 
     def _say(self, column: Column, name: str = "NAME") -> str:
         if self._option == "columns":

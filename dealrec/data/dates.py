@@ -125,16 +125,16 @@ def _day_first(file: str, values: list[str]) -> bool | None:
         raise file_error(
             file,
             "ambiguous_dates",
-            f"Dates such as `{example}` do not say whether they begin with the day or with the year. Say it "
-            "with `date_format`: `--set data.format.date_format=%d/%m/%y` or `%y/%m/%d`, with the time of "
-            "day after it where there is one, such as `%H:%M`.",
+            f"In dates such as `{example}` it is unclear whether the day or the year comes first. Set "
+            "`date_format`: `--set data.format.date_format=%d/%m/%y` or `%y/%m/%d`, followed by the "
+            "time of day if there is one, such as `%H:%M`.",
         )
     raise file_error(
         file,
         "ambiguous_dates",
-        f"Dates such as `{example}` do not say whether the day or the month comes first. Say it with "
-        "`date_format`: `--set data.format.date_format=%d/%m/%Y` or `%m/%d/%Y`, with the time of day "
-        "after it where there is one, such as `%H:%M:%S`.",
+        f"In dates such as `{example}` it is unclear whether the day or the month comes first. Set "
+        "`date_format`: `--set data.format.date_format=%d/%m/%Y` or `%m/%d/%Y`, followed by the time "
+        "of day if there is one, such as `%H:%M:%S`.",
     )
 
 

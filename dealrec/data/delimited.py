@@ -80,7 +80,7 @@ class DelimitedReader:
                 self.name,
                 "too_many_columns",
                 f"The header has {columns:,} columns; at most {self._file.limits.columns:,} are "
-                "allowed. Leave out those that are not needed.",
+                "allowed. Remove the columns that are not needed.",
             )
 
     def _blocks(self) -> Iterator[tuple[bytes, Int64, Int64]]:
@@ -137,10 +137,10 @@ class DelimitedReader:
             raise file_error(
                 self.name,
                 "truncated_stream" if whole else "unclosed_quote",
-                "A quote opens a cell in this line and is never closed. Remove it, or write the cell "
-                'between quotes with its own quotes doubled (""), as CSV writers do. Where quotes mean '
-                "nothing in the file, say `--set data.format.quote=none`; where a backslash stands "
-                "before them, `--set data.format.escape=backslash` (`item_format` for the items).",
+                "A quote opens a cell in this line and is never closed. Remove it, or put the cell in "
+                'quotes and double the quotes inside it (""), as CSV writers do. If quotes have no '
+                "meaning in the file, use `--set data.format.quote=none`; if a backslash precedes them, "
+                "`--set data.format.escape=backslash` (`item_format` for the items).",
                 str(line + block.count(b"\n", 0, quote.at)),
             ) from None
 
@@ -183,8 +183,9 @@ class DelimitedReader:
             raise file_error(
                 self.name,
                 "not_tabular",
-                "The rows cannot be told apart: quotes or line ends do not stand as in a CSV file. "
-                "Where quotes mean nothing, say `--set data.format.quote=none`.",
+                "The file cannot be split into rows, because its quotes or line ends are not those of "
+                "a CSV file. If quotes have no meaning in the file, use `--set "
+                "data.format.quote=none`.",
                 str(int(lines[0])),
             )
         keep = np.ones(len(starts), bool)

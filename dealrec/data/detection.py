@@ -55,13 +55,13 @@ _FOREIGN = {
     b"ORC": "an ORC file. Write the table with `pandas.read_orc(…).to_parquet(…)`",
     b"\x7fELF": "a program. Give a table",
     b"GGUF": "a language model. Give a table",
-    b"\xd0\xcf\x11\xe0": "a document of an older Office. Save it as .xlsx, or as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "a document in an old Office format. Save it as .xlsx, or as CSV UTF-8",
 }
 _BINARY = (
-    "The file is binary, not a table. If it is text, say its encoding, such as "
-    "`--set data.format.encoding=utf-16-le` (`item_format` for the items)."
+    "The file is binary, not a table. If it is text, name its encoding, such as `--set "
+    "data.format.encoding=utf-16-le` (`item_format` for the items)."
 )
-NUL_BYTE = "There is a NUL byte. `tr -d '\\000' <FILE >MENDED` removes such bytes."
+NUL_BYTE = "There is a NUL byte. `tr -d '\\000' <FILE >CLEANED` removes such bytes."
 _CONTROL = re.compile(rb"(?<!\x00)[\x02-\x08\x0b\x0e-\x1f\x7f]")
 """^A is left out, because it separates the columns of some files."""
 
@@ -89,7 +89,7 @@ def refuse_foreign(head: bytes, name: str) -> None:
         raise file_error(name, "empty_file", "The file is empty.")
     if detect_compression(head) is not Compression.NONE:
         raise file_error(
-            name, "unsupported_format", "The file is compressed more than once. Unpack it before."
+            name, "unsupported_format", "The file is compressed more than once. Unpack it first."
         )
     for magic, what in _ARCHIVES.items():
         if head.startswith(magic):
@@ -100,7 +100,7 @@ def refuse_foreign(head: bytes, name: str) -> None:
         )
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            raise file_error(name, "not_tabular", f"The file is no table but {what}.")
+            raise file_error(name, "not_tabular", f"The file is not a table but {what}.")
 
 
 def detect_format(text: bytes, name: str) -> Format:
@@ -126,7 +126,7 @@ def detect_format(text: bytes, name: str) -> Format:
         raise file_error(
             name,
             "not_tabular",
-            "The file is HTML or XML, not a table. Was a page saved in its place?",
+            "The file is HTML or XML, not a table. Perhaps a web page was saved instead of the file.",
         )
     return Format.DELIMITED
 

@@ -64,9 +64,9 @@ class Dialect:
         if self.quote is Quote.SINGLE:
             said.append("cells are in single quotes")
         if self.escape is Escape.BACKSLASH:
-            said.append("quotes in cells stand after a backslash")
+            said.append("quotes inside cells follow a backslash")
         if self.trim:
-            said.append("spaces beside separators are left out")
+            said.append("spaces around separators are ignored")
         return ", ".join(said)
 
 

@@ -84,8 +84,8 @@ class ItemRows:
 def _require_possible(method: SplitMethod, found: Mapping[Column, str]) -> None:
     if method is SplitMethod.USERS:
         raise InputError(
-            "The split `users` is for texts without ids. Interactions are split by `global_time`, "
-            "`leave_one_out` or a column `split`.",
+            "The split `users` is for texts without ids. For interactions, use `global_time`, "
+            "`leave_one_out` or `column` (a column `split` in the file).",
             code="split_not_possible",
             errors=[FieldError("split", "is for texts without ids")],
         )
@@ -93,7 +93,10 @@ def _require_possible(method: SplitMethod, found: Mapping[Column, str]) -> None:
     need = needs.get(method)
     if need is not None and need not in found:
         raise InputError(
-            f"The split `{method}` needs a `{need}` column, which the interactions do not have.",
+            (
+                f"The split `{method}` needs a `{need}` column, which the interactions do not have. Add "
+                "it, or use another split."
+            ),
             code="split_not_possible",
             errors=[FieldError("split", f"there is no `{need}` column")],
         )

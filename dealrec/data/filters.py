@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from dealrec.config import DataOptions
 from dealrec.config.data import Repeats
+from dealrec.config.wording import counted
 from dealrec.data.catalogue import Catalogue
 from dealrec.data.findings import FileFindings, Removal
 from dealrec.data.identifiers import merged, normalised, numbered, with_zeros
@@ -190,7 +191,8 @@ def _count(kept: Bool, name: str, findings: FileFindings) -> None:
 def removals(findings: FileFindings, options: DataOptions) -> Iterator[Removal]:
     """Say what each filter that was asked for has removed."""
     for name, rows in findings.removed.items():
-        message = f"{rows:,} interactions {_why(name, options)} were left out."
+        left_out = "was left out" if rows == 1 else "were left out"
+        message = f"{counted(rows, 'interaction')} {_why(name, options)} {left_out}."
         yield {"filter": name, "rows": rows, "message": message}
 
 
@@ -199,22 +201,22 @@ def _why(name: str, options: DataOptions) -> str:
         case "min_rating":
             return f"with a rating below {options.min_rating:g}"
         case "events":
-            return f"with another event than {', '.join(options.events)}"
+            return f"with an event other than {', '.join(options.events)}"
         case "last_days":
-            return f"older than {options.last_days:g} days before the newest one"
+            return f"more than {options.last_days:g} days older than the newest one"
         case "min_title_length":
             return f"with items whose title has fewer than {options.min_title_length} characters"
         case "repeats":
-            return f"that are not the {options.repeats} ones of their user with the item"
+            return f"other than the {options.repeats} one of their user with the item"
         case "user_core":
             return f"of users with fewer than {options.user_core} interactions"
         case _:
-            return f"with items that have fewer than {options.item_core} interactions"
+            return f"with items with fewer than {options.item_core} interactions"
 
 
 def _not_possible(name: str, needed: str) -> InputError:
     return InputError(
-        f"The filter `{name}` needs {needed}, which the data do not have.",
+        f"The filter `{name}` needs {needed}, which the data set does not have.",
         code="filter_not_possible",
         errors=[FieldError(f"data.{name}", f"needs {needed}")],
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dealrec.config.data import AS_THEY_ARE, DataKind
+from dealrec.config.wording import counted
 from dealrec.data.appended import Appended, Drift, appended_line, drift_line
 from dealrec.data.detection import file_error
 from dealrec.data.reasons import MISSING_SHARE, NOTHING_LOST, REASONS
@@ -164,7 +165,7 @@ def validation_lines(validation: Validation) -> list[str]:
         f"{read['file']}: {'; '.join(read['said'])}" for read in validation["read"] if read["said"]
     ]
     lines += [
-        f"{file['file']}: not used: {', '.join(file['unused'])}"
+        f"{file['file']}: these columns are not used: {', '.join(file['unused'])}"
         for file in validation["files"]
         if file["unused"]
     ]
@@ -178,7 +179,7 @@ def validation_lines(validation: Validation) -> list[str]:
             continue
         accepted, rejected = counts["accepted_rows"], counts["rejected_rows"]
         share = f" ({rejected / (accepted + rejected):.1%})" if rejected else ""
-        lines.append(f"{what}: {accepted:,} rows accepted, {rejected:,} rejected{share}")
+        lines.append(f"{what}: {counted(accepted, 'row')} accepted, {rejected:,} rejected{share}")
         for found in counts["reasons"]:
             place = f" The first is {found['first']}." if found["first"] else ""
             lines.append(f"  {found['rows']:,} {found['reason']}: {found['message']}{place}")
@@ -286,7 +287,7 @@ class FileFindings:
             warning(
                 "missing_values",
                 count,
-                f"{count:,} of {every:,} rows of {self.name} have no value of `{column}` and were left out.",
+                f"{count:,} of {every:,} rows of {self.name} without a value of `{column}` were left out.",
             )
             for column, count in self.missing.items()
         ]
@@ -294,15 +295,15 @@ class FileFindings:
             warning(
                 "cells_left_out",
                 count,
-                f"{count:,} cells of `{column}` in {self.name} are {why} and were left out.",
+                f"In {self.name}, {counted(count, 'cell')} of `{column}` ({why}) were left out.",
             )
             for (column, why), count in self.left_out.items()
         ]
         if self.cleaned:
             example = (self.cleaned_example or "")[:60]
             told = (
-                f"{self.cleaned:,} titles in {self.name} held HTML, such as `{example}`: entities were "
-                "decoded and tags removed. `--set data.clean_titles=false` leaves titles as they are."
+                f"HTML was removed from {counted(self.cleaned, 'title')} in {self.name}, such as "
+                f"`{example}`. `--set data.clean_titles=false` leaves titles as they are."
             )
             found.append(warning("titles_cleaned", self.cleaned, told))
         return found
@@ -337,8 +338,8 @@ class FileFindings:
             f"`{name}` removes {rows:,}" for name, rows in self.removed.items() if rows
         )
         raise InputError(
-            f"The filters leave none of the {self.accepted:,} interactions of {self.name}: {told}. Relax "
-            "them (`--set data.…`, or `options` in the request).",
+            f"The filters remove all {self.accepted:,} interactions of {self.name}: {told}. Relax them "
+            "(`--set data.…`, or `options` in the request).",
             code="nothing_left",
             errors=[
                 FieldError(f"data.{name}", f"removes {rows:,}")
@@ -368,9 +369,9 @@ class FileFindings:
         )
         enough = math.ceil(100 * rows / every) / 100
         raise InputError(
-            f"{rows:,} of the {every:,} rows of {self.name} ({rows / every:.1%}) cannot be used, and "
-            f"{share:.1%} may be lost: {told}. Mend the file, or accept the loss (`--allow-rejected "
-            f"{enough:g}`, or `allowed_rejected` in the options of the data).",
+            f"{rows:,} of the {every:,} rows of {self.name} ({rows / every:.1%}) cannot be used, but at "
+            f"most {share:.1%} may be unusable: {told}. Correct the file, or accept the loss "
+            f"(`--allow-rejected {enough:g}`, or `allowed_rejected` in the options of the data).",
             code="too_many_rejected",
             title="Too many rows cannot be used",
             errors=[

@@ -234,7 +234,11 @@ def _rows(part: Part, limits: Limits, reporter: Reporter) -> Iterator[tuple[int,
 
 def _parquet(file: UnpackedFile) -> Iterator[tuple[int, Row]]:
     if file.compression is not Compression.NONE:
-        raise file_error(file.name, "not_tabular", "Unpack the Parquet file of samples first.")
+        raise file_error(
+            file.name,
+            "not_tabular",
+            "A compressed Parquet file of samples cannot be read. Unpack it first.",
+        )
     try:
         with pq.ParquetFile(file.path) as parquet:
             first = 1

@@ -119,9 +119,10 @@ class Before:
             raise came_with_samples()
         if not (folder / _FACTS).is_file():
             raise not_possible(
-                "It was made in memory, or an earlier version of DEALRec stored it, and its order of "
-                "rows was not kept. Make it anew from all of its files, and append to that "
-                "(`source_dataset_id` in a request for a data set reads the stored files again).",
+                "The order of its rows was not kept, because it was made in memory or stored by an "
+                "earlier version of DEALRec. Make a new data set from all of its files, and append to "
+                "that one (`source_dataset_id` in a request for a data set reads the stored files "
+                "again).",
             )
         facts = json.loads((folder / _FACTS).read_text())
         rows = _stored_rows(folder, dataset, facts["order"])
@@ -226,8 +227,8 @@ def _catalogue(folder: Path, dataset: Dataset) -> Catalogue:
 def came_with_samples() -> InputError:
     """Make the refusal for a data set that came with samples of its own, with ids or without."""
     return not_possible(
-        "It came with samples of its own, which an append could not add to. Make a data set from all "
-        "of the files; `samples` takes several, or a folder."
+        "It came with samples of its own, to which nothing can be appended. Make a new data set from "
+        "all files instead; `samples` takes several files, or a folder."
     )
 
 

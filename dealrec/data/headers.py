@@ -57,13 +57,11 @@ def unseparated(lines: Sequence[str]) -> str:
     if len(first) > 2 and first[0] == first[-1] == '"' and re.search("[,;\t|]", first):
         return (
             " Each line is one cell in quotes, so the table was written as CSV twice: "
-            '`sed \'s/^"//; s/"$//; s/""/"/g\' FILE` mends it.'
+            '`sed \'s/^"//; s/"$//; s/""/"/g\' FILE` repairs it.'
         )
     for mark in dict.fromkeys(re.findall(r"[^\w\s\"'.\-]", first)):
         if all(line.count(mark) == first.count(mark) for line in lines):
-            return (
-                f" If `{mark}` separates the columns, say so: `--set data.format.separator={mark}`."
-            )
+            return f" If `{mark}` separates the columns, use `--set data.format.separator={mark}`."
     return ""
 
 

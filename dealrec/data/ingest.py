@@ -15,6 +15,7 @@ from dealrec.config import Column, DataOptions, Sampling, Split, SplitMethod
 from dealrec.config.data import AS_THEY_ARE, DataKind
 from dealrec.config.formats import SEPARATORS
 from dealrec.config.stages.plan import count_samples
+from dealrec.config.wording import counted
 from dealrec.data.canonical import canonical_sha256
 from dealrec.data.catalogue import Catalogue, join_catalogue
 from dealrec.data.dataset import REPORT, SPLIT_CODES, Dataset
@@ -189,7 +190,7 @@ def make_dataset(
         warnings.append(unknown_items(raw.item_ids, catalogue.item_ids))
     if left.cut_users is not None:
         sessions = dataset.n_users
-        told = f"{left.cut_users:,} users were cut into {sessions:,} sessions, which are the users now."
+        told = f"{left.cut_users:,} users were split into {sessions:,} sessions, which count as users now."
         warnings.append(warning("users_cut_into_sessions", sessions, told))
     warnings += rows.findings.warnings()
     added = raw if before is None else rows.rows
@@ -238,9 +239,10 @@ def _where_ids_are(interactions: InteractionRows, items: SourceTable) -> str:
     told = f"The ids are `{known}` in the items file and `{used}` in the interactions"
     source = interactions.source
     if source is not None and known != used and known in source.table.column_names:
-        return f"{told}, which also have `{known}`: `--column item_id={known}` takes that."
+        return f"{told}, which also have `{known}`: use `--column item_id={known}`."
     return (
-        f"{told}; `--set data.item_columns.item_id=NAME` and `--column item_id=NAME` name others."
+        f"{told}. To use other columns, set `--set data.item_columns.item_id=NAME` (items) or "
+        "`--column item_id=NAME` (interactions)."
     )
 
 
@@ -258,20 +260,20 @@ def _require_samples(counts: Mapping[str, int], item_ids: pa.Array, name: str) -
         )
         raise InputError(
             "No sample can be made, because no user has two interactions in the training split. "
-            f"{detail}. A sample needs an item and at least one before it: give more interactions of each "
-            "user, relax the filters, or split otherwise (`--split`, or `split` in the request)."
-            f"{_several_items(item_ids)}",
+            f"{detail}. A sample needs an item and at least one before it: give more interactions of "
+            "each user, relax the filters, or use another split (`--split`, or `split` in the "
+            f"request).{_several_items(item_ids)}",
             code="no_samples",
             errors=[FieldError(name, "no user has two interactions in the training split")],
         )
     if counts["items"] == 1:
-        detail = f"There is one item only in {name}, so nothing can be ranked."
+        detail = f"{name} has only one item, so nothing can be ranked."
         if is_rounded(item_ids[0].as_py()):
             detail += (
-                f" Its id, `{item_ids[0]}`, is a rounded number: different ids have become one in a "
-                "spreadsheet or a column of floating-point numbers. Export them again, as text."
+                f" Its id, `{item_ids[0]}`, is a rounded number: a spreadsheet, or a column of "
+                "floating-point numbers, has made different ids equal. Export them again, as text."
             )
-        raise InputError(detail, code="one_item", errors=[FieldError(name, "it has one item only")])
+        raise InputError(detail, code="one_item", errors=[FieldError(name, "it has only one item")])
 
 
 def _several_items(item_ids: pa.Array) -> str:
@@ -280,8 +282,8 @@ def _several_items(item_ids: pa.Array) -> str:
     for name, mark in SEPARATORS.items():
         if all(mark in one for one in ids):
             return (
-                f" Where ids such as `{ids[0][:40]}` are several items, "
-                f"`--set data.format.list_separator={name}` cuts them."
+                f" If ids such as `{ids[0][:40]}` are several items, `--set "
+                f"data.format.list_separator={name}` splits them."
             )
     return ""
 
@@ -346,17 +348,27 @@ def _warnings(
     distinct = pc.count_distinct(titled).as_py() if len(titled) else 0
     single = int((np.diff(dataset.offsets) == 1).sum())
     possible = [
-        ("duplicate_titles", len(titled) - distinct, "items share their title with another item"),
+        ("duplicate_titles", len(titled) - distinct, "item", "with the same title as another item"),
         (
             "items_without_title",
             joined.titles.null_count,
-            "items have no title; their id stands in",
+            "item",
+            "without a title; the id is used instead",
         ),
-        ("users_with_one_item", single, "users have a single interaction and give no sample"),
+        ("users_with_one_item", single, "user", "with a single interaction, which gives no sample"),
     ]
     if catalogue is None:
-        possible[1] = ("no_items_file", dataset.n_items, "items have no title; their id stands in")
-    return [warning(code, n, f"{n:,} {text}.") for code, n, text in possible if n]
+        possible[1] = (
+            "no_items_file",
+            dataset.n_items,
+            "item",
+            "without a title; the id is used instead",
+        )
+    return [
+        warning(code, n, f"There {'is' if n == 1 else 'are'} {counted(n, noun)} {text}.")
+        for code, n, noun, text in possible
+        if n
+    ]
 
 
 def _parts(

@@ -39,7 +39,7 @@ def inspection_lines(files: Sequence[FileColumns], examples: Sequence[ExampleRow
         lines.append(f"{file['file']} has the columns {', '.join(file['columns'])}")
         lines += [f"  {ours} is `{theirs}`" for ours, theirs in file["read"].items()]
     if examples:
-        lines.append("the first interactions as they are understood:")
+        lines.append("the first interactions, as they were read:")
     for row in examples:
         title = f" “{row['title']}”" if row["title"] else ""
         time = f" at {row['time']}" if row["time"] else ""

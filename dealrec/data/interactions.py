@@ -272,8 +272,9 @@ def _filtered_columns(columns: Mapping[Column, str], options: DataOptions) -> li
             if column is Column.RATING:
                 name = "ratings" if options.min_rating is None else "min_rating"
             raise InputError(
-                f"The option `{name}` needs a `{column}` column, which the interactions do not have. If "
-                f"it is called otherwise, say so (`--column {column}=NAME`, or `columns` in the request).",
+                f"The option `{name}` needs a `{column}` column, which the interactions do not have. "
+                f"If the column has another name, give it (`--column {column}=NAME`, or `columns` in "
+                "the request).",
                 code="filter_not_possible",
                 errors=[FieldError(f"data.{name}", f"there is no `{column}` column")],
             )

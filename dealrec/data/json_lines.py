@@ -142,7 +142,7 @@ class JsonReader:
 
     def _check_count(self, fields: int) -> None:
         if fields > self._file.limits.columns:
-            message = f"The objects have more than {self._file.limits.columns:,} fields in all."
+            message = f"The objects have more than {self._file.limits.columns:,} different fields."
             raise file_error(self.name, "too_many_columns", message)
 
 

@@ -26,14 +26,14 @@ _DECODER = json.JSONDecoder(
 _UNICODE = re.compile(r"u'(.*)'", re.DOTALL)
 _GAP = re.compile(r"[\s,]*")
 _FIRST_LINES = 20
-_LINES_BY_JQ = " `jq -c '.[]'` writes one object a line."
+_LINES_BY_JQ = " `jq -c '.[]'` writes one object per line."
 
 
 class JsonShape(StrEnum):
     """How records follow one another."""
 
-    LINES = "one JSON object a line"
-    LITERALS = "one Python dictionary a line"
+    LINES = "one JSON object per line"
+    LITERALS = "one Python dictionary per line"
     DOCUMENT = "JSON objects in an array, or one after another"
 
 
@@ -72,21 +72,19 @@ def other_orient(document: dict[str, Any]) -> str | None:
         if all("0" in value for value in values):
             return "The file is one object of columns, not of rows. `" + way.format("")
         if len({tuple(value) for value in values}) == 1:
-            return (
-                "The file is one object whose fields are the rows. `jq -c '.[]'` writes one a line."
-            )
+            return "The file is one object whose fields are the rows. `jq -c '.[]'` writes one per line."
     named = any(plain(name) in (*KNOWN, "userid", "itemid") for name in document)
     if len(values) < 2 or named or not all(isinstance(value, list) for value in values):
         return None
     if all(map(_is_flat_list, values)):
         return (
-            "The file is one object of users and their items. `jq -c 'to_entries[] | "
-            "{user_id: .key, item_ids: .value}'` writes one user a line."
+            "The file is one object of users and their items. `jq -c 'to_entries[] | {user_id: .key, "
+            "item_ids: .value}'` writes one user per line."
         )
     if all(isinstance(inner, dict) for value in values for inner in value):
         return (
-            "The file is one object of users and their interactions. `jq -c 'to_entries[] | "
-            "{user_id: .key} + .value[]'` writes one interaction a line."
+            "The file is one object of users and their interactions. `jq -c 'to_entries[] | {user_id: "
+            ".key} + .value[]'` writes one interaction per line."
         )
     return None
 
@@ -98,7 +96,7 @@ def without_objects(text: str) -> str:
             "The file holds rows without names. `jq -r '.[] | @csv'` writes them as CSV; then `--set "
             "data.format.names=user_id,item_id,timestamp` names the columns by position."
         )
-    return "No line holds a JSON object."
+    return "No line is a JSON object."
 
 
 def _is_flat_list(value: Any) -> bool:
@@ -220,15 +218,15 @@ class _Document:
         """The record that begins here and its end; ``None`` if more text is needed."""
         if self._closed or (not self._array and self._text[at] != "{"):
             arrays = (
-                " `jq -r '@csv'` makes lines of CSV of arrays." if self._text[at] == "[" else ""
+                " `jq -r '@csv'` turns arrays into lines of CSV." if self._text[at] == "[" else ""
             )
-            why = "something else follows the records"
+            why = "there is something else after the records"
             raise self._error("not_tabular", at, why, arrays or _LINES_BY_JQ)
         self._begun = True
         try:
             return _DECODER.raw_decode(self._text, at)
         except RecursionError:
-            raise self._error("not_tabular", at, "a record is nested too deep") from None
+            raise self._error("not_tabular", at, "a record is nested too deeply") from None
         except ValueError as error:
             limit = self._file.limits.line_bytes
             if len(self._text) - at > limit:
@@ -241,8 +239,8 @@ class _Document:
                 raise self._error(
                     "not_tabular",
                     at,
-                    "it is Python and not JSON. One dictionary a line is read, so write "
-                    "`print(*rows, sep='\\n')`, or JSON with `json.dump`",
+                    "it is Python and not JSON. Python can be read with one dictionary per line, so "
+                    "write `print(*rows, sep='\\n')`, or JSON with `json.dump`",
                     way="",
                 ) from None
             ended = getattr(error, "pos", 0) >= len(self._text.rstrip()) - 1

@@ -73,7 +73,7 @@ def parts_of(
             continue
         inside = [_part(path, file) for file in sorted(path.rglob("*")) if _is_table(path, file)]
         if not inside:
-            raise file_error(path.name, "empty_file", "There is no table in the folder.")
+            raise file_error(path.name, "empty_file", "The folder holds no table.")
         found += [part for part in inside if part.path.stat().st_size] or inside
     if len(found) > FILES:
         message = f"There are {len(found):,} files; at most {FILES:,} are read."
@@ -119,7 +119,7 @@ def open_parts(
         said.append("the names of the files say training, validation and test")
     if len(parts) == 1 and not constants[0]:
         return opened[0]
-    said.append(f"{len(parts):,} files are one table")
+    said.append(f"{len(parts):,} files were read as one table")
     return replace(opened[0], table=JoinedTables(opened, constants), said=said, further=opened[1:])
 
 
@@ -149,7 +149,7 @@ class JoinedTables:
             raise file_error(
                 tables[0].name,
                 "missing_column",
-                f"The file shares no column with {tables[1].name}.",
+                f"The file has no column in common with {tables[1].name}.",
             )
 
     def has(self, name: str) -> bool:

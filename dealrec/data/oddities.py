@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dealrec.config import Column, SplitMethod
+from dealrec.config.wording import counted
 from dealrec.data.catalogue import Catalogue
 from dealrec.data.dataset import Int32, Int64
 from dealrec.data.findings import DataWarning, warning
@@ -54,9 +55,9 @@ def odd_interactions(
         yield warning(
             "tied_interactions",
             sequences.tied,
-            f"{sequences.tied:,} of {len(sequences.items):,} interactions in {file} have the time of "
-            "another one of the same user, and hashes of the items' ids decide between them. Give finer "
-            "times, or a `position` beside them.",
+            f"{sequences.tied:,} of {len(sequences.items):,} interactions in {file} have the same time as "
+            "another one of the same user, so their order is decided by hashes of the items' ids. Give "
+            "more precise times, or add a `position` column.",
         )
 
 
@@ -86,20 +87,23 @@ def odd_items(
         yield warning(
             "html_in_titles",
             len(html),
-            f"{len(html):,} titles in {file} hold HTML{example}, which the language model reads as it "
-            "is. Remove it before.",
+            f"HTML was found in {counted(len(html), 'title')} in {file}{example}. The language model would "
+            "read it as it is. `--set data.clean_titles=true` removes it.",
         )
 
 
 def unknown_items(used: pa.Array, known: pa.Array) -> DataWarning:
     """Warn of the ``used`` items that are not among the ``known`` ones of the items file."""
     missing = used.filter(pc.invert(pc.is_in(used, value_set=known)))
-    told = f"{len(missing):,} used items are not in the items file, such as `{missing[0]}`."
+    told = (
+        f"The items file does not have {counted(len(missing), 'item')} of the interactions, such as "
+        f"`{missing[0]}`."
+    )
     pair = example_pair(missing, known)
     if pair is not None:
         told += (
-            f" It has `{pair[1]}` where the interactions have `{pair[0]}`: "
-            "`--set data.normalise_ids=true` makes such ids the same."
+            f" It has `{pair[1]}`, but the interactions have `{pair[0]}`: "
+            "`--set data.normalise_ids=true` makes such ids equal."
         )
     return warning("items_not_in_items_file", len(missing), told)
 
@@ -113,9 +117,9 @@ def _odd_ids(file: str, column: str, ids: pa.Array, indices: Int32) -> Iterator[
         yield warning(
             "rounded_ids",
             rows,
-            f"{rows:,} rows of {file} have a rounded number as `{column}`, such as "
-            f"`{ids.filter(rounded)[0]}`: different ids have become one in a spreadsheet or a column "
-            "of floating-point numbers. Export the ids again, as text.",
+            f"In {counted(rows, 'row')} of {file}, `{column}` is a rounded number, such as "
+            f"`{ids.filter(rounded)[0]}`. A spreadsheet, or a column of floating-point numbers, has made "
+            "different ids equal. Export the ids again, as text.",
         )
     yield from _written_twice(file, column, ids)
 
@@ -123,7 +127,7 @@ def _odd_ids(file: str, column: str, ids: pa.Array, indices: Int32) -> Iterator[
 def _written_twice(file: str, column: str, ids: pa.Array) -> Iterator[DataWarning]:
     """Look for ids that differ in what programs change: spaces, the ``.0`` of numbers, leading zeros."""
     ways = (
-        (normalised, "`--set data.normalise_ids=true` makes such ids the same."),
+        (normalised, "`--set data.normalise_ids=true` makes such ids equal."),
         (without_zeros, "If they mean the same, export the ids again, as text."),
     )
     for mend, way in ways:
@@ -132,8 +136,8 @@ def _written_twice(file: str, column: str, ids: pa.Array) -> Iterator[DataWarnin
             yield warning(
                 "ids_written_twice",
                 len(found),
-                f"{len(found):,} ids in `{column}` of {file} are one id in several forms, such as "
-                f"`{found[0]}` and `{found[1]}`, and count as different ones. {way}",
+                f"{len(found):,} ids in `{column}` of {file} are different spellings of one id, such "
+                f"as `{found[0]}` and `{found[1]}`, but count as different ids. {way}",
             )
             return
 
@@ -150,8 +154,9 @@ def _missing(file: str, column: str, values: pa.Array, rows: int, what: str) -> 
     return warning(
         "missing_as_text",
         rows,
-        f"{rows:,} rows of {file} have {named} as `{column}`, which is taken for {what}. If it stands "
-        f"for a missing value, say so: `--set data.format.null_values={','.join(values.to_pylist()[:5])}` "
+        f"In {counted(rows, 'row')} of {file}, `{column}` is {named}, which is read as {what}. If it means "
+        "that the value is missing, set "
+        f"`--set data.format.null_values={','.join(values.to_pylist()[:5])}` "
         "(`item_format` for an items file).",
     )
 
@@ -168,18 +173,18 @@ def _odd_times(file: str, times: Int64) -> Iterator[DataWarning]:
         yield warning(
             "implausible_times",
             int(early.sum()),
-            f"{early.sum():,} timestamps in {file} are not after 1970, such as "
-            f"{_shown(times[early][0], second)}, and come before all others. Where the time is not "
-            "known, remove the row.",
+            f"{counted(int(early.sum()), 'timestamp')} in {file} not after 1970, such as "
+            f"{_shown(times[early][0], second)}, will sort before all others. Remove rows whose time is "
+            "unknown.",
         )
     other = (units != unit) & ~early
     if other.any():
         yield warning(
             "mixed_time_units",
             int(other.sum()),
-            f"{other.sum():,} timestamps in {file}, such as {times[other][0]}, have another magnitude "
-            f"than the others, such as {times[units == unit][0]}. Write all of them in one unit, such "
-            "as seconds.",
+            f"The unit of {counted(int(other.sum()), 'timestamp')} in {file}, such as "
+            f"{times[other][0]}, differs from that of the others, such as {times[units == unit][0]}. "
+            "Write all timestamps in the same unit, such as seconds.",
         )
     step = 2 ** max(int(np.abs(times).max()).bit_length() - _SINGLE, 0)
     single = times % step == 0
@@ -190,8 +195,8 @@ def _odd_times(file: str, times: Int64) -> Iterator[DataWarning]:
             "rounded_times",
             int(single.sum()),
             f"{single.sum():,} timestamps in {file} are multiples of {step:,}, such as "
-            f"{_shown(times[single][0], second)}: a column of 32-bit floating-point numbers has shortened "
-            "them. Write them as whole numbers or with 64 bits.",
+            f"{_shown(times[single][0], second)}. They have lost digits in a column of 32-bit floating-point "
+            "numbers. Write them as whole numbers or with 64 bits.",
         )
         return
     rounded = times % int(_ROUNDING * second) == 0
@@ -200,16 +205,17 @@ def _odd_times(file: str, times: Int64) -> Iterator[DataWarning]:
             "rounded_times",
             int(rounded.sum()),
             f"{rounded.sum():,} timestamps in {file} are rounded to {_ROUNDING:,} seconds, such as "
-            f"{_shown(times[rounded][0], second)}: a spreadsheet may have shortened them. Export them "
-            "again with all digits.",
+            f"{_shown(times[rounded][0], second)}. A spreadsheet may have rounded them. Export them again "
+            "with all digits.",
         )
     late = (times > (time.time() + 86_400) * second) & (units == unit)
     if late.any():
         yield warning(
             "future_times",
             int(late.sum()),
-            f"{late.sum():,} timestamps in {file} lie in the future, such as "
-            f"{_shown(times[late][0], second)}. Where the time is not known, remove the row.",
+            f"{counted(int(late.sum()), 'timestamp')} in {file} in the future, such as "
+            f"{_shown(times[late][0], second)}, will sort after all others. Remove rows whose time is "
+            "unknown.",
         )
 
 
@@ -228,13 +234,13 @@ def _split_ties(file: str, times: Int64) -> Iterator[DataWarning]:
     cut = {int(ordered[end]) for end in ends if end and ordered[:end].max() == ordered[end]}
     tied = int(np.isin(times, list(cut)).sum()) if cut else 0
     if tied > len(times) * _MANY:
-        who = f"{tied:,} of {len(times):,} interactions in {file} have the very time at which"
+        who = f"{tied:,} of {len(times):,} interactions in {file} have exactly the time at which"
         if tied == len(times):
-            who = f"All {tied:,} interactions in {file} have the time at which"
+            who = f"All {tied:,} interactions in {file} have exactly the time at which"
         yield warning(
             "tied_split",
             tied,
-            f"{who} training or validation ends, and hashes of user and item decide to which split "
-            "they belong. Give finer times, or another split (`--split leave_one_out`, or `split` in the "
-            "request).",
+            f"{who} training or validation ends, so hashes of user and item decide to which split they "
+            "belong. Give more precise times, or use another split (`--split leave_one_out`, or `split` "
+            "in the request).",
         )

@@ -76,7 +76,10 @@ class ParquetReader:
             )
             row += batch.num_rows
         if row - 1 != self._parquet.metadata.num_rows:
-            message = "The Parquet file has another number of rows than its metadata says."
+            message = (
+                "The number of rows in the Parquet file differs from its metadata, so the file is "
+                "damaged."
+            )
             raise file_error(self.name, "corrupt_stream", message)
 
     def _found(self, batch: pa.RecordBatch, column: str) -> pa.Array:

@@ -34,7 +34,7 @@ def previewed(
     """
     if not len(samples):
         raise InputError(
-            "The data set has no sample with so long a history.",
+            "The data set has no sample whose history is long enough. Lower `min_history`.",
             code="no_samples",
             title="There is nothing to show",
         )

@@ -161,5 +161,5 @@ class SampleViews:
 
 
 _NO_DATES = (
-    f"looks at times, which the data set does not have as dates. {NO_TIMES} a template without them"
+    f"uses times, which the data set does not have as dates. {NO_TIMES} a template without them"
 )

@@ -103,7 +103,7 @@ class PromptedSample:
         """
         roles = [message.role for message in messages[-2:]]
         if roles != [Role.USER, Role.ASSISTANT]:
-            raise ValueError("the turns must end with one of `user` and one of `assistant`")
+            raise ValueError("the last two turns must be a `user` turn and an `assistant` turn")
         *earlier, request, answer = messages
         return cls("", request.content, "", answer.content, "\n\n", tuple(earlier))
 

@@ -184,7 +184,7 @@ def _chosen(
 
 
 def _recognised(layout: Layout, *, asked: bool) -> str:
-    return f"the layout is {layout.name}" if asked else f"the layout `{layout.name}` was recognised"
+    return f"the layout is {layout.name}" if asked else f"the layout `{layout.name}` was detected"
 
 
 def _another_layout(name: str, layout: Layout, role: str, names: Sequence[str]) -> Exception:
@@ -193,9 +193,9 @@ def _another_layout(name: str, layout: Layout, role: str, names: Sequence[str]) 
     return file_error(
         name,
         "another_layout",
-        f"The file does not have the layout `{layout.name}`: {which}, and the file has "
-        f"{len(names)} columns. `dealrec layouts` lists the layouts; `data.format` and `data.columns` "
-        "describe a file that has none of them.",
+        f"The file does not have the layout `{layout.name}`: {which}, but the file has {len(names)} "
+        "columns. `dealrec layouts` lists the layouts; `data.format` and `data.columns` describe a "
+        "file that has none of them.",
     )
 
 
@@ -206,7 +206,7 @@ def encoding_notes(file: UnpackedFile) -> list[str]:
     if found is not None and file.encoding == "utf-8" and found.invalid:
         notes.append(
             f"{found.invalid:,} lines are not UTF-8, and their cells with such bytes are not used; if "
-            "the file has another encoding, say it (`--set data.format.encoding=latin-1`, `item_format` "
-            "for the items)"
+            "the file has another encoding, set it (`--set data.format.encoding=latin-1`, "
+            "`item_format` for the items)"
         )
     return notes

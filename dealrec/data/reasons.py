@@ -5,34 +5,35 @@ REASONS = {
     "empty_user_id": "The user id is empty.",
     "empty_item_id": "The item id is empty.",
     "unequal_lists": "The lists in the row have different lengths.",
-    "cut_list": "The list in the row is cut short with `...`, as NumPy prints long ones. Write the whole "
-    "list, such as with `.tolist()`.",
-    "invalid_timestamp": "The timestamp is empty, or neither a number nor a date of a known form. "
-    "`date_format` names another form, such as %d/%m/%Y.",
+    "cut_list": "The list in the row is shortened with `...`, as NumPy prints long lists. Write the "
+    "whole list, for example with `.tolist()`.",
+    "invalid_timestamp": "The timestamp is empty, or neither a number nor a date in a known format. "
+    "`date_format` sets another format, such as %d/%m/%Y.",
     "invalid_position": "The position is not a number.",
-    "invalid_split": "The split is not one of train, valid and test. Where the column means something else, "
-    "`split` names another way (`--split global_time` or `--split leave_one_out`, for texts without ids "
-    "`--split users`).",
+    "invalid_split": "The split is not one of train, valid and test. If the column means something "
+    "else, split in another way (`--split global_time` or `--split leave_one_out`, "
+    "for texts without ids `--split users`).",
     "invalid_rating": "The rating is not a number.",
-    "wrong_column_count": "The row has another number of cells than the header. Where the last column holds "
-    "separators without quotes, `rest` takes the rest of the line (`--set data.format.rest=true`, "
-    "`item_format` for the items).",
+    "wrong_column_count": "The number of cells in the row differs from the header. If the last column "
+    "contains separators without quotes, `rest` gives it the rest of the line "
+    "(`--set data.format.rest=true`, `item_format` for the items).",
     "invalid_json": "The line is not a JSON object.",
-    "invalid_value": "The value is neither text nor a number.",
-    "invalid_text": "The text holds bytes that are not text in the encoding of the file, or a NUL character. "
-    "`encoding` names another one (`--set data.format.encoding=latin-1`, `item_format` for the items).",
-    "cell_too_long": "The cell is too long.",
+    "invalid_value": "The value is neither a text nor a number.",
+    "invalid_text": "The text contains bytes that are not valid in the encoding of the file, or a NUL "
+    "character. `encoding` sets another encoding (`--set "
+    "data.format.encoding=latin-1`, `item_format` for the items).",
+    "cell_too_long": "The cell is longer than the limit.",
     "duplicate_row": "Another row has the same user, item and time or position.",
-    "invalid_texts": "The row has no texts: `messages` that end with a turn of the user and one of the "
-    "assistant, `prompt` and `completion`, or `instruction` and `output`.",
+    "invalid_texts": "The row has no texts. It needs `messages` that end with a user turn and an "
+    "assistant turn, or `prompt` and `completion`, or `instruction` and `output`.",
     "empty_answer": "The answer is empty, so nothing can be learned from the row.",
-    "empty_sample_id": "The id of the sample is empty.",
-    "duplicate_sample_id": "Another row has the same id of a sample.",
-    "no_item_ids": "The row names no item in `history`, or none as the `target`. Surrogate and influence "
-    "need them.",
+    "empty_sample_id": "The sample id is empty.",
+    "duplicate_sample_id": "Another row has the same sample id.",
+    "no_item_ids": "The row names no item in `history`, or none as the `target`. The surrogate and "
+    "influence need both.",
     "unknown_user": "The interactions have no such user.",
     "unknown_item": "Neither interactions nor items have the item that the row names.",
-    "duplicate_item": "Another row of the item is used: the first one with a title.",
+    "duplicate_item": "Another row of the same item is used: the first one with a title.",
 }
 """The message of every reason for which a row is rejected; it never quotes the row."""
 NOTHING_LOST = frozenset({"duplicate_row", "duplicate_item", "blank_row"})

@@ -81,7 +81,7 @@ def copied(system: pa_fs.FileSystem, path: str, folder: Path, most: int | None =
         if info.type == pa_fs.FileType.File
     ]
     if not inside or len(inside) > FILES:
-        raise ValueError(f"It holds {len(inside):,} files; 1 to {FILES:,} are read.")
+        raise ValueError(f"The folder holds {len(inside):,} files; it must hold 1 to {FILES:,}.")
     _require_room(inside, at.name, most)
     base = folder / (at.name or "data")
     for info in inside:
@@ -92,13 +92,13 @@ def copied(system: pa_fs.FileSystem, path: str, folder: Path, most: int | None =
 def _require_room(files: Sequence[pa_fs.FileInfo], name: str, most: int | None) -> None:
     size = sum(info.size or 0 for info in files)
     if most is not None and size > most:
-        message = f"There are {size:,} bytes; at most {most:,} are read."
+        message = f"Its size is {size:,} bytes; at most {most:,} are allowed."
         raise file_error(name, "file_too_large", message)
 
 
 def _copied(system: pa_fs.FileSystem, info: pa_fs.FileInfo, path: Path) -> Path:
     if ".." in path.parts:
-        raise ValueError("A name in the folder climbs out of it.")
+        raise ValueError("The name of a file leads out of the folder.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with system.open_input_stream(info.path, compression=None) as source, path.open("wb") as file:
         while piece := source.read(_PIECE):

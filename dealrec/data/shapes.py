@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from dealrec.config import Column
 from dealrec.config.formats import RowOrder
+from dealrec.config.wording import counted
 from dealrec.data.columns import FoundColumns
 from dealrec.data.detection import file_error
 from dealrec.data.histories import Histories, MindHistories, as_lists
@@ -97,7 +98,7 @@ class WithoutNulls:
 
     def notes(self) -> list[str]:
         """See :meth:`dealrec.data.tables.TableReader.notes`."""
-        told = f"{self._nulled:,} cells hold a word for a missing value and count as empty"
+        told = f"{counted(self._nulled, 'cell')} with a word for a missing value counted as empty"
         return [*self.table.notes(), *([told] if self._nulled else [])]
 
     def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
@@ -133,7 +134,7 @@ class InFileOrder:
 
     def notes(self) -> list[str]:
         """See :meth:`dealrec.data.tables.TableReader.notes`."""
-        return [*self.table.notes(), "the order of rows is the order of time"]
+        return [*self.table.notes(), "the order of the rows is used as the order in time"]
 
     def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
         """See :meth:`dealrec.data.tables.TableReader.batches`."""
@@ -164,7 +165,7 @@ class JoinedLists:
     def notes(self) -> list[str]:
         """See :meth:`dealrec.data.tables.TableReader.notes`."""
         named = ", ".join(f"`{name}`" for name in sorted(self.joined))
-        return [*self.table.notes(), f"{named} holds lists, whose values are joined with spaces"]
+        return [*self.table.notes(), f"{named} holds lists, whose values were joined with spaces"]
 
     def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
         """See :meth:`dealrec.data.tables.TableReader.batches`."""

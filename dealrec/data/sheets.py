@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from dealrec.config.formats import FileFormat
+from dealrec.config.wording import counted
 from dealrec.data.archives import BROKEN
 from dealrec.data.detection import file_error
 from dealrec.data.headers import header_of, table_begins
@@ -57,7 +58,7 @@ class WorkbookReader:
     def notes(self) -> list[str]:
         """See :meth:`dealrec.data.tables.TableReader.notes`."""
         above = self._first - 1
-        return [f"the first {above:,} rows of the sheet are left out"] if above else []
+        return [f"skipped {counted(above, 'row')} above the table in the sheet"] if above else []
 
     def batches(self, columns: Sequence[str], *, others: bool = False) -> Iterator[Batch]:
         """Read text columns; see :meth:`dealrec.data.tables.TableReader.batches`."""
@@ -186,11 +187,11 @@ def _only_sheet(path: Path, name: str, asked: str | None) -> Any:
         raise file_error(
             name,
             "unsupported_format",
-            f"The workbook has {len(filled)} sheets with cells: {named}. Say which one holds the table: "
-            f"`--set data.format.sheet={filled[0].name}` (`item_format` for the items).",
+            f"The workbook has {len(filled)} sheets with content: {named}. Name the one with the "
+            f"table, such as `--set data.format.sheet={filled[0].name}` (`item_format` for the items).",
         )
     if asked is not None and not filled:
-        message = f"The workbook has no sheet `{asked}` with cells. Its sheets are: {named}."
+        message = f"The workbook has no sheet `{asked}` with content. Its sheets are: {named}."
         raise file_error(name, "unsupported_format", message)
     if not filled:
         raise file_error(name, "empty_file", "The workbook has no rows.")

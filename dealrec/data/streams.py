@@ -167,8 +167,8 @@ class UnpackedFile:
             raise file_error(
                 self.name,
                 "invalid_encoding",
-                f"The text is not UTF-8. It may be {' or '.join(possible)}; say which one it is, such as "
-                f"`--set data.format.encoding={possible[0]}` (`item_format` for the items).",
+                f"The text is not UTF-8. It may be {' or '.join(possible)}; set the right encoding, "
+                f"such as `--set data.format.encoding={possible[0]}` (`item_format` for the items).",
                 str(self.surveyed.first_line),
             )
         return possible[0] if possible and self.surveyed.invalid > 1 else "utf-8"

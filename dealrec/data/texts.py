@@ -47,7 +47,7 @@ def sample_of_row(row: Mapping[str, Any]) -> PromptedSample:
         try:
             return recorded_sample(record)
         except (KeyError, TypeError):
-            raise ValueError("`text` is no record of a sample") from None
+            raise ValueError("`text` is not the record of a sample") from None
     for name in ("messages", "conversations"):
         if row.get(name) is not None:
             return PromptedSample.conversation(_turns(row[name]))
@@ -58,21 +58,21 @@ def sample_of_row(row: Mapping[str, Any]) -> PromptedSample:
         return PromptedSample.conversation([*_turns(prompt), *_turns(completion)])
     instruction, given, output = row.get("instruction"), row.get("input") or "", row.get("output")
     if not (isinstance(instruction, str) and isinstance(given, str) and isinstance(output, str)):
-        raise ValueError("the row has no texts of a known shape")
+        raise ValueError("the row has no texts in a known format")
     return PromptedSample.plain(instruction, given, output)
 
 
 def _turns(found: Any) -> Sequence[Message]:
     if not isinstance(found, list):
-        raise ValueError("the turns are no list")
+        raise ValueError("the turns are not a list")
     return [_turn(turn) for turn in found]
 
 
 def _turn(found: Any) -> Message:
     if not isinstance(found, Mapping):
-        raise ValueError("a turn is no object")
+        raise ValueError("a turn is not an object")
     role = found.get("role", found.get("from"))
     content = found.get("content", found.get("value"))
     if not isinstance(role, str) or not isinstance(content, str):
-        raise ValueError("a turn has no role or no text")
+        raise ValueError("a turn lacks a role or a text")
     return Message(Role(_SPEAKERS.get(role, role)), content)

@@ -36,9 +36,9 @@ def require_alone(rows: GivenRows, others: Sequence[str]) -> None:
     told = " and ".join(others)
     raise InputError(
         f"The rows of {rows.findings.name} are texts without ids: they have "
-        f"{', '.join(rows.columns['columns'][:8])}, and neither `history` nor `target`. So nothing says what "
-        f"they have to do with the {told}. Leave the {told} out, and the texts are a data set by themselves; "
-        "or give `user_id`, `history` and `target` in every row.",
+        f"{', '.join(rows.columns['columns'][:8])}, but neither `history` nor `target`, so nothing "
+        f"links them to the {told}. Leave the {told} out, and the texts become a data set by "
+        "themselves; or give `user_id`, `history` and `target` in every row.",
         code="no_sample_ids",
         title="The samples have no ids",
         errors=[FieldError(column, "is missing") for column in ("history", "target")],
@@ -100,11 +100,11 @@ def _method(rows: GivenRows, options: DataOptions) -> SplitMethod:
     method = options.split or SplitMethod.COLUMN
     if method not in (SplitMethod.COLUMN, SplitMethod.USERS):
         raise InputError(
-            f"The split `{method}` needs interactions, and {rows.findings.name} holds texts without ids. "
-            "`users` holds out a tenth of the users (or of the samples, where they name no users); a column "
-            "`split` (train, valid, test) says it for each row.",
+            f"The split `{method}` needs interactions, but {rows.findings.name} holds texts without "
+            "ids. Use `users`, which holds out a tenth of the users (or of the samples, if they name "
+            "no users), or a column `split` with train, valid or test in each row.",
             code="split_not_possible",
-            errors=[FieldError("split", "`users` or `column` for texts without ids")],
+            errors=[FieldError("split", "must be `users` or `column` for texts without ids")],
         )
     if options.split is SplitMethod.COLUMN and not any(rows.splits):
         raise InputError(
@@ -129,7 +129,7 @@ def _held_out_users(user_ids: pa.Array) -> Int8:
 def _require_training(splits: Int8, name: str) -> None:
     if not (splits == SPLIT_CODES[Split.TRAIN]).any():
         raise InputError(
-            f"No row of {name} is for training: its `split` holds all of them out.",
+            f"No row of {name} is for training: its column `split` holds all of them out.",
             code="no_samples",
             errors=[FieldError(name, "no row has the split `train`")],
         )
@@ -178,7 +178,7 @@ def text_report(
 ) -> Report:
     """Make the report: the counts of rows are those of the samples."""
     counts = rows.findings.row_counts()
-    said = ["texts without ids, so that surrogate and influence are left out", _held_out(dataset)]
+    said = ["texts without ids, so the surrogate and influence are left out", _held_out(dataset)]
     return {
         **counts,
         "kind": DataKind.TEXTS.value,
@@ -203,8 +203,8 @@ def _held_out(dataset: Dataset) -> str:
     counts = text_counts(dataset)
     if not counts["valid"] + counts["test"]:
         return (
-            "all of them are for training, and nothing is held out (a column `split`, or `--split users`, "
-            "would)"
+            "all of them are for training, and none is held out (a column `split`, or `--split "
+            "users`, would do that)"
         )
     way = "by their column `split`"
     if dataset.split_method is SplitMethod.USERS:
@@ -226,5 +226,5 @@ def _without_effect(options: DataOptions) -> list[DataWarning]:
     if not names:
         return []
     told = ", ".join(f"`{name}`" for name in names)
-    message = f"Options of the data that texts without ids do not read have no effect: {told}."
+    message = f"These options of the data have no effect on texts without ids: {told}."
     return [warning("options_without_effect", len(names), message)]

@@ -63,7 +63,13 @@ def score_difficulty(
             reporter.progress(done, members * len(samples), "sample")
     total /= members
     if not np.isfinite(total).all():
-        raise DealrecError("The difficulty of a sample is not a number.", code="non_finite_score")
+        raise DealrecError(
+            (
+                "The difficulty of a sample is not a number. The surrogate's training may have diverged; "
+                "lower its learning rate."
+            ),
+            code="non_finite_score",
+        )
     tail = all(isinstance(member.model, TokenwiseTail) for member in ensemble.members)
     diagnostics = {
         "loss": "full_softmax",

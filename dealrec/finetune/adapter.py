@@ -72,7 +72,7 @@ def _fresh(loaded: LoadedLanguageModel, config: FinetuneConfig) -> Any:
 def _recompute_activations(model: Any) -> None:
     if not getattr(model, "supports_gradient_checkpointing", False):
         raise not_supported(
-            model, "it does not support `activation_checkpointing`; leave that option out"
+            model, "the model does not support `activation_checkpointing`; leave that option out"
         )
     with quiet_transformers():
         model.gradient_checkpointing_enable({"use_reentrant": False})

@@ -67,11 +67,11 @@ def trained_from(folder: Path, loaded: LoadedLanguageModel, settings: LoraSettin
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _refused(folder, f"its {CONFIG} cannot be read", "from_adapter") from error
     if not isinstance(lora, LoraConfig):
-        raise _refused(folder, "it is no LoRA adapter", "from_adapter")
+        raise _refused(folder, "it is not a LoRA adapter", "from_adapter")
     base = lora.base_model_name_or_path or ""
     if Path(base).name != Path(loaded.source).name:
         raise _refused(
-            folder, f"it was trained on `{base}`, and the model is `{loaded.name}`", "model"
+            folder, f"it was trained on `{base}`, but the model is `{loaded.name}`", "model"
         )
     has = {
         "rank": lora.r,
@@ -82,7 +82,7 @@ def trained_from(folder: Path, loaded: LoadedLanguageModel, settings: LoraSettin
     for name, value in has.items():
         asked = getattr(settings, name)
         if asked not in (value, LoraSettings.model_fields[name].default):
-            reason = f"its {name} is {value}, and `lora.{name}` is {asked}; leave that option out"
+            reason = f"its {name} is {value}, but `lora.{name}` is {asked}; leave that option out"
             raise _refused(folder, reason, f"lora.{name}")
     lora.lora_dropout = settings.dropout
     lora.inference_mode = False

@@ -145,8 +145,8 @@ class LoraTraining:
             self.tokens_at_once //= 2
         if not torch.isfinite(torch.tensor(loss)):
             raise DealrecError(
-                f"The loss of step {self.step + 1} is not a finite number. A lower learning rate "
-                "may help.",
+                f"The loss of step {self.step + 1} is not a finite number. Use a lower learning rate "
+                "(`finetune.learning_rate`).",
                 code="non_finite_loss",
             )
         torch.nn.utils.clip_grad_norm_(self._trained, self._config.max_gradient_norm)

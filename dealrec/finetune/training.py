@@ -77,7 +77,7 @@ def finetune(
         Cancelled: When ``reporter`` says so, between steps.
     """
     if not examples:
-        raise InputError("There is no sample to train on.", code="no_examples")
+        raise InputError("There are no samples to train on.", code="no_examples")
     if start is None and config.from_adapter is not None:
         start = Path(config.from_adapter).expanduser()
     if start is not None:

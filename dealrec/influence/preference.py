@@ -67,7 +67,10 @@ def preference_gradient(
     candidates = torch.from_numpy(draw_candidates(last, CANDIDATES, seed)).to(states.device)
     if not bool((candidates[:, 1:] >= 0).any()):
         raise InputError(
-            "The preference risk tells targets apart, and its examples have a single one.",
+            (
+                "The risk `preference` needs examples with different targets, but all of these have the "
+                "same one. Use `influence.risk: likelihood`."
+            ),
             code="no_candidates",
         )
     with torch.no_grad():

@@ -59,7 +59,7 @@ def score_influence(
     started = time.perf_counter()
     device = apply_runtime((runtime or Runtime()).on_one_thread())
     if not len(samples):
-        raise InputError("There is no sample to score.", code="no_samples")
+        raise InputError("There are no samples to score.", code="no_samples")
     model = copy.deepcopy(surrogate.model).to(device, getattr(torch, config.dtype)).eval()
     softmax = _softmax(samples, dataset.n_items, config, device)
     problem = make_problem(model, config.parameters, softmax)
@@ -94,7 +94,10 @@ def score_influence(
         v_train = gradient
     scores = (derivatives / len(samples)).cpu().numpy()
     if not bool(torch.isfinite(derivatives).all()):
-        raise DealrecError("An influence score is not a number.", code="influence_not_finite")
+        raise DealrecError(
+            "An influence score is not a number. Use more damping, or the solver cg.",
+            code="influence_not_finite",
+        )
     diagnostics = {
         **_definition(surrogate, config, target, softmax),
         **_gradients(v_train, v_validation),

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dealrec.config import InfluenceConfig, RiskTarget, Split
+from dealrec.config import InfluenceConfig, RiskTarget
 from dealrec.config.data import no_timestamps
 from dealrec.data.dataset import Dataset, Int64
 from dealrec.data.samples import Samples
@@ -38,8 +38,8 @@ def target_examples(
         case RiskTarget.VALIDATION:
             if not len(validation):
                 raise InputError(
-                    f"No user has both a training and a `{Split.VALID}` item, so there is no "
-                    "validation risk.",
+                    "No user has both a training item and a validation item, so there is no "
+                    "validation risk. Use another `influence.target`, such as `train`.",
                     code="no_validation_split",
                 )
             return RiskTarget.VALIDATION, validation
@@ -71,6 +71,6 @@ def _indices(keys: tuple[str, ...], dataset: Dataset, samples: Samples) -> Int64
             f"{len(missing):,} of {len(wanted):,} target samples are not samples of this data set, "
             f"e.g. {shown}.",
             code="unknown_samples",
-            errors=[FieldError("config.influence.target_samples", "not keys of this data set")],
+            errors=[FieldError("config.influence.target_samples", "are not keys of this data set")],
         )
     return np.flatnonzero(pc.is_in(known, wanted).to_numpy(zero_copy_only=False)).astype(np.int64)

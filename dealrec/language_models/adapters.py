@@ -55,7 +55,7 @@ def with_adapter(loaded: LoadedLanguageModel, adapter: Path) -> LoadedLanguageMo
                 scale=float(module.scaling["default"]),
             )
         if not factors:
-            raise adapter_not_usable(adapter, "it is no LoRA of linear layers")
+            raise adapter_not_usable(adapter, "it is not a LoRA of linear layers")
         model = adapted.merge_and_unload()
     return dataclasses.replace(
         loaded,
@@ -132,8 +132,8 @@ def require_base(adapter: Path, model: str) -> None:
     base = json.loads((adapter / CONFIG).read_text())["base_model_name_or_path"]
     if Path(base).name != Path(public_name(model)).name:
         raise InputError(
-            f"The adapter was trained on `{base}`, and `finetune.model` is `{model}`. Give the options "
-            "that it was trained with.",
+            f"The adapter was trained on `{base}`, but `finetune.model` is `{model}`. Use the options "
+            "with which it was trained.",
             code="adapter_not_usable",
-            errors=[FieldError("finetune.model", f"the adapter belongs to `{base}`")],
+            errors=[FieldError("finetune.model", f"must be `{base}`, the model of the adapter")],
         )

@@ -44,7 +44,7 @@ def converted_gguf(parts: Sequence[Path], key: str, reporter: Reporter = SILENT)
             except (OSError, ValueError, IndexError, KeyError, TypeError, RuntimeError) as error:
                 raise UnusableFiles(
                     f"{parts[0].name} of the family `{facts.family}` cannot be read: it is truncated, "
-                    "or transformers has no reader for the family"
+                    "or transformers cannot read GGUF files of this family"
                 ) from error
 
     return make_folder_once(target, write)

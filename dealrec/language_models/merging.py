@@ -54,11 +54,11 @@ def merge_adapter(
     if (source / HEAD).is_file():
         raise adapter_not_usable(
             source,
-            "it is an encoder's, which `dealrec export` writes as a folder with its projection",
+            "it belongs to an encoder; use `dealrec export`, which writes a folder with the projection",
         )
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise InputError(
-            f"{target} is there already. Name a folder that is new or empty.", code="not_empty"
+            f"{target} already exists. Give a folder that is new or empty.", code="not_empty"
         )
     loaded = load_language_model(model, dtype=dtype, device="cpu", reporter=reporter)
     adapted = attach_adapter(loaded, source)
@@ -84,7 +84,7 @@ def _without_paths(folder: Path) -> None:
 def _card(adapter: Path, model: str, dtype: str) -> str:
     entry = language_model(model)
     base = public_name(model) if entry is not None else Path(model).name
-    licence = (entry and entry.licence) or "that of the base model"
+    licence = (entry and entry.licence) or "the licence of the base model"
     return (
         f"# {base} with an adapter in its weights\n\n"
         f"- Base model: {base}\n"

@@ -30,9 +30,12 @@ def pull(entry: LanguageModel) -> Path:
 
     if entry.repository is None:
         raise InputError(
-            f"The model `{entry.name}` is a {entry.source}: there is nothing to download.",
+            (
+                f"The source of the model `{entry.name}` is a {entry.source}, not a repository, so there "
+                "is nothing to download."
+            ),
             code="nothing_to_pull",
-            title="The model is no repository",
+            title="The model does not come from a repository",
         )
     wanted = list(_WANTED) if entry.file is None else [entry.file]
     with _talking_to_hub(entry.name, entry.repository):
@@ -84,17 +87,22 @@ def _talking_to_hub(name: str, repository: str) -> Iterator[None]:
         try:
             yield
         except errors.GatedRepoError:
-            reason = f"{repository} is gated: accept its terms on the hub, and set HF_TOKEN"
+            reason = (
+                f"{repository} is gated: accept its terms on the Hugging Face Hub, and set HF_TOKEN"
+            )
         except errors.RepositoryNotFoundError:
-            reason = f"the hub has no repository {repository}, or HF_TOKEN does not open it"
+            reason = (
+                f"the Hugging Face Hub has no repository {repository}, or HF_TOKEN does not give access to "
+                "it"
+            )
         except errors.RevisionNotFoundError:
             reason = f"{repository} has no such revision"
         except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
-            reason = "the hub cannot be reached"
+            reason = "the Hugging Face Hub cannot be reached"
         except errors.HfHubHTTPError as error:
-            reason = f"the hub answered {error.response.status_code}"
+            reason = f"the Hugging Face Hub answered with status {error.response.status_code}"
         except HTTPError:
-            reason = "the hub cannot be reached"
+            reason = "the Hugging Face Hub cannot be reached"
         except OSError as error:
             reason = f"its files cannot be written: {error.strerror}"
         else:

@@ -52,8 +52,8 @@ def require_quantization(quantization: Quantization) -> None:
     if quantization is Quantization.NONE or find_spec("bitsandbytes") is not None:
         return
     raise InputError(
-        f"`quantization: {quantization}` needs the package bitsandbytes, which is not installed here: "
-        "`pip install dealrec[quantization]` brings it.",
+        f"`quantization: {quantization}` needs the package bitsandbytes, which is not installed. "
+        "Install it with `pip install dealrec[quantization]`.",
         code="quantization_not_available",
         title="Quantized weights are not available",
         errors=[FieldError("config.finetune.quantization", "needs the package bitsandbytes")],

@@ -191,7 +191,7 @@ class Encoder:
 
     def _too_small(self, what: str, reason: str) -> InputError:
         return InputError(
-            f"max_tokens is {self._max_tokens}, which is not enough for {what}.",
+            f"`max_tokens` is {self._max_tokens}, which is not enough for {what}.",
             code="max_tokens_too_small",
             errors=[FieldError("max_tokens", reason)],
         )

@@ -66,7 +66,10 @@ def vectors_of(
         found = vectors.float().cpu().numpy()
         if not np.isfinite(found).all():
             raise DealrecError(
-                "A vector of the language model holds a number that is not finite.",
+                (
+                    "A vector of the language model has a value that is not finite. Use `dtype: float32`, "
+                    "or another model."
+                ),
                 code="non_finite_score",
                 title="A score is not a finite number",
             )

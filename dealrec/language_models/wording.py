@@ -137,7 +137,9 @@ class ChatWording:
         (lead,) = ids_of(self._tokenizer, [opening.text])
         found = ids_of(self._tokenizer, texts)
         if any(ids[: len(lead)] != lead for ids in found):
-            raise _not_usable("the tokenizer joins the beginning of an answer to its prompt")
+            raise _not_usable(
+                "the tokenizer merges the beginning of an answer with the end of its prompt"
+            )
         return [ids[len(lead) :] for ids in found]
 
     def _opened_by(self, sample: PromptedSample) -> "_Opening":
@@ -152,7 +154,7 @@ class ChatWording:
             texts = [opened, self._whole(turns, "A"), self._whole(turns, "B")]
             common = commonprefix(texts)  # noqa: RUF071 - texts, not paths
             if len(common) < len(closed):
-                raise _not_usable("it writes a conversation otherwise once the answer is there")
+                raise _not_usable("it renders the prompt differently once the answer is added")
             # Without words that open the turn, the answer follows the whole prompt.
             text = common[len(closed) :] or common
             self._opening = _Opening(turns, text, len(common), len(opened) - len(common))
@@ -169,14 +171,14 @@ class ChatWording:
                 add_generation_prompt=opened,
             )
         except TemplateError as error:
-            raise _not_usable(f"it says: {error.message}") from None
+            raise _not_usable(f"it reports: {error.message}") from None
         return text
 
 
 def _not_usable(reason: str) -> InputError:
     return InputError(
         f"The chat template of the language model cannot be used with this prompt: {reason}. Use "
-        "`prompt.format: plain`, or other turns.",
+        "`prompt.format: plain`, or a prompt with other turns.",
         code="chat_template_not_usable",
         title="The chat template cannot be used",
         errors=[FieldError(_PLACE, reason)],

@@ -63,11 +63,13 @@ class EncoderRecommender(Recommender):
         super().__init__(loaded, finetune, trunk, batch_tokens, titles=titles)
         if titles is None:
             raise InputError(
-                "The recommender `encoder` learns from the titles of the whole catalogue. Give the data "
-                "that the coreset is of (`--interactions FILE --items FILE`; `interactions` and `items` "
-                "in the library).",
+                "The recommender `encoder` learns from the titles of the whole catalogue. Give the "
+                "data from which the coreset was selected (`--interactions FILE --items FILE`; "
+                "`interactions` and `items` in the library).",
                 code="no_catalogue",
-                errors=[FieldError("finetune.recommender", "`encoder` needs the catalogue")],
+                errors=[
+                    FieldError("finetune.recommender", "`encoder` needs the catalogue of items")
+                ],
             )
         ids = loaded.tokenizer(titles.texts)["input_ids"]
         end = loaded.tokenizer.eos_token_id or 0

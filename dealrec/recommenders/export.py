@@ -76,13 +76,16 @@ def read_settings(adapter: Path) -> tuple[FinetuneConfig, str]:
             facts = file.metadata()
         config = FinetuneConfig.model_validate(json.loads(facts["finetune"]))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise adapter_not_usable(adapter, f"it has no {HEAD} of an encoder") from error
+        raise adapter_not_usable(adapter, f"it is not an encoder: it has no {HEAD}") from error
     if config.recommender != ENCODER:
-        raise adapter_not_usable(adapter, f"it is of the recommender `{config.recommender}`")
+        raise adapter_not_usable(
+            adapter,
+            f"it was trained as the recommender `{config.recommender}`, not as an `encoder`",
+        )
     if "own_words" in facts and config.encoder.history is HistoryVector.PROMPT:
         reason = (
-            "it reads histories in the words of a template or in a chat template, which "
-            "`sentence-transformers` does not write"
+            "its prompt is a template or uses a chat template, which `sentence-transformers` cannot "
+            "reproduce"
         )
         raise adapter_not_usable(adapter, reason)
     return config, facts["instruction"]
@@ -142,7 +145,7 @@ tags:
 
 # Recommender made from {loaded.name}
 
-It puts a history beside the titles that are chosen next: the higher the cosine, the likelier.
+It places a history close to the titles that are chosen next: the higher the cosine, the likelier the title.
 
 {_use(config, instruction)}"""
 

@@ -60,11 +60,13 @@ def held_out_users(
     samples = held_out_samples(dataset, split, evaluation.users)
     if samples is None or len(samples) < 2:
         raise InputError(
-            f"Fewer than two users have an item in the `{split}` split and one before it, so nothing "
-            "can be measured on held-out users. Use data with a validation or test split.",
+            f"Fewer than two users have both an item in the `{split}` split and an earlier item, so "
+            "nothing can be measured on held-out users. Use data with a validation or test split.",
             code="no_held_out_users",
-            title="There is nobody to measure on",
-            errors=[FieldError("config.evaluation.split", f"the data has no `{split}` users")],
+            title="There are no held-out users",
+            errors=[
+                FieldError("config.evaluation.split", f"the data set has too few `{split}` users")
+            ],
         )
     prompter = Prompter(dataset, samples, prompt)
     prompts = [prompter.prompt(index) for index in range(len(samples))]
@@ -100,11 +102,11 @@ def _candidates(
     )
     if found.items.shape[1] < 2:
         raise InputError(
-            f"All {len(samples)} held-out users chose the same title, so there is no other to choose "
-            "among. Ask more users (`evaluation.users`), or leave preference out with "
-            "`evaluation.candidates` 0.",
+            f"All {len(samples)} held-out users chose the same title, so there are no other titles to "
+            "choose from. Evaluate more users (`evaluation.users`), or leave preference out with "
+            "`evaluation.candidates: 0`.",
             code="too_few_candidates",
-            title="There are too few titles to choose among",
-            errors=[FieldError("config.evaluation.candidates", "there is one title")],
+            title="There are too few titles to choose from",
+            errors=[FieldError("config.evaluation.candidates", "there is only one title")],
         )
     return found

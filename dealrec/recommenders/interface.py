@@ -182,7 +182,7 @@ class Recommender(ABC):
         try:
             self.head.load_state_dict(load_file(folder / HEAD))
         except (OSError, RuntimeError, SafetensorError) as error:
-            reason = f"it has no {HEAD} that fits the options of `finetune`"
+            reason = f"its {HEAD} is missing or does not fit the options of `finetune`"
             raise adapter_not_usable(folder, reason) from error
 
     def hidden_states(self, texts: Sequence[Text]) -> Tensor:

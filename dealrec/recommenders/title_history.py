@@ -33,8 +33,8 @@ def title_history(sample: PromptedSample, catalogue: Mapping[str, int]) -> Title
     titles = quoted_titles(sample.history)
     if titles is None:
         raise InputError(
-            "With `finetune.encoder.history` `titles` a history must be quoted titles, as the prompt "
-            "`plain` writes it. Take that prompt, or `finetune.encoder.history` `prompt`.",
+            "`finetune.encoder.history: titles` needs histories of quoted titles, as the prompt "
+            "`plain` writes them. Use that prompt, or `finetune.encoder.history: prompt`.",
             code="history_not_titles",
             errors=[FieldError("finetune.encoder.history", "the history is not a list of titles")],
         )
@@ -49,10 +49,10 @@ def place_of(title: str, catalogue: Mapping[str, int]) -> int:
     """
     if title not in catalogue:
         raise InputError(
-            f"The title {title} of a sample is no title of the catalogue. Give the items from which "
+            f"The title {title} of a sample is not in the catalogue. Give the items file with which "
             "the coreset was made.",
             code="unknown_title",
-            errors=[FieldError("items", f"no title {title}")],
+            errors=[FieldError("items", f"has no title {title}")],
         )
     return catalogue[title]
 

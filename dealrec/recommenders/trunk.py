@@ -41,8 +41,8 @@ class Trunk:
             raise not_supported(loaded.model, "its decoder has no `layers`")
         if trained >= len(layers):
             raise InputError(
-                f"`{loaded.name}` has {len(layers)} layers; fewer than that can be trained on a "
-                "kept trunk.",
+                f"`{loaded.name}` has {len(layers)} layers, so `lora.last_layers` must be smaller than "
+                "that.",
                 code="too_many_layers",
             )
         self._lower, self._upper = layers[:-trained], layers[-trained:]

@@ -167,7 +167,7 @@ def strata_chart(strata: Sequence[StratumUse]) -> str:
     at_random = bars.transform_filter(f"datum.of == '{AT_RANDOM}'").mark_tick(thickness=2)
     width = 900 if len(strata) > FEW_STRATA else SIZE["width"]
     chart = alt.layer(available, chosen, at_random).properties(**SIZE | {"width": width})
-    return svg(chart, rows, "Samples available in and selected from every stratum")
+    return svg(chart, rows, "Samples in each stratum, and samples selected from it")
 
 
 def density(influence: Float64, effort: Float64, selected: Mask) -> str:

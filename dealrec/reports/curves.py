@@ -84,6 +84,6 @@ def _in_words(curves: Mapping[str, Sequence[tuple[int, float]]], unit: str) -> s
         place, least = min(points, key=lambda point: point[1])
         said.append(
             f"The {name} goes from {begun:.4g} at {unit} {first} to {ended:.4g} at {unit} {last}; "
-            f"the least is {least:.4g} at {unit} {place}."
+            f"the lowest value is {least:.4g} at {unit} {place}."
         )
     return " ".join(said)

@@ -54,7 +54,9 @@ def _what_was_read(manifest: Manifest) -> list[str]:
         return lines
     told = f"the loss of the earlier surrogate on {found['asked']:,} new rows is {found['loss']:.3f} nats"
     if found["held_out_loss"] is not None:
-        told += f", and {found['held_out_loss']:.3f} on rows that were held out from it"
+        told += (
+            f", and {found['held_out_loss']:.3f} nats on rows that were held out from its training"
+        )
     return [*lines, told]
 
 

@@ -21,9 +21,9 @@ _MEANINGS = {
     "overall": "",
 }
 _CELLS = (
-    "Darker cells hold more samples. A larger square means that a larger share of the cell was selected, a "
-    "larger circle that a larger share came into a random selection of the same size. The outermost cells "
-    "hold the tails."
+    "Darker cells hold more samples. A larger square means that a larger share of the cell was "
+    "selected; a larger circle, that a larger share is in a random selection of the same size. The "
+    "outermost cells hold the tails."
 )
 
 
@@ -83,14 +83,14 @@ def _quartiles(values: Float64, selected: Mask) -> str:
 def _agreement(influence: Float64, effort: Float64) -> str:
     found = spearman(influence, effort)
     if found is None:
-        return "One of the two is the same for every sample."
+        return "One of the two scores is the same for every sample."
     return f"Rank correlation {found:.2f} over {len(influence):,} samples."
 
 
 def _quotas(strata: Sequence[StratumUse]) -> str:
     quotas = [use.selected for use in strata if use.selected]
     if not quotas:
-        return "No sample was taken from any stratum."
+        return "No sample was selected from any stratum."
     least, most = min(quotas), max(quotas)
     span = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-    return f"Samples were taken from {len(quotas)} of {len(strata)} strata, {span} from each."
+    return f"Samples were selected from {len(quotas)} of {len(strata)} strata, {span} from each."

@@ -65,8 +65,8 @@ def carried(
         kept = np.flatnonzero(there)
         if len(kept) > budget:
             raise continuation_not_possible(
-                f"its coreset has {len(kept):,} members that stay, and the budget is {budget:,}. A larger "
-                "budget, or `replace` in place of `top_up`, goes on."
+                f"its coreset has {len(kept):,} members that stay, but the budget is {budget:,}. Use a "
+                "larger budget, or `replace` instead of `top_up`."
             )
         chosen = np.concatenate([kept, fresh[: budget - len(kept)]])
     else:

@@ -98,10 +98,10 @@ class Scores:
             if len(bad):
                 key = self.keys[int(bad[0])].as_py()
                 raise InputError(
-                    f"{len(bad):,} {name} score(s) are not finite; the first is of sample {key!r}.",
+                    f"{len(bad):,} of the {name} scores are not finite, such as that of sample {key!r}.",
                     code="non_finite_score",
                     title="A score is not a number",
-                    errors=[FieldError(f"{name}.{key}", "not finite")],
+                    errors=[FieldError(f"{name}.{key}", "is not finite")],
                 )
 
     def __len__(self) -> int:

@@ -25,12 +25,12 @@ def select_from_pool(
     places = np.flatnonzero(scores.candidates)
     if budget > len(places):
         raise InputError(
-            f"The budget is {budget:,} samples, and effort was measured for {len(places):,} "
-            f"candidates only. Ask for at most {len(places):,}, or run a job with a larger "
-            "effort.candidates, or without it.",
+            f"The budget is {budget:,} samples, but effort was measured only for {len(places):,} "
+            f"candidates. Use a budget of at most {len(places):,}, or run a job with a larger "
+            "`effort.candidates`, or without it.",
             code="budget_above_candidates",
-            title="The budget is above the number of candidates",
-            errors=[FieldError("budget", f"at most {len(places)}")],
+            title="The budget is larger than the number of candidates",
+            errors=[FieldError("budget", f"must be at most {len(places)}")],
         )
     inner = selector(scores.of_candidates(), budget, config)
     assert scores.influence is not None

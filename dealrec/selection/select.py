@@ -83,14 +83,14 @@ def _require(scores: Scores, entry: SelectorEntry, needs: frozenset[Need]) -> No
     weighed = {Need.EFFORT} if entry.weighs_effort else set()
     missing = sorted(need.value for need in needs - weighed if not scores.has(need))
     if missing:
-        found = f"The selector `{entry.method}` looks at {', '.join(missing)}, which these scores "
+        found = f"The selector `{entry.method}` needs {', '.join(missing)}, which these scores "
         help_with = f" {NO_TIMES} `popular`." if Need.TIMES.value in missing else ""
         if not {name.removeprefix("validation_") for name in missing} <= {*missing}:
             help_with += f" Use another selector, or {MAKES_VALIDATION}."
         raise InputError(
             f"{found}do not have.{help_with}",
             code="scores_missing",
-            title="The selector needs more than there is",
+            title="The selector needs scores that are missing",
             errors=[FieldError("selection.method", f"needs {name}") for name in missing],
         )
 

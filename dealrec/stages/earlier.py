@@ -37,7 +37,7 @@ def earlier_surrogates(earlier: Mapping[str, Path], config: SurrogateConfig) -> 
     """The surrogates to go on from; raises :class:`InputError` (``continuation_not_possible``)."""
     folder = earlier.get(StageName.SURROGATE)
     if folder is None or DATASET not in earlier:
-        raise continuation_not_possible("its surrogate, or its data set, is not there any more.")
+        raise continuation_not_possible("its surrogate or its data set has been deleted.")
     items = Dataset.load(earlier[DATASET]).item_ids
     found = EarlierSurrogates(load_ensemble(folder).members, items)
     found.require_alike(config)
@@ -171,7 +171,7 @@ def earlier_members(earlier: Mapping[str, Path], dataset: Dataset, samples: Samp
     """
     folder = earlier.get(StageName.SELECT)
     if folder is None or DATASET not in earlier:
-        raise continuation_not_possible("its coreset, or its data set, is not there any more.")
+        raise continuation_not_possible("its coreset or its data set has been deleted.")
     members = pq.read_table(folder / MEMBERS, columns=["sample_key"])["sample_key"].combine_chunks()
     if samples.given is not None:
         return members

@@ -87,8 +87,8 @@ def _learned(
     chosen[kept[order[: round(going_on.replay * len(kept))]]] = True
     if not chosen.any():
         raise continuation_not_possible(
-            f"none of its {len(members):,} members is new, and `continuation.replay` is {going_on.replay:g}, "
-            "so the training has nothing to learn. A larger share replays some."
+            f"none of its {len(members):,} members is new and `continuation.replay` is {going_on.replay:g}, "
+            "so the training has nothing to learn. Use a larger `replay`."
         )
     told = {"new_samples": float((~known).sum()), "replayed_samples": float(chosen[known].sum())}
     return [members[place] for place in np.flatnonzero(chosen)], told

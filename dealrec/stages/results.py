@@ -73,8 +73,8 @@ def require_kept_start(config: FinetuneConfig | None, out: Path) -> None:
     if start is None or Path(start).expanduser().resolve() != (out / ADAPTER).resolve():
         return
     raise InputError(
-        f"The training goes on from the adapter in {out / ADAPTER}, which its own result would replace. "
-        "Choose another folder for the results (`--out`), or go on from the whole result "
+        f"The training continues from the adapter in {out / ADAPTER}, which its own result would "
+        "replace. Choose another folder for the results (`--out`), or continue from the whole result "
         "(`--continue-from` with `--carry-adapter`).",
         code="adapter_not_usable",
         title="The adapter cannot be used",

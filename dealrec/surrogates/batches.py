@@ -44,7 +44,10 @@ class TrainingSequences:
         long_enough = ends - starts >= 2
         if not long_enough.any():
             raise InputError(
-                "No user has two training items, so there is nothing for a surrogate to learn.",
+                (
+                    "No user has two items in the training split, so there is nothing for a surrogate to "
+                    "learn."
+                ),
                 code="no_training_sequences",
             )
         return cls(items, starts[long_enough], ends[long_enough], dataset.n_items)

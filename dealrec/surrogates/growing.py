@@ -45,7 +45,8 @@ class EarlierSurrogate:
         """
         if not model.goes_on:
             raise continuation_not_possible(
-                f"the surrogate `{self.trained.config.model}` reads its items anew for every version."
+                f"the surrogate `{self.trained.config.model}` cannot be trained further when the data "
+                "have grown."
             )
         old, new = dict(self.trained.model.named_parameters()), dict(model.named_parameters())
         before, now = len(self.item_ids), len(item_ids)
@@ -86,7 +87,7 @@ class EarlierSurrogates:
         """Raise :class:`InputError` (``continuation_not_possible``) for another architecture or number."""
         if len(self.members) != config.ensemble:
             raise continuation_not_possible(
-                f"it had {len(self.members)} surrogates, and `surrogate.ensemble` is {config.ensemble}."
+                f"it had {len(self.members)} surrogates, but `surrogate.ensemble` is {config.ensemble}."
             )
         require_alike(self.members[0].config, config)
 

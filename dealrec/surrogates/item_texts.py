@@ -28,8 +28,8 @@ def text_vectors(dataset: Dataset, size: int) -> npt.NDArray[np.float32]:
     )  # the title of an item without one is its id
     if pc.all(nameless).as_py() and not dataset.item_texts:
         raise InputError(
-            "The surrogate `content` reads the texts of items, and the items of this data set have none. "
-            "Give an items file with titles, or take another `surrogate.model`.",
+            "The surrogate `content` reads the texts of items, but the items of this data set have "
+            "none. Give an items file with titles, or use another `surrogate.model`.",
             code="no_item_texts",
             title="The items have no texts",
             errors=[FieldError("config.surrogate.model", "the items have no texts")],

@@ -35,7 +35,7 @@ def surrogate_class(model: str) -> "type[Surrogate]":
     except (ImportError, AttributeError) as error:
         raise _unusable(model, str(error)) from error
     if not (isinstance(found, type) and issubclass(found, Surrogate)):
-        raise _unusable(model, "it is not a dealrec.surrogates.interface.Surrogate")
+        raise _unusable(model, "it is not a subclass of dealrec.surrogates.interface.Surrogate")
     return found
 
 

@@ -270,7 +270,10 @@ class SurrogateTraining:
             count += len(states)
         if not math.isfinite(total):
             raise DealrecError(
-                "The surrogate's training loss is no longer a number. Use a lower learning rate.",
+                (
+                    "The loss of the surrogate's training is no longer a number. Use a lower learning "
+                    "rate (`surrogate.learning_rate`)."
+                ),
                 code="training_diverged",
                 title="Training diverged",
             )

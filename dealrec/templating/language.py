@@ -70,7 +70,7 @@ def check(
     for name in tree.find_all(nodes.Name):
         if name.name not in known:
             listed = why or f"the names are {', '.join(sorted(names))}"
-            raise _at(name, f"uses `{_short(name.name)}`, which is no name here; {listed}")
+            raise _at(name, f"uses `{_short(name.name)}`, which is not a name here; {listed}")
     if marked is not None:
         tree.body = _marked(tree.body, marked)
     uses_marked = any(_is_mark(node) for node in tree.body)
@@ -82,7 +82,7 @@ def _parsed(source: str) -> nodes.Template:
     try:
         return SANDBOX.parse(source)
     except TemplateSyntaxError as error:
-        said = (error.message or "it is no template").rstrip(".")
+        said = (error.message or "it is not a template").rstrip(".")
         raise TemplateProblem(f"has an error in line {error.lineno}: {_short(said, 200)}") from None
     except RecursionError:
         raise TemplateProblem("is nested too deeply") from None
@@ -109,7 +109,7 @@ def _require_allowed(node: nodes.Node) -> None:
     if isinstance(node, nodes.Filter | nodes.Test):
         _require_listed(node)
     if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
-        raise _at(node, f"asks for `.{_short(node.attr)}`; no such thing can be read")
+        raise _at(node, f"asks for `.{_short(node.attr)}`, which cannot be read")
     if isinstance(node, nodes.For) and node.recursive:
         raise _at(node, "uses a recursive loop, which cannot be used")
     if not isinstance(node, _ALLOWED):
@@ -122,13 +122,13 @@ def _require_range(node: nodes.Call) -> None:
     if isinstance(called, nodes.Getattr):
         raise _at(
             node,
-            f"calls `.{_short(called.attr)}()`; methods cannot be called, and filters such as `|upper` "
-            "take their place",
+            f"calls `.{_short(called.attr)}()`; methods cannot be called, use filters such as `|upper` "
+            "instead",
         )
     if not isinstance(called, nodes.Name) or called.name != "range":
-        raise _at(node, "calls something; only `range` can be called")
+        raise _at(node, "contains a call; only `range` can be called")
     if node.kwargs or node.dyn_args or node.dyn_kwargs:
-        raise _at(node, "calls `range` with something that is no number")
+        raise _at(node, "calls `range` with something that is not a number")
 
 
 def _require_listed(node: nodes.Filter | nodes.Test) -> None:

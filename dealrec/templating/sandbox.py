@@ -72,8 +72,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return getattr(obj, attribute)
         kind = "text" if isinstance(obj, str) else "a value"
         raise TemplateProblem(
-            f"asks for `.{attribute}` of {kind}; only fields of items, `target` and `user` can be read, "
-            "and filters such as `|upper` take the place of methods"
+            f"asks for `.{attribute}` of {kind}; only fields of items, `target` and `user` can be "
+            "read, and filters such as `|upper` replace methods"
         )
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -92,7 +92,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
             return _joined(context, [left, right])
         if not (_is_number(left) and _is_number(right)):
-            raise TemplateProblem(f"uses `{operator}` with something that is no number")
+            raise TemplateProblem(f"uses `{operator}` with something that is not a number")
         return _number(super().call_binop(context, operator, left, right))
 
 
@@ -171,7 +171,7 @@ def _values(values: Any) -> list[Any]:
     if isinstance(values, Undefined):
         values = iter(values)  # raises, and names what is missing
     if not isinstance(values, list | tuple | range | Iterator):
-        raise TemplateProblem("loops over something that is no list")
+        raise TemplateProblem("loops over something that is not a list")
     return list(values)
 
 
@@ -214,7 +214,7 @@ def _plain(value: object) -> object:
 def _round(value: Any, precision: int = 0) -> Any:
     if not _is_number(value) or not 0 <= precision <= _PRECISION:
         raise TemplateProblem(
-            f"rounds something that is no number, or to more than {_PRECISION} digits"
+            f"rounds something that is not a number, or to more than {_PRECISION} digits"
         )
     return round(value, precision)
 
@@ -226,7 +226,7 @@ def _sum(context: Context, values: Iterable[Any], attribute: str | None = None) 
         if attribute is not None:
             value = context.environment.getitem(value, attribute)  # noqa: PLW2901 - the field stands for it
         if not _is_number(value):
-            raise TemplateProblem("uses `|sum` with something that is no number")
+            raise TemplateProblem("uses `|sum` with something that is not a number")
         total = _number(total + value)
     return total
 

@@ -13,8 +13,8 @@ SYSTEM = ("user", "noun")
 ANSWER_CHARACTERS = 4000
 """The most characters of an answer."""
 ONE_FOR_ALL = (
-    "the answer of an item must be the same for every user, so that the catalogue can be ranked: it can use "
-    "`target` and `noun` alone"
+    "the answer of an item must be the same for every user so that the catalogue can be ranked, so it "
+    "can only use `target` and `noun`"
 )
 """Why an answer cannot depend on a history."""
 _TRIED = {
@@ -79,8 +79,8 @@ def require_usable(part: str, source: str, history_items: int, title_characters:
             template = request_template(source)
             if not template.uses_marked:
                 raise TemplateProblem(
-                    "is the name of no prompt, and no template that uses `history`; the names are plain, "
-                    "bigrec, chat"
+                    "is neither the name of a prompt (plain, bigrec or chat) nor a template that uses "
+                    "`history`"
                 )
             target = asked_view({name: _TRIED[name] for name in ASKED})
             for count in {1, history_items}:

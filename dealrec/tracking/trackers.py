@@ -88,11 +88,11 @@ def tracker_of(address: str) -> Tracker:
     if kind not in set(TrackerKind) or not place:
         known = ", ".join(f"{kind}:…" for kind in TrackerKind)
         raise InputError(
-            f"{address!r} is not the address of a tracker. It has one of the forms {known}, for example "
-            "mlflow:http://localhost:5000 or tensorboard:runs.",
+            f"{address!r} is not the address of a tracker. It must have one of the forms {known}, for "
+            "example mlflow:http://localhost:5000 or tensorboard:runs.",
             code="invalid_tracker",
             title="The tracker is not known",
-            errors=[FieldError("track", f"has one of the forms {known}")],
+            errors=[FieldError("track", f"must have one of the forms {known}")],
         )
     return Tracker(TrackerKind(kind), place)
 
@@ -111,6 +111,6 @@ def _failures(trackers: Sequence[Tracker], record: RunRecord) -> Iterator[str]:
             tracker.write(record)
         except TrackerFailed as error:
             yield (
-                f"The {tracker.kind} tracker got no record of this run ({error}). "
-                "The results themselves are complete."
+                f"The {tracker.kind} tracker got no record of this run ({error}). The results "
+                "themselves are complete."
             )

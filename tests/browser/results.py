@@ -21,7 +21,7 @@ _MISSING = {
 }
 _KILLED = {
     "title": "The stage's process was killed",
-    "detail": "The process was killed (SIGKILL), most often because the machine had no memory left.",
+    "detail": "The process was killed (SIGKILL), most likely because the machine ran out of memory.",
     "code": "stage_killed",
     "stage": "surrogate",
 }

@@ -73,7 +73,7 @@ def _start_a_job(page: Page) -> None:
     expect(page.get_by_label("Effort weight λ")).to_be_hidden()
     page.get_by_label("Epochs").first.fill("1")
     page.get_by_label("Budget", exact=True).fill("20")
-    expect(page.get_by_text("Samples taken")).to_be_visible()
+    expect(page.get_by_text("Samples to select")).to_be_visible()
     expect(page.locator(".sums")).to_contain_text("24")
     expect(page.get_by_text("more than the budget of 24 samples")).to_be_visible()
     press(page.get_by_role("button", name="Start the job"))
@@ -98,13 +98,13 @@ def _watch(page: Page) -> None:
 
 def _read_why(page: Page) -> str:
     press(page.get_by_role("button", name="Why").first)
-    expect(page.get_by_text("Taken: ").first).to_be_visible()
-    press(page.get_by_role("button", name="Show the samples most like it"))
+    expect(page.get_by_text("Selected: ").first).to_be_visible()
+    press(page.get_by_role("button", name="Show the most similar samples"))
     expect(page.locator(".alike-list li")).to_have_count(8)
     shown = set(page.locator("#members .sample > details code").all_text_contents())
     left_out = next(key for key in (f"u{n:04}" for n in range(1, 121)) if key not in shown)
     press(page.get_by_text("Look up a sample by its key"))
-    page.get_by_label("Look up any sample").fill(left_out)
+    page.get_by_label("Key of a sample").fill(left_out)
     press(page.get_by_role("button", name="Look up"))
     expect(page.locator("#looked-up code").first).to_have_text(left_out)
     expect(page.locator("#looked-up .badge")).to_be_visible()
@@ -114,7 +114,7 @@ def _read_why(page: Page) -> str:
     expect(page.get_by_text("96 in all")).to_be_visible()
     press(page.get_by_role("link", name="Scores", exact=True))
     expect(
-        page.get_by_role("img", name="Samples available in and selected from every stratum")
+        page.get_by_role("img", name="Samples in each stratum, and samples selected from it")
     ).to_be_visible()
     expect(page.get_by_text("as many at random").first).to_be_visible()
     figure = page.locator("figure").filter(has_text="Distribution of influence")
@@ -133,7 +133,7 @@ def _look_at_the_map(page: Page) -> None:
     press(plot, "Enter")
     expect(page.locator("#on-the-map .sample").first).to_be_visible()
     page.get_by_label("Colour by").select_option("influence")
-    expect(page.get_by_text("the five fifths of influence")).to_be_visible()
+    expect(page.get_by_text("from the lowest to the highest influence")).to_be_visible()
 
 
 def _select_again(page: Page) -> None:
@@ -203,7 +203,7 @@ def test_addresses_stand_in_for_files(open_page: Open, sample: Path) -> None:
     page.get_by_label("Addresses of interactions").fill("file:///etc/passwd")
     page.get_by_role("button", name="Upload").click()
     alert = page.get_by_role("alert")
-    expect(alert.filter(has_text="is not among the addresses")).to_be_visible()
+    expect(alert.filter(has_text="is not an address that this server may read")).to_be_visible()
     page.get_by_label("Interactions", exact=True).set_input_files(sample / "interactions.csv")
     page.get_by_role("button", name="Upload").click()
     expect(alert.filter(has_text="not both")).to_be_visible()

@@ -54,7 +54,7 @@ def test_a_nightly_pipeline_ends_in_a_coreset_and_an_adapter_and_goes_on_the_nex
         second = pipeline.datasets.get(first.dataset_id).append(later).wait()
     page.goto(f"/console/datasets/{second.id}")
     page.get_by_role("link", name="New job").click()
-    earlier = page.get_by_label("Go on from an earlier job")
+    earlier = page.get_by_label("Continue from an earlier job")
     how = page.get_by_label("The new coreset")
     expect(how).to_be_hidden()
     earlier.select_option(first.id)
@@ -67,7 +67,7 @@ def test_a_nightly_pipeline_ends_in_a_coreset_and_an_adapter_and_goes_on_the_nex
     expect(page.locator(".sums")).to_contain_text("14")
     glance(page, "engineer-going-on")
     page.get_by_role("button", name="Start the job").click()
-    expect(page.get_by_text("goes on from")).to_be_visible()
+    expect(page.get_by_text("continues from")).to_be_visible()
     page.get_by_role("link", name="Open coreset").click(timeout=150_000)
     assert _members(page) > set(pipeline_members(server, first.id))
     assert not watched.errors

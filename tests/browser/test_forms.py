@@ -16,7 +16,7 @@ def test_no_error_takes_what_was_entered(open_page: Open, results: Results) -> N
     page = watched.page
     page.set_viewport_size({"width": 1280, "height": 800})
     page.goto(f"/console/jobs/new?dataset_id={results.finished.dataset}")
-    expect(page.get_by_text("Samples taken")).to_be_visible()
+    expect(page.get_by_text("Samples to select")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollHeight <= innerHeight"), "needs scrolling"
     page.get_by_text("Customize").click()
     page.get_by_label("Epochs").first.fill("3")
@@ -34,7 +34,7 @@ def test_no_error_takes_what_was_entered(open_page: Open, results: Results) -> N
     page.context.clear_cookies(name="dealrec_key")
     budget.fill("5")
     page.get_by_role("button", name="Start the job").click()
-    expect(page.get_by_text("in another tab, then send this again")).to_be_visible()
+    expect(page.get_by_text("in another tab and then send this form again")).to_be_visible()
     _still_there(page)
 
 

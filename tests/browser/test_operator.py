@@ -120,7 +120,7 @@ def test_a_webhook_is_added_tried_and_deleted(open_page: Open) -> None:
     expect(page.locator("#made-secret")).to_have_count(0)
     page.get_by_text("Delete this webhook").click()
     page.get_by_role("button", name="Delete for good").click()
-    expect(page.get_by_text("No webhook yet")).to_be_visible()
+    expect(page.get_by_text("No webhooks yet")).to_be_visible()
     assert all("422" in error for error in watched.errors)
 
 

@@ -25,11 +25,11 @@ def test_pages_of_nothing_yet_say_how_to_begin(open_page: Open) -> None:
     watched = open_page()
     page = watched.page
     for path, words in (
-        ("/console/datasets", "No data set yet"),
-        ("/console/jobs", "No job yet"),
+        ("/console/datasets", "No data sets yet"),
+        ("/console/jobs", "No jobs yet"),
         ("/console/jobs/new", "No data set to work on"),
-        ("/console/coresets", "No coreset yet"),
-        ("/console/adapters", "No adapter yet"),
+        ("/console/coresets", "No coresets yet"),
+        ("/console/adapters", "No adapters yet"),
         ("/", "First steps"),
     ):
         page.goto(path)

@@ -145,7 +145,7 @@ def test_defaults_of_the_file_reach_a_command(home: Path) -> None:
             "[prune]\nbuget = 1",
             "`buget` is not an option of `dealrec prune`; did you mean `budget`?",
         ),
-        ("key = 'dr_secret'", "not the key itself"),
+        ("key = 'dr_secret'", "must not be the key itself"),
         ("key = 'file:none'", "There is no file"),
         ("server =", "cannot be read as TOML"),
     ],

@@ -16,7 +16,7 @@ def test_the_demo_touches_no_files_of_yours(tmp_path: Path) -> None:
     register(application)
     result = CliRunner().invoke(application, ["demo", "--out", str(tmp_path)])
     assert result.exit_code == 2
-    assert "holds files already" in result.output
+    assert "already holds files" in result.output
     assert [*tmp_path.iterdir()] == [kept]
 
 

@@ -28,7 +28,7 @@ def test_options_of_the_data_come_from_flags_assignments_and_the_configuration_f
     [
         ({"set_": ["data.colour=red"]}, "`data.colour` is not an option"),
         ({"set_": ["data.split=column"], "split": "column"}, "by itself and in `data`"),
-        ({"set_": ["data=3"]}, "not an object"),
+        ({"set_": ["data=3"]}, "must be an object"),
         ({"column": ["who=user"]}, "`data.columns.who` must be one of"),
     ],
 )
@@ -54,7 +54,7 @@ def test_a_command_takes_them_as_one_record_and_offers_them_one_by_one():
 def test_an_interruption_says_that_what_is_finished_is_kept(capsys):
     with pytest.raises(KeyboardInterrupt), resumable_display(quiet=True):
         raise KeyboardInterrupt
-    assert "the same command goes on from there" in capsys.readouterr().err
+    assert "run the same command again" in capsys.readouterr().err
 
 
 def test_a_comparison_asks_by_default_for_the_selector_that_jobs_have_by_default():

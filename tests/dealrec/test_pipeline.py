@@ -75,7 +75,7 @@ def test_a_notebook_shows_what_was_chosen(result):
 
 def test_options_without_effect_are_warned_of_before_the_run(data, result):
     config = {**SMALL, "selection": {"method": "random", "strata": 3}}
-    with pytest.warns(OptionWarning, match="does not read it") as warned:
+    with pytest.warns(OptionWarning, match="does not use it") as warned:
         again = dealrec.prune(
             data / "interactions.csv",
             items=data / "items.csv",

@@ -97,7 +97,7 @@ def test_selectors_of_each_kind_select_from_texts(home, method):
 
 
 def test_a_selector_that_needs_the_surrogate_is_refused_before_anything_runs(home):
-    with pytest.raises(InputError, match="These work: ") as refused:
+    with pytest.raises(InputError, match="These selectors work: ") as refused:
         pruned(home, "refused", selection={"method": "influence"})
     assert refused.value.code == "no_sample_ids"
     assert not (home / "refused").exists()
@@ -111,7 +111,7 @@ def test_the_command_line_selects_and_says_which_selectors_work(home, monkeypatc
 
     prune = ("prune", "--samples", "texts.jsonl", "--budget", "4")
     refused = run(*prune, "--set", "selection.method=dealrec", "--out", "x")
-    assert "These work" in (refused.output + str(refused.exception)), refused.output
+    assert "These selectors work" in (refused.output + str(refused.exception)), refused.output
     assert "texts without ids, 30 users" in run("inspect", "--samples", "texts.jsonl").stdout
     taken = run(*prune, "--set", "effort=null", "--out", "y", "--json")
     assert taken.exit_code == 0, taken.output

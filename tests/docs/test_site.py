@@ -56,4 +56,4 @@ def test_the_page_of_the_api_begins_with_prune_and_explains_every_object() -> No
     assert links <= headings, links - headings
     for path in ("scored-samples", "verdicts", "merged", "webhooks", "models"):
         assert re.search(rf"^### `\w+ /v1/\S*{path}`", page, re.MULTILINE), path
-    assert "| `eta_seconds` | number or null | The seconds until the job ends" in page
+    assert "| `eta_seconds` | number or null | The estimated seconds until the job ends" in page

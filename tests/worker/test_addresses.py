@@ -143,7 +143,7 @@ def test_several_files_of_a_form_are_one_table(client, run_all, events, expected
     run_all()
     found = client.get(answer.headers["location"]).json()
     assert (found["sha256"], found["name"]) == (expected, "part-0")
-    assert found["report"]["read"][0]["said"][-1] == "4 files are one table"
+    assert found["report"]["read"][0]["said"][-1] == "4 files were read as one table"
 
 
 def test_several_uploads_are_one_table(client, run_all, events, expected):

@@ -9,7 +9,7 @@ class AuditStage(StageSpec):
     name = StageName.AUDIT
     title = "Audit"
     part = "audit"
-    summary = "The data set's shape: what decides whether there is anything to learn from it."
+    summary = "The data set's shape, which decides whether there is anything to learn from it."
     switch = "Summarise the data set"
     phase = Phase.SCORING
     queue = Queue.CPU

@@ -266,9 +266,9 @@ def require_unchanged(
     if planned is None or found == planned or not found.get("revision"):
         return
     raise InputError(
-        f"The files of the language model of the stage {spec.name}, or its entry in the catalogue, have "
-        "changed since this work was planned, so its result would be kept under the wrong key. Start it "
-        "anew, or bring the earlier files back and retry.",
+        f"The files of the language model of the stage {spec.name}, or its entry in the catalogue, "
+        "have changed since this job was planned, so the result would be kept under the wrong key. "
+        "Start a new job, or restore the earlier files and retry.",
         code="model_changed",
         title="The language model has changed",
     )

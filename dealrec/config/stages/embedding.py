@@ -28,7 +28,7 @@ class EmbeddingStage(StageSpec):
     name = StageName.EMBEDDING
     title = "Embedding"
     part = "embedding"
-    summary = "A vector of every sample, for selectors that look at one."
+    summary = "A vector for every sample, for selectors that use one."
     phase = Phase.SCORING
     version = 2
     reads = TEXTS | {"validation_users", "embedding"}

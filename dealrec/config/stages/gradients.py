@@ -10,7 +10,7 @@ class GradientsStage(StageSpec):
     name = StageName.GRADIENTS
     title = "Gradients"
     part = "gradients"
-    summary = "Gradients of the language model, for selectors that look at them."
+    summary = "Gradients of the language model, for selectors that use them."
     phase = Phase.SCORING
     version = 2
     reads = TEXTS | {"validation_users", "gradients"}

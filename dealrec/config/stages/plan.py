@@ -104,9 +104,12 @@ class DataShape:
         found = count_samples(self.train_lengths, sampling, config.min_history)
         if not found:
             raise InputError(
-                f"The data set has no sample with {config.min_history} items of history.",
+                (
+                    f"The data set has no sample with at least {config.min_history} items of history. "
+                    "Lower `min_history`, or use data with more interactions of each user."
+                ),
                 code="no_samples",
-                title="There is nothing to choose from",
+                title="There are no samples to choose from",
             )
         return found
 
@@ -142,7 +145,7 @@ class DataShape:
             if missing:
                 known = ", ".join(("title", "id", *(self.texts or ())))
                 raise prompt_not_possible(
-                    part, f"asks for `{missing[0]}`, which an item does not have; it has {known}"
+                    part, f"asks for `{missing[0]}`, which items do not have; they have {known}"
                 )
 
     def require_held_out(self, evaluation: EvaluationConfig | None) -> None:
@@ -159,11 +162,13 @@ class DataShape:
         if not any(self.counts.get(split.value) for split in splits):
             named = " or ".join(f"`{split.value}`" for split in splits)
             raise InputError(
-                f"The data set has no {named} interactions: there is nobody to measure on. Leave the "
-                "evaluation out, or use a split that makes some.",
+                f"The data set has no {named} interactions, so there are no held-out users to evaluate "
+                "on. Leave the evaluation out, or use a split that creates some.",
                 code="no_held_out_users",
-                title="There is nobody to measure on",
-                errors=[FieldError("config.evaluation.split", f"the data has no {named} split")],
+                title="There are no held-out users",
+                errors=[
+                    FieldError("config.evaluation.split", f"the data set has no {named} split")
+                ],
             )
 
     def require_validation(self, finetune: FinetuneConfig | None) -> None:
@@ -249,8 +254,11 @@ def plan_prune(
     """
     config = data.decided(config)
     if continued is not None and not data.has_ids:
-        why = "A work folder keeps finished stages: run the job on all texts in that of the earlier one."
-        raise no_ids("Going on from an earlier job", why, "continue_from")
+        why = (
+            "Run the job on all texts in the work folder of the earlier job instead; finished stages are "
+            "reused from there."
+        )
+        raise no_ids("Continuing from an earlier job", why, "continue_from")
     data.require_held_out(config.evaluation)
     data.require_prompt(config.prompt)
     data, config = data.with_samples_of(config)
@@ -267,7 +275,10 @@ def plan_prune(
 def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     """Plan a job that compares selectors; raises as :func:`plan_prune`."""
     if not data.has_ids:
-        why = "It asks held-out users for items. `dealrec prune` selects, and says which selectors work."
+        why = (
+            "A comparison evaluates which items held-out users choose. `dealrec prune` can select from "
+            "such texts."
+        )
         raise no_ids("A comparison", why, "dataset_id")
     data.require_held_out(comparison.config.evaluation)
     data.require_prompt(comparison.config.prompt)

@@ -13,7 +13,7 @@ class TitlesStage(StageSpec):
     name = StageName.TITLES
     title = "Title vectors"
     part = "titles"
-    summary = "A vector of every title, for selectors that train a small recommender on them."
+    summary = "A vector for every title, for selectors that train a small recommender on them."
     phase = Phase.SCORING
     reads = TEXTS | {"validation_users", "titles"}
     of_ids = True

@@ -92,7 +92,10 @@ def datamodeling_scores(
     candidates = np.unique(samples.users).astype(np.int64)
     if len(candidates) < 10:
         raise InputError(
-            "Fidelity needs at least ten users with a sample to train on halves of them.",
+            (
+                "Measuring fidelity needs at least ten users with a sample, because surrogates are "
+                "trained on halves of them."
+            ),
             code="too_small",
         )
     members = random_halves(candidates, dataset.n_users, scale.halves, scale.seed)

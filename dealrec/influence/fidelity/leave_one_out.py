@@ -233,7 +233,7 @@ def _minimum(objective: Objective, start: Tensor) -> Tensor:
             break
         found, gradient = found - step, further
     raise InputError(
-        "Optimising the measured parameters again did not converge (gradient "
+        "Optimising the measured parameters after leaving samples out did not converge (gradient "
         f"{float(gradient.abs().max()):.1e}). Use a larger damping, a smaller problem, or a smaller "
         "parameter set.",
         code="not_converged",

@@ -57,7 +57,7 @@ class FidelityReport:
                 elif interval.high < 0:
                     said = "predicts worse than"
                 else:
-                    said = "cannot be told from"
+                    said = "does not predict measurably better or worse than"
                 sentences.append(f"{kind} queries: {CONFIGURED} {said} {other}, by {interval}.")
         return sentences
 
@@ -116,10 +116,10 @@ def measure_fidelity(
     """
     if config.influence.risk is not Risk.LIKELIHOOD:
         raise InputError(
-            "Fidelity is checked by the likelihood of held-out items after retraining, and influence.risk "
-            f"is `{config.influence.risk}`. Check the scores with `influence.risk: likelihood`.",
+            "Fidelity is measured by the likelihood of held-out items after retraining, but "
+            f"influence.risk is `{config.influence.risk}`. Set `influence.risk: likelihood`.",
             code="risk_not_checked",
-            errors=[FieldError("config.influence.risk", "only `likelihood` can be checked")],
+            errors=[FieldError("config.influence.risk", "must be `likelihood`")],
         )
     predictors = [Predictor(CONFIGURED, config.influence), published(config.influence)]
     if table:

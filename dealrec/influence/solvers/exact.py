@@ -19,10 +19,15 @@ def require_exact(parameters: int) -> None:
     """
     if parameters > MAX_PARAMETERS:
         raise InputError(
-            f"The parameter set has {parameters:,} parameters; `exact` holds a dense matrix of at "
-            f"most {MAX_PARAMETERS:,}. Use the solver `cg`, or a smaller parameter set.",
+            f"The parameter set has {parameters:,} parameters, but `exact` needs a dense matrix and "
+            f"allows at most {MAX_PARAMETERS:,}. Use the solver `cg`, or a smaller parameter set.",
             code="parameter_set_too_large",
-            errors=[FieldError("config.influence.solver", "`cg` has no limit of size")],
+            errors=[
+                FieldError(
+                    "config.influence.solver",
+                    "is too small-scale for these parameters; `cg` has no limit",
+                )
+            ],
         )
 
 

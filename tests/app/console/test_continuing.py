@@ -19,7 +19,7 @@ def test_a_job_on_a_later_version_can_go_on_from_one_on_an_earlier(
     form = {"csrf": token(client), "dataset_id": appended["id"], "budget": "5"}
     part = client.post("/console/jobs/going-on", data=form).text
     assert f'<option value="{made.job}">' in part and made.finetune not in part
-    assert "keeps all earlier samples and adds others" in part
+    assert "keeps all earlier samples and adds new ones" in part
     changed = {**form, "continue_from": made.job, "base": "default", "finetune.epochs": "9"}
     options = client.post("/console/jobs/options-of", data=changed).text
     assert f'name="like" value="{made.job}"' in options

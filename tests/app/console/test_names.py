@@ -37,7 +37,10 @@ def test_the_same_content_added_twice_is_noticed(client: TestClient, finisher: F
     first, second = finisher.dataset().id, finisher.dataset().id
     assert client.get(f"/v1/datasets/{second}").json()["same_content"] == [first]
     page = client.get(f"/console/datasets/{second}").text
-    assert "the same content" in page and f'href="/console/datasets/{first}"' in page
+    assert (
+        "The same content was uploaded before" in page
+        and f'href="/console/datasets/{first}"' in page
+    )
 
 
 def test_an_evaluation_says_for_whom_it_ranked_and_folds_figures_that_are_all_zero(
@@ -58,6 +61,6 @@ def test_an_evaluation_says_for_whom_it_ranked_and_folds_figures_that_are_all_ze
         session.get_one(JobRow, made.finetune).evaluation = measured
     for path in (f"/console/jobs/{made.finetune}", f"/console/adapters/{made.adapter}"):
         page = " ".join(client.get(path).text.split())
-        assert "60 users of the test split took part." in page
+        assert "evaluated on 60 users of the test split." in page
         assert "For 4 of these users, the catalogue is ranked" in page
-        assert "no user’s item came among the first 20" in page and page.count(">ndcg@5<") == 0
+        assert "no user’s item was among the first 20" in page and page.count(">ndcg@5<") == 0

@@ -273,7 +273,7 @@ def test_a_refused_form_stays_open_whatever_refused_it(
     dataset = finisher.dataset("ours")
     may_look = make_key("ours", scopes={"read"})
     page = client.get("/console/jobs/new", headers=may_look).text
-    assert "cannot be sent" in page and re.search(r'class="primary" disabled', page)
+    assert "you cannot send this form" in page and re.search(r'class="primary" disabled', page)
     form = {"csrf": token_of(page), "dataset_id": dataset.id, "budget": "x"}
     part = {"hx-request": "true"}
     for headers, status, words in (

@@ -27,7 +27,7 @@ def test_a_schedule_is_made_shown_with_its_ticks_paused_and_deleted(world: World
     assert place in client.get(f"/console/jobs/{job['id']}").text
     assert "Resume" in client.post(f"{place}/switch", data=form).text
     assert "nightly" in client.get("/console/schedules").text
-    assert "No schedule yet" in client.post(f"{place}/delete", data=form).text
+    assert "No schedules yet" in client.post(f"{place}/delete", data=form).text
 
 
 def test_a_job_is_repeated_with_its_options_and_a_version_shows_its_drift(world: World) -> None:  # noqa: F811

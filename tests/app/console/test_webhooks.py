@@ -28,7 +28,7 @@ def test_a_webhook_is_made_shown_with_its_secret_once_tried_switched_off_and_del
     shown = client.post(f"{place}/ping", data=form).text
     assert "webhook.ping" in shown and "pending" in shown
     assert "Switch on" in client.post(f"{place}/switch", data=form).text
-    assert "No webhook yet" in client.post(f"{place}/delete", data=form).text
+    assert "No webhooks yet" in client.post(f"{place}/delete", data=form).text
 
 
 def test_a_delivered_message_is_sent_again(client: TestClient, finisher: Finisher) -> None:

@@ -158,7 +158,7 @@ def test_where_only_candidates_have_effort_the_others_are_told_apart(
 
     answer = client.post(f"/v1/jobs/{made.job}/coresets", json={"budget": 21})
     assert (answer.status_code, answer.json()["code"]) == (422, "budget_above_candidates")
-    assert "20 candidates only" in answer.json()["detail"]
+    assert "only for 20 candidates" in answer.json()["detail"]
     coreset = client.post(f"/v1/jobs/{made.job}/coresets", json={"budget": 15}).json()
     candidates = set(table["sample_key"].filter(effort.is_valid()).to_pylist())
     assert members_of(client, coreset["id"]) <= candidates

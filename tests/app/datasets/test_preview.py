@@ -90,11 +90,11 @@ def test_without_the_libraries_the_words_are_shown_and_why_nothing_is_counted(
     monkeypatch.setattr(preview, "find_spec", lambda _: None)
     path = f"/v1/datasets/{finisher.dataset().id}/prompt-preview"
     found = client.post(path, json={"prompt": {"template": TEMPLATE}, "count": 2}).json()
-    assert "no libraries" in found["not_counted"]
+    assert "libraries for language models" in found["not_counted"]
     assert [sample["read"] for sample in found["samples"]] == [None, None]
     assert found["samples"][0]["messages"][0]["content"].endswith("\nNext:")
     page = client.post("/console/jobs/prompt", data=form_of(client, finisher)).text
-    assert "no libraries" in page
+    assert "libraries for language models" in page
     assert "<mark>" in page
 
 
@@ -102,7 +102,7 @@ def test_the_form_shows_the_faults_of_a_template(client: TestClient, finisher: F
     form = form_of(client, finisher) | {"prompt.template": "{{ nothing }}"}
     page = client.post("/console/jobs/prompt", data=form).text
     assert "config.prompt.template" in page
-    assert "no name here" in page
+    assert "not a name here" in page
 
 
 def test_an_unknown_model_is_named(client: TestClient, finisher: Finisher) -> None:

@@ -63,7 +63,7 @@ def test_a_target_becomes_the_budget_that_reaches_it_on_the_curve(
     found = client.post("/v1/estimates", json=asked(dataset, config=TRAINED)).json()
     assert found["budget"] == {"requested": 25, "samples": 25}
     page = client.get(f"/console/jobs/{job['id']}").text
-    assert "this many samples reached 98 % [94, 102] of what all 60 samples give" in page
+    assert "this many samples gave 98 % [94, 102] of what all 60 samples give" in page
 
 
 def test_the_selection_of_a_target_has_a_key_of_its_own_and_the_stages_before_do_not(
@@ -116,7 +116,10 @@ def test_a_curve_without_a_gain_and_curves_of_two_models_name_no_budget(
     dataset = finisher.dataset()
     draw(database, dataset, TRAINED, gain=False)
     flat = client.post("/v1/jobs", json=asked(dataset)).json()
-    assert flat["code"] == "no_curve" and "not show that all samples are better" in flat["detail"]
+    assert (
+        flat["code"] == "no_curve"
+        and "not show that training on all samples is better" in flat["detail"]
+    )
     draw(database, dataset, {"finetune": {}})
     two = client.post("/v1/jobs", json=asked(dataset)).json()
     assert "`bigrec`" in two["detail"] and "`finetune`" in two["detail"]

@@ -190,7 +190,10 @@ def test_a_model_that_is_not_here_is_refused_where_the_worker_is_here(
     }
     answer = client.post("/v1/jobs", json=body).json()
     assert answer["code"] == "model_not_available"
-    assert model == "gone" or "not pulled yet: run `dealrec models pull hub`" in answer["detail"]
+    assert (
+        model == "gone"
+        or "not been downloaded yet: run `dealrec models pull hub`" in answer["detail"]
+    )
 
 
 def test_a_stage_may_not_take_the_memory_that_a_model_needs(

@@ -44,7 +44,7 @@ def test_queues_workers_and_storage_are_shown_over_all_tenants_without_their_ids
     assert (task["job_id"], task["foreign"], task["progress"]["done"]) == (job, False, 1)
     assert mine["storage"]["free_bytes"] > 0
     assert job not in other.text and other.json()["workers"][0]["tasks"][0]["foreign"]
-    assert "no worker takes them" in page and "missing" in page and "25 % done" in page
+    assert "no worker takes stages from it" in page and "missing" in page and "25 % done" in page
 
 
 def test_who_only_reads_sees_failures_and_quotas_and_is_told_who_sees_more(
@@ -59,7 +59,7 @@ def test_who_only_reads_sees_failures_and_quotas_and_is_told_who_sees_more(
         page = client.get("/console/server", headers=reader).text
         assert "It was killed" in page and "Surrogate" in page and "no limit" in page
         assert f"/console/jobs/{made.job}/retry" not in page
-        assert "A key with the scope <code>admin</code>" in page and "/console/keys" not in page
+        assert "a key that has the scope <code>admin</code>" in page and "/console/keys" not in page
         assert (
             f"/console/jobs/{made.job}/retry" in client.get("/console/server", headers=writer).text
         )

@@ -110,7 +110,7 @@ def test_a_tracker_that_is_away_is_a_warning_and_tried_again(
     assert job["state"] == "succeeded" and job["tracking"][0]["state"] == "pending"
     (warning,) = job["warnings"]
     assert warning["location"] == "tracking.tensorboard"
-    assert warning["message"].endswith("it is tried again")
+    assert warning["message"].endswith("another attempt follows")
     assert warning["message"] in client.get(f"/console/jobs/{ended}").text.replace("&#39;", "'")
     (tmp_path / "runs").unlink()
     assert write() == 1
@@ -125,7 +125,7 @@ def test_a_tracker_that_stays_away_is_given_up(
     assert [write() for _ in range(11)] == [1] * 10 + [0]
     job = client.get(f"/v1/jobs/{ended}").json()
     assert job["tracking"][0]["state"] == "failed"
-    assert job["warnings"][0]["message"].endswith("it was given up")
+    assert job["warnings"][0]["message"].endswith("no further attempt is made")
 
 
 def test_a_program_that_fails_is_an_error_like_any_other(
@@ -134,7 +134,7 @@ def test_a_program_that_fails_is_an_error_like_any_other(
     monkeypatch.setattr(writing._WRITING, "answer", lambda _request: b"Killed\n")
     assert write() == 1
     (warning,) = client.get(f"/v1/jobs/{ended}").json()["warnings"]
-    assert "the program that writes it has failed" in warning["message"]
+    assert "the program that writes it failed" in warning["message"]
 
 
 def test_a_record_that_cannot_be_made_is_tried_ten_times_and_holds_up_no_other_job(

@@ -74,7 +74,7 @@ def test_a_message_exists_exactly_if_the_event_does(ends: Ends, database: Databa
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"), [(500, "500"), (307, "not followed"), (HANG, "no answer within 0.5 s")]
+    ("answer", "said"), [(500, "500"), (307, "not followed"), (HANG, "no response within 0.5 s")]
 )
 def test_a_receiver_that_fails_redirects_or_hangs_is_asked_again(
     answer: int,

@@ -164,5 +164,5 @@ def test_a_server_that_is_not_there_is_given_up_after_three_seconds(
     assert done.exit_code == 1
     assert f"{url} does not answer; trying again for 3 s.\n" in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"The service cannot be reached: {url} did not answer")
+    assert last.startswith(f"The server cannot be reached: {url} did not answer")
     assert "`--server URL`" in last

@@ -73,16 +73,19 @@ def test_a_change_of_the_file_is_seen_at_once(file: Path) -> None:
             "[models.x]\nfolders = 'x'",
             r"`models\.x\.folders` is not an option; did you mean `folder`\?",
         ),
-        ("[models.x]\nfolder = 'x'\ngguf = 'y'", r"names one of .*, not folder and gguf"),
-        ("[models.x]\nlicence = 'mit'", r"names one of .*, not none"),
+        (
+            "[models.x]\nfolder = 'x'\ngguf = 'y'",
+            r"must name exactly one of .*, not folder and gguf",
+        ),
+        ("[models.x]\nlicence = 'mit'", r"must name exactly one of .*, not none"),
         ("[models.x]\nrepository = 'a/b'\nrevision = 'main'", r"40 hexadecimal digits"),
         ("[models.x]\npackage = 'a'", r"a package needs `revision`"),
-        ("[models.x]\nfolder = 'x'\nrevision = '1'", r"files are known by content"),
+        ("[models.x]\nfolder = 'x'\nrevision = '1'", r"files are identified by their content"),
         ("[models.x]\nfolder = 'x'\ndtype = 'float16'", r"`models\.x\.dtype`"),
         ("[models.x]\nfolder = 'x'\ntrust_remote_code = true", r"is not an option"),
         ("[models.'a/b']\nfolder = 'x'", r"`models\.a/b\.name` must match"),
         ("[models.'../x']\nfolder = 'x'", r"\.name` must match"),
-        ("[models.smollm2-135m]\nfolder = 'x'", r"is built in"),
+        ("[models.smollm2-135m]\nfolder = 'x'", r"is a built-in model"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_what_is_wrong_and_where(file, text, said) -> None:
@@ -99,7 +102,7 @@ def test_commands_change_the_file_and_keep_what_people_wrote(file: Path) -> None
     add_entry(read_entry("hub", {"repository": "Qwen/Qwen2.5-0.5B", "revision": COMMIT}))
     assert list(catalogue()) == ["smollm2-135m", "mine", "hub"]
     assert file.read_text().startswith(mine)
-    with pytest.raises(InputError, match="has a model `hub` already"):
+    with pytest.raises(InputError, match="already has a model `hub`"):
         add_entry(read_entry("hub", {"folder": "x"}))
     remove_entry("hub")
     assert file.read_text().rstrip() == mine.rstrip()

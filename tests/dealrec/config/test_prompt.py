@@ -49,15 +49,15 @@ def test_the_words_of_named_prompts_are_as_their_stages_know_them():
 @pytest.mark.parametrize(
     ("part", "source", "reason"),
     [
-        ("template", "bigrek", "is the name of no prompt"),
-        ("template", "Name it.", "no template that uses `history`"),
+        ("template", "bigrek", "is neither the name of a prompt"),
+        ("template", "Name it.", "nor a template that uses `history`"),
         ("answer", "{{ history[0].title }}", "must be the same for every user"),
         ("answer", "{{ user.id }}{{ target.title }}", "must be the same for every user"),
         ("answer", "{{ target.rating }}", "must be the same for every user"),
         ("answer", "It.", "all items would have the same answer"),
         ("answer", "{{ target.title|replace('w', ' ')|trim if false }}", "an empty answer"),
         ("answer", "{{ target.title }}" * 90, "an answer of more than 4,000 characters"),
-        ("system", "{{ history|length }}", "no name here"),
+        ("system", "{{ history|length }}", "not a name here"),
         ("system", "{{ user.age }}", "it has id"),
     ],
 )
@@ -71,9 +71,13 @@ def test_what_is_wrong_with_a_template_is_said_where_it_stands(part, source, rea
 @pytest.mark.parametrize(
     ("prompt", "code", "reason"),
     [
-        ({"template": "{{ history[0].ago }}"}, "no_timestamps", "looks at times"),
+        ({"template": "{{ history[0].ago }}"}, "no_timestamps", "needs timestamps"),
         ({"template": "{{ history[0].rating }}"}, "prompt_not_possible", r"data\.ratings"),
-        ({"template": "{{ history[0].brnad }}"}, "prompt_not_possible", "it has title, id, brand"),
+        (
+            {"template": "{{ history[0].brnad }}"},
+            "prompt_not_possible",
+            "they have title, id, brand",
+        ),
         (
             {"answer": "{{ target.year }}"},
             "prompt_not_possible",

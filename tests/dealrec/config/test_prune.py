@@ -214,6 +214,6 @@ def test_a_selector_of_validation_samples_needs_a_validation_split(method):
 
 
 def test_a_selector_of_effort_needs_effort():
-    with pytest.raises(InputError, match="looks at effort"):
+    with pytest.raises(InputError, match="needs effort"):
         PruneConfig.parse({"effort": None, "selection": {"method": "goracs"}})
     PruneConfig.parse({"effort": None, "selection": {"method": "dealrec"}})

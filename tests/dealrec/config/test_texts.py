@@ -45,7 +45,9 @@ def test_a_selector_works_or_is_refused_with_those_that_do(method):
         needs = selector_needs(planned({"selection": {"method": method}}).options.config.selection)
         assert needs <= FROM_TEXTS
         return
-    with pytest.raises(InputError, match=r"These work: .*`random`.*`k_center`") as refused:
+    with pytest.raises(
+        InputError, match=r"These selectors work: .*`random`.*`k_center`"
+    ) as refused:
         planned({"selection": {"method": method}})
     assert refused.value.code == "no_sample_ids" and method in refused.value.detail
 

@@ -57,7 +57,7 @@ def test_strata_that_outnumber_the_budget_are_told_with_both_numbers():
     assert places(config, 20) == []
     (found,) = config_warnings(PruneConfig.parse(config), 19)
     assert told(found).startswith(
-        "`config.selection.strata` asks for 20 strata, more than the budget of 19 samples"
+        "`config.selection.strata` gives 20 strata, more than the budget of 19 samples"
     )
     balanced = {"selection": {"method": "balanced", "strata": 5, "length_strata": 4}}
     assert places(balanced, 19) == ["selection.strata"]

@@ -213,7 +213,7 @@ def test_configurations_have_the_newer_options_of_a_training(members, tmp_path):
     for made in (factory, trl):
         assert made["use_rslora"] and made["use_dora"]
     told = " ".join(export.notes)
-    for part in ("2 of the 20 rows", "TRL stops early by no option", "bitsandbytes"):
+    for part in ("2 of the 20 rows", "TRL has no option for early stopping", "bitsandbytes"):
         assert part in told
 
 
@@ -292,7 +292,7 @@ def test_examples_become_a_new_folder_or_none(tmp_path):
     export = dealrec.export(examples, out=tmp_path / "out")
     assert (export.samples, {*export.files} >= {"train.jsonl", "README.md"}) == (3, True)
     assert any("10 examples" in note for note in export.notes)
-    with pytest.raises(InputError, match="there already"):
+    with pytest.raises(InputError, match="already exists"):
         dealrec.export(examples, out=tmp_path / "out")
     for kind, code in (("csv", "no_configurations"), ("pickle", "unknown_format")):
         with pytest.raises(InputError) as refused:

@@ -194,7 +194,7 @@ def test_samples_without_an_answer_are_refused_and_counted(tmp_path):
 def test_other_fields_are_named(tmp_path):
     path = tmp_path / "samples.jsonl"
     path.write_text('{"question": "i", "answer": "b"}')
-    with pytest.raises(InputError, match="Its fields are: question, answer"):
+    with pytest.raises(InputError, match="It has the fields question, answer"):
         read_examples(path)
 
 

@@ -131,7 +131,7 @@ def test_names_by_position_stand_in_for_a_header(tmp_path, separator):
     by_number = ingest_bytes(tmp_path, content, columns=columns)
     assert by_name.report["accepted_rows"] == by_number.report["accepted_rows"] == 40
     assert by_name.dataset.sha256 == by_number.dataset.sha256
-    with pytest.raises(InputError, match="Give them by position"):
+    with pytest.raises(InputError, match="does not look like a header"):
         ingest_bytes(tmp_path, content)
 
 
@@ -197,7 +197,7 @@ def test_missing_values_may_have_a_word(tmp_path):
     result = ingest_bytes(tmp_path, content, format={"null_values": ["NULL", "\\N"]})
     reasons = {found["reason"] for found in result.report["reasons"]}
     assert reasons == {"empty_user_id", "empty_item_id"}
-    assert "2 cells hold a word" in "; ".join(result.report["read"][0]["said"])
+    assert "2 cells with a word" in "; ".join(result.report["read"][0]["said"])
 
 
 def test_rows_in_the_order_of_time_need_no_column_for_it(tmp_path):

@@ -183,7 +183,7 @@ def test_samples_alone_are_their_own_interactions_all_of_them_for_training(tmp_p
 
 
 def test_samples_without_ids_are_refused_with_the_reason(tmp_path):
-    with pytest.raises(InputError, match="Surrogate and influence need them") as refused:
+    with pytest.raises(InputError, match="The surrogate and influence need both") as refused:
         given(tmp_path, [{"user_id": "u", "history": [], "messages": TURNS}])
     assert refused.value.code == "no_item_ids"
     rows = [{"user_id": "u", "messages": TURNS}, {"messages": TURNS}, *GOOD]

@@ -49,9 +49,7 @@ def test_of_equal_rows_in_two_splits_the_earlier_split_counts(tmp_path):
 
 
 def test_ids_that_do_not_meet_are_shown_with_the_option_that_mends_them(tmp_path):
-    with pytest.raises(
-        InputError, match=r"`10` where the interactions have `10\.0`.*normalise_ids"
-    ):
+    with pytest.raises(InputError, match=r"`10`, but the interactions have `10\.0`.*normalise_ids"):
         ingest_bytes(tmp_path, ROWS.encode(), ITEMS.encode())
 
 

@@ -58,7 +58,7 @@ def test_a_report_says_which_columns_are_read_and_how_rows_are_understood(tmp_pa
     assert report["examples"][2]["title"] is None
     lines = inspection_lines(report["files"], report["examples"])
     assert "  item_id is `thing`" in lines
-    assert "interactions.csv: not used: colour" in validation_lines(report)
+    assert "interactions.csv: these columns are not used: colour" in validation_lines(report)
     assert "  user u0 took item i0 “Zero” at 2023-11-14" in lines
 
 

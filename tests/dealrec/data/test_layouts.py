@@ -60,7 +60,7 @@ def test_lines_of_a_layout_without_a_header_are_recognised(tmp_path, name):
     assert result.counts["users"] == USERS
     assert result.report["accepted_rows"] == len(ROWS)
     for read in result.report["read"]:
-        assert read["said"][0] == f"the layout `{name}` was recognised"
+        assert read["said"][0] == f"the layout `{name}` was detected"
     if item_form:
         assert result.dataset.titles.to_pylist()[0].startswith("A ")
 
@@ -86,12 +86,12 @@ def test_a_layout_is_recognised_by_its_names(tmp_path, name):
     content = WITH_NAMES[name].encode() + lines(CELLS[name])
     result = ingest_bytes(tmp_path, content, split="leave_one_out")
     assert result.counts["users"] == USERS
-    assert result.report["read"][0]["said"][0] == f"the layout `{name}` was recognised"
+    assert result.report["read"][0]["said"][0] == f"the layout `{name}` was detected"
 
 
 def test_a_layout_that_is_asked_for_needs_no_proof(tmp_path):
     content = lines("u{u}::i{i}::4::{t}")
-    with pytest.raises(InputError, match="holds no names of columns"):
+    with pytest.raises(InputError, match="does not look like a header"):
         ingest_bytes(tmp_path, content)
     result = ingest_bytes(tmp_path, content, layout="movielens-1m")
     assert result.report["accepted_rows"] == len(ROWS)

@@ -31,7 +31,7 @@ def test_words_for_a_missing_id_are_told_of(tmp_path, written, column):
     rows = GOOD + f"{row},1600050000\n{row},1600060000\n"
     entry = told(tmp_path, rows)["missing_as_text"]
     assert entry["count"] == 2
-    assert f"2 rows of interactions.csv have `{written}` as `{column}`" in entry["message"]
+    assert f"In 2 rows of interactions.csv, `{column}` is `{written}`" in entry["message"]
 
 
 def test_words_for_a_missing_title_are_told_of(tmp_path):
@@ -40,7 +40,7 @@ def test_words_for_a_missing_title_are_told_of(tmp_path):
     )
     entry = told(tmp_path, items=items)["missing_as_text"]
     assert entry["count"] == 2
-    assert "`NaN`, `None` as `title`" in entry["message"]
+    assert "`title` is `NaN`, `None`" in entry["message"]
 
 
 @pytest.mark.parametrize(

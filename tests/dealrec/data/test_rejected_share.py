@@ -56,7 +56,7 @@ def test_values_that_are_marked_as_missing_are_no_sign_of_a_misread_file(tmp_pat
     report = ingest_bytes(tmp_path, parquet(users), allowed_rejected=DEFAULT).report
     assert (report["accepted_rows"], report["rejected_rows"]) == (80, 20)
     told = {warning["code"]: warning["message"] for warning in report["warnings"]}
-    assert told["missing_values"].startswith("20 of 100 rows of interactions.csv have no value")
+    assert told["missing_values"].startswith("20 of 100 rows of interactions.csv without a value")
     words = (HEADER + GOOD + "NA,i1,1600000000\n" * 20).encode()
     report = ingest_bytes(
         tmp_path, words, allowed_rejected=DEFAULT, format={"null_values": "NA"}
@@ -66,7 +66,7 @@ def test_values_that_are_marked_as_missing_are_no_sign_of_a_misread_file(tmp_pat
 
 def test_more_than_a_quarter_of_missing_values_is_refused_unless_that_is_allowed(tmp_path):
     users = [None if at % 3 == 0 else f"u{at % 4}" for at in range(100)]
-    with pytest.raises(InputError, match=r"34 of the 100 rows .* 25\.0% may be lost"):
+    with pytest.raises(InputError, match=r"34 of the 100 rows .* at most 25\.0% may be unusable"):
         ingest_bytes(tmp_path, parquet(users), allowed_rejected=DEFAULT)
     assert (
         ingest_bytes(tmp_path, parquet(users), allowed_rejected=0.34).report["accepted_rows"] == 66

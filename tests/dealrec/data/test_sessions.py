@@ -31,7 +31,7 @@ def test_a_session_ends_where_nothing_happens_for_longer_than_the_gap(tmp_path, 
     assert [sizes[name] for name in expected] == [3, 2, 3]
     told = {one["code"]: one["message"] for one in result.report["warnings"]}
     assert told["users_cut_into_sessions"] == (
-        "2 users were cut into 3 sessions, which are the users now."
+        "2 users were split into 3 sessions, which count as users now."
     )
 
 

@@ -171,7 +171,7 @@ def test_a_workbook_is_its_one_sheet(tmp_path):
     for asked in ({}, {"skip": 1, "sheet": "A"}):
         result = ingest_bytes(tmp_path, workbook(above), name="log.xlsx", format=asked)
         assert histories(result.dataset) == HISTORIES
-        assert "the first 1 rows of the sheet are left out" in result.report["read"][0]["said"]
+        assert "skipped 1 row above the table in the sheet" in result.report["read"][0]["said"]
     with pytest.raises(InputError, match="no sheet `other`"):
         ingest_bytes(tmp_path, workbook(above), name="log.xlsx", format={"sheet": "other"})
 
@@ -243,7 +243,7 @@ def test_names_of_files_say_training_validation_and_test(tmp_path):
 
 def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match="no table in the folder"):
+    with pytest.raises(InputError, match="folder holds no table"):
         ingest(tmp_path / "none", out=tmp_path / "out")
 
 

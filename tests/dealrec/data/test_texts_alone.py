@@ -52,7 +52,7 @@ def test_every_text_is_a_sample_of_its_own_user_and_for_training(tmp_path):
         0,
     )
     told = " ".join(validation_lines(result.report))
-    assert "surrogate and influence are left out" in told and "nothing is held out" in told
+    assert "surrogate and influence are left out" in told and "none is held out" in told
     assert "interactions" not in told
 
 
@@ -157,7 +157,7 @@ def test_an_append_is_refused_with_the_way_to_read_all_files_together(tmp_path):
     more = tmp_path / "more.jsonl"
     more.write_text(json.dumps({"sample_id": "new", "prompt": "New:", "completion": " 1"}) + "\n")
     with pytest.raises(
-        InputError, match="from all of the files; `samples` takes several"
+        InputError, match="from all files instead; `samples` takes several"
     ) as refused:
         append(tmp_path / "dataset", more, out=tmp_path / "grown")
     assert refused.value.code == "append_not_possible"

@@ -50,7 +50,9 @@ def test_cleaning_is_the_default_and_is_told_of(tmp_path):
     assert result.dataset.titles.to_pylist() == ["Tom & Jerry", "Bold", "Plain"]
     (told,) = result.report["warnings"]
     assert (told["code"], told["count"]) == ("titles_cleaned", 2)
-    assert "2 titles in items.csv held HTML, such as `Tom &amp; Jerry`" in told["message"]
+    assert (
+        "HTML was removed from 2 titles in items.csv, such as `Tom &amp; Jerry`" in told["message"]
+    )
     kept = ingest_bytes(tmp_path, ROWS, items, clean_titles=False)
     assert kept.dataset.titles.to_pylist() == ["Tom &amp; Jerry", "<b>Bold</b>", "Plain"]
     assert [entry["code"] for entry in kept.report["warnings"]] == ["html_in_titles"]

@@ -142,7 +142,7 @@ def test_what_is_odd_but_usable_is_a_warning(tmp_path):
             {
                 "reason": "duplicate_item",
                 "rows": 1,
-                "message": "Another row of the item is used: the first one with a title.",
+                "message": "Another row of the same item is used: the first one with a title.",
                 "first": "things.csv:5:item_id",
             }
         ],
@@ -161,8 +161,8 @@ def test_the_sums_are_said_in_words_and_loaded_with_the_data_set(tmp_path):
         "interactions: 2 rows accepted, 3 rejected (60.0%)",
         "  2 invalid_position: The position is not a number. The first is log.csv:4:position.",
         (
-            "  1 wrong_column_count: The row has another number of cells than the header. Where the "
-            "last column holds separators without quotes, `rest` takes the rest of the line "
+            "  1 wrong_column_count: The number of cells in the row differs from the header. If the "
+            "last column contains separators without quotes, `rest` gives it the rest of the line "
             "(`--set data.format.rest=true`, `item_format` for the items). The first is log.csv:5."
         ),
         "items: 2 rows accepted, 0 rejected",

@@ -89,7 +89,7 @@ def test_a_layer_that_is_missing_is_found_before_anything_runs(tmp_path):
 
 def test_words_for_target_modules_stand_alone_and_the_catalogue_s_are_written_out():
     assert LoraSettings(target_modules="q_proj, v_proj").target_modules == ("q_proj", "v_proj")
-    with pytest.raises(ValueError, match="`all-linear` stands alone"):
+    with pytest.raises(ValueError, match="`all-linear` cannot be combined"):
         LoraSettings(target_modules=("all-linear", "q_proj"))
     written = FinetuneConfig().identity()["lora"]["target_modules"]
     assert written == ["q_proj", "v_proj"]

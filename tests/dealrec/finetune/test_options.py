@@ -141,7 +141,7 @@ def test_a_training_goes_on_from_an_adapter(model_folder, tmp_path, plain):
 
 def test_an_adapter_of_another_kind_or_model_is_refused(model_folder, tmp_path, plain):
     cases = (
-        ({"lora": {"rank": 4}}, r"its rank is 8, and `lora\.rank` is 4"),
+        ({"lora": {"rank": 4}}, r"its rank is 8, but `lora\.rank` is 4"),
         ({"lora": {"dora": True}}, "its dora is False"),
     )
     for changes, message in cases:

@@ -49,7 +49,7 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path):
     tokenizer.add_tokens(["<one>", "<two>", "<three>", "<four>"])
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(
-        InputError, match="makes 261 tokens, and the model has embeddings of 260"
+        InputError, match="has 261 tokens, but the model has embeddings for only 260"
     ) as at:
         require_usable(ModelUse(str(tmp_path)))
     assert at.value.code == "tokenizer_does_not_fit"

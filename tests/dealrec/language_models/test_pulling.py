@@ -133,7 +133,7 @@ def test_what_the_hub_refuses_is_said(dealrec) -> None:
     dealrec("add", "gated", "--repository", "org/gated", "--revision", COMMIT)
     dealrec("add", "gone", "--repository", "else/gone", "--revision", COMMIT)
     assert (
-        "accept its terms on the hub, and set HF_TOKEN"
+        "accept its terms on the Hugging Face Hub, and set HF_TOKEN"
         in dealrec("pull", "gated", code=2)["detail"]
     )
     assert dealrec("pull", "gated", token=TOKEN)["available"] is True
@@ -148,9 +148,9 @@ def test_a_hub_that_cannot_be_reached_is_said(dealrec, monkeypatch: pytest.Monke
     unpinned = ("add", "main", "--repository", "else/gone", "--revision", "main")
     for asked in (("pull", "gone"), unpinned):
         nobody = dealrec(*asked, address="http://127.0.0.1:9", code=2)
-        assert "the hub cannot be reached" in nobody["detail"]
+        assert "the Hugging Face Hub cannot be reached" in nobody["detail"]
 
 
 def test_a_hub_that_fails_is_said(dealrec) -> None:
     broken = dealrec("add", "x", "--repository", "broken/x", "--revision", "main", code=2)
-    assert "the hub answered 500" in broken["detail"]
+    assert "the Hugging Face Hub answered with status 500" in broken["detail"]

@@ -259,7 +259,7 @@ def test_an_encoder_of_other_words_is_not_exported_as_one_of_plain_prompts(
 ):
     told = [replace(sample, before="They chose: ", after=". And then?") for sample in samples]
     finetune(told, config(data, batch_size=24), out=tmp_path / "adapter", titles=titles)
-    with pytest.raises(InputError, match="in the words of a template"):
+    with pytest.raises(InputError, match="its prompt is a template"):
         export_encoder(tmp_path / "adapter", out=tmp_path / "model", model=str(data / "model"))
     assert not (tmp_path / "model").exists()
 

@@ -47,7 +47,7 @@ def test_a_chart_is_one_labelled_image_that_runs_and_loads_nothing() -> None:
 def test_an_empty_stratum_gives_nothing_and_no_strata_have_no_chart() -> None:
     strata = [StratumUse(0, 0, 0.5, available=1200, selected=2), StratumUse(1, 0.5, 1, 0, 0)]
     (chart,) = strata_charts(strata)
-    assert chart.note == "Samples were taken from 1 of 2 strata, 2 from each."
+    assert chart.note == "Samples were selected from 1 of 2 strata, 2 from each."
     assert ">1,000<" in chart.svg and ">0k<" not in chart.svg
     assert "stratum 1: 0 of 0; at random about 0" in chart.svg
     assert "as many at random" in chart.svg and "samples (logarithmic)" in chart.svg

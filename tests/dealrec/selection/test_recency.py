@@ -92,7 +92,7 @@ def test_window_popular_takes_the_newest_samples_of_what_is_frequent_in_the_wind
 @pytest.mark.parametrize("method", ["recent", "recent_popular", "window_popular"])
 def test_without_times_they_are_refused_with_what_helps(method):
     scores = replace(whole_scores(20), times=None, day=None)
-    with pytest.raises(InputError, match=r"looks at times.*`timestamp` column"):
+    with pytest.raises(InputError, match=r"needs times.*`timestamp` column"):
         take(scores, 5, method)
 
 
@@ -105,6 +105,6 @@ def test_jobs_on_data_without_times_are_refused_before_anything_runs(has_times):
         if has_times:
             assert plan().stages
             continue
-        with pytest.raises(InputError, match="looks at times") as caught:
+        with pytest.raises(InputError, match="needs timestamps") as caught:
             plan()
         assert caught.value.code == "no_timestamps"

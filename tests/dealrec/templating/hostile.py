@@ -13,7 +13,7 @@ HOSTILE = {
     "loop in a loop": (THOUSAND * 2 + "x" + END * 2, "steps"),
     "empty loops": (THOUSAND * 4 + END * 4, "steps"),
     "loop over all pairs": ("{% for a in history %}" * 6 + "x" + END * 6, "steps"),
-    "loop over text": ("{% for c in history[0].title %}x{% endfor %}", "no list"),
+    "loop over text": ("{% for c in history[0].title %}x{% endfor %}", "not a list"),
     "recursive loop": (
         "{% for i in history recursive %}{{ loop(history) }}{% endfor %}",
         "recursive",
@@ -63,8 +63,8 @@ HOSTILE = {
     "a generator's frame": ("{{ (history|map('upper')).gi_frame }}", "gi_frame"),
     "the budget": ("{{ _budget.spend(-1000000) }}", "cannot be called"),
     # output
-    "text times number": ("{{ 'a' * 1000000000 }}", "no number"),
-    "list times number": ("{{ [0] * 1000000000 }}", "no number"),
+    "text times number": ("{{ 'a' * 1000000000 }}", "not a number"),
+    "list times number": ("{{ [0] * 1000000000 }}", "not a number"),
     "padding": ("{{ 'a'|center(1000000000) }}", "filter `center`"),
     "indented": ("{{ history[0].title|indent(1000000000) }}", "filter `indent`"),
     "doubling": (DOUBLED, "characters"),
@@ -84,7 +84,7 @@ HOSTILE = {
     "rounding": ("{{ 1.5|round(1000000000) }}", "digits"),
     # formats
     "format": ("{{ '%1000000000d'|format(1) }}", "filter `format`"),
-    "percent": ("{{ '%1000000000d' % 1 }}", "no number"),
+    "percent": ("{{ '%1000000000d' % 1 }}", "not a number"),
     "format method": ("{{ '{0.__class__}'.format(history) }}", "cannot be called"),
     "format_map": ("{{ '{x.__class__}'.format_map({'x': 1}) }}", "cannot be called"),
     # files, macros, names
@@ -92,7 +92,7 @@ HOSTILE = {
     "import": ("{% import 'os' as os %}{{ os }}", "import"),
     "extends": ("{% extends 'base.html' %}", "extends"),
     "macro of itself": ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "macro|calls"),
-    "undefined": ("{{ no_such_name }}", "no name here"),
+    "undefined": ("{{ no_such_name }}", "not a name here"),
     "undefined later": ("{% for i in history %}{% endfor %}{{ i.title }}", "undefined"),
     "the answer": (HISTORY + "{{ target.title }}", "the answer"),
     # syntax

@@ -166,7 +166,7 @@ def test_only_an_encoder_leaves_the_language_model_as_it_is() -> None:
     assert config(finetune={"recommender": "encoder", "lora": lora}).finetune is not None
     with pytest.raises(InputError, match="would train nothing"):
         config(finetune={"lora": lora})
-    with pytest.raises(InputError, match="known: bigrec, encoder"):
+    with pytest.raises(InputError, match="the recommenders are bigrec, encoder"):
         config(finetune={"recommender": "oracle"})
 
 
