@@ -14,6 +14,7 @@ from dealrec.client.append_cli import register as register_append
 from dealrec.client.cli import register as register_client
 from dealrec.client.comparison_cli import register as register_comparisons
 from dealrec.client.control_cli import register as register_control
+from dealrec.client.schedule_cli import register as register_schedules
 from dealrec.client.selection_cli import register as register_selections
 from dealrec.client.status_cli import register as register_status
 from dealrec.client.webhook_cli import register as register_webhooks
@@ -128,13 +129,11 @@ def register(application: typer.Typer) -> None:
     samples: dict[str, Callable[..., None]] = {"sample-data": sample_data_command}
     add_commands(application, samples, needs=Extra.CLIENT, panel=Panel.LOCAL)
     add_commands(application, {"demo": demo_command}, needs=Extra.ALL, panel=Panel.LOCAL)
-    register_client(application)
-    register_status(application)
-    register_append(application)
-    register_comparisons(application)
-    register_control(application)
-    register_selections(application)
-    register_webhooks(application)
+    for register in (
+        *(register_client, register_schedules, register_status, register_append),
+        *(register_comparisons, register_control, register_selections, register_webhooks),
+    ):
+        register(application)
     chosen: dict[str, Callable[..., None]] = {
         "selectors": selectors_command,
         "layouts": layouts_command,

@@ -77,6 +77,13 @@ def switch(context: ContextDep, schedule_id: str, _form: Posted) -> Response:
     return _to(schedule_id)
 
 
+@router.post("/{schedule_id}/run")
+def run(context: ContextDep, schedule_id: str, _form: Posted) -> Response:
+    """Make one tick at once, and show its job."""
+    job = api.run_schedule(schedule_id, Response(), context)
+    return RedirectResponse(f"/console/jobs/{job.id}", status_code=303)
+
+
 @router.post("/{schedule_id}/delete")
 def delete(context: ContextDep, schedule_id: str, _form: Posted) -> Response:
     """Delete the schedule; its jobs stay."""

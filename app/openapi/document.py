@@ -20,7 +20,7 @@ _KEEPING = frozenset(
         *("create_upload", "create_dataset", "create_job", "create_comparison", "prune"),
         *("create_coreset", "create_finetune", "create_model", "ping_webhook", "redeliver"),
         *("append_to_dataset", "cancel_job", "pause_job", "resume_job", "retry_job"),
-        "create_schedule",
+        *("create_schedule", "run_schedule"),
     }
 )
 """The operations that keep their answer for a repeated ``Idempotency-Key``."""

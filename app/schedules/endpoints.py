@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Response
 
 from dealrec.app.datasets.repository import DatasetRepository
-from dealrec.app.jobs.service import decided, require_models_of_job
+from dealrec.app.jobs.schemas import Job
+from dealrec.app.jobs.service import decided, present, require_models_of_job
 from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.pagination import Page, PageQuery
 from dealrec.app.kit.problems import documented
@@ -16,6 +17,7 @@ from dealrec.app.schedules.schemas import (
     ScheduleTick,
     ScheduleUpdate,
 )
+from dealrec.app.schedules.ticks import run_now
 
 router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
 
@@ -75,6 +77,31 @@ def delete_schedule(schedule_id: str, context: ContextDep) -> Response:
         session.delete(ScheduleRepository(session, context.tenant_id).get(schedule_id, lock=True))
         context.audit(session, "schedule.delete", schedule_id)
     return Response(status_code=204)
+
+
+@router.post(
+    "/{schedule_id}/run",
+    status_code=202,
+    operation_id="run_schedule",
+    responses=documented(404, 409),
+)
+def run_schedule(schedule_id: str, response: Response, context: ContextDep) -> Job:
+    """Make one tick at once, and return its job; the next due time does not change.
+
+    It is refused if the job of an earlier tick has not ended (`job_not_ended`; `job_id` names that job), and
+    if the schedule is paused (`schedule_paused`).
+    """
+    with context.read() as session:
+        schedules = ScheduleRepository(session, context.tenant_id)
+        row = schedules.get(schedule_id)
+        newest = next((one.id for one in schedules.ready(row)), None)
+    _require_models(context, newest, ScheduledJob.model_validate(row.job))
+    with context.write() as session:
+        job = present(session, run_now(session, context.tenant_id, schedule_id))
+        context.audit(session, "schedule.run", schedule_id)
+        context.keep(session, job, 202, f"/v1/jobs/{job.id}")
+    response.headers["location"] = f"/v1/jobs/{job.id}"
+    return job
 
 
 @router.get("/{schedule_id}/ticks", operation_id="list_schedule_ticks", responses=documented(404))

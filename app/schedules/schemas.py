@@ -128,7 +128,9 @@ class ScheduleTick(BaseModel):
     object: Literal["schedule_tick"] = "schedule_tick"
     schedule_id: str
     due_at: datetime | None
-    """The due time; null if the schedule follows the data."""
+    """The due time; null if the schedule follows the data, or if the tick was requested."""
+    requested: bool
+    """Whether somebody asked for the tick."""
     dataset_id: str | None
     """The version that the job uses; null if no version was ready."""
     outcome: TickOutcome

@@ -27,6 +27,7 @@ from dealrec.app.schedules.triggers import CronTrigger, DriftTrigger, trigger_of
 from dealrec.app.settings import Settings
 from dealrec.app.tables.audit import Actor
 from dealrec.app.tables.datasets import DatasetRow
+from dealrec.app.tables.jobs import JobRow
 from dealrec.app.tables.schedules import ScheduleRow, TickOutcome, TickRow
 from dealrec.app.webhooks.outbox import WebhookEvent, tell
 from dealrec.errors import DealrecError
@@ -40,7 +41,8 @@ Clock = Callable[[Session], datetime]
 class Due:
     """What is due of a schedule."""
 
-    mark: str
+    mark: str | None
+    """What no other tick of the schedule has; ``None`` stands for the tick's own id."""
     newest: DatasetRow | None
     """The newest version that is ready."""
     missed: int
@@ -177,15 +179,63 @@ def _make(session: Session, schedule: ScheduleRow, due: Due, order: ScheduledJob
         schedule.skipped += 1
         return
     if due.newest is None:
-        raise Conflict(
-            "No version of the schedule's data set is ready yet.", code="dataset_not_ready"
-        )
-    request = order.request(due.newest.id, repository.last_succeeded(schedule))
-    job = create_job(session, schedule.tenant_id, request, Scheduled(schedule.id, due.due_at))
+        raise _not_ready()
+    job = _add_job(session, schedule, due, due.newest, order)
     record(session, schedule.tenant_id, "job.create", job.id, actor=Actor.SERVICE)
+
+
+def _add_job(
+    session: Session, schedule: ScheduleRow, due: Due, newest: DatasetRow, order: ScheduledJob
+) -> JobRow:
+    """Make the job of a tick on the version ``newest``, and write the tick."""
+    last = ScheduleRepository(session, schedule.tenant_id).last_succeeded(schedule)
+    request = order.request(newest.id, last)
+    job = create_job(session, schedule.tenant_id, request, Scheduled(schedule.id, due.due_at))
     _write(session, schedule, due, TickOutcome.MADE, job_id=job.id)
     schedule.made += 1
     schedule.last_job_id, schedule.error, schedule.drift = job.id, None, 0.0
+    return job
+
+
+def run_now(session: Session, tenant_id: str, identifier: str) -> JobRow:
+    """Make one tick at once, because somebody asks for it; the next due time stays.
+
+    It accounts for the versions that are ready, as any tick does. Where it cannot be made, nothing is
+    written.
+
+    Raises:
+        NotFound: There is no such schedule.
+        Conflict: ``schedule_paused``; ``job_not_ended`` with the ``job_id`` of the job of an earlier tick;
+            ``dataset_not_ready``.
+        DealrecError: The errors of :func:`~dealrec.app.jobs.service.create_job`.
+    """
+    schedules = ScheduleRepository(session, tenant_id)
+    schedule = schedules.get(identifier, lock=True)
+    if not schedule.active:
+        raise Conflict("The schedule is paused. Resume it first.", code="schedule_paused")
+    running = schedules.open_job(schedule)
+    if running is not None:
+        raise Conflict(
+            f"The job of an earlier tick, {running}, has not ended. Wait until it ends, or cancel it.",
+            code="job_not_ended",
+            job_id=running,
+        )
+    ready = schedules.ready(schedule)
+    if not ready:
+        raise _not_ready()
+    due = Due(None, ready[0], _passed_over(schedule, ready), following=schedule.next_due)
+    return _add_job(session, schedule, due, ready[0], ScheduledJob.model_validate(schedule.job))
+
+
+def _passed_over(schedule: ScheduleRow, ready: list[DatasetRow]) -> int:
+    """How many versions that would have made a tick each the newest stands for."""
+    if isinstance(trigger_of(schedule.trigger), CronTrigger):
+        return 0
+    return max(0, sum(_is_newer(row, schedule) for row in ready) - 1)
+
+
+def _not_ready() -> Conflict:
+    return Conflict("No version of the schedule's data set is ready yet.", code="dataset_not_ready")
 
 
 def _fail(session: Session, schedule: ScheduleRow, due: Due, error: DealrecError) -> None:
@@ -207,12 +257,13 @@ def _write(
     error: dict[str, object] | None = None,
 ) -> None:
     """Write the tick, and move the schedule on."""
+    identifier = new_id("tick")
     session.add(
         TickRow(
-            id=new_id("tick"),
+            id=identifier,
             tenant_id=schedule.tenant_id,
             schedule_id=schedule.id,
-            mark=due.mark,
+            mark=due.mark or identifier,
             due_at=due.due_at,
             dataset_id=due.newest.id if due.newest is not None else None,
             outcome=outcome.value,

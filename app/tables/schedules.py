@@ -64,9 +64,9 @@ class TickRow(TenantOwned, Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     schedule_id: Mapped[str] = mapped_column(ForeignKey("schedules.id", ondelete="CASCADE"))
     mark: Mapped[str] = mapped_column(String(60))
-    """The due time in UTC, or the id of the version."""
+    """The due time in UTC, the id of the version, or the tick's own id where somebody asked for it."""
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """The due time; null where new data decided."""
+    """The due time; null where new data decided, or somebody asked for it."""
     dataset_id: Mapped[str | None] = mapped_column(Id)
     """The version that it used; null where there was none."""
     outcome: Mapped[str] = mapped_column(String(20))
@@ -75,3 +75,8 @@ class TickRow(TenantOwned, Base):
     """The number of earlier due times, or versions, in whose place it stands."""
     error: Mapped[dict[str, object] | None] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked for it."""
+        return self.mark == self.id

@@ -17,7 +17,6 @@ from dealrec.client.asking import (
     plain_record,
     tell_warnings,
 )
-from dealrec.client.schedule_cli import register as register_schedules
 from dealrec.config import parse_budget
 from dealrec.options import (
     Asked,
@@ -60,7 +59,7 @@ FormatOption = Annotated[
 
 
 def register(application: typer.Typer) -> None:
-    """Add the subcommands of this module, and ``schedules``."""
+    """Add the subcommands of this module."""
     jobs: dict[str, Callable[..., None]] = {
         "submit": submit_command,
         "estimate": estimate_command,
@@ -74,7 +73,6 @@ def register(application: typer.Typer) -> None:
     }
     add_commands(application, jobs, panel=Panel.JOBS)
     add_commands(application, results, panel=Panel.RESULTS)
-    register_schedules(application)
 
 
 @examples(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dealrec.client.asking import DEFAULT_SERVER, KeyOption, ServerOption, asking, plain_record
+from dealrec.client.cli import WatchOption, say_job
 from dealrec.client.control_cli import LimitOption, print_records, say_deleted
 from dealrec.config import parse_budget
 from dealrec.errors import InputError
@@ -39,6 +40,7 @@ def register(application: typer.Typer) -> None:
     commands: dict[str, Callable[..., None]] = {
         "add": add_command,
         "list": list_command,
+        "run": run_command,
         "ticks": ticks_command,
         "pause": pause_command,
         "resume": resume_command,
@@ -153,6 +155,19 @@ def list_command(
         print_records(client.schedules.list(), _told, limit, json=json)
 
 
+@examples("dealrec schedules run sch_01hxyz")
+def run_command(
+    schedule_id: ScheduleArgument,
+    watch: WatchOption = False,
+    server: ServerOption = DEFAULT_SERVER,
+    key: KeyOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make one tick at once, on the newest version; prints the job's id. The due times stay as they are."""
+    with asking(server, key) as client:
+        say_job(client, client.schedules.get(schedule_id).run(), watch=watch, wait=False, json=json)
+
+
 @examples("dealrec schedules ticks sch_01hxyz")
 def ticks_command(
     schedule_id: ScheduleArgument,
@@ -165,9 +180,10 @@ def ticks_command(
 
     def told(tick: "ScheduleTick") -> list[str]:
         when = tick.due_at or tick.created_at
+        asked = "requested" if tick.requested else ""
         missed = f"{tick.missed} missed before" if tick.missed else ""
         why = (tick.error or {}).get("detail", "")
-        return [f"{when:%Y-%m-%d %H:%M}", tick.outcome, tick.job_id or "", missed, why]
+        return [f"{when:%Y-%m-%d %H:%M}", tick.outcome, tick.job_id or "", asked, missed, why]
 
     with asking(server, key) as client:
         print_records(client.schedules.get(schedule_id).ticks(), told, limit, json=json)

@@ -11,6 +11,7 @@ from dealrec.client.exchange import ask, creating, delete, plain, without_none
 from dealrec.client.jobs import Config
 from dealrec.client.lists import listed
 from dealrec.client.records import Area, M, Record, Remote
+from dealrec.client.resources import Job
 from dealrec.client.transport import Request
 
 Trigger = Mapping[str, Any]
@@ -34,7 +35,9 @@ class ScheduleTick(Record):
     object: str
     schedule_id: str
     due_at: datetime | None = None
-    """The due time; ``None`` where new data decided."""
+    """The due time; ``None`` where new data decided, or somebody asked for it."""
+    requested: bool = False
+    """Whether somebody asked for it."""
     dataset_id: str | None = None
     outcome: str
     """``made``, ``skipped`` or ``failed``."""
@@ -78,6 +81,16 @@ class Schedule(Remote[M]):
         changes = {"name": name, "active": active, "trigger": trigger, "job": job}
         request = Request("PATCH", self.path, json=without_none(changes))
         return Schedule[M].received(self.transport, (await ask(self.transport, request)).json())
+
+    @operation
+    async def run(self, *, idempotency_key: str | None = None) -> Job[M]:
+        """Make one tick at once, whatever the trigger is, and return its job.
+
+        Raises a conflict with the code ``job_not_ended`` while the job of an earlier tick has not ended, and
+        ``schedule_paused`` while the schedule is paused.
+        """
+        request = creating(f"{self.path}/run", idempotency_key=idempotency_key)
+        return Job[M].received(self.transport, (await ask(self.transport, request)).json())
 
     @sequence
     async def ticks(self) -> AsyncIterator[ScheduleTick]:

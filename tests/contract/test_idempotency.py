@@ -51,8 +51,8 @@ REQUESTS: dict[str, list[Callable[[Finished], tuple[str, dict[str, Any]]]]] = {
 }
 """Requests by operation; an operation with two ways to create has both."""
 
-STEERS = {"cancel_job", "pause_job", "resume_job", "retry_job", "redeliver"}
-"""POSTs that change a job: repeated with its key, such a one does nothing more either."""
+STEERS = {"cancel_job", "pause_job", "resume_job", "retry_job", "redeliver", "run_schedule"}
+"""POSTs without a body. Tests of their own show that such a one does nothing more when it is repeated."""
 MAKES_NOTHING = {
     "complete_upload",
     "create_estimate",

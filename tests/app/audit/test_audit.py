@@ -128,11 +128,12 @@ def acts(client: TestClient, finisher: Finisher, csv: bytes) -> Iterator[tuple[s
     again = f"{place}/deliveries/{made.delivery}/redeliver"
     yield "redeliver", ("POST", again, {}, "webhook_delivery.redeliver")
     yield "delete_webhook", ("DELETE", place, {}, "webhook.delete")
-    again = client.post("/v1/datasets", files=form["files"]).json()["id"]
+    again = finisher.dataset().id
     order = {"name": "x", "dataset_id": again, "trigger": {"kind": "on_version"}}
     asked = {"json": {**order, "job": {"budget": 5, "config": {"effort": None}}}}
     yield "create_schedule", ("POST", "/v1/schedules", asked, "schedule.create")
     place = f"/v1/schedules/{client.get('/v1/schedules').json()['data'][0]['id']}"
+    yield "run_schedule", ("POST", f"{place}/run", {}, "schedule.run")
     yield "update_schedule", ("PATCH", place, {"json": {"active": False}}, "schedule.update")
     yield "delete_schedule", ("DELETE", place, {}, "schedule.delete")
     model = {"json": {"name": "hub", "repository": "Qwen/Qwen2.5-0.5B", "revision": "0" * 40}}

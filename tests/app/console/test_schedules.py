@@ -25,7 +25,15 @@ def test_a_schedule_is_made_shown_with_its_ticks_paused_and_deleted(world: World
     page = client.get(place).text
     assert f"/console/jobs/{job['id']}" in page and "made" in page
     assert place in client.get(f"/console/jobs/{job['id']}").text
-    assert "Resume" in client.post(f"{place}/switch", data=form).text
+    busy = client.post(f"{place}/run", data=form)
+    assert busy.status_code == 409 and job["id"] in busy.text
+    world.end_jobs()
+    run = client.post(f"{place}/run", data=form).url.path
+    assert run == f"/console/jobs/{world.jobs(schedule)[1]['id']}"
+    page = client.get(place).text
+    assert "run by hand" in page and "Run now" in page
+    page = client.post(f"{place}/switch", data=form).text
+    assert "Resume" in page and "Run now" not in page
     assert "nightly" in client.get("/console/schedules").text
     assert "No schedules yet" in client.post(f"{place}/delete", data=form).text
 

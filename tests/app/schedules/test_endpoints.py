@@ -1,5 +1,6 @@
 """Schedules over HTTP."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -39,9 +40,7 @@ REFUSED: list[tuple[dict[str, Any], int, str, str | None]] = [
 ]
 
 
-def test_what_cannot_be_a_schedule_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_a_schedule_is_refused(world: World) -> None:
     body = {"name": "x", "dataset_id": world.dataset, "trigger": HOURLY, "job": {"budget": 5}}
     for change, status, code, place in REFUSED:
         refused = world.client.post("/v1/schedules", json=body | change)
@@ -49,7 +48,16 @@ def test_what_cannot_be_a_schedule_is_refused(
         if place is not None:
             assert refused.json()["errors"][0]["location"] == place
     assert world.client.get("/v1/schedules").json()["data"] == []
-    monkeypatch.setattr("dealrec.app.schedules.service._MOST", 1)
-    world.schedule()
-    refused = world.client.post("/v1/schedules", json=body)
-    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_schedules")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+def test_of_many_at_once_no_more_get_in_than_a_tenant_may_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dealrec.app.schedules.service._MOST", 3)
+    body = {"name": "x", "dataset_id": world.dataset, "trigger": HOURLY, "job": {"budget": 5}}
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(world.client.post, "/v1/schedules", json=body) for _ in range(6)]
+    answers = [one.result() for one in asked]
+    assert sorted(one.status_code for one in answers) == [201] * 3 + [409] * 3
+    assert {one.json().get("code") for one in answers} == {None, "too_many_schedules"}

@@ -226,6 +226,62 @@ def test_what_comes_due_during_a_pause_is_not_made_up_for(world: World) -> None:
     assert (len(world.jobs(timed)), world.jobs(newer)) == (1, [])
 
 
+def test_a_run_on_request_makes_one_tick_and_leaves_the_next_due_time(world: World) -> None:
+    schedule = world.schedule(continue_last=True)
+    newest = world.version()
+    path = f"/v1/schedules/{schedule['id']}/run"
+    key = {"Idempotency-Key": "once"}
+    first, again = (world.client.post(path, headers=key) for _ in range(2))
+    assert first.status_code == again.status_code == 202
+    job = first.json()
+    assert again.json() == job and first.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert (job["schedule_id"], job["dataset_id"], job["due_at"]) == (schedule["id"], newest, None)
+    busy = world.client.post(path)
+    assert (busy.status_code, busy.json()["code"]) == (409, "job_not_ended")
+    assert busy.json()["job_id"] == job["id"]
+    (tick,) = world.ticks(schedule)
+    assert (tick["requested"], tick["outcome"], tick["due_at"]) == (True, "made", None)
+    now = world.get(schedule)
+    assert now["next_due"] == schedule["next_due"]
+    assert (now["counts"]["made"], now["counts"]["skipped"]) == (1, 0)
+    world.end_jobs()
+    assert world.client.post(path).json()["continue_from"] == job["id"]
+    world.end_jobs()
+    assert world.at(schedule["next_due"][0]) == 1
+    assert [one["requested"] for one in world.ticks(schedule)] == [True, True, False]
+    acts = world.client.get("/v1/audit", params={"action": "schedule.run"}).json()["data"]
+    assert [one["object_id"] for one in acts] == [schedule["id"]] * 2
+
+
+def test_a_run_on_request_accounts_for_the_versions_that_are_ready(world: World) -> None:
+    newer = world.schedule(VERSIONS)
+    world.version()
+    last = world.version()
+    path = f"/v1/schedules/{newer['id']}/run"
+    assert world.client.post(path).json()["dataset_id"] == last
+    world.end_jobs()
+    assert (world.round(), world.ticks(newer)[0]["missed"]) == (0, 1)
+    assert world.client.post(path).status_code == 202  # on the same version once more
+    world.end_jobs()
+    world.version()
+    assert world.round() == 1
+
+
+def test_a_run_on_request_that_cannot_be_made_leaves_nothing(world: World) -> None:
+    large, small = world.schedule(budget=10**6), world.schedule()
+    path = f"/v1/schedules/{large['id']}/run"
+    assert world.client.post(path).json()["code"] == "budget_too_large"
+    place = f"/v1/schedules/{small['id']}"
+    world.client.patch(place, json={"active": False})
+    assert world.client.post(f"{place}/run").json()["code"] == "schedule_paused"
+    world.client.patch(place, json={"active": True})
+    with world.database.session() as session:
+        session.get_one(DatasetRow, world.dataset).state = DatasetState.VALIDATING.value
+    assert world.client.post(f"{place}/run").json()["code"] == "dataset_not_ready"
+    assert world.ticks(large) == world.ticks(small) == []
+    assert world.get(large)["counts"]["failed"] == 0
+
+
 def test_the_sweeper_looks_for_what_is_due(
     world: World, settings: Settings, storage: Storage
 ) -> None:
