@@ -1,4 +1,4 @@
-"""What :func:`dealrec.prune` returns."""
+"""The result of :func:`dealrec.prune`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from dealrec.notebook import facts_html
 
 _SHOWN_ROWS = 3
 _SHOWN_COLUMNS = ["sample_key", "input", "output"]
-"""What a notebook shows of the first members."""
+"""The columns of the first members that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class PruneResult:
     """The validation's report: accepted and rejected rows, warnings."""
     adapter: Path | None
     evaluation: Mapping[str, Any] | None
-    """As :func:`dealrec.recommenders.evaluation.evaluate_adapter` gives it."""
+    """The result of :func:`dealrec.recommenders.evaluation.evaluate_adapter`, if an adapter was evaluated."""
     audit: Mapping[str, float] | None
-    """As :func:`dealrec.data.audit.audit` describes it."""
+    """The figures of :func:`dealrec.data.audit.audit`."""
     target: TargetUse | None
-    """What the budget followed from, where a target was asked for."""
+    """The target and the curve from which the budget followed, if a target was given."""
     warnings: tuple[str, ...] = ()
     """Sentences on options that had no effect; each was also given to :mod:`warnings` before the run."""
 

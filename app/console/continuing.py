@@ -1,4 +1,4 @@
-"""The part of the form for a new job that lets it go on from a job on an earlier version of the data."""
+"""The part of the form for a new job that lets it continue from a job on an earlier version of the data."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _PART = "continuation"
 
 @dataclass(frozen=True)
 class Earlier:
-    """A job that the new one can go on from, and the version of the data that it worked on."""
+    """A job from which the new one can continue, and the version of the data on which it ran."""
 
     job: JobRow
     version: int
@@ -29,7 +29,7 @@ class Earlier:
 
 @dataclass(frozen=True)
 class GoingOn:
-    """What the part shows."""
+    """The contents of this part of the form."""
 
     earlier: tuple[Earlier, ...]
     chosen: str
@@ -58,7 +58,7 @@ def form_of_continuation(job: Job) -> dict[str, str]:
 
 
 def read_continuation(form: Mapping[str, str]) -> tuple[str | None, Continuation | None]:
-    """Return the job to go on from, and how; raises :class:`InputError` as ``Continuation.parse``."""
+    """Return the job to continue from, and how; raises :class:`InputError` as ``Continuation.parse`` does."""
     earlier = form.get(FROM)
     if not earlier:
         return None, None

@@ -32,7 +32,7 @@ _FACTS = ("sample_key", "influence", "effort", "overall", "stratum", "selected")
 
 
 class SortBy(StrEnum):
-    """What samples are sorted by."""
+    """The order in which samples are listed."""
 
     ORDER = "order"
     """Their dense order, which is that of the data set."""

@@ -24,7 +24,7 @@ divided by this."""
 
 
 class Verdict(BaseModel):
-    """What a finished comparison says of the selection of a coreset."""
+    """The finding of a comparison about a selection like that of a coreset."""
 
     job_id: str
     name: str

@@ -19,7 +19,7 @@ class AddressedFile:
 
     address: str
     bytes: ClassVar[int] = 0
-    """What the service stores of it."""
+    """The file as the service stores it."""
 
     @property
     def filename(self) -> str:

@@ -77,7 +77,7 @@ class LanguageModelEntry(BaseModel):
 
     @property
     def id(self) -> str:
-        """What the audit trail calls it."""
+        """The id in the audit trail."""
         return self.name
 
     @classmethod

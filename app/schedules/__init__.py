@@ -1,1 +1,1 @@
-"""Schedules make jobs by themselves: at a time, when data come, or when the data have drifted."""
+"""Schedules create jobs by themselves: at set times, on new versions, or when the data have drifted."""

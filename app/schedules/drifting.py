@@ -1,4 +1,4 @@
-"""The drift of versions that a schedule has not accounted for."""
+"""Computes the drift of the versions that a schedule has not accounted for yet."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,10 @@ from dealrec.app.tables.schedules import ScheduleRow
 def summed_drift(
     schedule: ScheduleRow, trigger: DriftTrigger, newer: Iterable[DatasetRow]
 ) -> float | None:
-    """Add the drift of the versions ``newer`` to that of the schedule.
+    """Add the drift of the versions ``newer`` to the drift that the schedule has summed up so far.
 
-    Returns:
-        The sum; ``None`` where a version between was deleted, or was stored without the figure, so that
-        nobody can tell.
+    Returns: The sum; ``None`` if it cannot be known, because a version in between was deleted or was
+    stored without the figure.
     """
     rows = list(newer)
     there = {row.id for row in rows} | {schedule.seen_id}
@@ -26,7 +25,7 @@ def summed_drift(
 
 
 def figure(row: DatasetRow, trigger: DriftTrigger) -> float | None:
-    """The figure of one version; 0 of a first one, and ``None`` where it was stored without any."""
+    """Return the drift of one version: 0 for a first version, and ``None`` if none was stored."""
     if row.parent_id is None:
         return 0.0
     found = (row.report or {}).get("drift")

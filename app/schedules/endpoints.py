@@ -86,7 +86,7 @@ def delete_schedule(schedule_id: str, context: ContextDep) -> Response:
     responses=documented(404, 409),
 )
 def run_schedule(schedule_id: str, response: Response, context: ContextDep) -> Job:
-    """Make one tick at once, and return its job; the next due time does not change.
+    """Make one tick at once, and return its job. The next due time does not change.
 
     It is refused if the job of an earlier tick has not ended (`job_not_ended`; `job_id` names that job), and
     if the schedule is paused (`schedule_paused`).
@@ -114,6 +114,6 @@ def list_ticks(schedule_id: str, context: ContextDep, page: PageQuery) -> Page[S
 
 
 def _require_models(context: Context, dataset_id: str | None, job: ScheduledJob) -> None:
-    """Check now what every tick checks again, so that a mistake is told to whoever makes it."""
+    """Check the models now, so that a mistake is reported at once; every tick checks them again."""
     config = job.config if dataset_id is None else decided(context, dataset_id, job.config)
     require_models_of_job(config, context)

@@ -23,25 +23,25 @@ _NEWER = or_(
 
 
 class ScheduleRepository(TenantRepository[ScheduleRow]):
-    """A tenant's schedules."""
+    """Queries the schedules of a tenant."""
 
     model = ScheduleRow
     noun = "schedule"
 
     def count(self) -> int:
-        """The number of the tenant's schedules."""
+        """Count the schedules of the tenant."""
         owned = select(func.count()).where(ScheduleRow.tenant_id == self.tenant_id)
         return self.session.scalar(owned) or 0
 
     def ready(self, schedule: ScheduleRow) -> list[DatasetRow]:
-        """The versions of its data set that are ready, newest first."""
+        """Return the versions of the schedule's data set that are ready, newest first."""
         query = self._versions(schedule).where(DatasetRow.state == DatasetState.READY)
         return list(
             self.session.scalars(query.order_by(DatasetRow.version.desc(), DatasetRow.id.desc()))
         )
 
     def any_version(self, schedule: ScheduleRow) -> bool:
-        """Whether any version of its data set is there, in whatever state."""
+        """Return whether any version of the schedule's data set still exists, in any state."""
         return self.session.scalars(self._versions(schedule).limit(1)).first() is not None
 
     def _versions(self, schedule: ScheduleRow) -> Select[DatasetRow]:
@@ -49,7 +49,7 @@ class ScheduleRepository(TenantRepository[ScheduleRow]):
         return select(DatasetRow).where(DatasetRow.tenant_id == self.tenant_id, of_root)
 
     def open_job(self, schedule: ScheduleRow) -> str | None:
-        """The id of a job of the schedule that has not ended."""
+        """Return the id of a job of the schedule that has not ended; ``None`` if there is none."""
         query = select(JobRow.id).where(
             JobRow.tenant_id == self.tenant_id,
             JobRow.schedule_id == schedule.id,
@@ -58,7 +58,7 @@ class ScheduleRepository(TenantRepository[ScheduleRow]):
         return self.session.scalars(query.limit(1)).first()
 
     def last_succeeded(self, schedule: ScheduleRow) -> str | None:
-        """The id of the newest job of the schedule that has succeeded."""
+        """Return the id of the newest job of the schedule that has succeeded; ``None`` if there is none."""
         query = select(JobRow.id).where(
             JobRow.tenant_id == self.tenant_id,
             JobRow.schedule_id == schedule.id,
@@ -68,7 +68,7 @@ class ScheduleRepository(TenantRepository[ScheduleRow]):
 
 
 class TickRepository(TenantRepository[TickRow]):
-    """A tenant's ticks of one of its schedules."""
+    """Queries the ticks of one schedule of a tenant."""
 
     model = TickRow
     noun = "tick"
@@ -83,7 +83,7 @@ class TickRepository(TenantRepository[TickRow]):
 
 
 def due_schedules(session: Session, now: datetime) -> Sequence[str]:
-    """The schedules that something may have to be done about: due, with newer data, or without any."""
+    """Return the ids of active schedules that are due, have newer data, or have lost all their data."""
     newer = select(DatasetRow.id).where(_OF_IT, DatasetRow.state == DatasetState.READY, _NEWER)
     waits = and_(ScheduleRow.next_due.is_(None), newer.exists())
     gone = ~select(DatasetRow.id).where(_OF_IT).exists()
@@ -94,7 +94,7 @@ def due_schedules(session: Session, now: datetime) -> Sequence[str]:
 
 
 def lock_schedule(session: Session, identifier: str) -> ScheduleRow | None:
-    """Read the schedule again, and lock it until the transaction ends; ``None`` if it was deleted."""
+    """Read the schedule again and lock it until the transaction ends; return ``None`` if it was deleted."""
     return session.scalars(
         select(ScheduleRow)
         .where(ScheduleRow.id == identifier)

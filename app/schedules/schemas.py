@@ -13,7 +13,7 @@ from dealrec.app.tables.schedules import ScheduleRow, TickOutcome, TickRow
 from dealrec.config.continuation import Continuation
 
 _SHOWN = 3
-"""The number of due times that an answer shows."""
+"""The number of due times that a response shows."""
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 
 
@@ -33,7 +33,7 @@ class ScheduledJob(JobOrder):
         return self
 
     def request(self, dataset_id: str, last: str | None) -> JobCreate:
-        """The request of one tick, going on from the job ``last`` where that is asked for."""
+        """Make the request for the job of one tick, which may continue from the job ``last``."""
         order = self.model_dump(exclude={"continue_last", "continuation"}, exclude_unset=True)
         earlier = last if self.continue_last else None
         how = None if earlier is None else self.continuation
@@ -130,7 +130,7 @@ class ScheduleTick(BaseModel):
     due_at: datetime | None
     """The due time; null if the schedule follows the data, or if the tick was requested."""
     requested: bool
-    """Whether somebody asked for the tick."""
+    """Whether somebody requested the tick."""
     dataset_id: str | None
     """The version that the job uses; null if no version was ready."""
     outcome: TickOutcome

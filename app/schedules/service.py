@@ -1,4 +1,4 @@
-"""The rules of schedules: creation, changes, pauses."""
+"""Creates and changes schedules."""
 
 from sqlalchemy.orm import Session
 
@@ -13,11 +13,11 @@ from dealrec.app.schedules.triggers import next_due, trigger_of
 from dealrec.app.tables.schedules import ScheduleRow
 
 _MOST = 50
-"""The most schedules of a tenant."""
+"""The largest number of schedules that a tenant may have."""
 
 
 def create(session: Session, tenant_id: str, body: ScheduleCreate) -> ScheduleRow:
-    """Create a schedule that counts from now on.
+    """Create a schedule. Only due times and versions from now on count.
 
     Raises :class:`NotFound`, and :class:`Conflict` (``too_many_schedules``).
     """
@@ -54,10 +54,10 @@ def create(session: Session, tenant_id: str, body: ScheduleCreate) -> ScheduleRo
 
 
 def update(session: Session, tenant_id: str, identifier: str, body: ScheduleUpdate) -> ScheduleRow:
-    """Change what is given.
+    """Change the fields that ``body`` gives.
 
-    Raises :class:`NotFound`, and :class:`Conflict` (``dataset_deleted``) where a schedule without a data set
-    is to be resumed.
+    Raises :class:`NotFound`, and :class:`Conflict` (``dataset_deleted``) if a schedule is resumed whose
+    data set was deleted.
     """
     schedules = ScheduleRepository(session, tenant_id)
     row = schedules.get(identifier, lock=True)
@@ -87,7 +87,7 @@ def update(session: Session, tenant_id: str, identifier: str, body: ScheduleUpda
 
 
 def _count_from_now(schedules: ScheduleRepository, row: ScheduleRow) -> None:
-    """Begin with the next due time, or with the versions that come after those that are ready now."""
+    """Start with the next due time, or with versions that become ready after this moment."""
     now = database_now(schedules.session)
     row.next_due = next(iter(next_due(trigger_of(row.trigger), now)), None)
     newest = next(iter(schedules.ready(row)), None)

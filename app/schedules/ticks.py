@@ -1,8 +1,9 @@
-"""Makes the jobs of schedules that are due, each exactly once.
+"""Creates the jobs of schedules that are due, each exactly once.
 
-A tick is one transaction: it locks the schedule, makes the job, writes the tick under a mark that is unique
-in its schedule, and moves the schedule on. A process that dies before the commit leaves nothing, and another
-finds the schedule due as before; of two processes the second sees what the first has done.
+A tick is one transaction: it locks the schedule, creates the job, writes the tick under a mark that is
+unique within the schedule, and moves the schedule to its next due time or version. If a process dies
+before the commit, nothing remains, and another process finds the schedule due as before. If two processes
+take the same schedule, the second one sees what the first has done.
 """
 
 from collections.abc import Callable
@@ -39,23 +40,23 @@ Clock = Callable[[Session], datetime]
 
 @dataclass(frozen=True)
 class Due:
-    """What is due of a schedule."""
+    """A due time, or a new version, for which a schedule has to create a job."""
 
     mark: str | None
-    """What no other tick of the schedule has; ``None`` stands for the tick's own id."""
+    """A mark that is unique among the ticks of the schedule; ``None`` means the tick's own id."""
     newest: DatasetRow | None
-    """The newest version that is ready."""
+    """The newest version of the data set that is ready."""
     missed: int
-    """The number of earlier due times, or versions, in whose place it stands."""
+    """The number of earlier due times, or versions, that this one stands for."""
     drift: float = 0.0
     """The sum of the drift since the last job."""
     due_at: datetime | None = None
     following: datetime | None = None
-    """The due time after it."""
+    """The next due time after this one."""
 
 
 class Ticker:
-    """Looks for schedules that are due; any number of processes may do so at the same time."""
+    """Creates the jobs of schedules that are due; any number of processes may do so at the same time."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Ticker:
         self._clock = clock
 
     def round(self) -> int:
-        """Make what is due; a schedule that raises an unforeseen error keeps no other one waiting.
+        """Create the jobs of all schedules that are due; an error in one schedule does not stop the others.
 
         Returns:
             The number of ticks that were written.
@@ -95,7 +96,7 @@ class Ticker:
         return due is not None and self._tick(schedule, due)
 
     def _due(self, session: Session, schedule: ScheduleRow) -> Due | None:
-        """What is due now; of drift that stays below the bound, the sum is kept."""
+        """Return what is due now, if anything. Drift below the bound is only added to the sum in the row."""
         repository = ScheduleRepository(session, schedule.tenant_id)
         trigger = trigger_of(schedule.trigger)
         ready = repository.ready(schedule)
@@ -117,7 +118,7 @@ class Ticker:
         return Due(newest.id, newest, len(newer) - 1, drift)
 
     def _tick(self, schedule: ScheduleRow, due: Due) -> bool:
-        """Write the tick, with its job or with the reason why there is none."""
+        """Write the tick, with its job or the reason why there is none; return whether it was written."""
         try:
             order = ScheduledJob.model_validate(schedule.job)
             if due.newest is not None:
@@ -137,7 +138,7 @@ class Ticker:
         return True
 
     def _context(self, tenant_id: str) -> Context:
-        """The service itself as a caller, with all that the tenant may do."""
+        """Make the context of the service itself as a caller, with every permission of the tenant."""
         caller = Caller(tenant_id, None, ALL_SCOPES)
         return Context(caller, "schedule", self._settings, self._database, self._storage)
 
@@ -145,7 +146,7 @@ class Ticker:
 def _due_by_time(
     schedule: ScheduleRow, trigger: CronTrigger, newest: DatasetRow | None, now: datetime
 ) -> Due | None:
-    """The latest due time that has come; those before it are missed."""
+    """Return the latest due time that has passed; the ones before it count as missed."""
     if schedule.next_due is None or schedule.next_due > now:
         return None
     latest, missed = schedule.next_due, 0
@@ -163,7 +164,7 @@ def _is_newer(row: DatasetRow, schedule: ScheduleRow) -> bool:
 
 
 def _still_due(session: Session, seen: ScheduleRow) -> ScheduleRow | None:
-    """The locked schedule, unless another process or a person has changed it since it was ``seen``."""
+    """Lock and return the schedule; ``None`` if it has been changed since it was ``seen``."""
     before = (seen.trigger, seen.job, seen.next_due, seen.seen_version, seen.seen_id, seen.drift)
     row = lock_schedule(session, seen.id)
     if row is None or not row.active:
@@ -187,7 +188,7 @@ def _make(session: Session, schedule: ScheduleRow, due: Due, order: ScheduledJob
 def _add_job(
     session: Session, schedule: ScheduleRow, due: Due, newest: DatasetRow, order: ScheduledJob
 ) -> JobRow:
-    """Make the job of a tick on the version ``newest``, and write the tick."""
+    """Create the job of a tick on the version ``newest``, and write the tick."""
     last = ScheduleRepository(session, schedule.tenant_id).last_succeeded(schedule)
     request = order.request(newest.id, last)
     job = create_job(session, schedule.tenant_id, request, Scheduled(schedule.id, due.due_at))
@@ -198,7 +199,7 @@ def _add_job(
 
 
 def run_now(session: Session, tenant_id: str, identifier: str) -> JobRow:
-    """Make one tick at once, because somebody asks for it; the next due time stays.
+    """Make one tick at once, because somebody requests it. The next due time does not change.
 
     It accounts for the versions that are ready, as any tick does. Where it cannot be made, nothing is
     written.
@@ -228,7 +229,7 @@ def run_now(session: Session, tenant_id: str, identifier: str) -> JobRow:
 
 
 def _passed_over(schedule: ScheduleRow, ready: list[DatasetRow]) -> int:
-    """How many versions that would have made a tick each the newest stands for."""
+    """Count the earlier versions, each of which would have made a tick, that the newest one stands for."""
     if isinstance(trigger_of(schedule.trigger), CronTrigger):
         return 0
     return max(0, sum(_is_newer(row, schedule) for row in ready) - 1)
@@ -256,7 +257,7 @@ def _write(
     job_id: str | None = None,
     error: dict[str, object] | None = None,
 ) -> None:
-    """Write the tick, and move the schedule on."""
+    """Write the tick, and move the schedule to its next due time or version."""
     identifier = new_id("tick")
     session.add(
         TickRow(
@@ -282,7 +283,7 @@ def _write(
 
 
 def _pause(session: Session, schedule: ScheduleRow) -> None:
-    """Pause a schedule of whose data set nothing is left."""
+    """Pause a schedule whose data set was deleted with all versions."""
     schedule.active, schedule.next_due = False, None
     schedule.paused = {
         "code": "dataset_deleted",

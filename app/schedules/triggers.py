@@ -1,4 +1,4 @@
-"""What makes a schedule due: a time by cron's rules, a new version of the data set, or drift."""
+"""The triggers of schedules: a time by the rules of cron, a new version of the data set, or drift."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ class CronTrigger(Body):
         return text
 
     def after(self, moment: datetime) -> Iterator[datetime]:
-        """The due times after ``moment``, in UTC, earliest first."""
+        """Yield the due times after ``moment``, in UTC, earliest first."""
         for due in CronSim(self.cron, moment.astimezone(ZoneInfo(self.time_zone))):
             if due.astimezone(UTC) > moment:  # in an hour that comes twice, the first one is meant
                 yield due.astimezone(UTC)
@@ -89,10 +89,10 @@ _TRIGGER: TypeAdapter[CronTrigger | VersionTrigger | DriftTrigger] = TypeAdapter
 
 
 def trigger_of(stored: dict[str, object]) -> CronTrigger | VersionTrigger | DriftTrigger:
-    """Read a stored trigger."""
+    """Read a trigger from the form in which it is stored."""
     return _TRIGGER.validate_python(stored)
 
 
 def next_due(trigger: Trigger, after: datetime, count: int = 1) -> list[datetime]:
-    """The next due times, in UTC; none where new data decide."""
+    """Return the next ``count`` due times after ``after``, in UTC; none if the trigger follows the data."""
     return list(islice(trigger.after(after), count)) if isinstance(trigger, CronTrigger) else []

@@ -71,7 +71,7 @@ class StoredTracking(TypedDict):
     """A :class:`TrackingState`."""
     attempts: int
     run: str | None
-    """What the tracker calls the record."""
+    """The tracker's name for the record."""
     error: str | None
 
 

@@ -10,7 +10,7 @@ from dealrec.app.tables.base import Base, Id, Json, TenantOwned, UtcDateTime
 
 
 class TickOutcome(StrEnum):
-    """What became of a tick."""
+    """The outcome of a tick."""
 
     MADE = "made"
     """It made a job."""

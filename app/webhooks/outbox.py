@@ -35,7 +35,7 @@ class WebhookEvent(StrEnum):
 
 
 ENDS = (WebhookEvent.JOB_SUCCEEDED, WebhookEvent.JOB_FAILED, WebhookEvent.JOB_CANCELLED)
-"""What a webhook is told of by default."""
+"""The events that a webhook gets by default."""
 PING = "webhook.ping"
 _KINDS = frozenset(event.value for event in WebhookEvent)
 _ACTIVE = select(WebhookRow.id, WebhookRow.events).where(

@@ -1,4 +1,4 @@
-"""What the commands that ask a server share: its address, its key, and a first look whether it answers."""
+"""The parts that commands for a server share: its address, its key, and a first check that it answers."""
 
 import time
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a person can choose from, as data: language models, layouts of files, methods."""
+"""The things that can be chosen, as data: language models, layouts of files, and methods."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ class LanguageModel(Record):
     prompt_format: str = "auto"
     max_tokens: int | None = None
     measured: list[Mapping[str, Any]] = Field(default_factory=list)
-    """What ``dealrec models check`` found it to take, by device."""
+    """The time and memory that ``dealrec models check`` measured, by device."""
 
 
 class LayoutForm(Record):

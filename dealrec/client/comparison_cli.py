@@ -139,8 +139,8 @@ def _say_estimate(estimate: "Estimate") -> None:
     say(f"{estimate.trainings:,} trainings, about {estimate.seconds:,.0f} s")
     if (able := estimate.detectable) is not None:
         say(
-            f"{able.runs} runs and {able.users:,} users would show a difference of "
-            f"{able.difference:.3g} in {able.metric} four times out of five"
+            f"{able.runs} runs and {able.users:,} users detect a difference of {able.difference:.3g} "
+            f"in {able.metric} four times out of five"
         )
     for stage in estimate.stages:
         seconds = "reused" if stage.reused else f"{stage.seconds:,.0f} s"

@@ -124,11 +124,12 @@ class Drift(Record):
     """How far a version has moved from the one before it; each figure is between 0 and 1."""
 
     popularity: float
-    """The Jensen-Shannon distance of the distributions of targets, in which newer interactions weigh more."""
+    """The Jensen-Shannon distance between the distributions of targets, in which newer interactions weigh
+    more."""
     new_items: float
-    """The share of the items with interactions that had none before."""
+    """The share of the items with interactions that had no interactions before."""
     new_item_interactions: float
-    """The share of the interactions that came which are on such items."""
+    """The share of the new interactions that are with such items."""
 
 
 class Dataset(Remote[M]):
@@ -137,12 +138,12 @@ class Dataset(Remote[M]):
     place = "/v1/datasets"
     name: str
     version: int = 1
-    """1, or one more than that of the version that files were appended to."""
+    """The number of the version: 1, or one more than that of the version to which files were appended."""
     parent_id: str | None = None
     parent_sha256: str | None = None
-    """The version that files were appended to, and its content hash."""
+    """The version to which files were appended, and its content hash."""
     drift: Drift | None = None
-    """How far it has moved from that version."""
+    """How far the data have drifted from that version."""
     files: Mapping[str, list[str]] = {}
     """The names of its files by their kind."""
     state: str
@@ -164,7 +165,7 @@ class Dataset(Remote[M]):
 
     @property
     def validation(self) -> list[str]:
-        """What was accepted and rejected, and what looked odd; empty until it is known."""
+        """Sentences about accepted and rejected rows and anything unusual; empty until validation ends."""
         from dealrec.data.findings import Validation, validation_lines
 
         if self.report is None or "removed" not in self.report:  # of an older service

@@ -1,4 +1,4 @@
-"""What a preview of a prompt shows."""
+"""The records of a preview of a prompt."""
 
 from dealrec.client.records import Record
 

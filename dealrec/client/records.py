@@ -110,7 +110,7 @@ class Stage(Record):
     finished_at: datetime | None = None
     seconds: float | None = None
     expected_seconds: float | None = None
-    """The time that it was expected to take when its job started."""
+    """The expected time, estimated when the job started."""
 
 
 class Budget(Record):
@@ -152,11 +152,11 @@ class Evaluation(Record):
     split: str
     """``valid`` or ``test``."""
     users: int
-    """The number of users asked about."""
+    """The number of evaluated users."""
     candidates: int | None = None
-    """The number of titles that each user was asked about; ``None`` for a server of version 0.1."""
+    """The number of candidates per user; ``None`` for a server of version 0.1."""
     familiar_candidates: int | None = None
-    """The number of candidates that their user has had, for lack of others."""
+    """The number of candidates that the user had chosen before, because there were not enough others."""
     ranking_users: int
     """The number of them for whom the catalogue was ranked."""
     protocol: str
@@ -196,7 +196,7 @@ class StageEstimate(Record):
     peak_memory_bytes: int | None = None
     reused: bool
     runs: int = 1
-    """For how many runs of a comparison it is made; ``seconds`` are those of all."""
+    """For how many runs of a comparison the stage runs; ``seconds`` is the total."""
     calibrated_on: Calibration
 
 
@@ -218,7 +218,7 @@ class Tracked(Record):
     state: str
     """``pending``, ``written`` or ``failed``."""
     run: str | None = None
-    """What the tracker calls the record, once it is written."""
+    """The tracker's name for the record, once it is written."""
 
 
 class Estimate(Record):
@@ -232,10 +232,11 @@ class Estimate(Record):
     trainings: int | None = None
     """The number of trainings of a comparison; ``None`` for other jobs."""
     detectable: Detectable | None = None
-    """For a comparison; ``None`` while none with its language model has finished."""
+    """For a comparison: the difference that it can detect; ``None`` until one with its language model has
+    finished."""
     stages: list[StageEstimate]
     warnings: list[OptionNote] = []
-    """Options that have no effect, or that the budget is too small for."""
+    """Options that have no effect, or for which the budget is too small."""
 
 
 class Histogram(Record):

@@ -53,7 +53,7 @@ class Coreset(CoresetContents[M]):
     """SHA-256 of the sample keys; equal for coresets with the same members."""
     coverage: Coverage
     warnings: list[OptionNote] = Field(default_factory=list)
-    """Options of ``selection`` that had no effect, or that the size is too small for."""
+    """Options of ``selection`` that had no effect, or for which the coreset is too small."""
     created_at: datetime
 
     def _repr_html_(self) -> str:
@@ -132,22 +132,22 @@ class Job(JobResults[M]):
     state: str
     budget: Budget | None = None
     target: Target | None = None
-    """For a job that was given a target in place of a budget."""
+    """For a job that was given a target instead of a budget."""
     config: Mapping[str, Any]
     continue_from: str | None = None
     continuation: Mapping[str, Any] | None = None
-    """The job that this one goes on from, and how."""
+    """The job that this one continues from, and how."""
     schedule_id: str | None = None
     due_at: datetime | None = None
-    """The schedule that made it, and the due time that it made it for."""
+    """The schedule that made the job, and the due time for which it made it."""
     warnings: list[OptionNote] = Field(default_factory=list)
-    """Options of ``config`` that have no effect, or that the budget is too small for, and trackers that could
-    not be written to."""
+    """Options of ``config`` that have no effect, or for which the budget is too small, and trackers that
+    could not be written to."""
     stages: list[Stage]
     coreset_id: str | None = None
     adapter_id: str | None = None
     evaluation: Evaluation | None = None
-    """The measurements of its adapter, where they were asked for."""
+    """The evaluation of its adapter, if one was requested."""
     tracking: list[Tracked] = Field(default_factory=list)
     """The records of an ended job in the operator's trackers, if there are any."""
     eta_seconds: float | None = None

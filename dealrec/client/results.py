@@ -1,4 +1,4 @@
-"""What lies in a coreset, and what a job leaves: requests that only read."""
+"""The contents of coresets and the results of jobs: requests that only read."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -70,7 +70,7 @@ class SampleMap(Record):
     object: str
     coreset_id: str
     source: str
-    """What is compared: ``surrogate`` or ``language_model`` (their embeddings), or ``items``."""
+    """The vectors that are compared: ``surrogate`` or ``language_model`` (their embeddings), or ``items``."""
     explained: tuple[float, float]
     """The shares of the vectors' variance that the two directions have."""
     samples: int
@@ -79,7 +79,7 @@ class SampleMap(Record):
 
 
 class Verdict(Record):
-    """What a finished comparison says of the selection of a coreset."""
+    """The finding of a comparison about a selection like that of a coreset."""
 
     job_id: str
     name: str

@@ -163,7 +163,7 @@ def run_command(
     key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make one tick at once, on the newest version; prints the job's id. The due times stay as they are."""
+    """Make a job now, on the newest version, and print its id. The due times stay as they are."""
     with asking(server, key) as client:
         say_job(client, client.schedules.get(schedule_id).run(), watch=watch, wait=False, json=json)
 

@@ -20,7 +20,7 @@ Trigger = Mapping[str, Any]
 
 
 class TickCounts(Record):
-    """What became of the times that a schedule was due."""
+    """The outcomes of the times at which a schedule was due."""
 
     made: int
     missed: int
@@ -35,15 +35,15 @@ class ScheduleTick(Record):
     object: str
     schedule_id: str
     due_at: datetime | None = None
-    """The due time; ``None`` where new data decided, or somebody asked for it."""
+    """The due time; ``None`` if the schedule follows the data, or if the tick was requested."""
     requested: bool = False
-    """Whether somebody asked for it."""
+    """Whether somebody requested the tick."""
     dataset_id: str | None = None
     outcome: str
     """``made``, ``skipped`` or ``failed``."""
     job_id: str | None = None
     missed: int
-    """The number of earlier due times, or versions, in whose place it stands."""
+    """The number of earlier due times, or versions, that this tick stands for."""
     error: Mapping[str, Any] | None = None
     created_at: datetime
 
@@ -58,7 +58,7 @@ class Schedule(Remote[M]):
     job: Mapping[str, Any]
     active: bool
     paused: Mapping[str, Any] | None = None
-    """Why the service paused it; ``None`` where a person did."""
+    """Why the service paused the schedule; ``None`` if a person paused it."""
     next_due: list[datetime] = Field(default_factory=list)
     """The next three due times, in UTC."""
     counts: TickCounts

@@ -1,1 +1,1 @@
-"""A comparison of selectors by what language models learn from their coresets, with intervals."""
+"""Compares selectors by what language models learn from their coresets, with intervals."""

@@ -90,11 +90,9 @@ def budgets_chart(
 ) -> str:
     """Plot a metric of one selector against the budget, with random selection in grey.
 
-    Args:
-        levels: The selector's means by budget. Each interval is that of the difference from random
-            selection, moved to the selector's mean.
-        control: Means of random selection by budget.
-        bounds: Bounds of the metric's axis, the same for every selector of a report.
+    Args: levels: The selector's means by budget. Each interval is that of the difference from random
+    selection, shifted to the selector's mean. control: Means of random selection by budget. bounds:
+    Bounds of the metric's axis, the same for every selector of a report.
     """
     rows: list[Row] = [
         {
@@ -142,7 +140,7 @@ def curve_chart(curve: Curve, metric: str) -> str:
             "low": figure.low,
             "high": figure.high,
             "words": f"{point.samples:,} samples: {level(figure)}"
-            + ("" if point.share is None else f", {shown_share(point.share)} of the gain of all"),
+            + ("" if point.share is None else f", {shown_share(point.share)} of the gain from all"),
         }
         for point in curve.points
     ]
@@ -175,7 +173,7 @@ def curve_chart(curve: Curve, metric: str) -> str:
 
 
 def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
-    """Plot the cost of every coreset of one budget by kind of work, and training on all data below."""
+    """Plot the time for every coreset of one budget by kind of work, and for training on all data."""
     order = {name: place for place, name in enumerate(_STAGES)}
     bars = [(cost.selector, ledger(cost)) for cost in costs]
     bars.append((ALL_DATA, {"frozen layers": full.trunk, "fine-tuning": full.finetune}))
@@ -210,11 +208,11 @@ def costs_chart(costs: Sequence[Cost], full: FullCost) -> str:
         )
         .properties(width=300, height=len(bars) * _ROW)
     )
-    return svg(chart, rows, "Time that every coreset took, by stage")
+    return svg(chart, rows, "Time for each coreset, by stage")
 
 
 def ledger(cost: Cost) -> dict[str, float]:
-    """Return the seconds of a coreset by kind of work, in the order of the work."""
+    """Return the seconds for a coreset by kind of work, in the order in which the work is done."""
     return {
         **cost.stages,
         "selection": cost.select,

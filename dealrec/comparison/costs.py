@@ -1,4 +1,4 @@
-"""The cost of choosing and training, everything counted, against training on all samples."""
+"""The time for selecting and training, including all stages, compared with training on all samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from dealrec.config.stages import StageName
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """Seconds a token, as measured over all runs of one comparison."""
+    """The seconds per token, as measured over all runs of one comparison."""
 
     trunk: float
-    """Seconds of one pass through the layers below the trained ones; 0 where all are trained."""
+    """The seconds of one pass through the layers below the trained ones; 0 if all layers are trained."""
     training: float
-    """Seconds of one step's forward and backward pass over the trained layers."""
+    """The seconds of the forward and backward pass of a step over the trained layers."""
 
     def of(self, text_tokens: int, epochs: int) -> tuple[float, float]:
-        """(trunk, fine-tuning) seconds of a training on so many tokens."""
+        """Return the seconds of a training on this many tokens: in the frozen layers, and in fine-tuning."""
         return self.trunk * text_tokens, self.training * text_tokens * epochs
 
 
 def full_cost(
     per_token: TrainingCost, *, samples: int, text_tokens: int, epochs: int, measured: float | None
 ) -> FullCost:
-    """The cost of training on everything; ``measured`` are its seconds where one was made."""
+    """Return the cost of training on everything; ``measured`` are its seconds, if it was run."""
     trunk, training = per_token.of(text_tokens, epochs)
     finetune = training if measured is None else measured
     return FullCost(
@@ -46,7 +46,7 @@ def coreset_cost(
     finetune: float,
     full: FullCost,
 ) -> Cost:
-    """The cost of one coreset, from the data to the adapter."""
+    """Return the cost of one coreset, from the data to the adapter."""
     total = sum(stages.values()) + select + trunk + finetune
     return Cost(
         selector=selector,

@@ -1,4 +1,4 @@
-"""The curve of random selection over budgets: how many samples are enough."""
+"""The curve of random selection over budgets, which shows how many samples are enough."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,14 +39,14 @@ def draw_curve(
     *,
     beside: Sequence[str] = BESIDE,
 ) -> Curve:
-    """Make the curve from the model as it is to all samples.
+    """Make the curve from the model before training to training on all samples.
 
     Args:
-        of: What it holds for.
-        untrained: [users] figures of the model as it is, by metric.
-        measured: By ascending size; the last one is all samples.
+        of: The data and the options for which the curve holds.
+        untrained: [users] figures of the model before training, by metric.
+        measured: The trainings by ascending size; the last one is on all samples.
         metric: The primary metric.
-        beside: Other metrics, which are left out where they are not measured.
+        beside: Other metrics, which are left out if they were not measured.
     """
     names = [metric, *(name for name in beside if name != metric and name in untrained)]
     shares = reached(untrained[metric], [one.figures[metric] for one in measured])
@@ -71,20 +71,19 @@ def draw_curve(
 
 
 def reached(start: Floats, measured: Sequence[Floats]) -> list[Figure] | None:
-    """Compute which share of the change from ``start`` to the last of ``measured`` each has reached.
+    """Compute which share of the change from ``start`` to the last of ``measured`` each budget reaches.
 
     Users and runs are both drawn with replacement (the pigeonhole bootstrap: Owen, Annals of Applied
-    Statistics 2007), the same users for all. Run ``r`` shares its seeds with run ``r`` of the others, so
-    sets of as many runs draw the same runs; a single run is never another one, so its interval is over
+    Statistics 2007), and the same users are drawn for all budgets. Run ``r`` of every budget has the same
+    seeds, so budgets with equally many runs draw the same runs. With a single run, the interval is over
     users alone.
 
     Args:
-        start: [U] figures of the model as it is.
+        start: [U] figures of the model before training.
         measured: [R, U] figures of each budget; the last one is all samples.
 
-    Returns:
-        The share of each with its percentile interval of 95 %, or ``None`` where the interval of the
-        whole change does not exclude none.
+    Returns: The share of each budget with its 95 % percentile interval, or ``None`` if the interval of
+    the whole change includes zero.
     """
     whole = estimate(measured[-1] - start)
     if whole.low <= 0 <= whole.high:
@@ -101,7 +100,7 @@ def reached(start: Floats, measured: Sequence[Floats]) -> list[Figure] | None:
 
 
 def _drawn(start: Floats, measured: Sequence[Floats], seed: int) -> Floats:
-    """[1 + n, draws] means of ``start`` and of each of ``measured`` over drawn users and runs."""
+    """Return the means of ``start`` and of each of ``measured`` over drawn users and runs, [1 + n, draws]."""
     draw, users = np.random.default_rng([seed, 0xC4E]), len(start)
     of_users = draw.multinomial(users, np.full(users, 1 / users), _PART).T / users
     of_runs = dict[int, Floats]()
@@ -122,15 +121,16 @@ def curve_sentences(curve: Curve | None) -> list[str]:
     if full.share is None:
         return [
             (
-                f"How many samples are enough cannot be said: {full.samples:,} of them are not shown to "
-                f"give more {title} than none."
+                f"It cannot be said how many samples are enough, because training on {full.samples:,} "
+                f"samples is not shown to give more {title} than no training."
             )
         ]
     told = [text for share in TOLD if (text := _told(curve, share))]
     return [
         (
-            f"Of the gain in {title} that all {full.samples:,} samples give, randomly selected ones reach "
-            f"{joined(told)}. Only measured budgets are told; nothing is fitted between them."
+            f"Of the gain in {title} from training on all {full.samples:,} samples, randomly selected "
+            f"ones reach {joined(told)}. Only measured budgets are listed; nothing is fitted between "
+            "them."
         )
     ]
 
@@ -139,12 +139,16 @@ def _told(curve: Curve, share: float) -> str:
     point, sure = curve.reaching(share), curve.surely_reaching(share)
     if point is None or point.share is None:
         return ""
-    more = "" if sure in (None, point) else f"; the whole interval from {sure.samples:,} on"
-    return f"{percent(share)} from {point.samples:,} on ({shown_share(point.share)}{more})"
+    more = (
+        ""
+        if sure in (None, point)
+        else f"; the whole interval is above it from {sure.samples:,} on"
+    )
+    return f"{percent(share)} from {point.samples:,} samples on ({shown_share(point.share)}{more})"
 
 
 def curve_lines(curve: Curve | None) -> list[str]:
-    """Write the curve as lines of text, a budget each."""
+    """Write the curve as lines of text, one for each budget."""
     if curve is None:
         return []
     return [
@@ -152,7 +156,7 @@ def curve_lines(curve: Curve | None) -> list[str]:
         + ", ".join(
             f"{words(name).title} {level(figure)}" for name, figure in point.metrics.items()
         )
-        + ("" if point.share is None else f", {shown_share(point.share)} of all")
+        + ("" if point.share is None else f", {shown_share(point.share)} of the gain from all")
         for point in curve.points
     ]
 

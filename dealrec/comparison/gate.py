@@ -1,4 +1,4 @@
-"""Before the selectors: is there anything to learn, and the report where there is not."""
+"""Checks before the selectors whether there is anything to learn, and reports if there is not."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,10 +21,10 @@ from dealrec.recommenders.held_out import held_out_users
 def measure_headroom(
     dataset: Dataset, samples: Samples, config: ComparisonConfig, place: Place
 ) -> Headroom:
-    """Measure the model as it is, and trainings on all samples, and keep both for the comparison.
+    """Measure the model before and after training on all samples, and keep both for the comparison.
 
-    ``place.out`` gets every training, what is known of the model, and, where the language model stays as
-    it is and ``place.work`` keeps nothing, the vectors of all texts.
+    ``place.out`` gets every training, the facts of the model and, if the language model is frozen and
+    ``place.work`` keeps nothing, the vectors of all texts.
 
     Raises:
         InputError: As :func:`compare`.
@@ -60,7 +60,7 @@ def stopped_report(
     curve: Sequence[int] = (),
     surrogate: Path | None = None,
 ) -> ComparisonReport:
-    """Report that the trainings of ``place.headroom`` show nothing to learn; no model is loaded."""
+    """Report that the trainings in ``place.headroom`` show nothing to learn. No model is loaded."""
     assert place.headroom is not None
     evaluation = config.config.evaluation
     assert evaluation is not None

@@ -1,4 +1,4 @@
-"""What is asked before and after the selectors: headroom, and the best coreset without its histories."""
+"""Headroom, which is checked before the selectors, and exchanged histories, which are checked after them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,12 +17,12 @@ Floats = npt.NDArray[np.float64]
 
 
 def primary_of(measured: Measurement) -> str:
-    """Return the metric that the verdict is about: preference where it is measured, else NLL."""
+    """Return the metric that the verdict is about: preference if it is measured, otherwise NLL."""
     return PREFERENCE if PREFERENCE in measured.users else NLL
 
 
 def stops(config: ComparisonConfig, untrained: Measurement, full: Sequence[TrainedRun]) -> bool:
-    """Whether the trainings on all data show that there is nothing for a selector to win."""
+    """Return whether the trainings on all data show that no selector can gain anything."""
     if config.despite_no_headroom:
         return False
     found = headroom(untrained, full, None)
@@ -32,9 +32,9 @@ def stops(config: ComparisonConfig, untrained: Measurement, full: Sequence[Train
 def headroom(
     untrained: Measurement, full: Sequence[TrainedRun], surrogate: Mapping[str, Floats] | None
 ) -> Headroom | None:
-    """Compare the trainings on all data with the model as it is; ``None`` if there is none.
+    """Compare the trainings on all data with the model before training; ``None`` if there are none.
 
-    ``surrogate`` are the figures of the surrogate on the same candidates.
+    ``surrogate`` holds the surrogate's figures on the same candidates.
     """
     if not full:
         return None
@@ -71,7 +71,7 @@ def best_runs(runs: Sequence[TrainedRun], metric: str) -> list[TrainedRun]:
 
 
 def exchanged(untrained: Measurement, runs: Sequence[TrainedRun]) -> Exchanged | None:
-    """Compare the trainings on exchanged histories with those on the same coresets as they are."""
+    """Compare the trainings on exchanged histories with those on the same coresets as they were."""
     without = [run for run in runs if run.selected.selector == EXCHANGED]
     if not without:
         return None

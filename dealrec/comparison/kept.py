@@ -1,4 +1,4 @@
-"""Trained runs on disk: an interrupted comparison goes on with the next run."""
+"""Keeps trained runs on disk, so that an interrupted comparison continues with the next run."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ _UNTRAINED = "untrained users\n"
 
 
 class KeptRuns:
-    """The trained runs of one comparison in ``folder``; without a folder nothing is kept.
+    """The trained runs of one comparison in ``folder``. Without a folder nothing is kept.
 
     Runs in the folder ``further`` are read as well.
 
-    The name of a file depends on the data, the model and the configuration, so a run of others is
-    not read.
+    The name of a file depends on the data, the model and the configuration, so runs of another comparison
+    are not read.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class KeptRuns:
         self._shared = json.dumps(parts, sort_keys=True)
 
     def read(self, run: SelectedRun) -> TrainedRun | None:
-        """Return the run as it was trained; ``None`` if it has not been."""
+        """Return the trained run; ``None`` if it has not been trained."""
         kept = self._read(self._name(run))
         if kept is None:
             return None

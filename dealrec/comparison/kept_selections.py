@@ -1,4 +1,4 @@
-"""Selections on disk: an interrupted comparison does not select again."""
+"""Keeps selections on disk, so that an interrupted comparison does not select again."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from dealrec.disk import file_sha256, written_whole
 
 
 class KeptSelection(NamedTuple):
-    """What a selector took, and how long that took."""
+    """The samples that a selector selected, and the seconds that it took."""
 
     indices: npt.NDArray[np.int64]
     """[budget] dense indices, ascending."""
@@ -23,16 +23,16 @@ class KeptSelection(NamedTuple):
 
 
 class KeptSelections:
-    """The selections in ``folder``; without a folder nothing is kept.
+    """The selections in ``folder``. Without a folder nothing is kept.
 
     The name of a file depends on the samples, on the options of the selection, and on the content of the
-    scores that the selector looks at. So further comparisons of the same data read it, and others do not.
+    scores that the selector uses. So later comparisons of the same data read it, and others do not.
 
     Args:
-        folder: Made where something is kept.
-        config: The samples are its.
+        folder: It is created when something is kept.
+        config: The configuration that defines the samples.
         dataset_sha256: The hash of the data set.
-        inputs: It gives the folders of the scoring stages of a run.
+        inputs: Gives the folders of the scoring stages of a run.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class KeptSelections:
         self._contents = dict[Path, list[str]]()
 
     def read(self, run: PlannedRun) -> KeptSelection | None:
-        """Return what was selected for the run; ``None`` if that has not been done."""
+        """Return the selection of the run; ``None`` if it has not been made."""
         path = self._path(run)
         if path is None or not path.is_file():
             return None

@@ -1,4 +1,4 @@
-"""The facts of a language model that a report tells, kept between the stages of a comparison."""
+"""The facts about a language model that a report needs, kept between the stages of a comparison."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,13 @@ class _Facts(BaseModel):
 
 @dataclass(frozen=True)
 class Known:
-    """A language model, and the samples as it reads them."""
+    """A language model, and the lengths of the samples as it reads them."""
 
     model: Model
     trunk_seconds: float
-    """Mean seconds of a token in the frozen layers; 0 where none are kept."""
+    """The mean seconds per token in the frozen layers; 0 if their states are not kept."""
     text_tokens: npt.NDArray[np.int64]
-    """[n] how many tokens each sample has."""
+    """[n] the number of tokens of each sample."""
 
 
 def model_of(recommender: Recommender) -> Model:
@@ -49,6 +49,6 @@ def write_known(folder: Path, known: Known) -> None:
 
 
 def read_known(folder: Path) -> Known:
-    """Read what :func:`write_known` wrote."""
+    """Read the facts that :func:`write_known` wrote."""
     facts = _Facts.model_validate_json((folder / _FACTS).read_text(encoding="utf-8"))
     return Known(facts.model, facts.trunk_seconds, np.load(folder / _TOKENS, allow_pickle=False))

@@ -1,4 +1,4 @@
-"""What the stages of a comparison share: a loaded model, kept runs, and trainings in order."""
+"""The parts that the stages of a comparison share: a loaded model, kept runs, and trainings in order."""
 
 import shutil
 import tempfile
@@ -31,16 +31,16 @@ class Place:
     out: Path
     """The folder to fill."""
     checkpoint_dir: Path | None = None
-    """Where every trained run and the catalogue's vectors are kept; a comparison of the same things goes
-    on from there and makes the same report."""
+    """The folder for trained runs and the catalogue's vectors. A repeated comparison continues from there
+    and makes the same report."""
     work: Path | None = None
-    """Where states of frozen layers are kept for later comparisons; default: a temporary folder beside
-    ``out``."""
+    """The folder in which states of frozen layers are kept for later comparisons; default: a temporary
+    folder beside ``out``."""
     headroom: Path | None = None
-    """What :func:`measure_headroom` left."""
+    """The folder that :func:`measure_headroom` filled."""
     runtime: Runtime = field(default_factory=Runtime)
     reporter: Reporter = SILENT
-    """It gets ``title`` and ``text`` while vectors and states are kept, then ``step`` of all trainings."""
+    """Gets ``title`` and ``text`` while vectors and states are computed, then ``step`` over all trainings."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Prepared:
 
     @property
     def known(self) -> Known:
-        """The facts that the report tells."""
+        """The facts that the report needs."""
         seconds = self.trainer.recommender.trunk_seconds_per_token
         return Known(self.model, seconds, self.trainer.text_tokens())
 
@@ -67,7 +67,7 @@ class Prepared:
 def prepared(
     dataset: Dataset, samples: Samples, config: ComparisonConfig, place: Place
 ) -> Iterator[Prepared]:
-    """Load the language model of a comparison; states of frozen layers are there meanwhile.
+    """Load the language model of a comparison, and provide the states of frozen layers in the block.
 
     Raises:
         InputError: ``no_held_out_users``, and as
@@ -110,10 +110,11 @@ def prepared(
 
 
 class Training:
-    """Trains runs in the order in which they are asked for; a run that is kept is read instead.
+    """Trains runs in the order in which they are requested. Runs that are kept are read instead.
 
-    Whenever something is trained, the states of all texts so far are kept in the same order, so that a
-    comparison that goes on ends with the same figures. ``further`` steps follow those of ``selected``.
+    Before anything is trained, the states of all texts so far are computed in the same order, so that a
+    continued comparison ends with the same figures. ``further`` is the number of steps that follow those
+    of ``selected``.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Training:
         self.untrained = self._untrained()
 
     def make(self, selected: Sequence[SelectedRun]) -> list[TrainedRun]:
-        """Train and measure each of ``selected`` that is not kept; return all in order."""
+        """Train and measure each of ``selected`` that is not kept, and return all in order."""
         self._asked.append(selected)
         found = [self._kept.read(run) for run in selected]
         if any(run is None for run in found):
@@ -150,7 +151,7 @@ class Training:
         return trained
 
     def end(self) -> None:
-        """Report that nothing is left to do."""
+        """Report that all steps are done."""
         self._reporter.progress(self._total, self._total, "step")
 
     def _count(self, runs: Sequence[TrainedRun]) -> None:
@@ -173,7 +174,7 @@ class Training:
 
 
 def _counter(reporter: Reporter, done: int, steps: int, total: int) -> Callable[[], None]:
-    """Make a function that is called after each step of a run, and further while it is measured."""
+    """Make the function that is called after each step of a run and while it is measured."""
     count = 0
 
     def step() -> None:

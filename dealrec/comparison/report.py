@@ -27,7 +27,7 @@ _SHADES = 10
 
 @dataclass(frozen=True)
 class _AtBudget:
-    """The parts of the page about one budget."""
+    """The parts of the page that are about one budget."""
 
     budget: int
     primary: Table
@@ -55,7 +55,7 @@ class _Curve:
 
 
 def write_comparison_report(report: ComparisonReport, out: Path) -> None:
-    """Write the page ``out``, which holds its plots as SVG and asks for nothing from a network."""
+    """Write the page ``out``, which contains its plots as SVG and loads nothing from the network."""
     config = ComparisonConfig.model_validate(report.config)
     trained = Counter(run.selector for run in report.runs)
     write_page(
@@ -98,7 +98,7 @@ def _at(report: ComparisonReport, budget: int) -> _AtBudget:
 
 
 def _panels(report: ComparisonReport) -> list[_Panel]:
-    """Plot the primary metric against the budget for every selector but random, if budgets differ."""
+    """Plot the primary metric against the budget for each selector but random, if budgets differ."""
     if len(report.budgets) < 2:
         return []
     levels: dict[str, dict[int, Figure]] = {}
@@ -120,15 +120,15 @@ def _panels(report: ComparisonReport) -> list[_Panel]:
 
 
 def _headroom(report: ComparisonReport) -> list[tuple[str, str]]:
-    """Return the rows of the table about whether there is anything to learn; none if it was not asked."""
+    """Return the rows of the table about headroom; none if headroom was not checked."""
     found = report.headroom
     if found is None:
         return []
-    rows = [("the model as it is", found.untrained)]
+    rows = [("the model before training", found.untrained)]
     rows += [] if found.surrogate is None else [("the surrogate of the first run", found.surrogate)]
     rows += [
         (f"trained on {found.samples:,} samples", found.trained),
-        ("gain of that training", found.gain),
+        ("gain from this training", found.gain),
     ]
     return [(name, level(figure)) for name, figure in rows]
 
@@ -156,7 +156,7 @@ def _control_mean(report: ComparisonReport, budget: int) -> float:
 
 
 def _stages(costs: list[Cost]) -> list[str]:
-    """Return every kind of work that a coreset took time for, in order."""
+    """Return every kind of work on which time was spent, in order."""
     if not costs:
         return []
     longest = max(costs, key=lambda cost: len(cost.stages))

@@ -1,4 +1,4 @@
-"""The records of ``report.json``, from which ``report.html`` is made. No torch is imported.
+"""The records of ``report.json``, from which ``report.html`` is made. This module does not import torch.
 
 The metrics by name: ``preference``, the primary one where it is measured, and the others of
 :func:`~dealrec.metrics.preference.preference_metrics` (``nll_others``: less is better; the others: more
@@ -31,9 +31,9 @@ class Data(Result):
     """``valid`` or ``test``."""
     held_out_users: int
     ranking_users: int
-    """How many of the held-out users a ranking was made for; 0 means no ranking."""
+    """For how many of the held-out users the catalogue was ranked; 0 means no ranking."""
     seen_items: str
-    """How the ranking treats items that a user was seen with, in a sentence."""
+    """A sentence that says how the ranking treats items that a user had chosen before."""
 
 
 class Model(Result):
@@ -74,7 +74,7 @@ class ReportedRun(Result):
     """Tokens read in training, over all epochs."""
     select_seconds: float
     finetune_seconds: float
-    """How long the training took, without the states that were kept before it."""
+    """How long the training took, without computing the states of frozen layers beforehand."""
     evaluate_seconds: float
 
 
@@ -103,23 +103,24 @@ class Compare(Result):
     budget: int
     metric: str
     runs: int | None = None
-    """The runs of both that share their seeds; reports before version 0.2 took runs as independent."""
+    """The number of runs of both that share their seeds; reports before version 0.2 treated runs as
+    independent."""
     mean: float
     low: float
     high: float
     p_value: float
-    """Two-sided, for this difference alone."""
+    """The two-sided p-value of this difference alone."""
     corrected_p_value: float
     """Corrected by Holm's method over every difference from the same control in the report; in the
     primary metric over those in the primary metric."""
     better: bool | None
-    """Whether the selector is shown to be better (True) or worse (False), by a corrected p-value below
+    """Whether the selector is shown to be better (True) or worse (False), with a corrected p-value below
     0.05. ``None``: no difference could be shown, or there are fewer than five runs."""
     level_p_value: float | None = None
-    """For the hypothesis that the difference is at least the smallest of interest, corrected in the same
-    way; the primary metric has it."""
+    """The p-value of the hypothesis that the difference is at least the smallest one of interest,
+    corrected in the same way. Only the primary metric has it."""
     level: bool | None = None
-    """Whether the difference is shown to be smaller than that; ``None``: not asked, or too few runs."""
+    """Whether the difference is shown to be smaller than that; ``None``: not tested, or too few runs."""
 
 
 class Overlap(Result):
@@ -128,19 +129,19 @@ class Overlap(Result):
     budget: int
     selectors: list[str]
     jaccard: list[list[float]]
-    """The diagonal compares different runs of one selector."""
+    """The diagonal compares different runs of the same selector."""
 
 
 class Cost(Result):
-    """Seconds from data to adapter for one coreset, against training on everything."""
+    """The seconds from data to adapter for one coreset, compared with training on everything."""
 
     selector: str
     budget: int
     stages: dict[str, float]
-    """Time of what had to be computed before the selector could select, by stage."""
+    """The seconds of everything that had to be computed before the selector could select, by stage."""
     select: float
     trunk: float
-    """One pass of the frozen layers over the coreset's texts."""
+    """The seconds of one pass of the frozen layers over the coreset's texts."""
     finetune: float
     total: float
     saved: float
@@ -148,30 +149,31 @@ class Cost(Result):
 
 
 class FullCost(Result):
-    """Seconds of training on all samples with the same settings."""
+    """The seconds of a training on all samples with the same settings."""
 
     samples: int
     trunk: float
     finetune: float
     total: float
     measured: bool
-    """Whether that training was made. If not, its time is extrapolated from the time a token took in the
+    """Whether that training was run. If not, its time is extrapolated from the time per token in the
     trainings on coresets."""
 
 
 class Headroom(Result):
-    """Whether there is anything to learn: training on all samples against the model as it is."""
+    """Whether there is anything to learn: training on all samples compared with the model before training."""
 
     metric: str
     samples: int
-    """How many the training took; fewer than all where all were too many."""
+    """The number of samples of the training; fewer than all if all were too many."""
     runs: int
     untrained: Figure
     trained: Figure
     surrogate: Figure | None = None
-    """The surrogate of the first run on the same candidates; ``None`` where none were asked about."""
+    """The surrogate of the first run on the same candidates; ``None`` if there are no candidates."""
     gain: Figure
-    """By how much training is better, with its interval over users, and over runs if there are two."""
+    """How much better the trained model is, with its interval over users, and over runs if there are at
+    least two."""
     found: bool
     """Whether the interval excludes no gain."""
 
@@ -179,45 +181,45 @@ class Headroom(Result):
 class Exchanged(Result):
     """The best coreset, trained on with histories exchanged between its users.
 
-    What such a training gains over the untrained model was not read from histories.
+    What such a training still gains over the untrained model does not come from reading histories.
     """
 
     selector: str
-    """The selector of the best mean at the largest budget."""
+    """The selector with the best mean at the largest budget."""
     budget: int
     metric: str
     loss: Figure
-    """By how much exchanging makes it worse, with its interval."""
+    """How much worse exchanging histories makes it, with its interval."""
     kept: float
     """The share of the gain over the untrained model that is left; 0 where there was no gain."""
 
 
 class Power(Result):
-    """The difference that the runs and users of a comparison can show with a chance of 80 %."""
+    """The difference that the runs and users of a comparison detect with a probability of 80 %."""
 
     metric: str
     runs: int
     users: int
     detectable: float
-    """In the metric's unit, before Holm's correction."""
+    """The detectable difference in the metric's unit, before Holm's correction."""
     spread: Spread
-    """Standard deviations of paired differences from random selection that this follows from."""
+    """The standard deviations of paired differences from random selection from which this follows."""
     by_runs: dict[int, float] = Field(default_factory=dict)
     """``detectable`` for other numbers of runs, with as many users."""
     runs_needed: int | None
-    """The runs that the smallest difference of interest takes; ``None``: no number of runs is enough,
-    because it takes more users."""
+    """The number of runs that it takes to detect the smallest difference of interest; ``None``: no number
+    of runs is enough, because it takes more users."""
 
 
 class SameAgainstSame(Result):
-    """A/A tests of random selection against itself, in which every difference shown is an error."""
+    """A/A tests, which compare random selection with itself, so that every difference found is an error."""
 
     splits: int
-    """How many ways of cutting the runs of random selection in two were tried; 0 means too few runs."""
+    """In how many ways the runs of random selection were split into two halves; 0 means too few runs."""
     rejected: float
-    """The share of them that showed a difference in the primary metric. The cuts share runs."""
+    """The share of these splits that showed a difference in the primary metric. Splits share runs."""
     simulated_rejected: float
-    """The same share in simulated runs with the spreads that were found; it should be 0.05 or less."""
+    """The same share in simulated runs with the measured spread; it should be 0.05 or less."""
 
 
 class ComparisonReport(Result):
@@ -227,23 +229,23 @@ class ComparisonReport(Result):
     primary: str = NLL
     """The metric that the verdict is about; reports of version 1 do not name it."""
     smoke: bool = False
-    """Whether version 0.1 made the report with settings that are too small to show anything."""
+    """Whether the report was made by version 0.1 with settings that are too small to show anything."""
     verdict: str
     """The result in plain sentences."""
     findings: list[str]
     """One finding for each selector and budget."""
     warnings: list[str]
     validation: list[str] = Field(default_factory=list)
-    """How many rows of the files were accepted and rejected, why, and what looked odd."""
+    """Sentences about the validation: how many rows were accepted and rejected, why, and what looked odd."""
     headroom: Headroom | None = None
-    """``None``: it was not asked for."""
+    """``None`` if it was not checked."""
     stopped: bool = False
-    """Whether the comparison ended before any selector, because there is no headroom."""
+    """Whether the comparison stopped before any selector was trained on, because there is no headroom."""
     smallest_effect: float | None = None
     """The smallest difference of interest, named before the runs, in the primary metric's unit."""
     exchanged: Exchanged | None = None
     curve: Curve | None = None
-    """How many samples are enough; ``None``: no curve was asked for, or the comparison stopped before."""
+    """How many samples are enough; ``None`` if no curve was requested, or the comparison stopped before."""
     power: Power | None = None
     data: Data
     model: Model

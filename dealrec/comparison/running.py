@@ -1,4 +1,4 @@
-"""A comparison from the selected runs to the report; each training is kept as it ends."""
+"""Runs a comparison from the selected runs to the report. Each training is kept as soon as it ends."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,16 +39,16 @@ def compare(
     seconds: Sequence[Mapping[StageName, float]],
     surrogate: Path | None = None,
 ) -> ComparisonReport:
-    """Train on the coreset of every selector at every budget, and measure on held-out users.
+    """Train on the coreset of every selector at every budget, and evaluate on held-out users.
 
-    The model as it is and the trainings on all data come first; those of ``place.headroom`` are used
-    again. Where they show no headroom, the comparison ends there unless ``config.despite_no_headroom``
-    is set.
+    The untrained model and the trainings on all data come first; results in ``place.headroom`` are used
+    again. If they show no headroom, the comparison ends there unless ``config.despite_no_headroom`` is
+    set.
 
     Args:
-        dataset: Its users are held out.
-        samples: What is selected from.
-        selected: Its runs, from :func:`~dealrec.comparison.runs.select_runs`.
+        dataset: The data set, whose held-out users are evaluated.
+        samples: The samples from which selectors select.
+        selected: The runs, from :func:`~dealrec.comparison.runs.select_runs`.
         config: Resolved.
         place: Its ``out`` gets ``report.json``, ``report.html`` and ``users.parquet`` (the figures of
             every run and user).
@@ -56,7 +56,7 @@ def compare(
         curve: The budgets of its curve in samples, ascending.
         seconds: How long each stage before the selection took, for each run: the costs in the report
             are means over runs.
-        surrogate: Folder of the first run's surrogate, which is asked about the same candidates.
+        surrogate: The folder of the first run's surrogate, which is evaluated on the same candidates.
 
     Raises:
         InputError: ``no_held_out_users``, and as
@@ -93,7 +93,7 @@ def compare(
 def choice(
     dataset: Dataset, users: HeldOutUsers, evaluation: EvaluationConfig, surrogate: Path | None
 ) -> dict[str, Floats] | None:
-    """Measure the surrogate in the folder, if there is one, on the users' candidates."""
+    """Evaluate the surrogate in the folder, if there is one, on the users' candidates."""
     return None if surrogate is None else surrogate_choice(dataset, users, evaluation, surrogate)
 
 
@@ -113,7 +113,7 @@ def _make_runs(
     config: ComparisonConfig,
     budgets: Sequence[int],
 ) -> list[TrainedRun]:
-    """Make all runs, those on all data alone where they show no headroom."""
+    """Make all runs, or only those on all data if they show no headroom."""
     full = training.make([run for run in selected if run.selector == ALL_DATA])
     if stops(config, training.untrained, full):
         training.end()
@@ -127,14 +127,14 @@ def _make_runs(
 
 
 def _longest(runs: Sequence[SelectedRun]) -> int:
-    """The most steps that a training on the coreset of a selector takes."""
+    """Return the largest number of steps that a training on the coreset of a selector takes."""
     return max((run.steps for run in runs if run.selector != ALL_DATA), default=0)
 
 
 def write_users(finished: FinishedComparison, path: Path) -> None:
-    """Write the figures of every user as Parquet: a row for each run, metric and user.
+    """Write the figures of every user as Parquet, with a row for each run, metric and user.
 
-    The model as it is stands there as run 0 of budget 0.
+    The untrained model is run 0 of budget 0.
     """
     figures = [(UNTRAINED, 0, 0, finished.untrained)]
     figures += [

@@ -1,4 +1,4 @@
-"""A run of a comparison: planned in the configuration, then selected, then trained and measured."""
+"""The runs of a comparison: each is planned in the configuration, selected, trained and measured."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SelectedRun:
-    """A planned run and the samples that its selector has selected."""
+    """A planned run with the samples that its selector selected."""
 
     selector: str
     budget: int
@@ -35,11 +35,11 @@ class SelectedRun:
     seconds: float
     """How long the selection took."""
     exchanged: bool = False
-    """Whether it is trained on with histories exchanged between the samples."""
+    """Whether histories are exchanged between the samples before the training."""
 
     @property
     def steps(self) -> int:
-        """Optimizer steps of its training."""
+        """The number of optimizer steps of its training."""
         return Schedule(self.finetune, len(self.indices)).steps
 
 
@@ -50,12 +50,12 @@ class TrainedRun:
     selected: SelectedRun
     measurement: Measurement
     train_loss: float
-    """Mean over the steps of the last epoch."""
+    """The mean training loss over the steps of the last epoch."""
     steps: int
     tokens: int
-    """Tokens read over all epochs."""
+    """The number of tokens read over all epochs."""
     seconds: float
-    """How long the training took, without the states that were kept before it."""
+    """How long the training took, without computing the states of frozen layers beforehand."""
 
 
 def select_runs(
@@ -68,17 +68,13 @@ def select_runs(
     kept: KeptSelections | None = None,
     reporter: Reporter = SILENT,
 ) -> list[SelectedRun]:
-    """Select the samples of every run; the runs on all data come last.
+    """Select the samples of every run. The runs on all data come last.
 
-    Args:
-        keys: The keys of the samples, in dense order.
-        scores: It loads the scores that the selectors look at in a run, whose surrogate is its own.
-        config: Resolved.
-        budgets: Its budgets in samples, in its order.
-        curve: The budgets of its curve in samples.
-        kept: Selections in it are not made again, and the others are added.
-        reporter: It gets a ``selection`` of all, or, where a selector trains, a ``selection step``: each
-            step of these trainings counts, and each other selection counts as one.
+    Args: keys: The keys of the samples, in dense order. scores: Loads the scores that the selectors use
+    in a run. Each run has its own surrogate. config: Resolved. budgets: Its budgets in samples, in its
+    order. curve: The budgets of its curve in samples. kept: Selections in it are not made again, and new
+    ones are added to it. reporter: Gets progress in the unit ``selection`` or, if a selector trains, in
+    ``selection step``: each step of these trainings counts, and each other selection counts as one.
 
     Raises:
         InputError: As the selectors.
@@ -104,7 +100,7 @@ def select_runs(
 
 
 class _PartReporter(Silent):
-    """Reports the steps of one selection as a part of those of all."""
+    """Reports the steps of one selection as a part of the steps of all."""
 
     def __init__(self, reporter: Reporter, before: int, total: int, unit: str) -> None:
         self._reporter, self._before, self._total, self._unit = reporter, before, total, unit
@@ -115,7 +111,7 @@ class _PartReporter(Silent):
 
 
 def exchanged_run(run: SelectedRun) -> SelectedRun:
-    """Make the run on the same coreset with histories exchanged between its samples."""
+    """Make a run on the same coreset with histories exchanged between its samples."""
     return replace(run, selector=EXCHANGED, exchanged=True, seconds=0.0)
 
 
@@ -126,7 +122,7 @@ def _selected(scores: Scores, run: PlannedRun, reporter: Reporter) -> KeptSelect
 
 
 def selected_run(keys: Sequence[str], run: PlannedRun, made: KeptSelection) -> SelectedRun:
-    """Make the selected run of a selection."""
+    """Make a selected run from a selection."""
     return SelectedRun(
         selector=run.selector,
         budget=run.budget,
@@ -140,7 +136,7 @@ def selected_run(keys: Sequence[str], run: PlannedRun, made: KeptSelection) -> S
 
 
 def all_data_run(keys: Sequence[str], config: ComparisonConfig, number: int) -> SelectedRun:
-    """Make run ``number`` on all samples, or on as many drawn ones as the configuration affords.
+    """Make run ``number`` on all samples, or on as many random ones as the configuration allows.
 
     Raises:
         InputError: ``budget_too_large``.

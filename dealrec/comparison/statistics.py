@@ -1,4 +1,4 @@
-"""Tables, differences and checks, computed from the figures of every run and user."""
+"""Computes tables, differences and checks from the figures of every run and user."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, islice
@@ -31,7 +31,7 @@ _SPLITS = 200
 
 
 def table(figures: Figures) -> list[Row]:
-    """Make one row for each group: its means with intervals."""
+    """Make one row for each group, with its means and their intervals."""
     rows = []
     for (selector, budget), metrics in figures.items():
         found = {name: Figure(**estimate(values)._asdict()) for name, values in metrics.items()}
@@ -43,12 +43,12 @@ def table(figures: Figures) -> list[Row]:
 def differences(
     figures: Figures, controls: Sequence[str], primary: str, smallest_effect: float | None = None
 ) -> list[Compare]:
-    """Compare every group of two runs or more with the controls at the same budget, in every metric.
+    """Compare every group of at least two runs with the controls at the same budget, in every metric.
 
-    Run ``r`` of both is compared; runs that only one of them has are left out. P-values are corrected
-    by :func:`~dealrec.metrics.crossed.holm`: those in the primary metric among themselves, because the
-    verdict is about them alone, and the others over all. Whether a difference is smaller than
-    ``smallest_effect`` is asked of the primary metric alone.
+    Run ``r`` of both is compared, and runs that only one of them has are left out. P-values are corrected
+    by :func:`~dealrec.metrics.crossed.holm`: those in the primary metric among themselves, because only
+    they decide the verdict, and the others over all differences. Only for the primary metric is it tested
+    whether a difference is smaller than ``smallest_effect``.
     """
     found = []
     for control in controls:
@@ -99,7 +99,7 @@ def _compare(
 
 
 def _judged(row: Compare, corrected: float, level: float | None) -> Compare:
-    """Say what is shown; nothing is where there are fewer runs than a verdict takes."""
+    """Decide what the differences show. With fewer runs than a verdict needs, they show nothing."""
     better, equivalent = None, None
     if row.runs is not None and row.runs >= VERDICT_RUNS:
         if corrected < SIGNIFICANT:
@@ -128,17 +128,17 @@ def spreads(figures: Figures, metric: str) -> dict[Group, Spread]:
 
 
 def middle(found: Sequence[Spread]) -> Spread | None:
-    """Return the root mean squares of several spreads; ``None`` if there is none."""
+    """Return the root mean squares of several spreads; ``None`` if there are none."""
     if not found:
         return None
     return Spread(*np.sqrt((np.array(found) ** 2).mean(0)).tolist())
 
 
 def same_against_same(runs: Floats, of_differences: Spread | None) -> SameAgainstSame:
-    """Make A/A tests of [R, U] runs of one selector, in which any difference shown is an error.
+    """Make A/A tests of the runs [R, U] of one selector, in which every difference found is an error.
 
-    The runs are cut in two in every way (at most 200), and comparisons with the spread of the real
-    ones are simulated; where nothing was compared, with that of pairs of these runs.
+    The runs are split into two halves in every way (at most 200), and comparisons with the measured
+    spread are simulated. If nothing was compared, the spread is that of pairs of these runs.
     """
     count, users = runs.shape
     half = count // 2
@@ -159,7 +159,8 @@ def same_against_same(runs: Floats, of_differences: Spread | None) -> SameAgains
 def mean_jaccard(first: Sequence[Indices], second: Sequence[Indices] | None = None) -> float:
     """Compute the mean Jaccard index of two selectors' index sets, paired by run.
 
-    Without ``second`` the different runs of one selector are compared; it is 1 if there is only one.
+    Without ``second`` the different runs of one selector are compared; the index is 1 if there is only
+    one run.
     """
     pairs = (
         list(combinations(first, 2)) if second is None else list(zip(first, second, strict=False))

@@ -1,4 +1,4 @@
-"""The report of a finished comparison."""
+"""Makes the report of a finished comparison."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ Floats = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 _LISTED_RUNS = range(2, 21)
 _MOST_RUNS = 200
-"""More runs are not looked at for the number that a small difference takes."""
+"""The largest number of runs that is considered when computing how many a small difference needs."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class FinishedComparison:
     curve: tuple[int, ...]
     """The budgets of the curve."""
     selected: Sequence[SelectedRun]
-    """All that were selected, but for those on exchanged histories."""
+    """All selected runs except those on exchanged histories."""
     runs: Sequence[TrainedRun]
     untrained: Measurement
     """The figures of the language model without an adapter."""
     surrogate: Mapping[str, Floats] | None
-    """Those of the first run's surrogate on the same candidates, by metric."""
+    """The figures of the first run's surrogate on the same candidates, by metric."""
     known: Known
     users: HeldOutUsers
     seconds: Sequence[Mapping[StageName, float]]
@@ -95,12 +95,12 @@ class FinishedComparison:
 
     @property
     def stopped(self) -> bool:
-        """Whether no selector was trained on."""
+        """Whether the comparison stopped before any selector was trained on."""
         return all(run.selected.selector == ALL_DATA for run in self.runs)
 
 
 def summarise(finished: FinishedComparison) -> ComparisonReport:
-    """Make the report."""
+    """Make the report of the comparison."""
     config, figures = finished.config, finished.figures()
     metric, labels = primary_of(finished.untrained), [one.name for one in config.selectors]
     full = [run for run in finished.runs if run.selected.selector == ALL_DATA]
@@ -263,7 +263,7 @@ def _overlap(finished: FinishedComparison, labels: list[str], budget: int) -> Ov
 
 
 def _training_cost(finished: FinishedComparison) -> TrainingCost:
-    """Compute the seconds a token over all runs."""
+    """Compute the seconds per token over all runs."""
     seconds = sum(run.seconds for run in finished.runs)
     tokens = sum(run.tokens for run in finished.runs)
     return TrainingCost(finished.known.trunk_seconds, seconds / tokens)
@@ -318,7 +318,7 @@ def _warnings(config: ComparisonConfig) -> list[str]:
     return [
         (
             f"A verdict needs {VERDICT_RUNS} runs; {joined([f'`{name}`' for name in few])} "
-            f"{'has' if len(few) == 1 else 'have'} fewer, so nothing is called better, worse or level "
-            "there."
+            f"{'has' if len(few) == 1 else 'have'} fewer, so they are not called better, worse or "
+            "level."
         )
     ]

@@ -1,4 +1,4 @@
-"""The surrogate on the candidates that the language model is asked about."""
+"""Evaluates the surrogate on the same candidates as the language model."""
 
 from pathlib import Path
 
@@ -20,17 +20,16 @@ Floats = npt.NDArray[np.float64]
 def surrogate_choice(
     dataset: Dataset, users: HeldOutUsers, evaluation: EvaluationConfig, folder: Path
 ) -> dict[str, Floats] | None:
-    """Measure an ensemble as a recommender is measured, by its log-probabilities of the candidates.
+    """Evaluate an ensemble like a recommender, by its log-probabilities of the candidates.
 
     Args:
-        dataset: What it was trained on.
+        dataset: The data set that it was trained on.
         users: The held-out users and their candidates.
         evaluation: How they were chosen.
         folder: The saved ensemble; the log-probabilities of its members are averaged.
 
-    Returns:
-        The metrics of :func:`~dealrec.metrics.preference.preference_metrics`, each [U]; ``None`` where
-        users are asked about no candidates.
+    Returns: The metrics of :func:`~dealrec.metrics.preference.preference_metrics`, each [U]; ``None`` if
+    there are no candidates.
     """
     if users.candidates.shape[1] < 2:
         return None

@@ -1,4 +1,4 @@
-"""The tables of a comparison's report, with numbers as text and gains in place of differences."""
+"""Makes the tables of a comparison's report, with numbers as text and gains instead of differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dealrec.config.comparison import CONTROL, EXCHANGED
 from dealrec.config.curve import Figure
 
 UNTRAINED = "not trained"
-"""The name of the model as it is."""
+"""The name of the model before training."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Cell:
     """Whether a difference, or a mean against random selection, is shown to be better."""
     p_value: str = ""
     best: bool = False
-    """The best mean of its table, which need not be shown to be better than any other."""
+    """Whether this is the best mean of its table, which need not be shown to be better than any other."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Line:
     runs: int | None
     cells: tuple[Cell | None, ...]
     reference: bool = False
-    """Whether it is no selector: the model without an adapter, or trained on all data."""
+    """Whether the row is not a selector but the model without an adapter, or trained on all data."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def controls(report: ComparisonReport) -> list[str]:
 
 
 def primary_table(report: ComparisonReport, budget: int) -> Table:
-    """Make the table of the primary metric, gains over the controls and the other metrics; best first."""
+    """Make the table of the primary metric, the gains over the controls and the other metrics, best first."""
     against, primary = controls(report), report.primary
     compares = _by_place(report)
     lines = []
@@ -79,7 +79,7 @@ def ranking_metrics(report: ComparisonReport) -> list[str]:
 
 
 def ranking_table(report: ComparisonReport, budget: int) -> Table:
-    """Make the table of ranking metrics, each with whether it is shown to differ from random selection."""
+    """Make the table of ranking metrics, and mark those that are shown to differ from random selection."""
     names, compares = ranking_metrics(report), _by_place(report)
     lines = []
     for row in _rows(report, budget):
@@ -118,7 +118,7 @@ def _rows(report: ComparisonReport, budget: int) -> list[Row]:
 
 
 def _best(report: ComparisonReport, budget: int, metric: str) -> Row | None:
-    """Return the row of the best mean; nothing if all are equal, as in a ranking that found nothing."""
+    """Return the row with the best mean; ``None`` if all are equal, as in a ranking that found nothing."""
     rows = _rows(report, budget)
     if len(rows) > 1 and len({row.metrics[metric].mean for row in rows}) == 1:
         return None
@@ -127,13 +127,13 @@ def _best(report: ComparisonReport, budget: int, metric: str) -> Row | None:
 
 
 def _beside(report: ComparisonReport) -> list[str]:
-    """Return the metrics that are neither the primary one nor of a ranking."""
+    """Return the metrics that are neither the primary one nor ranking metrics."""
     ranking = ranking_metrics(report)
     return [name for name in report.table[0].metrics if name not in (report.primary, *ranking)]
 
 
 def _references(report: ComparisonReport, budget: int, names: Sequence[str]) -> list[Line]:
-    """Make the rows of no selector: the model as it is, on all data, and on exchanged histories."""
+    """Make the rows that are not selectors: the untrained model, all data, and exchanged histories."""
     untrained = [
         Cell(number(report.untrained[name], 2 if name in LESS_IS_BETTER else 4))
         if name in report.untrained

@@ -1,4 +1,4 @@
-"""The budget of a job that is asked for as a count, as a fraction, or as a target on a curve."""
+"""The budget of a job, given as a count, as a fraction, or as a target on a curve."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ _REPORT = "report.json"
 
 @dataclass(frozen=True)
 class AskedBudget:
-    """A budget, or a target and the curve from which its budget follows."""
+    """A budget, or a target with the curve from which its budget follows."""
 
     budget: int | float | None
     target: float | None
@@ -31,37 +31,37 @@ class AskedBudget:
     def read(
         cls, budget: int | float | None, target: float | str | None, report: str | Path | None
     ) -> "AskedBudget":
-        """Check what was asked for; ``report`` is the report of a comparison, or its folder.
+        """Check the request; ``report`` is the report of a comparison, or its folder.
 
         Raises:
             InputError: ``invalid_budget``, ``invalid_target``, ``no_curve``.
         """
         if (budget is None) == (target is None):
             raise InputError(
-                "Give a budget, or a target in its place; not both.",
+                "Give either a budget or a target, not both.",
                 code="invalid_budget",
-                errors=[FieldError("budget", "is needed, or a `target` in its place")],
+                errors=[FieldError("budget", "is required, or a `target` instead")],
             )
         if target is None:
             if report is not None:
                 raise InputError(
-                    "A report of a comparison is read for a target, and none was given.",
+                    "`target_from` needs a target, but none was given.",
                     code="invalid_target",
-                    errors=[FieldError("target", "is needed with `target_from`")],
+                    errors=[FieldError("target", "is required with `target_from`")],
                 )
             return cls(parse_budget(budget), None, None)
         share = parse_target(target)
         if report is None:
             raise no_curve(
-                f"A target follows from a curve. Draw one with {COMMAND} and give that report "
-                "(`--target-from REPORT`; `target_from` in the library), or give a budget."
+                f"A target needs a curve. Draw one with {COMMAND} and give its report (`--target-from "
+                "REPORT`; `target_from` in the library), or give a budget instead."
             )
         return cls(None, share, read_curve(Path(report)))
 
     def resolved(
         self, dataset_sha256: str, config: PruneConfig
     ) -> tuple[int | float, TargetUse | None]:
-        """Return the budget for a job on a data set, and the target that it followed from.
+        """Return the budget for a job on a data set, and the target from which it follows, if any.
 
         Raises:
             InputError: ``no_curve`` where the curve does not hold for the job.
@@ -85,7 +85,7 @@ def read_curve(report: Path) -> Curve:
     try:
         found = ComparisonReport.model_validate_json(path.read_text(encoding="utf-8")).curve
     except (OSError, ValueError) as error:
-        raise no_curve(f"{path} is no report of a comparison: {error}") from None
+        raise no_curve(f"{path} is not the report of a comparison: {error}") from None
     if found is None:
-        raise no_curve(f"The comparison in {path} drew no curve. Draw one: {COMMAND}.")
+        raise no_curve(f"The comparison in {path} has no curve. Draw one with {COMMAND}.")
     return found

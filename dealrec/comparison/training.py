@@ -1,4 +1,4 @@
-"""Trainings and measurements of a comparison, one after the other on one loaded model."""
+"""Trains and measures the runs of a comparison one after the other on one loaded model."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,10 +22,11 @@ from dealrec.recommenders.registry import make_recommender
 
 
 def exchange_histories(prompts: Sequence[PromptedSample], seed: int) -> list[PromptedSample]:
-    """Give every sample the history of another one, all of them once; a single sample keeps its own.
+    """Give every sample the history of another one, each history once; a single sample keeps its own.
 
-    The samples stand in a random circle and each takes the history of the next. Targets and histories
-    are the same as before, so format and popularity can be learned as well, and taste cannot.
+    The samples are put in a random circle, and each takes the history of the next one. The sets of
+    targets and of histories are the same as before, so format and popularity can still be learned, but
+    taste cannot.
     """
     circle = np.random.default_rng([seed, 0xE7C]).permutation(len(prompts))
     giver = dict(zip(circle.tolist(), np.roll(circle, -1).tolist(), strict=True))
@@ -36,7 +37,7 @@ def exchange_histories(prompts: Sequence[PromptedSample], seed: int) -> list[Pro
 
 
 class RunTrainer:
-    """Trains each run from the model as it was loaded, and measures it on the same held-out users.
+    """Trains each run from the model as it was loaded, and evaluates it on the same held-out users.
 
     Args:
         dataset: Its users are held out.
@@ -45,7 +46,7 @@ class RunTrainer:
         loaded: The language model, without an adapter.
         trunk: Folder for the states of frozen layers.
         catalogue: Folder for the catalogue's vectors.
-        reporter: It gets ``title`` while the catalogue's vectors are computed.
+        reporter: Gets ``title`` while the catalogue's vectors are computed.
 
     Raises:
         InputError: ``no_held_out_users``, ``model_not_supported``.
@@ -76,16 +77,15 @@ class RunTrainer:
         self._prompter = Prompter(dataset, samples, config.config.prompt)
 
     def text_tokens(self) -> Indices:
-        """Return [n] how many tokens each sample has (:meth:`Recommender.lengths`)."""
+        """Return the number of tokens of each sample [n] (:meth:`Recommender.lengths`)."""
         prompts = self._prompts(np.arange(len(self._samples)))
         return np.array(self.recommender.lengths(prompts), dtype=np.int64)
 
     def keep(self, runs: Sequence[SelectedRun], reporter: Reporter = SILENT) -> None:
-        """Keep the frozen layers' states of all texts that ``runs`` are trained and measured on.
+        """Compute and keep the frozen layers' states of all texts on which ``runs`` are trained and measured.
 
-        A comparison makes the same calls in the same order whenever it goes on, because states differ
-        in the last place with the texts beside which they are computed. Raises as
-        :meth:`Recommender.keep`.
+        A continued comparison must make the same calls in the same order, because the last digit of a
+        state depends on the other texts of its batch. Raises the errors of :meth:`Recommender.keep`.
         """
         plain = [run.indices for run in runs if not run.exchanged]
         needed = np.unique(np.concatenate(plain)) if plain else np.empty(0, dtype=np.int64)
@@ -97,14 +97,14 @@ class RunTrainer:
         self.recommender.keep([*learned, *self.examination.texts], reporter)
 
     def untrained(self, on_part: Callable[[], None] = lambda: None) -> Measurement:
-        """Measure the model without an adapter; its texts must have been kept."""
+        """Measure the model without an adapter. The states of its texts must have been kept."""
         return self.examination.measure(on_part=on_part)
 
     def train(self, run: SelectedRun, on_part: Callable[[], None] = lambda: None) -> TrainedRun:
-        """Train and measure one run, whose texts must have been kept, and detach its adapter.
+        """Train and measure one run, and detach its adapter. The states of its texts must have been kept.
 
-        ``on_part`` is called after each step and between parts of the measurement. What it raises
-        ends the run; the adapter is detached then, too.
+        ``on_part`` is called after each step and between parts of the measurement. If it raises, the run
+        ends, and the adapter is detached as well.
         """
         training = LoraTraining(self.recommender, self._prompts_of(run), run.finetune)
         try:

@@ -25,9 +25,9 @@ from dealrec.config.comparison import ALL_DATA, CONTROL, EXCHANGED, VERDICT_RUNS
 Key = TypeVar("Key", bound=Hashable)
 
 _NAMED = 3
-"""The most selectors that a sentence of the verdict names with figures; others are counted."""
+"""The largest number of selectors that a sentence names with figures; the others are counted."""
 _LISTED = 6
-"""The most selectors that it names without figures."""
+"""The largest number of selectors that a sentence names without figures."""
 _WHOSE = {
     ALL_DATA: "Training on all data",
     EXCHANGED: "Training on the best coreset with histories exchanged",
@@ -36,7 +36,7 @@ _WHOSE = {
 
 @dataclass(frozen=True)
 class Standing:
-    """A selector at a budget, compared with every control that was run, in the primary metric."""
+    """A selector at one budget, compared in the primary metric with every control that was run."""
 
     selector: str
     budget: int
@@ -81,7 +81,7 @@ class Standing:
 def standings(differences: Sequence[Compare], primary: str) -> list[Standing]:
     """Return the standing of every selector and budget with a difference in the primary metric.
 
-    Random selection has no standing: its difference from another control is told for that control.
+    Random selection has no standing; its difference from another control belongs to that control.
     """
     found: dict[tuple[str, int], list[Compare]] = {}
     for row in differences:
@@ -99,7 +99,7 @@ def verdict(
     primary: str,
     smallest_effect: float | None = None,
 ) -> str:
-    """Say what the primary metric has shown over all selectors and budgets.
+    """Say in sentences what the primary metric shows over all selectors and budgets.
 
     Args:
         differences: Differences from every control that was run.
@@ -126,14 +126,13 @@ def verdict(
     ]
     if len(found) > 1:
         sentences.append(
-            "All of this is said after Holm's correction over "
-            f"{len(found)} differences from each control."
+            f"All of this holds after Holm's correction over {len(found)} differences from each control."
         )
     return " ".join(sentences)
 
 
 def findings(rows: Sequence[Row], differences: Sequence[Compare], primary: str) -> list[str]:
-    """Write a sentence or two about each of ``rows``."""
+    """Write one or two sentences about each of ``rows``."""
     stand = {(one.selector, one.budget): one for one in standings(differences, primary)}
     return [
         _finding(row, stand.get((row.selector, row.budget)), differences, primary) for row in rows
@@ -146,7 +145,7 @@ def control_name(label: str) -> str:
 
 
 def _won(winners: Sequence[Standing]) -> list[str]:
-    """Write about selectors that beat every control: a sentence for each budget and set of controls."""
+    """Write about selectors that beat every control, with a sentence for each budget and set of controls."""
     sentences = []
     for (budget, beaten), group in _grouped(winners, lambda one: (one.budget, one.against(True))):
         if len(group) == 1:
@@ -156,13 +155,13 @@ def _won(winners: Sequence[Standing]) -> list[str]:
                 for place, row in enumerate(group[0].compares)
             ]
             sentences.append(
-                f"At {budget:,} samples `{group[0].selector}` is better {joined(parts)}."
+                f"At {budget:,} samples, `{group[0].selector}` is better {joined(parts)}."
             )
             continue
         largest = sorted(group, key=lambda one: -one.first.mean)[:_NAMED]
         named = [f"`{one.selector}` {one.gains}" for one in largest]
         sentences.append(
-            f"At {budget:,} samples better than {_controls(beaten)}: {_with_rest(named, group)}."
+            f"At {budget:,} samples, these are better than {_controls(beaten)}: {_with_rest(named, group)}."
         )
     return sentences
 
@@ -201,8 +200,8 @@ def _level(same: Sequence[Standing], smallest: float | None) -> list[str]:
     against = _controls([row.against for row in same[0].compares])
     return [
         (
-            f"Level with {against}, which means within ±{plain(smallest)}{same[0].unit}: "
-            f"{_with_rest(named, same)}."
+            f"Level with {against}, which means that the difference is within "
+            f"±{plain(smallest)}{same[0].unit}: {_with_rest(named, same)}."
         )
     ]
 
@@ -213,14 +212,14 @@ def _few(few: Sequence[Standing]) -> list[str]:
     named = [one.at for one in few[:_LISTED]]
     return [
         (
-            f"There is no verdict on {_with_rest(named, few)}: that needs {VERDICT_RUNS} runs that "
-            "share their seeds with those of the controls."
+            f"There is no verdict on {_with_rest(named, few)}, because a verdict needs {VERDICT_RUNS} "
+            "runs that share their seeds with those of the controls."
         )
     ]
 
 
 def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
-    """Write about the standings that could not be told from random selection."""
+    """Write about the standings that do not differ measurably from random selection."""
     if not neither:
         return []
     no_difference = "no difference from random selection could be shown"
@@ -229,7 +228,7 @@ def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
         return [
             (
                 f"{no_difference.capitalize()} for {neither[0].at}: the interval of its gain is "
-                f"{gained.interval}{neither[0].unit}, where a positive one is better."
+                f"{gained.interval}{neither[0].unit}, where positive is better."
             )
         ]
     widest = max(neither, key=lambda one: one.first.high - one.first.low)
@@ -243,8 +242,8 @@ def _open(found: Sequence[Standing], neither: Sequence[Standing]) -> list[str]:
         whom = "for any selector at any budget"
     return [
         (
-            f"{no_difference.capitalize()} {whom}; the widest interval of a gain, of {widest.at}, is "
-            f"{widest.first.interval}{widest.unit}, where a positive one is better."
+            f"{no_difference.capitalize()} {whom}. The widest interval of a gain is that of "
+            f"{widest.at}: {widest.first.interval}{widest.unit}, where positive is better."
         )
     ]
 
@@ -284,7 +283,9 @@ def _against(compare: Compare) -> str:
         return f"{word} than {whom} by {gained.size} {_turned(gained, word)} ({corrected})"
     if compare.level:
         return f"level with {whom} ({gained.signed} {gained.interval})"
-    alone = "; without the correction it would be one" if gained.low > 0 or gained.high < 0 else ""
+    alone = (
+        "; without the correction there would be one" if gained.low > 0 or gained.high < 0 else ""
+    )
     if compare.runs is not None and compare.runs < VERDICT_RUNS:
         alone = "; too few runs to say more"
     return (
@@ -294,7 +295,7 @@ def _against(compare: Compare) -> str:
 
 
 def _turned(gained: Gain, word: str) -> str:
-    """Return the interval, turned for a loss so that it is positive."""
+    """Return the interval; for a loss its sign is turned, so that it is positive."""
     return gained.interval if word == "better" else interval(-gained.high, -gained.low)
 
 
@@ -317,7 +318,7 @@ def _with_rest(named: list[str], group: Sequence[Standing], between: str = ", ")
 def _grouped(
     some: Iterable[Standing], key: Callable[[Standing], Key]
 ) -> list[tuple[Key, list[Standing]]]:
-    """Group by key; keys come in the order of their first standing."""
+    """Group the standings by key, with the keys in the order of their first standing."""
     found: dict[Key, list[Standing]] = {}
     for one in some:
         found.setdefault(key(one), []).append(one)

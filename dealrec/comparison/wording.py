@@ -1,4 +1,4 @@
-"""The words and formats of a comparison's figures: names and units of metrics, signs, decimals."""
+"""The wording and formatting of a comparison's figures: names and units of metrics, signs, decimals."""
 
 import math
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def words(metric: str) -> MetricWords:
 
 @dataclass(frozen=True)
 class Gain:
-    """A difference turned so that more is better: for NLL the sign is changed."""
+    """A difference whose sign is chosen so that more is better; for NLL the sign is turned."""
 
     mean: float
     low: float
@@ -65,7 +65,7 @@ class Gain:
 
     @property
     def signed(self) -> str:
-        """The mean with a plus for better."""
+        """The mean, with a plus sign if it is better."""
         text = number(self.mean, decimals(self.low, self.high))
         return text if text.startswith(MINUS) else f"+{text}"
 
@@ -104,7 +104,7 @@ def number(value: float, places: int) -> str:
 
 
 def plain(value: float) -> str:
-    """Format a number that was asked for, as it was asked for."""
+    """Format a number from the configuration as it was written there."""
     return f"{value:.12g}"
 
 

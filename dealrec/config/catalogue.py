@@ -48,7 +48,7 @@ class InvalidCatalogue(DealrecError):
 
 
 class Measured(Config):
-    """What ``dealrec models check`` found a model to take on a machine."""
+    """The time and memory that ``dealrec models check`` measured for a model on a machine."""
 
     content: str
     """The revision or the hash of the files that were measured."""

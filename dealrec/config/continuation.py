@@ -1,4 +1,4 @@
-"""How a job goes on from an earlier one, whose data set was a version before."""
+"""How a job continues from an earlier one, whose data set was an earlier version."""
 
 from enum import StrEnum
 from typing import Self
@@ -16,7 +16,7 @@ _ARCHITECTURE = ("model", "hidden_size", "layers", "heads", "max_length")
 
 
 class Carry(StrEnum):
-    """What becomes of the members of the earlier coreset."""
+    """The choice of what happens to the members of the earlier coreset."""
 
     ANEW = "anew"
     """The budget is spent from scratch; earlier members stay only if the selector picks them again."""
@@ -27,10 +27,10 @@ class Carry(StrEnum):
 
 
 class Continuation(Config):
-    """What is taken from an earlier job, and how much is made anew.
+    """The parts that a job takes over from an earlier one.
 
-    The surrogate goes on from its weights; influence is computed anew, because the surrogate has changed;
-    effort is measured for samples whose texts are new.
+    The surrogate starts from its earlier weights. Influence is computed again, because the surrogate has
+    changed. Effort is measured for samples whose texts are new.
     """
 
     surrogate_epochs: int = Field(3, ge=1, le=10_000)
@@ -70,7 +70,7 @@ class Continued(Continuation):
         return self.adapter and self.replay < 1
 
     def key(self) -> dict[str, object]:
-        """What decides about the surrogate."""
+        """The part of the continuation that determines the surrogate."""
         return {"earlier": self.earlier, "epochs": self.surrogate_epochs}
 
 

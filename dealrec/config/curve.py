@@ -98,7 +98,7 @@ class CurvePoint(Result):
 
 
 class CurveOf(Result):
-    """What a curve holds for, and nothing else."""
+    """The data and options for which a curve holds."""
 
     dataset_sha256: str
     sampling: Sampling
@@ -176,7 +176,7 @@ class TargetUse(Result):
 
     @property
     def told(self) -> str:
-        """What followed, as a sentence."""
+        """A sentence about the budget that followed."""
         low, mean, high = (
             f"{100 * end:.0f}" for end in (self.share.low, self.share.mean, self.share.high)
         )

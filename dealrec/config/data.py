@@ -13,7 +13,7 @@ from dealrec.config.layouts import LAYOUTS
 from dealrec.errors import FieldError, InputError
 
 MAKES_VALIDATION = "a split that creates some, such as `leave_one_out`"
-"""What helps where validation samples are missing."""
+"""The advice if validation samples are missing."""
 NO_TIMES = (
     "The data are ordered by position, or were stored by version 0.1.0, which kept no timestamps. Add "
     "a `timestamp` column to the interactions and read them again, or use"
@@ -47,7 +47,7 @@ class SplitMethod(StrEnum):
 
 
 class DataKind(StrEnum):
-    """What a data set is made of."""
+    """The kind of data in a data set."""
 
     INTERACTIONS = "interactions"
     """Users' interactions with items, or samples that name the ids of users and items."""

@@ -215,7 +215,7 @@ def _files_of(found: Distribution, *, inner: bool = True) -> list[Path]:
 
 
 def revision(name_or_path: str) -> str | None:
-    """What identifies the content of a model.
+    """Return the revision that identifies the content of a model.
 
     The commit of a repository or the version of a package in the catalogue; for a folder or a file the
     SHA-256 of its content. ``None`` for a hub id, and where the files are not here.
@@ -236,14 +236,14 @@ def revision_of(entry: LanguageModel) -> str | None:
 
 
 def content(name_or_path: str) -> Mapping[str, object]:
-    """What decides about results with a model besides its name and a job's options: a part of keys."""
+    """Return all that determines results with a model besides its name and a job's options, for keys."""
     entry = language_model(name_or_path)
     further = {} if entry is None or entry.name in BUILT_IN else entry.decisive()
     return {"revision": revision(name_or_path), **further}
 
 
 def measurements(name: str) -> list[Measured]:
-    """What was measured of a model with its present content."""
+    """Return the measurements of a model with its present content."""
     found = measured().get(name, [])
     present = revision(name) if found else None
     return [one for one in found if one.content == present]

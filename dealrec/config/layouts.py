@@ -28,7 +28,7 @@ class TableLayout:
     """Our column names to the file's; where it has none, to those of ``names`` in its format."""
     format: FileFormat = field(default_factory=FileFormat)
     cells: tuple[str, ...] = ()
-    """What the cells of a file without a header look like; lines may have more cells of the last form."""
+    """The patterns of the cells of a file without a header. Lines may have more cells of the last pattern."""
     header: frozenset[str] = frozenset()
     """The names that the header, or the objects, have; without case and marks."""
     certain: bool = True

@@ -101,7 +101,7 @@ class LanguageModel(ModelOptions):
         return self.tenants is None or tenant in self.tenants
 
     def decisive(self) -> dict[str, object]:
-        """What changes results and is named by neither a revision nor an option of a job, as JSON."""
+        """The settings that change results and are in neither revision nor job options, as JSON."""
         named = {"attention", "max_tokens", "prompt_format", "file", "package"}
         return self.model_dump(mode="json", include=named, exclude_defaults=True)
 

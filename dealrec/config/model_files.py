@@ -65,7 +65,7 @@ _GGUF_NAMES = {
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the files of a model say of it."""
+    """The facts about a model that its files state."""
 
     family: str | None
     """``model_type`` of its configuration: ``llama``, ``qwen2``, ``gemma3_text``, …."""

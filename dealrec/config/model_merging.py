@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 
 class MergeRequest(BaseModel):
-    """What is merged, and into which folder."""
+    """The adapter and the model to merge, and the folder for the result."""
 
     adapter: Path
     model: str

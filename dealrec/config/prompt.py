@@ -31,7 +31,7 @@ class Wording:
 
 @dataclass
 class AskedFields:
-    """What templates ask of a data set."""
+    """The data that templates need from a data set."""
 
     times: str = ""
     """The template that looks at times; empty where none does."""
@@ -122,7 +122,7 @@ class PromptConfig(Config):
 
     @property
     def fields(self) -> "AskedFields":
-        """What the templates ask of a data set, as far as it is written in them."""
+        """The data that the templates need, as far as it can be read from them."""
         asked = AskedFields()
         if self.is_plain:
             return asked

@@ -36,7 +36,7 @@ class PruneConfig(Config):
     """
 
     sampling: Sampling = Sampling.AUTO
-    """What counts as one sample."""
+    """The unit that counts as one sample."""
     min_history: int = Field(1, ge=1, le=1000)
     """The smallest number of items in the history of a sample. It does not apply to samples that come
     with the data."""

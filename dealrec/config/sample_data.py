@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class SampleKind(StrEnum):
-    """What synthetic data are like; :mod:`dealrec.data.regimes` makes them."""
+    """The kinds of synthetic data, which :mod:`dealrec.data.regimes` makes."""
 
     SEQUENCES = "sequences"
     """Users move between genres, and some items follow others more often than by chance."""

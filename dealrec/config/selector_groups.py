@@ -11,7 +11,7 @@ from dealrec.config.selection import SelectionConfig, SelectionMethod
 from dealrec.config.selectors import SELECTORS, Need, SelectorEntry, listed_needs
 
 _FREE = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES})
-"""What a control may look at: no model has made it."""
+"""The inputs that a control may use: none of them comes from a model."""
 _RECOMMENDED = (SelectionConfig().method, SelectionMethod.ROUND_ROBIN)
 
 

@@ -35,7 +35,7 @@ class Need(StrEnum):
     EMBEDDING = "embedding"
     """A vector of every sample: the surrogate's state or the language model's hidden state."""
     VALIDATION_EMBEDDING = "validation_embedding"
-    """Those of validation samples."""
+    """The vectors of validation samples."""
     GRADIENTS = "gradients"
     """Projected gradients of the language model on every sample."""
     VALIDATION_GRADIENTS = "validation_gradients"

@@ -45,7 +45,7 @@ def config_warnings(
 def selection_warnings(
     selection: SelectionConfig, budget: int | None, location: str = _OF_SELECTION
 ) -> list[FieldError]:
-    """As :func:`config_warnings`, for a selection alone."""
+    """Find options without effect like :func:`config_warnings`, for a selection alone."""
     read = {"method", *SELECTORS[selection.method].parameters}
     why = f"has no effect: the selector `{selection.method}` does not use it"
     found = _changed(selection, location, set(SelectionConfig.model_fields) - read, why)
@@ -53,7 +53,7 @@ def selection_warnings(
 
 
 def comparison_warnings(comparison: ComparisonConfig) -> list[FieldError]:
-    """As :func:`config_warnings`, for options that no selector of a comparison reads."""
+    """Find options like :func:`config_warnings` that no selector of a comparison uses."""
     config = comparison.config
     methods = [selector.method for selector in comparison.selectors]
     read = {"method", "seed"}.union(*(SELECTORS[method].parameters for method in methods))

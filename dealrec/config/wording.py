@@ -1,4 +1,4 @@
-"""What is wrong with a value, in one sentence of plain words, from the errors that Pydantic finds."""
+"""Says what is wrong with a value, in one plain sentence, from the errors that Pydantic finds."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches

@@ -20,9 +20,9 @@ class Differences:
     """Members and scores of two results."""
 
     members: tuple[int, int]
-    """How many each has."""
+    """The number of members of each coreset."""
     both: int
-    """How many are members of both."""
+    """The number of members that both have."""
     samples: tuple[int, int]
     samples_in_both: int
     correlations: dict[str, float | None]

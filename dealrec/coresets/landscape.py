@@ -27,7 +27,7 @@ _TAIL = 0.5
 
 
 class VectorSource(StrEnum):
-    """What the vectors of samples are."""
+    """The kind of vectors that represent samples."""
 
     SURROGATE = "surrogate"
     """The surrogate's states, from the stage ``embedding``."""

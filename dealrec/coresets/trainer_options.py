@@ -13,7 +13,7 @@ _PART = 10
 
 @dataclass(frozen=True)
 class FurtherOptions:
-    """What a fine-tuning asks for beside the plain options of LoRA.
+    """The options of a fine-tuning beyond those of LoRA.
 
     An export has no rows but those of the coreset, so validation takes some of them away from training.
     """

@@ -97,7 +97,7 @@ class Manifest(TypedDict):
     budget: BudgetUse
     dataset: DatasetFacts
     validation: Validation | None
-    """How many rows of the files were accepted and rejected, why, and what looked odd."""
+    """The report of the validation: accepted and rejected rows, the reasons, and anything unusual."""
     config: dict[str, Any]
     """A :class:`~dealrec.config.PruneConfig` as JSON."""
     coverage: Coverage

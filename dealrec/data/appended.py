@@ -6,7 +6,7 @@ from dealrec.config.wording import counted
 
 
 class Appended(TypedDict):
-    """What an append added to the version before it."""
+    """The rows, users and items that an append added to the version before it."""
 
     parent_sha256: str
     """The content hash of the version before."""

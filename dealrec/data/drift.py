@@ -1,4 +1,4 @@
-"""How far a version of a data set has moved from the one before it."""
+"""Measures how far a version of a data set has drifted from the one before it."""
 
 from typing import Any
 
@@ -17,12 +17,14 @@ Bools = npt.NDArray[np.bool_]
 def drift(before: Dataset, now: Dataset) -> Drift:
     """Measure the drift of ``now``, the next version, from ``before``.
 
-    Every interaction is a target with the weight ``2^(−age / half-life)``: ages count from the newest
-    interaction of the version itself, and the half-life of both is the age that a tenth of the interactions
-    before do not exceed, as in the selector ``recent_popular``. Without timestamps all weigh the same.
+    Every interaction counts as a target with the weight ``2^(−age / half-life)``. Ages are measured from
+    the newest interaction of each version. Both versions have the same half-life: the age that the newest
+    tenth of the interactions of ``before`` do not exceed, as in the selector ``recent_popular``. Without
+    timestamps all interactions weigh the same.
 
     The distance is the square root of the Jensen-Shannon divergence in bits (Endres and Schindelin, IEEE
-    Transactions on Information Theory 49, 2003): 0 for equal distributions, 1 for those that share no item.
+    Transactions on Information Theory 49, 2003): 0 for equal distributions, and 1 for distributions that
+    share no item. Unlike the divergence it is a metric, so the drift of several versions can be added up.
     """
     at = pc.index_in(before.item_ids, value_set=now.item_ids)
     lost = at.is_null().to_numpy(zero_copy_only=False)
@@ -46,10 +48,11 @@ def drift(before: Dataset, now: Dataset) -> Drift:
 
 
 def new_rows(before: Dataset, now: Dataset) -> Bools:
-    """[N] the rows of ``now`` that ``before`` does not have.
+    """Mark the rows of ``now`` [N] that ``before`` does not have.
 
-    A row is known again by its user, its item and its time. Of several that are the same in these, ``now``
-    has as many new ones as it has more.
+    Rows are matched by user, item and time, because their places change when late rows are appended. If
+    several rows are equal in all three, only those are new by which ``now`` has more of them than
+    ``before``.
     """
     users = pc.index_in(before.user_ids, value_set=now.user_ids).fill_null(now.n_users)
     items = pc.index_in(before.item_ids, value_set=now.item_ids).fill_null(now.n_items)
@@ -76,9 +79,9 @@ def new_rows(before: Dataset, now: Dataset) -> Bools:
 
 
 def _distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
-    """The square root of the Jensen-Shannon divergence, in bits, of two masses [n].
+    """Return the square root of the Jensen-Shannon divergence, in bits, of two mass vectors [n].
 
-    SciPy has it too, and takes longer to load than most appends take.
+    SciPy has this function too, but loading SciPy takes longer than most appends.
     """
     p, q = one / one.sum(), other / other.sum()
     middle, parts = (p + q) / 2, 0.0
@@ -89,7 +92,7 @@ def _distance(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
 
 
 def _weights(dataset: Dataset, scale: Dataset) -> Float64:
-    """[N] weights of the interactions, with the half-life of ``scale``."""
+    """Return the weight of each interaction [N], with the half-life of the data set ``scale``."""
     if dataset.times is None or scale.times is None:
         return np.ones(dataset.n_interactions)
     return weights_by_age(dataset.times, scale.times)

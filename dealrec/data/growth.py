@@ -1,4 +1,4 @@
-"""What a later append needs of a data set and no stage reads: it lies beside the data set's files."""
+"""Data that a later append needs and that no stage reads. They are stored beside the data set's files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Growth:
     """The keys of order, the rows that filters set aside, and what the items file said."""
 
     rows: Interactions
-    """Those of the data set, in its order."""
+    """The interactions of the data set, in its order."""
     aside: Sequence[Interactions]
     listed: Catalogue | None
     """The items of the items file before any filter; ``None`` where there was no such file."""

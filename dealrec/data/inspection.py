@@ -1,4 +1,4 @@
-"""What is known of files before and while they are read: their columns, and the first rows as understood."""
+"""Reports the columns of files and the first rows as they were read."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the templates of prompts see of a data set: the items of a history, the target and the user."""
+"""The parts of a data set that templates of prompts can read: items of a history, the target and the user."""
 
 import math
 from collections.abc import Callable, Mapping

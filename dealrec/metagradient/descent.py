@@ -1,4 +1,4 @@
-"""``metagradient``: a coreset is improved step by step along the derivative of a training by its samples."""
+"""The selector ``metagradient``: it improves a coreset by differentiating through a training on it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,22 +31,23 @@ _POOL_OF_BUDGET = 4
 
 @dataclass(frozen=True)
 class Round:
-    """A coreset, and what a training on it says."""
+    """A coreset, the risk after training on it, and the derivative of that risk."""
 
     members: Members
     """[n]."""
     risk: float
     """The mean risk of validation users after the trainings, in nats."""
     slopes: Float64
-    """[n] its derivative by the weight of each sample; negative for samples that lower it."""
+    """[n] the derivative of the risk by the weight of each sample; negative if a sample lowers the risk."""
 
 
 @dataclass(frozen=True)
 class Descent:
-    """Exchanges samples of a coreset for others whose weight would lower the risk of validation users.
+    """Exchanges samples of a coreset for others that would lower the risk of validation users.
 
-    The derivative is exact to first order and local, and an exchange is neither. So every round trains
-    anew, with orders of its own, and the coreset with the lowest risk of all rounds is taken.
+    The derivative is exact only to first order and near the present coreset, but an exchange is a large
+    step. So every round trains again, with its own orders of the samples, and the coreset with the lowest
+    risk of all rounds is selected.
     """
 
     training: Training
@@ -54,10 +55,10 @@ class Descent:
     exchanges: int
     trainings: int
     on_step: Callable[[], None] = lambda: None
-    """It is called before each step backwards."""
+    """Called before each step of the backward pass."""
 
     def rounds(self, members: Members) -> Iterator[Round]:
-        """Yield the first coreset, and that after each exchange; ends early when none would help."""
+        """Yield the first coreset and the one after each exchange; end early when no exchange would help."""
         for number in range(self.exchanges + 1):
             found = self._measured(members, number)
             yield found
@@ -81,7 +82,7 @@ class Descent:
 
 
 def exchanged(found: Round, share: float) -> Members:
-    """Replace at most ``share`` of the coreset, the worst members by the best others, where that helps."""
+    """Replace up to ``share`` of the coreset, the worst members by the best others, where that helps."""
     inside, outside = np.flatnonzero(found.members), np.flatnonzero(~found.members)
     most = min(max(1, int(share * len(inside))), len(outside))
     leaves = inside[np.argsort(-found.slopes[inside], kind="stable")[:most]]
@@ -97,15 +98,17 @@ def select_by_metagradient(
 ) -> Selection:
     """Select by metagradient descent (Engstrom et al. 2025, arXiv 2503.13751) on a small recommender.
 
-    The recommender is the encoder that a comparison trains (:mod:`~dealrec.metagradient.encoder`). It is
-    trained on a random coreset, the derivative of the risk of validation users by the weight of every sample
-    is taken through the training (MAGIC, Ilyas and Engstrom 2025, arXiv 2504.16430), the worst samples of
-    the coreset are exchanged for the best others, and so on. The paper moves continuous weights of a far
-    larger model and rounds them; here exchanges are whole, and become fewer.
+    The recommender is the encoder that a comparison trains (:mod:`~dealrec.metagradient.encoder`). Each
+    round trains it on the coreset, which is random at first, computes the derivative of the risk of
+    validation users by the weight of every sample through the training (MAGIC, Ilyas and Engstrom 2025,
+    arXiv 2504.16430), and exchanges the worst samples of the coreset for the best others. The paper
+    updates continuous weights for a far larger model and rounds them; here whole samples are exchanged,
+    and fewer in each round.
 
-    Where there are more than ``pool`` samples, a random pool is looked at, which is stratum 1; it has four
-    times the budget at least. A larger budget does not contain the smaller one. The overall score is the
-    derivative at the coreset that is taken, so that samples which lower the risk have a high one.
+    If there are more than ``pool`` samples, only a random pool of them is considered, which is stratum 1.
+    It has at least four times the budget. The coreset of a larger budget does not contain that of a
+    smaller one. The overall score is the negated derivative at the selected coreset, so samples that
+    lower the risk score high.
     """
     table = scores.titles
     assert table is not None and table.validation is not None
@@ -147,7 +150,7 @@ def _descended(
 
 
 def starting_training(table: TitleTable, config: SelectionConfig) -> Training:
-    """Make the training on the samples of ``table``, which begins with the whitening of all titles."""
+    """Make the training on the samples of ``table``; its projection starts as the whitening of all titles."""
     trained = encoder_of(config)
     titles = titles_of_samples(table, trained.encoder.decay)
     dimensions = min(trained.encoder.dimensions, titles.states.shape[1])
@@ -156,7 +159,7 @@ def starting_training(table: TitleTable, config: SelectionConfig) -> Training:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums over several threads depend on how many there are, and the selection on the sums."""
+    """Run on one thread: sums depend on the number of threads, and the selection depends on the sums."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

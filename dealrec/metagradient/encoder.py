@@ -1,9 +1,10 @@
 """The recommender ``encoder`` over frozen title vectors, as functions of its parameters.
 
-A title's vector is ``unit(W x + b)`` for the state ``x`` of the frozen language model, that of a history
-is the unit vector of the decayed sum of its titles' vectors, and the logit of a title is their cosine
-over the temperature. It is what :class:`~dealrec.recommenders.encoder.EncoderRecommender` trains with
-``encoder.history`` ``titles`` and ``encoder.softmax`` ``batch``, with a weight for every sample.
+The vector of a title is ``unit(W x + b)``, where ``x`` is the state of the frozen language model. The
+vector of a history is the unit vector of the decayed sum of its titles' vectors. The logit of a title is
+the cosine of both over the temperature. :class:`~dealrec.recommenders.encoder.EncoderRecommender` trains
+the same model with ``encoder.history`` ``titles`` and ``encoder.softmax`` ``batch``; here every sample
+also has a weight.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ _TINY = 1e-24
 
 
 class Parameters(NamedTuple):
-    """The projection."""
+    """The parameters of the projection."""
 
     weight: Tensor
     """[d, h]."""
@@ -29,20 +30,20 @@ class Parameters(NamedTuple):
 
 @dataclass(frozen=True)
 class Titles:
-    """Histories and answers as places of titles: ``n`` samples, or users who are asked."""
+    """Histories and answers as indices of titles: of ``n`` samples, or of validation users."""
 
     states: Tensor
     """[D, h]."""
     places: Tensor
-    """[n, k + c]: ``k`` titles of the history (0 where there is none), then ``c`` answers."""
+    """[n, k + c]: ``k`` titles of the history (0 as padding), then ``c`` answers."""
     decays: Tensor
-    """[n, k] the weight of each title of the history; 0 where there is none."""
+    """[n, k] the weight of each title of the history; 0 for padding."""
 
     def __len__(self) -> int:
         return len(self.places)
 
     def vectors(self, parameters: Parameters, part: Tensor) -> tuple[Tensor, Tensor]:
-        """[b, d] unit vectors of the histories of ``part`` [b], and [b, c, d] of their answers."""
+        """Return unit vectors [b, d] of the histories of ``part`` [b], and [b, c, d] of their answers."""
         there, at = torch.unique(self.places[part], return_inverse=True)
         width = self.decays.shape[1]
         found = unit(self.states[there] @ parameters.weight.T + parameters.bias)
@@ -52,7 +53,7 @@ class Titles:
     def vectors_along(
         self, parameters: Parameters, along: Parameters, part: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As :meth:`vectors` of one answer each, [b, d], each followed by its derivative along ``along``."""
+        """Return :meth:`vectors` for one answer each, [b, d], with their derivatives along ``along``."""
         there, at = torch.unique(self.places[part], return_inverse=True)
         states, width, decays = self.states[there], self.decays.shape[1], self.decays[part]
         found, moved = _unit_along(
@@ -66,13 +67,13 @@ class Titles:
 
 
 def titles_of_samples(table: TitleTable, decay: float) -> Titles:
-    """Make the samples of ``table``; its states are copied into memory."""
+    """Convert the samples of ``table``. Its states are copied into memory."""
     states = torch.from_numpy(np.array(table.states))
     return _titles(states, table.histories, table.targets[:, None], decay)
 
 
 def titles_of_users(samples: Titles, asked: AskedUsers, decay: float) -> Titles:
-    """Make the validation users of the same catalogue as ``samples``; their answers are the candidates."""
+    """Convert validation users of the same catalogue as ``samples``; their answers are the candidates."""
     return _titles(samples.states, asked.histories, asked.candidates, decay)
 
 
@@ -89,11 +90,11 @@ def _titles(states: Tensor, histories: Int32, answers: Int32, decay: float) -> T
 def weighted_loss(
     titles: Titles, parameters: Parameters, part: Tensor, weights: Tensor, temperature: float
 ) -> Tensor:
-    """The mean loss of the samples ``part`` [b] with ``weights`` [b], each among the answers of all.
+    """Return the weighted mean loss of the samples ``part`` [b]; the softmax is over all their answers.
 
-    A sample that weighs ``w`` counts ``w`` times in the mean and in the softmax of each other sample; in its
-    own softmax it stands once. With weights of 1 it is the loss of ``encoder.softmax`` ``batch`` up to a
-    constant of the parameters.
+    A sample of weight ``w`` counts ``w`` times in the mean and in the softmax of each other sample, but
+    once in its own softmax. If all ``weights`` [b] are 1, this is the loss of ``encoder.softmax``
+    ``batch``, up to a constant that does not depend on the parameters.
     """
     users, answers = titles.vectors(parameters, part)
     logits = users @ answers[:, 0].T / temperature
@@ -112,11 +113,11 @@ def weight_slopes_along(
     members: int,
     temperature: float,
 ) -> Tensor:
-    """[b] how :func:`weighted_loss` 's derivative by each weight changes along ``along``.
+    """Differentiate the derivative of :func:`weighted_loss` by each weight [b] along ``along``.
 
-    The first ``members`` samples of ``part`` weigh 1, the others 0. The derivative by the weight of sample
-    ``i`` is ``(l_i − mean l + Σ_{m≠i} p_m(i)) / members``: its own loss, and its part in the softmax of the
-    members.
+    The first ``members`` samples of ``part`` have weight 1, and the others 0. The derivative by the
+    weight of sample ``i`` is ``(l_i − mean l + Σ_{m≠i} p_m(i)) / members``: its own loss relative to the
+    mean, and its probability in the softmax of each member.
     """
     users, d_users, answers, d_answers = titles.vectors_along(parameters, along, part)
     users, d_users = users / temperature, d_users / temperature
@@ -135,17 +136,18 @@ def weight_slopes_along(
 
 
 def candidate_logits(titles: Titles, parameters: Parameters) -> Tensor:
-    """[U, C] cosines of users and candidates, less the mean cosine of each candidate over all users.
+    """Return cosines of users and candidates [U, C], minus each candidate's mean cosine over all users.
 
-    The mean of a title is subtracted as :mod:`~dealrec.metrics.preference` does, there over the users who
-    are set the title.
+    The mean of a title is subtracted so that its popularity does not count, as in
+    :mod:`~dealrec.metrics.preference`, where the mean is taken over the users who have the title as a
+    candidate.
     """
     users, answers = titles.vectors(parameters, torch.arange(len(titles)))
     return torch.einsum("ud,ucd->uc", users - users.mean(0), answers)
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Scale to length 1; twice differentiable at zero as well."""
+    """Scale vectors to length 1. The function is twice differentiable, at zero too."""
     return vectors / (vectors.square().sum(-1, keepdim=True) + _TINY).sqrt()
 
 

@@ -1,4 +1,4 @@
-"""Reads titles into vectors, and puts samples and validation users as titles."""
+"""Computes the vectors of titles, and represents samples and validation users as sequences of titles."""
 
 import time
 from collections.abc import Mapping
@@ -32,9 +32,10 @@ def read_titles(
     reporter: Reporter = SILENT,
     checkpoint_dir: Path | None = None,
 ) -> tuple[TitleTable, Mapping[str, object]]:
-    """Make the vectors of all titles as the recommender ``encoder`` has them, and the samples as titles.
+    """Compute the vectors of all titles like the recommender ``encoder``, and the samples as titles.
 
-    The second result says how, as JSON. With a ``checkpoint_dir`` a run that was cut off goes on.
+    The second result describes the run, as JSON. With a ``checkpoint_dir``, an interrupted run continues
+    where it stopped.
 
     Raises:
         InputError: The errors of :func:`~dealrec.effort.scoring.score_effort`.
@@ -66,7 +67,7 @@ def read_titles(
 
 
 def _as_encoder(config: TitlesConfig) -> FinetuneConfig:
-    """The recommender that leaves the language model as it is, and reads each title by itself."""
+    """Return the configuration of an encoder over a frozen language model that reads titles one by one."""
     preset = FINETUNE[Scale.CPU]
     return preset.model_copy(
         update={
@@ -79,7 +80,7 @@ def _as_encoder(config: TitlesConfig) -> FinetuneConfig:
 
 
 def _histories(samples: Samples, shown: ShownTitles, most: int) -> Int32:
-    """[n, k] places of the last titles of each history, as :attr:`TitleTable.histories`."""
+    """Return the indices of the last titles of each history [n, k], as :attr:`TitleTable.histories`."""
     lengths = np.minimum(samples.history_lengths, most)
     columns = np.arange(max(1, int(lengths.max(initial=0))))
     there = columns < lengths[:, None]
@@ -91,7 +92,7 @@ def _histories(samples: Samples, shown: ShownTitles, most: int) -> Int32:
 def _asked(
     dataset: Dataset, shown: ShownTitles, prompt: PromptConfig, config: TitlesConfig
 ) -> AskedUsers | None:
-    """The validation users; candidates are drawn from what the same users chose."""
+    """Return the validation users; their candidates are drawn from what these users chose."""
     asked = validation_samples(dataset, config.validation_users)
     if asked is None or len(asked) < 2:
         return None

@@ -1,9 +1,9 @@
-"""A training of the small recommender, and the derivative of what it reaches by the weight of every sample.
+"""Trains the small recommender, and differentiates the result of the training by the weight of every sample.
 
-The derivative is that of MAGIC (Ilyas and Engstrom 2025, arXiv 2504.16430): every step is replayed, last to
-first, and the adjoint of the parameters and of Adam's moments is pulled back through it. It is exact for the
-training as it was run. Samples outside the coreset weigh 0: they change no step, and their derivative says
-what a little of them would.
+The derivative follows MAGIC (Ilyas and Engstrom 2025, arXiv 2504.16430): the steps are replayed from last
+to first, and the adjoint of the parameters and of Adam's moments is pulled back through each of them. It
+is exact for the training as it was run. Samples outside the coreset have weight 0: they change no step,
+and their derivative says what a small weight would change.
 """
 
 import math
@@ -26,7 +26,7 @@ from dealrec.metagradient.encoder import (
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 
 AT_ONCE = 4096
-"""At most so many samples outside the coreset are looked at in one piece: more would take more memory."""
+"""The largest number of samples outside the coreset that are processed at once, which limits memory."""
 
 Metric = Callable[[Parameters], Tensor]
 
@@ -48,41 +48,43 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What an optimizer step reads besides the state."""
+    """The inputs of an optimizer step besides the state."""
 
     number: int
-    """From 1."""
+    """The number of the step, from 1."""
     learning_rate: float
     members: Tensor
-    """[b] samples that are trained on."""
+    """[b] the samples that the step trains on."""
     others: Tensor
-    """[c] samples that are looked at and not trained on."""
+    """[c] the samples whose derivative is computed, but on which the step does not train."""
 
     @property
     def samples(self) -> Tensor:
-        """[b + c] all of them, those that are trained on first."""
+        """[b + c] all of these samples, those of the training first."""
         return torch.cat([self.members, self.others])
 
 
 @dataclass(frozen=True)
 class Training:
-    """The training of the projection that :class:`~dealrec.finetune.trainer.LoraTraining` makes of it.
+    """The same training of the projection that :class:`~dealrec.finetune.trainer.LoraTraining` runs.
 
-    The steps are the same and in the same order. The derivative of Adam's square root is finite at 0 here.
+    The steps are the same and in the same order. Unlike there, the derivative of Adam's square root is
+    finite at 0.
     """
 
     titles: Titles
     start: Parameters
     config: FinetuneConfig
     looks: int = 4
-    """A sample outside the coreset is looked at in one of so many epochs, and counts so many times there."""
+    """The derivative of a sample outside the coreset is computed in one of this many epochs and
+    multiplied by this number, which saves time."""
 
     def with_seed(self, seed: int) -> "Training":
-        """The same training with other orders of the samples."""
+        """Return the same training with another order of the samples."""
         return replace(self, config=self.config.model_copy(update={"seed": seed}))
 
     def steps(self, members: Tensor, others: Tensor) -> Iterator[Step]:
-        """Yield the steps of a training on ``members`` [m] that looks at ``others`` [o]."""
+        """Yield the steps of a training on ``members`` [m], with derivatives for ``others`` [o] too."""
         schedule = Schedule(self.config, len(members))
         times = self.config.encoder.learning_rate / self.config.learning_rate
         generator = torch.Generator().manual_seed(self.config.seed)
@@ -101,9 +103,9 @@ class Training:
     def run(
         self, members: Tensor, others: Tensor, weights: Tensor | None = None, every: int = 1
     ) -> tuple[State, list[State]]:
-        """Train, and return the last state and every ``every``-th state before a step.
+        """Train, and return the last state and, of the states before each step, every ``every``-th one.
 
-        ``weights`` [n] are 1 for members and 0 for others by default.
+        By default ``weights`` [n] are 1 for members and 0 for others.
         """
         state, kept = self._initial(), []
         for step in self.steps(members, others):
@@ -119,11 +121,11 @@ class Training:
         metric: Metric,
         on_step: Callable[[], None] = lambda: None,
     ) -> tuple[float, Tensor]:
-        """The metric after the training, and its derivative [n] by the weight of each sample.
+        """Return the metric after the training, and its derivative [n] by the weight of each sample.
 
-        It is 0 for samples that are neither ``members`` nor ``others``. Of the states, those before
-        every √T-th of the ``T`` steps are held, and those between two of them are made again. ``on_step`` is
-        called before each step backwards.
+        The derivative is 0 for samples that are neither ``members`` nor ``others``. To save memory, only
+        the states before every √T-th of the ``T`` steps are kept, and those in between are computed
+        again. ``on_step`` is called before each step of the backward pass.
         """
         steps = list(self.steps(members, others))
         every = max(1, math.isqrt(len(steps)))
@@ -170,7 +172,7 @@ class Training:
         return torch.autograd.grad(loss, parameters, create_graph=graph)
 
     def _moved(self, state: State, gradient: tuple[Tensor, ...], step: Step) -> State:
-        """One step of Adam with a clipped gradient; differentiable, at a gradient of zero as well."""
+        """Take one step of Adam with a clipped gradient. It is differentiable, at a gradient of zero too."""
         norm = (sum(one.square().sum() for one in gradient) + 1e-30) ** 0.5
         share = (self.config.max_gradient_norm / (norm + 1e-6)).clamp(max=1.0)
         moved, means, squares = [], [], []
@@ -188,7 +190,7 @@ class Training:
         return State(*moved, *means, *squares)
 
     def _pulled_back(self, state: State, step: Step, adjoint: State, by_weights: Tensor) -> State:
-        """The adjoint of the state before the step; what it says of weights is added to ``by_weights``."""
+        """Return the adjoint of the state before the step; add derivatives by weight to ``by_weights``."""
         parameters = _leaves(state.parameters)
         gradient = self._gradient(parameters, step.members, graph=True)
         leaves = [one.detach().requires_grad_() for one in (*state, *gradient)]

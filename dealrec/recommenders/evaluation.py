@@ -26,10 +26,10 @@ class AdapterEvaluation:
     """``valid`` or ``test``."""
     users: int
     candidates: int
-    """How many titles each user was asked about; 1 where preference was left out."""
+    """The number of candidates per user; 1 if preference was left out."""
     familiar_candidates: int
-    """How many candidates, over all users, their user has had, for lack of others; 0 unless the data is
-    tiny."""
+    """The number of candidates, over all users, that the user had already chosen before, because there
+    were not enough others; 0 unless the data set is tiny."""
     ranking_users: int
     protocol: str
     """How the ranking treats items that a user was seen with, in a sentence."""

@@ -18,12 +18,12 @@ class Carried:
     members_before: int
     """Members of the earlier coreset."""
     members_there: int
-    """Those that are still samples."""
+    """The number of them that are still samples."""
     members_kept: int
-    """Those that are members now."""
+    """The number of them that are members now."""
 
     def account(self, continuation: Continuation) -> dict[str, object]:
-        """What the manifest says of it."""
+        """Return the entry for the manifest."""
         return {
             "coreset": continuation.coreset.value,
             "members_before": self.members_before,

@@ -1,4 +1,4 @@
-"""Trains and measures on the coresets of several selectors."""
+"""Trains on the coresets of several selectors and evaluates the results."""
 
 from dealrec.comparison.gate import stopped_report
 from dealrec.comparison.kept_selections import KeptSelections
@@ -16,9 +16,9 @@ from dealrec.stages.scored import load_scores
 
 
 def run(context: StageContext) -> StageResult:
-    """Write the report; the details are its verdict, its warnings, and what it could have shown.
+    """Write the report. The details are its verdict, its warnings, and the difference it could detect.
 
-    Finished selections, finished runs and states of frozen layers are kept in ``context.cache`` where there
+    Finished selections, finished runs and states of frozen layers are kept in ``context.cache``, if there
     is one, so that another comparison of the same data can use them again.
     """
     comparison = context.comparison
@@ -48,7 +48,7 @@ def run(context: StageContext) -> StageResult:
 
 
 def place_of(context: StageContext) -> Place:
-    """Say where a stage of a comparison reads and writes."""
+    """Return the folders that a stage of a comparison reads and writes."""
     cache = context.cache
     return Place(
         out=context.out,

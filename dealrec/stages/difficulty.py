@@ -7,7 +7,7 @@ from dealrec.surrogates.ensemble import load_ensemble
 
 
 def run(context: StageContext) -> StageResult:
-    """Save the three scores of every sample; the details are the scorer's diagnostics."""
+    """Save the three scores of every sample. The details are the scorer's diagnostics."""
     dataset, samples = context.load_samples()
     scores = score_difficulty(
         dataset,

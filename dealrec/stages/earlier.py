@@ -1,4 +1,4 @@
-"""What a job takes from the earlier one that it goes on from."""
+"""Reads what a job takes over from the earlier job from which it continues."""
 
 import json
 from collections.abc import Mapping
@@ -24,17 +24,18 @@ from dealrec.surrogates.ensemble import load_ensemble
 from dealrec.surrogates.growing import EarlierSurrogates
 
 _RECHECKED = 4
-"""Samples with a kept effort that are measured again, as a check."""
+"""The number of samples with a kept effort that are measured again, as a check."""
 _BOUNDS = {"float32": 1e-3, "bfloat16": 0.05}
-"""The largest relative difference of these from what is kept, by the number type. Other batches and other
-processors change a norm by some 1e-5 in float32; bfloat16 rounds each number by up to 4e-3."""
+"""The largest relative difference between both measurements that is accepted, by number type. Other
+batches and other processors change a norm by about 1e-5 in float32; bfloat16 rounds each number by up to
+4e-3."""
 
 Bools = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
 
 def earlier_surrogates(earlier: Mapping[str, Path], config: SurrogateConfig) -> EarlierSurrogates:
-    """The surrogates to go on from; raises :class:`InputError` (``continuation_not_possible``)."""
+    """Load the surrogates to continue from; raises :class:`InputError` (``continuation_not_possible``)."""
     folder = earlier.get(StageName.SURROGATE)
     if folder is None or DATASET not in earlier:
         raise continuation_not_possible("its surrogate or its data set has been deleted.")
@@ -46,20 +47,20 @@ def earlier_surrogates(earlier: Mapping[str, Path], config: SurrogateConfig) -> 
 
 @dataclass(frozen=True)
 class Recheck:
-    """How far samples that were measured again are from what is kept."""
+    """The difference between efforts that were measured again and the kept ones."""
 
     rechecked: int
     largest: float | None
-    """The largest difference over the larger of both; ``None`` where nothing was measured again."""
+    """The largest difference, relative to the larger value; ``None`` if nothing was measured again."""
     bound: float
 
     @property
     def holds(self) -> bool:
-        """Whether what is kept can be used."""
+        """Whether the kept efforts can be used."""
         return self.largest is None or self.largest <= self.bound
 
     def account(self, kept: int) -> dict[str, object]:
-        """What the manifest says of it; ``kept`` is how many samples were not measured."""
+        """Return the check as the manifest records it; ``kept`` counts the samples that were not measured."""
         return {
             "kept": kept,
             "rechecked": self.rechecked,
@@ -73,20 +74,20 @@ class KeptEffort:
     """Effort that an earlier job measured on samples whose texts are the same now."""
 
     scores: Float64
-    """[n] in the dense order of now; NaN where nothing is kept."""
+    """[n] in the dense order of the present samples; NaN if no effort is kept."""
     tokens: npt.NDArray[np.int32]
-    """[n] the tokens of the same samples; 0 elsewhere."""
+    """[n] the number of tokens of these samples; 0 if no effort is kept."""
     bound: float
-    """The largest relative difference that a check may find."""
+    """The largest relative difference that the check accepts."""
 
     @property
     def there(self) -> Bools:
-        """[n] where an effort is kept."""
+        """[n] whether an effort is kept."""
         kept: Bools = ~np.isnan(self.scores)
         return kept
 
     def to_measure(self, pool: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The samples of ``pool`` without a kept effort, and a few with one, as a check."""
+        """Return the samples of ``pool`` without a kept effort, and a few with one, as a check."""
         kept = pool[self.there[pool]]
         few = kept[
             np.arange(min(_RECHECKED, len(kept))) * len(kept) // max(1, min(_RECHECKED, len(kept)))
@@ -94,7 +95,7 @@ class KeptEffort:
         return np.sort(np.concatenate([pool[~self.there[pool]], few]))
 
     def recheck(self, measured: EffortScores) -> Recheck:
-        """Compare what was measured now with what is kept."""
+        """Compare the new measurements with the kept efforts."""
         both = ~np.isnan(measured.scores) & self.there
         now, kept = measured.scores[both], self.scores[both]
         scale = np.maximum(np.maximum(np.abs(now), np.abs(kept)), np.finfo(np.float64).tiny)
@@ -104,7 +105,7 @@ class KeptEffort:
     def filled(
         self, measured: EffortScores, pool: npt.NDArray[np.int64], check: Recheck
     ) -> EffortScores:
-        """What was measured now, and for the rest of ``pool`` what is kept."""
+        """Return the new measurements, completed with the kept efforts for the rest of ``pool``."""
         now = ~np.isnan(measured.scores)
         fill = np.zeros(len(now), bool)
         fill[pool] = True
@@ -118,10 +119,10 @@ class KeptEffort:
 def kept_effort(
     earlier: Mapping[str, Path], config: PruneConfig, dataset: Dataset, samples: Samples
 ) -> KeptEffort | None:
-    """The effort that is kept; ``None`` where the earlier job measured none, or in another way.
+    """Load the effort that can be kept; ``None`` if there is none, or it was measured in another way.
 
-    A sample's effort is kept where its key and the items of its history and target, with their texts and
-    times, are the same, and where model, options and prompt are.
+    The effort of a sample is kept if its key, the items of its history and target with their texts and
+    times, the model, the options and the prompt are all the same.
     """
     folder, chosen = earlier.get(StageName.EFFORT), earlier.get(StageName.SELECT)
     if folder is None or chosen is None or DATASET not in earlier or samples.given is not None:
@@ -154,7 +155,7 @@ def kept_effort(
 
 
 def _revision(effort: EffortConfig) -> str | None:
-    """What a measurement writes down as its model's revision; ``None`` where that is not known before."""
+    """Return the revision that a measurement records for its model; ``None`` if not known in advance."""
     plain = content(effort.model).get("revision")
     if plain is None or effort.adapter is None:
         return None if plain is None else str(plain)
@@ -164,10 +165,10 @@ def _revision(effort: EffortConfig) -> str | None:
 
 
 def earlier_members(earlier: Mapping[str, Path], dataset: Dataset, samples: Samples) -> pa.Array:
-    """The members of the earlier coreset by the keys that they have now; null where they are gone.
+    """Return the members of the earlier coreset by their present keys; null for those that no longer exist.
 
-    A late row moves the places by which samples of a user are told apart, and a later one makes another
-    item the target. So a sample is known again by its user, its target and the time of that.
+    A late row shifts the positions that are part of the keys, and a new row makes another item the
+    target. So samples are matched by user, target and the time of the target.
     """
     folder = earlier.get(StageName.SELECT)
     if folder is None or DATASET not in earlier:
@@ -184,7 +185,7 @@ def earlier_members(earlier: Mapping[str, Path], dataset: Dataset, samples: Samp
 
 
 def _choices(dataset: Dataset, samples: Samples) -> pa.Array:
-    """[n] who chose what when; without times, which of the user's choices of the item it was."""
+    """Identify each sample [n] by user, item and time; without times, by a count of equal choices."""
     when = samples.target_times
     if when is None:
         pairs = samples.users.astype(np.int64) * dataset.n_items + samples.targets
@@ -197,7 +198,7 @@ def _choices(dataset: Dataset, samples: Samples) -> pa.Array:
 
 
 def _measuring(config: PruneConfig) -> dict[str, object]:
-    """All that an effort depends on besides the samples."""
+    """Return everything that an effort depends on besides the samples."""
     include = {"sampling", "min_history", "prompt", "effort"}
     dumped = config.model_dump(mode="json", include=include)
     leave_out = ("shard_samples", "candidates", "batch_tokens", "adapter")  # its content counts

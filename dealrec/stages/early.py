@@ -1,4 +1,4 @@
-"""Looks, before the first stage that takes long, whether language models can read the samples of a job."""
+"""Checks, before the first long stage, whether language models can read the samples of a job."""
 
 from collections.abc import Iterator
 
@@ -17,17 +17,17 @@ from dealrec.errors import InputError
 from dealrec.stages.context import StageContext
 
 _LONGEST = 64
-"""The number of answers, those with the most characters, that are counted in tokens."""
+"""The number of answers whose tokens are counted: those with the most characters."""
 _MARKS = 8
-"""More tokens than a tokenizer puts around a text."""
+"""An upper bound on the tokens that a tokenizer adds around a text."""
 _READERS = (StageName.EFFORT, StageName.GRADIENTS, StageName.IFD, StageName.FINETUNE)
 
 
 def require_readable(context: StageContext) -> None:
     """Check the chat template and the longest answers against each language model of the job.
 
-    A tokenizer makes no more tokens of a text than it has bytes, so most jobs are found to be good without
-    one. Models that are not here are left to their own stages, which may run on another machine.
+    A tokenizer makes at most one token per byte of a text, so most jobs pass without loading a tokenizer.
+    Models that are not on this machine are checked by their own stages, which may run on another machine.
 
     Raises:
         InputError: ``max_tokens_too_small``, ``no_chat_template``, ``chat_template_not_usable``,
@@ -51,7 +51,7 @@ def require_readable(context: StageContext) -> None:
 
 
 def longest_answers(dataset: Dataset, samples: Samples, prompt: PromptConfig) -> list[str]:
-    """Return the answers with the most characters, of given samples or of the items with long titles."""
+    """Return the answers with the most characters, of samples that came with the data or of items."""
     if samples.given is not None:
         texts = samples.given.texts.field("output")
         return [str(texts[place]) for place in _longest(texts)]
@@ -66,7 +66,7 @@ def _longest(texts: pa.Array) -> list[int]:
 
 
 def _uses(context: StageContext) -> Iterator[ModelUse]:
-    """The different models and longest texts of the stages that read answers."""
+    """Yield the different models, with their longest texts, of the stages that read answers."""
     seen = set[tuple[str, int | None]]()
     for name in _READERS:
         use = STAGES[name].language_model(context.config)

@@ -1,4 +1,4 @@
-"""Measures the language model's effort: in one piece, or as a plan, shards and their merge."""
+"""Measures the language model's effort, in one piece or as a plan, shards and their merge."""
 
 from dataclasses import replace
 
@@ -22,9 +22,9 @@ Indices = npt.NDArray[np.int64]
 
 
 def run(context: StageContext) -> StageResult:
-    """Save the effort of every sample, or of every candidate; the details are the diagnostics.
+    """Save the effort of every sample, or of every candidate. The details are the diagnostics.
 
-    As a part of the stage, save the plan or the effort of one shard.
+    A part of the stage saves only the plan, or the effort of one shard.
     """
     if context.part is StagePart.PLAN:
         plan = _plan(context)
@@ -52,7 +52,7 @@ def _measured(context: StageContext, samples: Indices | None = None) -> EffortSc
 
 
 def _continued(context: StageContext, kept: KeptEffort) -> EffortScores:
-    """Measure what is not kept, and all samples where the check of what is kept fails."""
+    """Measure the samples without a kept effort, or all samples if the check of kept efforts fails."""
     pool = _pool(context)
     found = _measured(context, kept.to_measure(pool))
     check = kept.recheck(found)
@@ -97,7 +97,7 @@ def _saved_plan(context: StageContext) -> BatchPlan:
 
 
 def _shard(context: StageContext, plan: BatchPlan) -> EffortPart:
-    """Measure the shard that is asked for; a single shard is the whole plan."""
+    """Measure the requested shard. A single shard is the whole plan."""
     dataset, samples = context.load_samples()
     context.replanned(_config(context).batch_tokens)
     return score_effort_shard(
@@ -120,7 +120,7 @@ def _config(context: StageContext) -> EffortConfig:
 
 
 def _candidates(context: StageContext, keys: pa.Array) -> Indices | None:
-    """The candidates, drawn over the influence of this job; ``None`` measures every sample."""
+    """Return the candidates, drawn over the influence of this job; ``None`` if every sample is measured."""
     if StageName.INFLUENCE not in context.inputs:
         return None
     influence = InfluenceScores.load(context.inputs[StageName.INFLUENCE]).scores

@@ -7,7 +7,7 @@ from dealrec.surrogates.ensemble import load_ensemble
 
 
 def run(context: StageContext) -> StageResult:
-    """Save the vectors, those of validation samples too; the details say how they were made."""
+    """Save the vectors, including those of validation samples. The details say how they were made."""
     dataset, samples = context.load_samples()
     surrogate = context.inputs.get(StageName.SURROGATE)
     context.replanned(context.config.embedding.batch_tokens)

@@ -1,4 +1,4 @@
-"""Measures an adapter on held-out users."""
+"""Evaluates an adapter on held-out users."""
 
 import json
 from dataclasses import asdict, replace
@@ -12,10 +12,10 @@ from dealrec.stages.context import EVALUATION, StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """Write the figures; the details are the same figures, for the job to show.
+    """Write the figures. The details are the same figures, which the job shows.
 
-    Users are asked with the prompt of the coreset's samples. Where its selection looked at one half of
-    the validation users, the other half is asked.
+    Users are evaluated with the prompt of the coreset's samples. If its selection used one half of the
+    validation users, the adapter is evaluated on the other half.
     """
     manifest = json.loads((context.inputs[StageName.SELECT] / MANIFEST).read_text())
     chosen = PruneConfig.parse(manifest["config"])

@@ -26,10 +26,10 @@ from dealrec.stages.earlier import earlier_members
 
 
 def run(context: StageContext) -> StageResult:
-    """Write the PEFT folder; the details are what the adapter's row shows.
+    """Write the PEFT folder. The details are the facts in the adapter's row.
 
-    A recommender that learns from the catalogue gets its titles as the coreset's samples have them, and
-    held-out samples have the same prompt.
+    A recommender that learns from the catalogue gets the titles in the form that the coreset's samples
+    have. Held-out samples have the same prompt.
     """
     coreset = context.inputs[StageName.SELECT]
     manifest = json.loads((coreset / MANIFEST).read_text())
@@ -67,9 +67,9 @@ def run(context: StageContext) -> StageResult:
 def _learned(
     context: StageContext, members: list[PromptedSample]
 ) -> tuple[list[PromptedSample], dict[str, float]]:
-    """The members that are learned, and how many of them are new and how many replayed.
+    """Return the members that are learned, and the numbers of new and of replayed ones.
 
-    All of them are, but where the training goes on from an adapter with a ``replay`` below 1.
+    All members are learned, unless the training continues from an adapter with a ``replay`` below 1.
 
     Raises:
         InputError: ``continuation_not_possible`` where that leaves none.
@@ -97,7 +97,7 @@ def _learned(
 def _held_out(
     context: StageContext, config: FinetuneConfig, prompt: PromptConfig
 ) -> list[PromptedSample]:
-    """Return validation samples in words; where users are halved, of those that selection looks at.
+    """Return validation samples in words; if users are halved, only those of the half that selection uses.
 
     Raises:
         InputError: ``no_validation_split``.
@@ -114,7 +114,7 @@ def _held_out(
 
 
 def chosen_places(count: int, wanted: ValidationSettings, seed: int) -> Int64:
-    """Return the places, in order, of those of ``count`` held-out samples that are measured."""
+    """Return the places, in order, of the held-out samples that are measured, out of ``count``."""
     size = min(count, wanted.samples)
     if wanted.which is Which.SPREAD:
         return np.arange(size, dtype=np.int64) * count // size

@@ -5,7 +5,7 @@ from dealrec.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """Save the gradients, those of validation samples too; the details say how they were made."""
+    """Save the gradients, including those of validation samples. The details say how they were made."""
     dataset, samples = context.load_samples()
     context.replanned(context.config.gradients.batch_tokens)
     made = project_gradients(

@@ -1,4 +1,4 @@
-"""Asks, before the selectors of a comparison, whether there is anything to learn."""
+"""Checks, before the selectors of a comparison, whether there is anything to learn."""
 
 from dealrec.comparison.checks import headroom_sentences
 from dealrec.comparison.gate import measure_headroom
@@ -8,7 +8,7 @@ from dealrec.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """Keep the trainings on all samples for the comparison; the details say whether they taught anything."""
+    """Keep the trainings on all samples for the comparison. The details say whether they taught anything."""
     comparison = context.comparison
     assert comparison is not None
     dataset, samples = context.load_samples(Half.ASKED)

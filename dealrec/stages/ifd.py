@@ -5,7 +5,7 @@ from dealrec.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """Save both losses of every sample; the details say how they were measured."""
+    """Save both losses of every sample. The details say how they were measured."""
     dataset, samples = context.load_samples()
     context.replanned(context.config.ifd.batch_tokens)
     scores = score_following(

@@ -1,4 +1,4 @@
-"""Folders that one process removes only where no other process uses them."""
+"""Folders that a process removes only if no other process uses them."""
 
 import contextlib
 import fcntl
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 class FolderInUse:
-    """Keeps others from removing a folder, which is made where there is none, while this object lives.
+    """Prevents other processes from removing a folder while this object lives. A missing folder is created.
 
-    The kernel ends the use of a process that is killed (``flock``).
+    If the process is killed, the kernel ends its use of the folder (``flock``).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,7 +27,7 @@ class FolderInUse:
                 self._close()
 
     def remove(self, part: str = "") -> None:
-        """End this use, and remove the folder, or ``part`` of it, unless others use the folder."""
+        """End this use, and remove the folder, or ``part`` of it, unless other processes use the folder."""
         with contextlib.suppress(OSError):
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(self._folder / part)

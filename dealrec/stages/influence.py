@@ -7,7 +7,7 @@ from dealrec.surrogates.ensemble import load_ensemble
 
 
 def run(context: StageContext) -> StageResult:
-    """Save the influence of every sample; the details are the solver's diagnostics."""
+    """Save the influence of every sample. The details are the solver's diagnostics."""
     dataset, samples = context.load_samples()
     scores = score_ensemble(
         dataset,

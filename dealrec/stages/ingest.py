@@ -10,7 +10,7 @@ from dealrec.stages.context import IngestFiles, StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """Save the data set; the details are what the row of the data set shows."""
+    """Save the data set. The details are the facts in the row of the data set."""
     assert context.files is not None
     if context.dataset == Path():
         result = ingest_files(context.files, context.out, context.reporter)
@@ -27,7 +27,7 @@ def run(context: StageContext) -> StageResult:
 
 
 def ingest_files(files: IngestFiles, out: Path, reporter: Reporter = SILENT) -> IngestResult:
-    """Make a data set of ``files`` in ``out``; raises as :func:`dealrec.data.ingest.ingest`."""
+    """Make a data set from ``files`` in ``out``; raises the errors of :func:`dealrec.data.ingest.ingest`."""
     roles = {"interactions": files.interactions, "items": files.items}
     return ingest(
         files.interactions.paths() if files.interactions else None,
@@ -46,7 +46,7 @@ def ingest_files(files: IngestFiles, out: Path, reporter: Reporter = SILENT) -> 
 def append_files(
     parent: Path, files: IngestFiles, out: Path, reporter: Reporter = SILENT
 ) -> IngestResult:
-    """Append ``files`` to the data set in ``parent``; raises as :func:`dealrec.data.append.append`."""
+    """Append ``files`` to the data set in ``parent``; raises as :func:`dealrec.data.append.append` does."""
     return append(
         parent,
         files.interactions.paths() if files.interactions else None,

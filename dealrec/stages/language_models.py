@@ -1,4 +1,4 @@
-"""The language models of stages, checked before anything runs."""
+"""Checks the language models of stages before anything runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from dealrec.language_models.quantization import require_quantization
 def require_models(
     stages: Sequence[StageSpec], config: PruneConfig, runtime: Runtime | None = None
 ) -> None:
-    """Check, without loading weights, that the language models of the stages can be used.
+    """Check, without loading weights, whether the language models of the stages can be used.
 
     Raises:
         InputError: As :func:`dealrec.language_models.checking.require_usable`, and

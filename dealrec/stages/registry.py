@@ -25,9 +25,9 @@ _OF_ADAPTERS = ("peft",)
 
 
 def load_stage(name: StageName) -> Run:
-    """The function ``run`` of the module named after the stage.
+    """Load the function ``run`` of the module named after the stage.
 
-    The details of a scoring stage also say where it ran, which a coreset's manifest keeps.
+    The details of a scoring stage also say on which machine it ran; the coreset's manifest keeps that.
     """
     module = import_module(f"dealrec.stages.{name.value}")
     run = cast("Run", module.run)
@@ -35,7 +35,7 @@ def load_stage(name: StageName) -> Run:
 
 
 def late_modules(name: StageName, config: PruneConfig) -> tuple[str, ...]:
-    """The modules of libraries that the stage imports while it works, after :func:`load_stage`."""
+    """Return the library modules that the stage imports while it works, after :func:`load_stage`."""
     spec = STAGES[name]
     use = spec.language_model(config)
     if use is None:

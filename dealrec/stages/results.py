@@ -1,4 +1,4 @@
-"""Copies of a job's results in a folder that people chose, which may hold files of their own."""
+"""Copies a job's results to a folder that people chose, which may also hold files of their own."""
 
 import contextlib
 import filecmp
@@ -27,10 +27,10 @@ def publish(
     config: PruneConfig,
     data: DataOptions,
 ) -> None:
-    """Copy a stage's files into ``out`` if people asked for them.
+    """Copy a stage's files into ``out`` if they are results that people want.
 
-    Beside a coreset go its lines, and ``config`` with ``data`` in it, as ``dealrec prune --config``
-    reads it.
+    With a coreset go its lines and a configuration, made of ``config`` and ``data``, that ``dealrec prune
+    --config`` reads.
 
     An adapter and an evaluation that an earlier run left there are removed before the coreset, the options
     or the adapter that they were made from are replaced.
@@ -64,7 +64,7 @@ def publish(
 
 
 def require_kept_start(config: FinetuneConfig | None, out: Path) -> None:
-    """Check that the adapter that a training goes on from is not the one that its result replaces.
+    """Check that a training does not continue from the very adapter that its result would replace.
 
     Raises:
         InputError: ``adapter_not_usable``.
@@ -83,7 +83,7 @@ def require_kept_start(config: FinetuneConfig | None, out: Path) -> None:
 
 
 def _trained_otherwise(out: Path, config: PruneConfig) -> bool:
-    """Whether the configuration in ``out`` trains an adapter with other options than ``config`` does."""
+    """Return whether the configuration in ``out`` trains an adapter with options other than ``config``."""
     try:
         earlier = json.loads((out / CONFIG).read_text())["finetune"]
     except (OSError, ValueError, LookupError, TypeError):
@@ -93,6 +93,6 @@ def _trained_otherwise(out: Path, config: PruneConfig) -> bool:
 
 
 def _differs(made: Path, earlier: Path, name: str) -> bool:
-    """Whether ``earlier`` has the file ``name`` with another content."""
+    """Return whether ``earlier`` has the file ``name`` with different content."""
     there = (earlier / name).is_file()
     return there and not filecmp.cmp(made / name, earlier / name, shallow=False)

@@ -1,4 +1,4 @@
-"""Loads what the scoring stages have made, for the stages that select."""
+"""Loads the results of the scoring stages for the stages that select."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from dealrec.selection.vectors import MadeVectors
 
 
 def load_scores(inputs: Mapping[StageName, Path], dataset: Dataset, samples: Samples) -> Scores:
-    """Everything that any selector may look at, from the stages' folders; vectors stay in their files."""
+    """Load everything that selectors may use from the stages' folders. Vectors stay in their files."""
     influence = inputs.get(StageName.INFLUENCE)
     scores = replace(
         unscored(samples.keys(dataset), samples),

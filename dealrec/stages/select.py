@@ -14,7 +14,7 @@ from dealrec.stages.scored import load_scores
 
 
 def run(context: StageContext) -> StageResult:
-    """Write the coreset's folder; the details are what the coreset's row shows."""
+    """Write the coreset's folder. The details are the facts in the coreset's row."""
     dataset, samples = context.load_samples(None)
     scores = load_scores(context.inputs, dataset, samples)
     chosen = select(scores, context.budget, context.config.selection, context.reporter)
@@ -44,7 +44,7 @@ def run(context: StageContext) -> StageResult:
 
 
 def _facts(context: StageContext) -> dict[str, Mapping[str, object]]:
-    """The manifest's account of each earlier stage."""
+    """Return the manifest's account of each earlier stage."""
     return {
         name.value: spec.account(facts.metrics, facts.details)
         for name, spec in STAGES.items()

@@ -12,9 +12,9 @@ from dealrec.surrogates.held_out import held_out_losses
 
 
 def run(context: StageContext) -> StageResult:
-    """Save the trained ensemble; the metrics are those of the best checkpoints.
+    """Save the trained ensemble. The metrics are those of the best checkpoints.
 
-    It is the first stage of a job that takes long, so the samples are looked at first.
+    This is the first stage of a job that takes long, so the samples are checked before it starts.
     """
     require_readable(context)
     config, dataset = context.config.surrogate, context.load_dataset()

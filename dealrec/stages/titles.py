@@ -5,7 +5,7 @@ from dealrec.stages.context import StageContext, StageResult
 
 
 def run(context: StageContext) -> StageResult:
-    """Save the vectors, and samples and validation users as titles; the details say how they were made."""
+    """Save the vectors, and samples and validation users as titles. The details say how they were made."""
     dataset, samples = context.load_samples()
     options = context.config.titles
     batch_tokens = context.replanned(options.batch_tokens)

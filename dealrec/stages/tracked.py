@@ -1,4 +1,4 @@
-"""Collects the finished stages of a call of the library, and writes their record to trackers."""
+"""Collects the finished stages of a call of the library, and writes a record of them to trackers."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from dealrec.tracking import RunState, TrackedStage, record_of, trackers_of, wri
 
 
 class Tracking:
-    """The trackers that a call was given; made before the work, so that a wrong address is refused then.
+    """The trackers of a call. They are made before the work starts, so that a wrong address is refused early.
 
     Raises:
         InputError: ``invalid_tracker``.
@@ -35,7 +35,7 @@ class Tracking:
         manifest: Mapping[str, Any] | None = None,
         **tags: str | None,
     ) -> tuple[str, ...]:
-        """Write the record; return a sentence for each tracker that failed, and warn with it.
+        """Write the record. Return a sentence for each tracker that failed, and also raise it as a warning.
 
         A call with the same options and data replaces the record of the earlier one.
         """

@@ -1,4 +1,4 @@
-"""The library's executor: finished stages in a folder, under the keys that the service uses."""
+"""The library's executor, which keeps finished stages in a folder under the same keys as the service."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ class Artifact:
     """The result of a finished stage."""
 
     folder: Path
-    """Holds the files that the stage wrote; never write to it."""
+    """The folder with the files that the stage wrote. Never write to it."""
     facts: StageFacts
 
     @property
@@ -62,7 +62,7 @@ class JobInput:
     """The folder of a validated data set."""
     budget_requested: int | float = 0
     earlier: Mapping[str, Path] | None = None
-    """The folders of the earlier job that the plan goes on from."""
+    """The folders of the earlier job from which the plan continues."""
     given: Mapping[StageName, Path] | None = None
     """Results that were not made in this workspace, such as a coreset to train on."""
 
@@ -70,16 +70,15 @@ class JobInput:
 class Workspace:
     """A folder of finished stages.
 
-    A stage whose key has a result is not run again, in this process or in a later one: another
-    budget, selector or λ is a new selection from the kept scores. A stage that was stopped goes on
-    from its checkpoint. Several processes may use one workspace.
+    A stage whose key has a result is not run again, in this process or a later one: another budget,
+    selector or λ is a new selection from the kept scores. A stage that was stopped continues from its
+    checkpoint. Several processes may use the same workspace.
 
-    Args:
-        folder: Made where it does not exist. Remove it whenever you like: it holds copies only.
-        runtime: Threads and device.
-        stages: Gives the reporter of each stage that runs.
-        cache: A folder for what later jobs can use as well, such as the finished runs of a comparison
-            and the states of frozen layers, which take gigabytes; ``None`` keeps nothing of the kind.
+    Args: folder: The folder, which is created if it does not exist. You can remove it at any time,
+    because it holds only copies. runtime: Threads and device. stages: A function that gives the reporter
+    of each stage that runs. cache: A folder for results that later jobs can use too, such as the finished
+    runs of a comparison and the states of frozen layers, which take gigabytes. ``None`` keeps no such
+    results.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Workspace:
     def ingest(self, files: IngestFiles) -> Artifact:
         """Validate files into a data set, unless files of the same content were validated before.
 
-        Of ``files.appended`` each is validated alone, and only those that were not appended before.
+        Each of ``files.appended`` is validated by itself, and only if it was not appended before.
 
         Raises:
             InputError: As :func:`dealrec.data.ingest.ingest` and :func:`dealrec.data.append.append`.
@@ -111,7 +110,7 @@ class Workspace:
         return made
 
     def keep(self, dataset: Dataset) -> Path:
-        """Save a data set that was made in memory; gives its folder."""
+        """Save a data set that was made in memory, and return its folder."""
         folder = self.folder / "datasets" / dataset.sha256
         self._once(folder, dataset.save)
         return folder
@@ -135,9 +134,9 @@ class Workspace:
             self._use = None
 
     def run(self, plan: Plan, given: JobInput) -> Iterator[tuple[StageName, Artifact]]:
-        """Run the stages of a job in order, and yield each result as soon as it is there.
+        """Run the stages of a job in order, and yield each result as soon as it exists.
 
-        Scoring stages after one that stops them are left out.
+        If a stage stops the scoring stages, those after it are left out.
 
         Raises:
             InputError: As the stages.
@@ -188,7 +187,7 @@ class Workspace:
         context: StageContext,
         loads: Mapping[str, object] | None = None,
     ) -> Artifact:
-        """Make or find the result; ``loads`` is what its language model consisted of in the plan."""
+        """Find or make the result; ``loads`` identifies the content of its language model in the plan."""
         folder, checkpoints = self.folder / "artifacts" / key, self.folder / "checkpoints" / key
         context = replace(context, checkpoint_dir=checkpoints)
 
@@ -204,10 +203,11 @@ class Workspace:
     def _once(
         self, folder: Path, fill: Callable[[Path], None], checkpoints: Path | None = None
     ) -> None:
-        """Make ``folder`` by ``fill`` unless it is there; ``checkpoints`` are removed when it is.
+        """Make ``folder`` with ``fill`` unless it exists, and then remove ``checkpoints``.
 
-        A second process that needs the same folder waits for the first. What a killed process left
-        unfinished is removed, and a folder that lost a file, or a part of one, is made again.
+        A second process that needs the same folder waits for the first one. Anything that a killed
+        process left unfinished is removed, and a folder that lost a file, or a part of one, is made
+        again.
         """
         self._begin()
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +238,7 @@ class Workspace:
 
 
 def _content(files: IngestFiles) -> list[object]:
-    """What decides about the data set that ``files`` give: names, hashes and options."""
+    """Return everything that determines the data set made from ``files``: names, hashes and options."""
     roles = (
         ("interactions", files.interactions),
         ("items", files.items),
@@ -256,7 +256,7 @@ def _content(files: IngestFiles) -> list[object]:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether the folder is there, with every file in the size that it was written in."""
+    """Return whether the folder exists and every file has the size with which it was written."""
     if not (folder / _SIZES).is_file():
         return folder.is_dir() and not (folder / _OUT).exists()
     try:
@@ -271,7 +271,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 class _MetricKeeper:
-    """Passes everything on to a reporter, and keeps metrics and curves."""
+    """Passes everything on to another reporter, and keeps metrics and curves."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter

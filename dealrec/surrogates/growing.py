@@ -96,7 +96,7 @@ class EarlierSurrogates:
         return EarlierSurrogate(self.members[index], self.item_ids)
 
     def account(self, dataset: Dataset) -> dict[str, object]:
-        """What the manifest says of it."""
+        """Return the entry for the manifest."""
         known = pc.sum(pc.is_in(dataset.item_ids, value_set=self.item_ids)).as_py() or 0
         return {
             "items_kept": known,

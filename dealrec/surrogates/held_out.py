@@ -1,4 +1,4 @@
-"""What an earlier surrogate says of rows that came after it: a figure of drift."""
+"""Measures the loss of an earlier surrogate on rows that came after it, as a figure of drift."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class HeldOutLosses:
     new_rows: int
     """The rows of the version that the one before did not have."""
     asked: int
-    """Those that it was asked about: it knows the item, and an item of the user before that."""
+    """The number of rows on which it was evaluated: it knows the item, and an earlier item of the user."""
     loss: float | None
     """Its loss on them; ``None`` where it was asked about none."""
     held_out_loss: float | None

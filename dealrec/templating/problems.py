@@ -1,4 +1,4 @@
-"""What can be wrong with a template."""
+"""The problems that a template can have."""
 
 
 class TemplateProblem(ValueError):

@@ -1,4 +1,4 @@
-"""What templates see of items and users."""
+"""The parts of items and users that templates can read."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping

@@ -31,7 +31,7 @@ def test_a_pilot_says_what_eight_runs_and_four_hundred_users_show(tmp_path, monk
     report = comparison_report().model_copy(update={"power": power})
     (tmp_path / "report.json").write_text(report.model_dump_json())
     said = compare(tmp_path, monkeypatch)
-    assert "By the spreads of the pilot, 8 runs and 400 users show" in said.stdout
+    assert "Judging by the spread in the pilot, 8 runs and 400 users detect" in said.stdout
     assert "It begins." in said.stderr
 
 

@@ -51,7 +51,7 @@ def test_it_gives_exactly_the_budget_and_a_report_beside_random(result):
     assert result.to_arrow().num_rows == result.coreset.size == 15
     assert result.to_arrow()["effort"].null_count == 15
     page = (result.folder / "report.html").read_text()
-    assert "Beside a random selection of the same size" in page
+    assert "Compared with a random selection of the same size" in page
     assert page.count("<svg") == 2  # the selector uses no strata, so no chart shows them
     assert "<script" not in page and "http://" not in page.replace("http://www.w3.org", "")
     assert sorted(path.name for path in result.folder.iterdir()) == [

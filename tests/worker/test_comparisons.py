@@ -231,4 +231,4 @@ def test_a_comparison_without_headroom_ends_before_the_language_model_scores_any
     assert "no_headroom" in {event["kind"] for event in events}
     report = client.get(f"/v1/jobs/{made}/report?format=json").json()
     assert report["stopped"]
-    assert report["verdict"].startswith("This set-up teaches no recommending")
+    assert report["verdict"].startswith("This set-up does not teach the model to recommend")

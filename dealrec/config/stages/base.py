@@ -76,7 +76,7 @@ class Phase(StrEnum):
 
 
 class Pace(StrEnum):
-    """What a language model does with a text, of which ``dealrec models check`` measures the speed."""
+    """The kinds of work of a language model whose speed ``dealrec models check`` measures."""
 
     READ = "read"
     EFFORT = "effort"
@@ -169,7 +169,7 @@ class StageSpec(ABC):
     """Whether it reads the results of all stages that make something for selectors."""
     product: ClassVar[Product] = Product.ARTIFACT
     pace: ClassVar[Pace | None] = None
-    """What a language model does with the one text that a unit of work is; ``None`` for other work."""
+    """The work of a language model on the one text that is a unit of work; ``None`` for other work."""
     reference_seconds: ClassVar[float] = 0.0
     """Seconds a unit of work takes on two cores without a GPU, rounded up, with language models of
     135M parameters. Estimates use it until a stage of the same kind has finished on this server."""
@@ -185,7 +185,7 @@ class StageSpec(ABC):
         return self.always or self.phase is not Phase.SCORING or bool(self.makes & needs)
 
     def needs(self, config: PruneConfig) -> Sequence[StageName]:
-        """Those of :attr:`before` that this configuration makes it read.
+        """Return those of :attr:`before` that the stage reads under this configuration.
 
         Every stage may read the data set. :func:`~.registry.stage_needs` adds those of ``reads_scores``.
         """

@@ -42,7 +42,7 @@ class EvaluateStage(StageSpec):
 
 
 def texts_asked(finetune: FinetuneConfig, evaluation: EvaluationConfig, load: Workload) -> float:
-    """How many texts are read to measure one model; a title counts by its tokens.
+    """Count the texts that are read to measure one model; a title counts by its tokens.
 
     A recommender that learns from the whole catalogue reads each history and each title once.
     """

@@ -37,7 +37,7 @@ from dealrec.errors import FieldError, InputError
 
 _GATE = StagePlace(StageName.HEADROOM)
 _BEFORE_GATE = {_GATE, StagePlace(StageName.AUDIT), StagePlace(StageName.SURROGATE)}
-"""What a comparison makes in any case: the surrogate of the first run is shown beside the headroom."""
+"""The stages that every comparison has: the surrogate of the first run is shown with the headroom."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class DataShape:
         return config if self.has_ids else for_texts(config)
 
     def samples(self, config: PruneConfig) -> int:
-        """How many samples there are; raises :class:`InputError` (``no_samples``) where there are none."""
+        """Count the samples; raises :class:`InputError` (``no_samples``) if there are none."""
         sampling = config.sampling.of_data(given=bool(self.given))
         if sampling is Sampling.GIVEN:
             return self.given
@@ -210,10 +210,10 @@ class PlannedStage:
     place: StagePlace
     key: str
     options: JobOptions
-    """Those of the run that it is made for."""
+    """The options of the run to which the stage belongs."""
     needs: tuple[StagePlace, ...]
     loads: Mapping[str, object]
-    """What its language model consists of; see :meth:`StageSpec.loads`."""
+    """The revisions of its language model; see :meth:`StageSpec.loads`."""
 
 
 @dataclass(frozen=True)

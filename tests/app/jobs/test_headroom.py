@@ -99,7 +99,7 @@ def test_without_headroom_the_scores_are_skipped_and_the_report_is_made(
         assert [set(run) for run in read_assignment(session, claim).inputs] == [
             {"surrogate", "headroom"}
         ]
-    finish(database, job, "compare", verdict="This set-up teaches no recommending.")
+    finish(database, job, "compare", verdict="This set-up does not teach the model to recommend.")
     found = client.get(f"/v1/jobs/{job}").json()
     assert (found["state"], found["error"]) == ("succeeded", None)
 

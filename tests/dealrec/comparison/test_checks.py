@@ -21,10 +21,17 @@ HEADROOM = NO_HEADROOM.model_copy(
 
 def test_without_headroom_selectors_cannot_be_told_apart():
     (text,) = headroom_sentences(NO_HEADROOM, stopped=True)
-    assert text.startswith("This set-up teaches no recommending, so selectors cannot be told apart")
+    assert text.startswith(
+        "This set-up does not teach the model to recommend, so selectors cannot be told apart"
+    )
     assert "0.150 [0.120, 0.180]" in text and "0.140 [0.120, 0.160] before" in text
-    assert text.endswith("The comparison stopped here; `despite_no_headroom` goes on.")
-    assert "asks for it" in headroom_sentences(NO_HEADROOM, stopped=False)[0]
+    assert text.endswith(
+        "The comparison stopped here. Set `despite_no_headroom` to continue anyway."
+    )
+    assert (
+        "continued because `despite_no_headroom` is set"
+        in headroom_sentences(NO_HEADROOM, stopped=False)[0]
+    )
 
 
 def test_with_headroom_there_is_something_to_learn():
@@ -32,7 +39,7 @@ def test_with_headroom_there_is_something_to_learn():
 
 
 def test_headroom_that_was_not_asked_for_is_said():
-    assert "was not asked" in headroom_sentences(None, stopped=False)[0]
+    assert "was not checked" in headroom_sentences(None, stopped=False)[0]
     in_nll = HEADROOM.model_copy(update={"metric": "nll"})
     assert "`evaluation.candidates` is 0" in headroom_sentences(in_nll, stopped=False)[0]
 
@@ -45,7 +52,7 @@ def test_a_coreset_without_its_histories(low, said):
     found = Exchanged(selector="recent", budget=64, metric="preference", loss=loss, kept=0.3)
     (text,) = exchanged_sentences(found)
     assert said in text
-    assert ("not shown to be recommending" in text) is (low < 0)
+    assert ("not shown that this coreset teaches" in text) is (low < 0)
     assert exchanged_sentences(None) == []
 
 
@@ -63,7 +70,9 @@ def test_power_says_what_could_have_been_shown(smallest, needed, end):
         metric="nll", runs=5, users=300, detectable=0.031, spread=spread, runs_needed=needed
     )
     (text,) = power_sentences(power, smallest)
-    assert text.startswith("With 5 runs and 300 users a difference of 0.0310 nats a title is shown")
+    assert text.startswith(
+        "With 5 runs and 300 users, a difference of 0.0310 nats a title is detected"
+    )
     assert text.endswith(end)
     assert power_sentences(None, smallest) == []
 
@@ -76,4 +85,4 @@ def test_a_pilot_foretells_what_more_runs_and_users_show():
     texts = [foreseen(pilot, runs, users) for runs, users in ((3, 100), (8, 300))]
     small, large = (float(re.findall(r"\d\.\d+", text)[0]) for text in texts)
     assert large < small / 1.5
-    assert texts[1].startswith("By the spreads of the pilot, 8 runs and 300 users show")
+    assert texts[1].startswith("Judging by the spread in the pilot, 8 runs and 300 users detect")

@@ -97,7 +97,7 @@ def test_without_a_gain_of_all_samples_there_are_no_shares():
     curve = draw_curve(OF, {"nll": start}, [Measured(9, {"nll": found[0]})], "nll")
     assert curve.reaching(0.5) is None and curve.surely_reaching(0.5) is None
     (said,) = curve_sentences(curve)
-    assert said.startswith("How many samples are enough cannot be said")
+    assert said.startswith("It cannot be said how many samples are enough")
 
 
 def test_a_single_run_has_intervals_over_users():
@@ -108,11 +108,13 @@ def test_a_single_run_has_intervals_over_users():
 
 def test_it_is_told_in_words(curve):
     (said,) = curve_sentences(curve)
-    assert "Of the gain in preference that all 400 samples give" in said
-    assert "50 % from 40 on (" in said and "nothing is fitted" in said
+    assert "Of the gain in preference from training on all 400 samples" in said
+    assert "50 % from 40 samples on (" in said and "nothing is fitted" in said
     lines = curve_lines(curve)
     assert lines[0].startswith("0 samples: preference 0.")
-    assert lines[-1].startswith("400 samples: ") and lines[-1].endswith("100 % [100, 100] of all")
+    assert lines[-1].startswith("400 samples: ") and lines[-1].endswith(
+        "100 % [100, 100] of the gain from all"
+    )
     assert curve_sentences(None) == curve_lines(None) == []
 
 

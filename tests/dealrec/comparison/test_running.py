@@ -209,7 +209,7 @@ def test_a_training_on_all_data_that_teaches_nothing_ends_the_comparison(data, t
     assert report.curve is None
     assert report.stopped
     assert [run.selector for run in report.runs] == ["all data"]
-    assert report.verdict.startswith("This set-up teaches no recommending")
+    assert report.verdict.startswith("This set-up does not teach the model to recommend")
     assert (report.differences, report.costs, report.exchanged) == ([], [], None)
     assert report.headroom is not None
     assert report.headroom.surrogate is not None

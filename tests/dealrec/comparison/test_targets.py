@@ -62,7 +62,7 @@ def test_what_is_no_budget_and_no_target_is_refused(tmp_path):
         with pytest.raises(InputError) as caught:
             AskedBudget.read(*given)
         assert caught.value.code == code
-    with pytest.raises(InputError, match=r"drew no curve.*dealrec compare"):
+    with pytest.raises(InputError, match=r"has no curve.*dealrec compare"):
         read_curve(reported(tmp_path / "report", None))
     curve = made_curve("a", CONFIG)
     found = AskedBudget.read(None, 0.9, reported(tmp_path / "report", curve) / "report.json")

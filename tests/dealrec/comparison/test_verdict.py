@@ -35,14 +35,14 @@ def said(*differences):
 
 def test_less_nll_is_said_as_a_gain_with_its_interval():
     assert said(compare(better=True)) == (
-        "At 128 samples `dealrec` is better than random selection by 0.21 nats a title [0.08, 0.34]."
+        "At 128 samples, `dealrec` is better than random selection by 0.21 nats a title [0.08, 0.34]."
     )
 
 
 def test_better_than_both_controls_names_both():
     text = said(compare(better=True), compare(won=0.15, better=True, against=BAR))
     assert text == (
-        "At 128 samples `dealrec` is better than random selection by 0.21 nats a title [0.08, 0.34] "
+        "At 128 samples, `dealrec` is better than random selection by 0.21 nats a title [0.08, 0.34] "
         "and than `stratified_random` by 0.15 [0.02, 0.28]."
     )
 
@@ -63,7 +63,7 @@ def test_better_than_one_control_and_worse_than_the_other():
 def test_no_difference_says_how_far_the_interval_goes():
     assert said(compare(won=0.05, better=None)) == (
         "No difference from random selection could be shown for `dealrec` at 128 samples: the "
-        "interval of its gain is [−0.08, 0.18] nats a title, where a positive one is better."
+        "interval of its gain is [−0.08, 0.18] nats a title, where positive is better."
     )
 
 
@@ -71,8 +71,8 @@ def test_no_difference_of_many_names_the_widest_interval():
     wide = compare("goracs", 0.02, better=None).model_copy(update={"low": -0.5, "high": 0.3})
     text = said(compare(won=0.05, better=None), wide)
     assert text.startswith(
-        "No difference from random selection could be shown for any selector at 128 samples; the "
-        "widest interval of a gain, of `goracs` at 128 samples, is [−0.30, 0.50] nats a title"
+        "No difference from random selection could be shown for any selector at 128 samples. The "
+        "widest interval of a gain is that of `goracs` at 128 samples: [−0.30, 0.50] nats a title"
     )
     assert "Holm's correction over 2 differences from each control" in text
 
@@ -87,8 +87,8 @@ def test_level_is_said_only_where_every_control_is():
     near = compare(won=0.01, better=None).model_copy(update=level)
     other = compare(won=0.02, better=None, against=BAR)
     assert said(near, other.model_copy(update=level)) == (
-        "Level with random selection and `stratified_random`, which means within ±0.05 nats a title: "
-        "`dealrec` at 128 samples."
+        "Level with random selection and `stratified_random`, which means that the difference is "
+        "within ±0.05 nats a title: `dealrec` at 128 samples."
     )
     assert said(near, other).startswith("No difference from random selection could be shown")
     (found,) = findings([row()], [near], "nll")
@@ -98,8 +98,8 @@ def test_level_is_said_only_where_every_control_is():
 def test_nothing_is_said_of_fewer_runs_than_a_verdict_takes():
     few = compare(better=None).model_copy(update={"runs": 3})
     assert said(few) == (
-        "There is no verdict on `dealrec` at 128 samples: that needs 5 runs that share their seeds "
-        "with those of the controls."
+        "There is no verdict on `dealrec` at 128 samples, because a verdict needs 5 runs that share "
+        "their seeds with those of the controls."
     )
     assert "too few runs to say more" in findings([row()], [few], "nll")[0]
 
@@ -127,7 +127,7 @@ def test_of_many_winners_the_largest_are_named_and_the_rest_counted():
     stronger = [compare(f"s{i}", 0.2, better=True, against=BAR) for i in range(6)]
     text = said(*winners, *stronger, compare(BAR, 0.0, better=None))
     assert text.startswith(
-        "At 128 samples better than random selection and `stratified_random`: "
+        "At 128 samples, these are better than random selection and `stratified_random`: "
         "`s5` by 0.25 [0.12, 0.38] and 0.20 [0.07, 0.33] nats a title, `s4` by "
     )
     assert "and 3 more." in text
@@ -136,8 +136,8 @@ def test_of_many_winners_the_largest_are_named_and_the_rest_counted():
 
 def test_each_budget_has_its_own_winners():
     text = said(*(compare(better=True, budget=budget) for budget in (64, 1024)))
-    assert "At 64 samples `dealrec` is better" in text
-    assert "At 1,024 samples `dealrec` is better" in text
+    assert "At 64 samples, `dealrec` is better" in text
+    assert "At 1,024 samples, `dealrec` is better" in text
 
 
 def test_random_alone_was_compared_with_nothing():
@@ -147,7 +147,7 @@ def test_random_alone_was_compared_with_nothing():
 def test_that_random_is_worse_than_the_stronger_control_is_said_once():
     text = said(compare(BAR, 0.2, better=True), compare("random", -0.2, better=False, against=BAR))
     assert text == (
-        "At 128 samples `stratified_random` is better than random selection by 0.20 nats a title "
+        "At 128 samples, `stratified_random` is better than random selection by 0.20 nats a title "
         "[0.07, 0.33]."
     )
 
@@ -183,6 +183,6 @@ def test_a_finding_of_a_worse_selector_names_the_loss():
 def test_a_finding_says_where_the_correction_decided():
     found = findings([row()], [compare(better=None)], "nll")
     assert (
-        "could be shown (+0.21 [0.08, 0.34], p = 0.20; without the correction it would be one)"
+        "could be shown (+0.21 [0.08, 0.34], p = 0.20; without the correction there would be one)"
         in found[0]
     )
