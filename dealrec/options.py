@@ -287,7 +287,17 @@ def continued_by(
         ),
     ] = None,
     continued_epochs: Annotated[
-        int | None, typer.Option(min=1, help="The number of further epochs of the surrogate.")
+        int | None,
+        typer.Option(min=1, help="The number of further epochs of the surrogate; default: 1."),
+    ] = None,
+    surrogate_replay: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="The share of the users without new rows that the surrogate learns again; default: 0.25.",
+        ),
     ] = None,
     carry_adapter: Annotated[
         bool, typer.Option("--carry-adapter", help="Continue training the earlier adapter.")
@@ -311,14 +321,15 @@ def continued_by(
         "coreset": carry,
         "replaced_share": replaced_share,
         "surrogate_epochs": continued_epochs,
+        "surrogate_replay": surrogate_replay,
         "adapter": carry_adapter or None,
         "replay": replay,
     }
     asked = {name: value for name, value in given.items() if value is not None}
     if asked and continue_from is None:
         raise InputError(
-            "--carry, --replaced-share, --continued-epochs, --carry-adapter and --replay need "
-            "--continue-from FOLDER.",
+            "--carry, --replaced-share, --continued-epochs, --surrogate-replay, --carry-adapter and "
+            "--replay need --continue-from FOLDER.",
             code="invalid_option",
         )
     return GoingOn(continue_from, Continuation.parse(asked, location="continuation"))

@@ -83,6 +83,7 @@ _LABELS = {
     "evaluation.candidates": "Titles to choose from",
     "evaluation.ranking_users": "Users with a full ranking",
     "continuation.surrogate_epochs": "Further epochs of the surrogate",
+    "continuation.surrogate_replay": "Share of unchanged users it learns again",
     "continuation.coreset": "The new coreset",
     "continuation.replaced_share": "Share to replace",
     "continuation.adapter": "If an adapter is trained",

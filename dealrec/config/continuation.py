@@ -33,9 +33,12 @@ class Continuation(Config):
     changed. Effort is measured for samples whose texts are new.
     """
 
-    surrogate_epochs: int = Field(3, ge=1, le=10_000)
-    """The number of epochs for which the surrogate is trained on all rows, starting from its earlier
+    surrogate_epochs: int = Field(1, ge=1, le=10_000)
+    """The number of epochs for which the surrogate is trained further, starting from its earlier
     weights. This replaces ``surrogate.epochs``."""
+    surrogate_replay: float = Field(0.25, ge=0, le=1)
+    """The share of the users without new training rows that the surrogate learns again, besides all users
+    with new ones. They are drawn anew for each version, and what the others lose is measured. 1 means all."""
     coreset: Carry = Carry.ANEW
     """What happens to the samples of the earlier coreset."""
     replaced_share: float = Field(0.2, ge=0, le=1)
@@ -71,7 +74,8 @@ class Continued(Continuation):
 
     def key(self) -> dict[str, object]:
         """The part of the continuation that determines the surrogate."""
-        return {"earlier": self.earlier, "epochs": self.surrogate_epochs}
+        repeated = {"epochs": self.surrogate_epochs, "replay": self.surrogate_replay}
+        return {"earlier": self.earlier, **repeated}
 
 
 def with_earlier_adapter(config: PruneConfig, adapter: str | None) -> PruneConfig:

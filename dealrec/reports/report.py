@@ -1,8 +1,9 @@
 """The report of a coreset: one self-contained HTML page."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -47,17 +48,40 @@ def write_report(coreset: Path, out: Path) -> None:
 
 
 def _what_was_read(manifest: Manifest) -> list[str]:
-    """The sums of the validation, and what the surrogate of the version before says of the new rows."""
+    """The sums of the validation, and what the earlier surrogate and the one that went on say of the rows."""
     lines = validation_lines(manifest["validation"]) if manifest["validation"] else []
-    found = manifest["stages"].get("surrogate", {}).get("drift")
+    surrogate = manifest["stages"].get("surrogate", {})
+    return [*lines, *_loss_on_new_rows(surrogate), *_left_out(surrogate.get("continued", {}))]
+
+
+def _loss_on_new_rows(surrogate: Mapping[str, Any]) -> Iterator[str]:
+    found = surrogate.get("drift")
     if found is None or found["loss"] is None:
-        return lines
+        return
     told = f"the loss of the earlier surrogate on {found['asked']:,} new rows is {found['loss']:.3f} nats"
     if found["held_out_loss"] is not None:
         told += (
             f", and {found['held_out_loss']:.3f} nats on rows that were held out from its training"
         )
-    return [*lines, told]
+    yield told
+
+
+def _left_out(continued: Mapping[str, Any]) -> Iterator[str]:
+    """What the surrogate did not learn again, and how much of it is forgotten."""
+    if not continued.get("users_left_out"):
+        return
+    told = (
+        f"the surrogate continued with {continued['users_changed']:,} users with new rows and "
+        f"{continued['users_repeated']:,} others, and did not learn "
+        f"{continued['users_left_out']:,} users again"
+    )
+    if "left_out_asked" in continued:
+        told += (
+            f": its loss on {continued['left_out_asked']:,} of their rows was "
+            f"{continued['left_out_loss_before']:.3f} nats before and is "
+            f"{continued['left_out_loss_after']:.3f} nats now"
+        )
+    yield told
 
 
 class _Row(NamedTuple):

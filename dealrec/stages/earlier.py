@@ -22,6 +22,7 @@ from dealrec.data.samples import Samples, build_samples
 from dealrec.effort.scores import EffortScores
 from dealrec.surrogates.ensemble import load_ensemble
 from dealrec.surrogates.growing import EarlierSurrogates
+from dealrec.surrogates.repeating import Repetition
 
 _RECHECKED = 4
 """The number of samples with a kept effort that are measured again, as a check."""
@@ -34,15 +35,21 @@ Bools = npt.NDArray[np.bool_]
 Float64 = npt.NDArray[np.float64]
 
 
-def earlier_surrogates(earlier: Mapping[str, Path], config: SurrogateConfig) -> EarlierSurrogates:
-    """Load the surrogates to continue from; raises :class:`InputError` (``continuation_not_possible``)."""
+def earlier_surrogates(
+    earlier: Mapping[str, Path], config: SurrogateConfig, dataset: Dataset, replay: float
+) -> tuple[EarlierSurrogates, Dataset]:
+    """The surrogates to go on from, with the users of ``dataset`` that they learn again, and their own data.
+
+    Raises :class:`InputError` (``continuation_not_possible``).
+    """
     folder = earlier.get(StageName.SURROGATE)
     if folder is None or DATASET not in earlier:
         raise continuation_not_possible("its surrogate or its data set has been deleted.")
-    items = Dataset.load(earlier[DATASET]).item_ids
-    found = EarlierSurrogates(load_ensemble(folder).members, items)
+    before = Dataset.load(earlier[DATASET])
+    again = Repetition.draw(before, dataset, replay)
+    found = EarlierSurrogates(load_ensemble(folder).members, before.item_ids, again)
     found.require_alike(config)
-    return found
+    return found, before
 
 
 @dataclass(frozen=True)

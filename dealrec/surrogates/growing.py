@@ -13,6 +13,7 @@ from dealrec.config.continuation import continuation_not_possible, require_alike
 from dealrec.data.dataset import Dataset
 from dealrec.surrogates.interface import Surrogate
 from dealrec.surrogates.registry import make_surrogate
+from dealrec.surrogates.repeating import Repetition
 from dealrec.surrogates.storage import TrainedSurrogate
 
 
@@ -23,11 +24,15 @@ class EarlierSurrogate:
     trained: TrainedSurrogate
     item_ids: pa.Array
     """[I] text: the items of the data set that it was trained on, in their dense order."""
+    repetition: Repetition | None = None
+    """The users of the new data set that it learns again; ``None``: all of them."""
 
     @property
     def sha256(self) -> str:
-        """A hash of its weights."""
+        """A hash of its weights, and of the users that it learns again."""
         digest = hashlib.sha256()
+        if self.repetition is not None:
+            digest.update(self.repetition.sha256.encode())
         for name, value in sorted(self.trained.model.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.contiguous().cpu().numpy().tobytes())
@@ -82,6 +87,8 @@ class EarlierSurrogates:
 
     members: Sequence[TrainedSurrogate]
     item_ids: pa.Array
+    repetition: Repetition | None = None
+    """The users of the new data set that they learn again; ``None``: all of them."""
 
     def require_alike(self, config: SurrogateConfig) -> None:
         """Raise :class:`InputError` (``continuation_not_possible``) for another architecture or number."""
@@ -93,7 +100,7 @@ class EarlierSurrogates:
 
     def of_member(self, index: int) -> EarlierSurrogate:
         """The earlier self of one member."""
-        return EarlierSurrogate(self.members[index], self.item_ids)
+        return EarlierSurrogate(self.members[index], self.item_ids, self.repetition)
 
     def account(self, dataset: Dataset) -> dict[str, object]:
         """Return the entry for the manifest."""
@@ -102,4 +109,5 @@ class EarlierSurrogates:
             "items_kept": known,
             "items_new": dataset.n_items - known,
             "earlier_epochs": [member.metrics["epochs"] for member in self.members],
+            **({} if self.repetition is None else self.repetition.account(dataset)),
         }

@@ -12,6 +12,7 @@ from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Dataset, Int32
 from dealrec.data.drift import new_rows
 from dealrec.metrics.ranking import CHUNK_ELEMENTS, pad
+from dealrec.surrogates.ensemble import Ensemble
 from dealrec.surrogates.growing import EarlierSurrogates
 from dealrec.surrogates.interface import Surrogate
 
@@ -63,6 +64,30 @@ def held_out_losses(earlier: EarlierSurrogates, before: Dataset, now: Dataset) -
     return HeldOutLosses(
         int(came.sum()), len(asked), _loss(models, asked), _loss(models, reference)
     )
+
+
+def losses_left_out(
+    earlier: EarlierSurrogates, ensemble: Ensemble, before: Dataset, now: Dataset
+) -> dict[str, float]:
+    """Ask the surrogates, before and after, about training rows of users whom they did not learn again.
+
+    The difference says what they have forgotten. Both losses are those of :func:`held_out_losses`, each among
+    all items that its surrogate knows; so with more items the later one is larger, too.
+    """
+    if earlier.repetition is None or earlier.repetition.whole:
+        return {}
+    rows = earlier.repetition.left_out(now)
+    at = pc.index_in(now.item_ids, value_set=before.item_ids)
+    ids = at.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    known = rows & (ids[now.items] >= 0)
+    asked = _questions(now, ids[now.items], known)
+    again = _questions(now, now.items, known)
+    loss_before = _loss([one.model for one in earlier.members], asked)
+    loss_after = _loss([one.model for one in ensemble.members], again)
+    if loss_before is None or loss_after is None:
+        return {}
+    losses = {"left_out_loss_before": loss_before, "left_out_loss_after": loss_after}
+    return {"left_out_asked": len(asked), **losses}
 
 
 def _questions(dataset: Dataset, items: Int32, wanted: Bools) -> list[tuple[Int32, int]]:

@@ -28,6 +28,12 @@ class SASRec(TransformerSurrogate):
         """Map sequences [B, T] int64 to states [B, T, d]."""
         return self.blocks.through(*self._embed(sequences))
 
+    def states_at(self, sequences: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Compute the states [M, d]; with one place per row in order, the last block runs for these alone."""
+        context, residual = self.entering_at(sequences, rows, columns)
+        weight = self.blocks.last.attention.output.weight
+        return self.after_attention_output(nn.functional.linear(context, weight), residual)
+
     def before_attention_output(self, sequences: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the last block's attention context and that block's input, [B, T, d] each."""
         return self.blocks.before_last_output(*self._embed(sequences))

@@ -22,13 +22,13 @@ def learned_part(dataset: Dataset, config: SurrogateConfig) -> Dataset:
     kept = dataset.splits == SPLIT_CODES[Split.TRAIN]
     held_out = ~kept
     if config.user_share < 1:
-        kept &= _drawn(dataset, config.user_share, config.seed)[dataset.users()]
+        kept &= drawn_users(dataset, config.user_share, config.seed)[dataset.users()]
     if config.recent_share < 1:
         kept &= _newest(dataset, kept, config.recent_share)
     return dataset if (kept | held_out).all() else restricted(dataset, kept | held_out)
 
 
-def _drawn(dataset: Dataset, share: float, seed: int) -> Bools:
+def drawn_users(dataset: Dataset, share: float, seed: int) -> Bools:
     """Draw [U] each user with the probability ``share``, by a hash (BLAKE2b) of the id and the seed."""
     key = seed.to_bytes(8, "little")
     ids = dataset.user_ids.cast(pa.binary()).to_pylist()

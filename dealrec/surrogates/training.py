@@ -61,7 +61,8 @@ def train_surrogate(
     Args:
         dataset: The data for training and evaluation.
         config: The model, its loss and its training.
-        start: The surrogate whose weights the training goes on from; its items are found by their ids.
+        start: The surrogate whose weights the training goes on from; its items are found by their ids. It
+            may say which users are learned again.
         checkpoint_dir: The folder that receives a checkpoint after every epoch. A resumed training
             ends as one that never stopped. A checkpoint that cannot be written stops nothing.
         runtime: The device.
@@ -95,7 +96,8 @@ def train_surrogate(
     metrics |= {"epochs": float(len(training.history)), "best_epoch": float(training.best_epoch)}
     for split in (Split.VALID, Split.TEST):
         if dataset.users_asked(split):
-            ranking = training.evaluate(split)
+            known = training.best_valid if split is Split.VALID else None
+            ranking = known or training.evaluate(split)
             for name, value in ranking.values.items():
                 metrics[f"{split}_{name}"] = value
                 metrics[f"{split}_{name}_se"] = ranking.standard_errors[name]
@@ -142,9 +144,11 @@ class SurrogateTraining:
     ) -> None:
         self.dataset, self.config, self.device, self.reporter = dataset, config, device, reporter
         learned = learned_part(dataset, config)
-        self.sequences = TrainingSequences.of(learned, config.max_length, windows=config.windows)
-        self._tell_unread(learned)
-        self.part = None if learned is dataset else _extent(learned)
+        again = None if start is None else start.repetition
+        read = learned if again is None else again.part(learned)
+        self.sequences = TrainingSequences.of(read, config.max_length, windows=config.windows)
+        self._tell_unread(read)
+        self.part = None if read is dataset else _extent(read)
         if self.part is not None:
             reporter.event("trained_on_a_part", **self.part)
         torch.manual_seed(config.seed)
@@ -159,7 +163,8 @@ class SurrogateTraining:
             weight_decay=config.weight_decay,
             fused=True,
         )
-        frequencies = np.bincount(self.sequences.items, minlength=dataset.n_items)
+        known = learned.items[learned.splits == SPLIT_CODES[Split.TRAIN]]
+        frequencies = np.bincount(known, minlength=dataset.n_items)
         self.loss = make_loss(config, frequencies.astype(np.int64), device)
         self.has_validation = dataset.users_asked(Split.VALID) > 0
         if not self.has_validation:
@@ -167,6 +172,8 @@ class SurrogateTraining:
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.best_model = self._snapshot()
+        self.best_valid: RankingMetrics | None = None
+        """On the validation split, of the best epoch of this process."""
         self.seconds = 0.0
         self._questions: dict[Split, Questions] = {}
 
@@ -193,15 +200,17 @@ class SurrogateTraining:
         """Train one epoch, evaluate it, and keep the model if it is the best so far."""
         epoch = len(self.history) + 1
         row = {"epoch": float(epoch), "loss": self.train_pass(epoch)}
+        found = None
         if self.has_validation:
-            row["valid_ndcg@10"] = self.evaluate(Split.VALID).values[_STOPPING_METRIC]
+            found = self.evaluate(Split.VALID)
+            row["valid_ndcg@10"] = found.values[_STOPPING_METRIC]
             self.reporter.metric("valid_ndcg@10", row["valid_ndcg@10"])
             earlier = [one["valid_ndcg@10"] for one in self.history]
             better = row["valid_ndcg@10"] > max(earlier, default=-math.inf)
         else:
             better = True
         if better:
-            self.best_epoch, self.best_model = epoch, self._snapshot()
+            self.best_epoch, self.best_model, self.best_valid = epoch, self._snapshot(), found
         self.reporter.metric("loss", row["loss"])
         self.history.append(row)
         self._tell(epoch)

@@ -62,10 +62,12 @@ def test_a_comparison_asks_by_default_for_the_selector_that_jobs_have_by_default
 
 
 def test_how_a_command_goes_on_from_an_earlier_result() -> None:
-    going_on = continued_by(Path("may"), Carry.REPLACE, 0.3, 2, carry_adapter=True, replay=0.5)
+    going_on = continued_by(
+        Path("may"), Carry.REPLACE, 0.3, 2, 0.75, carry_adapter=True, replay=0.5
+    )
     assert going_on.folder == Path("may")
     wanted = {"coreset": "replace", "replaced_share": 0.3, "surrogate_epochs": 2, "adapter": True}
-    wanted["replay"] = 0.5
+    wanted |= {"surrogate_replay": 0.75, "replay": 0.5}
     assert going_on.options.model_dump(mode="json") == wanted
     assert continued_by().options == Continuation()
     with pytest.raises(InputError, match="--continue-from"):

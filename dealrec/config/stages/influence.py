@@ -16,7 +16,7 @@ class InfluenceStage(StageSpec):
     before = (StageName.SURROGATE,)
     always = True
     of_ids = True
-    version = 4
+    version = 5
     makes = frozenset({Need.INFLUENCE})
     reference_seconds = 1.2e-8
 

@@ -16,7 +16,7 @@ class SurrogateStage(StageSpec):
     reads = frozenset({"validation_users", "surrogate"})
     always = True
     of_ids = True
-    version = 3
+    version = 4
     reference_seconds = 2e-5
 
     def key_options(self, options: JobOptions) -> Mapping[str, object]:

@@ -31,6 +31,7 @@ def test_a_job_on_a_later_version_can_go_on_from_one_on_an_earlier(
         "continuation.coreset": "replace",
         "continuation.replaced_share": "0.5",
         "continuation.surrogate_epochs": "2",
+        "continuation.surrogate_replay": "0.5",
         "continuation.adapter": "false",
     }
     refused = client.post("/console/jobs", data={**asked, "continuation.replaced_share": "2"})
@@ -43,6 +44,7 @@ def test_a_job_on_a_later_version_can_go_on_from_one_on_an_earlier(
         "coreset": "replace",
         "replaced_share": 0.5,
         "surrogate_epochs": 2,
+        "surrogate_replay": 0.5,
         "adapter": False,
         "replay": 1.0,
     }

@@ -80,15 +80,21 @@ def test_a_job_goes_on_from_the_last_one_and_says_what_it_kept(
     full = prune(data, tmp_path / "full", config, budget=16, **given)
     told = on.coreset.manifest["stages"]
     assert told["surrogate"]["epochs"] == 1
-    assert told["surrogate"]["continued"] == {
-        "items_kept": 30,
-        "items_new": 1,
-        "earlier_epochs": [first.coreset.manifest["stages"]["surrogate"]["epochs"]],
-    }
+    kept = told["surrogate"]["continued"]
+    assert kept["items_kept"] == 30 and kept["items_new"] == 1
+    assert kept["earlier_epochs"] == [first.coreset.manifest["stages"]["surrogate"]["epochs"]]
+    users = [kept[f"users_{which}"] for which in ("changed", "repeated", "left_out")]
+    assert users[0] == 1 and all(users) and told["surrogate"]["trained_users"] == sum(users[:2])
+    assert (
+        0 < kept["left_out_asked"] < kept["interactions_left_out"]
+    )  # the first of a user has no history
+    assert kept["left_out_loss_before"] > 0 and kept["left_out_loss_after"] > 0
     moved = told["surrogate"]["drift"]
     assert moved["new_rows"] == 4 and 0 < moved["asked"] < 4  # the first row has nothing before it
     assert told["surrogate"]["earlier_loss_on_new_rows"] == moved["loss"] > 0
-    assert "the loss of the earlier surrogate on" in (on.folder / "report.html").read_text()
+    report = (on.folder / "report.html").read_text()
+    assert "the loss of the earlier surrogate on" in report
+    assert f"and did not learn {users[2]} users again" in report
     effort = told["effort"]["continued"]
     measured = told["effort"]["samples"]
     assert (effort["rechecked"], effort["bound"]) == (4, 1e-3)

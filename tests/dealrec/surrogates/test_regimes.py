@@ -6,14 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from dealrec.config import DataOptions, InfluenceConfig, Sampling, SurrogateConfig
+from dealrec.config import (
+    DataOptions,
+    EvaluationConfig,
+    InfluenceConfig,
+    PromptConfig,
+    Sampling,
+    SurrogateConfig,
+)
 from dealrec.config.runtime import Runtime
 from dealrec.config.sample_data import SampleKind
 from dealrec.data.ingest import ingest
 from dealrec.data.regimes import successor, write_kind
-from dealrec.data.samples import build_samples
+from dealrec.data.samples import build_samples, held_out_samples
 from dealrec.influence.scoring import score_influence
 from dealrec.metrics.correlation import spearman
+from dealrec.recommenders.held_out import held_out_users
 from dealrec.surrogates.training import train_surrogate
 
 ONE = Runtime(threads=1, device="cpu")
@@ -134,6 +142,21 @@ def test_with_a_least_rating_nothing_that_was_disliked_is_an_answer_or_a_history
     assert (samples.ratings[samples.target] < 4).any()
     liked = made(tmp_path / "liked", "ratings", min_rating=4, ratings=True, **options)
     assert (liked.dataset.ratings >= 4).all()
+    low = {
+        (user, item)
+        for user, item, rating in zip(
+            every.dataset.users(), every.dataset.items, every.dataset.ratings, strict=True
+        )
+        if rating < 4
+    }
+    assert every.dataset.user_ids.equals(liked.dataset.user_ids)
+    assert every.dataset.item_ids.equals(liked.dataset.item_ids)
+    asked = held_out_users(liked.dataset, PromptConfig(), EvaluationConfig(candidates=5, seed=1))
+    held_out = held_out_samples(liked.dataset, asked.split, 1000)
+    assert held_out is not None
+    for user, row in zip(held_out.users, asked.candidates, strict=True):
+        assert (user, row[0]) not in low
+        assert set(row[1:].tolist()) <= set(asked.candidates[:, 0].tolist())
     assert liked.report["removed"] == [
         {
             "filter": "min_rating",
