@@ -1,4 +1,4 @@
-"""Files from which an interrupted run goes on. A checkpoint that cannot be written costs time alone."""
+"""Files from which an interrupted run continues. A checkpoint that cannot be written only costs time."""
 
 import contextlib
 from collections.abc import Callable
@@ -19,7 +19,7 @@ State = TypeVar("State", bound="DataclassInstance")
 
 
 class CheckpointFile:
-    """One file that is replaced whole. A run whose checkpoint cannot be written goes on and says so.
+    """One file that is replaced as a whole. If it cannot be written, the run continues and reports it.
 
     The event ``checkpoint_not_written`` is sent once for all failures in a row. The earlier checkpoint
     stays as it was.

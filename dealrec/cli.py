@@ -23,6 +23,7 @@ from dealrec.config import FinetuneConfig, PruneConfig, parse_budget
 from dealrec.config.prompt import PromptFormat
 from dealrec.config.runtime import yielding_environment
 from dealrec.config.stages import StageName
+from dealrec.config.wording import counted
 from dealrec.demo import demo_command, sample_data_command
 from dealrec.disk import local_source
 from dealrec.errors import DealrecError, InputError
@@ -88,8 +89,8 @@ def whole() -> typer.Typer:
     """Make the command with the subcommands of every installed part."""
     application = typer.Typer(
         name="dealrec",
-        help="Pick the few samples worth fine-tuning an LLM recommender on. "
-        "`dealrec COMMAND --help` shows the options of a command, with examples.",
+        help="Select the few samples that are worth fine-tuning an LLM recommender on. `dealrec "
+        "COMMAND --help` shows the options of a command, with examples.",
         epilog="Defaults (the server, a reference to the API key, options of commands) can be kept in "
         "a file dealrec.toml, in this folder or in your home folder.",
         no_args_is_help=True,
@@ -217,7 +218,7 @@ def prune_command(
             say(f"{name} {value:.4g}")
         if (followed := result.target) is not None:
             say(followed.told)
-        say(f"{result.coreset.size:,} samples in {out / 'coreset.jsonl'}")
+        say(f"{counted(result.coreset.size, 'sample')} in {out / 'coreset.jsonl'}")
         say(f"sha256 {result.coreset.sha256}")
         say(f"report {out / 'report.html'}")
 
@@ -333,7 +334,7 @@ def export_command(
             }
         )
         return
-    say(f"{made.samples:,} samples in {out}: {', '.join(made.files)}")
+    say(f"{counted(made.samples, 'sample')} in {out}: {', '.join(made.files)}")
     for note in made.notes:
         tell(note)
 

@@ -1,4 +1,4 @@
-"""Earlier results of :func:`dealrec.prune` that a later one goes on from."""
+"""Earlier results of :func:`dealrec.prune` from which a later run continues."""
 
 import json
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class EarlierRun:
         return cls(kept["identity"], folders, _adapter(folder, folders))
 
     def continued(self, options: Continuation | Mapping[str, object] | None) -> Continued:
-        """How a job goes on from this run."""
+        """Make the continuation of a job from this run."""
         if not isinstance(options, Continuation):
             options = Continuation.parse(dict(options or {}), location="continuation")
         return Continued(**options.model_dump(), earlier=self.identity)
@@ -71,7 +71,7 @@ def _adapter(result: Path, folders: Mapping[str, Path]) -> str | None:
 
 
 def keep_run(out: Path, dataset: Path, plan: Plan, made: Mapping[StageName, Path]) -> None:
-    """Note beside a result where its finished stages are, so that a later run can go on from it."""
+    """Record beside a result where its finished stages are, so that a later run can continue from it."""
     there = [name for name in (*_KEPT, StageName.FINETUNE) if name in made]
     folders: dict[str, Path] = {DATASET: dataset, **{name.value: made[name] for name in there}}
     keys = {stage.place.name.value: stage.key for stage in plan.stages if stage.place.name in _KEPT}

@@ -62,8 +62,7 @@ AppendOption = Annotated[
     ),
 ]
 AppendItemsOption = Annotated[
-    Path | None,
-    typer.Option(help="A file of new items, which came with the last --append or alone."),
+    Path | None, typer.Option(help="A file of new items, appended with the last --append or alone.")
 ]
 BudgetOption = Annotated[
     str | None,

@@ -81,32 +81,31 @@ def prune(
     track: str | Sequence[str] = (),
     stages: StageReporters = interactive_stages,
 ) -> PruneResult:
-    """Pick the samples of ``interactions`` that are worth fine-tuning an LLM on.
+    """Select the samples of ``interactions`` that are worth fine-tuning an LLM on.
 
     Args:
-        interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame; not
-            needed with ``samples``, whose items are the interactions then.
+        interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame. They
+            are not needed with ``samples``, whose items are then the interactions.
         budget: A count, or a fraction between 0 and 1.
-        target: In place of a budget: the share of what all samples give, such as ``95 % of full``.
-        target_from: The report of a comparison of the same data, prompt, recommender and language
-            model, or its folder: its curve says how many samples the target takes.
-        items: The catalogue (``item_id``, ``title``); without it titles are the ids.
-        samples: Samples with texts of their own: ``sample_id``, ``user_id``, ``history``, ``target``, and
-            the texts as :func:`dealrec.data.texts.sample_of_row` reads them. The texts are enough: without
-            ``history`` and ``target`` selectors work that need no surrogate
-            (:func:`dealrec.config.texts.text_selectors`).
-        appended: Interactions that came later, oldest first; an :class:`~dealrec.sources.Addition` has new
-            items, too. Each makes a version of the data set, and versions that are in ``work`` are not
-            read again.
-        continue_from: The folder of an earlier result, of this version of the data or one before.
-            The surrogate goes on from its weights, and effort is measured for new texts alone.
-        continuation: How it goes on: a :class:`dealrec.config.continuation.Continuation`, or its fields.
-        out: The folder for the results. Each result appears as soon as it is finished, and replaces
-            that of an earlier run. A coreset with other members takes away the earlier run's adapter
-            and evaluation, and another adapter its evaluation; files of your own stay.
-        work: Where finished stages are kept, to be used again; default: ``.work`` in ``out``. A run
-            that was stopped goes on from there, and another budget or selector needs no training.
-        config: Options; what is left out has defaults.
+        target: Instead of a budget: the share of what all samples give, such as ``95 % of full``.
+        target_from: The report of a comparison with the same data, prompt, recommender and language
+            model, or its folder. Its curve says how many samples the target needs.
+        items: The catalogue (``item_id``, ``title``). Without it, ids are used as titles.
+        samples: Samples that are ready texts: ``sample_id``, ``user_id``, ``history``, ``target``, and
+            the texts in a form that :func:`dealrec.data.texts.sample_of_row` reads. The texts alone are
+            enough for selectors that need no surrogate (:func:`dealrec.config.texts.text_selectors`).
+        appended: Later interactions, oldest first; an :class:`~dealrec.sources.Addition` also has new
+            items. Each makes a version of the data set. Versions that ``work`` already holds are not read
+            again.
+        continue_from: The folder of an earlier result, on this version of the data or an earlier one. The
+            surrogate starts from its earlier weights, and effort is measured only for new texts.
+        continuation: How to continue: a :class:`dealrec.config.continuation.Continuation`, or its fields.
+        out: The folder for the results. Each result appears as soon as it is finished, and replaces that
+            of an earlier run. A coreset with other members removes the earlier run's adapter and
+            evaluation, and a new adapter removes the earlier evaluation; your own files stay.
+        work: The folder in which finished stages are kept for reuse; default: ``.work`` in ``out``. A
+            stopped run continues from there, and another budget or selector needs no training.
+        config: The options. Those that are left out have defaults.
         data: How the files become a data set: a :class:`dealrec.config.DataOptions`, or its fields.
         columns: The field of ``data`` of this name.
         split: The field of ``data`` of this name.
@@ -197,7 +196,7 @@ def compare(
     track: str | Sequence[str] = (),
     stages: StageReporters = interactive_stages,
 ) -> ComparisonReport:
-    """Find out which selector's coresets a language model learns most from, on your data.
+    """Find out from which selector's coresets a language model learns most, on your data.
 
     Args:
         interactions: A file in any format of :mod:`dealrec.data`, or a table such as a DataFrame.
@@ -205,9 +204,9 @@ def compare(
         samples: Samples with texts of their own, as for :func:`prune`.
         appended: Interactions that came later, as for :func:`prune`.
         config: What is compared.
-        out: Gets ``report.html``, ``report.json`` and ``users.parquet``.
-        work: As for :func:`prune`. Where it is given, finished runs and the states of frozen layers
-            are kept in it too, for other comparisons of the same data: these take gigabytes.
+        out: The folder for ``report.html``, ``report.json`` and ``users.parquet``.
+        work: As for :func:`prune`. If it is given, finished runs and the states of frozen layers, which
+            take gigabytes, are kept in it for other comparisons of the same data.
         data: How the files become a data set, as for :func:`prune`.
         columns: The field of ``data`` of this name.
         split: The field of ``data`` of this name.
@@ -263,11 +262,11 @@ def finetune(
     """Train a LoRA adapter on a coreset.
 
     Args:
-        coreset: A folder that :func:`prune` left, or JSON Lines with ``instruction``, ``input`` and
-            ``output`` in each object.
-        interactions: The data that the coreset is of. A recommender that learns from the titles of the
-            whole catalogue reads them, and so does a training with validation samples; others do not.
-        items: Their catalogue.
+        coreset: A folder that :func:`prune` has written, or JSON Lines with ``instruction``, ``input``
+            and ``output`` in each object.
+        interactions: The data from which the coreset was selected. They are needed for a recommender that
+            learns from the titles of the whole catalogue, and for validation samples.
+        items: The catalogue of these data.
         samples: Samples with texts of their own, as for :func:`prune`; texts without ids that are held out
             can be the validation samples.
         config: How the adapter is trained.
@@ -275,8 +274,8 @@ def finetune(
         prompt_format: Whether the texts of a file are read in the model's chat template; default:
             ``auto``. A folder of :func:`prune` has its own.
         data: How the files become a data set, as for :func:`prune`.
-        work: Where the training is kept, so that one that was stopped goes on; default: a hidden
-            folder in ``out``, which is removed at the end.
+        work: The folder for the state of the training, from which a stopped training continues; default:
+            a hidden folder in ``out``, which is removed at the end.
         runtime: Threads and device; default: from the environment.
         track: As for :func:`prune`.
         stages: Gives the reporter of the stage.
@@ -330,14 +329,14 @@ def evaluate(
     runtime: Runtime | None = None,
     stages: StageReporters = interactive_stages,
 ) -> Mapping[str, Any]:
-    """Measure the adapter of a result on held-out users, beside the model without it.
+    """Evaluate the adapter of a result on held-out users, and the model without it.
 
     Args:
-        result: A folder that :func:`prune` left, with ``adapter/`` in it; gets ``evaluation.json``.
-        interactions: The data whose users are asked.
-        items: Its catalogue.
-        finetune: The options that the adapter was trained with: its model is loaded.
-        config: Whom to ask, and what.
+        result: A folder that :func:`prune` has written, with ``adapter/`` in it. It gets ``evaluation.json``.
+        interactions: The data with the held-out users.
+        items: The catalogue of these data.
+        finetune: The options with which the adapter was trained. They name the model to load.
+        config: The options of the evaluation.
         work: As for :func:`prune`.
         data: How the files become a data set, as for :func:`prune`.
         columns: The field of ``data`` of this name.

@@ -44,7 +44,7 @@ def preview_prompt(
     count: int = 3,
     reporter: Reporter = SILENT,
 ) -> PromptPreview:
-    """Show ``count`` samples in the words of ``config.prompt``, or in their own; nothing is kept.
+    """Show ``count`` samples in the words of ``config.prompt``, or as ready texts. Nothing is stored.
 
     Args:
         interactions: As for :func:`dealrec.prune`.
@@ -52,9 +52,9 @@ def preview_prompt(
         samples: Samples with words of their own.
         config: Options of a job, of which ``prompt``, ``sampling`` and ``min_history`` are read.
         data: How the files become a data set.
-        model: The language model that counts; its weights are not loaded.
-        max_tokens: The most tokens of a text.
-        count: How many are shown.
+        model: The language model whose tokens are counted. Its weights are not loaded.
+        max_tokens: The largest number of tokens of a text.
+        count: The number of samples to show.
         reporter: Gets the progress of reading the files.
 
     Raises:

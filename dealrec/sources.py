@@ -40,14 +40,14 @@ Source: TypeAlias = str | Path | Sequence[str | Path] | ArrowStream | ArrowArray
 
 @dataclass(frozen=True)
 class Addition:
-    """What is appended to a data set at once; either part may be left out."""
+    """Files that are appended to a data set together; either part may be left out."""
 
     interactions: Source | None = None
     items: Source | None = None
 
 
 def additions(appended: Sequence[Path] | None, items: Path | None) -> list[Addition]:
-    """What a command appends; ``items`` came with the last of ``appended``."""
+    """Make the additions of a command; ``items`` came with the last of ``appended``."""
     found = [Addition(str(one)) for one in appended or ()]
     if items is None:
         return found

@@ -51,7 +51,7 @@ def rename_adapter(adapter_id: str, body: Rename, context: ContextDep) -> Adapte
     responses={**documented(404, 416), 200: {"content": {"application/zip": {}}}},
 )
 def download_adapter(adapter_id: str, request: Request, context: ContextDep) -> Response:
-    """Download the PEFT folder as a zip; ``PeftModel.from_pretrained`` loads the unpacked folder."""
+    """Download the PEFT folder as a zip. ``PeftModel.from_pretrained`` loads the unpacked folder."""
     with context.read() as session:
         row = AdapterRepository(session, context.tenant_id).get(adapter_id)
     folder = new_scratch(context.settings)
@@ -68,10 +68,10 @@ def download_adapter(adapter_id: str, request: Request, context: ContextDep) -> 
     responses={**documented(404, 409, 416), 200: {"content": {"application/zip": {}}}},
 )
 def download_merged(adapter_id: str, request: Request, context: ContextDep) -> Response:
-    """Download the language model with the adapter merged into its weights, as a zip; it needs no peft.
+    """Download the language model with the adapter merged into its weights, as a zip. It loads without peft.
 
-    The weights are safetensors in the ``dtype`` of the training, unquantized, and the tokenizer is beside
-    them. The model is made anew for each request, which takes as long as loading it.
+    The zip contains the tokenizer and the weights in safetensors, unquantized and in the ``dtype`` of the
+    training. The merge is done for each request and takes as long as loading the model.
     """
     with context.read() as session:
         row = AdapterRepository(session, context.tenant_id).get(adapter_id)

@@ -25,7 +25,7 @@ def list_audit_events(
     ] = None,
     object_id: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Page[AuditEvent]:
-    """List the actions of the tenant's callers, newest first."""
+    """List the actions of the tenant's users and keys, newest first."""
     require_storable([action, object_id])
     with context.read() as session:
         repository = AuditRepository(session, context.tenant_id)

@@ -177,7 +177,7 @@ def comparison_cost_part(context: ContextDep, coreset_id: str) -> Response:
         return PlainTextResponse(f"The time cannot be estimated: {error.detail}")
     filters = templates.env.filters
     return PlainTextResponse(
-        f"takes about {filters['duration'](found.seconds)} ({found.trainings} trainings)"
+        f"This takes about {filters['duration'](found.seconds)} ({found.trainings} trainings)."
     )
 
 

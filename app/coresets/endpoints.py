@@ -49,8 +49,8 @@ def create_coreset(
 ) -> Coreset | Response:
     """Select again from the job's scores, in seconds and without training.
 
-    For a selector that needs more than scores (embeddings, gradients, difficulty) the answer is 202
-    with a job that makes these first. Results that the job has made are reused.
+    If the selector needs more than these scores (embeddings, gradients, difficulty), the response is 202
+    with a job that computes them first. Results of the earlier job are reused.
     """
     made = reselect(job_id, body, context)
     if isinstance(made, Job):
@@ -112,7 +112,7 @@ def get_coreset(coreset_id: str, context: ContextDep) -> Coreset:
 
 @router.patch("/coresets/{coreset_id}", operation_id="rename_coreset", responses=documented(404))
 def rename_coreset(coreset_id: str, body: Rename, context: ContextDep) -> Coreset:
-    """Give a coreset another name; its members and its manifest stay as they are."""
+    """Give a coreset another name. Its members and its manifest stay the same."""
     with context.write() as session:
         row = CoresetRepository(session, context.tenant_id).get(coreset_id, lock=True)
         row.name = body.name
@@ -141,7 +141,7 @@ def list_samples(coreset_id: str, context: ContextDep, page: PageQuery) -> Page[
     responses=documented(404),
 )
 def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Response:
-    """Download the manifest, which says how to make the coreset again."""
+    """Download the manifest, which says how to reproduce the coreset."""
     return _stored(request, context, coreset_id, service.MANIFEST, "application/json")
 
 
@@ -152,7 +152,7 @@ def get_manifest(coreset_id: str, request: Request, context: ContextDep) -> Resp
     responses={**documented(404, 416), 200: {"content": {"text/html": {}}}},
 )
 def get_report(coreset_id: str, request: Request, context: ContextDep) -> Response:
-    """Download the report, one self-contained page with score distributions, strata and members."""
+    """Download the report: a self-contained page with score distributions, strata and members."""
     return _stored(request, context, coreset_id, service.REPORT, "text/html")
 
 
@@ -177,7 +177,7 @@ def download_coreset(
 
     With ``configurations`` it is a zip of that file and of configurations for TRL, Axolotl and
     LLaMA-Factory. They repeat the fine-tuning of the job, or that of the adapter ``adapter_id``, or the
-    defaults. The format ``huggingface`` is a zip in any case.
+    defaults. The format ``huggingface`` is always a zip.
     """
     with context.read() as session:
         coreset = CoresetRepository(session, context.tenant_id).get(coreset_id)
@@ -239,7 +239,7 @@ def get_diff(
 def get_budget_sweep(
     job_id: str, context: ContextDep, budgets: Annotated[str, Query(max_length=1000)]
 ) -> BudgetSweep:
-    """Describe the job's selection at other budgets; no coreset is stored."""
+    """Describe the job's selection at other budgets. No coreset is stored."""
     asked = service.parse_budgets(budgets)
     with context.read() as session:
         task = service.selection_task(session, context.tenant_id, job_id, CoresetCreate())
@@ -273,9 +273,9 @@ def delete_coreset(coreset_id: str, context: ContextDep, cascade: Cascade = Fals
 def create_finetune(
     coreset_id: str, body: FinetuneJobConfig, response: Response, context: ContextDep
 ) -> Job:
-    """Train a LoRA adapter on the coreset; the answer is a job of kind ``finetune``.
+    """Train a LoRA adapter on the coreset. The response is a job of the kind ``finetune``.
 
-    With ``evaluation``, the job then measures the adapter on held-out users.
+    With ``evaluation``, the job then evaluates the adapter on held-out users.
     """
     require_storable(body.model_dump(mode="json"))
     require_model_of_training(body, context)

@@ -43,8 +43,8 @@ class Neighbours(BaseModel):
     coreset_id: str
     sample_key: str
     source: VectorSource
-    """``surrogate`` and ``language_model``: the embeddings of the stage of that name. ``items``: vectors made
-    of the items in history and target, where no job on the data set has made embeddings."""
+    """``surrogate`` and ``language_model``: the embeddings of the stage of that name. ``items``: vectors
+    made of the items in history and target, if no job on the data set has made embeddings."""
     data: list[Neighbour]
 
 

@@ -112,16 +112,16 @@ def multipart_body(
     ),
 )
 async def create_dataset(request: Request, response: Response, context: ContextDep) -> Dataset:
-    """Make a data set from a form with interactions, items and samples, or from files named in JSON.
+    """Create a data set from a form with interactions, items and samples, or from files named in JSON.
 
-    Items are optional. Samples have texts of their own; beside them interactions may be left out. Samples
-    without ids of items are a data set by themselves, from which selectors choose that need no surrogate.
+    Items are optional. Samples are ready texts; with them, interactions may be left out. Samples without
+    ids of items form a data set by themselves, on which only selectors work that need no surrogate.
 
-    These are uploads, addresses that the operator allows, or the files of another data set, which are read
-    again with other options, or with some of them replaced. Several files of a kind are one table; where
-    their names begin with folders such as `day=2020-09-13`, these are columns.
+    Files named in JSON are uploads, addresses that the operator allows, or the files of another data set,
+    which are read again with other options or with some of them replaced. Several files of a kind form
+    one table. If their names begin with folders such as `day=2020-09-13`, these become columns.
 
-    Validation continues after the answer.
+    The files are validated after the response.
     """
     if is_json(request):
         body = await read_json(request, DatasetCreate)
@@ -185,11 +185,11 @@ _APPEND_PROPERTIES: Mapping[str, object] = {
 async def append_to_dataset(
     dataset_id: str, request: Request, response: Response, context: ContextDep
 ) -> Dataset:
-    """Append interactions, items or both: the answer is a new data set, the next version of this one.
+    """Append interactions, items or both. The response is a new data set, the next version of this one.
 
-    This data set stays as it is. The new one has the content that the files of all versions together would
-    give, and only the appended files are read. Rows may be older than those that are there; repeated rows
-    are rejected and counted. The new version needs nothing of this one once it is `ready`.
+    This data set stays as it is. The new one has the content that the files of all versions together
+    would have, but only the appended files are read. Rows may be older than existing ones; repeated rows
+    are rejected and counted. Once the new version is `ready`, it no longer needs this one.
     """
     await run_in_threadpool(_require_appendable, context, dataset_id)
     if is_json(request):
@@ -230,7 +230,7 @@ def _append(context: Context, dataset_id: str, append: Append) -> Dataset:
     "/{dataset_id}/versions", operation_id="list_dataset_versions", responses=documented(404)
 )
 def list_versions(dataset_id: str, context: ContextDep, page: PageQuery) -> Page[Dataset]:
-    """List all versions of a data set, newest first; each names the one that files were appended to."""
+    """List all versions of a data set, newest first. Each names the version that it was appended to."""
     with context.read() as session:
         repository = DatasetRepository(session, context.tenant_id)
         query = repository.versions(repository.get(dataset_id))
@@ -257,7 +257,7 @@ def get_dataset(dataset_id: str, context: ContextDep) -> Dataset:
 
 @router.patch("/{dataset_id}", operation_id="rename_dataset", responses=documented(404))
 def rename_dataset(dataset_id: str, body: Rename, context: ContextDep) -> Dataset:
-    """Give a data set another name; its content and its hash stay as they are."""
+    """Give a data set another name. Its content and its hash stay the same."""
     with context.write() as session:
         row = DatasetRepository(session, context.tenant_id).get(dataset_id, lock=True)
         row.name = body.name
@@ -272,7 +272,7 @@ def rename_dataset(dataset_id: str, body: Rename, context: ContextDep) -> Datase
     responses=documented(404, 409),
 )
 def delete_dataset(dataset_id: str, context: ContextDep, cascade: Cascade = False) -> Response:
-    """Delete a data set that nothing depends on, or with ``cascade`` also everything made from it."""
+    """Delete a data set on which nothing depends or, with ``cascade``, also everything made from it."""
     with removing(context) as removal:
         service.delete_dataset(removal, dataset_id, cascade=cascade)
     return Response(status_code=204)
@@ -298,7 +298,7 @@ def list_samples(
 
 @router.get("/{dataset_id}/shape", operation_id="get_dataset_shape", responses=documented(404, 409))
 def get_shape(dataset_id: str, context: ContextDep) -> DatasetShape:
-    """Return the distributions that decide whether there is anything to learn.
+    """Return the distributions that show whether there is anything to learn.
 
     These are interactions over time and by split, the lengths of histories, and the popularity of items.
     """
@@ -323,7 +323,7 @@ def get_shape(dataset_id: str, context: ContextDep) -> DatasetShape:
 def create_prompt_preview(
     dataset_id: str, body: PromptPreviewCreate, context: ContextDep
 ) -> PromptPreview:
-    """Show some samples in the words of a prompt, as a language model reads them; nothing is made."""
+    """Show some samples in the words of a prompt, as a language model reads them. Nothing is stored."""
     with context.read() as session:
         row = DatasetRepository(session, context.tenant_id).get(dataset_id)
         prefix = service.require_ready(row)

@@ -122,7 +122,7 @@ class Dataset(BaseModel):
     state: DatasetState
     created_at: datetime
     kind: DataKind | None = None
-    """``texts`` where the samples have no ids of items; null until it is ready."""
+    """``texts`` if the samples have no ids of items; null until the data set is ready."""
     sha256: str | None
     split: SplitMethod | None
     options: DataOptions
@@ -214,7 +214,7 @@ class PromptPreview(BaseModel):
     object: Literal["prompt_preview"] = "prompt_preview"
     model: str
     format: PromptFormat
-    """``chat`` where the model's chat template marks the turns; ``auto`` where that is not known."""
+    """``chat`` if the turns are in the model's chat template; ``auto`` if that is not known."""
     samples: list[PreviewedSample]
     """From the one with the longest history to the one with the shortest."""
     not_counted: str | None = None

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/estimates", tags=["jobs"])
 
 @router.post("", operation_id="create_estimate", responses=documented(404, 409))
 def create_estimate(body: JobCreate, context: ContextDep) -> Estimate:
-    """Estimate a job stage by stage from what has finished on this server; nothing is made."""
+    """Estimate a job stage by stage, from stages that have finished on this server. Nothing is started."""
     require_models_of_job(body.config, context)
     with context.read() as session:
         dataset = DatasetRepository(session, context.tenant_id).get(body.dataset_id)
@@ -30,7 +30,7 @@ def create_estimate(body: JobCreate, context: ContextDep) -> Estimate:
     "/comparison", operation_id="create_comparison_estimate", responses=documented(404, 409)
 )
 def create_comparison_estimate(body: ComparisonCreate, context: ContextDep) -> Estimate:
-    """Estimate a comparison with all its trainings; nothing is made."""
+    """Estimate a comparison with all its trainings. Nothing is started."""
     comparison = body.comparison()
     require_run_count(comparison, context.settings.max_comparison_runs)
     require_models_of_comparison(comparison, context)

@@ -22,7 +22,7 @@ class MetricCurve(BaseModel):
 
     name: str
     """``train_loss``, ``valid_loss`` and ``learning_rate`` of the stage ``finetune``; ``loss`` and
-    ``valid_ndcg@10`` of ``surrogate``, with the number of the surrogate where several are trained;
+    ``valid_ndcg@10`` of ``surrogate``, with the number of the surrogate if several are trained;
     ``validation_preference`` of ``select`` where the selector trains."""
     stage: str
     run: int

@@ -98,7 +98,7 @@ def cancel_job(job_id: str, context: ContextDep) -> Job:
     "/{job_id}/pause", status_code=202, operation_id="pause_job", responses=documented(404, 409)
 )
 def pause_job(job_id: str, context: ContextDep) -> Job:
-    """Pause a job; a running stage stops within seconds and keeps its last checkpoint."""
+    """Pause a job. A running stage stops within seconds and keeps its last checkpoint."""
     return _asked(job_id, context, "pause", request_pause)
 
 
@@ -148,8 +148,8 @@ def list_events(
 ) -> Page[Event] | Response:
     """List the events of a job, oldest first; ``after`` is a sequence number.
 
-    With ``Accept: text/event-stream`` the answer is a stream of server-sent events. It starts after
-    ``Last-Event-ID`` (or ``after``), and ends with the job.
+    With ``Accept: text/event-stream`` the response is a stream of server-sent events. It starts after
+    ``Last-Event-ID`` (or ``after``) and ends when the job ends.
     """
     if "text/event-stream" in request.headers.get("accept", ""):
         after = PageRequest(page.limit, last_event_id or page.after).position() or 0

@@ -82,7 +82,7 @@ class JobCreate(JobOrder):
 
 
 class ComparisonCreate(Body, ComparisonConfig):
-    """A request to compare selectors, each trained and measured ``seeds`` times at each budget.
+    """A request to compare selectors. Each is trained on and evaluated ``seeds`` times at each budget.
 
     ``random`` is always one of the selectors. All of them share ``config``.
     """
@@ -100,7 +100,7 @@ class ComparisonCreate(Body, ComparisonConfig):
 
 
 class FinetuneJobConfig(FinetuneConfig):
-    """The configuration of a training on a stored coreset and of its evaluation."""
+    """The configuration of a training on a stored coreset, and of its evaluation."""
 
     evaluation: EvaluationConfig | None = None
     """The evaluation on held-out users; ``None`` means none."""
@@ -134,7 +134,7 @@ class Shards(BaseModel):
 
 
 class Runs(BaseModel):
-    """The number of runs of a comparison that a stage is made for, and of those that have succeeded."""
+    """The number of runs of a comparison for which a stage runs, and of those that have succeeded."""
 
     done: int
     total: int
@@ -222,12 +222,12 @@ def _succeeded(rows: Sequence[StageRow]) -> int:
 
 
 class Evaluation(BaseModel):
-    """The measurements of an adapter on held-out users.
+    """The evaluation of an adapter on held-out users.
 
-    Metrics by name: ``preference`` (nats of a user's choice among titles that the model reads from the
-    history, where more is better), with ``auc_adj``, ``auc``, ``hit@1`` and ``gain``; ``nll`` (nats of
-    the true next title, where less is better), which is ``nll_others`` less ``gain``; ``recall@K`` and
-    ``ndcg@K`` of the catalogue.
+    The metrics by name: ``preference`` (how much the history tells the model about the user's choice
+    among titles, in nats; more is better), with ``auc_adj``, ``auc``, ``hit@1`` and ``gain``; ``nll``
+    (nats of the true next title; less is better), which is ``nll_others`` minus ``gain``; ``recall@K``
+    and ``ndcg@K`` over the catalogue.
     """
 
     split: str

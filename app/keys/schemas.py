@@ -20,7 +20,7 @@ class KeyCreate(Body):
 
 
 class Key(BaseModel):
-    """A key without its text, which is not stored."""
+    """A key, without its text, which is not stored."""
 
     id: str
     object: Literal["key"] = "key"

@@ -66,14 +66,16 @@ def invalid_cursor() -> InputError:
         "`after` is not a cursor of this list.",
         code="invalid_cursor",
         title="The cursor cannot be used",
-        errors=[FieldError("after", "use the `next` of an earlier page")],
+        errors=[FieldError("after", "must be the value of `next` on an earlier page")],
     )
 
 
 def _page_request(
-    limit: Annotated[int, Query(ge=1, le=200, description="Most entries of a page")] = 50,
+    limit: Annotated[
+        int, Query(ge=1, le=200, description="The largest number of entries on a page")
+    ] = 50,
     after: Annotated[
-        str | None, Query(max_length=100, description="The `next` of the page before")
+        str | None, Query(max_length=100, description="The value of `next` on the previous page")
     ] = None,
 ) -> PageRequest:
     return PageRequest(limit, after)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from dealrec.app.kit.text import require_storable
 from dealrec.errors import FieldError, InputError
 
-Cascade = Annotated[bool, Query(description="Also delete everything that depends on it")]
+Cascade = Annotated[bool, Query(description="Also delete everything that depends on this")]
 
 
 class Body(BaseModel):

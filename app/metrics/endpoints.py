@@ -15,6 +15,6 @@ router = APIRouter(tags=["operation"])
     responses={**documented(), 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def metrics(request: Request) -> Response:
-    """Return metrics in Prometheus' format; they are read from the database every few seconds."""
+    """Return metrics in the format of Prometheus. They are read from the database every few seconds."""
     encode, kind = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(request.app.state.metrics.registry), headers={"content-type": kind})

@@ -21,7 +21,7 @@ from dealrec.config.model_files import ModelFacts, UnusableFiles
 
 
 class LanguageModelCreate(Body):
-    """A repository on the Hugging Face hub that becomes a language model of the caller's tenant."""
+    """A repository on the Hugging Face Hub that becomes a language model of the caller's tenant."""
 
     name: str = Field(max_length=40, pattern=f"^{NAME}$")
     repository: str = Field(max_length=200, pattern=f"^{REPOSITORY}$")

@@ -19,7 +19,7 @@ class QueueState(BaseModel):
     """How long the first of them has been waiting; 0 if none is waiting."""
     running: int
     workers: int
-    """The workers that take stages from the queue and were seen within a minute."""
+    """The workers that take stages from the queue and were seen within the last minute."""
 
 
 class WorkerTask(BaseModel):

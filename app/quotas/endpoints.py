@@ -12,6 +12,6 @@ router = APIRouter(prefix="/v1/quotas", tags=["administration"])
 
 @router.get("", operation_id="get_quotas", responses=documented())
 def get_quotas(context: ContextDep) -> QuotaUses:
-    """Return the tenant's quotas and how much of them it uses."""
+    """Return the tenant's quotas, and how much of each is used."""
     with context.read() as session:
         return QuotaUses(data=service.uses(session, context.tenant_id))

@@ -12,8 +12,9 @@ def summed_drift(
 ) -> float | None:
     """Add the drift of the versions ``newer`` to the drift that the schedule has summed up so far.
 
-    Returns: The sum; ``None`` if it cannot be known, because a version in between was deleted or was
-    stored without the figure.
+    Returns:
+        The sum; ``None`` if it cannot be known, because a version in between was deleted or was stored
+        without the figure.
     """
     rows = list(newer)
     there = {row.id for row in rows} | {schedule.seen_id}

@@ -25,7 +25,7 @@ def create(session: Session, tenant_id: str, body: ScheduleCreate) -> ScheduleRo
     schedules = ScheduleRepository(session, tenant_id)
     lock_tenant(
         session, tenant_id
-    )  # of two requests at once, the second counts the first one's schedule
+    )  # the second of two requests at once counts the first one's schedule
     if schedules.count() >= _MOST:
         raise Conflict(
             f"This tenant already has {_MOST} schedules, which is the limit. Delete one that is no "

@@ -104,7 +104,8 @@ class Ticker:
         if isinstance(trigger, CronTrigger):
             return _due_by_time(schedule, trigger, newest, self._clock(session))
         newer = [row for row in ready if _is_newer(row, schedule)]
-        # Another due time always comes, but another version may not: it waits for the job before.
+        # A due time can be skipped, because another one follows. There may be no further version, so a
+        # version waits until the job of the earlier one has ended.
         if newest is None or not newer or repository.open_job(schedule) is not None:
             return None
         drift = schedule.drift

@@ -55,7 +55,7 @@ class CronTrigger(Body):
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Yield the due times after ``moment``, in UTC, earliest first."""
         for due in CronSim(self.cron, moment.astimezone(ZoneInfo(self.time_zone))):
-            if due.astimezone(UTC) > moment:  # in an hour that comes twice, the first one is meant
+            if due.astimezone(UTC) > moment:  # of an hour that comes twice, only the first counts
                 yield due.astimezone(UTC)
 
 

@@ -28,7 +28,7 @@ class ScoreName(StrEnum):
 
 
 class Score(BaseModel):
-    """A sample's scores; ``stratum`` is null if hard pruning dropped the sample.
+    """The scores of a sample. ``stratum`` is null if hard pruning dropped the sample.
 
     ``influence`` is null for texts without ids.
     """

@@ -11,7 +11,7 @@ from dealrec.tracking import tracker_of
 
 
 class Tracked(BaseModel):
-    """The record of a job in one of the operator's trackers."""
+    """The record of a job in one of the operator's experiment trackers."""
 
     tracker: str
     """``mlflow``, ``tensorboard`` or ``wandb``."""

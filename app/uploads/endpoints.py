@@ -39,7 +39,7 @@ def create_upload(body: UploadCreate, response: Response, context: ContextDep) -
 
 @router.get("/{upload_id}", operation_id="get_upload", responses=documented(404))
 def get_upload(upload_id: str, context: ContextDep) -> Upload:
-    """Return the upload and the parts that have arrived."""
+    """Return an upload and the parts that have arrived."""
     with context.read() as session:
         repository = UploadRepository(session, context.tenant_id)
         row = repository.get(upload_id)
@@ -137,7 +137,7 @@ def complete_upload(upload_id: str, context: ContextDep) -> Upload:
     "/{upload_id}", status_code=204, operation_id="delete_upload", responses=documented(404)
 )
 def delete_upload(upload_id: str, context: ContextDep) -> Response:
-    """Delete an upload; data sets made from it stay."""
+    """Delete an upload. Data sets made from it stay."""
     with context.write() as session:
         repository = UploadRepository(session, context.tenant_id)
         repository.delete(repository.get(upload_id, lock=True))

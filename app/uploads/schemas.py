@@ -36,7 +36,7 @@ class UploadPart(BaseModel):
 
 
 class Upload(BaseModel):
-    """A file that is sent in parts of ``part_bytes``, numbered from 1; the last part has the rest."""
+    """A file that is sent in parts of ``part_bytes`` bytes, numbered from 1. The last part has the rest."""
 
     id: str
     object: Literal["upload"] = "upload"
@@ -47,10 +47,10 @@ class Upload(BaseModel):
     part_bytes: int
     received_bytes: int
     parts: list[UploadPart]
-    """The parts that have arrived; none once the upload is complete."""
+    """The parts that have arrived; empty once the upload is complete."""
     created_at: datetime
     expires_at: datetime
-    """The time when the upload is deleted; data sets made from it stay."""
+    """The time at which the upload is deleted. Data sets made from it stay."""
 
     @classmethod
     def of(cls, row: UploadRow, parts: Sequence[UploadPartRow]) -> Self:

@@ -35,7 +35,7 @@ class Adapter(Remote[M]):
     async def download(self, path: str | Path, *, progress: bool = False) -> Path:
         """Download the PEFT folder as a zip; ``PeftModel.from_pretrained`` loads it once unpacked.
 
-        An interrupted download goes on where it stopped, and the SHA-256 is checked at the end.
+        An interrupted download is resumed where it stopped, and the SHA-256 is checked at the end.
         """
         request = Request("GET", f"{self.path}/download")
         return await fetch_file(self.transport, request, path, progress=progress)
@@ -44,8 +44,8 @@ class Adapter(Remote[M]):
     async def download_merged(self, path: str | Path, *, progress: bool = False) -> Path:
         """Download the language model with the adapter merged into its weights, as a zip.
 
-        The server makes it anew for each request, one at a time, which takes minutes for a large model. The
-        client waits an hour for the answer, whatever its ``timeout``.
+        The server merges it for each request, one at a time, which takes minutes for a large model. The
+        client waits up to an hour for the response, whatever its ``timeout`` is.
         """
         request = Request("GET", f"{self.path}/merged", silence=_MERGING_SECONDS)
         return await fetch_file(self.transport, request, path, progress=progress)

@@ -34,8 +34,8 @@ def asking(server: str, key: str | None) -> "Client":
     """Make a client of ``server``, which the caller closes.
 
     Raises:
-        ApiError: ``no_answer`` where nobody has answered for three seconds. Once the server has answered,
-            the client is as patient as any other, so that a restart of the server ends no command.
+        ApiError: ``no_answer`` if nobody has answered for three seconds. Once the server has answered,
+            the client waits like any other, so that a restart of the server ends no command.
     """
     from dealrec.client.clients import Client
 

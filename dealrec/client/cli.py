@@ -18,6 +18,7 @@ from dealrec.client.asking import (
     tell_warnings,
 )
 from dealrec.config import parse_budget
+from dealrec.config.wording import counted
 from dealrec.options import (
     Asked,
     BudgetOption,
@@ -135,7 +136,7 @@ def estimate_command(
     if json:
         print_json(found.model_dump(mode="json"))
         return
-    say(f"{found.budget.samples:,} samples, about {found.seconds:,.0f} s")
+    say(f"{counted(found.budget.samples or 0, 'sample')}, about {found.seconds:,.0f} s")
     for stage in found.stages:
         memory = stage.peak_memory_bytes
         held = "" if memory is None else f"{memory / 1e9:.2f} GB"
@@ -238,7 +239,7 @@ def coreset_command(
     if json:
         print_json({"out": str(out), **plain_record(coreset)})
     else:
-        say(f"{coreset.size:,} samples in {out}")
+        say(f"{counted(coreset.size, 'sample')} in {out}")
         say(f"sha256 {coreset.sha256}")
 
 

@@ -61,13 +61,12 @@ class Service(Generic[M]):
     ) -> Job[M]:
         """Send the files and start a job that makes a coreset from them.
 
-        ``samples`` have texts of their own; beside them interactions may be left out.
-        ``budget`` is a count, or a fraction below 1; ``target`` takes its place as in
-        :meth:`Jobs.create`. ``data`` says how the files become a data set;
-        ``columns`` and ``split`` are options of it. Large files are sent in parts: ``progress``
-        shows a bar, and a second attempt by any process sends the missing parts. With an
-        ``idempotency_key`` of your own, a second attempt returns the job of the first one, if that
-        made one.
+        ``samples`` are ready texts; with them, interactions may be left out. ``budget`` is a count, or a
+        fraction below 1; ``target`` replaces it as in :meth:`Jobs.create`. ``data`` says how the files
+        become a data set; ``columns`` and ``split`` are options of it. Large files are sent in parts:
+        ``progress`` shows a bar, and a second attempt by any process sends the missing parts. With an
+        ``idempotency_key`` of your own, a second attempt returns the job of the first one, if that made
+        one.
         """
         source = Source.of(interactions, items, samples, name, data, columns, split)
         key = idempotency_key or new_key()
@@ -97,7 +96,7 @@ class Service(Generic[M]):
         revision: str,
         options: Mapping[str, Any] | None = None,
     ) -> LanguageModel:
-        """Add a commit of a repository on the Hugging Face hub; the key must be an administrator's.
+        """Add a model from the Hugging Face Hub; needs a key with the scope ``admin``.
 
         ``options`` are further fields of ``POST /v1/models``, such as ``dtype`` or ``licence``.
         """
@@ -107,12 +106,12 @@ class Service(Generic[M]):
 
     @operation
     async def remove_model(self, name: str) -> None:
-        """Take one of the tenant's own language models out of the catalogue."""
+        """Remove one of the tenant's own language models from the catalogue."""
         await delete(self.transport, f"/v1/models/{name}")
 
     @operation
     async def server(self) -> ServerState:
-        """Fetch what waits, what the workers do and how much is stored; for keys with the scope ``admin``."""
+        """Fetch the queues, workers and storage of the server; needs a key with the scope ``admin``."""
         return ServerState.model_validate(await fetched(self.transport, "/v1/server"))
 
     @operation
@@ -146,9 +145,9 @@ class Client(Service[BlockingTransport]):
     Every method raises :class:`~dealrec.client.errors.ApiError`.
 
     Args:
-        url: Address of the service.
-        key: API key (``dr_…``); a service on this machine may not need one.
-        timeout: The longest silence within one answer, in seconds.
+        url: The address of the server.
+        key: The API key (``dr_…``); a server on this machine may not need one.
+        timeout: The longest time without any data within one response, in seconds.
         retries: How often a request is repeated when no answer came or the server was busy.
     """
 

@@ -15,6 +15,7 @@ from dealrec.client.asking import (
     asking,
     plain_record,
 )
+from dealrec.config.wording import counted
 from dealrec.errors import InputError
 from dealrec.options import JsonOption
 from dealrec.terminal import Panel, add_commands, examples, print_json, say, tell
@@ -55,11 +56,14 @@ def register(application: typer.Typer) -> None:
     add_commands(application, steering, panel=Panel.JOBS)
     add_commands(application, {"rename": rename_command}, panel=Panel.RESULTS)
     lists: dict[str, tuple[str, Callable[..., None]]] = {
-        "datasets": ("The data sets on a server.", list_datasets_command),
-        "jobs": ("The jobs on a server.", list_jobs_command),
-        "coresets": ("The coresets on a server.", list_coresets_command),
-        "adapters": ("The adapters on a server.", list_adapters_command),
-        "comparisons": ("The comparisons on a server.", list_comparisons_command),
+        "datasets": (
+            "List the data sets on a server, or show the shape of one.",
+            list_datasets_command,
+        ),
+        "jobs": ("List the jobs on a server.", list_jobs_command),
+        "coresets": ("List the coresets on a server.", list_coresets_command),
+        "adapters": ("List the adapters on a server.", list_adapters_command),
+        "comparisons": ("List the comparisons on a server.", list_comparisons_command),
     }
     for name, (words, command) in lists.items():
         group = typer.Typer(help=words, no_args_is_help=True)
@@ -138,8 +142,8 @@ def list_datasets_command(
         size = ""
         if counts is not None:
             alone = dataset.kind == "texts"
-            size = f"{counts['samples_given' if alone else 'interactions']:,} "
-            size += "texts" if alone else "interactions"
+            rows = counts["samples_given" if alone else "interactions"]
+            size = counted(rows, "text" if alone else "interaction")
         return [dataset.id, dataset.state, _when(dataset.created_at), size, dataset.name or ""]
 
     with asking(server, key) as client:
@@ -196,7 +200,7 @@ def list_coresets_command(
     """List coresets, newest first."""
 
     def told(coreset: "Coreset[Any]") -> list[str]:
-        size, method = f"{coreset.size:,} samples", str(coreset.selection.get("method", ""))
+        size, method = counted(coreset.size, "sample"), str(coreset.selection.get("method", ""))
         return [coreset.id, _when(coreset.created_at), size, method, f"of {coreset.job_id}"]
 
     with asking(server, key) as client:

@@ -1,4 +1,4 @@
-"""Data sets: they are made of files, and the service validates them."""
+"""Data sets, which are made from files and validated by the server."""
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -121,7 +121,7 @@ def _local(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
 
 
 class Drift(Record):
-    """How far a version has moved from the one before it; each figure is between 0 and 1."""
+    """How far a version has drifted from the one before it. Each figure is between 0 and 1."""
 
     popularity: float
     """The Jensen-Shannon distance between the distributions of targets, in which newer interactions weigh
@@ -152,7 +152,7 @@ class Dataset(Remote[M]):
     """The progress of a running validation, in bytes read."""
     created_at: datetime
     kind: str | None = None
-    """``interactions``, or ``texts`` where the samples have no ids of items; ``None`` until it is ready."""
+    """``interactions``, or ``texts`` if the samples have no ids of items; ``None`` until it is ready."""
     sha256: str | None = None
     split: str | None = None
     options: Mapping[str, Any] = {}
@@ -247,8 +247,8 @@ class Dataset(Remote[M]):
     ) -> "Dataset[M]":
         """Append rows, and return the next version; this one stays as it is.
 
-        The service reads the new files alone (see :meth:`wait`), as it read the files before; ``data`` and
-        ``columns`` say where they are written otherwise.
+        The service reads only the new files (see :meth:`wait`), with the same options as before. ``data``
+        and ``columns`` can say that the new files are written differently.
         """
         if interactions is None and items is None:
             raise InputError("Give interactions, or items, or both.", code="no_data")
@@ -299,12 +299,12 @@ class Datasets(Area[M]):
     ) -> Dataset[M]:
         """Send the files; the service then validates them (see :meth:`Dataset.wait`).
 
-        Several files, and those of a folder, are one table. Addresses such as ``s3://bucket/events`` are read
-        by the service, if its operator allows them. ``samples`` have texts of their own; beside them
+        Several files, or the files of a folder, form one table. Addresses such as ``s3://bucket/events``
+        are read by the service, if its operator allows them. ``samples`` are ready texts; with them,
         interactions may be left out.
 
-        ``data`` says how they become a data set; ``columns`` and ``split`` are options of it. Large files
-        are sent in parts, and a second attempt by any process sends the missing parts.
+        ``data`` says how the files become a data set; ``columns`` and ``split`` are options of it. Large
+        files are sent in parts, and a second attempt by any process sends the missing parts.
         """
         source = Source.of(interactions, items, samples, name, data, columns, split)
         key = idempotency_key or new_key()

@@ -34,9 +34,10 @@ class Jobs(Area[M]):
     ) -> Job[M]:
         """Start a job that makes a coreset; ``budget`` is a count, or a fraction below 1.
 
-        A ``target`` in its place is a share of what all samples give, such as ``95 % of full``. The
-        service takes the budget from the curve of a finished comparison. ``continue_from`` is the id of a
-        finished job, mostly on the version before, that the job goes on from, and ``continuation`` says how.
+        A ``target`` instead of a budget is a share of what all samples give, such as ``95 % of full``;
+        the service then takes the budget from the curve of a finished comparison. ``continue_from`` is
+        the id of a finished job, usually on the previous version, from which the job continues, and
+        ``continuation`` says how.
         """
         body = job_body(dataset_id, config, metadata, budget=budget, target=target)
         body |= _going_on(continue_from, continuation)

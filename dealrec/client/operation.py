@@ -11,10 +11,10 @@ class QueueState(Record):
     queue: str
     waiting: int
     oldest_seconds: float
-    """How long the first waiting stage has waited."""
+    """How long the first waiting stage has been waiting."""
     running: int
     workers: int
-    """The workers that take stages from it and were seen within a minute."""
+    """The workers that take stages from the queue and were seen within the last minute."""
 
 
 class WorkerTask(Record):
@@ -30,13 +30,13 @@ class WorkerTask(Record):
 
 
 class WorkerState(Record):
-    """A worker that has not ended in order."""
+    """A worker that has not shut down properly."""
 
     id: str
     queues: list[str]
     seen_at: datetime
     present: bool
-    """Whether it was seen within a minute."""
+    """Whether the worker was seen within the last minute."""
     tasks: list[WorkerTask]
 
 

@@ -15,7 +15,7 @@ class ReadText(Record):
 
     prompt: str
     answer: str
-    """The loss is on its tokens alone."""
+    """The loss is computed on its tokens only."""
     prompt_tokens: int
     answer_tokens: int
     left_out: str
@@ -39,4 +39,4 @@ class PromptPreview(Record):
     format: str
     samples: list[PreviewedSample]
     not_counted: str | None = None
-    """Why tokens were not counted, where they were not."""
+    """Why tokens were not counted, if they were not."""

@@ -114,14 +114,14 @@ class Stage(Record):
 
 
 class Budget(Record):
-    """The budget as it was asked for, and in samples once the data set is ready."""
+    """The requested budget, and the number of samples that it means once the data set is ready."""
 
     requested: int | float
     samples: int | None = None
 
 
 class Target(Record):
-    """The share of what all samples give that was asked for, and the budget that followed from a curve."""
+    """The requested share of what all samples give, and the budget that followed from a curve."""
 
     target: float
     use: Mapping[str, Any] | None = None
@@ -130,7 +130,7 @@ class Target(Record):
 
 
 class OptionNote(Record):
-    """A warning of an option; ``message`` goes on after the option's place in the configuration."""
+    """A warning about an option: ``location``, followed by ``message``, is a sentence."""
 
     location: str
     message: str
@@ -182,8 +182,8 @@ class Calibration(Record):
     """The measurements behind the estimate of a stage."""
 
     basis: str
-    """``finished_stages`` of this tenant, or where there are none yet, the ``checked_model`` or the
-    ``reference`` machine."""
+    """The basis of the estimate: ``finished_stages`` of this tenant or, if there are none yet, the
+    ``checked_model`` or the ``reference`` machine."""
     stages: int
     """The number of finished stages whose median rate is used; 0 for another basis."""
 
@@ -201,7 +201,7 @@ class StageEstimate(Record):
 
 
 class Detectable(Record):
-    """The difference that a comparison can show, by the spreads of the latest one."""
+    """The difference that a comparison can detect, from the spread in the latest one."""
 
     metric: str
     runs: int
@@ -222,7 +222,7 @@ class Tracked(Record):
 
 
 class Estimate(Record):
-    """The cost of a job that would be made now."""
+    """What a job would cost if it were created now."""
 
     object: str
     dataset_id: str
@@ -368,14 +368,14 @@ class SweepPoint(SweepSelection):
 
 
 class CurvePoint(Record):
-    """The value of a curve after so many steps; ``None`` for what is no number."""
+    """The value of a curve after a number of steps; ``None`` if the value is not a number."""
 
     step: int
     value: float | None
 
 
 class Curve(Record):
-    """A figure of a stage as it changed, such as ``train_loss``."""
+    """The course of a figure of a stage, such as ``train_loss``."""
 
     name: str
     stage: str

@@ -86,10 +86,10 @@ class Coreset(CoresetContents[M]):
     ) -> Path:
         """Download the members as a file; ``format`` is a :class:`~dealrec.coresets.formats.CoresetFormat`.
 
-        With ``configurations`` the file is a zip: configurations of TRL, Axolotl and LLaMA-Factory lie
-        beside the data. They repeat the fine-tuning of the coreset's job, or of the ``adapter`` with this
-        id. ``huggingface`` is a zip in any case. An interrupted download goes on where it stopped, and
-        the SHA-256 is checked at the end.
+        With ``configurations`` the file is a zip that also contains configurations for TRL, Axolotl and
+        LLaMA-Factory. They repeat the fine-tuning of the coreset's job, or of the ``adapter`` with this
+        id. ``huggingface`` is always a zip. An interrupted download is resumed where it stopped, and the
+        SHA-256 is checked at the end.
         """
         request = self._as_file(format, configurations=configurations or None, adapter_id=adapter)
         return await fetch_file(self.transport, request, path, progress=progress)
@@ -168,7 +168,7 @@ class Job(JobResults[M]):
 
     @operation
     async def cancel(self) -> "Job[M]":
-        """Cancel the job: at once when none of its stages runs, else within seconds."""
+        """Cancel the job: at once if none of its stages is running, otherwise within seconds."""
         return await _asked(self.transport, self.id, "cancel")
 
     @operation
@@ -236,8 +236,8 @@ class Job(JobResults[M]):
     ) -> Coreset[M]:
         """Select another coreset from the same scores, which takes seconds.
 
-        The budget and the selection options that are left out are the job's. A selector that needs
-        more than the scores runs as a job of its own, and its end is waited for.
+        The budget and the selection options that are left out are those of the job. A selector that needs
+        more than the scores runs as a job of its own; the call waits until it ends.
         """
         body = without_none({"budget": budget, "selection": selection})
         path = f"{self.path}/coresets"

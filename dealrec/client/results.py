@@ -40,7 +40,7 @@ class ScoredSample(SampleText):
 
 
 class Neighbour(ScoredSample):
-    """A sample that is like another one."""
+    """A sample that is similar to another one."""
 
     similarity: float
     """The cosine of the two samples' vectors, at most 1."""
@@ -88,13 +88,13 @@ class Verdict(Record):
     budget: int
     """The number of samples in the comparison, which may differ a little from the coreset's."""
     better_than_random: bool | None = None
-    """``None`` where no difference from random selection was shown."""
+    """``None`` if no difference from random selection was shown."""
     finding: str
     """The finding in plain words."""
 
 
 class CoresetContents(Remote[M]):
-    """The members of a coreset, the samples around them, and what is known of its selection."""
+    """The members of a coreset, similar samples, and facts about its selection."""
 
     @sequence
     async def samples(self) -> AsyncIterator[CoresetSample]:
@@ -104,7 +104,7 @@ class CoresetContents(Remote[M]):
 
     @operation
     async def manifest(self) -> dict[str, Any]:
-        """Fetch the manifest: all that is needed to make the coreset again."""
+        """Fetch the manifest, which has everything needed to reproduce the coreset."""
         answer = await fetched(self.transport, f"{self.path}/manifest")
         manifest: dict[str, Any] = answer
         return manifest
@@ -125,10 +125,10 @@ class CoresetContents(Remote[M]):
 
     @operation
     async def neighbours(self, sample_key: str, *, limit: int = 10) -> list[Neighbour]:
-        """List the samples that are most like one, taken or not, the most similar first.
+        """List the samples most similar to a given one, selected or not, the most similar first.
 
-        They are compared by embeddings where a job on the data set has made some, else by the items that
-        they share.
+        They are compared by embeddings if a job on the data set has made some, otherwise by the items
+        that they share.
         """
         asked = {"sample_key": sample_key, "limit": limit}
         answer = await fetched(self.transport, f"{self.path}/neighbours", asked)
@@ -136,7 +136,7 @@ class CoresetContents(Remote[M]):
 
     @operation
     async def map(self, *, limit: int = 2000) -> SampleMap:
-        """Place at most ``limit`` samples, taken or not, on a plane where those that are alike are near."""
+        """Place at most ``limit`` samples, selected or not, on a plane where similar ones are close."""
         answer = await fetched(self.transport, f"{self.path}/map", {"limit": limit})
         return SampleMap.model_validate(answer)
 
@@ -160,17 +160,17 @@ class CoresetContents(Remote[M]):
         text: str | None = None,
         area: Sequence[tuple[float, float]] | None = None,
     ) -> AsyncIterator[ScoredSample]:
-        """Iterate over the samples that the coreset was selected from, taken or not.
+        """Iterate over the samples from which the coreset was selected, selected or not.
 
         Args:
             sort: ``order`` (that of the data set), ``influence``, ``effort``, ``overall`` or ``stratum``.
             descending: Whether the highest come first.
             selected: ``True`` for those in the coreset, ``False`` for those left out, ``None`` for all.
             stratum: Only those of this stratum.
-            low: The least of the score that is sorted by.
-            high: The most of the score that is sorted by.
-            target: A part of the target's title or id.
-            text: A part of a title or an id in the history or of the target.
+            low: The lowest value of the score that is sorted by.
+            high: The highest value of the score that is sorted by.
+            target: A text in the title or id of the target.
+            text: A text in a title or id of the history or the target.
             area: Only those inside the outline through these corners ``(x, y)`` of the :meth:`map`.
         """
         query = {
@@ -189,7 +189,7 @@ class CoresetContents(Remote[M]):
 
     @operation
     async def verdicts(self) -> list[Verdict]:
-        """Fetch what finished comparisons say of a selection like this one of about this size."""
+        """Fetch the findings of comparisons about selections like this one, of about this size."""
         answer = await fetched(self.transport, f"{self.path}/verdicts")
         return [Verdict.model_validate(one) for one in answer["data"]]
 

@@ -1,4 +1,4 @@
-"""Schedules: jobs that the service makes by itself."""
+"""Schedules, by which the service makes jobs by itself."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -29,7 +29,7 @@ class TickCounts(Record):
 
 
 class ScheduleTick(Record):
-    """One time that a schedule was due, and what became of it."""
+    """One time at which a schedule was due, and its outcome."""
 
     id: str
     object: str
@@ -77,7 +77,7 @@ class Schedule(Remote[M]):
         trigger: Trigger | None = None,
         job: Mapping[str, Any] | None = None,
     ) -> "Schedule[M]":
-        """Change its name, its trigger or its whole order for a job, or pause and resume it."""
+        """Change its name, its trigger or all options of its job, or pause and resume it."""
         changes = {"name": name, "active": active, "trigger": trigger, "job": job}
         request = Request("PATCH", self.path, json=without_none(changes))
         return Schedule[M].received(self.transport, (await ask(self.transport, request)).json())
@@ -122,11 +122,11 @@ class Schedules(Area[M]):
         continuation: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> Schedule[M]:
-        """Make jobs on the newest version of ``dataset`` by themselves.
+        """Create a schedule, which makes jobs on the newest version of ``dataset``.
 
         ``budget``, ``target``, ``config`` and ``metadata`` are those of each job, as in
-        :meth:`Jobs.create`. With ``continue_last`` a job goes on from the last one that succeeded, as
-        ``continuation`` says.
+        :meth:`Jobs.create`. With ``continue_last`` each job continues from the last one that succeeded,
+        as ``continuation`` says.
         """
         job = {
             "budget": budget,

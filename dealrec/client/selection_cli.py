@@ -17,6 +17,7 @@ from dealrec.client.asking import (
     tell_warnings,
 )
 from dealrec.config import parse_budget
+from dealrec.config.wording import counted
 from dealrec.options import JsonOption, configuration
 from dealrec.terminal import Panel, add_commands, examples, print_json, say
 
@@ -72,7 +73,7 @@ def reselect_command(
     if json:
         print_json(plain_record(coreset))
         return
-    say(f"{coreset.id}  {coreset.size:,} samples by {coreset.selection.get('method')}")
+    say(f"{coreset.id}  {counted(coreset.size, 'sample')} by {coreset.selection.get('method')}")
     say(f"sha256 {coreset.sha256}")
     tell_warnings(coreset.warnings)
 

@@ -1,8 +1,8 @@
-"""Files that are sent in parts: a broken connection costs one part, a killed process costs nothing.
+"""Files that are sent in parts: a broken connection costs one part, and a killed process costs nothing.
 
-The service knows which parts have arrived, and is asked each time. The client remembers only the id of
-the upload, under the file's name and SHA-256. So a new process that sends the same file to the same
-service goes on with the upload, even if the file has moved. A complete upload is not sent again while
+The service knows which parts have arrived, and the client asks it each time. The client remembers only
+the id of the upload, under the file's name and SHA-256. So a new process that sends the same file to the
+same service continues the upload, even if the file has moved. A complete upload is not sent again while
 the service keeps it.
 """
 
@@ -68,7 +68,7 @@ class Uploads(Area[M]):
 
     @operation
     async def send(self, path: str | Path, *, progress: bool = False) -> Upload[M]:
-        """Send a file and complete the upload; an interrupted upload goes on where it stopped.
+        """Send a file and complete the upload. An interrupted upload is resumed where it stopped.
 
         Raises:
             ApiError: The service refused it, or a part arrived changed (``upload_damaged``).

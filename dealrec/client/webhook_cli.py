@@ -19,7 +19,8 @@ WebhookArgument = Annotated[str, typer.Argument(metavar="WEBHOOK", help="Id of a
 def register(application: typer.Typer) -> None:
     """Add ``webhooks``."""
     webhooks = typer.Typer(
-        help="Addresses that the server notifies when jobs end.", no_args_is_help=True
+        help="Manage webhooks, which are addresses that the server notifies when jobs end.",
+        no_args_is_help=True,
     )
     commands: dict[str, Callable[..., None]] = {
         "create": create_command,

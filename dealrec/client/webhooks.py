@@ -1,4 +1,4 @@
-"""Webhooks: addresses that are told of events, and the messages to them."""
+"""Webhooks: addresses that are notified of events, and the messages to them."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from dealrec.client.transport import Request
 
 
 class Delivery(Record):
-    """A message to a webhook, and how far it has come."""
+    """A message to a webhook, and the state of its delivery."""
 
     id: str
     """The header ``webhook-id``, the same for every attempt."""
@@ -25,7 +25,7 @@ class Delivery(Record):
     """``pending``, ``delivered`` or ``failed``."""
     attempts: int
     status: int | None = None
-    """The HTTP status of the last answer."""
+    """The HTTP status of the last response."""
     error: str | None = None
     """Why the last attempt failed."""
     next_at: datetime | None = None
@@ -34,7 +34,7 @@ class Delivery(Record):
 
 
 class Webhook(Remote[M]):
-    """An address that is told of events of jobs."""
+    """An address that is notified of events."""
 
     place = "/v1/webhooks"
     name: str | None = None
@@ -51,14 +51,14 @@ class Webhook(Remote[M]):
         active: bool | None = None,
         name: str | None = None,
     ) -> "Webhook[M]":
-        """Change its events or its name, or switch it off and on."""
+        """Change the webhook's events or name, or switch it off and on."""
         body = without_none({"events": events, "active": active, "name": name})
         answer = await ask(self.transport, Request("PATCH", self.path, json=body))
         return Webhook[M].received(self.transport, answer.json())
 
     @operation
     async def rotate(self) -> "NewWebhook[M]":
-        """Give it a new secret; for 24 hours the old one signs as well."""
+        """Give the webhook a new secret. For 24 hours, messages are signed with the old one as well."""
         answer = await ask(self.transport, creating(f"{self.path}/rotate"))
         return NewWebhook[M].received(self.transport, answer.json())
 
@@ -70,7 +70,7 @@ class Webhook(Remote[M]):
 
     @sequence
     async def deliveries(self, state: str | None = None) -> AsyncIterator[Delivery]:
-        """Iterate over the messages to it, newest first."""
+        """Iterate over the messages to the webhook, newest first."""
         async for entry in listed(self.transport, f"{self.path}/deliveries", {"state": state}):
             yield Delivery.model_validate(entry)
 

@@ -90,9 +90,11 @@ def budgets_chart(
 ) -> str:
     """Plot a metric of one selector against the budget, with random selection in grey.
 
-    Args: levels: The selector's means by budget. Each interval is that of the difference from random
-    selection, shifted to the selector's mean. control: Means of random selection by budget. bounds:
-    Bounds of the metric's axis, the same for every selector of a report.
+    Args:
+        levels: The selector's means by budget. Each interval is that of the difference from random
+            selection, shifted to the selector's mean.
+        control: Means of random selection by budget.
+        bounds: Bounds of the metric's axis, the same for every selector of a report.
     """
     rows: list[Row] = [
         {

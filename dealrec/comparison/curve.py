@@ -82,8 +82,9 @@ def reached(start: Floats, measured: Sequence[Floats]) -> list[Figure] | None:
         start: [U] figures of the model before training.
         measured: [R, U] figures of each budget; the last one is all samples.
 
-    Returns: The share of each budget with its 95 % percentile interval, or ``None`` if the interval of
-    the whole change includes zero.
+    Returns:
+        The share of each budget with its 95 % percentile interval, or ``None`` if the interval of the
+        whole change includes zero.
     """
     whole = estimate(measured[-1] - start)
     if whole.low <= 0 <= whole.high:

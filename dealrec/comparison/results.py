@@ -1,10 +1,10 @@
 """The records of ``report.json``, from which ``report.html`` is made. This module does not import torch.
 
-The metrics by name: ``preference``, the primary one where it is measured, and the others of
+The metrics by name: ``preference``, the primary one if it is measured, and the others of
 :func:`~dealrec.metrics.preference.preference_metrics` (``nll_others``: less is better; the others: more
 is better), ``nll`` (nats of a held-out user's true title with its end; less is better),
 ``nll_per_token`` (``nll`` divided by the title's tokens; less is better), ``recall@K`` and ``ndcg@K``
-(full ranking of the catalogue; more is better; absent if no ranking was asked for). Reports before
+(full ranking of the catalogue; more is better; absent if the catalogue was not ranked). Reports before
 version 0.2 have ``order_gain`` (nats that a shuffled history costs).
 """
 

@@ -70,11 +70,15 @@ def select_runs(
 ) -> list[SelectedRun]:
     """Select the samples of every run. The runs on all data come last.
 
-    Args: keys: The keys of the samples, in dense order. scores: Loads the scores that the selectors use
-    in a run. Each run has its own surrogate. config: Resolved. budgets: Its budgets in samples, in its
-    order. curve: The budgets of its curve in samples. kept: Selections in it are not made again, and new
-    ones are added to it. reporter: Gets progress in the unit ``selection`` or, if a selector trains, in
-    ``selection step``: each step of these trainings counts, and each other selection counts as one.
+    Args:
+        keys: The keys of the samples, in dense order.
+        scores: Loads the scores that the selectors use in a run. Each run has its own surrogate.
+        config: Resolved.
+        budgets: Its budgets in samples, in its order.
+        curve: The budgets of its curve in samples.
+        kept: Selections in it are not made again, and new ones are added to it.
+        reporter: Gets progress in the unit ``selection`` or, if a selector trains, in ``selection step``:
+            each step of these trainings counts, and each other selection counts as one.
 
     Raises:
         InputError: As the selectors.
@@ -89,7 +93,7 @@ def select_runs(
         made = None if kept is None else kept.read(run)
         if made is None:
             if run.number != loaded:
-                # The plan goes run after run, so one run's scores are held at a time.
+                # The plan is ordered by run, so only one run's scores are in memory at a time.
                 loaded, of_run = run.number, scores(run.number)
             made = _selected(of_run, run, _PartReporter(reporter, done, sum(steps), unit))
             if kept is not None:

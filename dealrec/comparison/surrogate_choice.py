@@ -28,8 +28,9 @@ def surrogate_choice(
         evaluation: How they were chosen.
         folder: The saved ensemble; the log-probabilities of its members are averaged.
 
-    Returns: The metrics of :func:`~dealrec.metrics.preference.preference_metrics`, each [U]; ``None`` if
-    there are no candidates.
+    Returns:
+        The metrics of :func:`~dealrec.metrics.preference.preference_metrics`, each [U]; ``None`` if there
+        are no candidates.
     """
     if users.candidates.shape[1] < 2:
         return None

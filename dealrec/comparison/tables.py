@@ -74,7 +74,7 @@ def primary_table(report: ComparisonReport, budget: int) -> Table:
 
 
 def ranking_metrics(report: ComparisonReport) -> list[str]:
-    """Return ``recall@5`` and so on; nothing if no ranking was asked for."""
+    """Return ``recall@5`` and so on; nothing if the catalogue was not ranked."""
     return [name for name in report.table[0].metrics if name.startswith(("recall@", "ndcg@"))]
 
 

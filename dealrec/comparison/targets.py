@@ -64,7 +64,7 @@ class AskedBudget:
         """Return the budget for a job on a data set, and the target from which it follows, if any.
 
         Raises:
-            InputError: ``no_curve`` where the curve does not hold for the job.
+            InputError: ``no_curve`` if the curve does not apply to the job.
         """
         if self.target is None or self.curve is None:
             assert self.budget is not None

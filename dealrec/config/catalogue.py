@@ -111,7 +111,7 @@ def _read(path: Path, *_state: int) -> Mapping[str, LanguageModel]:
     unknown = sorted(loaded.keys() - {"models"})
     entries = loaded.get("models", {})
     if unknown or not isinstance(entries, dict):
-        what = f"has no part `{unknown[0]}`" if unknown else "`models` is no table"
+        what = f"has no part `{unknown[0]}`" if unknown else "`models` is not a table"
         raise InvalidCatalogue(f"{path.name}: {what}. Each model is a table `[models.NAME]`.")
     own = {name: _entry(path, name, written) for name, written in entries.items()}
     for name in own.keys() & BUILT_IN.keys():
@@ -142,7 +142,7 @@ def read_entry(name: str, written: Any) -> LanguageModel:
     try:
         if not isinstance(written, Mapping):
             raise InputError(
-                f"`{place}` is no table.", errors=[FieldError(place, "must be a table")]
+                f"`{place}` must be a table.", errors=[FieldError(place, "must be a table")]
             )
         if "name" in written:
             raise InputError(

@@ -32,7 +32,7 @@ def _read(value: Any) -> Any:
     if isinstance(value, str):
         found = _TEXT.fullmatch(value)
         if found is None:
-            raise ValueError(f"{value[:40]!r} is no target; write it as `95 % of full`")
+            raise ValueError(f"{value[:40]!r} is not a target; write it as `95 % of full`")
         return float(f"{float(found[1]) / 100:.12g}")
     return value
 
@@ -88,9 +88,9 @@ class CurvePoint(Result):
     """Random selection of so many samples."""
 
     samples: int
-    """0 is the model as it is."""
+    """The number of samples; 0 for the model before training."""
     runs: int
-    """Trainings; 0 for the model as it is."""
+    """The number of trainings; 0 for the model before training."""
     metrics: dict[str, Figure]
     share: Figure | None = None
     """The share of the gain of all samples in the primary metric, with its interval over users and runs;
@@ -167,11 +167,11 @@ class TargetUse(Result):
     """The budget that followed from a target, and the curve that it followed from."""
 
     target: float
-    """The share of what all samples give that was asked for."""
+    """The requested share of what all samples give."""
     samples: int
     """The budget."""
     share: Figure
-    """The share that so many samples reached, with its interval."""
+    """The share that this many samples reached, with its interval."""
     curve: Curve
 
     @property
@@ -181,9 +181,9 @@ class TargetUse(Result):
             f"{100 * end:.0f}" for end in (self.share.low, self.share.mean, self.share.high)
         )
         return (
-            f"The target of {100 * self.target:.12g} % takes {self.samples:,} of {self.curve.full:,} "
-            f"samples: on the curve of {self.curve.of.model} so many reached {mean} % [{low}, {high}] of "
-            "the whole gain."
+            f"The target of {100 * self.target:.12g} % needs {self.samples:,} of {self.curve.full:,} "
+            f"samples: on the curve of {self.curve.of.model}, this many gave {mean} % [{low}, {high}] "
+            "of the gain from all samples."
         )
 
 

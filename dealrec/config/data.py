@@ -196,12 +196,15 @@ class DataOptions(Config):
         )
         if differ:
             raise InputError(
-                f"`{differ[0]}` cannot change in an append: all versions of a data set are made in one way. "
-                f"Files may be read otherwise ({', '.join(sorted(OF_READING))}); for anything else make a "
-                "data set of all files.",
+                f"`{differ[0]}` cannot change in an append, because all versions of a data set are "
+                "made with the same options. Only the way in which files are read may differ "
+                f"({', '.join(sorted(OF_READING))}). For anything else, make a new data set from all "
+                "files.",
                 code="invalid_config",
                 title="The option cannot change in an append",
-                errors=[FieldError(f"options.{name}", "cannot change") for name in differ],
+                errors=[
+                    FieldError(f"options.{name}", "cannot change in an append") for name in differ
+                ],
             )
         return self.model_copy(update={name: getattr(asked, name) for name in named})
 

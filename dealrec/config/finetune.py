@@ -47,8 +47,8 @@ class LoraSettings(Config):
     rslora: bool = False
     """Whether the update is scaled by α/√r instead of α/r (rsLoRA, arXiv 2312.03732)."""
     dora: bool = False
-    """Whether the size of each column of the weights is trained beside their direction (DoRA, arXiv
-    2402.09353). A step takes longer."""
+    """Whether the magnitude of each column of the weights is trained separately from its direction (DoRA,
+    arXiv 2402.09353). A step takes longer."""
 
     @model_validator(mode="after")
     def _one_word_or_names(self) -> Self:

@@ -15,7 +15,7 @@ class PromptFormat(StrEnum):
     AUTO = "auto"
     """``chat`` if the model's entry in the catalogue says so, otherwise ``plain``."""
     PLAIN = "plain"
-    """The turns stand one after the other, and the answer follows them."""
+    """The turns follow one another without special marks, and the answer comes after them."""
     CHAT = "chat"
     """The model's own chat template marks the turns, and the answer is the turn of the assistant."""
 

@@ -41,7 +41,7 @@ class PruneConfig(Config):
     """The smallest number of items in the history of a sample. It does not apply to samples that come
     with the data."""
     audit: AuditConfig | None = None
-    """How the shape of the data set is summarised beside the job; ``None`` makes no summary."""
+    """How the shape of the data set is summarised; ``None`` makes no summary."""
     prompt: PromptConfig = PromptConfig()
     surrogate: SurrogateConfig = SurrogateConfig()
     validation_users: ValidationUsers = ValidationUsers.AUTO

@@ -54,12 +54,12 @@ class SelectorEntry:
     implementation: str
     """``module:function``."""
     needs: tuple[Need, ...]
-    """The scores that it looks at. One that reads ``difficulty`` or ``turn_vectors`` also looks at what
-    is named there."""
+    """The scores that it uses. A selector that reads ``difficulty`` or ``turn_vectors`` also uses what is
+    named there."""
     parameters: tuple[str, ...]
     """The fields of :class:`~dealrec.config.SelectionConfig` that it reads."""
     overall: str = "normalised influence + λ · effort"
-    """The overall score that it reports; a selector that looks at no score reports the default."""
+    """The overall score that it reports; a selector that uses no score reports the default."""
     strata: str = "All samples are one stratum."
     """A sentence that says what its strata are."""
     trains: bool = False

@@ -33,13 +33,13 @@ def page(
     told = "\n".join(f"- {note}" for note in notes)
     return f"""{_front_matter(title, samples) if format.is_folder else ""}# {title}
 
-{samples:,} samples in the format `{format}`, chosen by DEALRec. The last turn, the completion or the output
-is what a language model is to learn; the rest is what it reads.
+{samples:,} samples in the format `{format}`, selected by DEALRec. A language model learns the
+           last turn, the completion or the output, and reads the rest.
 
 ## Training
 
-Each of these trains LoRA with the settings of DEALRec's own fine-tuning, and writes the folder `adapter`.
-Call one of them in this folder:
+Each of these commands trains a LoRA adapter with the settings of DEALRec's own fine-tuning, and writes it
+to the folder `adapter`. Run one of them in this folder:
 
 ```sh
 {listed}

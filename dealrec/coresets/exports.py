@@ -1,4 +1,4 @@
-"""A coreset as a folder for other trainers: the data, configurations, and a page that says how."""
+"""Exports a coreset as a folder for other trainers: the data, configurations, and a README."""
 
 import json
 import shutil
@@ -48,15 +48,15 @@ def export(
     out: str | Path,
     config: FinetuneConfig | None = None,
 ) -> Export:
-    """Write a coreset as a folder that other trainers take, with configurations for them.
+    """Write a coreset as a folder that other trainers read, with configurations for them.
 
     Args:
         coreset: A folder that :func:`dealrec.prune` left, or a file of examples as for
             :func:`dealrec.pipeline.finetune`.
         format: A format that trainers read.
         out: The folder, which must not exist, or be empty. It appears whole or not at all.
-        config: The fine-tuning that the configurations repeat; by default that of the run which left
-            the folder, or one with all defaults.
+        config: The fine-tuning that the configurations repeat; by default that of the run in the folder,
+            or one with all defaults.
 
     Raises:
         InputError: ``unknown_format``, ``no_configurations``, ``not_empty``, ``invalid_coreset``.

@@ -54,7 +54,7 @@ class Control(Covered):
     method: str
     seed: int
     mean_influence: float | None
-    """Null for texts without ids, of which there is no influence."""
+    """Null for texts without ids, which have no influence."""
     mean_effort: float | None
 
 
@@ -103,7 +103,7 @@ class Manifest(TypedDict):
     coverage: Coverage
     control: Control
     times: TargetTimes | None
-    """Null where the data has no timestamps."""
+    """Null if the data set has no timestamps."""
     environment: Environment
     """Where the samples were selected; ``stages`` say where their scores were computed."""
     stages: dict[str, Any]

@@ -158,10 +158,11 @@ def _require_same_zeros(before: Before, catalogue: Catalogue) -> None:
     at = pc.index_in(without_zeros(new), value_set=without_zeros(used))
     for place in pc.indices_nonzero(at.is_valid()).to_pylist()[:1]:
         raise not_possible(
-            f"The items have `{new[place]}`, which differs from `{used[at[place].as_py()]}` of the version "
-            "before in its leading zeros alone. `normalise_ids` has mended ids without them, so which of the "
-            "two was meant is not known any more. Make a data set from all of the files, which then leaves "
-            "such ids as they are (`source_dataset_id` reads those of a server's data set again)."
+            f"The items have `{new[place]}`, which differs from `{used[at[place].as_py()]}` of the "
+            "version before only in its leading zeros. `normalise_ids` has repaired ids without "
+            "leading zeros, so it is no longer known which of the two was meant. Make a new data set "
+            "from all of the files, which then leaves such ids as they are (`source_dataset_id` reads "
+            "the files of a data set on a server again)."
         )
 
 

@@ -59,7 +59,10 @@ class ZipMember:
 
     def _table(self, members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
         if len(members) > _MEMBERS:
-            raise self._error(f"The archive has {len(members):,} members.")
+            raise self._error(
+                f"The archive has {len(members):,} files, which are too many to look through. Unpack "
+                "it and give the table."
+            )
         files = [
             member
             for member in members
@@ -69,9 +72,9 @@ class ZipMember:
         if len(tables) != 1:
             listed = ", ".join(f"`{file.filename}`" for file in (tables or files)[:8]) or "none"
             raise self._error(
-                f"A ZIP archive must hold exactly one table, and this one holds {len(tables)} of its "
-                f"{len(files)} files as such ({listed}). Unpack it and give the table that you want to "
-                "use."
+                f"A ZIP archive must hold exactly one table, but {len(tables)} of the {len(files)} "
+                f"files in this one look like tables ({listed}). Unpack it and give the table that you "
+                "want to use."
             )
         if tables[0].flag_bits & 1:
             raise self._error("The archive is encrypted. Unpack it and give the table inside.")

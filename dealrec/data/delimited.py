@@ -123,7 +123,7 @@ class DelimitedReader:
             raise file_error(
                 self.name,
                 "line_too_long",
-                f"The line is longer than {self._file.limits.line_bytes:,} bytes"
+                f"The line is longer than the {self._file.limits.line_bytes:,} bytes allowed"
                 + (", or a quote in it is never closed." if spans else "."),
                 str(line + block.count(b"\n", 0, int(starts[at]))),
             )
@@ -178,7 +178,11 @@ class DelimitedReader:
                 ),
             )
         except pa.ArrowInvalid:
-            raise file_error(self.name, "not_tabular", "The rows cannot be parsed.") from None
+            raise file_error(
+                self.name,
+                "not_tabular",
+                "The rows cannot be split into cells. Check the separator and the quotes of the file.",
+            ) from None
         if table.num_rows + len(wrong) != len(starts):
             raise file_error(
                 self.name,

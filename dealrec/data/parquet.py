@@ -117,7 +117,9 @@ class ParquetReader:
         except MemoryError:
             raise
         except (pa.ArrowException, OSError, ValueError):
-            raise file_error(self.name, code, "The Parquet file is cut short or damaged.") from None
+            raise file_error(
+                self.name, code, "The Parquet file is cut short or damaged. Copy or write it again."
+            ) from None
 
     def _sound(self, column: pa.Array) -> pa.Array:
         """Check the lengths and indices of ``column``, which the file may state wrongly.
@@ -146,7 +148,11 @@ class ParquetReader:
 
     def _check(self, schema: pa.Schema, file: UnpackedFile) -> None:
         if len(schema.names) > file.limits.columns:
-            raise file_error(self.name, "too_many_columns", "The file has too many columns.")
+            raise file_error(
+                self.name,
+                "too_many_columns",
+                f"The file has more than {file.limits.columns:,} columns. Remove those that are not needed.",
+            )
         metadata = self._parquet.metadata
         unpacked = sum(
             metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)
@@ -155,7 +161,10 @@ class ParquetReader:
             raise file_error(
                 self.name,
                 "file_too_large",
-                f"The content is larger than {file.limits.unpacked_bytes:,} bytes.",
+                (
+                    f"The file is larger than {file.limits.unpacked_bytes:,} bytes after unpacking. Split "
+                    "it into several files."
+                ),
             )
 
 

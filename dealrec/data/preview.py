@@ -53,7 +53,7 @@ class ReadText(BaseModel):
     prompt: str
     """The text before the answer with all marks, less what is left out."""
     answer: str
-    """The answer with the marks of its end: the loss is on these tokens alone."""
+    """The answer with the marks of its end. The loss is computed on these tokens only."""
     prompt_tokens: int
     answer_tokens: int
     left_out: str

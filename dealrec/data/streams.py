@@ -71,7 +71,10 @@ class UnpackedFile:
                 if done > self.limits.unpacked_bytes:
                     raise self._error(
                         "file_too_large",
-                        f"The content is larger than {self.limits.unpacked_bytes:,} bytes.",
+                        (
+                            f"The file is larger than {self.limits.unpacked_bytes:,} bytes after "
+                            "unpacking. Split it into several files."
+                        ),
                     )
                 self._reporter.progress(min(file.tell(), total), total, "byte")
                 yield chunk
@@ -112,7 +115,9 @@ class UnpackedFile:
         for chunk in self.text_chunks():
             *lines, rest = (rest + chunk).split(b"\n")
             if max(map(len, [*lines, rest])) > self.limits.line_bytes:
-                message = f"A line is longer than {self.limits.line_bytes:,} bytes."
+                message = (
+                    f"A line is longer than {self.limits.line_bytes:,} bytes, which is the limit."
+                )
                 raise self._error("line_too_long", message)
             yield [line.decode() for line in lines], number
             number += len(lines)
@@ -205,11 +210,16 @@ class UnpackedFile:
         while True:
             packed = packed or file.read(_PACKED_BYTES)
             if not packed:
-                raise self._error("truncated_stream", "The gzip stream is cut short.")
+                raise self._error(
+                    "truncated_stream",
+                    "The gzip stream is cut short. Copy or compress the file again.",
+                )
             try:
                 chunk = member.decompress(packed, size)
             except zlib.error:
-                raise self._error("corrupt_stream", "The gzip stream is damaged.") from None
+                raise self._error(
+                    "corrupt_stream", "The gzip stream is damaged. Copy or compress the file again."
+                ) from None
             if chunk:
                 yield chunk
             packed = member.unconsumed_tail
@@ -228,8 +238,13 @@ class UnpackedFile:
                 chunk = stream.read(size)
             except OSError as error:
                 if "Truncated" in str(error):
-                    raise self._error("truncated_stream", "The zstd stream is cut short.") from None
-                raise self._error("corrupt_stream", "The zstd stream is damaged.") from None
+                    raise self._error(
+                        "truncated_stream",
+                        "The zstd stream is cut short. Copy or compress the file again.",
+                    ) from None
+                raise self._error(
+                    "corrupt_stream", "The zstd stream is damaged. Copy or compress the file again."
+                ) from None
             if not chunk:
                 return
             yield chunk
@@ -249,11 +264,17 @@ class UnpackedFile:
             if stream.needs_input and not packed:
                 packed = file.read(_PACKED_BYTES)
                 if not packed:
-                    raise self._error("truncated_stream", f"The {kind} stream is cut short.")
+                    raise self._error(
+                        "truncated_stream",
+                        f"The {kind} stream is cut short. Copy or compress the file again.",
+                    )
             try:
                 chunk = stream.decompress(packed, size)
             except (OSError, lzma.LZMAError):
-                raise self._error("corrupt_stream", f"The {kind} stream is damaged.") from None
+                raise self._error(
+                    "corrupt_stream",
+                    f"The {kind} stream is damaged. Copy or compress the file again.",
+                ) from None
             packed = b""
             if chunk:
                 yield chunk

@@ -115,6 +115,6 @@ def counted_batches(
     for batch in table.batches(columns, others=others):
         rows += len(batch.rows) + len(batch.bad)
         if rows > limits.rows:
-            message = f"There are more than {limits.rows:,} rows."
+            message = f"The table has more than {limits.rows:,} rows, which is the limit."
             raise file_error(table.name, "file_too_large", message)
         yield batch

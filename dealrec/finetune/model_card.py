@@ -54,7 +54,7 @@ The licence of the language model is `{licence}`.
 
 The adapter was trained on a coreset, which is a selection of the samples of a data set.
 
-{trained or "- Nothing was stated about the data."}
+{trained or "- No facts about the data were recorded."}
 
 ## Training
 

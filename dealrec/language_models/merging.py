@@ -86,10 +86,8 @@ def _card(adapter: Path, model: str, dtype: str) -> str:
     base = public_name(model) if entry is not None else Path(model).name
     licence = (entry and entry.licence) or "the licence of the base model"
     return (
-        f"# {base} with an adapter in its weights\n\n"
-        f"- Base model: {base}\n"
-        f"- Adapter: SHA-256 of its weights {file_sha256(adapter / WEIGHTS)}\n"
-        f"- Number type: {dtype}\n- Licence: {licence}\n"
+        f"# {base} with a merged adapter\n\n- Base model: {base}\n- Adapter: SHA-256 of its weights "
+        f"{file_sha256(adapter / WEIGHTS)}\n- Number type: {dtype}\n- Licence: {licence}\n"
     )
 
 

@@ -209,7 +209,7 @@ class Training:
                     self.config.encoder.temperature,
                 )
                 by_weights[others] += self._looks * slopes[inside:]
-            by_weights[step.members] += slopes[:inside]  # the same beside any others
+            by_weights[step.members] += slopes[:inside]  # equal for all parts of the others
         return State(before[0] + by_loss[0], before[1] + by_loss[1], *before[2:])
 
 

@@ -48,10 +48,10 @@ def publish(
             return
     if outdated:
         (out / EVALUATION).unlink(missing_ok=True)
-        if (adapter / WEIGHTS).is_file():  # otherwise the folder is none of ours
+        if (adapter / WEIGHTS).is_file():  # otherwise the folder is not ours
             for file in (*ADAPTER_FILES, HEAD, CARD):
                 (adapter / file).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # it holds files of somebody else
+            with contextlib.suppress(OSError):  # it holds other files
                 adapter.rmdir()
     workspace.copy(artifact, target)
     if name is StageName.SELECT:

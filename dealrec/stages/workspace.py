@@ -74,11 +74,13 @@ class Workspace:
     selector or λ is a new selection from the kept scores. A stage that was stopped continues from its
     checkpoint. Several processes may use the same workspace.
 
-    Args: folder: The folder, which is created if it does not exist. You can remove it at any time,
-    because it holds only copies. runtime: Threads and device. stages: A function that gives the reporter
-    of each stage that runs. cache: A folder for results that later jobs can use too, such as the finished
-    runs of a comparison and the states of frozen layers, which take gigabytes. ``None`` keeps no such
-    results.
+    Args:
+        folder: The folder, which is created if it does not exist. You can remove it at any time, because
+            it holds only copies.
+        runtime: Threads and device.
+        stages: A function that gives the reporter of each stage that runs.
+        cache: A folder for results that later jobs can use too, such as the finished runs of a comparison
+            and the states of frozen layers, which take gigabytes. ``None`` keeps no such results.
     """
 
     def __init__(

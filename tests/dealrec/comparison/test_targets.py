@@ -43,7 +43,7 @@ def test_a_coreset_for_a_target_says_what_its_budget_followed_from(tmp_path):
     assert budget["target"]["target"] == 0.9
     assert Curve.model_validate(budget["target"]["curve"]) == curve
     assert found.target is not None
-    assert "takes 25 of 60 samples" in found.target.told
+    assert "needs 25 of 60 samples" in found.target.told
     with pytest.raises(InputError, match="another `min_history`") as caught:
         prune(data, out=tmp_path / "other", **{**asked, "config": {**config, "min_history": 2}})
     assert caught.value.code == "no_curve"

@@ -66,7 +66,7 @@ def test_a_change_of_the_file_is_seen_at_once(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("models = 3", r"`models` is no table"),
+        ("models = 3", r"`models` is not a table"),
         ("[model.x]\nfolder = 'x'", r"has no part `model`"),
         ("[models.x]\nfolder = x", r"models\.toml is not TOML: .*line 2"),
         (
