@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from benchmarks._report import Target, finish
-from dealrec.config.comparison import ALL_DATA, CONTROL, EXCHANGED
+from dealrec.config.compared import ALL_DATA, EXCHANGED
+from dealrec.config.comparison import CONTROL
 from dealrec.metrics.crossed import Spread, detectable, paired, spread
 
 Floats = npt.NDArray[np.float64]

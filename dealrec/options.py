@@ -10,13 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dealrec.config import (
-    DataOptions,
-    SelectionConfig,
-    SplitMethod,
-    data_options,
-    parse_budget,
-)
+from dealrec.config import DataOptions, SplitMethod, data_options, parse_budget
 from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.comparison_options import ComparisonOptions
 from dealrec.config.continuation import Carry, Continuation
@@ -95,8 +89,6 @@ TrackOption = Annotated[
     ),
 ]
 
-COMPARED: str = SelectionConfig.model_fields["method"].default.value
-"""The default of ``--selectors``: the selector that a job has by default."""
 _OF_COMPARISON = ComparisonConfig.model_fields
 
 
@@ -108,8 +100,12 @@ def compared_by(
         ),
     ] = "",
     selectors: Annotated[
-        str, typer.Option(help="The selectors, separated by commas. The controls are always added.")
-    ] = COMPARED,
+        str,
+        typer.Option(
+            help="The selectors, separated by commas; by default those that a job has by default. The "
+            "controls are always added."
+        ),
+    ] = "",
     curve: Annotated[
         str,
         typer.Option(
@@ -163,7 +159,7 @@ def compared_by(
     """
     found: ComparisonOptions = {
         "budgets": [parse_budget(text) for text in _listed(budget)],
-        "selectors": _listed(selectors) if budget else [],
+        "selectors": _listed(selectors),
         "seeds": seeds,
         "smallest_effect": smallest_effect,
         "despite_no_headroom": despite_no_headroom,

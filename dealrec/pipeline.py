@@ -149,8 +149,8 @@ def prune(
         ready = workspace.ingest(files)
         requested, followed = asked.resolved(ready.shape.sha256, config)
         plan = plan_prune(config, requested, ready.shape, target=followed, continued=continued)
-        if not ready.shape.has_ids:  # the selector, and so the models, may follow from the data
-            require_models([stage.spec for stage in plan.stages], plan.options.config, runtime)
+        # The selector, and so the models, may follow from the data.
+        require_models([stage.spec for stage in plan.stages], plan.options.config, runtime)
     found = config_warnings(plan.options.config, plan.options.budget, has_ids=ready.shape.has_ids)
     warned = _warned(found)
     artifacts = {}

@@ -19,7 +19,7 @@ from dealrec.app.kit.context import Context, ContextDep
 from dealrec.app.kit.downloads import scratch
 from dealrec.app.kit.errors import status_of
 from dealrec.app.models.service import visible
-from dealrec.config import ComparisonConfig, SelectionConfig
+from dealrec.config import ComparisonConfig
 from dealrec.config.comparison import CONTROLS
 from dealrec.config.language_models import DEFAULT_MODEL
 from dealrec.config.scales import FINETUNE, Scale
@@ -36,7 +36,7 @@ _START = {
     **{name: str(ComparisonConfig.model_fields[name].default) for name in _NUMBERS[:2]},
     "scale": Scale.CPU.value,
     "model": DEFAULT_MODEL,
-    f"{_PICKED}{SelectionConfig().method}": "1",
+    **{f"{_PICKED}{one.method}": "1" for one in ComparisonConfig.parse({"budgets": [1]}).selectors},
 }
 _FRAMED = (
     "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dealrec.config import Difficulty, EmbeddingSource
+from dealrec.config.scales import EVALUATION, FINETUNE, Scale
+from dealrec.config.selection_training import default_selector
 from dealrec.config.texts import DEFAULT
 
 
@@ -63,6 +65,19 @@ PRESETS = {
                 "held-out users."
             ),
             {"finetune": {}, "evaluation": MEASURED_BRIEFLY},
+        ),
+        Preset(
+            "encoder",
+            "With an encoder",
+            (
+                "Exchanges samples until validation users gain more from a training, then trains a small "
+                "recommender on top of the frozen language model. It reads every title once."
+            ),
+            {
+                "finetune": FINETUNE[Scale.CPU].model_dump(mode="json", exclude_defaults=True),
+                "selection": {"method": default_selector(FINETUNE[Scale.CPU]).value},
+                "evaluation": EVALUATION[Scale.CPU].model_dump(mode="json", exclude_defaults=True),
+            },
         ),
     )
 }

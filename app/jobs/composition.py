@@ -74,11 +74,6 @@ def data_shape(dataset: DatasetRow) -> DataShape:
     )
 
 
-def may_be_texts(dataset: DatasetRow) -> bool:
-    """Whether the data set is, or may turn out to be, of texts without ids."""
-    return not dataset.uploads.get("interactions") and bool(dataset.uploads.get("samples"))
-
-
 def plan_job(job: JobRow, dataset: DatasetRow) -> Plan:
     """Resolve what depends on the data.
 

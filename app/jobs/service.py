@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from dealrec.app.datasets.repository import DatasetRepository
-from dealrec.app.jobs.composition import data_shape, may_be_texts
+from dealrec.app.jobs.composition import data_shape
 from dealrec.app.jobs.continuing import continued_from
 from dealrec.app.jobs.lifecycle import plan_job
 from dealrec.app.jobs.repository import JobRepository
@@ -345,7 +345,7 @@ def _plan(
     job.name = job.name or selection_name(
         dataset.name, budget.budget, config.selection.method, budget.target
     )
-    job.config = as_asked(config) if may_be_texts(dataset) else config.model_dump(mode="json")
+    job.config = as_asked(config)
     plan_job(session, job, dataset)
     return job
 

@@ -7,7 +7,7 @@ import altair as alt
 from dealrec.comparison.curve import shown_share
 from dealrec.comparison.results import Cost, FullCost
 from dealrec.comparison.wording import Gain, level, words
-from dealrec.config.comparison import ALL_DATA
+from dealrec.config.compared import ALL_DATA
 from dealrec.config.curve import Curve, Figure
 from dealrec.reports.charts import ALL, CHOSEN, Row, marks, svg
 

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from dealrec.comparison.checks import turned
 from dealrec.comparison.results import LESS_IS_BETTER, NLL, PREFERENCE, Exchanged, Headroom
 from dealrec.comparison.runs import TrainedRun
-from dealrec.config.comparison import ALL_DATA, EXCHANGED, ComparisonConfig
+from dealrec.config.compared import ALL_DATA, EXCHANGED
+from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.curve import Figure
 from dealrec.metrics.crossed import Difference, estimate, over_users, paired
 from dealrec.recommenders.interface import Measurement

@@ -17,7 +17,8 @@ from dealrec.comparison.summary import FinishedComparison, summarise
 from dealrec.comparison.surrogate_choice import surrogate_choice
 from dealrec.comparison.tables import UNTRAINED
 from dealrec.config import EvaluationConfig
-from dealrec.config.comparison import ALL_DATA, ComparisonConfig
+from dealrec.config.compared import ALL_DATA
+from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.stages import StageName
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples

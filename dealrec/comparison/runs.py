@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from dealrec.comparison.kept_selections import KeptSelection, KeptSelections
 from dealrec.config import FinetuneConfig
-from dealrec.config.comparison import ALL_DATA, EXCHANGED, ComparisonConfig, PlannedRun
+from dealrec.config.compared import ALL_DATA, EXCHANGED
+from dealrec.config.comparison import ComparisonConfig, PlannedRun
 from dealrec.config.stages.select import training_steps
 from dealrec.finetune.schedule import Schedule
 from dealrec.progress import SILENT, Reporter, Silent

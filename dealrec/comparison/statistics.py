@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dealrec.comparison.results import LESS_IS_BETTER, Compare, Row, SameAgainstSame
-from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS
+from dealrec.config.compared import ALL_DATA
+from dealrec.config.comparison import CONTROL, VERDICT_RUNS
 from dealrec.config.curve import Figure
 from dealrec.metrics.crossed import (
     SIGNIFICANT,

@@ -36,7 +36,8 @@ from dealrec.comparison.statistics import (
 )
 from dealrec.comparison.verdict import findings, verdict
 from dealrec.comparison.wording import joined
-from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS, ComparisonConfig
+from dealrec.config.compared import ALL_DATA
+from dealrec.config.comparison import CONTROL, VERDICT_RUNS, ComparisonConfig
 from dealrec.config.curve import Curve, CurveOf
 from dealrec.config.selectors import SELECTORS, selector_needs
 from dealrec.config.stages import StageName, needed_stages

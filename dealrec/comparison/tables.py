@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from dealrec.comparison.results import LESS_IS_BETTER, Compare, ComparisonReport, Row
 from dealrec.comparison.wording import decimals, gain, interval, number, probability, words
-from dealrec.config.comparison import CONTROL, EXCHANGED
+from dealrec.config.compared import EXCHANGED
+from dealrec.config.comparison import CONTROL
 from dealrec.config.curve import Figure
 
 UNTRAINED = "not trained"

@@ -20,7 +20,8 @@ from dealrec.comparison.wording import (
     probability,
     words,
 )
-from dealrec.config.comparison import ALL_DATA, CONTROL, EXCHANGED, VERDICT_RUNS
+from dealrec.config.compared import ALL_DATA, EXCHANGED
+from dealrec.config.comparison import CONTROL, VERDICT_RUNS
 
 Key = TypeVar("Key", bound=Hashable)
 

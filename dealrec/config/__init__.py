@@ -6,7 +6,8 @@ Nothing here imports torch.
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, parse_budget, resolve_budget
 from dealrec.config.columns import Column
-from dealrec.config.comparison import ComparedSelector, ComparisonConfig
+from dealrec.config.compared import ComparedSelector
+from dealrec.config.comparison import ComparisonConfig
 from dealrec.config.data import (
     DataOptions,
     Repeats,

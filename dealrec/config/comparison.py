@@ -2,22 +2,21 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from dealrec.config.base import Config
 from dealrec.config.budget import Budget, resolve_budget
+from dealrec.config.compared import ComparedSelector, NamedSelector
 from dealrec.config.data import MAKES_VALIDATION
 from dealrec.config.effort import EffortConfig
-from dealrec.config.finetune import (
-    FinetuneConfig,
-)
+from dealrec.config.finetune import FinetuneConfig
 from dealrec.config.prune import PruneConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.scales import EVALUATION, FINETUNE, Scale
-from dealrec.config.selection import SelectionChanges, SelectionConfig, SelectionMethod
-from dealrec.config.selection_training import with_training_of
+from dealrec.config.selection import SelectionConfig, SelectionMethod
+from dealrec.config.selection_training import default_selector, with_training_of
 from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.errors import FieldError, InputError
 
@@ -31,10 +30,6 @@ CONTROLS = (
 )
 """The selectors that every other one is set beside; added where they are not asked for. One that looks
 at times is left out where the data have none."""
-ALL_DATA = "all data"
-"""The name of training on all samples in a report, or on as many as the headroom is shown with."""
-EXCHANGED = "histories exchanged"
-"""The name of training on the best coreset with histories exchanged between its users."""
 _MOST_FULL_DATA_RUNS = 100
 VERDICT_RUNS = 5
 """The fewest runs of a selector of which anything is said to be better, worse or level."""
@@ -48,42 +43,6 @@ _SHARED = (
     "influence nor effort, set these options, or use the selector `dealrec` with the published "
     "options of its selection."
 )
-
-
-class ComparedSelector(Config):
-    """A selector with options of its own."""
-
-    method: SelectionMethod
-    label: str | None = Field(None, min_length=1, max_length=60)
-    """The selector's name in the report, which must be unique; default: its method."""
-    runs: int | None = Field(None, ge=2, le=1000)
-    """``None``: as many as ``seeds``."""
-    selection: SelectionChanges = Field(default_factory=dict)
-    """Options of the selection that differ from ``config.selection``."""
-    added: bool = False
-    """Whether it is here because every comparison has this control, and not because it was asked for."""
-
-    @model_validator(mode="after")
-    def _own_label(self) -> Self:
-        """A label that says what another selector is would be taken for it."""
-        taken = {ALL_DATA, EXCHANGED, *SelectionMethod} - {self.method}
-        if self.label in taken:
-            raise ValueError(f"the label `{self.label}` is already the name of something else")
-        return self
-
-    @property
-    def name(self) -> str:
-        """Its label, or that of its method."""
-        return self.label or self.method.value
-
-
-_Named = Annotated[
-    ComparedSelector,
-    BeforeValidator(
-        lambda value: {"method": value} if isinstance(value, str) else value,
-        json_schema_input_type=SelectionMethod | ComparedSelector,
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -109,9 +68,9 @@ class ComparisonConfig(Config):
     drawn."""
     budgets: tuple[Budget, ...] = Field((), max_length=16, validate_default=True)
     """The budgets at which selectors are compared. Empty if only a ``curve`` is wanted."""
-    selectors: tuple[_Named, ...] = Field((), max_length=40, validate_default=True)
+    selectors: tuple[NamedSelector, ...] = Field((), max_length=40, validate_default=True)
     """The selectors to compare. A bare name uses the options of ``config.selection``. The controls are
-    always added."""
+    always added. Empty: those that a job has by default, without a training and with that of the runs."""
     seeds: int = Field(_USUAL_RUNS, ge=2, le=1000)
     """The number of runs of each selector at each budget. An interval needs at least two, a verdict five."""
     smallest_effect: float = Field(0.02, gt=0)
@@ -149,8 +108,10 @@ class ComparisonConfig(Config):
             if budgets == () and selectors:
                 raise ValueError("cannot be compared, because `budgets` is empty")
             return selectors
-        if not selectors:
-            raise ValueError("must not be empty")
+        selectors = selectors or (
+            ComparedSelector(method=SelectionConfig().method),
+            ComparedSelector(method=SelectionMethod.METAGRADIENT, added=True),
+        )
         names = {selector.name for selector in selectors}
         missing = (method for method in CONTROLS if method.value not in names)
         selectors = (
@@ -188,6 +149,9 @@ class ComparisonConfig(Config):
                 "a comparison trains every run in full from a fresh adapter: leave "
                 "`finetune.validation` and `finetune.from_adapter` out"
             )
+        usual = {*CONTROLS, default_selector(trained)}
+        kept = tuple(s for s in self.selectors if not s.added or s.method in usual)
+        object.__setattr__(self, "selectors", kept)
         if Need.EFFORT not in self.needs():
             update["effort"], selection = None, selection.without_effort()
         elif self.config.effort is None and not left_out:
@@ -227,11 +191,11 @@ class ComparisonConfig(Config):
         names = {selector.name for selector in self.selectors}
         return [method.value for method in CONTROLS if method.value in names]
 
-    def for_data(self, *, has_times: bool) -> Self:
-        """Without the controls that nobody asked for and that look at times, if there are none."""
-        if has_times:
-            return self
-        kept = (s for s in self.selectors if not s.added or Need.TIMES not in self._needs_of(s))
+    def for_data(self, *, has_times: bool, has_validation: bool) -> Self:
+        """Leave out the selectors that nobody asked for and that need what the data do not have."""
+        missing = frozenset() if has_times else frozenset({Need.TIMES})
+        missing |= frozenset() if has_validation else VALIDATION
+        kept = (s for s in self.selectors if not (s.added and missing & self._needs_of(s)))
         return self.model_copy(update={"selectors": tuple(kept)})
 
     def _needs_of(self, selector: ComparedSelector) -> frozenset[Need]:

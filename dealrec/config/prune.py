@@ -13,7 +13,7 @@ from dealrec.config.influence import InfluenceConfig, RiskTarget
 from dealrec.config.prompt import PromptConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.selection import SelectionConfig, SelectionMethod
-from dealrec.config.selection_training import with_training_of
+from dealrec.config.selection_training import default_selector, with_training_of
 from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.config.surrogate import SURROGATES, SurrogateConfig
 from dealrec.config.titles import TitlesConfig
@@ -105,6 +105,17 @@ class PruneConfig(Config):
                 "another value of `influence.parameters`, such as `item_embedding` or `all`"
             )
         return self
+
+    def with_default_selector(self, *, has_validation: bool) -> "PruneConfig":
+        """Fill in the selector for the training that follows, if none was asked for and the data allow it."""
+        if "method" in self.selection.model_fields_set or not has_validation:
+            return self
+        method = default_selector(self.finetune)
+        selection = self.selection.model_copy(update={"method": method})
+        titles = self.titles
+        if SELECTORS[method].trains:
+            selection, titles = with_training_of(self.finetune, selection, titles)
+        return self.model_copy(update={"selection": selection, "titles": titles})
 
     def of_coreset(self) -> "PruneConfig":
         """The options that decide the coreset; the others are left out.

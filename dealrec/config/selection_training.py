@@ -1,19 +1,31 @@
-"""The recommender that a selector trains while it selects: by default the one that is trained afterwards.
+"""The selector by default, and the recommender that a selector trains while it selects.
 
 A coreset that is chosen by a training helps most where that training is like the one that follows. So options
 that a selection does not give are those of ``finetune``, where this trains the recommender ``encoder`` over a
 language model that stays as it is.
 """
 
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
-from dealrec.config.finetune import FinetuneConfig
+from dealrec.config.finetune import FinetuneConfig, HistoryVector
 from dealrec.config.recommenders import ENCODER
 from dealrec.config.scales import FINETUNE, Scale
-from dealrec.config.selection import SelectionConfig
+from dealrec.config.selection import SelectionConfig, SelectionMethod
 from dealrec.config.titles import TitlesConfig
 
 Options = TypeVar("Options", SelectionConfig, TitlesConfig)
+
+
+def default_selector(finetune: FinetuneConfig | None) -> SelectionMethod:
+    """The selector for a training that follows, on data with validation users, if none is asked for.
+
+    ``metagradient`` where the recommender is ``encoder`` over frozen vectors of titles: there it was better
+    than random selection and than popular targets on test users (``benchmarks/PROTOCOL.md``, the second
+    trial). Other trainings were not asked.
+    """
+    if _trains_frozen_encoder(finetune) and finetune.encoder.history is HistoryVector.TITLES:
+        return SelectionMethod.METAGRADIENT
+    return SelectionConfig().method
 
 
 def encoder_of(selection: SelectionConfig) -> FinetuneConfig:
@@ -44,7 +56,7 @@ def with_training_of(
     finetune: FinetuneConfig | None, selection: SelectionConfig, titles: TitlesConfig
 ) -> tuple[SelectionConfig, TitlesConfig]:
     """Fill in from ``finetune`` what was not given, if it trains such a recommender."""
-    if finetune is None or finetune.recommender != ENCODER or finetune.lora.last_layers != 0:
+    if not _trains_frozen_encoder(finetune):
         return selection, titles
     encoder = finetune.encoder
     trained = {
@@ -59,6 +71,12 @@ def with_training_of(
     if "model" not in titles.model_fields_set:
         read |= {"model": finetune.model, "dtype": finetune.dtype}
     return _filled(selection, trained), _filled(titles, read)
+
+
+def _trains_frozen_encoder(finetune: FinetuneConfig | None) -> TypeGuard[FinetuneConfig]:
+    return (
+        finetune is not None and finetune.recommender == ENCODER and finetune.lora.last_layers == 0
+    )
 
 
 def _filled(options: Options, values: dict[str, Any]) -> Options:

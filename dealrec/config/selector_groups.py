@@ -12,7 +12,12 @@ from dealrec.config.selectors import SELECTORS, Need, SelectorEntry, listed_need
 
 _FREE = frozenset({Need.TARGETS, Need.HISTORY_LENGTHS, Need.TIMES})
 """The inputs that a control may use: none of them comes from a model."""
-_RECOMMENDED = (SelectionConfig().method, SelectionMethod.ROUND_ROBIN)
+_RECOMMENDED = (
+    SelectionMethod.METAGRADIENT,
+    SelectionConfig().method,
+    SelectionMethod.ROUND_ROBIN,
+)
+"""First the winner of the second trial, then the defaults of the first (``benchmarks/PROTOCOL.md``)."""
 
 
 @dataclass(frozen=True)

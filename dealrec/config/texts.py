@@ -51,16 +51,14 @@ def text_selectors() -> list[SelectionMethod]:
 
 
 def as_asked(config: PruneConfig) -> dict[str, Any]:
-    """The configuration as JSON without the defaults that :func:`for_texts` may replace.
+    """The configuration as JSON without the defaults that the data may replace.
 
-    A job on data that are not validated yet keeps this, so that they can still decide.
+    A job keeps this until its data are validated, so that they can still decide
+    (:func:`for_texts`, :meth:`PruneConfig.with_default_selector`).
     """
     written = config.model_dump(mode="json")
-    for part, names in (("selection", ("method", "difficulty")), ("embedding", ("source",))):
-        asked = getattr(config, part).model_fields_set
-        for name in names:
-            if name not in asked:
-                del written[part][name]
+    for part in ("selection", "titles", "embedding"):
+        written[part] = getattr(config, part).model_dump(mode="json", exclude_unset=True)
     if "effort" not in config.model_fields_set:
         del written["effort"]
     return written

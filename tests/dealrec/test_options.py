@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from dealrec.cli import prune_command
-from dealrec.config import DataOptions, PruneConfig
+from dealrec.config import ComparisonConfig, DataOptions, PruneConfig
+from dealrec.config.comparison import CONTROLS
 from dealrec.config.continuation import Carry, Continuation
 from dealrec.errors import InputError
-from dealrec.options import COMPARED, Asked, asked_for, continued_by, reads_data
+from dealrec.options import Asked, asked_for, compared_by, continued_by, reads_data
 from dealrec.terminal import resumable_display
 
 
@@ -58,7 +59,14 @@ def test_an_interruption_says_that_what_is_finished_is_kept(capsys):
 
 
 def test_a_comparison_asks_by_default_for_the_selector_that_jobs_have_by_default():
-    assert PruneConfig().selection.method.value == COMPARED
+    asked = compared_by(budget="16")
+    default = ComparisonConfig.parse({name: asked[name] for name in ("budgets", "selectors")})
+    without_training, trained_like_the_runs = (
+        PruneConfig.parse({"finetune": finetune}).with_default_selector(has_validation=True)
+        for finetune in (None, default.config.finetune)
+    )
+    methods = [one.method for one in default.selectors if one.method not in CONTROLS]
+    assert methods == [without_training.selection.method, trained_like_the_runs.selection.method]
 
 
 def test_how_a_command_goes_on_from_an_earlier_result() -> None:

@@ -93,8 +93,13 @@ class DataShape:
         return replace(self, has_times=False), config
 
     def decided(self, config: PruneConfig) -> PruneConfig:
-        """Fill in the defaults that texts without ids have; see :func:`~dealrec.config.texts.for_texts`."""
-        return config if self.has_ids else for_texts(config)
+        """Fill in the selector that was not asked for, and the other defaults that texts without ids have.
+
+        See :func:`~dealrec.config.texts.for_texts`.
+        """
+        if not self.has_ids:
+            return for_texts(config)
+        return config.with_default_selector(has_validation=self.has_validation)
 
     def samples(self, config: PruneConfig) -> int:
         """Count the samples; raises :class:`InputError` (``no_samples``) if there are none."""
@@ -284,7 +289,7 @@ def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     data.require_prompt(comparison.config.prompt)
     data, config = data.with_samples_of(comparison.config)
     comparison = comparison.model_copy(update={"config": config})
-    comparison = comparison.for_data(has_times=data.has_times)
+    comparison = comparison.for_data(has_times=data.has_times, has_validation=data.has_validation)
     selections = map(comparison.selection, comparison.selectors)
     data.require_times(selections, "selectors", comparison.config.influence)
     comparison = comparison.resolved(has_validation=data.has_validation, has_test=data.has_test)

@@ -26,7 +26,6 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "budget true": ({"budgets": [True, 5]}, "invalid_budget", "budgets.0"),
     "budget above": ({"budgets": [5, 10_000]}, "budget_too_large", "budgets.1"),
     "budget twice": ({"budgets": [5, 0.5, 5]}, "invalid_budget", "budgets.2"),
-    "no selector": ({"selectors": []}, "invalid_config", "selectors"),
     "unknown selector": ({"selectors": ["random", "best"]}, "invalid_config", "selectors.1.method"),
     "import path": ({"selectors": ["os:system"]}, "invalid_config", "selectors.0.method"),
     "unknown option": (

@@ -30,7 +30,7 @@ def test_a_training_goes_on_from_the_adapter_of_the_earlier_job(
     assert (other.status_code, other.json()["code"]) == (409, "continuation_not_possible")
     wider = {**body, "config": {**body["config"], "surrogate": {"hidden_size": 32}}}
     refused = client.post("/v1/jobs", json=wider).json()
-    assert refused["code"] == "continuation_not_possible" and "32 now" in refused["detail"]
+    assert refused["code"] == "continuation_not_possible" and "now 32" in refused["detail"]
     how = {**body, "continue_from": None}
     assert client.post("/v1/jobs", json=how).status_code == 422
     estimate = client.post("/v1/estimates", json=body)

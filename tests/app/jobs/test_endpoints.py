@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 
 from dealrec.app.kit.database import Database
 from dealrec.app.tables.datasets import DatasetRow
+from dealrec.config.scales import FINETUNE, Scale
 from tests.app.conftest import Finisher, samples_of
 from tests.app.datasets.test_endpoints import files_left
 
@@ -31,6 +32,21 @@ def test_a_job_on_a_ready_data_set_is_planned_and_resolved(
         "/v1/jobs?state=running"
     ).json()["data"] == [job]
     assert client.get("/v1/jobs?dataset_id=ds_other").json()["data"] == []
+
+
+def test_the_selector_that_nobody_asked_for_follows_from_the_training(
+    client: TestClient, finisher: Finisher
+) -> None:
+    encoder = FINETUNE[Scale.CPU].model_dump(mode="json", exclude_defaults=True) | {"epochs": 7}
+    body = {"dataset_id": finisher.dataset().id, "budget": 9, "config": {"finetune": encoder}}
+    job = client.post("/v1/jobs", json=body).json()
+    assert job["config"]["selection"]["method"] == "metagradient"
+    assert job["config"]["selection"]["training_epochs"] == 7
+    assert "titles" in {stage["name"] for stage in job["stages"]}
+    assert "metagradient" in job["name"]
+    estimate = client.post("/v1/estimates", json=body).json()
+    assert "titles" in {stage["name"] for stage in estimate["stages"]}
+    assert estimate["warnings"] == []
 
 
 def test_a_job_on_a_validating_data_set_waits(client: TestClient, csv: bytes) -> None:

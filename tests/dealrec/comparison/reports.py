@@ -23,7 +23,8 @@ from dealrec.comparison.results import (
 from dealrec.comparison.statistics import differences, table
 from dealrec.comparison.verdict import findings, verdict
 from dealrec.config import SelectionMethod
-from dealrec.config.comparison import ALL_DATA, CONTROL, VERDICT_RUNS, ComparisonConfig
+from dealrec.config.compared import ALL_DATA
+from dealrec.config.comparison import CONTROL, VERDICT_RUNS, ComparisonConfig
 from dealrec.config.scales import Scale
 from dealrec.config.selectors import SELECTORS
 

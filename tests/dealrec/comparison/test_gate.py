@@ -11,7 +11,7 @@ from dealrec.comparison.running import compare
 from dealrec.comparison.runs import select_runs
 from dealrec.comparison.training import RunTrainer
 from dealrec.config import ComparisonConfig
-from dealrec.config.comparison import ALL_DATA
+from dealrec.config.compared import ALL_DATA
 from dealrec.data.ingest import ingest
 from dealrec.data.samples import build_samples
 from dealrec.data.synthetic import write_sample_data

@@ -10,7 +10,7 @@ from dealrec.comparison.results import PREFERENCE
 from dealrec.comparison.runs import SelectedRun, TrainedRun, exchanged_run
 from dealrec.comparison.training import exchange_histories
 from dealrec.config import ComparisonConfig, FinetuneConfig
-from dealrec.config.comparison import ALL_DATA, EXCHANGED
+from dealrec.config.compared import ALL_DATA, EXCHANGED
 from dealrec.data.prompts import PromptedSample
 from dealrec.recommenders.interface import Measurement
 

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dealrec.comparison.results import ComparisonReport
-from dealrec.config.comparison import CONTROLS, EXCHANGED
+from dealrec.config.compared import EXCHANGED
+from dealrec.config.comparison import CONTROLS
 from dealrec.data.synthetic import write_sample_data
 from dealrec.errors import Cancelled, InputError
 from dealrec.pipeline import compare

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from dealrec.config import ComparisonConfig
+from dealrec.config import ComparisonConfig, SelectionConfig, SelectionMethod
 from dealrec.config.comparison import CONTROLS
-from dealrec.config.scales import Scale
+from dealrec.config.scales import FINETUNE, Scale
 from dealrec.errors import InputError
 
 
@@ -48,7 +48,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no effect": ({"smallest_effect": 0}, "smallest_effect"),
     "no budget": ({"budgets": []}, "budgets"),
     "selectors at no budget": ({"budgets": [], "curve": [5]}, "selectors"),
-    "no selector": ({"selectors": []}, "selectors"),
     "a budget of the curve": ({"curve": [5, 0]}, "curve.1"),
     "a curve without its end": ({"curve": [5], "full_data_runs": 0}, ""),
 }
@@ -137,3 +136,27 @@ def test_settings_for_cpus_are_read_by_the_name_that_they_once_had():
     assert Scale("smoke") is Scale.CPU
     with pytest.raises(InputError, match="must be one of cpu, full"):
         ComparisonConfig.parse({"budgets": [4], "selectors": ["random"], "scale": "huge"})
+
+
+def test_without_selectors_the_defaults_are_compared():
+    usual = [SelectionConfig().method, SelectionMethod.METAGRADIENT]
+    asked = comparison(selectors=[])
+    assert [one.method for one in asked.selectors] == [*CONTROLS, *usual]
+    generative = comparison(selectors=[], scale="full")
+    assert [one.method for one in generative.selectors] == [*CONTROLS, *usual[:1]]
+
+
+def test_a_default_that_the_data_do_not_allow_is_left_out_and_does_not_come_back():
+    asked = comparison(selectors=[]).for_data(has_times=True, has_validation=False)
+    methods = [one.method for one in asked.selectors]
+    assert methods == [*CONTROLS, SelectionConfig().method]
+    stored = ComparisonConfig.model_validate(asked.model_dump(mode="json"))
+    assert [one.method for one in stored.selectors] == methods
+    named = comparison(selectors=["metagradient"]).for_data(has_times=True, has_validation=False)
+    assert "metagradient" in [one.method for one in named.selectors]
+
+
+def test_the_default_trains_as_the_runs_do():
+    finetune = FINETUNE[Scale.CPU].model_copy(update={"epochs": 7})
+    asked = comparison(selectors=[], config={"finetune": finetune.model_dump(mode="json")})
+    assert asked.config.selection.training_epochs == 7

@@ -83,3 +83,25 @@ def test_another_recommender_or_selector_changes_nothing():
     for config in (pruned(finetune={"epochs": 3}), pruned("random", finetune=ENCODER)):
         assert config.selection.model_dump(exclude={"method"}) == default
         assert config.titles == TitlesConfig()
+
+
+def defaulted(*, has_validation=True, **config):
+    return PruneConfig.parse(config).with_default_selector(has_validation=has_validation)
+
+
+def test_it_is_the_default_before_the_training_that_it_was_tried_for():
+    found = defaulted(finetune=ENCODER)
+    assert found.selection.method == "metagradient"
+    assert {name: getattr(found.selection, name) for name in TRAINED} == TRAINED
+    assert {name: getattr(found.titles, name) for name in READ} == READ
+
+
+def test_it_is_no_default_elsewhere():
+    usual = SelectionConfig().method
+    by_prompt = {**ENCODER, "encoder": {"history": "prompt"}}
+    adapted = {"recommender": "encoder", "lora": {"last_layers": 2}}
+    for finetune in (None, {}, by_prompt, adapted):
+        assert defaulted(finetune=finetune).selection.method == usual
+    assert defaulted(finetune=ENCODER, has_validation=False).selection.method == usual
+    asked = defaulted(finetune=ENCODER, selection={"method": "random"})
+    assert asked.selection.method == "random"
