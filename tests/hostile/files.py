@@ -230,7 +230,7 @@ FILES: dict[str, HostileFile] = {
     ),
     "a million items in one history": HostileFile(
         b"user_id:token\titem_id_list:token_seq\n"
-        + b"".join(b"u%d\t%b\n" % (n, b"a " * 400_000) for n in range(3)),
+        + b"".join(b"u%d\t%b\n" % (n, b"a b " * 200_000) for n in range(3)),
         "ready",
     ),
     "tar in gzip": HostileFile(tarred(), "unsupported_format"),
@@ -288,10 +288,9 @@ FILES: dict[str, HostileFile] = {
     ),
     "UTF-32": HostileFile(GOOD.decode().encode("utf-32"), "ready"),
     "a byte of Latin-1": HostileFile(GOOD + b"Jos\xe9,i,1\n", "ready", told="invalid_text"),
-    "bytes of no encoding": HostileFile(
-        GOOD + b"".join(b"u,\xff\x81%c,%d\n" % (n, n) for n in range(129, 132)),
-        "ready",
-        told="invalid_text",
+    # Some code page has a letter for every byte. It is found, and the report names it.
+    "bytes of no UTF": HostileFile(
+        GOOD + b"".join(b"u,\xff\x81%c,%d\n" % (n, n) for n in range(129, 132)), "ready"
     ),
     "NUL bytes": HostileFile(LATE_NUL, "not_tabular"),
     "HTML": HostileFile(b"<!doctype html><script>alert(1)</script>", "not_tabular"),
@@ -316,7 +315,7 @@ FILES: dict[str, HostileFile] = {
     ),
     "JSON of 400,000 levels": HostileFile(objects('{"a":' * 200_000), "ready", told="invalid_json"),
     "JSON numbers without end": HostileFile(
-        objects("9" * 100_000, "1e999999", "-1e400"), "ready", told="invalid_timestamp"
+        objects("9" * 100_000, "1e999999", "-1e400"), "too_many_rejected"
     ),
     "JSON's NaN and Infinity": HostileFile(
         objects("NaN", "-Infinity"), "ready", told="invalid_timestamp"

@@ -131,7 +131,9 @@ NEW: dict[str, HostileFile] = {
         quick=True,
     ),
     "titles in a mixture of encodings": HostileFile(
-        GOOD, "ready", items=titled("latin-1", *["T"] * 6, "Jos\xe9") + b"i9,\xff\xfe\n"
+        GOOD,
+        "invalid_encoding",
+        items=titled("latin-1", *["T"] * 6, "Jos\xe9") + b"i9,\xff\xfe\n",
     ),
     "titles of lone surrogates": HostileFile(
         GOOD, "too_many_rejected", items=titled("utf-8", *["T"] * 7) + b"i1,\xed\xa0\x80\n"
