@@ -291,7 +291,7 @@ def continued_by(
             min=0,
             max=1,
             metavar="SHARE",
-            help="The share of the users without new rows that the surrogate learns again; default: 0.25.",
+            help="The share of the users without new rows that the surrogate learns again; default: 1.",
         ),
     ] = None,
     carry_adapter: Annotated[

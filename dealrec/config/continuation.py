@@ -36,9 +36,10 @@ class Continuation(Config):
     surrogate_epochs: int = Field(1, ge=1, le=10_000)
     """The number of epochs for which the surrogate is trained further, starting from its earlier
     weights. This replaces ``surrogate.epochs``."""
-    surrogate_replay: float = Field(0.25, ge=0, le=1)
+    surrogate_replay: float = Field(1.0, ge=0, le=1)
     """The share of the users without new training rows that the surrogate learns again, besides all users
-    with new ones. They are drawn anew for each version, and what the others lose is measured. 1 means all."""
+    with new ones. They are drawn anew for each version, and the loss on the others is measured before and
+    after. 1 means that all users are learned again."""
     coreset: Carry = Carry.ANEW
     """What happens to the samples of the earlier coreset."""
     replaced_share: float = Field(0.2, ge=0, le=1)

@@ -16,7 +16,7 @@ from dealrec.surrogates.ensemble import Ensemble
 from dealrec.surrogates.growing import EarlierSurrogates
 from dealrec.surrogates.interface import Surrogate
 
-_MOST = 2000
+_MOST = 1000
 """The most rows that are asked of each kind, spread evenly over the users."""
 
 Bools = npt.NDArray[np.bool_]

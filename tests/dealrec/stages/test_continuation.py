@@ -67,7 +67,7 @@ def test_a_job_goes_on_from_the_last_one_and_says_what_it_kept(
     data: Path, config: dict[str, Any], later: Path, first: PruneResult, tmp_path: Path
 ) -> None:
     given: dict[str, Any] = {"appended": [later], "work": first.folder / ".work"}
-    continuation = Continuation(surrogate_epochs=1, coreset="top_up")
+    continuation = Continuation(surrogate_epochs=1, surrogate_replay=0.25, coreset="top_up")
     on = prune(
         data,
         tmp_path / "on",
