@@ -61,7 +61,7 @@ def estimate_comparison(
     _require_ready(dataset)
     config = body.comparison()
     data = data_shape(dataset)
-    config = config.for_data(has_times=data.has_times, has_validation=data.has_validation)
+    config = config.for_data(has_times=data.has_times, can_aim=data.can_aim)
     plan = plan_comparison(config, data)
     largest, _ = config.largest(data.samples(config.config))
     found = _estimate(session, tenant_id, plan, dataset, largest)

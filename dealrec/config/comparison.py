@@ -16,7 +16,11 @@ from dealrec.config.prune import PruneConfig
 from dealrec.config.published import EFFORT, INFLUENCE, require_published, with_published
 from dealrec.config.scales import EVALUATION, FINETUNE, Scale
 from dealrec.config.selection import SelectionConfig, SelectionMethod
-from dealrec.config.selection_training import default_selector, with_training_of
+from dealrec.config.selection_training import (
+    default_selector,
+    with_training_of,
+    without_training_of,
+)
 from dealrec.config.selectors import SELECTORS, VALIDATION, Need, selector_needs
 from dealrec.errors import FieldError, InputError
 
@@ -113,7 +117,9 @@ class ComparisonConfig(Config):
             ComparedSelector(method=SelectionMethod.METAGRADIENT, added=True),
         )
         names = {selector.name for selector in selectors}
-        missing = (method for method in CONTROLS if method.value not in names)
+        # A stored comparison has its controls; one that the data did not allow must not come back.
+        complete = any(one.added and one.name == CONTROL for one in selectors)
+        missing = () if complete else [one for one in CONTROLS if one.value not in names]
         selectors = (
             *(ComparedSelector(method=method, added=True) for method in missing),
             *selectors,
@@ -191,12 +197,28 @@ class ComparisonConfig(Config):
         names = {selector.name for selector in self.selectors}
         return [method.value for method in CONTROLS if method.value in names]
 
-    def for_data(self, *, has_times: bool, has_validation: bool) -> Self:
-        """Leave out the selectors that nobody asked for and that need what the data do not have."""
+    def for_data(self, *, has_times: bool, can_aim: bool) -> Self:
+        """Leave out the selectors that nobody asked for and that need what the data do not have.
+
+        ``can_aim`` says whether they have enough validation users for a default that aims at them.
+        """
         missing = frozenset() if has_times else frozenset({Need.TIMES})
-        missing |= frozenset() if has_validation else VALIDATION
-        kept = (s for s in self.selectors if not (s.added and missing & self._needs_of(s)))
-        return self.model_copy(update={"selectors": tuple(kept)})
+        missing |= frozenset() if can_aim else VALIDATION
+        kept = [s for s in self.selectors if not (s.added and missing & self._needs_of(s))]
+        if len(kept) == len(self.selectors):
+            return self
+        controls = {method.value for method in CONTROLS}
+        update = {
+            "added": True
+        }  # even those that were named: this is how a stored comparison is known
+        selectors = tuple(s.model_copy(update=update) if s.name in controls else s for s in kept)
+        config = self.config
+        if not any(SELECTORS[selector.method].trains for selector in selectors):
+            found = without_training_of(config.finetune, config.selection, config.titles)
+            config = config.model_copy(
+                update=dict(zip(("selection", "titles"), found, strict=True))
+            )
+        return self.model_copy(update={"selectors": selectors, "config": config})
 
     def _needs_of(self, selector: ComparedSelector) -> frozenset[Need]:
         return selector_needs(self.selection(selector))

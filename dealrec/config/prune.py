@@ -106,9 +106,12 @@ class PruneConfig(Config):
             )
         return self
 
-    def with_default_selector(self, *, has_validation: bool) -> "PruneConfig":
-        """Fill in the selector for the training that follows, if none was asked for and the data allow it."""
-        if "method" in self.selection.model_fields_set or not has_validation:
+    def with_default_selector(self, *, can_aim: bool) -> "PruneConfig":
+        """Fill in the selector for the training that follows, if none was asked for and the data allow it.
+
+        ``can_aim`` says whether they have enough validation users.
+        """
+        if "method" in self.selection.model_fields_set or not can_aim:
             return self
         method = default_selector(self.finetune)
         selection = self.selection.model_copy(update={"method": method})

@@ -17,7 +17,7 @@ Options = TypeVar("Options", SelectionConfig, TitlesConfig)
 
 
 def default_selector(finetune: FinetuneConfig | None) -> SelectionMethod:
-    """The selector for a training that follows, on data with validation users, if none is asked for.
+    """The selector for a training that follows, on data with enough validation users, if none is asked for.
 
     ``metagradient`` where the recommender is ``encoder`` over frozen vectors of titles: there it was better
     than random selection and than popular targets on test users (``benchmarks/PROTOCOL.md``, the second
@@ -58,8 +58,24 @@ def with_training_of(
     """Fill in from ``finetune`` what was not given, if it trains such a recommender."""
     if not _trains_frozen_encoder(finetune):
         return selection, titles
+    read = _read_by(finetune)
+    if "model" in titles.model_fields_set:
+        del read["model"], read["dtype"]
+    return _filled(selection, _trained_by(finetune)), _filled(titles, read)
+
+
+def without_training_of(
+    finetune: FinetuneConfig | None, selection: SelectionConfig, titles: TitlesConfig
+) -> tuple[SelectionConfig, TitlesConfig]:
+    """Undo :func:`with_training_of` where no selector trains after all."""
+    if not _trains_frozen_encoder(finetune):
+        return selection, titles
+    return _emptied(selection, _trained_by(finetune)), _emptied(titles, _read_by(finetune))
+
+
+def _trained_by(finetune: FinetuneConfig) -> dict[str, Any]:
     encoder = finetune.encoder
-    trained = {
+    return {
         "training_epochs": finetune.epochs,
         "training_batch": finetune.batch_size,
         "training_rate": encoder.learning_rate,
@@ -67,10 +83,15 @@ def with_training_of(
         "training_decay": encoder.decay,
         "training_dimensions": encoder.dimensions,
     }
-    read = {"pooling": encoder.pooling, "max_tokens": finetune.max_tokens}
-    if "model" not in titles.model_fields_set:
-        read |= {"model": finetune.model, "dtype": finetune.dtype}
-    return _filled(selection, trained), _filled(titles, read)
+
+
+def _read_by(finetune: FinetuneConfig) -> dict[str, Any]:
+    return {
+        "pooling": finetune.encoder.pooling,
+        "max_tokens": finetune.max_tokens,
+        "model": finetune.model,
+        "dtype": finetune.dtype,
+    }
 
 
 def _trains_frozen_encoder(finetune: FinetuneConfig | None) -> TypeGuard[FinetuneConfig]:
@@ -82,3 +103,11 @@ def _trains_frozen_encoder(finetune: FinetuneConfig | None) -> TypeGuard[Finetun
 def _filled(options: Options, values: dict[str, Any]) -> Options:
     given = options.model_fields_set
     return options.model_copy(update={name: values[name] for name in values.keys() - given})
+
+
+def _emptied(options: Options, values: dict[str, Any]) -> Options:
+    fields = type(options).model_fields
+    filled = {
+        name: fields[name].default for name in values if getattr(options, name) == values[name]
+    }
+    return options.model_copy(update=filled)

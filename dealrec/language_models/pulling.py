@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dealrec.config.language_models import hub_cache, not_available
@@ -76,13 +76,14 @@ def pinned_commit(name: str, repository: str, revision: str) -> str:
 
 @contextmanager
 def _talking_to_hub(name: str, repository: str) -> Iterator[None]:
+    import httpx
     from huggingface_hub import errors
 
-    try:
-        from httpx2 import HTTPError  # what huggingface_hub 2 talks through
-    except ImportError:
-        from httpx import HTTPError  # type: ignore[assignment,unused-ignore]  # huggingface_hub 1
+    unreachable: tuple[type[Exception], ...] = (httpx.HTTPError,)  # of huggingface_hub 1
+    with suppress(ImportError):
+        import httpx2
 
+        unreachable += (httpx2.HTTPError,)  # of huggingface_hub 2
     with quiet_transformers():
         try:
             yield
@@ -101,7 +102,7 @@ def _talking_to_hub(name: str, repository: str) -> Iterator[None]:
             reason = "the Hugging Face Hub cannot be reached"
         except errors.HfHubHTTPError as error:
             reason = f"the Hugging Face Hub answered with status {error.response.status_code}"
-        except HTTPError:
+        except unreachable:
             reason = "the Hugging Face Hub cannot be reached"
         except OSError as error:
             reason = f"its files cannot be written: {error.strerror}"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
+import numpy.typing as npt
 
 from dealrec.config import Split
 from dealrec.data.dataset import SPLIT_CODES, Bools, Dataset
@@ -33,8 +34,8 @@ class Repetition:
         changed[has.users()[new_rows(had, has)]] = True
         seed = int.from_bytes(blake2b(now.sha256.encode(), digest_size=8).digest(), "little")
         learned = changed | drawn_users(now, replay, seed)
-        enough = np.bincount(has.users(), minlength=now.n_users)[learned] > 1
-        return cls(changed, learned if enough.any() else np.ones(now.n_users, bool))
+        enough = _lengths(now)[learned].max(initial=0) > 1
+        return cls(changed, learned if enough else np.ones(now.n_users, bool))
 
     @property
     def whole(self) -> bool:
@@ -47,11 +48,15 @@ class Repetition:
         return blake2b(np.packbits(self.learned).tobytes(), digest_size=32).hexdigest()
 
     def part(self, dataset: Dataset) -> Dataset:
-        """Leave out the training interactions of the users that are not learned again."""
+        """Leave out the training interactions of the users that are not learned again.
+
+        ``dataset`` may be a part of the data. Where that leaves no sequence to learn, all of it is learned.
+        """
         if self.whole:
             return dataset
         held_out = dataset.splits != SPLIT_CODES[Split.TRAIN]
-        return restricted(dataset, held_out | self.learned[dataset.users()])
+        found = restricted(dataset, held_out | self.learned[dataset.users()])
+        return found if _lengths(found).max(initial=0) > 1 else dataset
 
     def left_out(self, dataset: Dataset) -> Bools:
         """[N] the training interactions of the users that are not learned again."""
@@ -72,3 +77,8 @@ class Repetition:
 def _training(dataset: Dataset) -> Dataset:
     """The training interactions alone."""
     return restricted(dataset, dataset.splits == SPLIT_CODES[Split.TRAIN])
+
+
+def _lengths(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Count the training interactions of each user [U]."""
+    return np.bincount(_training(dataset).users(), minlength=dataset.n_users)

@@ -62,7 +62,7 @@ def test_a_comparison_asks_by_default_for_the_selector_that_jobs_have_by_default
     asked = compared_by(budget="16")
     default = ComparisonConfig.parse({name: asked[name] for name in ("budgets", "selectors")})
     without_training, trained_like_the_runs = (
-        PruneConfig.parse({"finetune": finetune}).with_default_selector(has_validation=True)
+        PruneConfig.parse({"finetune": finetune}).with_default_selector(can_aim=True)
         for finetune in (None, default.config.finetune)
     )
     methods = [one.method for one in default.selectors if one.method not in CONTROLS]

@@ -38,6 +38,9 @@ from dealrec.errors import FieldError, InputError
 _GATE = StagePlace(StageName.HEADROOM)
 _BEFORE_GATE = {_GATE, StagePlace(StageName.AUDIT), StagePlace(StageName.SURROGATE)}
 """The stages that every comparison has: the surrogate of the first run is shown with the headroom."""
+_FEWEST_AIMED_AT = 20
+"""With fewer validation users, no selector that aims at them is a default: it may see one half of them, and
+needs at least two who chose different titles."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ class DataShape:
         The data sets of the first versions did not count the users who have some.
         """
         return bool(self.counts.get("valid_users", self.counts.get("valid")))
+
+    @property
+    def can_aim(self) -> bool:
+        """Whether a selector that aims at validation users may be a default."""
+        users = self.counts.get("valid_users", self.counts.get("valid", 0))
+        return users >= _FEWEST_AIMED_AT
 
     @property
     def has_test(self) -> bool:
@@ -99,7 +108,7 @@ class DataShape:
         """
         if not self.has_ids:
             return for_texts(config)
-        return config.with_default_selector(has_validation=self.has_validation)
+        return config.with_default_selector(can_aim=self.can_aim)
 
     def samples(self, config: PruneConfig) -> int:
         """Count the samples; raises :class:`InputError` (``no_samples``) if there are none."""
@@ -289,7 +298,7 @@ def plan_comparison(comparison: ComparisonConfig, data: DataShape) -> Plan:
     data.require_prompt(comparison.config.prompt)
     data, config = data.with_samples_of(comparison.config)
     comparison = comparison.model_copy(update={"config": config})
-    comparison = comparison.for_data(has_times=data.has_times, has_validation=data.has_validation)
+    comparison = comparison.for_data(has_times=data.has_times, can_aim=data.can_aim)
     selections = map(comparison.selection, comparison.selectors)
     data.require_times(selections, "selectors", comparison.config.influence)
     comparison = comparison.resolved(has_validation=data.has_validation, has_test=data.has_test)

@@ -7,6 +7,7 @@ import pytest
 from dealrec.config import ComparisonConfig, SelectionConfig, SelectionMethod
 from dealrec.config.comparison import CONTROLS
 from dealrec.config.scales import FINETUNE, Scale
+from dealrec.config.unread import comparison_warnings
 from dealrec.errors import InputError
 
 
@@ -147,13 +148,26 @@ def test_without_selectors_the_defaults_are_compared():
 
 
 def test_a_default_that_the_data_do_not_allow_is_left_out_and_does_not_come_back():
-    asked = comparison(selectors=[]).for_data(has_times=True, has_validation=False)
+    asked = comparison(selectors=[]).for_data(has_times=True, can_aim=False)
     methods = [one.method for one in asked.selectors]
     assert methods == [*CONTROLS, SelectionConfig().method]
     stored = ComparisonConfig.model_validate(asked.model_dump(mode="json"))
     assert [one.method for one in stored.selectors] == methods
-    named = comparison(selectors=["metagradient"]).for_data(has_times=True, has_validation=False)
+    finetune = FINETUNE[Scale.CPU].model_copy(update={"epochs": 7, "model": "smollm2-360m"})
+    other = comparison(selectors=[], config={"finetune": finetune.model_dump(mode="json")})
+    assert comparison_warnings(other.for_data(has_times=True, can_aim=False)) == []
+    named = comparison(selectors=["metagradient"]).for_data(has_times=True, can_aim=False)
     assert "metagradient" in [one.method for one in named.selectors]
+
+
+@pytest.mark.parametrize("selectors", [["influence"], ["influence", *CONTROLS[:-1]]])
+def test_a_control_that_needs_times_does_not_come_back_where_there_are_none(selectors):
+    asked = comparison(selectors=selectors).for_data(has_times=False, can_aim=True)
+    methods = [one.method for one in asked.selectors]
+    assert {*methods} == {"influence", *CONTROLS} - {"recent_popular"}
+    for _ in range(2):  # it is read for each stage
+        asked = ComparisonConfig.parse(asked.model_dump(mode="json"))
+        assert [one.method for one in asked.selectors] == methods
 
 
 def test_the_default_trains_as_the_runs_do():

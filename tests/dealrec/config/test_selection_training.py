@@ -85,8 +85,8 @@ def test_another_recommender_or_selector_changes_nothing():
         assert config.titles == TitlesConfig()
 
 
-def defaulted(*, has_validation=True, **config):
-    return PruneConfig.parse(config).with_default_selector(has_validation=has_validation)
+def defaulted(*, can_aim=True, **config):
+    return PruneConfig.parse(config).with_default_selector(can_aim=can_aim)
 
 
 def test_it_is_the_default_before_the_training_that_it_was_tried_for():
@@ -102,6 +102,6 @@ def test_it_is_no_default_elsewhere():
     adapted = {"recommender": "encoder", "lora": {"last_layers": 2}}
     for finetune in (None, {}, by_prompt, adapted):
         assert defaulted(finetune=finetune).selection.method == usual
-    assert defaulted(finetune=ENCODER, has_validation=False).selection.method == usual
+    assert defaulted(finetune=ENCODER, can_aim=False).selection.method == usual
     asked = defaulted(finetune=ENCODER, selection={"method": "random"})
     assert asked.selection.method == "random"

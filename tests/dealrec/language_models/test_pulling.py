@@ -13,6 +13,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from dealrec.errors import InputError
+from dealrec.language_models.pulling import _talking_to_hub
 from dealrec.models_cli import register
 from tests.dealrec.language_models.qwen import qwen_folder
 
@@ -154,3 +156,10 @@ def test_a_hub_that_cannot_be_reached_is_said(dealrec, monkeypatch: pytest.Monke
 def test_a_hub_that_fails_is_said(dealrec) -> None:
     broken = dealrec("add", "x", "--repository", "broken/x", "--revision", "main", code=2)
     assert "the Hugging Face Hub answered with status 500" in broken["detail"]
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_whichever_library_the_hub_is_asked_through_a_failure_is_said(library: str) -> None:
+    failure = pytest.importorskip(library).ConnectError
+    with pytest.raises(InputError, match="cannot be reached"), _talking_to_hub("x", "else/x"):
+        raise failure("no route")

@@ -9,6 +9,7 @@ from dealrec.config import Split, SurrogateConfig
 from dealrec.data.dataset import SPLIT_CODES
 from dealrec.surrogates.growing import EarlierSurrogate
 from dealrec.surrogates.repeating import Repetition
+from dealrec.surrogates.shares import drawn_users
 from dealrec.surrogates.training import train_surrogate
 from tests.dealrec.surrogates.data import ring_dataset
 
@@ -59,3 +60,13 @@ def test_a_training_that_goes_on_reads_these_users_alone(before):
     assert "trained_users" not in whole.metrics
     identities = {EarlierSurrogate(first, NOW.item_ids, one).sha256 for one in (again, None)}
     assert len(identities) == 2  # a checkpoint of one is none of the other
+
+
+def test_where_a_share_of_users_leaves_nobody_who_changed_the_share_is_learned(before):
+    config = SurrogateConfig(hidden_size=8, max_length=6, epochs=1, user_share=0.3)
+    found = Repetition.draw(before, NOW, 0.0)
+    left = [seed for seed in range(9) if not drawn_users(NOW, 0.3, seed)[found.learned].any()]
+    config = config.model_copy(update={"seed": left[0]})
+    first = train_surrogate(before, config)
+    on = train_surrogate(NOW, config, start=EarlierSurrogate(first, NOW.item_ids, found))
+    assert on.metrics["trained_users"] == drawn_users(NOW, 0.3, left[0]).sum()

@@ -1,10 +1,13 @@
 """The stages of a comparison: what depends on a run's seeds is made for each run, and nothing else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dealrec.config import ComparisonConfig, EmbeddingConfig, PruneConfig, SelectionConfig
+from dealrec.config.comparison import CONTROLS
+from dealrec.config.scales import FINETUNE, Scale
 from dealrec.config.selectors import selector_needs
 from dealrec.config.stages import (
     DataShape,
@@ -146,3 +149,17 @@ def test_vectors_of_the_language_model_need_no_surrogate() -> None:
     config = PruneConfig(embedding=EmbeddingConfig(source="language_model"))
     needs = selector_needs(SelectionConfig(method="herding"))
     assert [spec.name.value for spec in needed_stages(config, needs)] == ["embedding"]
+
+
+@pytest.mark.parametrize(("users", "default"), [(19, "thinned_influence"), (20, "metagradient")])
+def test_a_handful_of_validation_users_is_nothing_to_aim_at_by_default(
+    users: int, default: str
+) -> None:
+    shape = replace(DATA, counts={**DATA.counts, "valid_users": users})
+    asked = PruneConfig.parse({"finetune": FINETUNE[Scale.CPU].model_dump(mode="json")})
+    assert shape.decided(asked).selection.method == default
+    compared = plan_comparison(ComparisonConfig.parse({"budgets": [8]}), shape).options.comparison
+    assert compared is not None
+    assert {default, "thinned_influence"} == {one.method for one in compared.selectors} - {
+        *CONTROLS
+    }
