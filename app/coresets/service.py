@@ -33,6 +33,7 @@ from dealrec.config import (
     resolve_budget,
 )
 from dealrec.config.published import require_published
+from dealrec.config.selection_training import without_training_of
 from dealrec.config.selectors import SELECTORS, Need, selector_needs
 from dealrec.config.stages import STAGES, Phase
 from dealrec.config.texts import for_texts
@@ -100,6 +101,11 @@ def selection_task(
     if not has_ids and "difficulty" not in body.selection:
         merged["difficulty"] = Difficulty.EFFORT
     selection = SelectionConfig.parse(merged, location="selection")
+    if not SELECTORS[
+        selection.method
+    ].trains:  # what the earlier selector took from the training goes
+        selection, titles = without_training_of(config.finetune, selection, config.titles)
+        config = config.model_copy(update={"titles": titles})
     _require_effort(config, selection)
     _require_published(config, selection)
     if not has_ids:

@@ -10,6 +10,10 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
+from dealrec.app.kit.database import Database
+from dealrec.app.tables.jobs import JobRow
+from dealrec.config import PruneConfig, SelectionConfig
+from dealrec.config.scales import FINETUNE, Scale
 from tests.app.conftest import Finisher
 
 
@@ -95,6 +99,25 @@ def test_selectors_of_scores_alone_select_at_once(
     answer = client.post(f"/v1/jobs/{made.job}/coresets", json=body)
     assert answer.status_code == 201
     assert answer.json()["selection"]["method"] == method
+
+
+def test_what_a_selector_took_from_the_training_does_not_stay_with_another(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    made = finisher.all()
+    training = FINETUNE[Scale.CPU].model_copy(update={"epochs": 7, "model": "smollm2-360m"})
+    config = {"finetune": training.model_dump(mode="json")}
+    earlier = PruneConfig.parse(config).with_default_selector(can_aim=True)
+    assert earlier.selection.training_epochs == 7
+    with database.session() as session:
+        session.get_one(JobRow, made.job).config = earlier.model_dump(mode="json")
+    place = f"/v1/jobs/{made.job}/coresets"
+    random, herding = (
+        client.post(place, json={"selection": {"method": method}}).json()
+        for method in ("random", "herding")
+    )
+    assert random["selection"]["training_epochs"] == SelectionConfig().training_epochs
+    assert random["warnings"] == herding["warnings"] == []
 
 
 def test_downloads_are_named_tagged_by_content_and_given_in_ranges(
