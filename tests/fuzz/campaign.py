@@ -31,8 +31,9 @@ CHECKS = (
 """All but ``positive_data_acceptance``: a budget above the samples is a number, and yet refused."""
 
 _REFUSALS = (400, 401, 403, 404, 405, 406, 409, 415, 422, 428, 429)
-_NEVER_READY = "GET /readyz"
-"""No worker runs, and the answer says so."""
+_NEVER = {"GET /readyz", "GET /v1/adapters/{adapter_id}/merged"}
+"""No worker runs, and the answer says so. The adapters here come from no training, so there is nothing to
+merge; ``tests/worker/test_own_model.py`` merges a real one over HTTP."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Tally:
     def never_succeeded(self) -> list[str]:
         """The operations that no request has got through to."""
         return sorted(
-            label for label, once in self.succeeded.items() if not once and label != _NEVER_READY
+            label for label, once in self.succeeded.items() if not once and label not in _NEVER
         )
 
 
