@@ -3,12 +3,12 @@
 Two concurrent requests therefore cannot both use the last part of a quota.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sqlalchemy.orm import Session
 
 from dealrec.app.kit.database import settings_of
-from dealrec.app.kit.errors import NotFound, QuotaExceeded
+from dealrec.app.kit.errors import Conflict, NotFound, QuotaExceeded
 from dealrec.app.quotas import repository
 from dealrec.app.quotas.schemas import Quota, QuotaUse
 from dealrec.app.tables.keys import Tenant
@@ -30,6 +30,19 @@ def require_room(session: Session, tenant_id: str, adding: int) -> None:
             quota=Quota.STORED_BYTES.value,
             limit=limit,
             used=used,
+        )
+
+
+def require_fewer(
+    session: Session, tenant_id: str, count: Callable[[], int], most: int, things: str
+) -> None:
+    """Raise :class:`Conflict` (``too_many_…``) if the tenant already has ``most`` of the ``things``."""
+    repository.lock_tenant(session, tenant_id)
+    if count() >= most:
+        raise Conflict(
+            f"This tenant already has {most} {things}, which is the limit. Delete one that is no longer "
+            "needed.",
+            code=f"too_many_{things}",
         )
 
 

@@ -6,7 +6,7 @@ from dealrec.app.datasets.repository import DatasetRepository
 from dealrec.app.kit.database import database_now
 from dealrec.app.kit.errors import Conflict
 from dealrec.app.kit.ids import new_id
-from dealrec.app.quotas.repository import lock_tenant
+from dealrec.app.quotas.service import require_fewer
 from dealrec.app.schedules.repository import ScheduleRepository
 from dealrec.app.schedules.schemas import ScheduleCreate, ScheduledJob, ScheduleUpdate
 from dealrec.app.schedules.triggers import next_due, trigger_of
@@ -23,15 +23,7 @@ def create(session: Session, tenant_id: str, body: ScheduleCreate) -> ScheduleRo
     """
     dataset = DatasetRepository(session, tenant_id).get(body.dataset_id)
     schedules = ScheduleRepository(session, tenant_id)
-    lock_tenant(
-        session, tenant_id
-    )  # the second of two requests at once counts the first one's schedule
-    if schedules.count() >= _MOST:
-        raise Conflict(
-            f"This tenant already has {_MOST} schedules, which is the limit. Delete one that is no "
-            "longer needed.",
-            code="too_many_schedules",
-        )
+    require_fewer(session, tenant_id, schedules.count, _MOST, "schedules")
     row = ScheduleRow(
         id=new_id("sch"),
         tenant_id=tenant_id,

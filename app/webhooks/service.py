@@ -6,8 +6,8 @@ import anyio
 from sqlalchemy.orm import Session
 
 from dealrec.app.kit.database import database_now
-from dealrec.app.kit.errors import Conflict
 from dealrec.app.kit.ids import new_id
+from dealrec.app.quotas.service import require_fewer
 from dealrec.app.settings import Settings
 from dealrec.app.tables.webhooks import DeliveryRow, DeliveryState, WebhookRow
 from dealrec.app.webhooks.addresses import resolve
@@ -40,14 +40,8 @@ def require_address(settings: Settings, url: str) -> None:
 
 def create(session: Session, tenant_id: str, body: WebhookCreate) -> WebhookRow:
     """Create a webhook with a new secret; raises :class:`Conflict` (``too_many_webhooks``)."""
-    if WebhookRepository(session, tenant_id).count() >= _MOST:
-        raise Conflict(
-            (
-                f"This tenant already has {_MOST} webhooks, which is the limit. Delete one that is no "
-                "longer needed."
-            ),
-            code="too_many_webhooks",
-        )
+    count = WebhookRepository(session, tenant_id).count
+    require_fewer(session, tenant_id, count, _MOST, "webhooks")
     row = WebhookRow(
         id=new_id("wh"),
         tenant_id=tenant_id,
