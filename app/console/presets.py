@@ -36,43 +36,31 @@ PRESETS = {
         Preset(
             "default",
             "Default",
-            (
-                "Scores samples by influence. This takes minutes even without a GPU, because no language "
-                "model is needed."
-            ),
+            "Scores samples by influence: minutes, without a GPU.",
             {},
         ),
         Preset(
             "effort",
             "With effort",
-            (
-                "DEALRec: scores samples by influence and by effort, which is how hard a sample is for "
-                "the language model."
-            ),
+            "Adds effort: how hard the language model finds a sample.",
             {"effort": {}, "selection": {"method": "dealrec"}},
         ),
         Preset(
             "published",
             "As published",
-            "The paper’s method from end to end: its influence, its effort and its selection.",
+            "The paper’s influence, effort and selection.",
             {"selection": {"method": "dealrec_paper"}},
         ),
         Preset(
             "adapter",
             "With an adapter",
-            (
-                "The default, followed by LoRA training on the coreset and an evaluation on a few "
-                "held-out users."
-            ),
+            "The default, then LoRA training and an evaluation.",
             {"finetune": {}, "evaluation": MEASURED_BRIEFLY},
         ),
         Preset(
             "encoder",
             "With an encoder",
-            (
-                "Exchanges samples until validation users gain more from a training, then trains a small "
-                "recommender on top of the frozen language model. It reads every title once."
-            ),
+            "A small recommender, and the samples that help it most.",
             {
                 "finetune": FINETUNE[Scale.CPU].model_dump(mode="json", exclude_defaults=True),
                 "selection": {"method": default_selector(FINETUNE[Scale.CPU]).value},

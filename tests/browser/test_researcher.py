@@ -83,7 +83,7 @@ def test_a_comparison_is_asked_for_corrected_and_cancelled(
     look(page, "comparison-problem")
     page.get_by_label("Budgets").fill("10, 20%")
     page.get_by_role("button", name="Start the comparison").click()
-    expect(page.get_by_role("heading", name="games · comparison of 6 selectors")).to_be_visible()
+    expect(page.get_by_role("heading", name="games · comparison of 7 selectors")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#live .badge").first).to_have_text("cancelled")
     page.get_by_text("Configuration").click()

@@ -179,7 +179,7 @@ def test_what_was_rejected_is_said_on_every_surface(data, tmp_path):
     arguments += ["--allow-rejected", "0.51", "--set", "data.repeats=last"]
     ended = run("prune", *arguments)
     assert ended.returncode == 0, ended.stderr
-    assert "repeats: 0 interactions that are not the last ones" in ended.stdout
+    assert "repeats: 0 interactions other than the last one" in ended.stdout
     kept = json.loads((tmp_path / "a" / "config.json").read_text())["data"]
     assert kept == {"allowed_rejected": 0.51, "repeats": "last"}
     lines = ended.stdout.splitlines()

@@ -166,5 +166,5 @@ def test_a_command_that_is_not_installed_says_what_helps(
 ) -> None:
     refused = base.dealrec(*command.split())
     assert refused.returncode == 2
-    assert f"`pip install 'dealrec[{extra}]'` helps." in refused.stderr
+    assert f"Install them with `pip install 'dealrec[{extra}]'`." in refused.stderr
     assert len(refused.stderr.splitlines()) == 1

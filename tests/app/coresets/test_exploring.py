@@ -103,7 +103,7 @@ def test_the_comparison_with_random_is_offered_with_what_it_takes(
 ) -> None:
     made = finisher.all()
     cost = client.get(f"/console/coresets/{made.coreset}/comparison-cost").text
-    assert cost.startswith("takes about ") and cost.endswith("trainings)")
+    assert cost.startswith("This takes about ") and cost.endswith("trainings).")
     asked = {"dataset_id": made.dataset, "budgets": "12", "selector": "dealrec"}
     form = client.get("/console/comparisons/new", params=asked).text
     assert 'name="budgets" value="12"' in form

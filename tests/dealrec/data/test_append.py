@@ -236,7 +236,7 @@ def test_an_item_whose_zeros_make_earlier_ids_unclear_is_refused(tmp_path: Path,
         whole = ingest(first, items=[items, later], options=asked, out=tmp_path / "whole")
         assert made.dataset.sha256 == whole.dataset.sha256
         return
-    with pytest.raises(InputError, match=r"`05`.*`005`.*Make a data set from all"):
+    with pytest.raises(InputError, match=r"`05`.*`005`.*Make a new data set from all"):
         append(tmp_path / "before", items=later, out=tmp_path / "after")
 
 
