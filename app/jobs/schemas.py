@@ -111,6 +111,13 @@ class FinetuneJobConfig(FinetuneConfig):
         return PruneConfig(finetune=finetune, evaluation=self.evaluation)
 
 
+def _shown(row: JobRow) -> dict[str, Any]:
+    """The configuration with its defaults, also where the data have not decided about all of them yet."""
+    if row.kind == JobKind.PRUNE and row.budget_samples is None:
+        return PruneConfig.parse(row.config).model_dump(mode="json")
+    return row.config
+
+
 class BudgetUse(BaseModel):
     """The requested budget, and the number of samples that it means once the data set is ready."""
 
@@ -308,7 +315,7 @@ class Job(BaseModel):
             target=None
             if row.target is None
             else TargetShown.model_validate({"target": row.target, "use": row.target_use}),
-            config=row.config,
+            config=_shown(row),
             continue_from=continued and continued.job,
             continuation=continued
             and Continuation(**continued.model_dump(exclude={"earlier", "job"})),

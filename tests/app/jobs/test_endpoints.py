@@ -5,6 +5,7 @@ from fastapi.testclient import TestClient
 
 from dealrec.app.kit.database import Database
 from dealrec.app.tables.datasets import DatasetRow
+from dealrec.config import PruneConfig
 from dealrec.config.scales import FINETUNE, Scale
 from tests.app.conftest import Finisher, samples_of
 from tests.app.datasets.test_endpoints import files_left
@@ -53,6 +54,7 @@ def test_a_job_on_a_validating_data_set_waits(client: TestClient, csv: bytes) ->
     dataset = client.post("/v1/datasets", files={"interactions": ("a.csv", csv)}).json()
     job = client.post("/v1/jobs", json={"dataset_id": dataset["id"], "budget": 5}).json()
     assert job["budget"] == {"requested": 5, "samples": None}
+    assert job["config"] == PruneConfig().model_dump(mode="json")
     assert {stage["state"] for stage in job["stages"]} == {"waiting"}
 
 
