@@ -17,10 +17,11 @@ def read_range(path: Path, start: int, count: int) -> bytes:
 def read_parquet(content: bytes) -> "pa.Table":
     """Read the table in the ``content`` of a Parquet file.
 
-    It uses neither a Python file object nor threads: Arrow's threads may still hold such an object
-    when the program ends, and then abort it (apache/arrow#34314).
+    It uses neither a Python file object nor threads: Arrow's threads may still run, or hold such an
+    object, when the program ends, and then abort it (apache/arrow#34314). ``pq.read_table`` scans a
+    data set, for which it starts a thread of its own whatever it is told.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)
+    return pq.ParquetFile(pa.BufferReader(content), pre_buffer=False).read(use_threads=False)

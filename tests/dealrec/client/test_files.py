@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +27,19 @@ def path(tmp_path):
 
 def test_it_is_the_table(path):
     assert read_parquet(path.read_bytes()).equals(pq.read_table(path))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="Linux lists the threads")
+def test_no_thread_is_left_behind(path):
+    program = """
+import os, sys
+import pyarrow.parquet
+from dealrec.client.files import read_parquet
+before = len(os.listdir("/proc/self/task"))
+read_parquet(open(sys.argv[1], "rb").read())
+assert len(os.listdir("/proc/self/task")) == before
+"""
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True, timeout=60)
 
 
 def test_programs_that_read_it_and_end_at_once_end_well(path):
