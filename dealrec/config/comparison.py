@@ -208,10 +208,9 @@ class ComparisonConfig(Config):
         if len(kept) == len(self.selectors):
             return self
         controls = {method.value for method in CONTROLS}
-        update = {
-            "added": True
-        }  # even those that were named: this is how a stored comparison is known
-        selectors = tuple(s.model_copy(update=update) if s.name in controls else s for s in kept)
+        # Even the controls that were named are marked: this is how a stored comparison is known.
+        mark = {"added": True}
+        selectors = tuple(s.model_copy(update=mark) if s.name in controls else s for s in kept)
         config = self.config
         if not any(SELECTORS[selector.method].trains for selector in selectors):
             found = without_training_of(config.finetune, config.selection, config.titles)
