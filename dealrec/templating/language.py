@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import TemplateSyntaxError, nodes
 
 from dealrec.templating.problems import TemplateProblem
-from dealrec.templating.sandbox import FILTERS, JOINED, LOOP, SANDBOX, SCALAR, TESTS
+from dealrec.templating.sandbox import FILTERS, JOINED, LOOP, SANDBOX, SCALAR, SEARCHED, TESTS
 from dealrec.templating.views import HISTORY, plain_text
 
 _DEPTH = 24
@@ -217,8 +217,8 @@ def _count(node: nodes.Node) -> int:
         case nodes.Compare():
             node.expr = _through(node.expr, SCALAR)
             for operand in node.ops:
-                if operand.op not in ("in", "notin"):
-                    operand.expr = _through(operand.expr, SCALAR)
+                within = operand.op in ("in", "notin")
+                operand.expr = _through(operand.expr, SEARCHED if within else SCALAR)
         case _:
             for name, value in list(node.iter_fields()):
                 _replace_joins(node, name, value)

@@ -14,12 +14,15 @@ from dealrec.templating.problems import TemplateProblem
 from dealrec.templating.views import View
 
 STEPS = 50_000
-"""Steps of one rendering. A step is a node that a loop repeats, or a hundred characters that are handled."""
+"""Steps of one rendering. A step is a node that a loop repeats, a value of a list that a filter reads, or a
+hundred characters that are handled."""
 CHARACTERS = 100_000
 """Characters of one text."""
 _NUMBER = 10**15
 _RANGE = 1000
 _PRECISION = 10
+_CHARACTERS_A_STEP = 100
+_SLOW_CHARACTERS_A_STEP = 10
 LOOP_FIELDS = frozenset(
     {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem"}
 )
@@ -86,6 +89,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
             raise TemplateProblem(f"asks for place {argument} of a list with {len(obj)} values")
         return self.getattr(obj, str(argument)[:40])
 
+    def call_filter(self, name: str, *args: Any, **options: Any) -> Any:
+        """Apply a filter that ``map`` names; those that only checked templates get cannot be named."""
+        if str(name).startswith("_"):
+            raise TemplateProblem(f"uses the filter `{name[:40]}`, which cannot be used")
+        return super().call_filter(name, *args, **options)
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Compute with numbers; ``+`` joins texts as well."""
         context[BUDGET].spend(1)
@@ -131,9 +140,27 @@ def _sized(text: str) -> str:
     return text
 
 
-def _spend(context: Context, *texts: object) -> None:
-    sizes = (len(text) for text in texts if isinstance(text, str | list | tuple | range))
-    context[BUDGET].spend(1 + sum(sizes) // 100)
+def _spend(context: Context, *texts: object, characters: int = _CHARACTERS_A_STEP) -> None:
+    """Pay for a call and for the characters of texts."""
+    size = sum(len(text) for text in texts if isinstance(text, str))
+    context[BUDGET].spend(1 + size // characters)
+
+
+def _paid(context: Context, value: Any) -> Any:
+    """Return the values of a list and pay for each; a value that is no list comes back as it is."""
+    if not isinstance(value, list | tuple | range | Iterator):
+        return value
+    found = list(value)
+    context[BUDGET].spend(len(found))
+    for one in found:
+        if not _is_single(one):
+            raise TemplateProblem("puts a list into another; `|length` says how many values it has")
+    _spend(context, *found)
+    return found
+
+
+def _is_single(value: object) -> bool:
+    return isinstance(value, str | bool | int | float | View | Undefined | None)
 
 
 @pass_context
@@ -147,6 +174,7 @@ def _written(context: Context, value: object) -> str:
 def _joined(
     context: Context, values: Iterable[Any], d: str = "", attribute: str | None = None
 ) -> str:
+    values = _paid(context, values)
     if attribute is not None:
         values = [context.environment.getitem(value, attribute) for value in values]
     between, texts, size = text_of(d), [], 0
@@ -178,12 +206,19 @@ def _values(values: Any) -> list[Any]:
 @pass_context
 def _scalar(context: Context, value: Any) -> Any:
     """Return a value that is no list."""
-    if not isinstance(value, str | bool | int | float | View | Undefined | None):
+    if not _is_single(value):
         raise TemplateProblem(
             "compares a list, or puts one into another; `|length` says how many values it has"
         )
     _spend(context, value)
     return value
+
+
+@pass_context
+def _searched(context: Context, value: Any) -> Any:
+    """Return a text or a list in which something is looked for."""
+    _spend(context, value)
+    return _paid(context, value)
 
 
 @pass_context
@@ -238,19 +273,37 @@ def _bounded_range(*bounds: int) -> range:
     return found
 
 
-def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make every call of a filter of Jinja2 cost what it handles, and bound what it gives."""
+def _charged(
+    function: Callable[..., Any],
+    *,
+    of_lists: bool = False,
+    whole: bool = True,
+    characters: int = _CHARACTERS_A_STEP,
+) -> Callable[..., Any]:
+    """Make every call of a filter of Jinja2 cost what it handles, and bound what it gives.
+
+    Args:
+        function: The filter.
+        of_lists: Whether it takes lists only; a text would be a list of characters.
+        whole: Whether it looks at every value of a list.
+        characters: How many characters of a text are a step.
+    """
     wants = _PassArg.from_obj(function)
 
     @pass_context
     def run(context: Context, value: Any, *args: Any, **options: Any) -> Any:
-        _spend(context, value, *args)
+        if of_lists and isinstance(value, str):
+            raise TemplateProblem("uses a text where a filter needs a list")
+        _spend(context, value, *args, characters=characters)
+        value = _paid(context, value) if whole else value
         given: dict[Any, list[Any]] = {
             _PassArg.context: [context],
             _PassArg.eval_context: [context.eval_ctx],
             _PassArg.environment: [context.environment],
         }
         found = function(*given.get(wants, []), value, *args, **options)
+        if isinstance(found, Iterator):
+            return list(found)
         if isinstance(found, str):
             return _sized(found)
         return _number(found) if _is_number(found) else found
@@ -269,17 +322,21 @@ def _of_values(function: Any) -> Callable[..., Any]:
     return run
 
 
-_OF_JINJA = (
-    *("abs", "capitalize", "default", "first", "float", "int", "last", "length", "lower", "map"),
-    *("max", "min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "title"),
-    *("trim", "truncate", "unique", "upper", "wordcount"),
+_OF_TEXTS = ("abs", "capitalize", "float", "int", "lower", "reverse", "truncate", "upper")
+_SLOW = ("title", "trim", "wordcount")
+_OF_LISTS = (
+    *("map", "max", "min", "reject", "rejectattr", "select", "selectattr", "sort", "unique"),
 )
-LOOP, SCALAR, JOINED = "_loop", "_scalar", "_joined"
+_OF_ENDS = ("default", "first", "last", "length")
+LOOP, SCALAR, SEARCHED, JOINED = "_loop", "_scalar", "_searched", "_joined"
 """Filters that checked templates get; none can be written in one."""
 FILTERS: dict[str, Any] = {
-    **{name: _charged(filters.FILTERS[name]) for name in _OF_JINJA},
-    "count": _charged(filters.FILTERS["length"]),
-    "d": _charged(filters.FILTERS["default"]),
+    **{name: _charged(filters.FILTERS[name]) for name in _OF_TEXTS},
+    **{name: _charged(filters.FILTERS[name], characters=_SLOW_CHARACTERS_A_STEP) for name in _SLOW},
+    **{name: _charged(filters.FILTERS[name], of_lists=True) for name in _OF_LISTS},
+    **{name: _charged(filters.FILTERS[name], whole=False) for name in _OF_ENDS},
+    "count": _charged(filters.FILTERS["length"], whole=False),
+    "d": _charged(filters.FILTERS["default"], whole=False),
     "join": _joined,
     "quoted": _charged(_quoted),
     "replace": _replace,
@@ -289,6 +346,7 @@ FILTERS: dict[str, Any] = {
     "tojson": _charged(_json),
     LOOP: _loop,
     SCALAR: _scalar,
+    SEARCHED: _searched,
     JOINED: _joined,
 }
 _COMPARING = ("!=", "<", "<=", "==", ">", ">=", "eq", "equalto", "ge", "greaterthan", "gt", "le")

@@ -36,6 +36,36 @@ HOSTILE = {
         + END * 2,
         "steps",
     ),
+    "chain of filters in a loop": (
+        THOUSAND + "{% if range(1000)" + "|select('number')" * 18 + "|sum %}{% endif %}" + END,
+        "steps",
+    ),
+    "chain of cheap filters in a loop": (
+        THOUSAND + "{% if range(1000)" + "|select" * 18 + "|max %}{% endif %}" + END,
+        "steps",
+    ),
+    "sorting in a loop": (
+        THOUSAND + "{% if range(1000)|sort|unique|first %}{% endif %}" + END,
+        "steps",
+    ),
+    "sorting a text": ("{{ history[0].title|sort|join }}", "needs a list"),
+    "search in a loop": (
+        "{% set a = '" + "y" * 9000 + "' %}" + THOUSAND + "{% if 'yyx' in a %}{% endif %}" + END,
+        "steps",
+    ),
+    "search in a list in a loop": (
+        THOUSAND * 2 + "{% if 'x' in range(1000)|map('string') %}{% endif %}" + END * 2,
+        "steps",
+    ),
+    "words in a loop": (
+        "{% set a = '"
+        + "y " * 4500
+        + "' %}"
+        + THOUSAND
+        + "{% if a|title|wordcount %}{% endif %}"
+        + END,
+        "steps",
+    ),
     # attribute walks
     "class": ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "cannot be called"),
     "class of an item": ("{{ history[0].__class__ }}", "__class__"),
@@ -61,6 +91,11 @@ HOSTILE = {
         "cannot be called",
     ),
     "a generator's frame": ("{{ (history|map('upper')).gi_frame }}", "gi_frame"),
+    "a loop that pays back": (
+        "{% for x in range(3)|map('_loop', -1000000000) %}{% endfor %}",
+        "the filter `_loop`",
+    ),
+    "lists of a map": ("{{ ['abc', 'de']|map('select')|map('first')|join }}", "needs a list"),
     "the budget": ("{{ _budget.spend(-1000000) }}", "cannot be called"),
     # output
     "text times number": ("{{ 'a' * 1000000000 }}", "not a number"),

@@ -21,6 +21,11 @@ def rendered(source):
     [
         ("{{ history|map(attribute='title')|join('; ') }}", "Film 0; Film 1; Film 2; Film 3"),
         ("{{ history[1:3]|join(', ') }}", "Film 1, Film 2"),
+        (
+            "{{ history|selectattr('stars', 'odd')|last }} {{ history|reverse|first }}",
+            "Film 3 Film 3",
+        ),
+        ("{{ 'found' if 2 in history|map(attribute='stars') }}", "found"),
         ("{{ history[-1].title|upper }} of {{ history[-1]['year'] }}", "FILM 3 of 1993"),
         ("{{ history|selectattr('stars', 'ge', 2)|map(attribute='stars')|sum }}", "5"),
         ("{{ history|sum(attribute='year') / history|length }}", "1991.5"),
