@@ -42,6 +42,18 @@ _MARKS_OF_TRADE = "®™©"
 _AFTER = f"{_MARKS_OF_TRADE}°"
 _NEVER_BEFORE, _NEVER_AFTER = "†‡§¶‰¹²³¼½¾", "‚„¿¡§¶†‡‰«"
 """Signs that stand right before, or after, no letter."""
+_AT_HOME = re.compile(
+    r"(?<!\w)“([^“”\n]*)”(?!\w)"  # quotes around words
+    r"|(?<=[^\W\d_])’(?=(?:s|t|re|ve|ll|d|m)\b)"  # contractions
+    r"|(?<=\s)[–—•](?=\s)|(?<=\d)[–—](?=\d)"
+    r"|(?<=[A-Za-z\d)])[™®](?!\w)"
+    r"|(?<!\w)[£€](?= ?\d)|(?<=\d)[£€](?!\w)|(?<=\d )€(?!\w)"
+    r"|(?<=\d)°(?:[CF]\b|(?!\w))|(?<=\d)[½¼¾](?!\w)|(?<=\s)×(?=\s)",
+    re.IGNORECASE,
+)
+"""Signs at the places where people write them in English, however few accented letters there are."""
+_ANYWHERE = frozenset("\u00a0…‘’“”–—•™®©°€£½¼¾×²³µ±§«»")
+"""Signs that a text may have in the encodings of Windows, though in others they are letters."""
 _ODD = 0.1
 """The share of odd words from which on an encoding is none that the text may have."""
 _SCRIPTS = (
@@ -163,7 +175,7 @@ class Survey:
             return list(dict.fromkeys([*likely, "euc_jp"]))
         if "cp1252" in likely:
             return _not_western(sample.decode("cp1252"), likely) or ["cp1252"]
-        return likely
+        return ["cp1252", *likely] if _may_be_signs(sample) else likely
 
 
 def _not_western(text: str, likely: list[str]) -> list[str]:
@@ -178,6 +190,18 @@ def _not_western(text: str, likely: list[str]) -> list[str]:
     if _CENTRAL.search(text) or (letters["õ"] and not letters["ã"]):
         return [name for name in likely if name in ("cp1252", "cp1250", "iso8859_2", "cp1253")]
     return []
+
+
+def _may_be_signs(sample: bytes) -> bool:
+    """Whether a text that is none of words in cp1252 may hold its signs, such as ’ or ™, and no letters."""
+    try:
+        text = sample.decode("cp1252")
+    except UnicodeDecodeError:
+        return False
+    foreign = {letter for letter in text if not letter.isascii()}
+    words = [word for word in text.split() if not word.isascii()]
+    odd = sum(map(_is_odd, words)) + len(re.findall(r"[^\W\d_][–—][a-zß-ÿ]", text))
+    return foreign <= _ANYWHERE and odd <= _ODD * max(len(words), 1)
 
 
 def _narrow(sample: bytes) -> Iterator[tuple[str, float, str]]:
@@ -210,9 +234,21 @@ def _same(sample: bytes, encoding: str, text: str) -> bool:
 
 
 def _is_odd(word: str) -> bool:
-    """Whether nobody writes such a word: a capital after a small letter, a sign between letters, …."""
+    """Whether nobody writes such a word: a capital after a small letter, accented letters alone, …."""
     pairs = (pair for pair in pairwise(f" {word} ") if not "".join(pair).isascii())
-    return any(_is_odd_pair(*pair) for pair in pairs) or bool(_SIGN_INSIDE.search(word))
+    return (
+        any(_is_odd_pair(*pair) for pair in pairs)
+        or bool(_SIGN_INSIDE.search(word))
+        or _is_all_accented(word)
+    )
+
+
+def _is_all_accented(word: str) -> bool:
+    """Whether a Latin word has no letter without an accent, as Russian ones have that are read as Western."""
+    letters = "".join(filter(str.isalpha, word))
+    return (
+        len(letters) > 2 and _scripts(letters) == {"LATIN"} and not any(map(str.isascii, letters))
+    )
 
 
 def _is_odd_pair(first: str, second: str) -> bool:
@@ -232,6 +268,7 @@ def _is_odd_pair(first: str, second: str) -> bool:
 
 def _is_dense_enough(text: str) -> bool:
     """Whether Latin letters beyond ASCII stand among ASCII ones; other letters may stand alone."""
+    text = _AT_HOME.sub(lambda found: found[1] or "", text)
     foreign = [letter for letter in text if letter > "\x7f"]
     latin = sum(letter.isalpha() and _scripts(letter) == {"LATIN"} for letter in foreign)
     letters = sum(letter.isalpha() or unicodedata.category(letter) == "Mn" for letter in foreign)

@@ -206,7 +206,7 @@ def encoding_notes(file: UnpackedFile) -> list[str]:
     if found is not None and file.encoding == "utf-8" and found.invalid:
         notes.append(
             f"{found.invalid:,} lines are not UTF-8, and their cells with such bytes are not used; if "
-            "the file has another encoding, set it (`--set data.format.encoding=latin-1`, "
+            "the file has another encoding, set it (`--set data.format.encoding=cp1252`, "
             "`item_format` for the items)"
         )
     return notes

@@ -21,7 +21,7 @@ REASONS = {
     "invalid_value": "The value is neither a text nor a number.",
     "invalid_text": "The text contains bytes that are not valid in the encoding of the file, or a NUL "
     "character. `encoding` sets another encoding (`--set "
-    "data.format.encoding=latin-1`, `item_format` for the items).",
+    "data.format.encoding=cp1252`, `item_format` for the items).",
     "cell_too_long": "The cell is longer than the limit.",
     "duplicate_row": "Another row has the same user, item and time or position.",
     "invalid_texts": "The row has no texts. It needs `messages` that end with a user turn and an "

@@ -134,6 +134,13 @@ TITLES = {
     "ชื่อภาพยนตร์ ไทย": "cp874",
     "三国演义 中文标题": "gb18030 utf-16-le utf-16-be",
     "進撃の巨人 カタカナ": "shift_jis euc_jp",
+    "Don’t stop": "cp1252",
+    "The “Best” – Live": "cp1252 mac_roman",
+    "LEGO® City™": "cp1252",
+    "Lamp 45° for 5 €": "cp1252",
+    "What now… • part": "cp1252",
+    "Brother (Брат)": "cp1251 koi8_r iso8859_5 cp866",
+    "Movie (Ελληνικός)": "cp1253 iso8859_7",
 }
 
 
