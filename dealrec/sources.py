@@ -1,7 +1,7 @@
 """The data that people give to the library: paths, and tables in memory."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
@@ -33,9 +33,13 @@ class ArrowArray(Protocol):
     ) -> tuple[object, object]: ...
 
 
-Source: TypeAlias = str | Path | Sequence[str | Path] | ArrowStream | ArrowArray
-"""A file in any format of :mod:`dealrec.data`, a folder of files, several of them, an address such as
-``s3://bucket/events``, or a table in memory: a DataFrame, an Arrow table, …."""
+Table: TypeAlias = ArrowStream | ArrowArray
+Source: TypeAlias = (
+    str | Path | Table | Sequence[str | Path | Table] | Sequence[Mapping[str, object]]
+)
+"""A file in any format of :mod:`dealrec.data`, a folder of files, an address such as
+``s3://bucket/events``, a table in memory (a DataFrame, an Arrow table, …), several of these, or a list of
+dictionaries, one for each row."""
 
 
 @dataclass(frozen=True)
@@ -115,18 +119,17 @@ def _named(path: Path) -> IngestFile:
 def _file(source: Source, table: Path) -> IngestFile:
     if isinstance(source, str | PathLike):
         return _named(_path(source, table))
-    if (
-        isinstance(source, list | tuple)
-        and source
-        and all(isinstance(s, str | PathLike) for s in source)
-    ):
+    if isinstance(source, list | tuple) and not _are_rows(source):
         first, *further = (
-            _named(_path(one, table.with_name(f"{table.stem}-{at}")))
+            _file(one, table.with_name(f"{table.stem}-{at}{table.suffix}"))
             for at, one in enumerate(source)
         )
         return first.model_copy(update={"further": tuple(further)})
     try:
-        pq.write_table(_decoded(pa.table(source)), table)
+        made = (
+            pa.Table.from_pylist(source) if isinstance(source, list | tuple) else pa.table(source)
+        )
+        pq.write_table(_decoded(made), table)
     except MemoryError:  # Arrow's is an ArrowException, too
         raise
     except (pa.ArrowException, TypeError, ValueError) as error:
@@ -139,6 +142,10 @@ def _file(source: Source, table: Path) -> IngestFile:
             code="not_tabular",
         ) from None
     return IngestFile(path=table, name=table.name)
+
+
+def _are_rows(source: Sequence[object]) -> bool:
+    return all(isinstance(one, Mapping) for one in source)
 
 
 def _decoded(table: pa.Table) -> pa.Table:

@@ -38,7 +38,9 @@ class AskedBudget:
         """
         if (budget is None) == (target is None):
             raise InputError(
-                "Give either a budget or a target, not both.",
+                "Give a budget or a target."
+                if budget is None
+                else "Give a budget or a target, not both.",
                 code="invalid_budget",
                 errors=[FieldError("budget", "is required, or a `target` instead")],
             )
@@ -84,7 +86,9 @@ def read_curve(report: Path) -> Curve:
     path = path / _REPORT if path.is_dir() else path
     try:
         found = ComparisonReport.model_validate_json(path.read_text(encoding="utf-8")).curve
-    except (OSError, ValueError) as error:
+    except OSError:
+        raise no_curve(f"{path} cannot be read.") from None
+    except ValueError as error:
         raise no_curve(f"{path} is not the report of a comparison: {error}") from None
     if found is None:
         raise no_curve(f"The comparison in {path} has no curve. Draw one with {COMMAND}.")

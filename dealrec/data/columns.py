@@ -119,7 +119,7 @@ class _Finder:
         if column in self._given:
             name = self._given[column]
             if not self._table.has(name):
-                raise self._no_such(name)
+                raise self._no_such(column, name)
             self.found.columns[column] = name
             return True
         for known in (self._opened.columns.get(column), column.value):
@@ -166,7 +166,7 @@ class _Finder:
     def missing(self, *columns: Column) -> InputError:
         """Make the error that lists the file's columns and says how to name those that are meant."""
         if self._opened.hint:
-            detail = f"There is only one column. {self._listed()}{self._opened.hint}"
+            detail = f"There is only one column.{self._opened.hint}"
             return self._error("missing_column", detail, columns[0].value)
         if self._opened.rows is not None:
             return self._unnamed()
@@ -205,8 +205,9 @@ class _Finder:
             "`comma`, …) splits it."
         )
 
-    def _no_such(self, name: str) -> InputError:
-        detail = f"There is no column `{name}`. {self._listed()}"
+    def _no_such(self, column: Column, name: str) -> InputError:
+        way = f"Name the one it is with `{self._say(column)}`."
+        detail = f"There is no column `{name}`. {self._listed()} {way}"
         return self._error("missing_column", detail, name)
 
     def _several(self, column: Column, likely: Sequence[str]) -> InputError:

@@ -19,6 +19,14 @@ from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
 from dealrec.data.titles import CleanTitles
 from dealrec.errors import FieldError, InputError
 
+_OTHER_COLUMNS = {
+    "empty_user_id": " Name another column with `--column user_id=NAME`.",
+    "empty_item_id": " Name another column with `--column item_id=NAME` (for the items file with "
+    "`--set data.item_columns.item_id=NAME`).",
+    "invalid_timestamp": " Name another column with `--column timestamp=NAME`, or use the order of the rows "
+    "with `--set data.format.order=file`.",
+}
+"""The ways out where a column holds nothing, by the reason for which its rows are rejected."""
 SHOWN = 100
 """The number of rejections that a report lists; all of them are counted."""
 
@@ -165,7 +173,7 @@ def validation_lines(validation: Validation) -> list[str]:
         f"{read['file']}: {'; '.join(read['said'])}" for read in validation["read"] if read["said"]
     ]
     lines += [
-        f"{file['file']}: these columns are not used: {', '.join(file['unused'])}"
+        f"{file['file']}: these columns are not used: {', '.join(map(_named, file['unused']))}"
         for file in validation["files"]
         if file["unused"]
     ]
@@ -189,6 +197,10 @@ def validation_lines(validation: Validation) -> list[str]:
     lines += [] if moved is None else [drift_line(moved)]
     lines += [f"{removal['filter']}: {removal['message']}" for removal in validation["removed"]]
     return lines + [f"warning: {warning['message']}" for warning in validation["warnings"]]
+
+
+def _named(column: str) -> str:
+    return column or "(without a name)"
 
 
 @dataclass
@@ -323,7 +335,7 @@ class FileFindings:
         why = REASONS.get(code, "The rows were rejected for several reasons.")
         if self.missing.total() == self.rejected:
             named = " or ".join(f"`{column}`" for column in self.missing)
-            why = f"None of them has a value of {named}."
+            why = f"None of them has a value of {named}.{_OTHER_COLUMNS.get(code, '')}"
         raise InputError(
             f"None of the {self.rejected:,} rows of {self.name} can be used. {why}",
             code=code,

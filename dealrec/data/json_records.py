@@ -20,9 +20,7 @@ def _number(text: str) -> str:
     return whole if fraction and not fraction.strip("0") else text
 
 
-_DECODER = json.JSONDecoder(
-    parse_int=str, parse_float=_number, parse_constant=lambda name: None if name == "NaN" else name
-)
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=_number, parse_constant=lambda _: None)
 _UNICODE = re.compile(r"u'(.*)'", re.DOTALL)
 _GAP = re.compile(r"[\s,]*")
 _FIRST_LINES = 20
@@ -126,7 +124,7 @@ def parsed_lines(
 
 
 def parsed_json(text: str) -> dict[str, Any] | None:
-    """The object in a line; its numbers stay as they are written (12.0 is 12), and ``NaN`` is null."""
+    """The object in a line. Numbers stay as written (12.0 is 12), and ``NaN`` and ``Infinity`` are null."""
     try:
         found = _DECODER.decode(text)
     except (ValueError, RecursionError):
@@ -135,19 +133,33 @@ def parsed_json(text: str) -> dict[str, Any] | None:
 
 
 def parsed_literal(text: str) -> dict[str, Any] | None:
-    """The dictionary in a line that Python wrote; nothing in it is run.
+    """The dictionary in a line that Python wrote; nothing in it is run, and what is no literal is null.
 
-    :func:`ast.literal_eval` bounds how deep a text may nest, and the limit of lines how long it is.
+    Python's parser bounds how deep a text may nest, and the limit of lines how long it is.
     """
     try:
         with warnings.catch_warnings():  # about escapes that Python does not know
             warnings.simplefilter("ignore")
-            found = ast.literal_eval(text.strip())
+            tree = ast.parse(text.strip(), mode="eval")
+        try:
+            found = ast.literal_eval(tree)
+        except ValueError:
+            found = ast.literal_eval(_Literals().visit(tree))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None
     return {name: _inner_text(value) for name, value in found.items()}
+
+
+class _Literals(ast.NodeTransformer):
+    """Puts null in the place of what is no literal, such as the ``nan`` of an unneeded field."""
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        signed = isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant)
+        if signed or isinstance(node, ast.Name | ast.Call):
+            return ast.Constant(None)
+        return self.generic_visit(node)
 
 
 def _inner_text(value: Any) -> Any:

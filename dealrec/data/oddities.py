@@ -21,9 +21,14 @@ from dealrec.data.splits import time_cuts
 from dealrec.data.times import LEAST, magnitudes
 from dealrec.data.titles import HTML
 
-_MISSING = r"^(?i:-?nan|nat|[(]?null[)]?|#null!|none|nil|undefined|na|n/a|#n/a|<na>|\\n)$"
+_MISSING = (
+    r"^(?i:-?nan|nat|[(\[]?(null|none|not set|empty|blank)[)\]]?|nil|undefined|na|n/a|<na>|\\n"
+    r"|#(n/a|null!|ref!|value!|name\?|num!|div/0!))$"
+)
 """The words that programs write for a missing value."""
-_ROUNDED = r"^[+-]?\d(\.\d+)?[eE]\+\d+$"
+_NO_ID = rf"{_MISSING}|^(?i:-{{1,3}}|[?]{{1,3}}|[.]|unknown|missing|anonymous|not available)$"
+"""Those and words that may be titles, but stand for nobody and nothing where an id is expected."""
+_ROUNDED = r"^[+-]?\d([.,]\d+)?[eE]\+\d+$"
 _SINGLE = 24
 """The binary digits that a floating-point number of 32 bits holds."""
 _ROUNDING = 10_000
@@ -109,7 +114,7 @@ def unknown_items(used: pa.Array, known: pa.Array) -> DataWarning:
 
 
 def _odd_ids(file: str, column: str, ids: pa.Array, indices: Int32) -> Iterator[DataWarning]:
-    missing = pc.match_substring_regex(ids, _MISSING)
+    missing = pc.match_substring_regex(ids, _NO_ID)
     if rows := _rows(missing, indices):
         yield _missing(file, column, ids.filter(missing), rows, "an id")
     rounded = pc.match_substring_regex(ids, _ROUNDED)

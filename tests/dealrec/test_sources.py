@@ -54,11 +54,21 @@ def test_a_table_in_memory_is_read_whoever_made_it(source):
         assert files.items is not None
 
 
-@pytest.mark.parametrize("source", [7, [7], object()])
-def test_what_is_no_table_is_refused_by_its_type(source):
+def test_several_tables_are_read_as_several_files_and_rows_as_one():
+    with source_files([*TABLE.to_batches(1), Frame(TABLE)], None, AS_THEY_ARE) as files:
+        assert files.interactions is not None
+        parts = [pq.read_table(path).num_rows for path in files.interactions.paths()]
+    assert parts == [1, 1, 2]
+    with source_files(TABLE.to_pylist(), None, AS_THEY_ARE) as files:
+        assert files.interactions is not None
+        assert pq.read_table(files.interactions.path).equals(TABLE)
+
+
+@pytest.mark.parametrize(("source", "kind"), [(7, "int"), ([7], "int"), (object(), "object")])
+def test_what_is_no_table_is_refused_by_its_type(source, kind):
     refused = refusal(source)
     assert refused.code == "not_tabular"
-    assert type(source).__name__ in refused.detail
+    assert kind in refused.detail
 
 
 def test_nothing_at_all_is_refused():

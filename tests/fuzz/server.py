@@ -70,7 +70,10 @@ def database_url(shape: str, folder: Path) -> Iterator[str | None]:
 @contextlib.contextmanager
 def serve(folder: Path, url: str | None, *, keys: bool) -> Iterator[Server]:
     """Serve from ``folder`` on the database at ``url``; with ``keys``, only :data:`KEY` opens."""
-    given: dict[str, Any] = {"database_url": url} if url else {}
+    # Not the catalogue of whoever runs this: the requests add models.
+    given: dict[str, Any] = {"models": folder / "models.toml"} | (
+        {"database_url": url} if url else {}
+    )
     if keys:
         given["bootstrap_key"] = SecretStr(KEY)
     settings = Settings(data_dir=folder / "data", poll_seconds=0.05, torch_threads=1, **given)

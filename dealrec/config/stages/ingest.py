@@ -20,7 +20,7 @@ class IngestStage(StageSpec):
     queue = Queue.CPU
     product = Product.DATASET
     reference_seconds = 1e-5
-    version = 6
+    version = 7
 
     def work(self, load: Workload) -> Work:
         return Work(load.count("interactions"), ())

@@ -86,6 +86,26 @@ def test_nan_is_a_missing_value(tmp_path):
     assert result.dataset.titles.to_pylist() == ["a", "B", "c", "d"]
 
 
+def test_infinity_is_a_missing_value(tmp_path):
+    rows = b'{"user_id": -Infinity, "item_id": "a", "position": 1}\n' + lines(
+        *({"user_id": "u", "item_id": name, "position": at} for at, name in enumerate("abcd"))
+    )
+    result = ingest_bytes(tmp_path, rows, allowed_rejected=0.3)
+    assert [r["reason"] for r in result.report["rejections"]] == ["empty_user_id"]
+
+
+def test_what_python_wrote_and_is_no_literal_is_missing_and_costs_no_row(tmp_path):
+    odd = ["nan", "-inf", "datetime.date(2020, 1, 1)", "[nan, 1]", "{'a': ObjectId('5f')}", "-1"]
+    rows = "".join(
+        f"{{'user_id': 'u', 'item_id': 'i{at}', 'position': {at}, 'extra': {value}}}\n"
+        for at, value in enumerate(odd)
+    )
+    rows += "{'user_id': nan, 'item_id': 'a', 'position': 9}\n__import__('os').getcwd()\n"
+    report = ingest_bytes(tmp_path, rows.encode(), allowed_rejected=0.3).report
+    assert report["accepted_rows"] == len(odd)
+    assert [r["reason"] for r in report["rejections"]] == ["empty_user_id", "invalid_json"]
+
+
 def test_objects_with_too_many_fields_in_all_are_refused(tmp_path):
     items = lines({"item_id": "a", "title": "A"}, *({f"f{at}": "x"} for at in range(9)))
     with pytest.raises(InputError) as refusal:

@@ -9,6 +9,7 @@ import pytest
 
 from dealrec.config.data import AS_THEY_ARE
 from dealrec.data.encodings import Survey
+from dealrec.data.findings import validation_lines
 from dealrec.data.ingest import ingest
 from dealrec.errors import InputError
 from dealrec.sources import source_files
@@ -104,6 +105,10 @@ REFUSALS = {
         "user_id,item_id,timestamp\n" + lines("{},{},{}") * 9 + "a,b\0,5\n",
         ":110: There",
     ),
+    "a column without values": (
+        "".join(f'{{"user_id": "u", "item_id": "{at}", "timestamp": null}}\n' for at in range(9)),
+        "`--column timestamp=NAME`, or use the order of the rows with `--set data.format.order=file`",
+    ),
     "an object of users": (
         json.dumps({u: [{"item_id": "a", "timestamp": 5}] for u in ("u1", "u2")}),
         "to_entries[]",
@@ -159,6 +164,18 @@ def test_an_encoding_is_found_or_asked_for_but_never_another_one_in_silence(tmp_
             assert any(items.encode(encoding).decode(name) == items for name in possible)
         else:
             assert set(found.dataset.titles.to_pylist()) == {f"{title} {at}" for at in range(12)}
+
+
+def test_a_name_that_no_column_has_is_refused_with_the_option_that_gives_another(tmp_path):
+    content = ",".join(NAMES) + "\n" + lines("{},{},{}")
+    with pytest.raises(InputError, match=r"columns are: user_id, .*`--column user_id=NAME`"):
+        ingest_bytes(tmp_path, content.encode(), columns={"user_id": "who"})
+
+
+def test_columns_without_a_name_are_told_of_by_words(tmp_path):
+    content = ",user_id,item_id,timestamp,\n" + lines("0,{},{},{},")
+    told = validation_lines(ingest_bytes(tmp_path, content.encode()).report)
+    assert "not used: (without a name), (without a name)" in " ".join(told)
 
 
 WRITTEN_TWICE = {

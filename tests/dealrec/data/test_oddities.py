@@ -24,7 +24,10 @@ def test_a_sound_file_gets_no_warning(tmp_path):
     assert told(tmp_path) == {}
 
 
-@pytest.mark.parametrize("written", ["NaN", "\\N", "#N/A", "NA", "null", "None", "<NA>"])
+@pytest.mark.parametrize(
+    "written",
+    ["NaN", "\\N", "#N/A", "NA", "null", "None", "<NA>", "#REF!", "(not set)", "-", "unknown"],
+)
 @pytest.mark.parametrize("column", ["user_id", "item_id"])
 def test_words_for_a_missing_id_are_told_of(tmp_path, written, column):
     row = f"{written},i1" if column == "user_id" else f"u1,{written}"
@@ -93,9 +96,10 @@ def test_times_that_a_spreadsheet_has_shortened_are_told_of(tmp_path):
 
 
 def test_ids_that_a_spreadsheet_has_shortened_are_told_of(tmp_path):
-    rows = GOOD + "u1,4.71009E+12,1600050000\nu2,4.71009E+12,1600060000\n"
-    entry = told(tmp_path, rows, ITEMS + "4.71009E+12,EAN\n")["rounded_ids"]
-    assert "`4.71009E+12`" in entry["message"]
+    for written in ("4.71009E+12", '"4,71009E+12"'):
+        rows = GOOD + f"u1,{written},1600050000\nu2,{written},1600060000\n"
+        entry = told(tmp_path, rows, ITEMS + f"{written},EAN\n")["rounded_ids"]
+        assert f"`{written.strip(chr(34))}`" in entry["message"]
 
 
 @pytest.mark.parametrize(
