@@ -21,7 +21,7 @@ from dealrec.config.language_models import (
 from dealrec.config.model_entry import AUTO, REPOSITORY
 from dealrec.config.model_files import UnusableFiles, gguf_facts, weight_files
 from dealrec.language_models.conversion import conversion_folder, converted_gguf
-from dealrec.language_models.quantization import quantized_loading
+from dealrec.language_models.quantization import keep_weights_in_place, quantized_loading
 from dealrec.language_models.quiet import quiet_transformers
 from dealrec.progress import SILENT, Reporter
 
@@ -144,7 +144,9 @@ def load_language_model(
         )
     model.requires_grad_(requires_grad=False)
     model.eval()
-    if not quantized:
+    if quantized:
+        keep_weights_in_place(model)
+    else:
         model.to(device)
     pinned = source.revision or getattr(model.config, "_commit_hash", None) or "main"
     again = _local(name_or_path) or name_or_path

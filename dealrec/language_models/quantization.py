@@ -43,6 +43,18 @@ def quantized_loading(
     return {"quantization_config": settings, "device_map": {"": device}}
 
 
+def keep_weights_in_place(model: Any) -> None:
+    """Stop 4-bit layers from packing their weights anew at the first pass without a gradient.
+
+    On processors with bfloat16 instructions the library does that. Passes that train and passes that
+    evaluate would then compute with other arithmetic, and layers whose width is not a multiple of 32
+    would fail.
+    """
+    for module in model.modules():
+        if getattr(module, "support_avx512bf16_for_cpu", False):
+            module.support_avx512bf16_for_cpu = False
+
+
 def require_quantization(quantization: Quantization) -> None:
     """Check that this machine can load such weights; nothing is loaded.
 

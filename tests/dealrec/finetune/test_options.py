@@ -87,6 +87,8 @@ def test_an_adapter_is_trained_beside_quantized_weights(model_folder, tmp_path, 
     )
     kinds = {type(module).__name__ for module in loaded.model.modules()}
     assert {"nf4": "Linear4bit", "int8": "Linear8bitLt"}[kind] in kinds
+    packs = "support_avx512bf16_for_cpu"
+    assert not any(getattr(module, packs, False) for module in loaded.model.modules())
     first = _trained(model_folder, tmp_path / "a", quantization=kind)
     second = _trained(model_folder, tmp_path / "b", quantization=kind)
     assert all(torch.equal(first[1][name], second[1][name]) for name in first[1])
