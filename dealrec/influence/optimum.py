@@ -15,7 +15,7 @@ from dealrec.influence.problem import Problem, Tick
 from dealrec.influence.solvers.cg import conjugate_gradient
 from dealrec.influence.solvers.interface import System
 
-SMALL = 1e-2
+SMALL = 0.05
 """The gradient's norm, relative to that at the trained parameters, at which the steps end."""
 _SOLVE_TOLERANCE, _SOLVE_ITERATIONS = 0.05, 200
 _SHORTEST = 1 / 1024

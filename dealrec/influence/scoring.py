@@ -69,13 +69,15 @@ def score_influence(
     validation = Examples.of_validation(dataset, model.max_length, config.sample_loss)
     target, named = target_examples(config, dataset, samples, training, validation)
     curved = training.evenly(config.curvature_tokens)
-    progress = _Progress(reporter, _passes(training, validation, curved, named, target))
+    step = 2 * len(training) + len(curved) if config.newton_steps else 0
+    passes = _passes(training, validation, curved, named, target)
+    progress = _Progress(reporter, passes + step + (len(curved) if step else 0))
     undamped, least, largest = _curvature(problem, curved, config, progress)
     damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
     continuation = None
     if config.newton_steps:
-        beat: Tick = lambda _examples: progress.beat()  # noqa: E731
-        problem, continuation = continued(problem, training, curved, config, damping, beat)
+        tick = progress.until(progress.done + step)
+        problem, continuation = continued(problem, training, curved, config, damping, tick)
         undamped, least, largest = _curvature(problem, curved, config, progress)
     v_validation = problem.gradient(validation, progress.tick) if len(validation) else None
     v_train = problem.gradient(training, progress.tick) if target is RiskTarget.TRAIN else None
@@ -151,7 +153,10 @@ def _passes(
     named: Examples,
     target: RiskTarget,
 ) -> int:
-    """Count the examples of all passes: scores, gradients of both risks, curvature, target gradient."""
+    """Count the examples of all passes: scores, gradients of both risks, curvature, target gradient.
+
+    Newton steps are not among them.
+    """
     passes = len(training) + len(validation) + len(curved)
     return passes + (0 if target is RiskTarget.VALIDATION else len(named))
 
@@ -165,8 +170,15 @@ class _Progress:
     done: int = 0
 
     def tick(self, examples: int) -> None:
-        self.done = min(self.total, self.done + examples)
-        self.reporter.progress(self.done, self.total, "sample")
+        self._reach(min(self.total, self.done + examples))
+
+    def until(self, limit: int) -> Tick:
+        """Return a tick that goes no further than ``limit``, for passes whose number is not known."""
+        return lambda examples: self._reach(min(limit, self.done + examples))
+
+    def _reach(self, done: int) -> None:
+        self.done = done
+        self.reporter.progress(done, self.total, "sample")
 
     def beat(self) -> None:
         self.tick(0)

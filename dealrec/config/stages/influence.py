@@ -16,7 +16,7 @@ class InfluenceStage(StageSpec):
     before = (StageName.SURROGATE,)
     always = True
     of_ids = True
-    version = 5
+    version = 6
     makes = frozenset({Need.INFLUENCE})
     reference_seconds = 1.2e-8
 
@@ -26,5 +26,8 @@ class InfluenceStage(StageSpec):
         columns = min(influence.loss_items or items, items)
         curved = 3 * min(influence.curvature_tokens, load.samples)
         passes = load.samples + load.count("valid") + curved
+        if influence.newton_steps:
+            # One step is usual where there are many samples: a gradient before it and one after it.
+            passes += 2 * load.samples + curved
         alike = (influence.parameters, influence.curvature, influence.solver)
         return Work(passes * columns * surrogate.ensemble, (surrogate.model, *alike))

@@ -96,7 +96,11 @@ def test_influence_on_the_preference_of_the_newest_samples(ring_surrogate):
     dataset = dataclasses.replace(DATASET, times=times)
     samples = build_samples(dataset)
     config = InfluenceConfig(
-        target="recent", risk="preference", recent=0.5, dtype="float64", damping=1
+        target="recent",
+        risk="preference",
+        recent=0.5,
+        dtype="float64",
+        newton_steps=0,
     )
     found = score_influence(dataset, samples, ring_surrogate, config, runtime=ONE)
     _, examples, problem = prepared(ring_surrogate, config.parameters)
