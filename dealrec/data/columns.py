@@ -176,7 +176,7 @@ class _Finder:
             option += ", or `--set data.format.order=file` if the rows are in time order"
         which = "one it is" if len(columns) == 1 else "ones they are"
         detail = f"There is no column {shown}. {self._listed()} Name the {which} with {option}."
-        detail += self._other_files() + self._several_items()
+        detail += self._other_files() + self._several_items() + self._perhaps_no_header()
         if {plain(name) for name in self._table.column_names} >= _FOR_TUNING:
             detail = (
                 "The file holds texts for fine-tuning (instruction, input, output), which name no "
@@ -184,6 +184,22 @@ class _Finder:
                 f"from which they were made. {self._listed()}"
             )
         return self._error("missing_column", detail, columns[0].value)
+
+    def _perhaps_no_header(self) -> str:
+        """A word on the first line, where no column of it is known."""
+        names = self._table.column_names
+        if self.found.columns or not getattr(
+            getattr(self._table, "dialect", None), "header", False
+        ):
+            return ""
+        guess = (
+            _guessed_names([names]) if self._option == "columns" else _guessed_item_names([names])
+        )
+        part = "format" if self._option == "columns" else "item_format"
+        return (
+            " If the first line is no header, give the column names by position "
+            f"(`--set data.{part}.names={','.join(guess)}`)."
+        )
 
     def _other_files(self) -> str:
         """A word on the file whose columns differ from the others', where several are one table."""

@@ -143,7 +143,8 @@ def sniff(text: str, name: str, asked: FileFormat, *, whole: bool) -> Sniffed:
     if trim:
         cut = [_cells(_without_spaces(line, chosen), chosen, quote, escape) for line in body]
     sure = asked.header is True or names_columns(cut[0])
-    header = asked.header if asked.header is not None else sure or is_header(cut[0], cut[1:])
+    found = sure or is_header(cut[0], cut[1:], asked.names)
+    header = found if asked.header is None else asked.header
     if header and not names:
         names = longer_names(cut)
     if not header and not names:

@@ -14,7 +14,9 @@ _NAMES = KNOWN | {"userid", "itemid"}
 
 def header_of(rows: Sequence[list[str]], asked: FileFormat) -> tuple[bool, tuple[str, ...]]:
     """Whether the first of some rows is a header, and the names of the columns."""
-    known = asked.header is None and (names_columns(rows[0]) or is_header(rows[0], rows[1:]))
+    known = asked.header is None and (
+        names_columns(rows[0]) or is_header(rows[0], rows[1:], asked.names)
+    )
     header = known if asked.header is None else asked.header
     if asked.names:
         return header, asked.names
@@ -72,8 +74,13 @@ def names_columns(cells: Sequence[str]) -> bool:
     )
 
 
-def is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first line names columns, by its difference from the lines below."""
+def is_header(
+    cells: Sequence[str], rows: Sequence[Sequence[str]], names: Sequence[str] | None = None
+) -> bool:
+    """Whether the first line names columns, by its difference from the lines below.
+
+    With ``names``, which a person gives for lines that have none, it does only where the difference is plain.
+    """
     if not all(_IDENTIFIER.fullmatch(cell.strip()) for cell in cells if cell.strip()):
         return False
     filled = [cell for cell in cells if cell.strip()]
@@ -85,7 +92,7 @@ def is_header(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
         below = [row[at] for row in rows if len(row) == len(cells)]
         if below and sum(map(_is_value, below)) * 5 >= len(below) * 4:
             return True
-    return not any(cell in row for row in rows for cell in filled)
+    return not names and not any(cell in row for row in rows for cell in filled)
 
 
 def _is_value(cell: str) -> bool:

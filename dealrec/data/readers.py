@@ -117,7 +117,15 @@ def open_table(
 def _workbook(path: Path, name: str, asked: FileFormat, limits: Limits) -> OpenedTable:
     reader = WorkbookReader(path, name, limits, asked)
     rows = None if reader.headed or asked.names else reader.rows
-    return OpenedTable(reader, asked, said=["read as an Excel workbook"], rows=rows)
+    said = ["read as an Excel workbook", *_header_words(reader.headed, asked)]
+    return OpenedTable(reader, asked, said=[", ".join(said)], rows=rows)
+
+
+def _header_words(headed: bool, asked: FileFormat) -> list[str]:
+    """What to say where there is no header, or where the names that are given stand for its own."""
+    if not headed:
+        return ["there is no header"]
+    return ["the first line is a header, whose names were replaced"] if asked.names else []
 
 
 def _delimited(
@@ -130,7 +138,9 @@ def _delimited(
         if role == INTERACTIONS:
             lists = list_columns(reader.column_names, found.rows, asked.list_separator)
             reader.lists = {**lists, **reader.lists}
-        return OpenedTable(reader, asked, said=[found.dialect.told()], hint=found.hint)
+        said = [found.dialect.told()]
+        said += _header_words(headed=True, asked=asked) if found.dialect.header else []
+        return OpenedTable(reader, asked, said=[", ".join(said)], hint=found.hint)
     matches = matches_by_cells(found.dialect, found.rows, role, layout)
     form, known, proposed = _chosen(matches, asked=layout is not None)
     if form is None and layout is not None:

@@ -172,6 +172,28 @@ def test_a_name_that_no_column_has_is_refused_with_the_option_that_gives_another
         ingest_bytes(tmp_path, content.encode(), columns={"user_id": "who"})
 
 
+@pytest.mark.parametrize("header", ["", "id,name\n"])
+def test_names_for_lines_of_words_cost_no_row_and_a_header_is_told_of(tmp_path, header):
+    rows = "user_id,item_id,position\n" + "".join(
+        f"{user},{item},{at}\n"
+        for user in "uv"
+        for at, item in enumerate(("red", "green", "blue", "red"))
+    )
+    items = f"{header}red,Rose\ngreen,Grass\nblue,Sky\n".encode()
+    result = ingest_bytes(
+        tmp_path, rows.encode(), items, item_format={"names": ["item_id", "title"]}
+    )
+    assert sorted(result.dataset.titles.to_pylist()) == ["Grass", "Rose", "Sky"]
+    told = result.report["read"][1]["said"][0]
+    assert ("whose names were replaced" if header else "there is no header") in told
+
+
+def test_a_first_line_that_may_be_no_header_is_refused_with_the_names_to_give(tmp_path):
+    rows = "user_id,item_id,position\nu,red,1\nu,green,2\nu,red,3\nu,green,4\n"
+    with pytest.raises(InputError, match=r"no header, .*data\.item_format\.names=item_id,title"):
+        ingest_bytes(tmp_path, rows.encode(), b"red,Rose\ngreen,Grass\n")
+
+
 def test_columns_without_a_name_are_told_of_by_words(tmp_path):
     content = ",user_id,item_id,timestamp,\n" + lines("0,{},{},{},")
     told = validation_lines(ingest_bytes(tmp_path, content.encode()).report)
