@@ -62,7 +62,7 @@ def _separator(value: Any) -> Any:
     return SEPARATORS.get(value.strip().lower(), _ESCAPED.get(value, value))
 
 
-Separator = Annotated[str, BeforeValidator(_separator), Field(min_length=1, max_length=2)]
+Separator = Annotated[str, Field(min_length=1, max_length=2), BeforeValidator(_separator)]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -141,5 +141,5 @@ class FileFormat(Config):
         except (ValueError, re.error):
             raise ValueError("must use the directives of `strptime`, as in %d/%m/%Y") from None
         if found.year != moment.year:
-            raise ValueError("has no year")
+            raise ValueError("has no year; use the directives of `strptime`, as in %d/%m/%Y %H:%M")
         return value

@@ -176,7 +176,12 @@ class _Finder:
             option += ", or `--set data.format.order=file` if the rows are in time order"
         which = "one it is" if len(columns) == 1 else "ones they are"
         detail = f"There is no column {shown}. {self._listed()} Name the {which} with {option}."
-        detail += self._other_files() + self._several_items() + self._perhaps_no_header()
+        detail += (
+            self._layouts()
+            + self._other_files()
+            + self._several_items()
+            + self._perhaps_no_header()
+        )
         if {plain(name) for name in self._table.column_names} >= _FOR_TUNING:
             detail = (
                 "The file holds texts for fine-tuning (instruction, input, output), which name no "
@@ -238,16 +243,19 @@ class _Finder:
         rows = self._opened.rows or ()
         guess = _guessed_names(rows) if self._option == "columns" else _guessed_item_names(rows)
         part = "format" if self._option == "columns" else "item_format"
-        layouts = " or ".join(f"`{name}`" for name in self._opened.proposed)
-        may = f" It may be {layouts} (`--set data.layout=…`)." if layouts else ""
         detail = (
             "The first line does not look like a header. Give the column names by position "
             f"(`--set data.{part}.names={','.join(guess)}`), set `--set data.{part}.header=true` if it "
-            f"is one, or name a layout (`dealrec layouts` lists them).{may}"
+            f"is one, or name a layout (`dealrec layouts` lists them).{self._layouts()}"
         )
         if self._option == "columns" and "timestamp" not in guess:
             detail += self._lines_of_items()
         return self._error("missing_column", detail, guess[0])
+
+    def _layouts(self) -> str:
+        """A word on the layouts that the file may have."""
+        options = " or ".join(f"`--set data.layout={name}`" for name in self._opened.proposed)
+        return f" The layout may be that of a public data set: {options}." if options else ""
 
     def _lines_of_items(self) -> str:
         """How lines of a user and all items are read."""

@@ -30,7 +30,7 @@ class Format(StrEnum):
     PARQUET = "Parquet"
 
 
-_UNPACK = "Unpack it, and give the table inside."
+_UNPACK = "Unpack it, and give the table inside"
 _ARCHIVES = {
     b"PK\x05\x06": "an empty ZIP archive. Give a table",
     b"7z\xbc\xaf\x27\x1c": f"a 7-Zip archive. {_UNPACK}",
@@ -53,6 +53,7 @@ _FOREIGN = {
     b"FEA1": "a Feather file. Write the table with `pandas.read_feather(…).to_parquet(…)`",
     b"Obj\x01": "an Avro file. Write the table as Parquet",
     b"ORC": "an ORC file. Write the table with `pandas.read_orc(…).to_parquet(…)`",
+    b"version https://git-lfs": "a pointer of Git LFS. Fetch the file itself with `git lfs pull`",
     b"\x7fELF": "a program. Give a table",
     b"GGUF": "a language model. Give a table",
     b"\xd0\xcf\x11\xe0": "a document in an old Office format. Save it as .xlsx, or as CSV UTF-8",
@@ -96,7 +97,7 @@ def refuse_foreign(head: bytes, name: str) -> None:
             raise file_error(name, "unsupported_format", f"The file is {what}.")
     if head[257:262] == b"ustar":
         raise file_error(
-            name, "unsupported_format", f"The file is a tar archive. {_UNPACK} `tar xf` does that."
+            name, "unsupported_format", f"The file is a tar archive. {_UNPACK}. `tar xf` does that."
         )
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):

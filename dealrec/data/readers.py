@@ -102,7 +102,7 @@ def open_table(
     refuse_foreign(file.head, name)
     text = file.head if file.head.startswith(b"PAR1") else file.text_head()
     said = [] if file.compression is Compression.NONE else [f"{file.compression} was unpacked"]
-    match detect_format(text, name):
+    match detect_format(text.replace((asked.separator or ",").encode(), b","), name):
         case Format.PARQUET:
             opened = OpenedTable(ParquetReader(file), asked, said=[*said, "read as Parquet"])
         case Format.JSON:

@@ -33,6 +33,15 @@ def test_what_describes_no_file_is_refused(fields):
     assert refusal.value.code == "invalid_config"
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [({"separator": "three"}, "at most 2 characters"), ({"date_format": "dd.MM.yyyy"}, "%d/%m/%Y")],
+)
+def test_the_message_says_how_it_is_written(fields, told):
+    with pytest.raises(InputError, match=told):
+        FileFormat.parse(fields)
+
+
 def test_lists_may_be_written_with_commas():
     asked = FileFormat.parse({"names": "user_id, item_id", "null_values": "NA,\\N"})
     assert asked.names == ("user_id", "item_id")

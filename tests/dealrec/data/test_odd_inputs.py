@@ -109,6 +109,15 @@ REFUSALS = {
         "".join(f'{{"user_id": "u", "item_id": "{at}", "timestamp": null}}\n' for at in range(9)),
         "`--column timestamp=NAME`, or use the order of the rows with `--set data.format.order=file`",
     ),
+    "a pointer of Git LFS": (
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "`git lfs pull`.",
+    ),
+    "a RAR archive": ("Rar!\x1a\x07\x00" + "\0" * 60, "give the table inside."),
+    "a layout without times": (
+        "user_id,book_id,is_read,rating,is_reviewed\n" + "1,2,1,5,0\n" * 3,
+        "`--set data.layout=goodreads`",
+    ),
     "an object of users": (
         json.dumps({u: [{"item_id": "a", "timestamp": 5}] for u in ("u1", "u2")}),
         "to_entries[]",
@@ -164,6 +173,12 @@ def test_an_encoding_is_found_or_asked_for_but_never_another_one_in_silence(tmp_
             assert any(items.encode(encoding).decode(name) == items for name in possible)
         else:
             assert set(found.dataset.titles.to_pylist()) == {f"{title} {at}" for at in range(12)}
+
+
+def test_a_separator_that_is_no_printable_character_may_be_given(tmp_path):
+    content = "\x1f".join(NAMES) + "\n" + lines("{}\x1f{}\x1f{}")
+    result = ingest_bytes(tmp_path, content.encode(), format={"separator": "\x1f"})
+    assert sequences(result.dataset) == EXPECTED
 
 
 def test_a_name_that_no_column_has_is_refused_with_the_option_that_gives_another(tmp_path):
