@@ -262,6 +262,8 @@ def _gguf_facts(parts: tuple[_State, ...]) -> ModelFacts:
             raise UnusableFiles(f"{first.name} is truncated or not a GGUF file") from None
     if max((end for *_, end in tensors), default=1) + reader.end > total:
         raise UnusableFiles(f"{first.name} is truncated")
+    if not tensors:
+        raise UnusableFiles(f"{first.name} has no weights")
     names = [name.removeprefix("blk.").removesuffix(".weight").split(".") for name, *_ in tensors]
     modules = {
         f"model.layers.{name[0]}.{_GGUF_NAMES[name[1]]}": (shape[-1], shape[0])

@@ -1,5 +1,6 @@
 """Facts of a model from the heads of its files, and what they forbid."""
 
+import struct
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -62,6 +63,13 @@ def test_a_file_may_lie_in_parts(gguf_file: Path, tmp_path: Path) -> None:
         part.write_bytes(piece)
     whole, cut = gguf_facts([gguf_file]), gguf_facts(parts)
     assert cut == whole
+
+
+def test_a_gguf_file_of_a_vocabulary_alone_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vocabulary.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + bytes(8))
+    with pytest.raises(UnusableFiles, match="has no weights"):
+        gguf_facts([path])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.6, 0.9])
