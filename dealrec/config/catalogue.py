@@ -207,11 +207,12 @@ def removing(name: str) -> Iterator[None]:
 
     with _changed() as (document, prepared):
         if name in BUILT_IN or name not in catalogue():
-            what = "is built in" if name in BUILT_IN else f"is not in {catalogue_path().name}"
+            built_in = name in BUILT_IN
+            what = "is built in" if built_in else f"is not in {catalogue_path().name}"
             raise InputError(
                 f"The model `{name}` {what}.",
                 code="unknown_model",
-                title="The language model is not known",
+                title=f"The language model {'cannot be removed' if built_in else 'is not known'}",
             )
         del document["models"][name]
         prepared.write_text(tomlkit.dumps(document), encoding="utf-8")

@@ -58,5 +58,5 @@ def require_usable(use: ModelUse, *, chat: bool = False, runtime: Runtime | None
 def _free(*, on_gpu: bool) -> tuple[int | None, str]:
     """Return the bytes that a model may take on the device now, and the words for it."""
     if on_gpu:
-        return torch.cuda.mem_get_info()[0], "the GPU has free"
-    return free_bytes(), "this machine has free"
+        return torch.cuda.mem_get_info()[0], "the free memory of the GPU is"
+    return free_bytes(), "the free memory of this machine is"

@@ -106,10 +106,13 @@ def test_commands_change_the_file_and_keep_what_people_wrote(file: Path) -> None
         add_entry(read_entry("hub", {"folder": "x"}))
     remove_entry("hub")
     assert file.read_text().rstrip() == mine.rstrip()
-    for name in ("hub", "smollm2-135m"):
+    for name, title in (("hub", "is not known"), ("smollm2-135m", "cannot be removed")):
         with pytest.raises(InputError) as refused:
             remove_entry(name)
-        assert refused.value.code == "unknown_model"
+        assert (refused.value.code, refused.value.title) == (
+            "unknown_model",
+            f"The language model {title}",
+        )
     assert [path.name for path in file.parent.iterdir() if "part" in path.name] == []
 
 

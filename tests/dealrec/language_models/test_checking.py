@@ -59,7 +59,9 @@ def test_a_model_that_memory_does_not_hold_is_refused(tmp_path, monkeypatch):
     tiny_model().save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
     monkeypatch.setattr("dealrec.language_models.checking.free_bytes", lambda: 50_000)
-    with pytest.raises(InputError, match="this machine has free") as refused:
+    with pytest.raises(
+        InputError, match=r"but the free memory of this machine is [\d.]+ GB\."
+    ) as refused:
         require_usable(ModelUse(str(tmp_path)))
     assert refused.value.code == "not_enough_memory"
     require_usable(ModelUse(str(tmp_path), dtype="bfloat16"))
