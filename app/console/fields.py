@@ -198,7 +198,7 @@ def form_of(config: Mapping[str, Any]) -> dict[str, str]:
 
 def selection_fields(selection: Mapping[str, Any]) -> list[FormField]:
     """Return the selection's fields with the values of a coreset."""
-    given = {f"selection.{name}": str(value) for name, value in selection.items()}
+    given = dict(flat_texts({"selection": selection}))
     defaults = {
         f"selection.{key}": value
         for key, value in SelectionConfig().model_dump(mode="json").items()

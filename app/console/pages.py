@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,11 @@ def _coded(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
 
 
+def _reading(said: Sequence[str]) -> str:
+    """Say how a file was read; what its columns are called is said elsewhere."""
+    return "; ".join(one for one in said if not one.startswith("`"))
+
+
 def _words(name: str) -> str:
     """Turn a name into words, without the unit that :func:`_metric` writes."""
     return re.sub(r"_(bytes|seconds)$", "", name).replace("_", " ")
@@ -150,6 +155,7 @@ templates.env.filters.update(
     ago=_ago,
     metric=_metric,
     words=_words,
+    reading=_reading,
     coded=_coded,
     stage=_stage,
     option=_option,
@@ -162,6 +168,11 @@ templates.env.filters.update(
 templates.env.globals["known_columns"] = {
     column.value: [*names] for column, names in SYNONYMS.items()
 }
+templates.env.globals["counted"] = {
+    "samples_per_user": "samples, one per user",
+    "samples_per_interaction": "samples, one per interaction",
+}
+"""What counts of data sets are called, where the words of the name would say something else."""
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 
 

@@ -205,10 +205,10 @@ def get_explanation(
     with context.read() as session:
         row = CoresetRepository(session, context.tenant_id).get(coreset_id)
         key = service.scores_key(session, row)
-        strata = Coreset.of(row).coverage.strata
+        coreset = Coreset.of(row)
     with scratch(context.settings) as folder:
         scores = context.storage.fetch_file(key, folder)
-        return insight.explain(scores, strata, coreset_id, sample_key)
+        return insight.explain(scores, coreset, sample_key)
 
 
 @router.get(

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dealrec.app.coresets.schemas import (
+    Coreset,
     CoresetDiff,
     Explanation,
     Reason,
@@ -23,6 +24,7 @@ from dealrec.app.coresets.schemas import (
 )
 from dealrec.app.kit.errors import NotFound
 from dealrec.config import PruneConfig, SelectionConfig, SelectionMethod, resolve_budget
+from dealrec.config.selectors import SELECTORS
 from dealrec.coresets.writer import covered, read_scores
 from dealrec.data.dataset import Dataset
 from dealrec.data.samples import Samples, build_samples
@@ -36,14 +38,12 @@ _NOT_CANDIDATE = "Left out: its effort was not measured, because it is not among
 _Mask = npt.NDArray[np.bool_]
 
 
-def explain(
-    scores: Path, strata: Sequence[StratumUse], coreset_id: str, sample_key: str
-) -> Explanation:
+def explain(scores: Path, coreset: Coreset, sample_key: str) -> Explanation:
     """Explain why ``sample_key`` is in the coreset of this ``scores.parquet``, or why not.
 
-    ``strata`` are the coreset's. Raises :class:`NotFound` if no sample has the key.
+    Raises :class:`NotFound` if no sample has the key.
     """
-    table = pq.read_table(scores)
+    table, strata = pq.read_table(scores), coreset.coverage.strata
     row = pc.index(table["sample_key"], sample_key).as_py()
     if row < 0:
         raise NotFound.of("sample", sample_key)
@@ -56,8 +56,9 @@ def explain(
         reason, detail = Reason.NOT_CANDIDATE, _NOT_CANDIDATE
     else:
         reason, detail = _reason(stratum, selected=sample["selected"], alone=len(strata) == 1)
+        detail += _how(coreset.selection["method"])
     return Explanation(
-        coreset_id=coreset_id,
+        coreset_id=coreset.id,
         sample_key=sample_key,
         selected=sample["selected"],
         reason=reason,
@@ -76,7 +77,8 @@ def _reason(stratum: StratumUse | None, *, selected: bool, alone: bool) -> tuple
             "Left out: its overall score is among the highest, which are dropped before strata are cut."
         )
     where = "" if alone else f" in stratum {stratum.index}"
-    told = f"{stratum.selected:,} of the {stratum.available:,} samples{where} were selected"
+    was = "was" if stratum.selected == 1 else "were"
+    told = f"{stratum.selected:,} of the {stratum.available:,} samples{where} {was} selected"
     if not selected:
         return Reason.OUTSIDE_QUOTA, f"Left out: {told}, and this sample is not one of them."
     if stratum.selected == stratum.available:
@@ -85,6 +87,12 @@ def _reason(stratum: StratumUse | None, *, selected: bool, alone: bool) -> tuple
             f"Selected: all {stratum.available:,} samples{where} were selected.",
         )
     return Reason.WITHIN_QUOTA, f"Selected: {told}, and this sample is one of them."
+
+
+def _how(method: str) -> str:
+    """Say what the coreset's method does, which is the other half of the reason."""
+    summary = SELECTORS[SelectionMethod(method)].summary
+    return f" The method `{method}` {summary[0].lower()}{summary[1:]}"
 
 
 def _percentile(column: pa.ChunkedArray, value: float | None) -> float | None:

@@ -26,7 +26,7 @@ RECOMMENDERS: dict[str, RecommenderEntry] = {
     for entry in (
         RecommenderEntry(
             BIGREC,
-            "Writes the title of the next item, which is then matched to the catalogue.",
+            "Writes the title of the next item and matches it to the catalogue.",
             "Bao et al., arXiv 2308.08434",
             "dealrec.recommenders.bigrec:BigRec",
             ("loss_on",),

@@ -111,7 +111,7 @@ SELECTORS: dict[SelectionMethod, SelectorEntry] = {
         ),
         SelectorEntry(
             SelectionMethod.DEALREC_PAPER,
-            "The published method from end to end, with its own influence, effort and selection.",
+            "Runs the published method from end to end, with its own influence, effort and selection.",
             _DEALREC,
             "dealrec.selection.paper:select_as_published",
             (Need.INFLUENCE, Need.EFFORT),

@@ -47,7 +47,7 @@ tags:
 # LoRA adapter for {loaded.name}
 
 This is a low-rank adapter (LoRA) for the language model `{loaded.name}`, revision `{loaded.revision}`.
-It was trained as the recommender `{config.recommender}`: {said}
+It was trained as the recommender `{config.recommender}`, which {said}
 The licence of the language model is `{licence}`.
 
 ## Data

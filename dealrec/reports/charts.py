@@ -58,7 +58,7 @@ _CONFIG = {
         "labelFontSize": 11,
         "titleFontSize": 12,
     },
-    "axisX": {"tickCount": 6},
+    "axisX": {"tickCount": 6, "labelOverlap": True, "labelSeparation": 12},
     "axisY": {"titlePadding": 12},
     "legend": {
         "aria": False,

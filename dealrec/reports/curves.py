@@ -82,6 +82,12 @@ def _in_words(curves: Mapping[str, Sequence[tuple[int, float]]], unit: str) -> s
     for name, points in curves.items():
         (first, begun), (last, ended) = points[0], points[-1]
         place, least = min(points, key=lambda point: point[1])
+        if first == last:
+            said.append(f"The {name} is {begun:.4g} at {unit} {first}.")
+            continue
+        if least == max(value for _, value in points):
+            said.append(f"The {name} stays at {begun:.4g} from {unit} {first} to {unit} {last}.")
+            continue
         said.append(
             f"The {name} goes from {begun:.4g} at {unit} {first} to {ended:.4g} at {unit} {last}; "
             f"the lowest value is {least:.4g} at {unit} {place}."

@@ -138,7 +138,7 @@ def _lengths_note(shape: DatasetShape) -> str:
     figures = shape.figures
     return (
         f"Half of the users have {figures['history_median']:g} training interactions or fewer, and one "
-        f"in ten has more than {figures['history_p90']:g}."
+        f"in ten has {figures['history_p90']:g} or more."
     )
 
 

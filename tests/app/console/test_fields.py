@@ -2,7 +2,14 @@
 
 import pytest
 
-from dealrec.app.console.fields import form_of, job_form, read_budget, read_config
+from dealrec.app.console.fields import (
+    form_of,
+    job_form,
+    read_budget,
+    read_config,
+    read_fields,
+    selection_fields,
+)
 from dealrec.app.console.pages import templates
 from dealrec.app.console.presets import PRESETS
 from dealrec.config import (
@@ -25,6 +32,15 @@ def test_the_form_at_its_defaults_asks_for_the_default_configuration() -> None:
         effort=EffortConfig(), finetune=FinetuneConfig(), evaluation=EvaluationConfig()
     )
     assert PruneConfig.parse(everything) == whole
+
+
+@pytest.mark.parametrize("given", [{}, {"method": "ccs", "hard_prune": 0.1, "half_life": 30.0}])
+def test_the_selection_of_a_coreset_comes_back_from_its_form_as_it_was(given: dict) -> None:
+    selection = SelectionConfig.parse(given)
+    fields = selection_fields(selection.model_dump(mode="json"))
+    sent = {field.name: field.value for field in fields}
+    assert "None" not in sent.values()
+    assert SelectionConfig.parse(read_fields(sent, fields)["selection"]) == selection
 
 
 def test_every_option_of_the_models_has_a_field() -> None:

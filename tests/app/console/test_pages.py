@@ -103,6 +103,28 @@ def test_a_rejected_file_is_read_again_with_what_was_chosen_before(
     assert found_in(page, r'name="source_dataset_id" value="([^"]*)"') == made["id"]
 
 
+def test_a_data_set_says_how_its_files_were_read_and_what_it_counts(
+    client: TestClient, finisher: Finisher, database: Database
+) -> None:
+    made = finisher.dataset()
+    with database.session() as session:
+        row = session.get_one(DatasetRow, made.id)
+        assert row.report is not None
+        said = [
+            "the layout `amazon-ratings` was detected",
+            "there is no header",
+            "`user_id` is `x`",
+        ]
+        warnings = [{"code": "x", "message": "Add a `position` column."}]
+        row.report = {**row.report, "read": [{"file": "x.csv", "said": said}], "warnings": warnings}
+    page = client.get(f"/console/datasets/{made.id}").text
+    assert "x.csv: the layout <code>amazon-ratings</code> was detected; there is no header." in page
+    assert "Add a <code>position</code> column." in page
+    assert "samples, one per user" in page
+    lengths = client.get(f"/console/datasets/{made.id}/shape").text
+    assert "in ten has 8 or more" in lengths
+
+
 def test_names_from_outside_are_text(client: TestClient, csv: bytes) -> None:
     files = {"interactions": ("x.csv", csv)}
     client.post("/v1/datasets", files=files, data={"name": "<script>alert(1)</script>"})

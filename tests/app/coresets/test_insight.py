@@ -42,6 +42,7 @@ def test_every_sample_is_explained_by_its_stratum_and_quota(
         below = sum(other["influence"] < row["influence"] for other in rows)
         assert told["percentiles"]["influence"] == pytest.approx(100 * (below + 0.5) / len(rows))
         assert told["percentiles"]["effort"] is None
+        assert " The method `dealrec` draws at random from strata of influence" in told["detail"]
         reasons.add(told["reason"])
         if told["reason"] == "hard_pruned":
             assert (told["stratum"], told["quota"], row["stratum"]) == (None, None, None)

@@ -28,6 +28,13 @@ def test_few_steps_have_a_tick_each_and_small_values_are_written_shortly():
     assert "5e-5" in shown and "1e-4" in shown
 
 
+def test_words_say_that_a_curve_is_flat_or_has_one_point():
+    rates = {"rate": [(1, 1e-4), (2, 1e-4)], "loss": [(1, 0.5)]}
+    told = " ".join(chart.note for chart in curve_charts("Fine-tuning", rates, "step"))
+    assert "The rate stays at 0.0001 from step 1 to step 2." in told
+    assert "The loss is 0.5 at step 1." in told
+
+
 SLOW_PANDAS = """
 import time
 time.sleep(2)
