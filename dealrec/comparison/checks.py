@@ -71,7 +71,7 @@ def power_sentences(power: Power | None, smallest_effect: float | None) -> list[
     needed = "more users" if power.runs_needed is None else f"{power.runs_needed} runs"
     return [
         (
-            f"{text} To detect the smallest difference of interest, {plain(smallest_effect)}, it takes "
+            f"{text} To detect the smallest difference of interest, {plain(smallest_effect)}, this needs "
             f"{needed}."
         )
     ]

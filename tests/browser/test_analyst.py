@@ -177,7 +177,7 @@ def test_a_refused_file_is_said_at_its_field_and_replaced_alone(
     interactions = page.get_by_label("Interactions", exact=True)
     interactions.set_input_files(sample / "empty.csv")
     page.get_by_role("button", name="Upload").click()
-    expect(page.locator(".field-error")).to_have_text("Is empty: empty.csv.")
+    expect(page.locator(".field-error")).to_have_text("This is empty: empty.csv.")
     interactions.set_input_files(sample / "items.csv")
     page.get_by_label("Items", exact=True).set_input_files(sample / "items.csv")
     page.get_by_label("Name", exact=True).fill("x\u0000y")

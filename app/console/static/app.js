@@ -86,7 +86,9 @@ function writeAtField(form, fault) {
   if (!input) return false;
   unfold(input);
   if (!input.checkVisibility()) return false;
-  const note = element("p", "field-error", fault.dataset.message);
+  // The label above is the subject; a sentence of its own needs one as well.
+  const said = fault.dataset.message.replace(/^(Is|Has|Was) /, (verb) => `This ${verb.toLowerCase()}`);
+  const note = element("p", "field-error", said);
   note.id = `${input.name}-error`;
   note.setAttribute("role", "alert");
   input.setAttribute("aria-invalid", "true");

@@ -60,8 +60,8 @@ def test_a_coreset_without_its_histories(low, said):
     ("smallest", "needed", "end"),
     [
         (0.05, 3, "before correction."),
-        (0.02, 12, "takes 12 runs."),
-        (0.001, None, "takes more users."),
+        (0.02, 12, "needs 12 runs."),
+        (0.001, None, "needs more users."),
     ],
 )
 def test_power_says_what_could_have_been_shown(smallest, needed, end):
