@@ -201,7 +201,8 @@ def list_coresets_command(
 
     def told(coreset: "Coreset[Any]") -> list[str]:
         size, method = counted(coreset.size, "sample"), str(coreset.selection.get("method", ""))
-        return [coreset.id, _when(coreset.created_at), size, method, f"of {coreset.job_id}"]
+        made = [_when(coreset.created_at), size, method, f"of {coreset.job_id}"]
+        return [coreset.id, *made, coreset.name]
 
     with asking(server, key) as client:
         found = client.coresets.list() if job is None else client.jobs.get(job).coresets()
@@ -218,7 +219,8 @@ def list_adapters_command(
     """List LoRA adapters, newest first."""
 
     def told(adapter: "Adapter[Any]") -> list[str]:
-        return [adapter.id, _when(adapter.created_at), adapter.model, f"on {adapter.coreset_id}"]
+        made = [_when(adapter.created_at), adapter.model, f"on {adapter.coreset_id}"]
+        return [adapter.id, *made, adapter.name]
 
     with asking(server, key) as client:
         print_records(client.adapters.list(), told, limit, json=json)
@@ -241,7 +243,8 @@ def list_comparisons_command(
 
 def _job_told(job: "Job[Any]") -> list[str]:
     made = job.coreset_id or job.adapter_id or ""
-    return [job.id, job.state, job.kind, _when(job.created_at), _size(job.budget), made]
+    when, size = _when(job.created_at), _size(job.budget)
+    return [job.id, job.state, job.kind, when, size, made, job.name]
 
 
 def _size(budget: "Budget | None") -> str:

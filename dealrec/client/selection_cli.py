@@ -92,7 +92,7 @@ def explain_command(
     if json:
         print_json(plain_record(found))
         return
-    say(f"{sample_key}: {'selected' if found.selected else 'not selected'}. {found.detail}")
+    say(f"{sample_key}: {found.detail}")
     for name in ("influence", "effort", "overall"):
         score, share = getattr(found.scores, name), getattr(found.percentiles, name)
         if score is not None:
@@ -122,7 +122,7 @@ def neighbours_command(
         print_json({"data": [plain_record(one) for one in found]})
         return
     for one in found:
-        taken = "taken" if one.selected else "left out"
+        taken = "selected" if one.selected else "left out"
         say(f"{one.similarity:.3f}  {taken:<8}  {one.sample_key:<12}  {one.output}")
 
 
@@ -155,7 +155,8 @@ def diff_command(
     if json:
         print_json(plain_record(found))
         return
-    say(f"{found.kept:,} samples are in both; Jaccard similarity {found.jaccard:.3f}")
+    both = f"{counted(found.kept, 'sample')} {'is' if found.kept == 1 else 'are'} in both"
+    say(f"{both}; Jaccard similarity {found.jaccard:.3f}")
     _say_keys(f"{found.gained:,} only in {coreset_id}", found.gained_keys)
     _say_keys(f"{found.lost:,} only in {against}", found.lost_keys)
 

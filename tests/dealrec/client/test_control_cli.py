@@ -61,7 +61,9 @@ def test_examples_of_commands_that_ask_a_server_run(
     assert tried >= 15
 
 
-def test_lists_are_tables_that_say_when_there_is_more(run: Run, finished: Finished) -> None:
+def test_lists_are_tables_that_say_when_there_is_more(
+    run: Run, client: Any, finished: Finished
+) -> None:
     one = run("jobs", "list", "--dataset", finished.dataset, "--limit", "1")
     assert len(one.stdout.splitlines()) == 1
     assert "There are more" in one.stderr
@@ -69,6 +71,9 @@ def test_lists_are_tables_that_say_when_there_is_more(run: Run, finished: Finish
     assert len(both) == 2
     (line,) = (line for line in both if line.startswith(finished.job))
     assert "12 samples" in line and finished.coreset in line
+    assert line.endswith(client.jobs.get(finished.job).name)
+    made = run("coresets", "list", "--job", finished.job).stdout
+    assert made.strip().endswith(client.coresets.get(finished.coreset).name)
     none = run("comparisons", "list", "--dataset", finished.dataset)
     assert none.stdout == ""
     assert "There are none.\n" in none.stderr
@@ -106,10 +111,12 @@ def test_selections_are_made_explained_and_compared(
     assert f"only in {made['id']}" in told and "Jaccard" in told
     same = run("diff", made["id"], made["id"]).stdout
     assert same.splitlines()[0] == "6 samples are in both; Jaccard similarity 1.000"
+    one = client.jobs.get(finished.job).reselect(1, selection={"strata": 1}).id
+    assert run("diff", one, one).stdout.startswith("1 sample is in both;")
     sample = next(client.coresets.get(made["id"]).samples()).sample_key
     reason = run("explain", made["id"], sample).stdout
-    assert reason.startswith(f"{sample}: selected. ") and "influence" in reason
-    assert "effort" not in reason
+    assert reason.startswith(f"{sample}: Selected: ") and "influence" in reason
+    assert "\n  effort" not in reason
     alike = run("neighbours", finished.coreset, sample, "--limit", "3").stdout.splitlines()
     similar = [float(line.split()[0]) for line in alike]
     assert len(similar) == 3 and similar == sorted(similar, reverse=True)
