@@ -182,9 +182,8 @@ def make_dataset(
     dataset = _dataset(raw, sequences, joined, rows.method, given)
     counts = _counts(dataset)
     name = rows.findings.name
-    _require_samples(
-        counts, raw.item_ids, name if before is None else f"{name} with the version before it"
-    )
+    whole = name if before is None else f"{name} with the version before it"
+    _require_samples(counts, raw.item_ids, whole)
     warnings = _warnings(dataset, joined, catalogue)
     if catalogue is not None and known < len(raw.item_ids):
         warnings.append(unknown_items(raw.item_ids, catalogue.item_ids))
@@ -195,7 +194,9 @@ def make_dataset(
     warnings += rows.findings.warnings()
     added = raw if before is None else rows.rows
     if len(added.users):
-        warnings += odd_interactions(name, rows.columns, added, raw.times, sequences, rows.method)
+        warnings += odd_interactions(
+            name, whole, rows.columns, added, raw.times, sequences, rows.method
+        )
     if catalogue is not None and item_rows is not None:
         listed = catalogue if before is None else item_rows.catalogue
         warnings += item_rows.findings.warnings()

@@ -40,27 +40,31 @@ which on they are told of."""
 
 def odd_interactions(
     file: str,
+    whole: str,
     columns: Mapping[Column, str],
     raw: Interactions,
     times: Int64 | None,
     sequences: Sequences,
     method: SplitMethod,
 ) -> Iterator[DataWarning]:
-    """Look at the ids in ``file``, and at the times of all interactions, those of earlier versions too."""
+    """Look at the ids in ``file``, and at the times of all interactions, those of earlier versions too.
+
+    ``whole`` says where all interactions are.
+    """
     for column, ids, indices in (
         (Column.USER_ID, raw.user_ids, raw.users),
         (Column.ITEM_ID, raw.item_ids, raw.items),
     ):
         yield from _odd_ids(file, columns[column], ids, indices)
     if times is not None:
-        yield from _odd_times(file, times)
+        yield from _odd_times(whole, times)
         if method is SplitMethod.GLOBAL_TIME:
-            yield from _split_ties(file, times)
+            yield from _split_ties(whole, times)
     if sequences.tied > len(sequences.items) / 2:
         yield warning(
             "tied_interactions",
             sequences.tied,
-            f"{sequences.tied:,} of {len(sequences.items):,} interactions in {file} have the same time as "
+            f"{sequences.tied:,} of {len(sequences.items):,} interactions in {whole} have the same time as "
             "another one of the same user, so their order is decided by hashes of the items' ids. Give "
             "more precise times, or add a `position` column.",
         )

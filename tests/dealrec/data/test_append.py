@@ -270,3 +270,15 @@ def test_counts_of_all_versions_are_not_said_of_the_last_file(tmp_path: Path) ->
     first = HEADER + "".join(f"u{n},i{k},{START + k * DAY}\n" for n in range(4) for k in range(5))
     with pytest.raises(InputError, match=r"1\.csv with the version before it has 1 interactions"):
         ways(tmp_path, {"last_days": 8}, first, HEADER + f"u9,i1,{START + 100 * DAY}\n")
+
+
+def test_equal_times_of_all_versions_are_not_said_of_the_last_file(tmp_path: Path) -> None:
+    header = "user_id,item_id,timestamp"
+    tied = [(f"u{n}", f"i{n + place}", START) for n in range(9) for place in range(4)]
+    first = ingest(write(tmp_path / "first.csv", tied, header), out=tmp_path / "first")
+    later = write(tmp_path / "later.csv", [("u1", "i20", START + DAY)], header)
+    made = append(tmp_path / "first", later, out=tmp_path / "made")
+    (before,) = (w for w in first.report["warnings"] if w["code"] == "tied_interactions")
+    (after,) = (w for w in made.report["warnings"] if w["code"] == "tied_interactions")
+    assert "36 of 36 interactions in first.csv have" in before["message"]
+    assert "36 of 37 interactions in later.csv with the version before it have" in after["message"]
