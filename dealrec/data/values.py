@@ -96,7 +96,21 @@ def is_blank(text: pa.Array) -> Bool:
 
 def holds_nul(text: pa.Array) -> Bool:
     """[n] whether the text has a NUL character (which databases refuse)."""
+    if pa.types.is_string(text.type):
+        content = _content(text)
+        if np.count_nonzero(content) == len(content):  # a tenth of the time of looking at each text
+            return np.zeros(len(text), bool)
     return _mask(pc.fill_null(pc.match_substring(text, "\x00"), False))
+
+
+def _content(text: pa.Array) -> npt.NDArray[np.uint8]:
+    """The bytes of all texts, one after the other."""
+    _, offsets, content = text.buffers()
+    ends = np.frombuffer(offsets or b"", np.int32)[text.offset :][: len(text) + 1]
+    if not len(ends) or content is None:
+        return np.zeros(0, np.uint8)
+    found: npt.NDArray[np.uint8] = np.frombuffer(content, np.uint8)[ends[0] : ends[-1]]
+    return found
 
 
 def longer_than(text: pa.Array, limit: int) -> Bool:

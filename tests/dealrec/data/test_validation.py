@@ -7,6 +7,7 @@ import pytest
 from dealrec.config import SplitMethod
 from dealrec.data.dataset import Dataset
 from dealrec.data.findings import validation_lines
+from dealrec.data.values import holds_nul
 from tests.dealrec.data.files import ingest_bytes
 from tests.dealrec.data.test_formats import sequences
 
@@ -118,6 +119,16 @@ def test_a_cell_that_is_too_long_or_holds_nul_is_a_bad_row(tmp_path):
         (6, "invalid_value"),
         (7, "invalid_value"),
     ]
+
+
+def test_a_nul_is_looked_for_in_the_texts_of_a_slice_alone():
+    texts = pa.array(["a\x00", None, "b", "", "c\x00", "d"])
+    assert holds_nul(texts).tolist() == [True, False, False, False, True, False]
+    assert holds_nul(texts.slice(1, 3)).tolist() == [False, False, False]
+    assert holds_nul(texts.slice(2)).tolist() == [False, False, True, False]
+    assert (
+        holds_nul(texts.slice(0, 0)).tolist() == holds_nul(pa.array([], pa.string())).tolist() == []
+    )
 
 
 def test_what_is_odd_but_usable_is_a_warning(tmp_path):
