@@ -14,19 +14,11 @@ from dealrec.config.data import AS_THEY_ARE, DataKind
 from dealrec.config.wording import counted
 from dealrec.data.appended import Appended, Drift, appended_line, drift_line
 from dealrec.data.detection import file_error
-from dealrec.data.reasons import MISSING_SHARE, NOTHING_LOST, REASONS
+from dealrec.data.reasons import MISSING_SHARE, NOTHING_LOST, OTHER_COLUMNS, REASONS
 from dealrec.data.tables import ROWS_OF_A_FILE, BadRow
 from dealrec.data.titles import CleanTitles
 from dealrec.errors import FieldError, InputError
 
-_OTHER_COLUMNS = {
-    "empty_user_id": " Name another column with `--column user_id=NAME`.",
-    "empty_item_id": " Name another column with `--column item_id=NAME` (for the items file with "
-    "`--set data.item_columns.item_id=NAME`).",
-    "invalid_timestamp": " Name another column with `--column timestamp=NAME`, or use the order of the rows "
-    "with `--set data.format.order=file`.",
-}
-"""The ways out where a column holds nothing, by the reason for which its rows are rejected."""
 SHOWN = 100
 """The number of rejections that a report lists; all of them are counted."""
 
@@ -335,7 +327,7 @@ class FileFindings:
         why = REASONS.get(code, "The rows were rejected for several reasons.")
         if self.missing.total() == self.rejected:
             named = " or ".join(f"`{column}`" for column in self.missing)
-            why = f"None of them has a value of {named}.{_OTHER_COLUMNS.get(code, '')}"
+            why = f"None of them has a value of {named}.{OTHER_COLUMNS.get(code, '')}"
         raise InputError(
             f"None of the {self.rejected:,} rows of {self.name} can be used. {why}",
             code=code,

@@ -133,6 +133,13 @@ def without_zeros(ids: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(ids, r"^0+(\d)", r"\1")
 
 
+def one_form(ids: pa.Array) -> pa.Array:
+    """The ids in one of the forms in which Unicode writes a text: ``é`` has two, and ``Ａ`` is ``A``."""
+    if pc.all(pc.string_is_ascii(ids)).as_py():
+        return ids
+    return pc.utf8_normalize(ids, form="NFKC")
+
+
 def _once(values: pa.Array) -> pa.Array:
     counts = pc.value_counts(values)
     return counts.field("values").filter(pc.equal(counts.field("counts"), 1))

@@ -14,7 +14,13 @@ from dealrec.config.wording import counted
 from dealrec.data.catalogue import Catalogue
 from dealrec.data.dataset import Int32, Int64
 from dealrec.data.findings import DataWarning, warning
-from dealrec.data.identifiers import example_pair, normalised, without_zeros, written_twice
+from dealrec.data.identifiers import (
+    example_pair,
+    normalised,
+    one_form,
+    without_zeros,
+    written_twice,
+)
 from dealrec.data.interactions import Interactions
 from dealrec.data.sequences import Sequences
 from dealrec.data.splits import time_cuts
@@ -134,10 +140,14 @@ def _odd_ids(file: str, column: str, ids: pa.Array, indices: Int32) -> Iterator[
 
 
 def _written_twice(file: str, column: str, ids: pa.Array) -> Iterator[DataWarning]:
-    """Look for ids that differ in what programs change: spaces, the ``.0`` of numbers, leading zeros."""
+    """Look for ids that differ in what programs change: spaces, the ``.0`` of numbers, zeros, code points."""
     ways = (
         (normalised, "`--set data.normalise_ids=true` makes such ids equal."),
         (without_zeros, "If they mean the same, export the ids again, as text."),
+        (
+            one_form,
+            "They look alike, but their code points differ. If they mean the same, write one form.",
+        ),
     )
     for mend, way in ways:
         found = written_twice(ids, mend)

@@ -8,6 +8,7 @@ from pathlib import Path
 from dealrec.config import Column
 from dealrec.config.formats import FileFormat
 from dealrec.config.layouts import Layout, TableLayout
+from dealrec.config.wording import counted
 from dealrec.data.archives import is_workbook
 from dealrec.data.cell_lists import list_columns
 from dealrec.data.delimited import DelimitedReader
@@ -215,8 +216,8 @@ def encoding_notes(file: UnpackedFile) -> list[str]:
     notes = [f"the text is in {file.encoding}"] if file.encoding not in (None, "utf-8") else []
     if found is not None and file.encoding == "utf-8" and found.invalid:
         notes.append(
-            f"{found.invalid:,} lines are not UTF-8, and their cells with such bytes are not used; if "
-            "the file has another encoding, set it (`--set data.format.encoding=cp1252`, "
+            f"bytes that are not UTF-8 are in {counted(found.invalid, 'line')}, and cells with them are not "
+            "used; if the file has another encoding, set it (`--set data.format.encoding=cp1252`, "
             "`item_format` for the items)"
         )
     return notes

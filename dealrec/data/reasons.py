@@ -36,6 +36,14 @@ REASONS = {
     "duplicate_item": "Another row of the same item is used: the first one with a title.",
 }
 """The message of every reason for which a row is rejected; it never quotes the row."""
+OTHER_COLUMNS = {
+    "empty_user_id": " Name another column with `--column user_id=NAME`.",
+    "empty_item_id": " Name another column with `--column item_id=NAME` (for the items file with "
+    "`--set data.item_columns.item_id=NAME`).",
+    "invalid_timestamp": " Name another column with `--column timestamp=NAME`, or use the order of the rows "
+    "with `--set data.format.order=file`.",
+}
+"""The ways out where a column holds nothing, by the reason for which its rows are rejected."""
 NOTHING_LOST = frozenset({"duplicate_row", "duplicate_item", "blank_row"})
 """The reasons with which nothing is lost."""
 MISSING_SHARE = 0.25

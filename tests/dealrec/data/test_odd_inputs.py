@@ -219,6 +219,8 @@ WRITTEN_TWICE = {
     "a fraction": ("101", "101.0", "normalise_ids"),
     "a space": ("101", "101 ", "normalise_ids"),
     "zeros": ("7", "007", "as text"),
+    "two forms of a letter": ("\u00e9tude", "e\u0301tude", "one form"),
+    "wide letters": ("ABC", "\uff21\uff22\uff23", "one form"),
 }
 
 
