@@ -5,13 +5,14 @@ sampled loss, is at none. From the trained parameters ``θ₀`` these steps appr
 ``R(θ) + δ/2 ‖θ − θ₀‖²``, whose curvature ``H + δI`` is the one that influence solves with.
 """
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
-from dealrec.config import InfluenceConfig
-from dealrec.influence.examples import Examples
-from dealrec.influence.problem import Problem, Tick
+from dealrec.influence.problem import Problem
 from dealrec.influence.solvers.cg import conjugate_gradient
 from dealrec.influence.solvers.interface import System
 
@@ -22,6 +23,20 @@ _SHORTEST = 1 / 1024
 """The smallest part of a Newton step that is tried."""
 _OVERSHOOT = 0.1
 """How far the slope may rise at the end of a step, in parts of the slope at its beginning."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Values of the measured parameters, and what Newton steps need to know there."""
+
+    problem: Problem
+    curvature: System
+    """The curvature of the risk; damping and right-hand side are not read."""
+    gradient: Callable[[], Tensor]
+    """Computes the gradient of the training risk, [P] float64, or returns what was computed before."""
+
+
+Reached = TypeVar("Reached", bound=Point)
 
 
 @dataclass(frozen=True)
@@ -37,47 +52,54 @@ class Continuation:
 
 def continued(
     problem: Problem,
-    training: Examples,
-    curved: Examples,
-    config: InfluenceConfig,
+    plain: Callable[[Problem], Point],
+    measured: Callable[[Problem], Reached],
+    *,
+    steps: int,
     damping: float,
-    tick: Tick,
-) -> tuple[Problem, Continuation]:
-    """Take at most ``config.newton_steps`` damped Newton steps, and return the problem at their end.
+    beat: Callable[[], None],
+) -> tuple[Reached, Continuation]:
+    """Take at most ``steps`` damped Newton steps, and return what is measured at their end.
 
-    Each step solves ``(H + δI) s = g`` by conjugate gradient, with the gradient ``g`` over all
-    ``training`` examples and the curvature of the ``curved`` ones. It is halved until the risk no
-    longer rises along it at its end, which for a convex risk means that the risk fell. The steps end
-    early where the gradient is small (:data:`SMALL`) or no part of a step helps. ``damping`` is the
-    absolute δ.
+    Each step solves ``(H + δI) s = g`` by conjugate gradient, with the gradient ``g`` over all training
+    samples. It is halved until the risk no longer rises along it at its end, which for a convex risk
+    means that the risk fell. The steps end early where the gradient is small (:data:`SMALL`) or no part
+    of a step helps.
+
+    Args:
+        problem: The problem at the trained parameters.
+        plain: Computes what steps need at a point.
+        measured: Computes what is returned, and what steps need. It is called at the end of every whole
+            step, because a pass over the samples gives it and the gradient together.
+        steps: The largest number of steps.
+        damping: The absolute δ.
+        beat: Called after every iteration of a solve.
     """
-    start = problem.values()
-
-    def slope(at: Problem, values: Tensor) -> Tensor:
-        return at.gradient(training, tick) + damping * (values - start)
-
-    values, gradient = start, slope(problem, start)
-    first = norm = float(gradient.norm())
-    steps = 0
-    while steps < config.newton_steps and norm > SMALL * first:
-        operator = problem.curvature(curved, config.curvature, tick)
+    origin = values = problem.values()
+    at, reached, taken = plain(problem), None, 0
+    slope = at.gradient()
+    first = norm = float(slope.norm())
+    while taken < steps and norm > SMALL * first:
         step = conjugate_gradient(
-            System((operator,), (1.0,), damping, gradient),
+            dataclasses.replace(at.curvature, damping=damping, v=slope),
             tolerance=_SOLVE_TOLERANCE,
             max_iterations=_SOLVE_ITERATIONS,
-            on_iteration=lambda: tick(0),
+            on_iteration=beat,
         ).vector
-        size, slope_before = 1.0, float(gradient @ step)
+        size, slope_before = 1.0, float(slope @ step)
         while size >= _SHORTEST:
             further = values - size * step
-            moved = problem.at(further)
-            after = slope(moved, further)
+            ended = at.problem.at(further)
+            whole = measured(ended) if size == 1.0 else None
+            tried = whole or plain(ended)
+            after = tried.gradient() + damping * (further - origin)
             # The slope against the direction of the step; negative where the step went too far.
             if float(after @ step) >= -_OVERSHOOT * slope_before:
                 break
             size /= 2
         else:
             break
-        problem, values, gradient, norm = moved, further, after, float(after.norm())
-        steps += 1
-    return problem, Continuation(steps, first, norm)
+        at, reached = tried, whole
+        values, slope, norm = further, after, float(after.norm())
+        taken += 1
+    return reached or measured(at.problem), Continuation(taken, first, norm)

@@ -18,9 +18,9 @@ from dealrec.data.samples import Samples
 from dealrec.errors import DealrecError, InputError
 from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
-from dealrec.influence.optimum import continued
+from dealrec.influence.optimum import Point, continued
 from dealrec.influence.preference import preference_gradient
-from dealrec.influence.problem import Problem, Tick
+from dealrec.influence.problem import Problem
 from dealrec.influence.scores import InfluenceScores
 from dealrec.influence.softmax import CatalogueSoftmax
 from dealrec.influence.solvers.exact import require_exact
@@ -69,42 +69,42 @@ def score_influence(
     validation = Examples.of_validation(dataset, model.max_length, config.sample_loss)
     target, named = target_examples(config, dataset, samples, training, validation)
     curved = training.evenly(config.curvature_tokens)
-    step = 2 * len(training) + len(curved) if config.newton_steps else 0
-    passes = _passes(training, validation, curved, named, target)
-    progress = _Progress(reporter, passes + step + (len(curved) if step else 0))
-    undamped, least, largest = _curvature(problem, curved, config, progress)
-    damping = config.damping * max(largest, torch.finfo(torch.float64).tiny)
+    scorer = _Scorer(
+        config,
+        training,
+        validation,
+        curved,
+        target,
+        named,
+        _Progress(reporter, _passes(config, training, validation, curved, target, named)),
+    )
+    curvature = scorer.curvature(problem)
+    damping = config.damping * max(curvature.largest, torch.finfo(torch.float64).tiny)
     continuation = None
     if config.newton_steps:
-        tick = progress.until(progress.done + step)
-        problem, continuation = continued(problem, training, curved, config, damping, tick)
-        undamped, least, largest = _curvature(problem, curved, config, progress)
-    v_validation = problem.gradient(validation, progress.tick) if len(validation) else None
-    v_train = problem.gradient(training, progress.tick) if target is RiskTarget.TRAIN else None
-    v = v_validation if target is RiskTarget.VALIDATION else v_train
-    preference = None
-    if config.risk is Risk.PREFERENCE:
-        preference = preference_gradient(problem, named, progress.tick)
-        v = preference.vector
-    if v is None:
-        v = problem.gradient(named, progress.tick)
-    system = dataclasses.replace(undamped, damping=damping, v=v)
-    solution = solve(system, config, progress.beat)
-    _announce(solution, reporter)
-    derivatives, gradient = problem.derivatives(training, solution.vector, progress.tick)
-    if v_train is None:
-        v_train = gradient
-    scores = (derivatives / len(samples)).cpu().numpy()
-    if not bool(torch.isfinite(derivatives).all()):
+        found, continuation = continued(
+            problem,
+            scorer.plain,
+            lambda at: scorer.scored(at, damping),
+            steps=config.newton_steps,
+            damping=damping,
+            beat=scorer.progress.beat,
+        )
+    else:
+        found = scorer.scored(problem, damping, curvature)
+    scorer.progress.finish()
+    _announce(found.solution, reporter)
+    scores = (found.derivatives / len(samples)).cpu().numpy()
+    if not bool(torch.isfinite(found.derivatives).all()):
         raise DealrecError(
             "An influence score is not a number. Use more damping, or the solver cg.",
             code="influence_not_finite",
         )
     diagnostics = {
         **_definition(surrogate, config, target, softmax),
-        **_gradients(v_train, v_validation),
-        "preference": None if preference is None else preference.facts,
-        **_solved(solution, least, largest, damping),
+        **_gradients(found.v_train, found.v_validation),
+        "preference": found.preference,
+        **_solved(found, damping),
         "continuation": None if continuation is None else dataclasses.asdict(continuation),
         "samples": len(samples),
         "target_examples": len(named),
@@ -113,6 +113,107 @@ def score_influence(
         "seconds": time.perf_counter() - started,
     }
     return InfluenceScores(scores, diagnostics)
+
+
+@dataclass(frozen=True)
+class _Curvature:
+    """The curvature at one point, and the ends of its spectrum."""
+
+    system: System
+    """Without damping and right-hand side."""
+    least: float
+    largest: float
+
+
+@dataclass(frozen=True)
+class _Scored(Point):
+    """The scores at one point, and what led to them."""
+
+    derivatives: Tensor
+    """[n] ``uᵀ∇L(s)`` of every sample."""
+    solution: Solution
+    spectrum: _Curvature
+    v_train: Tensor | None
+    """[P] the gradient of the training risk, if a pass gave it."""
+    v_validation: Tensor | None
+    """[P] the gradient of the validation risk, if there is one."""
+    preference: dict[str, Any] | None
+    """What the preference is, if it is the risk."""
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Scores the samples at any values of the measured parameters."""
+
+    config: InfluenceConfig
+    training: Examples
+    validation: Examples
+    curved: Examples
+    target: RiskTarget
+    named: Examples
+    progress: "_Progress"
+
+    def system(self, problem: Problem) -> System:
+        """Compute the curvature, without damping and right-hand side."""
+        config, curved = self.config, self.curved
+        parts = curved.parts(config.minibatches if config.solver is Solver.LISSA else 1)
+        tick = self.progress.tick
+        operators = tuple(problem.curvature(part, config.curvature, tick) for part in parts)
+        weights = tuple(len(part) / len(curved) for part in parts)
+        return System(operators, weights, 0.0, problem.values())
+
+    def curvature(self, problem: Problem) -> _Curvature:
+        """Compute the curvature and the ends of its spectrum."""
+        system = self.system(problem)
+        beat = self.progress.beat
+        least, largest = extreme_eigenvalues(system, system.v, on_iteration=beat)
+        whole = largest if len(system.parts) == 1 else None
+        return _Curvature(dataclasses.replace(system, largest=whole), least, largest)
+
+    def plain(self, problem: Problem) -> Point:
+        """Compute what Newton steps need where no scores are computed."""
+        return Point(
+            problem,
+            self.system(problem),
+            lambda: problem.gradient(self.training, self.progress.tick),
+        )
+
+    def scored(
+        self, problem: Problem, damping: float, spectrum: _Curvature | None = None
+    ) -> _Scored:
+        """Solve ``(H + δI) u = v`` and differentiate every sample's loss along ``u``."""
+        tick, training, validation = self.progress.tick, self.training, self.validation
+        if self.config.newton_steps:
+            self.progress.halve()
+        spectrum = spectrum or self.curvature(problem)
+        v_validation = problem.gradient(validation, tick) if len(validation) else None
+        v_train = problem.gradient(training, tick) if self.target is RiskTarget.TRAIN else None
+        v = v_validation if self.target is RiskTarget.VALIDATION else v_train
+        preference = None
+        if self.config.risk is Risk.PREFERENCE:
+            preferred = preference_gradient(problem, self.named, tick)
+            v, preference = preferred.vector, preferred.facts
+        if v is None:
+            v = problem.gradient(self.named, tick)
+        system = dataclasses.replace(spectrum.system, damping=damping, v=v)
+        solution = solve(system, self.config, self.progress.beat)
+        derivatives, gradient = problem.derivatives(training, solution.vector, tick)
+        known = gradient if v_train is None else v_train
+
+        def slope() -> Tensor:
+            return problem.gradient(training, self.progress.still) if known is None else known
+
+        return _Scored(
+            problem,
+            spectrum.system,
+            slope,
+            derivatives,
+            solution,
+            spectrum,
+            known,
+            v_validation,
+            preference,
+        )
 
 
 def _cold(target: Examples, samples: Samples) -> int:
@@ -133,52 +234,51 @@ def _softmax(
     return CatalogueSoftmax.drawn(frequencies, config.loss_items, dtype, device)
 
 
-def _curvature(
-    problem: Problem, curved: Examples, config: InfluenceConfig, progress: "_Progress"
-) -> tuple[System, float, float]:
-    """Return the curvature, without damping and right-hand side, and the ends of its spectrum."""
-    parts = curved.parts(config.minibatches if config.solver is Solver.LISSA else 1)
-    operators = [problem.curvature(part, config.curvature, progress.tick) for part in parts]
-    weights = tuple(len(part) / len(curved) for part in parts)
-    undamped = System(tuple(operators), weights, 0.0, problem.values())
-    least, largest = extreme_eigenvalues(undamped, undamped.v, on_iteration=progress.beat)
-    whole = largest if len(parts) == 1 else None
-    return dataclasses.replace(undamped, largest=whole), least, largest
-
-
 def _passes(
+    config: InfluenceConfig,
     training: Examples,
     validation: Examples,
     curved: Examples,
-    named: Examples,
     target: RiskTarget,
+    named: Examples,
 ) -> int:
-    """Count the examples of all passes: scores, gradients of both risks, curvature, target gradient.
-
-    Newton steps are not among them.
-    """
-    passes = len(training) + len(validation) + len(curved)
-    return passes + (0 if target is RiskTarget.VALIDATION else len(named))
+    """Count the examples of all passes, with the scores of two points where Newton steps are taken."""
+    passes = len(training) + len(validation)
+    passes += 0 if target is RiskTarget.VALIDATION else len(named)
+    if config.newton_steps:
+        return 2 * len(curved) + len(training) + 2 * (len(curved) + passes)
+    return len(curved) + passes
 
 
 @dataclass
 class _Progress:
-    """Reports the number of examples that are finished in all passes together."""
+    """Reports the number of examples that are finished in all passes together.
+
+    How many points Newton steps try is not known before, so each may report half of what is left.
+    """
 
     reporter: Reporter
     total: int
     done: int = 0
+    limit: int | None = None
+
+    def halve(self) -> None:
+        """Let the next passes report half of what is left."""
+        self.limit = self.done + (self.total - self.done) // 2
+
+    def finish(self) -> None:
+        """Report that everything is finished."""
+        self.limit = None
+        self.tick(self.total)
 
     def tick(self, examples: int) -> None:
-        self._reach(min(self.total, self.done + examples))
+        limit = self.total if self.limit is None else self.limit
+        self.done = min(limit, self.done + examples)
+        self.reporter.progress(self.done, self.total, "sample")
 
-    def until(self, limit: int) -> Tick:
-        """Return a tick that goes no further than ``limit``, for passes whose number is not known."""
-        return lambda examples: self._reach(min(limit, self.done + examples))
-
-    def _reach(self, done: int) -> None:
-        self.done = done
-        self.reporter.progress(done, self.total, "sample")
+    def still(self, _examples: int) -> None:
+        """Report a pass that is not among those counted."""
+        self.beat()
 
     def beat(self) -> None:
         self.tick(0)
@@ -239,11 +339,12 @@ def _gradients(v_train: Tensor | None, v_validation: Tensor | None) -> dict[str,
     }
 
 
-def _solved(solution: Solution, least: float, largest: float, damping: float) -> dict[str, Any]:
+def _solved(found: _Scored, damping: float) -> dict[str, Any]:
+    solution = found.solution
     assert math.isfinite(solution.residual)
     return {
-        "largest_eigenvalue": largest,
-        "smallest_ritz_value": least,
+        "largest_eigenvalue": found.spectrum.largest,
+        "smallest_ritz_value": found.spectrum.least,
         "damping": damping,
         "residual": solution.residual,
         "iterations": solution.iterations,

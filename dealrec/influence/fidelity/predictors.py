@@ -20,7 +20,7 @@ from dealrec.influence.examples import Examples
 from dealrec.influence.factors import make_problem
 from dealrec.influence.fidelity.halves import Bools
 from dealrec.influence.fidelity.intervals import Floats
-from dealrec.influence.optimum import continued
+from dealrec.influence.optimum import Point, continued
 from dealrec.influence.problem import Problem, no_tick
 from dealrec.influence.solvers.interface import System
 from dealrec.influence.solvers.solve import solve
@@ -59,10 +59,7 @@ def predict(
     training = Examples.of_samples(samples, model.n_items, model.max_length, config.sample_loss)
     system = _system(predictor, problem, training) if predictor.curved else None
     if system is not None and config.newton_steps:
-        curved = training.evenly(config.curvature_tokens)
-        problem, _ = continued(problem, training, curved, config, system.damping, no_tick)
-        operator = problem.curvature(curved, config.curvature, no_tick)
-        system = dataclasses.replace(system, parts=(operator,), largest=None)
+        problem, system = _continued(problem, system, training, config)
     found = [np.empty((len(examples), len(members))) for examples in queries]
     whole = problem.gradient(training, no_tick)
     for half, member in enumerate(members):
@@ -97,6 +94,28 @@ def _system(predictor: Predictor, problem: Problem, training: Examples) -> Syste
     if damping is None:
         damping = config.damping * max(largest or 0.0, torch.finfo(torch.float64).tiny)
     return System((operator,), (1.0,), damping, zero, largest)
+
+
+def _continued(
+    problem: Problem, system: System, training: Examples, config: InfluenceConfig
+) -> tuple[Problem, System]:
+    """Take the Newton steps that scoring takes, and return the problem and the system at their end."""
+    curved = training.evenly(config.curvature_tokens)
+
+    def point(at: Problem) -> Point:
+        operator = at.curvature(curved, config.curvature, no_tick)
+        curvature = dataclasses.replace(system, parts=(operator,), largest=None)
+        return Point(at, curvature, lambda: at.gradient(training, no_tick))
+
+    reached, _ = continued(
+        problem,
+        point,
+        point,
+        steps=config.newton_steps,
+        damping=system.damping,
+        beat=lambda: None,
+    )
+    return reached.problem, reached.curvature
 
 
 def target_counts(dataset: Dataset, members: Bools, queries: Examples) -> Floats:
