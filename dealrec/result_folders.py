@@ -1,5 +1,6 @@
 """Folders that people name for results, and the work folders in them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,10 +25,15 @@ def workspace_in(folder: str | Path, runtime: Runtime | None, stages: StageRepor
 
 
 def result_folder(path: str | Path) -> Path:
-    """The folder with ``~`` expanded; raises :class:`InputError` (``not_a_folder``) for a file."""
+    """The folder with ``~`` expanded, which need not exist.
+
+    Raises:
+        InputError: ``not_a_folder`` where it, or one above it, is a file.
+    """
     folder = Path(path).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, but a folder is needed.", code="not_a_folder")
+    there = next(one for one in (folder, *folder.absolute().parents) if os.access(one, os.F_OK))
+    if not there.is_dir():
+        raise InputError(f"{there} is a file, but a folder is needed.", code="not_a_folder")
     return folder
 
 

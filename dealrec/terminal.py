@@ -24,7 +24,7 @@ from rich.progress import (
 )
 
 from dealrec.config.unread import OptionWarning
-from dealrec.errors import DealrecError
+from dealrec.errors import DealrecError, InputError
 from dealrec.extras import Extra, missing, require
 from dealrec.progress import SILENT, Reporter, interactive_stages
 from dealrec.tracking import TrackingWarning
@@ -212,7 +212,7 @@ def help_panel(needs: Extra | None, panel: Panel | None = None) -> str | None:
 
 
 def _guarded(function: Callable[P, None], needs: Extra | None) -> Callable[P, None]:
-    """Make a command turn a :class:`DealrecError` into a message and its exit status.
+    """Make a command turn a :class:`DealrecError`, or a refusal of the disk, into a message and its status.
 
     With ``--json`` the command prints the problem document that the HTTP service would answer.
     """
@@ -224,17 +224,30 @@ def _guarded(function: Callable[P, None], needs: Extra | None) -> Callable[P, No
                 require(needs)
             function(*args, **kwargs)
         except DealrecError as error:
-            if kwargs.get("json"):
-                print_json(error.to_problem())
-            else:
-                tell(f"{error.title}: {error.detail}{_HINTS.get(error.code, '')}")
-                for item in error.errors:
-                    if item.location in error.detail and item.message in error.detail:
-                        continue  # the whole of it has been said
-                    tell(f"  {item.location}: {item.message}")
+            _tell_problem(error, json=bool(kwargs.get("json")))
             raise typer.Exit(error.exit_status) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            detail = f"{error.filename}: {error.strerror}."
+            problem = InputError(
+                detail, code="file_not_usable", title="A file or folder cannot be used"
+            )
+            _tell_problem(problem, json=bool(kwargs.get("json")))
+            raise typer.Exit(problem.exit_status) from None
 
     return guarded
+
+
+def _tell_problem(error: DealrecError, *, json: bool) -> None:
+    if json:
+        print_json(error.to_problem())
+        return
+    tell(f"{error.title}: {error.detail}{_HINTS.get(error.code, '')}")
+    for item in error.errors:
+        if item.location in error.detail and item.message in error.detail:
+            continue  # the whole of it has been said
+        tell(f"  {item.location}: {item.message}")
 
 
 def print_json(value: Any) -> None:

@@ -79,6 +79,16 @@ def test_a_file_that_is_not_there_is_said_in_one_sentence(tmp_path: Path) -> Non
         assert done.stderr == "A file cannot be read: There is no file none.csv.\n"
 
 
+def test_what_the_disk_refuses_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    asked = invoke("sample-data", str(tmp_path / "file" / "below"))
+    assert asked.exit_code == 2
+    assert asked.stderr.count("\n") == 1
+    assert "Not a directory" in asked.stderr
+    problem = json.loads(invoke("prune", "--json", "x.csv", "--budget", "1", "--out", "o").stdout)
+    assert problem["code"] == "no_such_file"
+
+
 def test_one_wrong_option_is_said_once() -> None:
     done = invoke("prune", __file__, "--budget", "5", "--out", "x", "--set", "selection.methd=x")
     assert done.stderr.count("did you mean `method`?") == 1

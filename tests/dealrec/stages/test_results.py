@@ -141,3 +141,5 @@ def test_a_file_in_place_of_a_folder_is_refused(data: Path, tmp_path: Path) -> N
         prune(data, tmp_path / "out", options(None))
     assert refused.value.code == "not_a_folder"
     assert (tmp_path / "out").read_text() == "mine"
+    with pytest.raises(InputError, match="out is a file, but a folder is needed"):
+        prune(data, tmp_path / "out" / "below" / "it", options(None))
