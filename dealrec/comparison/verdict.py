@@ -76,7 +76,7 @@ class Standing:
     def gains(self) -> str:
         """The gain over each control in words."""
         found = [gain(row) for row in self.compares]
-        return f"by {joined([f'{one.size} {one.interval}' for one in found])}{self.unit}"
+        return f"by {joined([f'{one.plain} {one.interval}' for one in found])}{self.unit}"
 
 
 def standings(differences: Sequence[Compare], primary: str) -> list[Standing]:

@@ -64,9 +64,14 @@ class Gain:
         return number(abs(self.mean), decimals(self.low, self.high))
 
     @property
+    def plain(self) -> str:
+        """The mean, with a minus sign if it is worse."""
+        return number(self.mean, decimals(self.low, self.high))
+
+    @property
     def signed(self) -> str:
         """The mean, with a plus sign if it is better."""
-        text = number(self.mean, decimals(self.low, self.high))
+        text = self.plain
         return text if text.startswith(MINUS) else f"+{text}"
 
 

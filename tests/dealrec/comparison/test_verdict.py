@@ -55,8 +55,14 @@ def test_better_than_random_alone_is_no_win():
     )
 
 
+def test_a_mean_has_the_sign_of_its_interval():
+    text = said(compare(better=True), compare(won=-0.03, better=None, against=BAR))
+    assert text.endswith("by 0.21 [0.08, 0.34] and −0.03 [−0.16, 0.10] nats a title.")
+
+
 def test_better_than_one_control_and_worse_than_the_other():
     text = said(compare(better=True), compare(won=-0.2, better=False, against=BAR))
+    assert "and −0.20 [−0.33, −0.07] nats a title" in text
     assert text.startswith("Better than random selection, but worse than `stratified_random`: ")
 
 
