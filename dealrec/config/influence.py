@@ -113,8 +113,8 @@ class InfluenceConfig(Config):
     is measured.
 
     They lead towards the minimum of ``R(θ) + δ/2 ‖θ − θ₀‖²``, where influence is exact to first order, and
-    end when the gradient is a twentieth of what it was, mostly after one to four. 0 measures influence at the
-    trained parameters ``θ₀``: with 46,000 samples that saves two of three passes over them and ranks them
+    end when the next one is shorter than a twentieth of the way so far, mostly after one to five. 0 measures
+    influence at the trained parameters ``θ₀``: with 46,000 samples that takes 0.6 of the time and ranks them
     almost the same; with a few hundred it ranks them differently (``benchmarks/RESULTS.md``).
     """
     tolerance: float = Field(1e-5, gt=0, lt=1)

@@ -17,7 +17,7 @@ from dealrec.influence.solvers.cg import conjugate_gradient
 from dealrec.influence.solvers.interface import System
 
 SMALL = 0.05
-"""The gradient's norm, relative to that at the trained parameters, at which the steps end."""
+"""The length of a step, relative to the way from the trained parameters, that is no longer taken."""
 _SOLVE_TOLERANCE, _SOLVE_ITERATIONS = 0.05, 200
 _SHORTEST = 1 / 1024
 """The smallest part of a Newton step that is tried."""
@@ -63,8 +63,8 @@ def continued(
 
     Each step solves ``(H + δI) s = g`` by conjugate gradient, with the gradient ``g`` over all training
     samples. It is halved until the risk no longer rises along it at its end, which for a convex risk
-    means that the risk fell. The steps end early where the gradient is small (:data:`SMALL`) or no part
-    of a step helps.
+    means that the risk fell. The steps end early where the next one is short (:data:`SMALL`) or no part of
+    it helps.
 
     Args:
         problem: The problem at the trained parameters.
@@ -79,13 +79,15 @@ def continued(
     at, reached, taken = plain(problem), None, 0
     slope = at.gradient()
     first = norm = float(slope.norm())
-    while taken < steps and norm > SMALL * first:
+    while taken < steps:
         step = conjugate_gradient(
             dataclasses.replace(at.curvature, damping=damping, v=slope),
             tolerance=_SOLVE_TOLERANCE,
             max_iterations=_SOLVE_ITERATIONS,
             on_iteration=beat,
         ).vector
+        if float(step.norm()) <= SMALL * float((values - origin).norm()):
+            break
         size, slope_before = 1.0, float(slope @ step)
         while size >= _SHORTEST:
             further = values - size * step

@@ -225,7 +225,7 @@ FILES: dict[str, HostileFile] = {
     "Python that would run": HostileFile(
         literals("__import__('os').system('touch /tmp/evaluated')"),
         "ready",
-        told="invalid_json",
+        told="invalid_timestamp",
         quick=True,
     ),
     "a million items in one history": HostileFile(
