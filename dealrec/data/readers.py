@@ -103,7 +103,9 @@ def open_table(
     refuse_foreign(file.head, name)
     text = file.head if file.head.startswith(b"PAR1") else file.text_head()
     said = [] if file.compression is Compression.NONE else [f"{file.compression} was unpacked"]
-    match detect_format(text.replace((asked.separator or ",").encode(), b","), name):
+    # A separator may be a control character, which is a sign of a binary file elsewhere.
+    detected = detect_format(text.replace((asked.separator or ",").encode(), b","), name)
+    match detected:
         case Format.PARQUET:
             opened = OpenedTable(ParquetReader(file), asked, said=[*said, "read as Parquet"])
         case Format.JSON:
